@@ -1,0 +1,3 @@
+//! HTTP fields.
+
+pub mod challenge;

@@ -1,0 +1,3 @@
+//! Private key material.
+/// A private key.
+pub struct PrivateKey {}

@@ -1,0 +1,4 @@
+//! Keys that sign.
+
+pub mod material;
+pub mod ring;

@@ -1,0 +1,23 @@
+//! DPoP (RFC 9449) proofs, made and judged.
+#![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod base64url;
+pub mod crypto;
+pub mod http;
+pub mod jose;
+pub mod key;
+#[cfg(feature = "dpop")]
+pub mod nonce;
+#[cfg(feature = "dpop")]
+pub mod proof;
+#[cfg(feature = "dpop")]
+pub mod replay;
+mod time;
+
+pub use crypto::Crypto;
+pub use jose::algorithm::{Algorithm, AlgorithmSet};
+pub use jose::thumbprint::Thumbprint;
+pub use time::UnixTime;

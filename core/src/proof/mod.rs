@@ -1,0 +1,3 @@
+//! Making proofs.
+
+pub mod target;

@@ -1,0 +1,4 @@
+//! Replay protection.
+
+#[cfg(feature = "std")]
+pub mod memory;
