@@ -8,7 +8,9 @@ pub mod base64url;
 pub mod crypto;
 pub mod http;
 pub mod jose;
+mod json;
 pub mod key;
+mod misuse;
 #[cfg(feature = "dpop")]
 pub mod nonce;
 #[cfg(feature = "dpop")]
@@ -18,6 +20,9 @@ pub mod replay;
 mod time;
 
 pub use crypto::Crypto;
+#[cfg(all(feature = "std", feature = "rustcrypto"))]
+pub use crypto::rustcrypto::RUSTCRYPTO;
 pub use jose::algorithm::{Algorithm, AlgorithmSet};
 pub use jose::thumbprint::Thumbprint;
+pub use misuse::Misuse;
 pub use time::UnixTime;

@@ -11,7 +11,7 @@ use core::fmt;
 
 use crate::jose::algorithm::Algorithm;
 use crate::jose::jwk::PublicJwk;
-use crate::key::material::PrivateKey;
+use crate::key::private::PrivateKey;
 
 /// The capabilities that making and judging proofs need.
 ///

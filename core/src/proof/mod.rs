@@ -1,3 +1,4 @@
 //! Making proofs.
 
 pub mod target;
+pub mod uri;

@@ -1,0 +1,41 @@
+//! The protected header of a proof as read (RFC 7515 section 4), before any rule is applied.
+
+use super::jwk::raw::RawJwk;
+use crate::json::{self, JsonError, Member, Text};
+
+/// The header parameters that matter.
+#[derive(Default)]
+pub(crate) struct Header<'a> {
+    pub(crate) typ: Member<Text<'a>>,
+    pub(crate) alg: Member<Text<'a>>,
+    pub(crate) jwk: Member<RawJwk<'a>>,
+    /// `crit` is there, whatever its value: this library understands no extension that it could name.
+    pub(crate) crit: bool,
+    /// `b64` is there and `false` (RFC 7797).
+    pub(crate) unencoded: bool,
+}
+
+impl<'a> Header<'a> {
+    pub(crate) fn read(json: &'a [u8]) -> Result<Self, JsonError> {
+        let mut header = Self::default();
+        json::read_object(json, |reader, name| {
+            match &*name.to_cow() {
+                "typ" => header.typ = reader.text()?,
+                "alg" => header.alg = reader.text()?,
+                "jwk" => {
+                    let mut jwk = RawJwk::default();
+                    let is_object = reader.object_or_skip(|reader, name| jwk.member(reader, name))?;
+                    header.jwk = is_object.then_some(jwk).into();
+                }
+                "crit" => {
+                    header.crit = true;
+                    reader.skip()?;
+                }
+                "b64" => header.unencoded = reader.is_false()?,
+                _ => reader.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(header)
+    }
+}

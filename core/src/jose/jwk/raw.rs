@@ -1,0 +1,186 @@
+//! A JWK as read, before anything is decoded: which members it has and their text.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+use super::{JwkError, Key, PublicJwk, RsaBounds, ml_dsa_name};
+use crate::base64url::{self, NotBase64Url};
+use crate::jose::algorithm::KeyType;
+use crate::json::{self, JsonError, Member, Reader, Text};
+
+/// The members of a JWK that matter, as written.
+#[derive(Default)]
+pub(crate) struct RawJwk<'a> {
+    kty: Member<Text<'a>>,
+    crv: Member<Text<'a>>,
+    x: Member<Text<'a>>,
+    y: Member<Text<'a>>,
+    n: Member<Text<'a>>,
+    e: Member<Text<'a>>,
+    public: Member<Text<'a>>,
+    alg: Member<Text<'a>>,
+    usage: Member<Text<'a>>,
+    key_ops: Member<KeyOps>,
+    private: bool,
+}
+
+/// Whether `key_ops` permits verifying.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum KeyOps {
+    Verify,
+    Other,
+}
+
+impl<'a> RawJwk<'a> {
+    pub(crate) fn from_json(json: &'a [u8]) -> Result<Self, JsonError> {
+        let mut jwk = Self::default();
+        json::read_object(json, |reader, name| jwk.member(reader, name))?;
+        Ok(jwk)
+    }
+
+    /// Takes one member; to be called for each member of the object.
+    pub(crate) fn member(&mut self, reader: &mut Reader<'a>, name: Text<'a>) -> Result<(), JsonError> {
+        let name = name.to_cow();
+        let slot = match &*name {
+            "kty" => &mut self.kty,
+            "crv" => &mut self.crv,
+            "x" => &mut self.x,
+            "y" => &mut self.y,
+            "n" => &mut self.n,
+            "e" => &mut self.e,
+            "pub" => &mut self.public,
+            "alg" => &mut self.alg,
+            "use" => &mut self.usage,
+            "key_ops" => {
+                let mut permitted = KeyOps::Other;
+                let is_array = reader.array_or_skip(|reader| {
+                    if reader.text()?.value().is_some_and(|operation| operation.is("verify")) {
+                        permitted = KeyOps::Verify;
+                    }
+                    Ok(())
+                })?;
+                self.key_ops = is_array.then_some(permitted).into();
+                return Ok(());
+            }
+            // Even null or empty: whoever writes them has a private key in his hands.
+            "d" | "p" | "q" | "dp" | "dq" | "qi" | "oth" | "k" | "priv" => {
+                self.private = true;
+                return reader.skip();
+            }
+            _ => return reader.skip(),
+        };
+        *slot = reader.text()?;
+        Ok(())
+    }
+
+    /// Refuses private and symmetric keys (RFC 9449 section 4.3, check 7).
+    pub(crate) fn check_public(&self) -> Result<(), JwkError> {
+        if self.kty.value().is_some_and(|kty| kty.is("oct")) {
+            return Err(JwkError::Symmetric);
+        }
+        if self.private { Err(JwkError::Private) } else { Ok(()) }
+    }
+
+    /// Refuses keys that are declared for something other than signatures (RFC 7517 sections 4.2 and 4.3).
+    pub(crate) fn check_use(&self) -> Result<(), JwkError> {
+        let usage_fits = match self.usage {
+            Member::Absent => true,
+            Member::Wrong => false,
+            Member::Is(usage) => usage.is("sig"),
+        };
+        let operations_fit = matches!(self.key_ops, Member::Absent | Member::Is(KeyOps::Verify));
+        if usage_fits && operations_fit { Ok(()) } else { Err(JwkError::NotForSignatures) }
+    }
+
+    /// Whether the key's own `alg`, where it has one, is `alg` (RFC 7517 section 4.4).
+    pub(crate) fn permits_algorithm(&self, alg: &str) -> bool {
+        match self.alg {
+            Member::Absent => true,
+            Member::Wrong => false,
+            Member::Is(own) => own.is(alg),
+        }
+    }
+
+    /// The key's own `alg`, where it has one.
+    pub(crate) fn algorithm_name(&self) -> Option<Cow<'a, str>> {
+        self.alg.value().map(Text::to_cow)
+    }
+
+    /// The type of key that `kty` with `crv` or `alg` names.
+    pub(crate) fn key_type(&self) -> Result<KeyType, JwkError> {
+        let kty = self.kty.value().ok_or(JwkError::Malformed)?;
+        let among = |named: Member<Text<'_>>, known: &[(&str, KeyType)]| {
+            let named = named.value().ok_or(JwkError::Malformed)?;
+            known.iter().find(|(name, _)| named.is(name)).map(|(_, key_type)| *key_type).ok_or(JwkError::Unsupported)
+        };
+        if kty.is("EC") {
+            among(self.crv, &[("P-256", KeyType::P256), ("P-384", KeyType::P384), ("P-521", KeyType::P521)])
+        } else if kty.is("OKP") {
+            among(self.crv, &[("Ed25519", KeyType::Ed25519)])
+        } else if kty.is("RSA") {
+            Ok(KeyType::Rsa)
+        } else if kty.is("AKP") {
+            let ml_dsa = [KeyType::MlDsa44, KeyType::MlDsa65, KeyType::MlDsa87];
+            among(self.alg, &ml_dsa.map(|key_type| (ml_dsa_name(key_type), key_type)))
+        } else {
+            Err(JwkError::Unsupported)
+        }
+    }
+
+    /// Decodes the key, which is of type `key_type`.
+    pub(crate) fn decode(&self, key_type: KeyType, bounds: RsaBounds) -> Result<PublicJwk, JwkError> {
+        let key = match key_type {
+            KeyType::P256 => Key::P256(self.point()?),
+            KeyType::P384 => Key::P384(self.point()?),
+            KeyType::P521 => Key::P521(self.point()?),
+            KeyType::Ed25519 => {
+                let mut x = [0; 32];
+                base64url::decode_exact(required(self.x)?.as_bytes(), &mut x)?;
+                return PublicJwk::from_ed25519(x);
+            }
+            KeyType::Rsa => {
+                let n = required(self.n)?;
+                // The length is looked at before the work of decoding is spent.
+                if base64url::decoded_len(n.len()).is_some_and(|length| length > bounds.max_bits() / 8) {
+                    return Err(JwkError::RsaTooLarge);
+                }
+                let n = base64url::decode(n.as_bytes())?;
+                let e = decode_short(&required(self.e)?)?;
+                return PublicJwk::from_rsa(&n, &e, bounds);
+            }
+            KeyType::MlDsa44 | KeyType::MlDsa65 | KeyType::MlDsa87 => {
+                let key = PublicJwk::from_ml_dsa(&base64url::decode(required(self.public)?.as_bytes())?)
+                    .ok_or(JwkError::NonCanonical)?;
+                return if key.key_type() == key_type { Ok(key) } else { Err(JwkError::NonCanonical) };
+            }
+        };
+        Ok(PublicJwk(key))
+    }
+
+    /// `x` and `y` behind the mark of an uncompressed point.
+    fn point<const N: usize>(&self) -> Result<[u8; N], JwkError> {
+        let mut point = [4; N];
+        if let Some((_, coordinates)) = point.split_first_mut() {
+            let middle = coordinates.len() / 2;
+            if let Some((x, y)) = coordinates.split_at_mut_checked(middle) {
+                base64url::decode_exact(required(self.x)?.as_bytes(), x)?;
+                base64url::decode_exact(required(self.y)?.as_bytes(), y)?;
+            }
+        }
+        Ok(point)
+    }
+}
+
+fn required(member: Member<Text<'_>>) -> Result<Cow<'_, str>, JwkError> {
+    member.value().map(Text::to_cow).ok_or(JwkError::Malformed)
+}
+
+fn decode_short(text: &str) -> Result<Vec<u8>, JwkError> {
+    if text.len() > 16 { Err(JwkError::RsaInvalid) } else { Ok(base64url::decode(text.as_bytes())?) }
+}
+
+impl From<NotBase64Url> for JwkError {
+    fn from(_: NotBase64Url) -> Self {
+        Self::NonCanonical
+    }
+}

@@ -1,0 +1,542 @@
+//! A strict reader of JSON objects (RFC 8259) that allocates nothing, and the little writing that proofs need.
+//!
+//! What a lenient reader lets through is an error here: a member name that occurs twice at any depth, however
+//! it is spelled (RFC 7515 section 4, RFC 7519 section 4); anything after the object; nesting beyond
+//! [`MAX_DEPTH`]; more than [`MAX_MEMBERS`] members in one object; text that is not UTF-8. Numbers are handed
+//! out as written, so that no reader's idea of a float stands between a claim and its check.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+
+/// How deep objects and arrays may nest.
+pub(crate) const MAX_DEPTH: u8 = 8;
+/// How many members one object may have.
+pub(crate) const MAX_MEMBERS: usize = 64;
+
+/// Why a text is not an object we read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum JsonError {
+    /// Not JSON, not UTF-8, not an object, or followed by something.
+    Syntax,
+    /// A member name occurs twice in one object.
+    Duplicate,
+    /// Nested too deep or too many members.
+    TooComplex,
+}
+
+/// A member of an object: missing, of the wrong type, or there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Member<T> {
+    /// The object has no such member.
+    #[default]
+    Absent,
+    /// The member is of another type (`null` included).
+    Wrong,
+    /// The member's value.
+    Is(T),
+}
+
+impl<T> Member<T> {
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+
+    /// The value, if the member is there and of the right type.
+    pub(crate) fn value(self) -> Option<T> {
+        match self {
+            Self::Is(value) => Some(value),
+            Self::Absent | Self::Wrong => None,
+        }
+    }
+}
+
+impl<T> From<Option<T>> for Member<T> {
+    fn from(found: Option<T>) -> Self {
+        found.map_or(Self::Wrong, Self::Is)
+    }
+}
+
+/// A JSON string as written between its quotes; its escapes are known to be valid.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Text<'a> {
+    raw: &'a str,
+    escaped: bool,
+}
+
+impl<'a> Text<'a> {
+    /// The value, borrowed unless it holds escapes.
+    pub(crate) fn to_cow(self) -> Cow<'a, str> {
+        if self.escaped { Cow::Owned(self.chars().collect()) } else { Cow::Borrowed(self.raw) }
+    }
+
+    /// The value, if it was written without escapes.
+    pub(crate) fn plain(self) -> Option<&'a str> {
+        (!self.escaped).then_some(self.raw)
+    }
+
+    /// Whether the value is `other`.
+    pub(crate) fn is(self, other: &str) -> bool {
+        if self.escaped { self.chars().eq(other.chars()) } else { self.raw == other }
+    }
+
+    fn same_as(self, other: Text<'_>) -> bool {
+        match (self.escaped, other.escaped) {
+            (false, false) => self.raw == other.raw,
+            _ => self.chars().eq(other.chars()),
+        }
+    }
+
+    fn chars(self) -> Unescaped<'a> {
+        Unescaped { rest: self.raw.chars() }
+    }
+}
+
+struct Unescaped<'a> {
+    rest: core::str::Chars<'a>,
+}
+
+impl Unescaped<'_> {
+    fn hex4(&mut self) -> Option<u32> {
+        (0..4).try_fold(0_u32, |unit, _| Some(unit << 4 | self.rest.next()?.to_digit(16)?))
+    }
+
+    /// The character an escape stands for; `None` if the escape is not valid JSON or half a surrogate pair.
+    fn escape(&mut self) -> Option<char> {
+        match self.rest.next()? {
+            'b' => Some('\u{8}'),
+            'f' => Some('\u{c}'),
+            'n' => Some('\n'),
+            'r' => Some('\r'),
+            't' => Some('\t'),
+            'u' => {
+                let unit = self.hex4()?;
+                if !(0xd800..0xdc00).contains(&unit) {
+                    return char::from_u32(unit);
+                }
+                if (self.rest.next()?, self.rest.next()?) != ('\\', 'u') {
+                    return None;
+                }
+                let low = self.hex4()?;
+                if !(0xdc00..0xe000).contains(&low) {
+                    return None;
+                }
+                char::from_u32(((unit & 0x3ff) << 10 | (low & 0x3ff)).saturating_add(0x1_0000))
+            }
+            plain @ ('"' | '\\' | '/') => Some(plain),
+            _ => None,
+        }
+    }
+}
+
+impl Iterator for Unescaped<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        match self.rest.next()? {
+            '\\' => Some(self.escape().unwrap_or(char::REPLACEMENT_CHARACTER)),
+            plain => Some(plain),
+        }
+    }
+}
+
+/// A cursor over the text of one object.
+pub(crate) struct Reader<'a> {
+    rest: &'a str,
+    depth: u8,
+}
+
+/// Reads `bytes` as one object; `member` is called for each member and must read its value.
+pub(crate) fn read_object<'a>(
+    bytes: &'a [u8],
+    member: impl FnMut(&mut Reader<'a>, Text<'a>) -> Result<(), JsonError>,
+) -> Result<(), JsonError> {
+    let text = core::str::from_utf8(bytes).map_err(|_| JsonError::Syntax)?;
+    let mut reader = Reader { rest: text, depth: 0 };
+    reader.object(member)?;
+    reader.skip_space();
+    if reader.rest.is_empty() { Ok(()) } else { Err(JsonError::Syntax) }
+}
+
+/// Checks that `text` is one JSON value of any type.
+pub(crate) fn check_value(text: &str) -> Result<(), JsonError> {
+    let mut reader = Reader { rest: text, depth: 0 };
+    reader.skip()?;
+    reader.skip_space();
+    if reader.rest.is_empty() { Ok(()) } else { Err(JsonError::Syntax) }
+}
+
+impl<'a> Reader<'a> {
+    /// Reads a string; a value of another type is skipped and gives `Wrong`.
+    pub(crate) fn text(&mut self) -> Result<Member<Text<'a>>, JsonError> {
+        match self.peek()? {
+            b'"' => self.string().map(Member::Is),
+            _ => self.skip().map(|()| Member::Wrong),
+        }
+    }
+
+    /// Reads a number as written; a value of another type is skipped and gives `Wrong`.
+    pub(crate) fn number(&mut self) -> Result<Member<&'a str>, JsonError> {
+        match self.peek()? {
+            b'-' | b'0'..=b'9' => self.digits().map(Member::Is),
+            _ => self.skip().map(|()| Member::Wrong),
+        }
+    }
+
+    /// Reads an object member by member, if the value is one; else skips it and answers `false`.
+    pub(crate) fn object_or_skip(
+        &mut self,
+        member: impl FnMut(&mut Self, Text<'a>) -> Result<(), JsonError>,
+    ) -> Result<bool, JsonError> {
+        if self.peek()? == b'{' { self.object(member).map(|()| true) } else { self.skip().map(|()| false) }
+    }
+
+    /// Reads an array element by element, if the value is one; else skips it and answers `false`.
+    pub(crate) fn array_or_skip(
+        &mut self,
+        element: impl FnMut(&mut Self) -> Result<(), JsonError>,
+    ) -> Result<bool, JsonError> {
+        if self.peek()? == b'[' { self.array(element).map(|()| true) } else { self.skip().map(|()| false) }
+    }
+
+    /// Reads `false`; any other value is skipped. Answers whether it was `false`.
+    pub(crate) fn is_false(&mut self) -> Result<bool, JsonError> {
+        self.skip_space();
+        let before = self.rest;
+        self.skip()?;
+        Ok(before.starts_with("false"))
+    }
+
+    /// Checks and passes over one value, whatever its type.
+    pub(crate) fn skip(&mut self) -> Result<(), JsonError> {
+        match self.peek()? {
+            b'"' => self.string().map(drop),
+            b'{' => self.object(|reader, _| reader.skip()),
+            b'[' => self.array(Self::skip),
+            b't' => self.expect("true"),
+            b'f' => self.expect("false"),
+            b'n' => self.expect("null"),
+            _ => self.digits().map(drop),
+        }
+    }
+
+    fn object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, Text<'a>) -> Result<(), JsonError>,
+    ) -> Result<(), JsonError> {
+        self.enter("{")?;
+        if self.peek()? == b'}' {
+            return self.leave("}");
+        }
+        let mut names = [Text { raw: "", escaped: false }; MAX_MEMBERS];
+        let mut count = 0_usize;
+        loop {
+            self.skip_space();
+            let name = self.string()?;
+            let (earlier, free) = names.split_at_mut_checked(count).ok_or(JsonError::TooComplex)?;
+            if earlier.iter().any(|other| other.same_as(name)) {
+                return Err(JsonError::Duplicate);
+            }
+            *free.first_mut().ok_or(JsonError::TooComplex)? = name;
+            count = count.saturating_add(1);
+            self.skip_space();
+            self.expect(":")?;
+            member(self, name)?;
+            match self.peek()? {
+                b',' => self.expect(",")?,
+                _ => return self.leave("}"),
+            }
+        }
+    }
+
+    fn array(&mut self, mut element: impl FnMut(&mut Self) -> Result<(), JsonError>) -> Result<(), JsonError> {
+        self.enter("[")?;
+        if self.peek()? == b']' {
+            return self.leave("]");
+        }
+        loop {
+            element(self)?;
+            match self.peek()? {
+                b',' => self.expect(",")?,
+                _ => return self.leave("]"),
+            }
+        }
+    }
+
+    fn enter(&mut self, bracket: &str) -> Result<(), JsonError> {
+        self.skip_space();
+        self.expect(bracket)?;
+        self.depth = self.depth.saturating_add(1);
+        if self.depth > MAX_DEPTH { Err(JsonError::TooComplex) } else { Ok(()) }
+    }
+
+    fn leave(&mut self, bracket: &str) -> Result<(), JsonError> {
+        self.depth = self.depth.saturating_sub(1);
+        self.expect(bracket)
+    }
+
+    fn string(&mut self) -> Result<Text<'a>, JsonError> {
+        self.expect("\"")?;
+        let start = self.rest;
+        let mut escaped = false;
+        let mut scan = Unescaped { rest: start.chars() };
+        loop {
+            let tail = scan.rest.as_str();
+            let stop = tail.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+            let (_, at_stop) = stop.and_then(|stop| tail.split_at_checked(stop)).ok_or(JsonError::Syntax)?;
+            scan.rest = at_stop.chars();
+            match scan.rest.next() {
+                Some('"') => {
+                    let length = start.len().saturating_sub(at_stop.len());
+                    self.rest = scan.rest.as_str();
+                    return Ok(Text { raw: start.get(..length).unwrap_or_default(), escaped });
+                }
+                Some('\\') => {
+                    escaped = true;
+                    scan.escape().ok_or(JsonError::Syntax)?;
+                }
+                _ => return Err(JsonError::Syntax),
+            }
+        }
+    }
+
+    fn digits(&mut self) -> Result<&'a str, JsonError> {
+        fn some_digits(text: &str) -> Result<&str, JsonError> {
+            let rest = text.trim_start_matches(|digit: char| digit.is_ascii_digit());
+            if rest.len() < text.len() { Ok(rest) } else { Err(JsonError::Syntax) }
+        }
+        let start = self.rest;
+        let unsigned = start.strip_prefix('-').unwrap_or(start);
+        let mut rest = match unsigned.strip_prefix('0') {
+            Some(rest) => rest,
+            None => some_digits(unsigned)?,
+        };
+        if let Some(fraction) = rest.strip_prefix('.') {
+            rest = some_digits(fraction)?;
+        }
+        if let Some(exponent) = rest.strip_prefix(['e', 'E']) {
+            rest = some_digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))?;
+        }
+        self.rest = rest;
+        Ok(start.get(..start.len().saturating_sub(rest.len())).unwrap_or_default())
+    }
+
+    fn peek(&mut self) -> Result<u8, JsonError> {
+        self.skip_space();
+        self.rest.bytes().next().ok_or(JsonError::Syntax)
+    }
+
+    fn skip_space(&mut self) {
+        if self.rest.bytes().next().is_some_and(|byte| byte <= b' ') {
+            self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r']);
+        }
+    }
+
+    fn expect(&mut self, token: &str) -> Result<(), JsonError> {
+        self.rest = self.rest.strip_prefix(token).ok_or(JsonError::Syntax)?;
+        Ok(())
+    }
+}
+
+/// Appends `value` to `out` as a JSON string, escaping what must be.
+pub(crate) fn write_string(value: &str, out: &mut String) {
+    out.push('"');
+    let mut rest = value;
+    while let Some((plain, tail)) = rest
+        .bytes()
+        .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
+        .and_then(|stop| rest.split_at_checked(stop))
+    {
+        out.push_str(plain);
+        let mut characters = tail.chars();
+        match characters.next() {
+            Some(mark @ ('"' | '\\')) => {
+                out.push('\\');
+                out.push(mark);
+            }
+            Some(control) => {
+                let code = u32::from(control);
+                out.push_str("\\u00");
+                for shift in [4, 0] {
+                    out.push(char::from_digit(code >> shift & 0xf, 16).unwrap_or('0'));
+                }
+            }
+            None => {}
+        }
+        rest = characters.as_str();
+    }
+    out.push_str(rest);
+    out.push('"');
+}
+
+/// The number `text` (as written in JSON) rounded down, stopping at the ends of `i64`.
+///
+/// Fractions and exponents are permitted (RFC 7519 section 2), and every number has a value: `1e400` is the
+/// largest, `-1e400` the smallest.
+pub(crate) fn floor(text: &str) -> i64 {
+    let (negative, unsigned) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = || whole.bytes().chain(fraction.bytes()).map(|digit| i64::from(digit.saturating_sub(b'0')));
+    if digits().all(|digit| digit == 0) {
+        return 0;
+    }
+    // An exponent too long for i64 moves the point out of sight all the same.
+    let exponent = exponent.parse().unwrap_or(if exponent.starts_with('-') { i64::MIN } else { i64::MAX });
+    let point = i64::try_from(whole.len()).unwrap_or(i64::MAX).saturating_add(exponent);
+    let mut magnitude = 0_i64;
+    let mut position = 0_i64;
+    let mut rest = digits();
+    while position < point && magnitude < i64::MAX {
+        let digit = rest.next();
+        if digit.is_none() && magnitude == 0 {
+            break;
+        }
+        magnitude = magnitude.saturating_mul(10).saturating_add(digit.unwrap_or(0));
+        position = position.saturating_add(1);
+    }
+    let fractional = rest.any(|digit| digit != 0);
+    match (negative, fractional) {
+        (false, _) => magnitude,
+        (true, false) if magnitude == i64::MAX => i64::MIN,
+        (true, false) => magnitude.saturating_neg(),
+        (true, true) => magnitude.saturating_neg().saturating_sub(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{JsonError, MAX_MEMBERS, check_value, floor, read_object, write_string};
+    use alloc::format;
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    fn names(text: &str) -> Result<Vec<String>, JsonError> {
+        let mut names = Vec::new();
+        read_object(text.as_bytes(), |reader, name| {
+            names.push(name.to_cow().into_owned());
+            reader.skip()
+        })?;
+        Ok(names)
+    }
+
+    #[test]
+    fn reads_every_kind_of_value() {
+        let text = " {\"a\" : \"x\\u00e9\\ud83d\\ude00\\n\", \"b\":-1.5e+3,\"c\":[1,[],{\"a\":{}}],\"d\":null,\"e\":true,\"f\":{}}\n";
+        assert_eq!(names(text).unwrap(), ["a", "b", "c", "d", "e", "f"]);
+        read_object(br#"{"a":"\ud83d\ude00\/\""}"#, |reader, _| {
+            let text = reader.text()?.value().unwrap();
+            assert!(text.is("😀/\"") && text.plain().is_none());
+            Ok(())
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn duplicates_are_found_at_any_depth_and_in_any_spelling() {
+        for text in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"jti":1,"j\u0074i":2}"#,
+            r#"{"a":{"b":1,"b":2}}"#,
+            r#"{"a":[[{"b":1,"c":0,"b":2}]]}"#,
+        ] {
+            assert_eq!(names(text), Err(JsonError::Duplicate), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_object_is_refused() {
+        for text in [
+            "",
+            " ",
+            "[]",
+            "\"a\"",
+            "1",
+            "{",
+            "}",
+            "{}x",
+            "{}{}",
+            "{,}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "{'a':1}",
+            "{\"a\":01}",
+            "{\"a\":1.}",
+            "{\"a\":.5}",
+            "{\"a\":+1}",
+            "{\"a\":1e}",
+            "{\"a\":tru}",
+            "{\"a\":truex}",
+            "{\"a\":NaN}",
+            "{\"a\":\"\n\"}",
+            "{\"a\":\"\\x\"}",
+            "{\"a\":\"\\u12\"}",
+            "{\"a\":\"\\ud800\"}",
+            "{\"a\":\"\\ud800\\u0041\"}",
+            "{\"a\":\"\\udc00\"}",
+            "{\"a\":[1,]}",
+            "{\"a\":[}",
+            "{\"a\":1 \"b\":2}",
+            "\u{feff}{}",
+            "{\u{a0}}",
+            "{/**/}",
+        ] {
+            assert_eq!(names(text), Err(JsonError::Syntax), "{text:?}");
+        }
+        assert_eq!(read_object(b"{\"a\":\"\xff\"}", |reader, _| reader.skip()), Err(JsonError::Syntax));
+    }
+
+    #[test]
+    fn depth_and_members_are_bounded() {
+        let deep = |levels: usize| format!("{{\"a\":{}1{}}}", "[".repeat(levels), "]".repeat(levels));
+        assert!(names(&deep(7)).is_ok());
+        assert_eq!(names(&deep(8)), Err(JsonError::TooComplex));
+        let wide = |count: usize| {
+            let members: Vec<String> = (0..count).map(|i| format!("\"m{i}\":0")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        assert!(names(&wide(MAX_MEMBERS)).is_ok());
+        assert_eq!(names(&wide(MAX_MEMBERS + 1)), Err(JsonError::TooComplex));
+    }
+
+    #[test]
+    fn every_number_has_a_floor() {
+        for (text, value) in [
+            ("0", 0),
+            ("-0", 0),
+            ("1700000000", 1_700_000_000),
+            ("1700000000.9", 1_700_000_000),
+            ("1.7e9", 1_700_000_000),
+            ("17000000000e-1", 1_700_000_000),
+            ("0.17E+10", 1_700_000_000),
+            ("-1.5", -2),
+            ("-1.0", -1),
+            ("-0.1", -1),
+            ("9e-1", 0),
+            ("1e400", i64::MAX),
+            ("-1e400", i64::MIN),
+            ("1e99999999999999999999", i64::MAX),
+            ("1e-99999999999999999999", 0),
+            ("0e99999999999999999999", 0),
+            ("18446744073709551615", i64::MAX),
+            ("9223372036854775807", i64::MAX),
+            ("-9223372036854775808", i64::MIN),
+            ("0.00", 0),
+            ("100e-2", 1),
+            ("0.0001e4", 1),
+            ("0.00015e4", 1),
+        ] {
+            assert_eq!(floor(text), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn written_strings_read_back() {
+        let value = "a\"b\\c\u{1}\u{1f}é😀";
+        let mut out = String::new();
+        write_string(value, &mut out);
+        check_value(&out).unwrap();
+        assert_eq!(out, "\"a\\\"b\\\\c\\u0001\\u001fé😀\"");
+    }
+}

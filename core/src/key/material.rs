@@ -1,3 +1,0 @@
-//! Private key material.
-/// A private key.
-pub struct PrivateKey {}

@@ -1,0 +1,126 @@
+//! The caller is wrong: errors about arguments and configuration, each saying what to do instead.
+
+use core::fmt;
+
+use crate::crypto::RandomUnavailable;
+use crate::jose::algorithm::Algorithm;
+use crate::jose::jwk::JwkError;
+use crate::jose::signature::SignatureError;
+#[cfg(feature = "dpop")]
+use crate::proof::uri::UriError;
+
+/// A mistake of the calling program, as opposed to one of the peer ([`Rejection`](crate::Rejection)) or of the host.
+///
+/// It holds no secret and nothing from the peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// The URL given for the request is no absolute `http` or `https` URI.
+    #[cfg(feature = "dpop")]
+    Target(UriError),
+    /// The method is empty or no token (RFC 9110 section 9.1).
+    Method,
+    /// The access token is empty or holds characters a header cannot carry (RFC 9110 section 11.2).
+    AccessToken,
+    /// The nonce is empty or holds characters outside NQCHAR (RFC 9449 section 8.1).
+    Nonce,
+    /// The `jti` is empty or longer than 512 bytes.
+    Jti,
+    /// The time lies before 1970.
+    Time,
+    /// A caller's claim or header parameter has a name that the proof itself uses.
+    ReservedName,
+    /// A caller's claim or header parameter has the same name as another.
+    DuplicateName,
+    /// The text given for a claim or header parameter is not one JSON value within the limits.
+    Json,
+    /// The finished proof would be longer than 16 KiB, which no verifier has to take.
+    ProofTooLong,
+    /// The key's type does not fit the algorithm.
+    AlgorithmKey(Algorithm),
+    /// This build's crypto provider has no such algorithm, or cannot sign with it in this process.
+    AlgorithmUnavailable(Algorithm),
+    /// The signature is of another algorithm than the proof it should complete.
+    SignatureAlgorithm,
+    /// The signature has a wrong length or encoding.
+    Signature(SignatureError),
+    /// The signature does not verify with the key that was announced: wrong key, hash or encoding at the signer.
+    SignatureDoesNotVerify,
+    /// The key is not usable.
+    Key(JwkError),
+    /// The private key is malformed, or its public part is not the one given with it.
+    PrivateKey,
+    /// A number of the policy is outside its bounds; the name says which.
+    PolicyBound(&'static str),
+    /// The policy permits no algorithm.
+    NoAlgorithms,
+    /// A fixed profile's set of algorithms cannot be widened.
+    ProfileAlgorithms,
+    /// The policy requires nonces, but the verifier has no nonce issuer.
+    NonceIssuerMissing,
+    /// A store shared by verifiers that disagree about time windows.
+    StoreDisagreement,
+    /// The source of randomness failed.
+    Random,
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            #[cfg(feature = "dpop")]
+            Self::Target(error) => write!(f, "the request's URL cannot be used: {error}"),
+            Self::Method => f.write_str("the method is not a token; give it as sent, for example GET"),
+            Self::AccessToken => {
+                f.write_str("the access token is empty or holds characters outside visible ASCII; give it without its scheme")
+            }
+            Self::Nonce => f.write_str("the nonce is empty or holds characters a DPoP-Nonce cannot; give the field's value as received"),
+            Self::Jti => f.write_str("the jti is empty or longer than 512 bytes; use 16 random bytes as base64url"),
+            Self::Time => f.write_str("the time lies before 1970; give seconds since then"),
+            Self::ReservedName => f.write_str("this claim or header parameter belongs to the proof itself; choose another name"),
+            Self::DuplicateName => f.write_str("this claim or header parameter was given twice"),
+            Self::Json => f.write_str("the value is not one JSON value; quote strings, or use the method for text"),
+            Self::ProofTooLong => f.write_str("the proof would be longer than 16 KiB; add fewer or shorter claims"),
+            Self::AlgorithmKey(algorithm) => write!(f, "the key's type does not fit {algorithm}"),
+            Self::AlgorithmUnavailable(algorithm) => write!(
+                f,
+                "this build cannot do {algorithm}; RSA signing needs keybound-aws-lc, ML-DSA the feature ml-dsa"
+            ),
+            Self::SignatureAlgorithm => f.write_str("the signature is of another algorithm than the proof"),
+            Self::Signature(error) => error.fmt(f),
+            Self::SignatureDoesNotVerify => f.write_str(
+                "the signer's signature does not verify with its public key; check which key it used, that it signed the \
+                 message or its digest as offered, and whether it gives DER or R and S side by side",
+            ),
+            Self::Key(error) => error.fmt(f),
+            Self::PrivateKey => f.write_str("the private key is malformed or does not belong to the public part beside it"),
+            Self::PolicyBound(which) => write!(f, "{which} is outside its bounds"),
+            Self::NoAlgorithms => f.write_str("the policy permits no algorithm; name at least one"),
+            Self::ProfileAlgorithms => f.write_str("this profile's set of algorithms cannot be widened; start from Policy::default"),
+            Self::NonceIssuerMissing => f.write_str("the policy requires nonces; give the verifier an issuer with with_nonces"),
+            Self::StoreDisagreement => {
+                f.write_str("the verifiers that share this replay store have different time windows; give them one policy or one store each")
+            }
+            Self::Random => RandomUnavailable.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for Misuse {}
+
+impl From<RandomUnavailable> for Misuse {
+    fn from(_: RandomUnavailable) -> Self {
+        Self::Random
+    }
+}
+
+impl From<SignatureError> for Misuse {
+    fn from(error: SignatureError) -> Self {
+        Self::Signature(error)
+    }
+}
+
+impl From<JwkError> for Misuse {
+    fn from(error: JwkError) -> Self {
+        Self::Key(error)
+    }
+}
