@@ -25,4 +25,6 @@ pub use crypto::rustcrypto::RUSTCRYPTO;
 pub use jose::algorithm::{Algorithm, AlgorithmSet};
 pub use jose::thumbprint::Thumbprint;
 pub use misuse::Misuse;
+#[cfg(feature = "dpop")]
+pub use proof::build::ProofBuilder;
 pub use time::UnixTime;

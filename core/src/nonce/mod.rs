@@ -11,3 +11,6 @@ pub enum Role {
     /// A resource server: the protected API.
     ResourceServer,
 }
+pub(crate) fn is_nonce(nonce: &[u8]) -> bool {
+    !nonce.is_empty()
+}

@@ -8,3 +8,6 @@ impl fmt::Display for UriError {
         Ok(())
     }
 }
+pub(crate) fn without_query(target: &str) -> Result<&str, UriError> {
+    Ok(target.split(['?', '#']).next().unwrap_or_default())
+}

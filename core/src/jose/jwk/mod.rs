@@ -223,36 +223,27 @@ impl PublicJwk {
 
     /// The thumbprint (RFC 7638): SHA-256 over the required members in lexicographic order.
     pub fn thumbprint(&self, digest: &dyn Digest) -> Thumbprint {
-        Thumbprint::from_bytes(digest.sha256(&[self.required_members(MemberOrder::Lexicographic).as_bytes()]))
+        let mut members = self.members();
+        members.sort_unstable_by_key(|member| member.map(|(name, _)| name));
+        let mut json = String::with_capacity(self.json_capacity());
+        write_members(members, &mut json);
+        Thumbprint::from_bytes(digest.sha256(&[json.as_bytes()]))
     }
 
     /// The key as JSON: the required members alone, `kty` first, without white space.
     pub fn to_json(&self) -> String {
-        self.required_members(MemberOrder::KtyFirst)
-    }
-
-    fn required_members(&self, order: MemberOrder) -> String {
-        let mut members = self.members();
-        if let MemberOrder::Lexicographic = order {
-            members.sort_unstable_by_key(|member| member.map(|(name, _)| name));
-        }
         let mut json = String::with_capacity(self.json_capacity());
-        for (name, value) in members.into_iter().flatten() {
-            json.push_str(if json.is_empty() { "{\"" } else { ",\"" });
-            json.push_str(name);
-            json.push_str("\":\"");
-            match value {
-                Value::Name(name) => json.push_str(name),
-                Value::Bytes(bytes) => base64url::encode_into(bytes, &mut json),
-            }
-            json.push('"');
-        }
-        json.push('}');
+        self.write_json(&mut json);
         json
     }
 
+    /// Appends what [`to_json`](Self::to_json) gives.
+    pub(crate) fn write_json(&self, json: &mut String) {
+        write_members(self.members(), json);
+    }
+
     /// The required members, `kty` first.
-    fn members(&self) -> [Option<(&'static str, Value<'_>)>; 4] {
+    fn members(&self) -> Members<'_> {
         let key_type = self.key_type();
         let kty = |name| Some(("kty", Value::Name(name)));
         let bytes = |name, bytes| Some((name, Value::Bytes(bytes)));
@@ -270,7 +261,8 @@ impl PublicJwk {
         }
     }
 
-    fn json_capacity(&self) -> usize {
+    /// Room enough for the key as JSON.
+    pub(crate) fn json_capacity(&self) -> usize {
         let bytes = match &self.0 {
             Key::P256(_) => 65,
             Key::P384(_) => 97,
@@ -283,18 +275,30 @@ impl PublicJwk {
     }
 }
 
-#[derive(Clone, Copy)]
-enum MemberOrder {
-    /// As RFC 7638 section 3.3 hashes them.
-    Lexicographic,
-    /// As RFC 9449 prints them.
-    KtyFirst,
-}
+/// Up to four members, by name.
+type Members<'a> = [Option<(&'static str, Value<'a>)>; 4];
 
 #[derive(Clone, Copy)]
 enum Value<'a> {
     Name(&'static str),
     Bytes(&'a [u8]),
+}
+
+fn write_members(members: Members<'_>, json: &mut String) {
+    let mut separator = '{';
+    for (name, value) in members.into_iter().flatten() {
+        json.push(separator);
+        separator = ',';
+        json.push('"');
+        json.push_str(name);
+        json.push_str("\":\"");
+        match value {
+            Value::Name(name) => json.push_str(name),
+            Value::Bytes(bytes) => base64url::encode_into(bytes, json),
+        }
+        json.push('"');
+    }
+    json.push('}');
 }
 
 impl fmt::Debug for PublicJwk {

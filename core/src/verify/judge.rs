@@ -1,0 +1,427 @@
+//! The checks themselves, one function for each, called in the order of [`Check`](super::check::Check).
+
+use alloc::vec::Vec;
+
+use subtle::ConstantTimeEq;
+
+use super::Verifier;
+#[cfg(feature = "std")]
+use super::headers::RememberedKey;
+use super::pending::{PendingProof, VerifiedProof};
+use super::policy::{NonceMode, TimeSource};
+use super::presentation::Presentation;
+use super::rejection::Rejection;
+use crate::base64url;
+use crate::jose::algorithm::Algorithm;
+use crate::jose::compact::Compact;
+use crate::jose::header::Header;
+use crate::jose::jwk::raw::RawJwk;
+use crate::jose::jwk::{JwkError, PublicJwk, RsaBounds};
+use crate::jose::thumbprint::Thumbprint;
+use crate::json::{self, JsonError, Member, Text};
+use crate::nonce::issuer::{NonceVerdict, ValidNonce};
+use crate::proof::claims::Claims;
+use crate::proof::uri;
+use crate::proof::{MAX_JTI_LEN, MAX_PROOF_LEN, TYP};
+use crate::replay::{ReplayEntry, ReplayEntryParts, ReplayKey, StoreEpoch};
+use crate::UnixTime;
+
+/// Makes every check but replay.
+pub(super) fn judge(
+    verifier: &Verifier,
+    presentation: &Presentation<'_>,
+    now: UnixTime,
+) -> Result<PendingProof, Rejection> {
+    let proof = single_proof(presentation.proofs)?;
+    let compact = split(proof)?;
+    let payload = decode(compact.payload)?;
+    let signature = decode(compact.signature)?;
+    let key = Key::of_header(verifier, &compact)?;
+
+    let claims = read_claims(&payload)?;
+    let required = Required::take(&claims, presentation.context.access_token().is_some())?;
+    if !required.htm.is(presentation.method) {
+        return Err(Rejection::MethodMismatch);
+    }
+    check_target(verifier, presentation, &required)?;
+
+    let issued_at = UnixTime::from_secs(json::floor(required.iat));
+    let ends = check_lifetime(&claims, verifier.policy.max_ahead(), now)?;
+    let nonce_may_replace_iat = verifier.policy.time_source() == TimeSource::Nonce && required.nonce.is_some();
+    if !nonce_may_replace_iat {
+        check_age(verifier, issued_at, now)?;
+    }
+    let thumbprint = key.thumbprint(verifier);
+    let nonce = check_nonce(verifier, presentation, required.nonce, &thumbprint, now)?;
+    if nonce_may_replace_iat && nonce.is_none() {
+        check_age(verifier, issued_at, now)?;
+    }
+    if presentation.context.bound_to().is_some_and(|bound_to| bound_to != thumbprint) {
+        return Err(Rejection::BindingMismatch);
+    }
+    if let (Some(token), Some(ath)) = (presentation.context.access_token(), required.ath) {
+        check_token_hash(verifier, token, ath)?;
+    }
+    key.check_signature(verifier, &compact, &signature)?;
+    key.remember(verifier, &compact, &thumbprint);
+
+    let nonce_time = nonce.as_ref().filter(|_| nonce_may_replace_iat);
+    let entry = ReplayEntry::from_parts(ReplayEntryParts {
+        key: ReplayKey::derive(
+            verifier.crypto.digest,
+            verifier.policy.namespace(),
+            &thumbprint,
+            &required.jti.to_cow(),
+        ),
+        thumbprint,
+        timed_at: nonce_time.map_or(issued_at, |nonce| nonce.issued_at),
+        max_ahead: verifier.policy.max_ahead(),
+        expires_at: nonce_time
+            .map_or(issued_at.saturating_add(verifier.policy.max_age()), |nonce| nonce.accepted_until),
+        store_margin: verifier.policy.store_margin(),
+        nonce_epoch: nonce.as_ref().map(|nonce| StoreEpoch::from_u64(nonce.epoch)),
+        agreement: verifier.agreement,
+    });
+    let renew = nonce.is_some_and(|nonce| nonce.renew);
+    let next_nonce = verifier
+        .nonces
+        .as_ref()
+        .filter(|_| renew)
+        .and_then(|issuer| issuer.issue(presentation.context.role(), Some(&thumbprint), now).ok());
+    Ok(PendingProof { entry, ends, verified: VerifiedProof { thumbprint, algorithm: key.algorithm(), issued_at, next_nonce } })
+}
+
+/// The one proof, neither missing nor repeated nor too long.
+pub(super) fn single_proof<'a>(proofs: &[&'a [u8]]) -> Result<&'a [u8], Rejection> {
+    match proofs {
+        [] => Err(Rejection::ProofMissing),
+        [proof] if proof.len() > MAX_PROOF_LEN => Err(Rejection::ProofTooLarge),
+        [proof] => Ok(proof),
+        _ => Err(Rejection::MultipleProofs),
+    }
+}
+
+fn split(proof: &[u8]) -> Result<Compact<'_>, Rejection> {
+    // Two fields folded into one by an intermediary are joined by a comma (RFC 9110 section 5.3).
+    if proof.contains(&b',') {
+        return Err(Rejection::MultipleProofs);
+    }
+    Compact::split(proof).ok_or(Rejection::JwtMalformed)
+}
+
+fn decode(segment: &[u8]) -> Result<Vec<u8>, Rejection> {
+    base64url::decode(segment).map_err(|_| Rejection::Base64NonCanonical)
+}
+
+/// The key of a proof, from its header or from memory.
+enum Key {
+    Read { algorithm: Algorithm, jwk: PublicJwk },
+    #[cfg(feature = "std")]
+    Remembered(alloc::sync::Arc<RememberedKey>),
+}
+
+impl Key {
+    fn of_header(verifier: &Verifier, compact: &Compact<'_>) -> Result<Self, Rejection> {
+        #[cfg(feature = "std")]
+        if let Some(known) = verifier.headers.as_ref().and_then(|memory| memory.recall(compact.header)) {
+            // Memory holds facts about the header; what the policy makes of them is asked every time.
+            permit(verifier, known.algorithm)?;
+            check_rsa_size(verifier, &known.jwk)?;
+            return Ok(Self::Remembered(known));
+        }
+        let json = decode(compact.header)?;
+        let header = Header::read(&json).map_err(|error| match error {
+            JsonError::Syntax => Rejection::HeaderMalformed,
+            JsonError::Duplicate => Rejection::HeaderDuplicate,
+            JsonError::TooComplex => Rejection::HeaderTooComplex,
+        })?;
+        if header.crit {
+            return Err(Rejection::CritUnsupported);
+        }
+        if header.unencoded {
+            return Err(Rejection::PayloadUnencoded);
+        }
+        match header.typ {
+            Member::Absent => return Err(Rejection::TypMissing),
+            Member::Is(typ) if typ.is(TYP) => {}
+            _ => return Err(Rejection::TypMismatch),
+        }
+        let algorithm = read_algorithm(header.alg)?;
+        permit(verifier, algorithm)?;
+        let jwk = match &header.jwk {
+            Member::Absent => return Err(Rejection::JwkMissing),
+            Member::Wrong => return Err(Rejection::JwkMalformed),
+            Member::Is(jwk) => read_key(verifier, jwk, algorithm)?,
+        };
+        Ok(Self::Read { algorithm, jwk })
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Read { algorithm, .. } => *algorithm,
+            #[cfg(feature = "std")]
+            Self::Remembered(known) => known.algorithm,
+        }
+    }
+
+    fn jwk(&self) -> &PublicJwk {
+        match self {
+            Self::Read { jwk, .. } => jwk,
+            #[cfg(feature = "std")]
+            Self::Remembered(known) => &known.jwk,
+        }
+    }
+
+    fn thumbprint(&self, verifier: &Verifier) -> Thumbprint {
+        match self {
+            Self::Read { jwk, .. } => jwk.thumbprint(verifier.crypto.digest),
+            #[cfg(feature = "std")]
+            Self::Remembered(known) => known.thumbprint,
+        }
+    }
+
+    fn check_signature(&self, verifier: &Verifier, compact: &Compact<'_>, signature: &[u8]) -> Result<(), Rejection> {
+        let expected = self.algorithm().signature_len().or(self.jwk().rsa_modulus_len());
+        if expected != Some(signature.len()) {
+            return Err(Rejection::SignatureMalformed);
+        }
+        let verified = match self {
+            Self::Read { algorithm, jwk } => verifier
+                .crypto
+                .verifier(*algorithm)
+                .ok_or(Rejection::AlgUnavailable)?
+                .verify(jwk, compact.signing_input, signature),
+            #[cfg(feature = "std")]
+            Self::Remembered(known) => known.prepared.verify(compact.signing_input, signature),
+        };
+        verified.map_err(|_| Rejection::SignatureInvalid)
+    }
+
+    /// Remembers the header of a proof whose signature verified.
+    #[cfg_attr(not(feature = "std"), expect(unused_variables, reason = "the header memory needs locks"))]
+    fn remember(self: &Key, verifier: &Verifier, compact: &Compact<'_>, thumbprint: &Thumbprint) {
+        #[cfg(feature = "std")]
+        if let (Some(memory), Self::Read { algorithm, jwk }) = (&verifier.headers, self) {
+            let prepared = verifier.crypto.verifier(*algorithm).and_then(|capability| capability.prepare(jwk).ok());
+            if let Some(prepared) = prepared {
+                let known =
+                    RememberedKey { algorithm: *algorithm, jwk: jwk.clone(), thumbprint: *thumbprint, prepared };
+                memory.remember(compact.header, known);
+            }
+        }
+    }
+}
+
+fn read_algorithm(alg: Member<Text<'_>>) -> Result<Algorithm, Rejection> {
+    let name = match alg {
+        Member::Absent => return Err(Rejection::AlgMissing),
+        Member::Wrong => return Err(Rejection::AlgUnknown),
+        Member::Is(name) => name.to_cow(),
+    };
+    Algorithm::from_name(&name).ok_or_else(|| {
+        let is_mac = matches!(&*name, "HS256" | "HS384" | "HS512");
+        if is_mac || name.eq_ignore_ascii_case("none") { Rejection::AlgNotAsymmetric } else { Rejection::AlgUnknown }
+    })
+}
+
+fn permit(verifier: &Verifier, algorithm: Algorithm) -> Result<(), Rejection> {
+    if !verifier.policy.algorithms().contains(algorithm) {
+        return Err(Rejection::AlgNotPermitted);
+    }
+    if verifier.crypto.verifier(algorithm).is_none() { Err(Rejection::AlgUnavailable) } else { Ok(()) }
+}
+
+fn read_key(verifier: &Verifier, jwk: &RawJwk<'_>, algorithm: Algorithm) -> Result<PublicJwk, Rejection> {
+    jwk.check_public()?;
+    let key_type = jwk.key_type()?;
+    if key_type != algorithm.key_type() {
+        return Err(Rejection::JwkAlgMismatch);
+    }
+    if !jwk.permits_algorithm(algorithm.name()) {
+        return Err(Rejection::JwkAlgConflict);
+    }
+    jwk.check_use()?;
+    let key = jwk.decode(key_type, verifier.policy.rsa_bounds())?;
+    let capability = verifier.crypto.verifier(algorithm).ok_or(Rejection::AlgUnavailable)?;
+    capability.validate(&key).map_err(|_| Rejection::KeyOffCurve)?;
+    Ok(key)
+}
+
+#[cfg(feature = "std")]
+fn check_rsa_size(verifier: &Verifier, jwk: &PublicJwk) -> Result<(), Rejection> {
+    let within = match (jwk.rsa_modulus_len(), verifier.policy.rsa_bounds()) {
+        (Some(length), RsaBounds::Up4096) => length <= 512,
+        _ => true,
+    };
+    if within { Ok(()) } else { Err(Rejection::RsaTooLarge) }
+}
+
+impl From<JwkError> for Rejection {
+    fn from(error: JwkError) -> Self {
+        match error {
+            JwkError::Malformed => Self::JwkMalformed,
+            JwkError::Private => Self::JwkPrivate,
+            JwkError::Symmetric => Self::JwkSymmetric,
+            JwkError::Unsupported => Self::JwkUnsupported,
+            JwkError::NonCanonical => Self::JwkNonCanonical,
+            JwkError::NotForSignatures => Self::JwkNotForSignatures,
+            JwkError::RsaTooSmall => Self::RsaTooSmall,
+            JwkError::RsaTooLarge => Self::RsaTooLarge,
+            JwkError::RsaInvalid => Self::RsaInvalid,
+            JwkError::SmallOrder => Self::KeySmallOrder,
+        }
+    }
+}
+
+fn read_claims(payload: &[u8]) -> Result<Claims<'_>, Rejection> {
+    Claims::read(payload).map_err(|error| match error {
+        JsonError::Syntax => Rejection::ClaimsMalformed,
+        JsonError::Duplicate => Rejection::ClaimsDuplicate,
+        JsonError::TooComplex => Rejection::ClaimsTooComplex,
+    })
+}
+
+/// The claims a proof must have, known to be there and of the right type.
+struct Required<'a> {
+    jti: Text<'a>,
+    htm: Text<'a>,
+    htu: Text<'a>,
+    iat: &'a str,
+    /// Present if there is an access token.
+    ath: Option<Text<'a>>,
+    nonce: Option<Text<'a>>,
+}
+
+impl<'a> Required<'a> {
+    fn take(claims: &Claims<'a>, with_token: bool) -> Result<Self, Rejection> {
+        let jti = take(claims.jti, Rejection::JtiMissing, Rejection::JtiInvalid)?;
+        check_jti(jti)?;
+        let htm = take(claims.htm, Rejection::HtmMissing, Rejection::HtmInvalid)?;
+        let htu = take(claims.htu, Rejection::HtuMissing, Rejection::HtuInvalid)?;
+        let iat = take(claims.iat, Rejection::IatMissing, Rejection::IatInvalid)?;
+        // At the token endpoint there is no token to hash, and an ath there means nothing.
+        let ath = match with_token {
+            true => Some(take(claims.ath, Rejection::AthMissing, Rejection::AthInvalid)?),
+            false => None,
+        };
+        let nonce = match claims.nonce {
+            Member::Absent => None,
+            Member::Wrong => return Err(Rejection::NonceInvalid),
+            Member::Is(nonce) => Some(nonce),
+        };
+        if matches!(claims.exp, Member::Wrong) || matches!(claims.nbf, Member::Wrong) {
+            return Err(Rejection::LifetimeInvalid);
+        }
+        Ok(Self { jti, htm, htu, iat, ath, nonce })
+    }
+}
+
+fn take<T>(member: Member<T>, missing: Rejection, wrong: Rejection) -> Result<T, Rejection> {
+    match member {
+        Member::Absent => Err(missing),
+        Member::Wrong => Err(wrong),
+        Member::Is(value) => Ok(value),
+    }
+}
+
+fn check_jti(jti: Text<'_>) -> Result<(), Rejection> {
+    match jti.to_cow().len() {
+        0 => Err(Rejection::JtiInvalid),
+        length if length > MAX_JTI_LEN => Err(Rejection::JtiTooLong),
+        _ => Ok(()),
+    }
+}
+
+fn check_target(
+    verifier: &Verifier,
+    presentation: &Presentation<'_>,
+    required: &Required<'_>,
+) -> Result<(), Rejection> {
+    let htu = required.htu.to_cow();
+    let same = uri::equals(&htu, presentation.target).map_err(|_| Rejection::HtuMalformed)?;
+    if verifier.policy.requires_bare_htu() && uri::has_query_or_fragment(&htu) {
+        return Err(Rejection::HtuNotBare);
+    }
+    if same { Ok(()) } else { Err(Rejection::TargetMismatch) }
+}
+
+fn check_age(verifier: &Verifier, issued_at: UnixTime, now: UnixTime) -> Result<(), Rejection> {
+    if issued_at > now.saturating_add(verifier.policy.max_ahead()) {
+        return Err(Rejection::IatInFuture);
+    }
+    if issued_at < now.saturating_sub(verifier.policy.max_age()) {
+        return Err(Rejection::IatTooOld);
+    }
+    Ok(())
+}
+
+/// Honours `exp` and `nbf` where they are given (RFC 7519 section 4.1); gives the time of `exp`.
+fn check_lifetime(claims: &Claims<'_>, max_ahead: u64, now: UnixTime) -> Result<Option<UnixTime>, Rejection> {
+    let time = |member: Member<&str>| member.value().map(|text| UnixTime::from_secs(json::floor(text)));
+    let ends = time(claims.exp);
+    if ends.is_some_and(|end| now >= end) {
+        return Err(Rejection::Expired);
+    }
+    if time(claims.nbf).is_some_and(|start| start > now.saturating_add(max_ahead)) {
+        return Err(Rejection::NotYetValid);
+    }
+    Ok(ends)
+}
+
+/// Judges the nonce; gives what is known about it if this verifier's issuer made it.
+fn check_nonce(
+    verifier: &Verifier,
+    presentation: &Presentation<'_>,
+    nonce: Option<Text<'_>>,
+    thumbprint: &Thumbprint,
+    now: UnixTime,
+) -> Result<Option<ValidNonce>, Rejection> {
+    if let Some(expected) = presentation.nonce {
+        let nonce = nonce.ok_or(Rejection::NonceMissing)?.to_cow();
+        let same = bool::from(nonce.as_bytes().ct_eq(expected.as_bytes()));
+        return if same { Ok(None) } else { Err(Rejection::NonceMismatch) };
+    }
+    match (&verifier.nonces, nonce) {
+        (None, _) if verifier.policy.nonces() == NonceMode::Followed => Ok(None),
+        (_, None) => Err(Rejection::NonceMissing),
+        (None, Some(_)) => Err(Rejection::NonceMismatch),
+        (Some(issuer), Some(nonce)) => {
+            match issuer.check(&nonce.to_cow(), presentation.context.role(), thumbprint, now) {
+                NonceVerdict::Valid(valid) => Ok(Some(valid)),
+                NonceVerdict::Stale => Err(Rejection::NonceStale),
+                NonceVerdict::Unknown => Err(Rejection::NonceMismatch),
+            }
+        }
+    }
+}
+
+fn check_token_hash(verifier: &Verifier, token: &str, ath: Text<'_>) -> Result<(), Rejection> {
+    let expected = verifier.crypto.digest.sha256(&[token.as_bytes()]);
+    let mut claimed = [0; 32];
+    base64url::decode_exact(ath.to_cow().as_bytes(), &mut claimed).map_err(|_| Rejection::AthMismatch)?;
+    if bool::from(expected.ct_eq(&claimed)) { Ok(()) } else { Err(Rejection::AthMismatch) }
+}
+
+/// The nonce a proof carries, judged by the verifier's issuer: whatever else is wrong with the proof.
+pub(super) fn nonce_verdict(
+    verifier: &Verifier,
+    presentation: &Presentation<'_>,
+    now: UnixTime,
+) -> Option<NonceVerdict> {
+    let issuer = verifier.nonces.as_ref()?;
+    let compact = split(single_proof(presentation.proofs).ok()?).ok()?;
+    let payload = decode(compact.payload).ok()?;
+    let nonce = Claims::read(&payload).ok()?.nonce.value()?.to_cow();
+    let thumbprint = claimed_thumbprint(verifier, presentation)?;
+    Some(issuer.check(&nonce, presentation.context.role(), &thumbprint, now))
+}
+
+/// The thumbprint of the key in the proof's header, whatever else is wrong with the proof.
+pub(super) fn claimed_thumbprint(verifier: &Verifier, presentation: &Presentation<'_>) -> Option<Thumbprint> {
+    let compact = split(single_proof(presentation.proofs).ok()?).ok()?;
+    let json = decode(compact.header).ok()?;
+    let jwk = Header::read(&json).ok()?.jwk.value()?;
+    jwk.check_public().ok()?;
+    let key = jwk.decode(jwk.key_type().ok()?, verifier.policy.rsa_bounds()).ok()?;
+    Some(key.thumbprint(verifier.crypto.digest))
+}

@@ -1,0 +1,168 @@
+//! Judging proofs (RFC 9449 section 4.3).
+//!
+//! A [`Verifier`] makes every check but the last and gives a [`PendingProof`]; the host inserts its entry into
+//! a replay store and settles it with the answer. Only then is there a [`VerifiedProof`].
+//!
+//! ```
+//! # #[cfg(all(feature = "std", feature = "rustcrypto"))] {
+//! use keybound::{Context, Policy, Presentation, RUSTCRYPTO, TargetUri, Thumbprint, UnixTime, Verifier};
+//!
+//! let verifier = Verifier::new(Policy::default(), &RUSTCRYPTO);
+//! let target = TargetUri::parse("https://resource.example.org/protectedresource").unwrap();
+//! let context = Context::Resource {
+//!     access_token: "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU",
+//!     bound_to: Thumbprint::parse("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I").unwrap(),
+//! };
+//! let proofs: [&[u8]; 1] = [b"not.a.proof"];
+//! let presentation = Presentation::new("GET", &target, &proofs, context);
+//! let rejection = verifier.check(&presentation, UnixTime::from_secs(1_562_262_618)).unwrap_err();
+//! assert_eq!(rejection.reason(), "base64_non_canonical");
+//! # }
+//! ```
+
+pub(crate) mod advice;
+pub mod check;
+pub mod explain;
+#[cfg(feature = "std")]
+pub mod headers;
+mod judge;
+pub mod pending;
+pub mod policy;
+pub mod presentation;
+pub mod refusal;
+pub mod rejection;
+
+use core::fmt;
+
+use crate::UnixTime;
+use crate::crypto::Crypto;
+use crate::nonce::issuer::NonceIssuer;
+use crate::replay::{ReplayAgreement, ReplayEntry, ReplayStore};
+use pending::{PendingProof, UnconsumedProof, VerifiedProof, VerifyError};
+use policy::{NonceMode, Policy};
+use presentation::Presentation;
+use rejection::Rejection;
+
+/// Judges proofs by one policy. It holds no store and never changes, so that one serves all threads.
+pub struct Verifier {
+    policy: Policy,
+    crypto: Crypto,
+    nonces: Option<NonceIssuer>,
+    agreement: ReplayAgreement,
+    #[cfg(feature = "std")]
+    headers: Option<alloc::sync::Arc<headers::HeaderMemory>>,
+}
+
+impl Verifier {
+    /// A verifier that applies `policy` with the algorithms of `crypto`.
+    pub fn new(policy: Policy, crypto: &Crypto) -> Self {
+        let agreement = policy.replay_agreement(crypto.digest);
+        Self {
+            policy,
+            crypto: *crypto,
+            nonces: None,
+            agreement,
+            #[cfg(feature = "std")]
+            headers: None,
+        }
+    }
+
+    /// Asks for nonces that `issuer` made. Every proof must then carry one.
+    #[must_use]
+    pub fn with_nonces(self, issuer: NonceIssuer) -> Self {
+        Self { nonces: Some(issuer), ..self }
+    }
+
+    /// Remembers the keys of headers that were verified before. The memory may serve several verifiers.
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn with_header_memory(self, memory: alloc::sync::Arc<headers::HeaderMemory>) -> Self {
+        Self { headers: Some(memory), ..self }
+    }
+
+    /// Whether this verifier can accept anything: to be asked once, when a server starts.
+    ///
+    /// # Errors
+    /// [`Misuse::NonceIssuerMissing`](crate::Misuse) if the policy requires nonces and there is no issuer (unless each
+    /// presentation brings its exact nonce), and `AlgorithmUnavailable` for a permitted algorithm this build lacks.
+    pub fn check_configuration(&self) -> Result<(), crate::Misuse> {
+        if self.policy.nonces() == NonceMode::Required && self.nonces.is_none() {
+            return Err(crate::Misuse::NonceIssuerMissing);
+        }
+        match self.policy.algorithms().iter().find(|algorithm| self.crypto.verifier(*algorithm).is_none()) {
+            Some(algorithm) => Err(crate::Misuse::AlgorithmUnavailable(algorithm)),
+            None => Ok(()),
+        }
+    }
+
+    /// The policy.
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What a replay store for this verifier has to be created with.
+    pub const fn replay_agreement(&self) -> ReplayAgreement {
+        self.agreement
+    }
+
+    /// Makes every check but replay, in the order of [`Check::ALL`](check::Check::ALL).
+    ///
+    /// # Errors
+    /// The [`Rejection`] of the first check that fails.
+    pub fn check(&self, presentation: &Presentation<'_>, now: UnixTime) -> Result<PendingProof, Rejection> {
+        judge::judge(self, presentation, now)
+    }
+
+    /// Checks a proof and consumes it in a synchronous store: [`check`](Self::check), insert and
+    /// [`settle`](PendingProof::settle) in one.
+    ///
+    /// # Errors
+    /// [`VerifyError::Rejected`] if the proof is refused; the others if the store could not decide.
+    pub fn verify<S: ReplayStore + ?Sized>(
+        &self,
+        presentation: &Presentation<'_>,
+        now: UnixTime,
+        store: &S,
+    ) -> Result<VerifiedProof, VerifyError<S::Error>> {
+        let pending = self.check(presentation, now)?;
+        let entry: &ReplayEntry = pending.replay_entry();
+        let insertion = store.insert(entry, now).map_err(VerifyError::Store)?;
+        Ok(pending.settle(insertion, now)?)
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier")
+            .field("policy", &self.policy)
+            .field("nonces", &self.nonces.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A verifier for a gateway in front of a service that consumes proofs itself: it makes every check but replay.
+///
+/// Its result is an [`UnconsumedProof`], which makes no principal. The gateway must pass `Authorization` and `DPoP` on
+/// untouched.
+#[derive(Debug)]
+pub struct CheckOnly(Verifier);
+
+impl CheckOnly {
+    /// Wraps `verifier`.
+    pub const fn new(verifier: Verifier) -> Self {
+        Self(verifier)
+    }
+
+    /// Makes every check but replay.
+    ///
+    /// # Errors
+    /// The [`Rejection`] of the first check that fails.
+    pub fn check(&self, presentation: &Presentation<'_>, now: UnixTime) -> Result<UnconsumedProof, Rejection> {
+        self.0.check(presentation, now).map(PendingProof::into_unconsumed)
+    }
+
+    /// The verifier, for refusals and explanations.
+    pub const fn verifier(&self) -> &Verifier {
+        &self.0
+    }
+}

@@ -1,0 +1,169 @@
+//! What to send when a proof is refused (RFC 9449 sections 5, 7.1, 8 and 9).
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::Verifier;
+use super::judge;
+use super::pending::SettleError;
+use super::presentation::Presentation;
+use super::rejection::Rejection;
+use crate::UnixTime;
+use crate::nonce::issuer::NonceVerdict;
+use crate::nonce::{Nonce, Role};
+use crate::proof::{DPOP, DPOP_NONCE};
+
+/// A response ready to send. Its texts name the defect and hold nothing from the peer.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Refusal {
+    status: u16,
+    error: Option<&'static str>,
+    www_authenticate: Option<String>,
+    dpop_nonce: Option<Nonce>,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+}
+
+impl Refusal {
+    /// The HTTP status: 400 at an authorization server, 401 at a resource server, 503 if nobody could decide.
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The wire code: `invalid_dpop_proof`, `use_dpop_nonce`, `invalid_token` or `invalid_grant`; none with 503.
+    pub const fn error(&self) -> Option<&'static str> {
+        self.error
+    }
+
+    /// The challenge, at a resource server.
+    pub fn www_authenticate(&self) -> Option<&str> {
+        self.www_authenticate.as_deref()
+    }
+
+    /// The nonce the client is to use, if it is asked to.
+    pub const fn dpop_nonce(&self) -> Option<&Nonce> {
+        self.dpop_nonce.as_ref()
+    }
+
+    /// All fields to send, the challenge and the nonce among them.
+    pub fn headers(&self) -> &[(&'static str, String)] {
+        &self.headers
+    }
+
+    /// The JSON body; empty at a resource server.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusal")
+            .field("status", &self.status)
+            .field("error", &self.error)
+            .field("www_authenticate", &self.www_authenticate)
+            .field("dpop_nonce", &self.dpop_nonce.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long a client should wait before it tries again where nobody could decide, in seconds.
+const RETRY_AFTER: u64 = 5;
+
+impl Verifier {
+    /// The response to a proof that was refused: the only place where the wire code is chosen.
+    ///
+    /// A nonce is asked for where a new one helps: if the proof had none or a bad one, if it was too old or too new
+    /// and carried no valid nonce, or if the store cannot know whether it was used.
+    pub fn refuse(
+        &self,
+        rejection: Rejection,
+        role: Role,
+        presentation: &Presentation<'_>,
+        now: UnixTime,
+    ) -> Refusal {
+        if let Some(nonce) = self.nonce_that_helps(rejection, role, presentation, now) {
+            return self.refusal(role, "use_dpop_nonce", rejection, Some(nonce));
+        }
+        match (rejection, role) {
+            // Without nonces only time helps: the client's proof is not at fault.
+            (Rejection::BeforeStoreFloor, _) => {
+                unavailable(self.policy.max_ahead().saturating_add(1))
+            }
+            (Rejection::BindingMismatch, Role::ResourceServer) => self.refusal(role, "invalid_token", rejection, None),
+            (Rejection::BindingMismatch, Role::AuthorizationServer) => {
+                self.refusal(role, "invalid_grant", rejection, None)
+            }
+            _ => self.refusal(role, "invalid_dpop_proof", rejection, None),
+        }
+    }
+
+    /// The response where the replay store could not decide: 503, because accepting would be a guess.
+    pub fn refuse_undecided(&self, error: SettleError, role: Role, presentation: &Presentation<'_>, now: UnixTime) -> Refusal {
+        match error {
+            SettleError::Rejected(rejection) => self.refuse(rejection, role, presentation, now),
+            SettleError::Unavailable | SettleError::Full => unavailable(RETRY_AFTER),
+        }
+    }
+
+    fn nonce_that_helps(
+        &self,
+        rejection: Rejection,
+        role: Role,
+        presentation: &Presentation<'_>,
+        now: UnixTime,
+    ) -> Option<Nonce> {
+        let asks = match rejection {
+            Rejection::NonceMissing | Rejection::NonceStale | Rejection::NonceMismatch | Rejection::NonceInvalid => true,
+            Rejection::BeforeStoreFloor => self.nonces.is_some(),
+            // A wrong clock: the nonce's answer lets the client learn ours, but only once.
+            Rejection::IatTooOld | Rejection::IatInFuture => {
+                let verdict = judge::nonce_verdict(self, presentation, now);
+                self.nonces.is_some() && !matches!(verdict, Some(NonceVerdict::Valid(_)))
+            }
+            _ => false,
+        };
+        if !asks {
+            return None;
+        }
+        if let Some(exact) = presentation.nonce {
+            return Nonce::parse(exact.as_bytes()).ok();
+        }
+        let thumbprint = judge::claimed_thumbprint(self, presentation);
+        self.nonces.as_ref()?.issue(role, thumbprint.as_ref(), now).ok()
+    }
+
+    fn refusal(&self, role: Role, error: &'static str, rejection: Rejection, dpop_nonce: Option<Nonce>) -> Refusal {
+        let description = rejection.to_string();
+        let challenge = (role == Role::ResourceServer).then(|| {
+            format!(
+                "{DPOP} error=\"{error}\", error_description=\"{description}\", algs=\"{}\"",
+                self.policy.algorithms()
+            )
+        });
+        let mut headers = alloc::vec![("Cache-Control", "no-store".to_owned())];
+        headers.push(("Access-Control-Expose-Headers", format!("WWW-Authenticate, {DPOP_NONCE}, Date")));
+        if let Some(challenge) = &challenge {
+            headers.push(("WWW-Authenticate", challenge.clone()));
+        }
+        if let Some(nonce) = &dpop_nonce {
+            headers.push((DPOP_NONCE, nonce.as_str().to_owned()));
+        }
+        let (status, body) = match role {
+            Role::ResourceServer => (401, String::new()),
+            Role::AuthorizationServer => {
+                headers.push(("Content-Type", "application/json".to_owned()));
+                (400, format!("{{\"error\":\"{error}\",\"error_description\":\"{description}\"}}"))
+            }
+        };
+        Refusal { status, error: Some(error), www_authenticate: challenge, dpop_nonce, headers, body }
+    }
+}
+
+fn unavailable(retry_after: u64) -> Refusal {
+    let headers = alloc::vec![("Cache-Control", "no-store".to_owned()), ("Retry-After", retry_after.to_string())];
+    Refusal { status: 503, error: None, www_authenticate: None, dpop_nonce: None, headers, body: String::new() }
+}
