@@ -360,4 +360,12 @@ mod tests {
         assert_eq!(record.succeeded_by(key(1), &policy, at(1000)), None);
         assert_eq!(record.succeeded_by(key(2), &policy, at(1000)), None);
     }
+
+    #[test]
+    fn times_do_not_fall_when_the_clock_steps_back() {
+        let policy = RotationPolicy::new(100, 100).unwrap();
+        let record = KeyRingRecord::new(key(1), at(1000)).succeeded_by(key(2), &policy, at(-1)).unwrap();
+        assert_eq!(record.active().created_at, at(1000));
+        assert_eq!(KeyRingRecord::parse(&record.to_text()).unwrap(), record);
+    }
 }

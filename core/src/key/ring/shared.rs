@@ -163,6 +163,9 @@ pub fn open_shared<S, T: KeyRingStore>(
 /// Rotates the ring if that is due, so that of any number of processes which do this at any time, one makes the
 /// successor and the others take it over.
 ///
+/// Each process does this before it asks for new tokens, or now and then, but more often than
+/// [`RotationPolicy::retire_after`]: one that never looks takes a key for active that the others have retired.
+///
 /// A host whose store is asynchronous does the same with its own calls:
 /// 1. [`KeyRing::rotation_due`]; nothing to do if there is no ticket.
 /// 2. Load the record. If its version is higher than the ring's, [`KeyRing::follow`] it; done.
