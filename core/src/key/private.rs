@@ -34,6 +34,11 @@ impl PrivateKey {
         fits.then_some(Self { key_type, bytes })
     }
 
+    /// Reads a PKCS #8 `PrivateKeyInfo` in DER; `None` if it is malformed or holds no kind of key that signs proofs.
+    pub fn from_pkcs8_der(der: &[u8]) -> Option<Self> {
+        super::private_pkcs8::parse(der).ok().map(|(private, _)| private)
+    }
+
     /// What kind of key this is.
     pub const fn key_type(&self) -> KeyType {
         self.key_type

@@ -3,7 +3,7 @@
 use alloc::borrow::ToOwned;
 use alloc::vec::Vec;
 
-use pkcs8::der::asn1::{OctetStringRef, UintRef};
+use pkcs8::der::asn1::OctetStringRef;
 use pkcs8::der::{AnyRef, Decode, Encode, Tag, TagNumber};
 use pkcs8::spki::AlgorithmIdentifierRef;
 use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
@@ -87,11 +87,4 @@ fn write_opt(private: &PrivateKey, public: &PublicJwk) -> Option<Vec<u8>> {
     let inner = Zeroizing::new(inner);
     let algorithm = AlgorithmIdentifierRef { oid, parameters };
     PrivateKeyInfoRef::new(algorithm, OctetStringRef::new(&inner).ok()?).to_der().ok()
-}
-
-/// The public key of an `RSAPrivateKey`: modulus and exponent.
-pub(super) fn rsa_public(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let key = pkcs1::RsaPrivateKeyRef::from_der(der).ok()?;
-    let bytes = |integer: UintRef<'_>| integer.as_bytes().to_vec();
-    Some((bytes(key.modulus), bytes(key.public_exponent)))
 }
