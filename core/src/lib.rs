@@ -18,6 +18,8 @@ pub mod proof;
 #[cfg(feature = "dpop")]
 pub mod replay;
 mod time;
+#[cfg(feature = "dpop")]
+pub mod verify;
 
 pub use crypto::Crypto;
 #[cfg(all(feature = "std", feature = "rustcrypto"))]
@@ -26,5 +28,17 @@ pub use jose::algorithm::{Algorithm, AlgorithmSet};
 pub use jose::thumbprint::Thumbprint;
 pub use misuse::Misuse;
 #[cfg(feature = "dpop")]
-pub use proof::build::ProofBuilder;
+pub use proof::{Proof, build::ProofBuilder, target::TargetUri};
 pub use time::UnixTime;
+#[cfg(all(feature = "dpop", feature = "std"))]
+pub use verify::headers::HeaderMemory;
+#[cfg(feature = "dpop")]
+pub use verify::{
+    CheckOnly, Verifier,
+    check::Check,
+    pending::{PendingProof, SettleError, UnconsumedProof, VerifiedProof, VerifyError},
+    policy::{NonceMode, Policy, TimeSource},
+    presentation::{Context, Presentation},
+    refusal::Refusal,
+    rejection::Rejection,
+};

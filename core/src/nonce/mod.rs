@@ -52,6 +52,11 @@ impl Nonce {
     /// [`NonceError::Empty`], [`NonceError::TooLong`] or [`NonceError::InvalidCharacter`]
     /// (RFC 9449 section 8.1).
     pub fn parse(value: &[u8]) -> Result<Self, NonceError> {
+        Self::check(value).map(|text| Self(text.into()))
+    }
+
+    /// Checks what [`parse`](Self::parse) checks, and keeps nothing.
+    pub(crate) fn check(value: &[u8]) -> Result<&str, NonceError> {
         if value.is_empty() {
             return Err(NonceError::Empty);
         }
@@ -61,8 +66,7 @@ impl Nonce {
         if !value.iter().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
             return Err(NonceError::InvalidCharacter);
         }
-        let text = core::str::from_utf8(value).map_err(|_| NonceError::InvalidCharacter)?;
-        Ok(Self(text.into()))
+        core::str::from_utf8(value).map_err(|_| NonceError::InvalidCharacter)
     }
 
     /// Reads the `DPoP-Nonce` fields of one response, one slice for each field line; `None` if there is none.

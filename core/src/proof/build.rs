@@ -168,7 +168,7 @@ impl<'a> ProofBuilder<'a> {
         if self.access_token.is_some_and(|token| token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic())) {
             return Err(Misuse::AccessToken);
         }
-        if self.nonce.is_some_and(|nonce| !crate::nonce::is_nonce(nonce.as_bytes())) {
+        if self.nonce.is_some_and(|nonce| crate::nonce::Nonce::check(nonce.as_bytes()).is_err()) {
             return Err(Misuse::Nonce);
         }
         if jti.is_empty() || jti.len() > MAX_JTI_LEN {

@@ -11,6 +11,7 @@ use super::pending::{PendingProof, VerifiedProof};
 use super::policy::{NonceMode, TimeSource};
 use super::presentation::Presentation;
 use super::rejection::Rejection;
+use crate::UnixTime;
 use crate::base64url;
 use crate::jose::algorithm::Algorithm;
 use crate::jose::compact::Compact;
@@ -24,7 +25,6 @@ use crate::proof::claims::Claims;
 use crate::proof::uri;
 use crate::proof::{MAX_JTI_LEN, MAX_PROOF_LEN, TYP};
 use crate::replay::{ReplayEntry, ReplayEntryParts, ReplayKey, StoreEpoch};
-use crate::UnixTime;
 
 /// Makes every check but replay.
 pub(super) fn judge(
@@ -88,7 +88,11 @@ pub(super) fn judge(
         .as_ref()
         .filter(|_| renew)
         .and_then(|issuer| issuer.issue(presentation.context.role(), Some(&thumbprint), now).ok());
-    Ok(PendingProof { entry, ends, verified: VerifiedProof { thumbprint, algorithm: key.algorithm(), issued_at, next_nonce } })
+    Ok(PendingProof {
+        entry,
+        ends,
+        verified: VerifiedProof { thumbprint, algorithm: key.algorithm(), issued_at, next_nonce },
+    })
 }
 
 /// The one proof, neither missing nor repeated nor too long.
@@ -115,7 +119,10 @@ fn decode(segment: &[u8]) -> Result<Vec<u8>, Rejection> {
 
 /// The key of a proof, from its header or from memory.
 enum Key {
-    Read { algorithm: Algorithm, jwk: PublicJwk },
+    Read {
+        algorithm: Algorithm,
+        jwk: PublicJwk,
+    },
     #[cfg(feature = "std")]
     Remembered(alloc::sync::Arc<RememberedKey>),
 }

@@ -113,6 +113,12 @@ impl Verifier {
         judge::judge(self, presentation, now)
     }
 
+    /// The thumbprint of the key that `presentation`'s proof carries, read without judging anything: for looking up a
+    /// session, for logs and tools. It proves nothing until the proof is verified.
+    pub fn claimed_thumbprint(&self, presentation: &Presentation<'_>) -> Option<crate::Thumbprint> {
+        judge::claimed_thumbprint(self, presentation)
+    }
+
     /// Checks a proof and consumes it in a synchronous store: [`check`](Self::check), insert and
     /// [`settle`](PendingProof::settle) in one.
     ///

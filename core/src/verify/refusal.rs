@@ -78,21 +78,13 @@ impl Verifier {
     ///
     /// A nonce is asked for where a new one helps: if the proof had none or a bad one, if it was too old or too new
     /// and carried no valid nonce, or if the store cannot know whether it was used.
-    pub fn refuse(
-        &self,
-        rejection: Rejection,
-        role: Role,
-        presentation: &Presentation<'_>,
-        now: UnixTime,
-    ) -> Refusal {
+    pub fn refuse(&self, rejection: Rejection, role: Role, presentation: &Presentation<'_>, now: UnixTime) -> Refusal {
         if let Some(nonce) = self.nonce_that_helps(rejection, role, presentation, now) {
             return self.refusal(role, "use_dpop_nonce", rejection, Some(nonce));
         }
         match (rejection, role) {
             // Without nonces only time helps: the client's proof is not at fault.
-            (Rejection::BeforeStoreFloor, _) => {
-                unavailable(self.policy.max_ahead().saturating_add(1))
-            }
+            (Rejection::BeforeStoreFloor, _) => unavailable(self.policy.max_ahead().saturating_add(1)),
             (Rejection::BindingMismatch, Role::ResourceServer) => self.refusal(role, "invalid_token", rejection, None),
             (Rejection::BindingMismatch, Role::AuthorizationServer) => {
                 self.refusal(role, "invalid_grant", rejection, None)
@@ -102,7 +94,13 @@ impl Verifier {
     }
 
     /// The response where the replay store could not decide: 503, because accepting would be a guess.
-    pub fn refuse_undecided(&self, error: SettleError, role: Role, presentation: &Presentation<'_>, now: UnixTime) -> Refusal {
+    pub fn refuse_undecided(
+        &self,
+        error: SettleError,
+        role: Role,
+        presentation: &Presentation<'_>,
+        now: UnixTime,
+    ) -> Refusal {
         match error {
             SettleError::Rejected(rejection) => self.refuse(rejection, role, presentation, now),
             SettleError::Unavailable | SettleError::Full => unavailable(RETRY_AFTER),
@@ -117,7 +115,9 @@ impl Verifier {
         now: UnixTime,
     ) -> Option<Nonce> {
         let asks = match rejection {
-            Rejection::NonceMissing | Rejection::NonceStale | Rejection::NonceMismatch | Rejection::NonceInvalid => true,
+            Rejection::NonceMissing | Rejection::NonceStale | Rejection::NonceMismatch | Rejection::NonceInvalid => {
+                true
+            }
             Rejection::BeforeStoreFloor => self.nonces.is_some(),
             // A wrong clock: the nonce's answer lets the client learn ours, but only once.
             Rejection::IatTooOld | Rejection::IatInFuture => {

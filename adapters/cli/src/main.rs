@@ -1,0 +1,5 @@
+//! The program `keybound`.
+
+fn main() -> std::process::ExitCode {
+    keybound_cli::run()
+}
