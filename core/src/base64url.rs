@@ -11,8 +11,10 @@ use alloc::vec::Vec;
 pub struct NotBase64Url;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-const INVALID: u8 = 0xff;
-const VALUES: [u8; 256] = values();
+/// Marks a character outside the alphabet; values occupy the lower 24 bits.
+const INVALID: u32 = 1 << 31;
+/// The value of each character at each of the four places of a group, already shifted there.
+const PLACES: [[u32; 256]; 4] = [values(18), values(12), values(6), values(0)];
 
 #[expect(
     clippy::indexing_slicing,
@@ -20,18 +22,19 @@ const VALUES: [u8; 256] = values();
     clippy::arithmetic_side_effects,
     reason = "runs in the compiler, over a constant"
 )]
-const fn values() -> [u8; 256] {
+const fn values(shift: u32) -> [u32; 256] {
     let mut table = [INVALID; 256];
     let mut index = 0;
     while index < 64 {
-        table[ALPHABET[index] as usize] = index as u8;
+        table[ALPHABET[index] as usize] = (index as u32) << shift;
         index += 1;
     }
     table
 }
 
-fn value(character: u8) -> u32 {
-    u32::from(VALUES.get(usize::from(character)).copied().unwrap_or(INVALID))
+/// The bits of a character at a place, or [`INVALID`] set.
+fn bits(place: &[u32; 256], character: u8) -> u32 {
+    place.get(usize::from(character)).copied().unwrap_or(INVALID)
 }
 
 /// The number of bytes that `characters` characters of base64url hold; none for impossible lengths.
@@ -55,29 +58,32 @@ pub fn decode_exact(text: &[u8], out: &mut [u8]) -> Result<(), NotBase64Url> {
     }
     let (quads, tail) = text.as_chunks::<4>();
     let (triples, rest) = out.as_chunks_mut::<3>();
-    // Valid values have their two upper bits clear, so one test of all of them at the end suffices.
+    // Every group is decoded, and all are judged at once.
     let mut seen = 0;
+    let [high, upper, lower, low] = &PLACES;
     for ([a, b, c, d], triple) in quads.iter().zip(triples) {
-        let (a, b, c, d) = (value(*a), value(*b), value(*c), value(*d));
-        seen |= a | b | c | d;
-        let [_, first, second, third] = (a << 18 | b << 12 | c << 6 | d).to_be_bytes();
+        let group = bits(high, *a) | bits(upper, *b) | bits(lower, *c) | bits(low, *d);
+        seen |= group;
+        let [_, first, second, third] = group.to_be_bytes();
         *triple = [first, second, third];
     }
-    match (tail, rest) {
-        ([], []) => {}
-        ([a, b], [first]) => {
-            let (a, b) = (value(*a), value(*b));
-            seen |= a | b | (b & 0x0f) << 6;
-            [_, *first, _, _] = (a << 18 | b << 12).to_be_bytes();
+    let group = PLACES.iter().zip(tail).fold(0, |group, (place, character)| group | bits(place, *character));
+    seen |= group;
+    let [_, first, second, third] = group.to_be_bytes();
+    // Bits beyond the last byte must be zero, else one value has several spellings.
+    let unused = match (tail, rest) {
+        ([], []) => 0,
+        ([_, _], [only]) => {
+            *only = first;
+            second | third
         }
-        ([a, b, c], [first, second]) => {
-            let (a, b, c) = (value(*a), value(*b), value(*c));
-            seen |= a | b | c | (c & 0x03) << 6;
-            [_, *first, *second, _] = (a << 18 | b << 12 | c << 6).to_be_bytes();
+        ([_, _, _], [former, latter]) => {
+            (*former, *latter) = (first, second);
+            third
         }
         _ => return Err(NotBase64Url),
-    }
-    if seen & !0x3f == 0 { Ok(()) } else { Err(NotBase64Url) }
+    };
+    if seen & INVALID == 0 && unused == 0 { Ok(()) } else { Err(NotBase64Url) }
 }
 
 /// Decodes `text`.
@@ -97,6 +103,23 @@ pub fn encode(bytes: &[u8]) -> String {
     text
 }
 
+/// The spelling of 16 bytes, 22 characters, without an allocation.
+#[cfg(feature = "dpop")]
+pub(crate) struct Short([u8; 24]);
+
+#[cfg(feature = "dpop")]
+impl Short {
+    pub(crate) fn encode(bytes: &[u8; 16]) -> Self {
+        let mut out = [b'A'; 24];
+        encode_block(bytes, &mut out);
+        Self(out)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.get(..encoded_len(16)).and_then(|text| core::str::from_utf8(text).ok()).unwrap_or_default()
+    }
+}
+
 /// The number of characters that `bytes` bytes take.
 pub const fn encoded_len(bytes: usize) -> usize {
     let whole = (bytes / 3).saturating_mul(4);
@@ -112,22 +135,27 @@ fn digit(bits: u32) -> u8 {
     ALPHABET.get(usize::from(low & 0x3f)).copied().unwrap_or(b'A')
 }
 
+/// Spells `block` out into `out`, which has room for whole groups of four characters.
+fn encode_block(block: &[u8], out: &mut [u8]) {
+    let (triples, rest) = block.as_chunks::<3>();
+    let (quads, _) = out.as_chunks_mut::<4>();
+    for ([a, b, c], quad) in triples.iter().zip(&mut *quads) {
+        let bits = u32::from_be_bytes([0, *a, *b, *c]);
+        *quad = [digit(bits >> 18), digit(bits >> 12), digit(bits >> 6), digit(bits)];
+    }
+    if let (Some(quad), false) = (quads.get_mut(triples.len()), rest.is_empty()) {
+        let mut last = rest.iter().copied();
+        let bits = u32::from_be_bytes([0, last.next().unwrap_or(0), last.next().unwrap_or(0), 0]);
+        *quad = [digit(bits >> 18), digit(bits >> 12), digit(bits >> 6), b'A'];
+    }
+}
+
 /// Appends the base64url spelling of `bytes` to `text`.
 pub fn encode_into(bytes: &[u8], text: &mut String) {
     const BLOCK: usize = 48;
     for block in bytes.chunks(BLOCK) {
         let mut out = [b'A'; BLOCK / 3 * 4];
-        let (triples, rest) = block.as_chunks::<3>();
-        let (quads, _) = out.as_chunks_mut::<4>();
-        for ([a, b, c], quad) in triples.iter().zip(&mut *quads) {
-            let bits = u32::from_be_bytes([0, *a, *b, *c]);
-            *quad = [digit(bits >> 18), digit(bits >> 12), digit(bits >> 6), digit(bits)];
-        }
-        if let (Some(quad), false) = (quads.get_mut(triples.len()), rest.is_empty()) {
-            let mut last = rest.iter().copied();
-            let bits = u32::from_be_bytes([0, last.next().unwrap_or(0), last.next().unwrap_or(0), 0]);
-            *quad = [digit(bits >> 18), digit(bits >> 12), digit(bits >> 6), b'A'];
-        }
+        encode_block(block, &mut out);
         let written = out.get(..encoded_len(block.len())).unwrap_or_default();
         text.push_str(core::str::from_utf8(written).unwrap_or_default());
     }

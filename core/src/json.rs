@@ -7,6 +7,7 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 /// How deep objects and arrays may nest.
 pub(crate) const MAX_DEPTH: u8 = 8;
@@ -57,7 +58,7 @@ impl<T> From<Option<T>> for Member<T> {
 }
 
 /// A JSON string as written between its quotes; its escapes are known to be valid.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Text<'a> {
     raw: &'a str,
     escaped: bool,
@@ -88,6 +89,30 @@ impl<'a> Text<'a> {
 
     fn chars(self) -> Unescaped<'a> {
         Unescaped { rest: self.raw.chars() }
+    }
+}
+
+/// The member names of one object so far: the first few on the stack, which is all that most objects have.
+#[derive(Default)]
+struct Names<'a> {
+    count: usize,
+    first: [Text<'a>; 12],
+    others: Vec<Text<'a>>,
+}
+
+impl<'a> Names<'a> {
+    fn insert(&mut self, name: Text<'a>) -> Result<(), JsonError> {
+        let earlier = self.first.get(..self.count).unwrap_or(&self.first);
+        if earlier.iter().chain(&self.others).any(|other| other.same_as(name)) {
+            return Err(JsonError::Duplicate);
+        }
+        match self.first.get_mut(self.count) {
+            _ if self.count >= MAX_MEMBERS => return Err(JsonError::TooComplex),
+            Some(slot) => *slot = name,
+            None => self.others.push(name),
+        }
+        self.count = self.count.saturating_add(1);
+        Ok(())
     }
 }
 
@@ -227,17 +252,11 @@ impl<'a> Reader<'a> {
         if self.peek()? == b'}' {
             return self.leave("}");
         }
-        let mut names = [Text { raw: "", escaped: false }; MAX_MEMBERS];
-        let mut count = 0_usize;
+        let mut names = Names::default();
         loop {
             self.skip_space();
             let name = self.string()?;
-            let (earlier, free) = names.split_at_mut_checked(count).ok_or(JsonError::TooComplex)?;
-            if earlier.iter().any(|other| other.same_as(name)) {
-                return Err(JsonError::Duplicate);
-            }
-            *free.first_mut().ok_or(JsonError::TooComplex)? = name;
-            count = count.saturating_add(1);
+            names.insert(name)?;
             self.skip_space();
             self.expect(":")?;
             member(self, name)?;
@@ -277,12 +296,19 @@ impl<'a> Reader<'a> {
     fn string(&mut self) -> Result<Text<'a>, JsonError> {
         self.expect("\"")?;
         let start = self.rest;
+        let plain = special(start.as_bytes()).and_then(|stop| start.split_at_checked(stop));
+        if let Some((raw, at_stop)) = plain
+            && let Some(rest) = at_stop.strip_prefix('"')
+        {
+            self.rest = rest;
+            return Ok(Text { raw, escaped: false });
+        }
         let mut escaped = false;
         let mut scan = Unescaped { rest: start.chars() };
         loop {
             let tail = scan.rest.as_str();
-            let stop = tail.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
-            let (_, at_stop) = stop.and_then(|stop| tail.split_at_checked(stop)).ok_or(JsonError::Syntax)?;
+            let (_, at_stop) =
+                special(tail.as_bytes()).and_then(|stop| tail.split_at_checked(stop)).ok_or(JsonError::Syntax)?;
             scan.rest = at_stop.chars();
             match scan.rest.next() {
                 Some('"') => {
@@ -337,15 +363,36 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Where the first byte stands that ends a run of plain characters in a string: a quote, a backslash or a control.
+///
+/// Eight bytes are looked at together, since most of a proof is strings.
+fn special(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let zero_bytes = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let (words, tail) = text.as_chunks::<8>();
+    let mut offset = 0_usize;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        let quotes = zero_bytes(word ^ 0x2222_2222_2222_2222);
+        let backslashes = zero_bytes(word ^ 0x5c5c_5c5c_5c5c_5c5c);
+        let controls = word.wrapping_sub(0x2020_2020_2020_2020) & !word & HIGH;
+        // The lowest mark is exact; a borrow can only spoil marks above a true one.
+        let marks = quotes | backslashes | controls;
+        if marks != 0 {
+            return Some(offset.saturating_add(usize::try_from(marks.trailing_zeros() / 8).unwrap_or(0)));
+        }
+        offset = offset.saturating_add(8);
+    }
+    let found = tail.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))?;
+    Some(offset.saturating_add(found))
+}
+
 /// Appends `value` to `out` as a JSON string, escaping what must be.
 pub(crate) fn write_string(value: &str, out: &mut String) {
     out.push('"');
     let mut rest = value;
-    while let Some((plain, tail)) = rest
-        .bytes()
-        .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
-        .and_then(|stop| rest.split_at_checked(stop))
-    {
+    while let Some((plain, tail)) = special(rest.as_bytes()).and_then(|stop| rest.split_at_checked(stop)) {
         out.push_str(plain);
         let mut characters = tail.chars();
         match characters.next() {
@@ -528,6 +575,24 @@ mod tests {
             ("0.00015e4", 1),
         ] {
             assert_eq!(floor(text), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_first_special_byte_is_found_at_every_place() {
+        for length in 0..40 {
+            for place in 0..length {
+                for special in 0..=u8::MAX {
+                    let mut text = alloc::vec![b'!'; length];
+                    text[place] = special;
+                    let expected = matches!(special, b'"' | b'\\' | 0..=0x1f).then_some(place);
+                    assert_eq!(super::special(&text), expected, "{special:#x} at {place} of {length}");
+                    if place > 0 {
+                        text[place - 1] = b'"';
+                        assert_eq!(super::special(&text), Some(place - 1));
+                    }
+                }
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use keybound::crypto::{
 };
 use keybound::jose::algorithm::KeyType;
 use keybound::jose::jwk::PublicJwk;
+use keybound::jose::signature::Signature;
 use keybound::key::private::PrivateKey;
 use zeroize::Zeroizing;
 
@@ -126,11 +127,12 @@ impl SignAlgorithm for Ecdsa {
         let pair =
             EcdsaKeyPair::from_private_key_and_public_key(self.signing, scalar, &point).map_err(|_| InvalidKey)?;
         let public = PublicJwk::from_ec_point(&point).ok_or(InvalidKey)?;
-        Ok(Box::new(Loaded { pair, public }))
+        Ok(Box::new(Loaded { algorithm: self.algorithm, pair, public }))
     }
 }
 
 struct Loaded {
+    algorithm: Algorithm,
     pair: EcdsaKeyPair,
     public: PublicJwk,
 }
@@ -141,8 +143,8 @@ impl SigningKey for Loaded {
     }
 
     /// The nonce of ECDSA comes from aws-lc itself.
-    fn sign(&self, message: &[u8], _random: &dyn SecureRandom) -> Result<Vec<u8>, SigningFailed> {
+    fn sign(&self, message: &[u8], _random: &dyn SecureRandom) -> Result<Signature, SigningFailed> {
         let signature = self.pair.sign(&SystemRandom::new(), message).map_err(|_| SigningFailed)?;
-        Ok(signature.as_ref().to_vec())
+        Ok(Signature::from_raw(self.algorithm, signature.as_ref())?)
     }
 }

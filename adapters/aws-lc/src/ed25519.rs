@@ -9,6 +9,7 @@ use keybound::crypto::{
 };
 use keybound::jose::algorithm::KeyType;
 use keybound::jose::jwk::PublicJwk;
+use keybound::jose::signature::Signature;
 use keybound::key::private::PrivateKey;
 use zeroize::Zeroizing;
 
@@ -60,11 +61,12 @@ impl SignAlgorithm for Ed25519 {
         let pair = Ed25519KeyPair::from_seed_unchecked(key.expose_bytes()).map_err(|_| InvalidKey)?;
         let x = pair.public_key().as_ref().try_into().map_err(|_| InvalidKey)?;
         let public = PublicJwk::from_ed25519(x).map_err(|_| InvalidKey)?;
-        Ok(Box::new(Loaded { pair, public }))
+        Ok(Box::new(Loaded { algorithm: self.0, pair, public }))
     }
 }
 
 struct Loaded {
+    algorithm: Algorithm,
     pair: Ed25519KeyPair,
     public: PublicJwk,
 }
@@ -74,8 +76,8 @@ impl SigningKey for Loaded {
         &self.public
     }
 
-    fn sign(&self, message: &[u8], _random: &dyn SecureRandom) -> Result<Vec<u8>, SigningFailed> {
+    fn sign(&self, message: &[u8], _random: &dyn SecureRandom) -> Result<Signature, SigningFailed> {
         let signature = self.pair.try_sign(message).map_err(|_| SigningFailed)?;
-        Ok(signature.as_ref().to_vec())
+        Ok(Signature::from_raw(self.algorithm, signature.as_ref())?)
     }
 }

@@ -11,6 +11,7 @@ use keybound::crypto::{
     SigningKey, VerifyAlgorithm,
 };
 use keybound::jose::jwk::PublicJwk;
+use keybound::jose::signature::Signature;
 use keybound::key::private::PrivateKey;
 use zeroize::Zeroizing;
 
@@ -73,11 +74,12 @@ impl SignAlgorithm for MlDsa {
         }
         let pair = PqdsaKeyPair::from_seed(self.signing, key.expose_bytes()).map_err(|_| InvalidKey)?;
         let public = PublicJwk::from_ml_dsa(pair.public_key().as_ref()).ok_or(InvalidKey)?;
-        Ok(Box::new(Loaded { pair, public }))
+        Ok(Box::new(Loaded { algorithm: self.algorithm, pair, public }))
     }
 }
 
 struct Loaded {
+    algorithm: Algorithm,
     pair: PqdsaKeyPair,
     public: PublicJwk,
 }
@@ -87,10 +89,10 @@ impl SigningKey for Loaded {
         &self.public
     }
 
-    fn sign(&self, message: &[u8], _random: &dyn SecureRandom) -> Result<Vec<u8>, SigningFailed> {
+    fn sign(&self, message: &[u8], _random: &dyn SecureRandom) -> Result<Signature, SigningFailed> {
         let mut signature = vec![0; self.pair.algorithm().signature_len()];
         let length = self.pair.sign(message, &mut signature).map_err(|_| SigningFailed)?;
         signature.truncate(length);
-        Ok(signature)
+        Ok(Signature::from_raw(self.algorithm, &signature)?)
     }
 }

@@ -15,6 +15,7 @@ use keybound::crypto::{
 };
 use keybound::jose::algorithm::KeyType;
 use keybound::jose::jwk::{PublicJwk, RsaBounds};
+use keybound::jose::signature::Signature;
 use keybound::key::private::PrivateKey;
 
 use crate::ecdsa::Prepared;
@@ -80,11 +81,12 @@ impl SignAlgorithm for Rsa {
         let modulus = pair.public_key().modulus().big_endian_without_leading_zero().to_vec();
         let exponent = pair.public_key().exponent().big_endian_without_leading_zero().to_vec();
         let public = PublicJwk::from_rsa(&modulus, &exponent, RsaBounds::Up8192).map_err(|_| InvalidKey)?;
-        Ok(Box::new(Loaded { pair, public, encoding: self.signing }))
+        Ok(Box::new(Loaded { algorithm: self.algorithm, pair, public, encoding: self.signing }))
     }
 }
 
 struct Loaded {
+    algorithm: Algorithm,
     pair: RsaKeyPair,
     public: PublicJwk,
     encoding: &'static dyn RsaEncoding,
@@ -96,9 +98,9 @@ impl SigningKey for Loaded {
     }
 
     /// The salt of PSS comes from aws-lc itself.
-    fn sign(&self, message: &[u8], _random: &dyn SecureRandom) -> Result<Vec<u8>, SigningFailed> {
+    fn sign(&self, message: &[u8], _random: &dyn SecureRandom) -> Result<Signature, SigningFailed> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
         self.pair.sign(self.encoding, &SystemRandom::new(), message, &mut signature).map_err(|_| SigningFailed)?;
-        Ok(signature)
+        Ok(Signature::from_raw(self.algorithm, &signature)?)
     }
 }

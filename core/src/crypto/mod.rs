@@ -11,6 +11,7 @@ use core::fmt;
 
 use crate::jose::algorithm::Algorithm;
 use crate::jose::jwk::PublicJwk;
+use crate::jose::signature::{Signature, SignatureError};
 use crate::key::private::PrivateKey;
 
 /// The capabilities that making and judging proofs need.
@@ -146,11 +147,11 @@ pub trait SigningKey: Send + Sync {
     /// The public part, computed from the private one.
     fn public_key(&self) -> &PublicJwk;
 
-    /// Signs `message` and returns the signature in JOSE form (R and S side by side for ECDSA).
+    /// Signs `message`.
     ///
     /// # Errors
     /// [`SigningFailed`] if the provider failed, for example for want of randomness.
-    fn sign(&self, message: &[u8], random: &dyn SecureRandom) -> Result<alloc::vec::Vec<u8>, SigningFailed>;
+    fn sign(&self, message: &[u8], random: &dyn SecureRandom) -> Result<Signature, SigningFailed>;
 }
 
 /// The key is not a valid key of its algorithm.
@@ -164,6 +165,12 @@ pub struct InvalidSignature;
 /// The provider could not sign.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SigningFailed;
+
+impl From<SignatureError> for SigningFailed {
+    fn from(_: SignatureError) -> Self {
+        Self
+    }
+}
 
 impl fmt::Display for InvalidKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,18 +11,18 @@ pub(crate) struct Compact<'a> {
 }
 
 impl<'a> Compact<'a> {
-    /// Splits `text` at its dots; `None` unless there are exactly two and all segments hold something.
+    /// Splits `text` at its dots; `None` unless there are exactly two. Segments may be empty: what is missing then
+    /// is a later check's business, which can name it.
     pub(crate) fn split(text: &'a [u8]) -> Option<Self> {
-        let first = text.iter().position(|byte| *byte == b'.')?;
-        let (header, rest) = text.split_at_checked(first)?;
-        let (_, rest) = rest.split_first()?;
-        let second = rest.iter().position(|byte| *byte == b'.')?;
-        let (payload, tail) = rest.split_at_checked(second)?;
-        let (_, signature) = tail.split_first()?;
-        if header.is_empty() || payload.is_empty() || signature.is_empty() || signature.contains(&b'.') {
+        let mut dots = memchr::memchr_iter(b'.', text);
+        let (first, second) = (dots.next()?, dots.next()?);
+        if dots.next().is_some() {
             return None;
         }
-        let signing_input = text.get(..text.len().saturating_sub(tail.len()))?;
+        let header = text.get(..first)?;
+        let payload = text.get(first.saturating_add(1)..second)?;
+        let signature = text.get(second.saturating_add(1)..)?;
+        let signing_input = text.get(..second)?;
         Some(Self { header, payload, signature, signing_input })
     }
 }

@@ -9,10 +9,37 @@ use super::algorithm::{Algorithm, KeyType};
 /// A signature in JOSE form: R and S side by side for ECDSA (RFC 7518 section 3.4), the plain bytes otherwise.
 ///
 /// Which form a signer's bytes are in is declared by the constructor, never guessed.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Signature {
     algorithm: Algorithm,
-    bytes: Vec<u8>,
+    bytes: Bytes,
+}
+
+/// The bytes, in place for elliptic curves.
+#[derive(Clone)]
+enum Bytes {
+    Short([u8; 132], u8),
+    Long(Vec<u8>),
+}
+
+impl Bytes {
+    fn new(bytes: &[u8]) -> Self {
+        let mut room = [0; 132];
+        match (room.get_mut(..bytes.len()), u8::try_from(bytes.len())) {
+            (Some(out), Ok(length)) => {
+                out.copy_from_slice(bytes);
+                Self::Short(room, length)
+            }
+            _ => Self::Long(bytes.to_owned()),
+        }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Short(room, length) => room.get(..usize::from(*length)).unwrap_or_default(),
+            Self::Long(bytes) => bytes,
+        }
+    }
 }
 
 /// Why bytes are no signature of the declared form.
@@ -44,19 +71,11 @@ impl Signature {
     /// # Errors
     /// [`SignatureError::Length`].
     pub fn from_raw(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, SignatureError> {
-        Self::from_vec(algorithm, bytes.to_owned())
-    }
-
-    /// As [`from_raw`](Self::from_raw), taking the bytes over.
-    ///
-    /// # Errors
-    /// [`SignatureError::Length`].
-    pub fn from_vec(algorithm: Algorithm, bytes: Vec<u8>) -> Result<Self, SignatureError> {
         let fits = match algorithm.signature_len() {
             Some(length) => bytes.len() == length,
             None => (256..=1024).contains(&bytes.len()),
         };
-        if fits { Ok(Self { algorithm, bytes }) } else { Err(SignatureError::Length) }
+        if fits { Ok(Self { algorithm, bytes: Bytes::new(bytes) }) } else { Err(SignatureError::Length) }
     }
 
     /// An ECDSA signature in the DER form of X9.62, as Secure Enclave, Android Keystore and most KMS give it.
@@ -69,7 +88,7 @@ impl Signature {
             _ => return Err(SignatureError::NotEcdsa),
         };
         let bytes = integers_from_der(der, length).ok_or(SignatureError::Der)?;
-        Ok(Self { algorithm, bytes })
+        Ok(Self { algorithm, bytes: Bytes::new(&bytes) })
     }
 
     /// The algorithm it was made with.
@@ -79,13 +98,21 @@ impl Signature {
 
     /// The bytes in JOSE form.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.as_slice()
     }
 }
 
+impl PartialEq for Signature {
+    fn eq(&self, other: &Self) -> bool {
+        self.algorithm == other.algorithm && self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Signature {}
+
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Signature({}, {} bytes)", self.algorithm, self.bytes.len())
+        write!(f, "Signature({}, {} bytes)", self.algorithm, self.as_bytes().len())
     }
 }
 

@@ -142,9 +142,7 @@ impl Signer for SoftKey {
     }
 
     fn sign(&self, input: &SigningInput<'_>) -> Result<Signature, SignerError> {
-        let bytes =
-            self.signing.sign(input.message(), self.random).map_err(|failed| SignerError::Host(Box::new(failed)))?;
-        Ok(Signature::from_vec(self.algorithm, bytes)?)
+        self.signing.sign(input.message(), self.random).map_err(|failed| SignerError::Host(Box::new(failed)))
     }
 }
 

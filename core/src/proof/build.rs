@@ -154,8 +154,8 @@ impl<'a> ProofBuilder<'a> {
     pub fn sign<S: Signer + ?Sized>(&self, crypto: &Crypto, signer: &S, now: UnixTime) -> Result<Proof, SignerError> {
         let mut random = [0; 16];
         crypto.random.fill(&mut random)?;
-        let unsigned =
-            self.prepare(crypto, signer.public_key(), signer.algorithm(), &base64url::encode(&random), now)?;
+        let jti = base64url::Short::encode(&random);
+        let unsigned = self.prepare(crypto, signer.public_key(), signer.algorithm(), jti.as_str(), now)?;
         let signature = signer.sign(&unsigned.signing_input())?;
         Ok(unsigned.attach(signature)?)
     }

@@ -1,62 +1,39 @@
-//! Replay protection.
-#![allow(missing_docs, dead_code)]
-use crate::{Thumbprint, UnixTime, crypto::Digest};
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ReplayKey([u8; 16]);
-impl ReplayKey {
-    pub fn derive(d: &dyn Digest, ns: &str, t: &Thumbprint, jti: &str) -> Self {
-        let h = d.sha256(&[ns.as_bytes(), t.as_bytes(), jti.as_bytes()]);
-        Self(*h.first_chunk().unwrap_or(&[0; 16]))
-    }
-}
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ReplayAgreement([u8; 16]);
-impl ReplayAgreement {
-    pub fn new(_d: &dyn Digest, _n: bool, _a: u64, _b: u64, _c: u64) -> Self {
-        Self([0; 16])
-    }
-}
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct StoreEpoch(u64);
-impl StoreEpoch {
-    pub const fn from_u64(v: u64) -> Self {
-        Self(v)
-    }
-}
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Insertion {
-    Fresh,
-    Seen,
-    Unavailable,
-    Full,
-    BeforeFloor,
-}
-#[derive(Clone, Copy, Debug)]
-pub struct ReplayEntryParts {
-    pub key: ReplayKey,
-    pub thumbprint: Thumbprint,
-    pub timed_at: UnixTime,
-    pub max_ahead: u64,
-    pub expires_at: UnixTime,
-    pub store_margin: u64,
-    pub nonce_epoch: Option<StoreEpoch>,
-    pub agreement: ReplayAgreement,
-}
-#[derive(Clone, Copy, Debug)]
-pub struct ReplayEntry(ReplayEntryParts);
-impl ReplayEntry {
-    pub fn from_parts(p: ReplayEntryParts) -> Self {
-        Self(p)
-    }
-    pub const fn key(&self) -> ReplayKey {
-        self.0.key
-    }
-    pub const fn expires_at(&self) -> UnixTime {
-        self.0.expires_at
-    }
-}
-pub trait ReplayStore {
-    type Error;
-    fn insert(&self, e: &ReplayEntry, now: UnixTime) -> Result<Insertion, Self::Error>;
-    fn epoch(&self) -> StoreEpoch;
-}
+//! Replay protection: a proof is accepted at most once (RFC 9449 section 11.1).
+//!
+//! A verifier that has checked everything else of a proof turns it into a [`ReplayEntry`] and asks a store,
+//! in one atomic step, whether the entry was there before. The store's answer is an [`Insertion`]; only
+//! [`Insertion::Fresh`] accepts the proof.
+//!
+//! - A store that answers at once implements [`ReplayStore`]; one behind a network [`AsyncReplayStore`].
+//! - [`memory`] holds the stores for one process.
+//! - [`contract`] is the suite of checks that every store must pass, yours included.
+//!
+//! ```
+//! use keybound::replay::{ReplayAgreement, ReplayEntry, ReplayEntryParts, ReplayKey};
+//! use keybound::{Thumbprint, UnixTime};
+//!
+//! let entry = ReplayEntry::from_parts(ReplayEntryParts {
+//!     key: ReplayKey::from_bytes([7; 16]),
+//!     thumbprint: Thumbprint::from_bytes([1; 32]),
+//!     timed_at: UnixTime::from_secs(1_000),
+//!     max_ahead: 10,
+//!     expires_at: UnixTime::from_secs(1_060),
+//!     store_margin: 60,
+//!     nonce_epoch: None,
+//!     agreement: ReplayAgreement::from_bytes([0; 16]),
+//! });
+//! assert_eq!(entry.keep_until(), UnixTime::from_secs(1_120));
+//! assert_eq!(entry.lifetime(UnixTime::from_secs(1_005)), 116);
+//! ```
+
+pub mod contract;
+mod entry;
+mod insertion;
+mod key;
+pub mod memory;
+mod store;
+
+pub use entry::{ReplayEntry, ReplayEntryParts, StoreEpoch};
+pub use insertion::Insertion;
+pub use key::{ReplayAgreement, ReplayKey};
+pub use store::{AsyncReplayStore, BoxFuture, Immediate, ReplayStore};

@@ -34,11 +34,11 @@ pub(super) fn judge(
 ) -> Result<PendingProof, Rejection> {
     let proof = single_proof(presentation.proofs)?;
     let compact = split(proof)?;
-    let payload = decode(compact.payload)?;
-    let signature = decode(compact.signature)?;
-    let key = Key::of_header(verifier, &compact)?;
+    let mut scratch = Scratch::new(&compact);
+    let Segments { header, payload, signature } = scratch.decode(&compact)?;
+    let key = Key::of_header(verifier, &compact, header)?;
 
-    let claims = read_claims(&payload)?;
+    let claims = read_claims(payload)?;
     let required = Required::take(&claims, presentation.context.access_token().is_some())?;
     if !required.htm.is(presentation.method) {
         return Err(Rejection::MethodMismatch);
@@ -62,7 +62,7 @@ pub(super) fn judge(
     if let (Some(token), Some(ath)) = (presentation.context.access_token(), required.ath) {
         check_token_hash(verifier, token, ath)?;
     }
-    key.check_signature(verifier, &compact, &signature)?;
+    key.check_signature(verifier, &compact, signature)?;
     key.remember(verifier, &compact, &thumbprint);
 
     let nonce_time = nonce.as_ref().filter(|_| nonce_may_replace_iat);
@@ -106,15 +106,49 @@ pub(super) fn single_proof<'a>(proofs: &[&'a [u8]]) -> Result<&'a [u8], Rejectio
 }
 
 fn split(proof: &[u8]) -> Result<Compact<'_>, Rejection> {
-    // Two fields folded into one by an intermediary are joined by a comma (RFC 9110 section 5.3).
-    if proof.contains(&b',') {
-        return Err(Rejection::MultipleProofs);
-    }
-    Compact::split(proof).ok_or(Rejection::JwtMalformed)
+    Compact::split(proof).ok_or_else(|| misshapen(proof, Rejection::JwtMalformed))
 }
 
-fn decode(segment: &[u8]) -> Result<Vec<u8>, Rejection> {
-    base64url::decode(segment).map_err(|_| Rejection::Base64NonCanonical)
+/// Two fields folded into one by an intermediary are joined by a comma (RFC 9110 section 5.3), which no segment may hold.
+fn misshapen(proof: &[u8], rejection: Rejection) -> Rejection {
+    if proof.contains(&b',') { Rejection::MultipleProofs } else { rejection }
+}
+
+/// Room for the decoded segments of one proof: on the stack for all but RSA and ML-DSA.
+struct Scratch {
+    inline: [u8; 1024],
+    heap: Vec<u8>,
+}
+
+struct Segments<'a> {
+    header: &'a [u8],
+    payload: &'a [u8],
+    signature: &'a [u8],
+}
+
+impl Scratch {
+    fn new(compact: &Compact<'_>) -> Self {
+        let inline = [0; 1024];
+        let needed = compact.signing_input.len().saturating_add(compact.signature.len());
+        let heap = if needed / 4 * 3 < inline.len() { Vec::new() } else { alloc::vec![0; needed] };
+        Self { inline, heap }
+    }
+
+    fn decode(&mut self, compact: &Compact<'_>) -> Result<Segments<'_>, Rejection> {
+        let room = if self.heap.is_empty() { self.inline.as_mut_slice() } else { self.heap.as_mut_slice() };
+        let (header, room) = decode_into(compact.header, room)?;
+        let (payload, room) = decode_into(compact.payload, room)?;
+        let (signature, _) = decode_into(compact.signature, room)?;
+        Ok(Segments { header, payload, signature })
+    }
+}
+
+fn decode_into<'r>(segment: &[u8], room: &'r mut [u8]) -> Result<(&'r [u8], &'r mut [u8]), Rejection> {
+    let non_canonical = || misshapen(segment, Rejection::Base64NonCanonical);
+    let length = base64url::decoded_len(segment.len()).ok_or_else(non_canonical)?;
+    let (out, rest) = room.split_at_mut_checked(length).ok_or(Rejection::Base64NonCanonical)?;
+    base64url::decode_exact(segment, out).map_err(|_| non_canonical())?;
+    Ok((out, rest))
 }
 
 /// The key of a proof, from its header or from memory.
@@ -128,7 +162,8 @@ enum Key {
 }
 
 impl Key {
-    fn of_header(verifier: &Verifier, compact: &Compact<'_>) -> Result<Self, Rejection> {
+    #[cfg_attr(not(feature = "std"), expect(unused_variables, reason = "the header memory needs locks"))]
+    fn of_header(verifier: &Verifier, compact: &Compact<'_>, json: &[u8]) -> Result<Self, Rejection> {
         #[cfg(feature = "std")]
         if let Some(known) = verifier.headers.as_ref().and_then(|memory| memory.recall(compact.header)) {
             // Memory holds facts about the header; what the policy makes of them is asked every time.
@@ -136,8 +171,7 @@ impl Key {
             check_rsa_size(verifier, &known.jwk)?;
             return Ok(Self::Remembered(known));
         }
-        let json = decode(compact.header)?;
-        let header = Header::read(&json).map_err(|error| match error {
+        let header = Header::read(json).map_err(|error| match error {
             JsonError::Syntax => Rejection::HeaderMalformed,
             JsonError::Duplicate => Rejection::HeaderDuplicate,
             JsonError::TooComplex => Rejection::HeaderTooComplex,
@@ -417,7 +451,7 @@ pub(super) fn nonce_verdict(
 ) -> Option<NonceVerdict> {
     let issuer = verifier.nonces.as_ref()?;
     let compact = split(single_proof(presentation.proofs).ok()?).ok()?;
-    let payload = decode(compact.payload).ok()?;
+    let payload = base64url::decode(compact.payload).ok()?;
     let nonce = Claims::read(&payload).ok()?.nonce.value()?.to_cow();
     let thumbprint = claimed_thumbprint(verifier, presentation)?;
     Some(issuer.check(&nonce, presentation.context.role(), &thumbprint, now))
@@ -426,7 +460,7 @@ pub(super) fn nonce_verdict(
 /// The thumbprint of the key in the proof's header, whatever else is wrong with the proof.
 pub(super) fn claimed_thumbprint(verifier: &Verifier, presentation: &Presentation<'_>) -> Option<Thumbprint> {
     let compact = split(single_proof(presentation.proofs).ok()?).ok()?;
-    let json = decode(compact.header).ok()?;
+    let json = base64url::decode(compact.header).ok()?;
     let jwk = Header::read(&json).ok()?.jwk.value()?;
     jwk.check_public().ok()?;
     let key = jwk.decode(jwk.key_type().ok()?, verifier.policy.rsa_bounds()).ok()?;

@@ -1,7 +1,6 @@
 //! ES256, ES384 and ES512 with the crates p256, p384 and p521.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use p256::ecdsa::signature::Signer as _;
 use zeroize::Zeroizing;
@@ -12,6 +11,7 @@ use crate::crypto::{
 };
 use crate::jose::algorithm::Algorithm;
 use crate::jose::jwk::PublicJwk;
+use crate::jose::signature::Signature;
 use crate::key::private::PrivateKey;
 
 macro_rules! curve {
@@ -80,9 +80,9 @@ macro_rules! curve {
                 &self.public
             }
 
-            fn sign(&self, message: &[u8], _random: &dyn SecureRandom) -> Result<Vec<u8>, SigningFailed> {
+            fn sign(&self, message: &[u8], _random: &dyn SecureRandom) -> Result<Signature, SigningFailed> {
                 let signature: $curve::ecdsa::Signature = self.signing.try_sign(message).map_err(|_| SigningFailed)?;
-                Ok(signature.to_bytes().to_vec())
+                Ok(Signature::from_raw(Algorithm::$name, &signature.to_bytes())?)
             }
         }
     };

@@ -1,9 +1,8 @@
 //! Ed25519, under its own name and as EdDSA, with the crate ed25519-dalek.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
-use ed25519_dalek::{Signature, Signer as _, VerifyingKey};
+use ed25519_dalek::{Signer as _, VerifyingKey};
 use zeroize::Zeroizing;
 
 use crate::crypto::{
@@ -12,6 +11,7 @@ use crate::crypto::{
 };
 use crate::jose::algorithm::{Algorithm, KeyType};
 use crate::jose::jwk::PublicJwk;
+use crate::jose::signature::Signature;
 use crate::key::private::PrivateKey;
 
 pub(super) struct Ed25519(Algorithm);
@@ -43,7 +43,7 @@ impl VerifyAlgorithm for Ed25519 {
 
 impl PreparedKey for VerifyingKey {
     fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
-        let signature = Signature::from_slice(signature).map_err(|_| InvalidSignature)?;
+        let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| InvalidSignature)?;
         // Keys of small order are refused before; so this equation and aws-lc's accept the same signatures.
         ed25519_dalek::Verifier::verify(self, message, &signature).map_err(|_| InvalidSignature)
     }
@@ -67,11 +67,12 @@ impl SignAlgorithm for Ed25519 {
         let seed = Zeroizing::new(<[u8; 32]>::try_from(key.expose_bytes()).map_err(|_| InvalidKey)?);
         let signing = ed25519_dalek::SigningKey::from_bytes(&seed);
         let public = PublicJwk::from_ed25519(signing.verifying_key().to_bytes()).map_err(|_| InvalidKey)?;
-        Ok(Box::new(Loaded { signing, public }))
+        Ok(Box::new(Loaded { algorithm: self.0, signing, public }))
     }
 }
 
 struct Loaded {
+    algorithm: Algorithm,
     signing: ed25519_dalek::SigningKey,
     public: PublicJwk,
 }
@@ -81,7 +82,7 @@ impl SigningKey for Loaded {
         &self.public
     }
 
-    fn sign(&self, message: &[u8], _random: &dyn SecureRandom) -> Result<Vec<u8>, SigningFailed> {
-        Ok(self.signing.sign(message).to_bytes().to_vec())
+    fn sign(&self, message: &[u8], _random: &dyn SecureRandom) -> Result<Signature, SigningFailed> {
+        Ok(Signature::from_raw(self.algorithm, &self.signing.sign(message).to_bytes())?)
     }
 }

@@ -1,10 +1,9 @@
 //! ML-DSA-44, -65 and -87 (FIPS 204, RFC 9964) with the crate ml-dsa: deterministic, with an empty context.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use ::ml_dsa::signature::{Keypair, Signer as _};
-use ::ml_dsa::{B32, EncodedVerifyingKey, Signature, VerifyingKey};
+use ::ml_dsa::{B32, EncodedVerifyingKey, VerifyingKey};
 use zeroize::Zeroizing;
 
 use crate::crypto::{
@@ -13,6 +12,7 @@ use crate::crypto::{
 };
 use crate::jose::algorithm::Algorithm;
 use crate::jose::jwk::PublicJwk;
+use crate::jose::signature::Signature;
 use crate::key::private::PrivateKey;
 
 macro_rules! parameter_set {
@@ -48,7 +48,8 @@ macro_rules! parameter_set {
 
         impl PreparedKey for VerifyingKey<::ml_dsa::$name> {
             fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
-                let signature = Signature::<::ml_dsa::$name>::try_from(signature).map_err(|_| InvalidSignature)?;
+                let signature =
+                    ::ml_dsa::Signature::<::ml_dsa::$name>::try_from(signature).map_err(|_| InvalidSignature)?;
                 ::ml_dsa::signature::Verifier::verify(self, message, &signature).map_err(|_| InvalidSignature)
             }
         }
@@ -80,9 +81,9 @@ macro_rules! parameter_set {
                 &self.public
             }
 
-            fn sign(&self, message: &[u8], _random: &dyn SecureRandom) -> Result<Vec<u8>, SigningFailed> {
+            fn sign(&self, message: &[u8], _random: &dyn SecureRandom) -> Result<Signature, SigningFailed> {
                 let signature = self.signing.try_sign(message).map_err(|_| SigningFailed)?;
-                Ok(signature.encode().to_vec())
+                Ok(Signature::from_raw(Algorithm::$name, &signature.encode())?)
             }
         }
     };

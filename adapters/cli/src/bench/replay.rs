@@ -1,0 +1,122 @@
+//! T6: remembering used proofs, against a concurrent map.
+
+use std::hint::black_box;
+
+use cpu_time::ThreadTime;
+use dashmap::DashMap;
+use keybound::replay::memory::MemoryStore;
+use keybound::replay::{Insertion, ReplayAgreement, ReplayEntry, ReplayEntryParts, ReplayKey, ReplayStore};
+use keybound::{Policy, Thumbprint, UnixTime};
+use keybound_aws_lc::AWS_LC;
+use stats_alloc::INSTRUMENTED_SYSTEM;
+
+use super::measure::summary;
+use super::proofs::NOW;
+use super::{BenchError, Figure, Reading};
+
+const TIMED: usize = 1_000_000;
+const HELD: usize = 10_000_000;
+const SLICES: usize = 50;
+const RUNS: usize = 3;
+
+pub(super) fn insert() -> Result<Figure, BenchError> {
+    let agreement = Policy::default().replay_agreement(AWS_LC.digest);
+    let mut ours = Vec::new();
+    let mut theirs = Vec::new();
+    for run in 0..RUNS {
+        // Whole fills from empty to a million, in turns, so that growing is part of what is measured.
+        let store = new_store(2 * TIMED, agreement)?;
+        let map: DashMap<[u8; 16], i64> = DashMap::new();
+        let (mut store_time, mut map_time) = (0.0, 0.0);
+        for slice in 0..SLICES {
+            let numbers = slice * (TIMED / SLICES)..(slice + 1) * (TIMED / SLICES);
+            let start = ThreadTime::now();
+            for number in numbers.clone() {
+                insert_one(&store, agreement, number, run)?;
+            }
+            store_time += start.elapsed().as_nanos() as f64;
+            let start = ThreadTime::now();
+            for number in numbers {
+                let lives_until = NOW.secs() + 120;
+                if black_box(map.insert(key(number, run), lives_until)).is_some() {
+                    return Err(BenchError("two keys collided".into()));
+                }
+            }
+            map_time += start.elapsed().as_nanos() as f64;
+        }
+        ours.push(store_time / TIMED as f64);
+        theirs.push(map_time / TIMED as f64);
+    }
+    let (ours, theirs) = (summary(ours), summary(theirs));
+
+    let before = INSTRUMENTED_SYSTEM.stats();
+    let store = new_store(HELD + HELD / 8, agreement)?;
+    for number in 0..HELD {
+        insert_one(&store, agreement, number, 0)?;
+    }
+    let change = INSTRUMENTED_SYSTEM.stats() - before;
+    let held = (change.bytes_allocated as f64 - change.bytes_deallocated as f64 + change.bytes_reallocated as f64)
+        / HELD as f64;
+    if held < 1.0 {
+        return Err(BenchError("the counting allocator is not in place; run this in the program keybound".into()));
+    }
+    drop(store);
+    Ok(Figure {
+        id: "T6",
+        title: "remembering a used proof in memory / dashmap with 16-byte keys, while filling to 1,000,000",
+        readings: vec![
+            Reading {
+                name: "insert",
+                value: ours.ratio_to(theirs),
+                target: 0.3,
+                note: format!("{:.0} ns against {:.0} ns", ours.min, theirs.min),
+            },
+            Reading {
+                name: "bytes_per_entry",
+                value: held,
+                target: 24.0,
+                note: "at 10,000,000 entries, all that the store allocated".into(),
+            },
+        ],
+    })
+}
+
+fn new_store(capacity: usize, agreement: ReplayAgreement) -> Result<MemoryStore, BenchError> {
+    // Made long before, so that its floor is out of the way.
+    let made = UnixTime::from_secs(NOW.secs() - 3600);
+    MemoryStore::new(capacity, agreement, AWS_LC.random, made).map_err(|error| BenchError(format!("no store: {error}")))
+}
+
+/// A key nobody has twice: a bijection of the number.
+fn key(number: usize, run: usize) -> [u8; 16] {
+    let scramble = |value: u64| {
+        let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        value ^ (value >> 31)
+    };
+    let low = scramble(number as u64 + 1);
+    let high = scramble(low ^ run as u64);
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&low.to_le_bytes());
+    key[8..].copy_from_slice(&high.to_le_bytes());
+    key
+}
+
+fn insert_one(store: &MemoryStore, agreement: ReplayAgreement, number: usize, run: usize) -> Result<(), BenchError> {
+    let mut thumbprint = [0; 32];
+    thumbprint[..16].copy_from_slice(&key(number % 4096, RUNS));
+    let entry = ReplayEntry::from_parts(ReplayEntryParts {
+        key: ReplayKey::from_bytes(key(number, run)),
+        thumbprint: Thumbprint::from_bytes(thumbprint),
+        timed_at: NOW,
+        max_ahead: 10,
+        expires_at: NOW.saturating_add(60),
+        store_margin: 60,
+        nonce_epoch: None,
+        agreement,
+    });
+    match store.insert(&entry, NOW) {
+        Ok(Insertion::Fresh) => Ok(()),
+        other => Err(BenchError(format!("the store answered {other:?}"))),
+    }
+}

@@ -1,0 +1,59 @@
+//! What a store answers.
+
+use core::fmt;
+
+/// A store's answer to one entry. Only [`Fresh`](Self::Fresh) accepts the proof; all others refuse it.
+///
+/// # Security
+/// `Fresh` answered wrongly, once, is a replayed request. Every other answer given wrongly costs an honest
+/// client one request and an attacker nothing. A store that does not know must therefore never say `Fresh`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[must_use = "only `Fresh` accepts a proof"]
+pub enum Insertion {
+    /// The entry was not there and now is, in one atomic step.
+    ///
+    /// Wrong if two callers can both hear it for one key, or if the entry can be lost before its
+    /// [`keep_until`](super::ReplayEntry::keep_until) by eviction, restart or a change of clock: a stolen proof
+    /// is then accepted again.
+    Fresh,
+    /// The entry was there before: the proof is a replay.
+    ///
+    /// Wrong if another client's `jti`, or a proof that failed an earlier check, can cause it: strangers could
+    /// then burn the proofs of others. Answered for a first presentation it refuses an honest client.
+    Seen,
+    /// The store cannot answer now, or the entry is one it does not serve: another
+    /// [`ReplayAgreement`](super::ReplayAgreement), an expiry that no policy yields, a forked process.
+    ///
+    /// Always safe to answer. Treating it as `Fresh` would let whoever can disturb the store replay at will.
+    Unavailable,
+    /// The store, or the share of it that one key may hold, is used up.
+    ///
+    /// Answering `Fresh` without keeping the entry, or by evicting a live one, lets an attacker flood the store
+    /// and then replay what it forgot. Answered too early it denies service to honest clients.
+    Full,
+    /// The store cannot vouch for the time the proof speaks of: an earlier life of the store, of which it knows
+    /// nothing, may have accepted it, or its generation has been dropped already.
+    ///
+    /// The way out is a nonce issued during the store's present life. Answering `Fresh` instead accepts again,
+    /// after each restart, every proof seen shortly before it.
+    BeforeFloor,
+}
+
+impl Insertion {
+    /// Stable name, for logs and metrics: `fresh`, `seen`, `unavailable`, `full`, `before_floor`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Seen => "seen",
+            Self::Unavailable => "unavailable",
+            Self::Full => "full",
+            Self::BeforeFloor => "before_floor",
+        }
+    }
+}
+
+impl fmt::Display for Insertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

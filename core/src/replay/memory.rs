@@ -1,1 +1,0 @@
-//! Replay protection in memory.

@@ -1,0 +1,61 @@
+//! Replay protection in the memory of one process.
+//!
+//! [`MemoryStore`] is shared between threads (feature `std`); [`LocalMemoryStore`] is for one owner and needs
+//! no operating system. Both hold the same structure and keep the same promises:
+//!
+//! - **One process.** A store knows nothing of other processes, machines or earlier runs. Where several
+//!   workers serve one address, each accepts a proof once: use a networked store there.
+//! - **A floor.** A store cannot vouch for proofs timed at or before its creation + `max_ahead`, unless they
+//!   carry a nonce that holds the store's epoch; it answers [`Insertion::BeforeFloor`]. The clock of the
+//!   present life is assumed not to be behind that of the life before by more than `max_ahead`; epochs need
+//!   no such assumption.
+//! - **Bounded.** At most `capacity` entries, then [`Insertion::Full`]. No live entry is ever evicted.
+//!   Entries are spread over up to 1,024 shards of at least 16,384 by a keyed hash, so that the fullest shard
+//!   can be full when the whole is at about 98 per cent.
+//! - **Fair.** One thumbprint holds at most 1/64 of the capacity (see below), then [`Insertion::Full`].
+//! - **Forgets in O(1)**, whole generations of 16 s at once, at most 15 s after an entry's
+//!   [`keep_until`](super::ReplayEntry::keep_until). A dropped generation is never opened again, whatever the
+//!   clock does: entries that fall into or before it are answered [`Insertion::BeforeFloor`].
+//! - **Cost.** About 20 bytes an entry, at most 24 from 100,000 entries on, plus 16 KiB for each shard in use; memory grows
+//!   with what is held. [`Insertion::Seen`] allocates nothing. Growth moves one small table at a time, so an
+//!   insert costs the same at ten entries and at capacity.
+//! - **Keyed.** Positions come from SipHash-1-3 under keys drawn at creation, so nobody can choose `jti`s that
+//!   crowd into one place.
+//!
+//! The same proof always has the same `keep_until`, and a lookup visits the generation of that instant only.
+//! Two entries with one key and different `keep_until` cannot come from one proof; whether the second is
+//! answered `Fresh` or `Seen` is not promised.
+//!
+//! # The share of one thumbprint
+//!
+//! Each shard counts entries by a keyed hash of the whole thumbprint in 256 rows and refuses when a row holds
+//! 1/64 of the shard. A thumbprint's row differs from shard to shard. Counting by rows overestimates, never
+//! underestimates: the rest of the row's content, on average 1/256 of what the shard holds, counts too, and
+//! entries count for up to 32 s after they were dropped. At half load, an honest client that uses half of its
+//! share is refused with a probability below 10^-9 per request, one that uses three quarters of it with about
+//! 2 per cent. Sustained rate of one client: `capacity / 64 / (max_age + store_margin)` proofs a second, about
+//! 130 at a capacity of 1,000,000, 60 s of age and 60 s of margin; a gateway that signs with one key needs a
+//! capacity of 64 times what it sends within that time. Below a capacity of about 1,000 the share is so small
+//! (1 at 64, 15 at 1,000) that two clients can be in each other's way.
+
+mod generation;
+mod local;
+mod settings;
+mod shard;
+mod share;
+mod table;
+
+#[cfg(feature = "std")]
+mod birthplace;
+#[cfg(feature = "std")]
+mod sharded;
+
+pub use local::LocalMemoryStore;
+#[cfg(feature = "std")]
+pub use sharded::MemoryStore;
+
+#[cfg(doc)]
+use super::Insertion;
+
+#[cfg(test)]
+mod tests;

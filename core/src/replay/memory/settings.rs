@@ -1,0 +1,159 @@
+//! What all shards of a store have in common: its limits, its secrets, and what it serves at all.
+
+use siphasher::{sip, sip128};
+
+use super::generation::Number;
+use super::shard::Tagged;
+use crate::crypto::{RandomUnavailable, SecureRandom};
+use crate::jose::thumbprint::Thumbprint;
+use crate::replay::{Insertion, ReplayAgreement, ReplayEntry, StoreEpoch};
+use crate::time::UnixTime;
+
+/// A store has one shard for so many entries of its capacity.
+const SHARD_ENTRIES: usize = 16_384;
+/// Shards at most: 2 to the power of this.
+const MOST_SHARD_BITS: u32 = 10;
+/// One thumbprint holds at most this part of the capacity.
+const SHARE_DIVISOR: usize = 64;
+
+/// What one shard may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// Live entries.
+    pub(super) capacity: usize,
+    /// Live entries of one row of thumbprints.
+    pub(super) share: u16,
+}
+
+/// The unchanging part of a store.
+pub(super) struct Settings {
+    capacity: usize,
+    shard_bits: u32,
+    limits: Limits,
+    agreement: ReplayAgreement,
+    floor: UnixTime,
+    epoch: StoreEpoch,
+    places: sip128::SipHasher13,
+    rows: sip::SipHasher13,
+}
+
+/// A shard, and the entry as that shard sees it.
+pub(super) struct Placed {
+    /// Index of the shard.
+    pub(super) shard: usize,
+    /// What to insert there.
+    pub(super) tagged: Tagged,
+}
+
+impl Settings {
+    /// Settings of a store for `capacity` entries (at least 1) that begins to remember at `now`.
+    pub(super) fn new(
+        capacity: usize,
+        agreement: ReplayAgreement,
+        random: &dyn SecureRandom,
+        now: UnixTime,
+    ) -> Result<Self, RandomUnavailable> {
+        let capacity = capacity.max(1);
+        let shard_bits = capacity.div_euclid(SHARD_ENTRIES).max(1).ilog2().min(MOST_SHARD_BITS);
+        let share = (capacity >> shard_bits).div_euclid(SHARE_DIVISOR).max(1);
+        let limits =
+            Limits { capacity: capacity.div_ceil(1 << shard_bits), share: u16::try_from(share).unwrap_or(u16::MAX) };
+        let (mut places, mut rows, mut epoch) = ([0; 16], [0; 16], [0; 8]);
+        random.fill(&mut places)?;
+        random.fill(&mut rows)?;
+        random.fill(&mut epoch)?;
+        Ok(Self {
+            capacity,
+            shard_bits,
+            limits,
+            agreement,
+            floor: now,
+            epoch: StoreEpoch::from_u64(u64::from_le_bytes(epoch)),
+            places: sip128::SipHasher13::new_with_key(&places),
+            rows: sip::SipHasher13::new_with_key(&rows),
+        })
+    }
+
+    /// How many shards the store has: a power of two.
+    pub(super) const fn shards(&self) -> usize {
+        1 << self.shard_bits
+    }
+
+    pub(super) const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    pub(super) const fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub(super) const fn epoch(&self) -> StoreEpoch {
+        self.epoch
+    }
+
+    pub(super) const fn floor(&self) -> UnixTime {
+        self.floor
+    }
+
+    /// Finds the place of `entry`, or the answer to an entry this store does not serve or cannot vouch for.
+    pub(super) fn place(&self, entry: &ReplayEntry, now: UnixTime) -> Result<Placed, Insertion> {
+        if entry.agreement() != self.agreement {
+            return Err(Insertion::Unavailable);
+        }
+        let vouched = entry.timed_at() > self.floor.saturating_add(entry.max_ahead());
+        if !vouched && entry.nonce_epoch() != Some(self.epoch) {
+            return Err(Insertion::BeforeFloor);
+        }
+        let hash = self.places.hash(entry.key().as_bytes());
+        let shard = hash.h2.checked_shr(u64::BITS.saturating_sub(self.shard_bits)).unwrap_or(0);
+        let tagged = Tagged {
+            tag: hash.h1,
+            number: Number::at(entry.keep_until()),
+            present: Number::at(now),
+            row: self.row(entry.thumbprint(), shard),
+        };
+        Ok(Placed { shard: usize::try_from(shard).unwrap_or(0), tagged })
+    }
+
+    /// The row of shares in which `thumbprint` counts in shard `shard`.
+    ///
+    /// It differs from shard to shard, so that two clients who share a row in one do not share it in all: one
+    /// keyed hash, multiplied by an odd number of each shard's own.
+    fn row(&self, thumbprint: &Thumbprint, shard: u64) -> u8 {
+        let factor = shard.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let factor = (factor ^ (factor >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) | 1;
+        let [.., row] = self.rows.hash(thumbprint.as_bytes()).wrapping_mul(factor).to_le_bytes();
+        row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Limits, Settings};
+    use crate::replay::ReplayAgreement;
+    use crate::replay::memory::tests::Counting;
+    use crate::time::UnixTime;
+
+    fn settings(capacity: usize) -> Settings {
+        let agreement = ReplayAgreement::from_bytes([0; 16]);
+        Settings::new(capacity, agreement, &Counting::default(), UnixTime::from_secs(0)).unwrap()
+    }
+
+    #[test]
+    fn shards_follow_capacity_and_never_exceed_it_in_shares() {
+        for (capacity, shards, limits) in [
+            (0, 1, Limits { capacity: 1, share: 1 }),
+            (64, 1, Limits { capacity: 64, share: 1 }),
+            (1_000, 1, Limits { capacity: 1_000, share: 15 }),
+            (32_767, 1, Limits { capacity: 32_767, share: 511 }),
+            (32_768, 2, Limits { capacity: 16_384, share: 256 }),
+            (1_000_000, 32, Limits { capacity: 31_250, share: 488 }),
+            (10_000_000, 512, Limits { capacity: 19_532, share: 305 }),
+            (100_000_000, 1_024, Limits { capacity: 97_657, share: 1_525 }),
+        ] {
+            let settings = settings(capacity);
+            assert_eq!((settings.shards(), settings.limits()), (shards, limits), "{capacity}");
+            assert!(capacity < 64 || settings.shards() * usize::from(limits.share) * 64 <= capacity);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The store of one process, for all its threads.
+
+use alloc::boxed::Box;
+use core::convert::Infallible;
+use core::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use super::birthplace::Birthplace;
+use super::settings::Settings;
+use super::shard::Shard;
+use crate::crypto::{RandomUnavailable, SecureRandom};
+use crate::replay::{Insertion, ReplayAgreement, ReplayEntry, ReplayStore, StoreEpoch};
+use crate::time::UnixTime;
+
+/// The replay store of one process, shared by all its threads.
+///
+/// The [module](super) says what it promises and what it costs. Each insert holds the lock of one shard for
+/// well under a microsecond, a little more when a small table grows or a generation is dropped.
+///
+/// # Security
+/// It protects one process only. After a fork the child holds a copy that no longer learns what the parent
+/// accepts, so in the child every answer is [`Insertion::Unavailable`]: create the store after forking, and
+/// where several workers serve one address, use a networked store. The fork is noticed through the C library's
+/// `fork` (as in Python, PHP, gunicorn, uWSGI); bare `clone` system calls and snapshots of virtual machines
+/// are not.
+///
+/// ```
+/// use keybound::crypto::{RandomUnavailable, SecureRandom};
+/// use keybound::replay::memory::MemoryStore;
+/// use keybound::replay::{ReplayAgreement, ReplayStore};
+/// use keybound::UnixTime;
+/// # struct Random;
+/// # impl SecureRandom for Random {
+/// #     fn fill(&self, out: &mut [u8]) -> Result<(), RandomUnavailable> {
+/// #         getrandom::fill(out).map_err(|_| RandomUnavailable)
+/// #     }
+/// # }
+///
+/// # fn main() -> Result<(), RandomUnavailable> {
+/// let agreement = ReplayAgreement::from_bytes([0; 16]); // normally `ReplayAgreement::new`
+/// let store = MemoryStore::new(1_000_000, agreement, &Random, UnixTime::now())?;
+/// assert_eq!(store.held(), 0);
+/// let for_nonces = store.epoch();
+/// # let _ = for_nonces;
+/// # Ok(())
+/// # }
+/// ```
+pub struct MemoryStore {
+    settings: Settings,
+    birthplace: Birthplace,
+    shards: Box<[Padded]>,
+}
+
+/// Keeps neighbouring shards out of each other's cache lines.
+#[repr(align(128))]
+struct Padded(Mutex<Shard>);
+
+impl MemoryStore {
+    /// A store for at most `capacity` entries (at least 1) of verifiers with this `agreement`, which begins to
+    /// remember at `now`, its floor.
+    ///
+    /// Memory is allocated as entries arrive: about 20 bytes for each, plus 16 KiB for each of the
+    /// `capacity / 16,384` shards (rounded down to a power of two).
+    ///
+    /// # Errors
+    /// [`RandomUnavailable`] if `random` gave no hash keys.
+    pub fn new(
+        capacity: usize,
+        agreement: ReplayAgreement,
+        random: &dyn SecureRandom,
+        now: UnixTime,
+    ) -> Result<Self, RandomUnavailable> {
+        let settings = Settings::new(capacity, agreement, random, now)?;
+        let shards = (0..settings.shards()).map(|_| Padded(Mutex::default())).collect();
+        Ok(Self { settings, birthplace: Birthplace::here(), shards })
+    }
+
+    /// The instant before which the store cannot vouch: its creation.
+    pub fn floor(&self) -> UnixTime {
+        self.settings.floor()
+    }
+
+    /// How many entries the store may hold.
+    pub fn capacity(&self) -> usize {
+        self.settings.capacity()
+    }
+
+    /// How many entries the store holds, some of them perhaps expired and not dropped yet.
+    ///
+    /// Looks at one shard after the other: for metrics, not for decisions.
+    pub fn held(&self) -> usize {
+        let held = |shard: &Padded| shard.0.lock().unwrap_or_else(PoisonError::into_inner).held();
+        self.shards.iter().fold(0, |sum, shard| sum.saturating_add(held(shard)))
+    }
+
+    /// Whether this is the copy of a store in a forked child, which answers [`Insertion::Unavailable`] to
+    /// everything.
+    pub fn was_forked(&self) -> bool {
+        self.birthplace.was_left()
+    }
+}
+
+impl ReplayStore for MemoryStore {
+    type Error = Infallible;
+
+    fn insert(&self, entry: &ReplayEntry, now: UnixTime) -> Result<Insertion, Infallible> {
+        // Before any lock: another thread of the parent may have held it when the process was forked.
+        if self.was_forked() {
+            return Ok(Insertion::Unavailable);
+        }
+        let placed = match self.settings.place(entry, now) {
+            Ok(placed) => placed,
+            Err(answer) => return Ok(answer),
+        };
+        let Some(Padded(shard)) = self.shards.get(placed.shard) else { return Ok(Insertion::Unavailable) };
+        // A thread that died inside left a shard that may have lost its last entry.
+        let Ok(mut shard) = shard.lock() else { return Ok(Insertion::Unavailable) };
+        Ok(shard.insert(&placed.tagged, self.settings.limits()))
+    }
+
+    fn epoch(&self) -> StoreEpoch {
+        self.settings.epoch()
+    }
+}
+
+/// Shows settings only: no hash keys, no entries, and takes no lock.
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("capacity", &self.capacity())
+            .field("floor", &self.floor())
+            .field("was_forked", &self.was_forked())
+            .finish_non_exhaustive()
+    }
+}

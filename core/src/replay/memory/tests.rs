@@ -1,0 +1,336 @@
+//! The memory stores, as stories with a clock of their own.
+#![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
+
+use alloc::format;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::convert::Infallible;
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use super::LocalMemoryStore;
+use crate::crypto::{RandomUnavailable, SecureRandom};
+use crate::jose::thumbprint::Thumbprint;
+use crate::replay::contract::{Contract, check_store};
+use crate::replay::{Insertion, ReplayAgreement, ReplayEntry, ReplayEntryParts, ReplayKey, ReplayStore, StoreEpoch};
+use crate::time::UnixTime;
+
+pub(super) const AGREEMENT: ReplayAgreement = ReplayAgreement::from_bytes([3; 16]);
+pub(super) const START: UnixTime = UnixTime::from_secs(1_700_000_000);
+
+/// Bytes that differ from call to call and not from run to run.
+#[derive(Default)]
+pub(super) struct Counting(AtomicU8);
+
+impl SecureRandom for Counting {
+    fn fill(&self, out: &mut [u8]) -> Result<(), RandomUnavailable> {
+        out.iter_mut().for_each(|byte| *byte = self.0.fetch_add(7, Ordering::Relaxed).wrapping_mul(29));
+        Ok(())
+    }
+}
+
+struct Broken;
+
+impl SecureRandom for Broken {
+    fn fill(&self, _: &mut [u8]) -> Result<(), RandomUnavailable> {
+        Err(RandomUnavailable)
+    }
+}
+
+/// What [`entry`] is made from: a proof made by client `client` at `iat`.
+pub(super) fn parts(number: u128, client: u64, iat: UnixTime) -> ReplayEntryParts {
+    let mut thumbprint = [0; 32];
+    thumbprint[..8].copy_from_slice(&client.to_le_bytes());
+    ReplayEntryParts {
+        key: ReplayKey::from_bytes(number.to_be_bytes()),
+        thumbprint: Thumbprint::from_bytes(thumbprint),
+        timed_at: iat,
+        max_ahead: 10,
+        expires_at: iat.saturating_add(60),
+        store_margin: 60,
+        nonce_epoch: None,
+        agreement: AGREEMENT,
+    }
+}
+
+pub(super) fn entry(number: u128, client: u64, iat: UnixTime) -> ReplayEntry {
+    ReplayEntry::from_parts(parts(number, client, iat))
+}
+
+fn store(capacity: usize) -> LocalMemoryStore {
+    LocalMemoryStore::new(capacity, AGREEMENT, &Counting::default(), START).unwrap()
+}
+
+/// The first moment at which a new store vouches for proofs made then.
+fn soon() -> UnixTime {
+    START.saturating_add(11)
+}
+
+struct Shared(RefCell<LocalMemoryStore>);
+
+impl ReplayStore for Shared {
+    type Error = Infallible;
+
+    fn insert(&self, entry: &ReplayEntry, now: UnixTime) -> Result<Insertion, Infallible> {
+        Ok(self.0.borrow_mut().insert(entry, now))
+    }
+
+    fn epoch(&self) -> StoreEpoch {
+        self.0.borrow().epoch()
+    }
+}
+
+#[test]
+fn the_local_store_keeps_the_contract() {
+    for capacity in [4_096, 10_000, 40_000] {
+        let make =
+            |now| Shared(RefCell::new(LocalMemoryStore::new(capacity, AGREEMENT, &Counting::default(), now).unwrap()));
+        let contract = Contract::new(AGREEMENT).with_capacity(capacity).with_share(capacity / 64);
+        check_store(make, contract).unwrap();
+    }
+}
+
+#[test]
+fn without_randomness_there_is_no_store() {
+    assert_eq!(LocalMemoryStore::new(64, AGREEMENT, &Broken, START).err(), Some(RandomUnavailable));
+}
+
+#[test]
+fn debug_shows_sizes_only() {
+    assert_eq!(
+        format!("{:?}", store(64)),
+        "LocalMemoryStore { capacity: 64, held: 0, floor: UnixTime(1700000000), .. }"
+    );
+}
+
+#[test]
+fn a_flood_loses_no_live_entry_and_costs_the_same_to_the_end() {
+    let capacity = 65_536;
+    let mut store = store(capacity);
+    let now = soon();
+    let (mut accepted, mut steps) = (Vec::new(), Vec::new());
+    for number in 0..capacity as u128 + 5_000 {
+        let entry = entry(number, number as u64, now.saturating_sub(number as u64 % 10).saturating_add(9));
+        match store.insert(&entry, now) {
+            Insertion::Fresh => {
+                steps.push(store.last_steps(&entry, now));
+                accepted.push(entry);
+            }
+            answer => assert_eq!(answer, Insertion::Full),
+        }
+    }
+    assert!(accepted.len() > capacity * 97 / 100 && accepted.len() <= capacity, "{}", accepted.len());
+    assert_eq!(store.held(), accepted.len());
+    for entry in &accepted {
+        assert_eq!(store.insert(entry, now), Insertion::Seen);
+    }
+    let mean = |steps: &[usize]| steps.iter().sum::<usize>() / steps.len();
+    let means: Vec<_> = steps.chunks(steps.len() / 8).map(mean).collect();
+    assert!(means.iter().all(|mean| *mean <= 16), "{means:?}");
+}
+
+#[test]
+fn jtis_ground_to_share_their_bits_crowd_nowhere() {
+    // 10,000 keys alike in their first or last 14 bytes; unkeyed placement would put them into one spot.
+    let now = soon();
+    for ground in [|number: u128| number << 112, |number: u128| number, |number: u128| (number << 64) | 7] {
+        let mut store = store(20_000);
+        let (mut most, mut sum) = (0, 0);
+        for number in 0..10_000 {
+            let entry = entry(ground(number), number as u64, now);
+            assert_eq!(store.insert(&entry, now), Insertion::Fresh);
+            let steps = store.last_steps(&entry, now);
+            most = most.max(steps);
+            sum += steps;
+        }
+        assert!(most < 500 && sum / 10_000 < 16, "at most {most}, in all {sum}");
+    }
+}
+
+#[test]
+fn thumbprints_ground_to_share_their_bits_do_not_share_their_row() {
+    let mut store = store(6_400);
+    let now = soon();
+    for client in 0..3_000 {
+        assert_eq!(store.insert(&entry(client.into(), client << 40, now), now), Insertion::Fresh);
+    }
+}
+
+#[test]
+fn a_bounded_number_of_bytes_holds_each_entry() {
+    let mut store = store(100_000);
+    let mut now = soon();
+    let mut number = 0;
+    while store.held() < 95_000 {
+        for _ in 0..1_000 {
+            number += 1;
+            let _ = store.insert(&entry(number, number as u64, now), now);
+        }
+        now = now.saturating_add(1);
+    }
+    let bytes = store.bytes() / store.held();
+    assert!(bytes <= 24, "{bytes}");
+}
+
+#[test]
+fn an_entry_is_dropped_within_a_generation_of_its_end() {
+    for second in 0..16 {
+        let mut store = store(64);
+        let now = soon().saturating_add(second);
+        assert_eq!(store.insert(&entry(1, 1, now), now), Insertion::Fresh);
+        let end = now.saturating_add(120);
+        assert_eq!(store.insert(&entry(1, 1, now), end), Insertion::Seen);
+        let _ = store.insert(&entry(2, 2, end.saturating_add(16)), end.saturating_add(16));
+        assert_eq!(store.held(), 1);
+        assert_eq!(store.insert(&entry(1, 1, now), now), Insertion::BeforeFloor, "the clock went back");
+    }
+}
+
+#[test]
+fn a_clock_that_leaps_ahead_and_returns_costs_only_what_was_dropped() {
+    let mut store = store(1_000);
+    let now = soon();
+    assert_eq!(store.insert(&entry(1, 1, now), now), Insertion::Fresh);
+    let leap = now.saturating_add(100_000_000);
+    assert_eq!(store.insert(&entry(2, 2, now), leap), Insertion::BeforeFloor);
+    assert_eq!(store.held(), 0);
+    assert_eq!(store.insert(&entry(1, 1, now), now), Insertion::BeforeFloor);
+    let later = now.saturating_add(16);
+    assert_eq!(store.insert(&entry(3, 3, later), later), Insertion::Fresh, "a generation that never was");
+}
+
+#[test]
+fn an_entry_no_policy_yields_is_not_kept() {
+    let mut store = store(1_000);
+    let now = soon();
+    let longest = ReplayEntryParts { expires_at: now.saturating_add(360), store_margin: 600, ..parts(1, 1, now) };
+    assert_eq!(store.insert(&ReplayEntry::from_parts(longest), now), Insertion::Fresh);
+    for store_margin in [1_000, 1 << 40, u64::MAX] {
+        let odd = ReplayEntryParts { store_margin, ..parts(2, 2, now) };
+        assert_eq!(store.insert(&ReplayEntry::from_parts(odd), now), Insertion::Unavailable);
+    }
+    for iat in [i64::MAX, i64::MAX - 70, 1 << 50] {
+        assert_eq!(store.insert(&entry(3, 3, UnixTime::from_secs(iat)), now), Insertion::Unavailable);
+    }
+    assert_eq!(store.insert(&entry(4, 4, UnixTime::from_secs(i64::MIN)), now), Insertion::BeforeFloor);
+    assert_eq!(store.held(), 1);
+}
+
+#[test]
+fn a_wandering_clock_opens_a_bounded_number_of_generations() {
+    let mut store = store(10_000);
+    for step in (0..1_000).rev() {
+        let now = START.saturating_add(1_000 + step * 500);
+        let _ = store.insert(&entry(step.into(), step, now), now);
+    }
+    assert!(store.held() <= 128, "{}", store.held());
+}
+
+#[test]
+fn after_a_restart_only_a_nonce_of_the_new_life_vouches() {
+    let now = soon();
+    let random = Counting::default();
+    let new = |now| LocalMemoryStore::new(64, AGREEMENT, &random, now).unwrap();
+    let mut before = new(START);
+    let proof = parts(1, 1, now);
+    assert_eq!(before.insert(&ReplayEntry::from_parts(proof), now), Insertion::Fresh);
+
+    let restart = now.saturating_add(5);
+    let mut after = new(restart);
+    assert_ne!(before.epoch(), after.epoch());
+    let with = |nonce_epoch| ReplayEntry::from_parts(ReplayEntryParts { nonce_epoch, ..proof });
+    assert_eq!(after.insert(&with(None), restart), Insertion::BeforeFloor);
+    assert_eq!(after.insert(&with(Some(before.epoch())), restart), Insertion::BeforeFloor);
+    assert_eq!(after.insert(&with(Some(after.epoch())), restart), Insertion::Fresh);
+    assert_eq!(after.insert(&with(Some(after.epoch())), restart), Insertion::Seen);
+}
+
+#[test]
+fn one_thumbprint_holds_its_share_over_all_times_together() {
+    for (capacity, share) in [(64, 1), (640, 10), (6_400, 100), (65_536, 1_024)] {
+        let mut store = store(capacity);
+        let mut fresh = 0;
+        for number in 0..4 * share {
+            let now = soon().saturating_add(number % 50);
+            if store.insert(&entry(number.into(), 1, now), now) == Insertion::Fresh {
+                fresh += 1;
+            }
+        }
+        // In several shards the share is reached in one before it is reached in all.
+        assert!(fresh <= share && fresh >= share * 9 / 10, "{fresh} of {share}");
+        let later = soon().saturating_add(300);
+        assert_eq!(store.insert(&entry(u128::MAX, 1, later), later), Insertion::Fresh, "the share returns");
+    }
+}
+
+#[test]
+fn a_client_within_three_quarters_of_its_share_is_not_refused_at_half_load() {
+    let mut store = store(16_384);
+    let now = soon();
+    for number in 0..8_192 {
+        assert_eq!(store.insert(&entry(number, number as u64 + 2, now), now), Insertion::Fresh);
+    }
+    for number in 0..192 {
+        assert_eq!(store.insert(&entry(1 << 90 | number, 1, now), now), Insertion::Fresh, "{number}");
+    }
+}
+
+#[cfg(feature = "std")]
+mod threads {
+    use super::{AGREEMENT, Counting, START, entry, soon};
+    use crate::replay::contract::{Contract, check_async_store, check_store};
+    use crate::replay::memory::MemoryStore;
+    use crate::replay::{Immediate, Insertion, ReplayStore};
+    use core::future::Future;
+    use core::pin::pin;
+    use core::task::{Context, Poll, Waker};
+    use std::sync::Barrier;
+    use std::thread;
+
+    fn store(capacity: usize) -> MemoryStore {
+        MemoryStore::new(capacity, AGREEMENT, &Counting::default(), START).unwrap()
+    }
+
+    #[test]
+    fn the_shared_store_keeps_the_contract() {
+        for capacity in [4_096, 70_000] {
+            let make = |now| MemoryStore::new(capacity, AGREEMENT, &Counting::default(), now).unwrap();
+            let contract = Contract::new(AGREEMENT).with_capacity(capacity).with_share(capacity / 64);
+            check_store(make, contract).unwrap();
+
+            let suite = check_async_store(async |now| Immediate::new(make(now)), contract);
+            let outcome = pin!(suite).poll(&mut Context::from_waker(Waker::noop()));
+            assert_eq!(outcome, Poll::Ready(Ok(())));
+        }
+    }
+
+    #[test]
+    fn of_64_threads_with_one_proof_exactly_one_is_accepted() {
+        let store = store(1_000);
+        for round in 0..50 {
+            let start = Barrier::new(64);
+            let proof = entry(round, 1, soon());
+            let fresh = thread::scope(|scope| {
+                let threads: alloc::vec::Vec<_> = (0..64)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            start.wait();
+                            store.insert(&proof, soon())
+                        })
+                    })
+                    .collect();
+                let answers = threads.into_iter().map(|thread| thread.join().unwrap());
+                answers.filter(|answer| *answer == Ok(Insertion::Fresh)).count()
+            });
+            assert_eq!(fresh, usize::from(round < 15), "a share of 15");
+        }
+        assert_eq!(store.held(), 15);
+    }
+
+    #[test]
+    fn debug_shows_settings_only() {
+        assert_eq!(
+            alloc::format!("{:?}", store(64)),
+            "MemoryStore { capacity: 64, floor: UnixTime(1700000000), was_forked: false, .. }"
+        );
+    }
+}

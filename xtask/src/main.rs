@@ -1,0 +1,56 @@
+//! The project's own commands: `cargo xtask check` and `cargo xtask test`.
+
+mod check;
+mod install;
+mod run;
+mod test;
+mod toolchain;
+
+use std::env;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let mut words = arguments.iter().map(String::as_str);
+    match words.next() {
+        Some("check") => check::command(&words.collect::<Vec<_>>()),
+        Some("test") => test::command(&words.collect::<Vec<_>>()),
+        None | Some("help" | "--help" | "-h") => {
+            print!("{}", help());
+            ExitCode::SUCCESS
+        }
+        Some(other) => run::usage_error(&format!("there is no command '{other}'; see `cargo xtask help`")),
+    }
+}
+
+fn help() -> String {
+    let mut text = String::from(
+        "\
+cargo xtask check [STEP...]       everything a change must pass before it is committed, or some steps of it
+cargo xtask test [--only NAME]    every test of every language whose parts are here, and their sum
+cargo xtask help                  this text
+
+Steps of check:
+",
+    );
+    for step in check::STEPS {
+        text.push_str(&format!("  {:<12} {}\n", step.name, step.about));
+    }
+    text.push_str("\nSuites of test:\n");
+    for suite in test::SUITES {
+        text.push_str(&format!("  {:<12} {}\n", suite.name, suite.about));
+    }
+    text.push_str(
+        "
+Examples:
+  cargo xtask check                  all steps; stops at the first that fails
+  cargo xtask check fmt clippy       the two that fail most often
+  cargo xtask test --only rust       the tests of one language
+  CI=true cargo xtask test           as the gate does: a missing part is a failure, not a skip
+
+Missing tools are installed where that needs no question (cargo install; apt-get as root on Debian).
+Elsewhere one line says what to install.
+",
+    );
+    text
+}

@@ -1,0 +1,148 @@
+//! `cargo xtask test`: the tests of every language, and their sum on the last line.
+
+use std::fmt;
+use std::ops::AddAssign;
+use std::process::ExitCode;
+
+use crate::run::{self, Failure};
+
+/// The tests of one language or host. Another is added by another entry in [`SUITES`].
+pub(crate) struct Suite {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    /// What is missing for this suite on this machine, if anything: one line that says how to get it.
+    ///
+    /// Whatever can be installed without a question is installed here. In the gate a missing part is a
+    /// failure, elsewhere the suite is skipped.
+    missing: fn() -> Option<String>,
+    /// Runs the tests with their output in plain view.
+    run: fn() -> Result<Counts, Failure>,
+}
+
+/// All suites, in the order in which they run.
+pub(crate) const SUITES: &[Suite] = &[Suite {
+    name: "rust",
+    about: "unit, integration and documentation tests of all crates",
+    missing: || None,
+    run: rust,
+}];
+
+/// How many tests ended how.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Counts {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Counts {
+    /// A suite that ended without counting its failure, or was skipped as a whole, counts as one test.
+    const ONE_FAILED: Self = Self { passed: 0, failed: 1, skipped: 0 };
+    const ONE_SKIPPED: Self = Self { passed: 0, failed: 0, skipped: 1 };
+
+    /// A run in which nothing passed has not shown anything.
+    fn is_success(self) -> bool {
+        self.failed == 0 && self.passed > 0
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
+    }
+}
+
+pub(crate) fn command(arguments: &[&str]) -> ExitCode {
+    let only = match arguments {
+        [] => None,
+        ["--only", name] => Some(*name),
+        _ => return run::usage_error("usage: cargo xtask test [--only NAME]"),
+    };
+    let chosen: Vec<&Suite> = SUITES.iter().filter(|suite| only.is_none_or(|name| name == suite.name)).collect();
+    if chosen.is_empty() {
+        let known: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
+        return run::usage_error(&format!("there is no such suite; the suites are {}", known.join(", ")));
+    }
+    let mut sum = Counts::default();
+    for suite in chosen {
+        let result =
+            run::announced(suite.name, suite.about, || judged(suite), |counts| format!("{}: {counts}", suite.name));
+        sum += result.unwrap_or(Counts::ONE_FAILED);
+    }
+    // The gate reads the last line: nothing is printed after it.
+    println!("{sum}");
+    if sum.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn judged(suite: &Suite) -> Result<Counts, Failure> {
+    match (suite.missing)() {
+        None => (suite.run)(),
+        Some(reason) if run::in_ci() => Err(reason),
+        Some(reason) => {
+            println!("    skipped: {reason}");
+            Ok(Counts::ONE_SKIPPED)
+        }
+    }
+}
+
+fn rust() -> Result<Counts, Failure> {
+    let mut cargo = run::cargo();
+    cargo.args(["test", "--locked", "--workspace", "--all-features", "--no-fail-fast"]);
+    let mut counts = Counts::default();
+    let succeeded = run::watch(&mut cargo, |line| counts += libtest_result(line).unwrap_or_default())?;
+    if !succeeded && counts.failed == 0 {
+        return Err("cargo test ended before all tests had run".to_owned());
+    }
+    Ok(counts)
+}
+
+/// The counts in a line like `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; ...`.
+fn libtest_result(line: &str) -> Option<Counts> {
+    let (_, numbers) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let mut counts = Counts::default();
+    for part in numbers.split("; ") {
+        let Some((number, what)) = part.split_once(' ') else { continue };
+        match what {
+            "passed" => counts.passed = number.parse().ok()?,
+            "failed" => counts.failed = number.parse().ok()?,
+            "ignored" => counts.skipped = number.parse().ok()?,
+            _ => {}
+        }
+    }
+    Some(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_sum_of_a_test_program() {
+        let line = "test result: FAILED. 12 passed; 2 failed; 3 ignored; 0 measured; 4 filtered out; finished in 0.01s";
+        assert_eq!(libtest_result(line), Some(Counts { passed: 12, failed: 2, skipped: 3 }));
+        assert_eq!(libtest_result("test reads_the_sum ... ok"), None);
+    }
+
+    #[test]
+    fn nothing_passed_is_no_success() {
+        assert!(!Counts::default().is_success());
+        assert!(!Counts { passed: 7, failed: 1, skipped: 0 }.is_success());
+        assert!(Counts { passed: 7, failed: 0, skipped: 9 }.is_success());
+    }
+
+    #[test]
+    fn the_sum_line_has_the_form_that_the_gate_reads() {
+        let mut sum = Counts { passed: 3, failed: 0, skipped: 1 };
+        sum += Counts::ONE_SKIPPED;
+        sum += Counts::ONE_FAILED;
+        assert_eq!(sum.to_string(), "3 passed, 1 failed, 2 skipped");
+    }
+}
