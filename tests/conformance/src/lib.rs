@@ -16,9 +16,11 @@ pub mod raw;
 
 use keybound::key::Signer;
 use keybound::key::soft::SoftKey;
+use keybound::replay::ReplayStore;
+use keybound::replay::memory::MemoryStore;
 use keybound::{
     Algorithm, Context, Crypto, Policy, Presentation, ProofBuilder, Rejection, TargetUri, Thumbprint, UnixTime,
-    VerifiedProof, Verifier,
+    VerifiedProof, Verifier, VerifyError,
 };
 
 /// The time at which every story plays unless it says otherwise: the tests never read a clock.
@@ -48,6 +50,19 @@ pub fn make_key(algorithm: Algorithm, crypto: &Crypto) -> SoftKey {
 /// Never: the default policy can be widened.
 pub fn permissive() -> Policy {
     Policy::default().with_algorithms(keybound::AlgorithmSet::ALL).expect("the default policy can be widened")
+}
+
+/// A store for `verifier` that began to remember at `floor`.
+///
+/// # Panics
+/// If the provider has no randomness.
+pub fn make_store(verifier: &Verifier, crypto: &Crypto, floor: UnixTime) -> MemoryStore {
+    MemoryStore::new(100_000, verifier.replay_agreement(), crypto.random, floor).expect("randomness")
+}
+
+/// `time` moved by `secs`, which may be negative.
+pub const fn shifted(time: UnixTime, secs: i64) -> UnixTime {
+    UnixTime::from_secs(time.secs().saturating_add(secs))
 }
 
 /// A request that a proof is made for and presented with.
@@ -116,6 +131,20 @@ impl<'a> Request<'a> {
             }
         };
         judge(&Presentation::new(self.method, &target, &[proof], context))
+    }
+
+    /// The verdict about `proof`, which is consumed in `store`.
+    ///
+    /// # Errors
+    /// The rejection, or that the store could not decide.
+    pub fn consume<S: ReplayStore + ?Sized>(
+        &self,
+        verifier: &Verifier,
+        proof: &str,
+        now: UnixTime,
+        store: &S,
+    ) -> Result<VerifiedProof, VerifyError<S::Error>> {
+        self.present(proof.as_bytes(), |presentation| verifier.verify(presentation, now, store))
     }
 
     /// The verdict about `proof`, replay apart.
