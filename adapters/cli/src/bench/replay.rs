@@ -23,22 +23,24 @@ pub(super) fn insert() -> Result<Figure, BenchError> {
     let agreement = Policy::default().replay_agreement(AWS_LC.digest);
     let mut ours = Vec::new();
     let mut theirs = Vec::new();
+    let thumbprints: Vec<Thumbprint> = (0..4096).map(thumbprint).collect();
     for run in 0..RUNS {
+        let keys: Vec<[u8; 16]> = (0..TIMED).map(|number| key(number, run)).collect();
         // Whole fills from empty to a million, in turns, so that growing is part of what is measured.
         let store = new_store(2 * TIMED, agreement)?;
         let map: DashMap<[u8; 16], i64> = DashMap::new();
         let (mut store_time, mut map_time) = (0.0, 0.0);
         for slice in 0..SLICES {
-            let numbers = slice * (TIMED / SLICES)..(slice + 1) * (TIMED / SLICES);
+            let keys = &keys[slice * (TIMED / SLICES)..(slice + 1) * (TIMED / SLICES)];
             let start = ThreadTime::now();
-            for number in numbers.clone() {
-                insert_one(&store, agreement, number, run)?;
+            for (key, thumbprint) in keys.iter().zip(thumbprints.iter().cycle()) {
+                insert_one(&store, agreement, *key, *thumbprint)?;
             }
             store_time += start.elapsed().as_nanos() as f64;
             let start = ThreadTime::now();
-            for number in numbers {
+            for key in keys {
                 let lives_until = NOW.secs() + 120;
-                if black_box(map.insert(key(number, run), lives_until)).is_some() {
+                if black_box(map.insert(*key, lives_until)).is_some() {
                     return Err(BenchError("two keys collided".into()));
                 }
             }
@@ -52,7 +54,7 @@ pub(super) fn insert() -> Result<Figure, BenchError> {
     let before = INSTRUMENTED_SYSTEM.stats();
     let store = new_store(HELD + HELD / 8, agreement)?;
     for number in 0..HELD {
-        insert_one(&store, agreement, number, 0)?;
+        insert_one(&store, agreement, key(number, 0), thumbprints[number % thumbprints.len()])?;
     }
     let change = INSTRUMENTED_SYSTEM.stats() - before;
     let held = (change.bytes_allocated as f64 - change.bytes_deallocated as f64 + change.bytes_reallocated as f64)
@@ -102,12 +104,21 @@ fn key(number: usize, run: usize) -> [u8; 16] {
     key
 }
 
-fn insert_one(store: &MemoryStore, agreement: ReplayAgreement, number: usize, run: usize) -> Result<(), BenchError> {
+fn thumbprint(number: usize) -> Thumbprint {
     let mut thumbprint = [0; 32];
-    thumbprint[..16].copy_from_slice(&key(number % 4096, RUNS));
+    thumbprint[..16].copy_from_slice(&key(number, RUNS));
+    Thumbprint::from_bytes(thumbprint)
+}
+
+fn insert_one(
+    store: &MemoryStore,
+    agreement: ReplayAgreement,
+    key: [u8; 16],
+    thumbprint: Thumbprint,
+) -> Result<(), BenchError> {
     let entry = ReplayEntry::from_parts(ReplayEntryParts {
-        key: ReplayKey::from_bytes(key(number, run)),
-        thumbprint: Thumbprint::from_bytes(thumbprint),
+        key: ReplayKey::from_bytes(key),
+        thumbprint,
         timed_at: NOW,
         max_ahead: 10,
         expires_at: NOW.saturating_add(60),
