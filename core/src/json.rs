@@ -11,6 +11,8 @@ use alloc::vec::Vec;
 
 /// How deep objects and arrays may nest.
 pub(crate) const MAX_DEPTH: u8 = 8;
+/// The longest escape behind its backslash: `uXXXX\\uXXXX`.
+const MAX_ESCAPE_LEN: usize = 11;
 /// How many members one object may have.
 pub(crate) const MAX_MEMBERS: usize = 64;
 
@@ -57,38 +59,49 @@ impl<T> From<Option<T>> for Member<T> {
     }
 }
 
-/// A JSON string as written between its quotes; its escapes are known to be valid.
+/// A JSON string as written between its quotes: UTF-8, its escapes known to be valid.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Text<'a> {
-    raw: &'a str,
+    raw: &'a [u8],
     escaped: bool,
 }
 
 impl<'a> Text<'a> {
     /// The value, borrowed unless it holds escapes.
     pub(crate) fn to_cow(self) -> Cow<'a, str> {
-        if self.escaped { Cow::Owned(self.chars().collect()) } else { Cow::Borrowed(self.raw) }
+        if self.escaped { Cow::Owned(self.chars().collect()) } else { Cow::Borrowed(self.raw_str()) }
+    }
+
+    /// The bytes of the value, borrowed unless it holds escapes.
+    pub(crate) fn to_bytes(self) -> Cow<'a, [u8]> {
+        if self.escaped { Cow::Owned(self.chars().collect::<String>().into_bytes()) } else { Cow::Borrowed(self.raw) }
     }
 
     /// The value, if it was written without escapes.
     pub(crate) fn plain(self) -> Option<&'a str> {
-        (!self.escaped).then_some(self.raw)
+        (!self.escaped).then(|| self.raw_str())
     }
 
     /// Whether the value is `other`.
     pub(crate) fn is(self, other: &str) -> bool {
-        if self.escaped { self.chars().eq(other.chars()) } else { self.raw == other }
+        if self.escaped { self.chars().eq(other.chars()) } else { self.raw == other.as_bytes() }
     }
 
     fn same_as(self, other: Text<'_>) -> bool {
-        match (self.escaped, other.escaped) {
-            (false, false) => self.raw == other.raw,
-            _ => self.chars().eq(other.chars()),
+        if self.escaped || other.escaped {
+            return self.chars().eq(other.chars());
         }
+        // Names are short, and most differ in length or in their first byte.
+        self.raw.len() == other.raw.len() && self.raw.iter().eq(other.raw)
+    }
+
+    fn raw_str(self) -> &'a str {
+        // The whole text was checked before it was cut at ASCII characters.
+        core::str::from_utf8(self.raw).unwrap_or_default()
     }
 
     fn chars(self) -> Unescaped<'a> {
-        Unescaped { rest: self.raw.chars() }
+        Unescaped { rest: self.raw_str().chars() }
     }
 }
 
@@ -166,7 +179,7 @@ impl Iterator for Unescaped<'_> {
 
 /// A cursor over the text of one object.
 pub(crate) struct Reader<'a> {
-    rest: &'a str,
+    rest: &'a [u8],
     depth: u8,
 }
 
@@ -175,19 +188,17 @@ pub(crate) fn read_object<'a>(
     bytes: &'a [u8],
     member: impl FnMut(&mut Reader<'a>, Text<'a>) -> Result<(), JsonError>,
 ) -> Result<(), JsonError> {
-    let text = core::str::from_utf8(bytes).map_err(|_| JsonError::Syntax)?;
-    let mut reader = Reader { rest: text, depth: 0 };
+    core::str::from_utf8(bytes).map_err(|_| JsonError::Syntax)?;
+    let mut reader = Reader { rest: bytes, depth: 0 };
     reader.object(member)?;
-    reader.skip_space();
-    if reader.rest.is_empty() { Ok(()) } else { Err(JsonError::Syntax) }
+    reader.end()
 }
 
 /// Checks that `text` is one JSON value of any type.
 pub(crate) fn check_value(text: &str) -> Result<(), JsonError> {
-    let mut reader = Reader { rest: text, depth: 0 };
+    let mut reader = Reader { rest: text.as_bytes(), depth: 0 };
     reader.skip()?;
-    reader.skip_space();
-    if reader.rest.is_empty() { Ok(()) } else { Err(JsonError::Syntax) }
+    reader.end()
 }
 
 impl<'a> Reader<'a> {
@@ -228,7 +239,7 @@ impl<'a> Reader<'a> {
         self.skip_space();
         let before = self.rest;
         self.skip()?;
-        Ok(before.starts_with("false"))
+        Ok(before.starts_with(b"false"))
     }
 
     /// Checks and passes over one value, whatever its type.
@@ -237,9 +248,9 @@ impl<'a> Reader<'a> {
             b'"' => self.string().map(drop),
             b'{' => self.object(|reader, _| reader.skip()),
             b'[' => self.array(Self::skip),
-            b't' => self.expect("true"),
-            b'f' => self.expect("false"),
-            b'n' => self.expect("null"),
+            b't' => self.word(b"true"),
+            b'f' => self.word(b"false"),
+            b'n' => self.word(b"null"),
             _ => self.digits().map(drop),
         }
     }
@@ -248,9 +259,9 @@ impl<'a> Reader<'a> {
         &mut self,
         mut member: impl FnMut(&mut Self, Text<'a>) -> Result<(), JsonError>,
     ) -> Result<(), JsonError> {
-        self.enter("{")?;
+        self.enter(b'{')?;
         if self.peek()? == b'}' {
-            return self.leave("}");
+            return self.leave(b'}');
         }
         let mut names = Names::default();
         loop {
@@ -258,67 +269,64 @@ impl<'a> Reader<'a> {
             let name = self.string()?;
             names.insert(name)?;
             self.skip_space();
-            self.expect(":")?;
+            self.expect(b':')?;
             member(self, name)?;
             match self.peek()? {
-                b',' => self.expect(",")?,
-                _ => return self.leave("}"),
+                b',' => self.expect(b',')?,
+                _ => return self.leave(b'}'),
             }
         }
     }
 
     fn array(&mut self, mut element: impl FnMut(&mut Self) -> Result<(), JsonError>) -> Result<(), JsonError> {
-        self.enter("[")?;
+        self.enter(b'[')?;
         if self.peek()? == b']' {
-            return self.leave("]");
+            return self.leave(b']');
         }
         loop {
             element(self)?;
             match self.peek()? {
-                b',' => self.expect(",")?,
-                _ => return self.leave("]"),
+                b',' => self.expect(b',')?,
+                _ => return self.leave(b']'),
             }
         }
     }
 
-    fn enter(&mut self, bracket: &str) -> Result<(), JsonError> {
+    fn enter(&mut self, bracket: u8) -> Result<(), JsonError> {
         self.skip_space();
         self.expect(bracket)?;
         self.depth = self.depth.saturating_add(1);
         if self.depth > MAX_DEPTH { Err(JsonError::TooComplex) } else { Ok(()) }
     }
 
-    fn leave(&mut self, bracket: &str) -> Result<(), JsonError> {
+    fn leave(&mut self, bracket: u8) -> Result<(), JsonError> {
         self.depth = self.depth.saturating_sub(1);
         self.expect(bracket)
     }
 
     fn string(&mut self) -> Result<Text<'a>, JsonError> {
-        self.expect("\"")?;
+        self.expect(b'"')?;
         let start = self.rest;
-        let plain = special(start.as_bytes()).and_then(|stop| start.split_at_checked(stop));
-        if let Some((raw, at_stop)) = plain
-            && let Some(rest) = at_stop.strip_prefix('"')
-        {
-            self.rest = rest;
-            return Ok(Text { raw, escaped: false });
-        }
+        let mut rest = start;
         let mut escaped = false;
-        let mut scan = Unescaped { rest: start.chars() };
         loop {
-            let tail = scan.rest.as_str();
-            let (_, at_stop) =
-                special(tail.as_bytes()).and_then(|stop| tail.split_at_checked(stop)).ok_or(JsonError::Syntax)?;
-            scan.rest = at_stop.chars();
-            match scan.rest.next() {
-                Some('"') => {
+            let (_, at_stop) = special(rest).and_then(|stop| rest.split_at_checked(stop)).ok_or(JsonError::Syntax)?;
+            match at_stop {
+                [b'"', after @ ..] => {
                     let length = start.len().saturating_sub(at_stop.len());
-                    self.rest = scan.rest.as_str();
+                    self.rest = after;
                     return Ok(Text { raw: start.get(..length).unwrap_or_default(), escaped });
                 }
-                Some('\\') => {
+                [b'\\', after @ ..] => {
                     escaped = true;
+                    // Escapes are rare, and re-reading the rest as text for each of them would cost its length again.
+                    let head = after.get(..after.len().min(MAX_ESCAPE_LEN)).unwrap_or_default();
+                    let ascii = head.iter().position(|byte| !byte.is_ascii()).unwrap_or(head.len());
+                    let head = core::str::from_utf8(head.get(..ascii).unwrap_or_default()).unwrap_or_default();
+                    let mut scan = Unescaped { rest: head.chars() };
                     scan.escape().ok_or(JsonError::Syntax)?;
+                    let length = head.len().saturating_sub(scan.rest.as_str().len());
+                    rest = after.get(length..).unwrap_or_default();
                 }
                 _ => return Err(JsonError::Syntax),
             }
@@ -326,40 +334,63 @@ impl<'a> Reader<'a> {
     }
 
     fn digits(&mut self) -> Result<&'a str, JsonError> {
-        fn some_digits(text: &str) -> Result<&str, JsonError> {
-            let rest = text.trim_start_matches(|digit: char| digit.is_ascii_digit());
-            if rest.len() < text.len() { Ok(rest) } else { Err(JsonError::Syntax) }
+        fn some_digits(text: &[u8]) -> Result<&[u8], JsonError> {
+            match text {
+                [b'0'..=b'9', rest @ ..] => Ok(any_digits(rest)),
+                _ => Err(JsonError::Syntax),
+            }
+        }
+        fn any_digits(mut text: &[u8]) -> &[u8] {
+            while let [b'0'..=b'9', rest @ ..] = text {
+                text = rest;
+            }
+            text
         }
         let start = self.rest;
-        let unsigned = start.strip_prefix('-').unwrap_or(start);
-        let mut rest = match unsigned.strip_prefix('0') {
-            Some(rest) => rest,
-            None => some_digits(unsigned)?,
+        let mut rest = match start.strip_prefix(b"-").unwrap_or(start) {
+            [b'0', rest @ ..] => rest,
+            unsigned => some_digits(unsigned)?,
         };
-        if let Some(fraction) = rest.strip_prefix('.') {
+        if let [b'.', fraction @ ..] = rest {
             rest = some_digits(fraction)?;
         }
-        if let Some(exponent) = rest.strip_prefix(['e', 'E']) {
-            rest = some_digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))?;
+        if let [b'e' | b'E', b'+' | b'-', exponent @ ..] | [b'e' | b'E', exponent @ ..] = rest {
+            rest = some_digits(exponent)?;
         }
         self.rest = rest;
-        Ok(start.get(..start.len().saturating_sub(rest.len())).unwrap_or_default())
+        let written = start.get(..start.len().saturating_sub(rest.len())).unwrap_or_default();
+        core::str::from_utf8(written).map_err(|_| JsonError::Syntax)
     }
 
     fn peek(&mut self) -> Result<u8, JsonError> {
         self.skip_space();
-        self.rest.bytes().next().ok_or(JsonError::Syntax)
+        self.rest.first().copied().ok_or(JsonError::Syntax)
     }
 
     fn skip_space(&mut self) {
-        if self.rest.bytes().next().is_some_and(|byte| byte <= b' ') {
-            self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r']);
+        while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
+            self.rest = rest;
         }
     }
 
-    fn expect(&mut self, token: &str) -> Result<(), JsonError> {
-        self.rest = self.rest.strip_prefix(token).ok_or(JsonError::Syntax)?;
+    fn expect(&mut self, byte: u8) -> Result<(), JsonError> {
+        match self.rest {
+            [first, rest @ ..] if *first == byte => {
+                self.rest = rest;
+                Ok(())
+            }
+            _ => Err(JsonError::Syntax),
+        }
+    }
+
+    fn word(&mut self, word: &[u8]) -> Result<(), JsonError> {
+        self.rest = self.rest.strip_prefix(word).ok_or(JsonError::Syntax)?;
         Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), JsonError> {
+        self.skip_space();
+        if self.rest.is_empty() { Ok(()) } else { Err(JsonError::Syntax) }
     }
 }
 

@@ -19,19 +19,19 @@ impl<'a> Header<'a> {
     pub(crate) fn read(json: &'a [u8]) -> Result<Self, JsonError> {
         let mut header = Self::default();
         json::read_object(json, |reader, name| {
-            match &*name.to_cow() {
-                "typ" => header.typ = reader.text()?,
-                "alg" => header.alg = reader.text()?,
-                "jwk" => {
+            match &*name.to_bytes() {
+                b"typ" => header.typ = reader.text()?,
+                b"alg" => header.alg = reader.text()?,
+                b"jwk" => {
                     let mut jwk = RawJwk::default();
                     let is_object = reader.object_or_skip(|reader, name| jwk.member(reader, name))?;
                     header.jwk = is_object.then_some(jwk).into();
                 }
-                "crit" => {
+                b"crit" => {
                     header.crit = true;
                     reader.skip()?;
                 }
-                "b64" => header.unencoded = reader.is_false()?,
+                b"b64" => header.unencoded = reader.is_false()?,
                 _ => reader.skip()?,
             }
             Ok(())

@@ -22,15 +22,15 @@ impl<'a> Claims<'a> {
     pub(crate) fn read(json: &'a [u8]) -> Result<Self, JsonError> {
         let mut claims = Self::default();
         json::read_object(json, |reader, name| {
-            match &*name.to_cow() {
-                "jti" => claims.jti = reader.text()?,
-                "htm" => claims.htm = reader.text()?,
-                "htu" => claims.htu = reader.text()?,
-                "iat" => claims.iat = reader.number()?,
-                "ath" => claims.ath = reader.text()?,
-                "nonce" => claims.nonce = reader.text()?,
-                "exp" => claims.exp = reader.number()?,
-                "nbf" => claims.nbf = reader.number()?,
+            match &*name.to_bytes() {
+                b"jti" => claims.jti = reader.text()?,
+                b"htm" => claims.htm = reader.text()?,
+                b"htu" => claims.htu = reader.text()?,
+                b"iat" => claims.iat = reader.number()?,
+                b"ath" => claims.ath = reader.text()?,
+                b"nonce" => claims.nonce = reader.text()?,
+                b"exp" => claims.exp = reader.number()?,
+                b"nbf" => claims.nbf = reader.number()?,
                 _ => reader.skip()?,
             }
             Ok(())

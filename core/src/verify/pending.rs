@@ -29,7 +29,7 @@ impl PendingProof {
 
     /// The key under which this proof is remembered: 16 bytes.
     pub const fn replay_key(&self) -> ReplayKey {
-        self.entry.key()
+        *self.entry.key()
     }
 
     /// The last instant at which this proof can be accepted.

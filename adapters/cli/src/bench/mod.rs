@@ -71,12 +71,14 @@ impl<E: std::fmt::Debug> From<(&'static str, E)> for BenchError {
 /// # Errors
 /// [`BenchError`] for a name that is none, or if something to be measured does not work.
 pub fn run(only: Option<&str>) -> Result<Vec<Figure>, BenchError> {
-    let chosen: Vec<_> = FIGURES.iter().filter(|(id, _)| only.is_none_or(|only| only.eq_ignore_ascii_case(id))).collect();
+    let chosen: Vec<_> =
+        FIGURES.iter().filter(|(id, _)| only.is_none_or(|only| only.eq_ignore_ascii_case(id))).collect();
     if chosen.is_empty() {
         let known: Vec<_> = FIGURES.iter().map(|(id, _)| *id).collect();
         return Err(BenchError(format!("no such figure; choose one of {}", known.join(", "))));
     }
-    let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(chosen.len() as u64).with_style(style);
     let figures = chosen.into_iter().map(|(id, measure)| {
         bar.set_message(*id);
@@ -125,7 +127,11 @@ impl fmt::Display for Figure {
         write!(f, "{}  {}", self.id, self.title)?;
         for reading in &self.readings {
             let mark = if reading.is_met() { "ok" } else { "MISSED" };
-            write!(f, "\n    {:<22} {:>8.3}  target {:<6} {mark:<6}  {}", reading.name, reading.value, reading.target, reading.note)?;
+            write!(
+                f,
+                "\n    {:<22} {:>8.3}  target {:<6} {mark:<6}  {}",
+                reading.name, reading.value, reading.target, reading.note
+            )?;
         }
         Ok(())
     }

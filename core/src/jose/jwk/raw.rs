@@ -40,18 +40,17 @@ impl<'a> RawJwk<'a> {
 
     /// Takes one member; to be called for each member of the object.
     pub(crate) fn member(&mut self, reader: &mut Reader<'a>, name: Text<'a>) -> Result<(), JsonError> {
-        let name = name.to_cow();
-        let slot = match &*name {
-            "kty" => &mut self.kty,
-            "crv" => &mut self.crv,
-            "x" => &mut self.x,
-            "y" => &mut self.y,
-            "n" => &mut self.n,
-            "e" => &mut self.e,
-            "pub" => &mut self.public,
-            "alg" => &mut self.alg,
-            "use" => &mut self.usage,
-            "key_ops" => {
+        let slot = match &*name.to_bytes() {
+            b"kty" => &mut self.kty,
+            b"crv" => &mut self.crv,
+            b"x" => &mut self.x,
+            b"y" => &mut self.y,
+            b"n" => &mut self.n,
+            b"e" => &mut self.e,
+            b"pub" => &mut self.public,
+            b"alg" => &mut self.alg,
+            b"use" => &mut self.usage,
+            b"key_ops" => {
                 let mut permitted = KeyOps::Other;
                 let is_array = reader.array_or_skip(|reader| {
                     if reader.text()?.value().is_some_and(|operation| operation.is("verify")) {
@@ -63,7 +62,7 @@ impl<'a> RawJwk<'a> {
                 return Ok(());
             }
             // Even null or empty: whoever writes them has a private key in his hands.
-            "d" | "p" | "q" | "dp" | "dq" | "qi" | "oth" | "k" | "priv" => {
+            b"d" | b"p" | b"q" | b"dp" | b"dq" | b"qi" | b"oth" | b"k" | b"priv" => {
                 self.private = true;
                 return reader.skip();
             }

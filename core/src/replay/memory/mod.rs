@@ -16,11 +16,14 @@
 //! - **Forgets in O(1)**, whole generations of 16 s at once, at most 15 s after an entry's
 //!   [`keep_until`](super::ReplayEntry::keep_until). A dropped generation is never opened again, whatever the
 //!   clock does: entries that fall into or before it are answered [`Insertion::BeforeFloor`].
-//! - **Cost.** About 20 bytes an entry, at most 24 from 100,000 entries on, plus 16 KiB for each shard in use; memory grows
-//!   with what is held. [`Insertion::Seen`] allocates nothing. Growth moves one small table at a time, so an
-//!   insert costs the same at ten entries and at capacity.
+//! - **Cost.** 10 to 16 bytes an entry, plus 16 KiB for each shard in use; memory grows with what is held.
+//!   [`Insertion::Seen`] allocates nothing. Growth moves one small table at a time, and none under a steady
+//!   load, so an insert costs the same at ten entries and at capacity.
 //! - **Keyed.** Positions come from SipHash-1-3 under keys drawn at creation, so nobody can choose `jti`s that
 //!   crowd into one place.
+//! - **Exact where it matters.** Of each key a hash of 64 bits is kept. `Fresh` is never wrong by it; `Seen` is
+//!   wrong by chance once in 2^64 for each entry of the same 16 seconds: at 10,000 proofs a second, for one
+//!   proof in several hundred years. Without the hash keys nobody can bring that about.
 //!
 //! The same proof always has the same `keep_until`, and a lookup visits the generation of that instant only.
 //! Two entries with one key and different `keep_until` cannot come from one proof; whether the second is
@@ -29,13 +32,16 @@
 //! # The share of one thumbprint
 //!
 //! Each shard counts entries by a keyed hash of the whole thumbprint in 256 rows and refuses when a row holds
-//! 1/64 of the shard. A thumbprint's row differs from shard to shard. Counting by rows overestimates, never
-//! underestimates: the rest of the row's content, on average 1/256 of what the shard holds, counts too, and
-//! entries count for up to 32 s after they were dropped. At half load, an honest client that uses half of its
-//! share is refused with a probability below 10^-9 per request, one that uses three quarters of it with about
-//! 2 per cent. Sustained rate of one client: `capacity / 64 / (max_age + store_margin)` proofs a second, about
-//! 130 at a capacity of 1,000,000, 60 s of age and 60 s of margin; a gateway that signs with one key needs a
-//! capacity of 64 times what it sends within that time. Below a capacity of about 1,000 the share is so small
+//! 1/64 of the shard. A thumbprint's row differs from shard to shard. All of the share may be used in one
+//! burst. Counting by rows overestimates and never underestimates: the rest of the row's content counts too, on
+//! average 1/256 of what the shard holds, and entries count for up to 16 s after they were dropped.
+//!
+//! What that means for honest clients: at half load, one that uses half of its share is refused with a
+//! probability below 10^-9 a request, one that uses three quarters of it with about 2 per cent. One client can
+//! send steadily about `capacity / 64 / (max_age + store_margin + 24 s)` proofs a second: 100 at a capacity of
+//! 1,000,000 and 60 s each of age and margin. A gateway that signs everything with one key needs a capacity of
+//! 64 times what it sends within that time. An attacker who fills `n` shares has used `n`/64 of the store and
+//! stands in the way of `n`/256 of the others' requests. Below a capacity of about 1,000 the share is so small
 //! (1 at 64, 15 at 1,000) that two clients can be in each other's way.
 
 mod generation;

@@ -1,6 +1,6 @@
 //! What all shards of a store have in common: its limits, its secrets, and what it serves at all.
 
-use siphasher::{sip, sip128};
+use siphasher::sip;
 
 use super::generation::Number;
 use super::shard::Tagged;
@@ -33,7 +33,7 @@ pub(super) struct Settings {
     agreement: ReplayAgreement,
     floor: UnixTime,
     epoch: StoreEpoch,
-    places: sip128::SipHasher13,
+    places: sip::SipHasher13,
     rows: sip::SipHasher13,
 }
 
@@ -69,7 +69,7 @@ impl Settings {
             agreement,
             floor: now,
             epoch: StoreEpoch::from_u64(u64::from_le_bytes(epoch)),
-            places: sip128::SipHasher13::new_with_key(&places),
+            places: sip::SipHasher13::new_with_key(&places),
             rows: sip::SipHasher13::new_with_key(&rows),
         })
     }
@@ -104,10 +104,11 @@ impl Settings {
         if !vouched && entry.nonce_epoch() != Some(self.epoch) {
             return Err(Insertion::BeforeFloor);
         }
-        let hash = self.places.hash(entry.key().as_bytes());
-        let shard = hash.h2.checked_shr(u64::BITS.saturating_sub(self.shard_bits)).unwrap_or(0);
+        let tag = self.places.hash(entry.key().as_bytes());
+        // The low bits choose the shard, the high ones the place in it.
+        let shard = tag & u64::MAX.checked_shr(u64::BITS.saturating_sub(self.shard_bits)).unwrap_or(0);
         let tagged = Tagged {
-            tag: hash.h1,
+            tag,
             number: Number::at(entry.keep_until()),
             present: Number::at(now),
             row: self.row(entry.thumbprint(), shard),

@@ -59,7 +59,7 @@ impl MemoryStore {
     /// A store for at most `capacity` entries (at least 1) of verifiers with this `agreement`, which begins to
     /// remember at `now`, its floor.
     ///
-    /// Memory is allocated as entries arrive: about 20 bytes for each, plus 16 KiB for each of the
+    /// Memory is allocated as entries arrive: 10 to 16 bytes for each, plus 16 KiB for each of the
     /// `capacity / 16,384` shards (rounded down to a power of two).
     ///
     /// # Errors

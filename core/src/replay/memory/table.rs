@@ -66,14 +66,23 @@ impl Table {
         self.len.saturating_add(1).saturating_mul(5) > self.slots.len().saturating_mul(4)
     }
 
+    /// An empty table that need not grow before it holds `tags`.
+    pub(super) fn with_room(tags: usize) -> Result<Self, OutOfMemory> {
+        Self::with_slots(tags.saturating_add(tags >> 2).saturating_add(1))
+    }
+
+    fn with_slots(slots: usize) -> Result<Self, OutOfMemory> {
+        let slots = slots.max(FIRST_SLOTS);
+        let mut empty = Vec::new();
+        empty.try_reserve_exact(slots).map_err(|_| OutOfMemory)?;
+        empty.resize(slots, 0);
+        Ok(Self { slots: empty, len: 0 })
+    }
+
     /// Makes the table larger by half. What [`search`](Self::search) said before no longer holds.
     pub(super) fn grow(&mut self) -> Result<(), OutOfMemory> {
-        let old = self.slots.len();
-        let slots = old.saturating_add(old >> 1).max(FIRST_SLOTS);
-        let mut larger = Vec::new();
-        larger.try_reserve_exact(slots).map_err(|_| OutOfMemory)?;
-        larger.resize(slots, 0);
-        let mut larger = Self { slots: larger, len: 0 };
+        let slots = self.slots.len();
+        let mut larger = Self::with_slots(slots.saturating_add(slots >> 1))?;
         for tag in self.slots.iter().copied().filter(|tag| *tag != 0) {
             let place = larger.search(tag);
             larger.put(tag, &place);
@@ -98,7 +107,7 @@ fn home(tag: u64, slots: usize) -> usize {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects)]
+#[allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 mod tests {
     use super::Table;
 
@@ -135,6 +144,18 @@ mod tests {
         }
         assert_eq!(table.len(), 499);
         assert!(!table.search(0xffff_ffff << 32 | 500).found);
+    }
+
+    #[test]
+    fn room_that_was_asked_for_is_there() {
+        for tags in [0, 1, 12, 13, 100, 101, 1_000] {
+            let mut table = Table::with_room(tags).unwrap();
+            let slots = table.slots.len();
+            for tag in 0..tags as u64 {
+                assert!(add(&mut table, (tag << 50) | (tag + 1)));
+            }
+            assert_eq!(table.slots.len(), slots, "{tags}");
+        }
     }
 
     #[test]

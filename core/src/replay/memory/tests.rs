@@ -168,7 +168,7 @@ fn a_bounded_number_of_bytes_holds_each_entry() {
         now = now.saturating_add(1);
     }
     let bytes = store.bytes() / store.held();
-    assert!(bytes <= 24, "{bytes}");
+    assert!(bytes <= 16, "{bytes}");
 }
 
 #[test]
