@@ -5,7 +5,7 @@ use keybound::key::soft::SoftKey;
 use keybound::{Algorithm, Misuse};
 use keybound_conformance::{make_key, providers};
 
-use crate::{signing, signs_for};
+use crate::{kinds, signing, signs_for};
 
 #[test]
 fn keys_travel_between_providers_in_every_format() {
@@ -41,6 +41,10 @@ fn keys_travel_between_providers_in_every_format() {
 #[test]
 fn a_key_without_alg_gets_the_usual_one_of_its_type() {
     for (provider, crypto, algorithm) in signing() {
+        // The alg of ML-DSA keys is part of the key.
+        if algorithm.name().starts_with("ML-DSA") {
+            continue;
+        }
         let key = SoftKey::generate(algorithm, &crypto).unwrap();
         let jwk = key.to_jwk().unwrap().expose().replace(&format!(",\"alg\":\"{algorithm}\""), "");
         let usual = match algorithm {
@@ -81,7 +85,7 @@ fn a_key_serves_the_algorithms_of_its_type_only() {
 
 #[test]
 fn a_public_part_of_another_key_is_refused() {
-    for (provider, crypto, algorithm) in signing() {
+    for (provider, crypto, algorithm) in kinds() {
         let [own, other] = [(); 2].map(|()| SoftKey::generate(algorithm, &crypto).unwrap());
         let (jwk, own_public, other_public) =
             (own.to_jwk().unwrap(), own.public_key().to_json(), other.public_key().to_json());
@@ -105,7 +109,7 @@ fn a_public_part_of_another_key_is_refused() {
 
 #[test]
 fn two_keys_of_one_provider_differ() {
-    for (provider, crypto, algorithm) in signing() {
+    for (provider, crypto, algorithm) in kinds() {
         let [one, two] = [(); 2].map(|()| SoftKey::generate(algorithm, &crypto).unwrap());
         assert_ne!(one.public_key(), two.public_key(), "{provider} {algorithm}");
         assert!(!signs_for(&one, two.public_key()), "{provider} {algorithm}");

@@ -6,7 +6,7 @@ use keybound::{Algorithm, Crypto};
 use keybound_conformance::make_key;
 use proptest::prelude::*;
 
-use crate::{signing, signs_for};
+use crate::{kinds, signs_for};
 
 /// A key that was read is one that works; RSA is slow to try, so its keys are only read.
 fn is_sound(key: &SoftKey) -> bool {
@@ -15,7 +15,7 @@ fn is_sound(key: &SoftKey) -> bool {
 
 #[test]
 fn a_key_cut_off_anywhere_is_refused() {
-    for (provider, crypto, algorithm) in signing() {
+    for (provider, crypto, algorithm) in kinds() {
         let key = make_key(algorithm, &crypto);
         let (jwk, der, pem) = (key.to_jwk().unwrap(), key.to_pkcs8_der().unwrap(), key.to_pkcs8_pem().unwrap());
         for end in 0..jwk.expose().len() {
@@ -38,7 +38,7 @@ fn a_key_cut_off_anywhere_is_refused() {
 
 #[test]
 fn a_key_with_a_changed_byte_is_refused_or_sound() {
-    for (provider, crypto, algorithm) in signing() {
+    for (provider, crypto, algorithm) in kinds() {
         let key = make_key(algorithm, &crypto);
         let is_rsa = key.public_key().rsa().is_some();
         let step = if is_rsa { 97 } else { 1 };

@@ -11,7 +11,7 @@ use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
 use keybound::{Policy, Presentation, Verifier, base64url};
 use keybound_conformance::{NOW, Request, TOKEN, make_store, shifted};
 
-use crate::signing;
+use crate::kinds;
 
 /// The spellings in which a secret could show.
 fn spellings(secret: &[u8]) -> Vec<String> {
@@ -36,7 +36,7 @@ fn assert_hidden(shown: &impl Debug, secret: &[u8], label: &str) {
 
 #[test]
 fn keys_and_their_exports_are_hidden() {
-    for (provider, crypto, algorithm) in signing() {
+    for (provider, crypto, algorithm) in kinds() {
         let key = SoftKey::generate(algorithm, &crypto).unwrap();
         let (jwk, der, pem) = (key.to_jwk().unwrap(), key.to_pkcs8_der().unwrap(), key.to_pkcs8_pem().unwrap());
         let members: serde_json::Value = serde_json::from_str(jwk.expose()).unwrap();
