@@ -100,7 +100,7 @@ fn age(case: &Case<'_>) -> Failure {
     ));
     let near = |time: i64| time.abs_diff(now) < 86_400;
     for (unit, divisor) in [("milliseconds", 1_000), ("microseconds", 1_000_000), ("nanoseconds", 1_000_000_000)] {
-        if near(iat / divisor) && !near(iat) {
+        if iat.checked_div(divisor).is_some_and(near) && !near(iat) {
             return failure
                 .finding(format!("iat {shown}, which is {unit}"))
                 .because(format!("iat was written in {unit}; JWT times are in seconds."))
