@@ -2,6 +2,7 @@
 //!
 //! `KEYBOUND_BLESS=1 cargo test -p keybound --test error_pages` writes the lists; pages are written by hand.
 #![cfg(feature = "dpop")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside of test functions")]
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -1,5 +1,6 @@
 //! Explanations of the defects that developers meet, each made from the proof of RFC 9449 Figure 13.
 #![cfg(all(feature = "std", feature = "rustcrypto", feature = "dpop"))]
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside of test functions")]
 
 use keybound::base64url;
 use keybound::jose::signature::Signature;

@@ -91,12 +91,13 @@ impl<'a> Parts<'a> {
             let second = host.strip_prefix("172.").and_then(|rest| rest.split('.').next()?.parse::<u8>().ok());
             second.is_some_and(|second| (16..=31).contains(&second))
         };
+        let is_address = host.starts_with('[') || host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         let ends = [".local", ".internal", ".svc", ".lan", ".localhost", ".docker"];
         let starts = ["127.", "10.", "192.168.", "169.254.", "[", "0.0.0.0"];
         !host.contains('.')
             || ends.iter().any(|end| host.ends_with(end))
-            || starts.iter().any(|start| host.starts_with(start))
-            || is_private_16()
+            || (is_address && starts.iter().any(|start| host.starts_with(start)))
+            || (is_address && is_private_16())
     }
 }
 
@@ -201,4 +202,45 @@ fn percent_decode(text: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Parts, malformed};
+    use crate::Rejection;
+    use crate::verify::explain::Failure;
+
+    #[test]
+    fn malformed_uris_are_told_apart() {
+        for (htu, fact) in [
+            ("", "empty"),
+            (" https://h.example/", "white space"),
+            ("/items", "relative"),
+            ("h.example/items", "lacks its scheme"),
+            ("//h.example/items", "lacks its scheme"),
+            ("wss://h.example/items", "another scheme"),
+            ("https://u:p@h.example/", "user name or password"),
+            ("https://h.example/a b", "characters"),
+        ] {
+            let cause = malformed(Failure::general(Rejection::HtuMalformed), htu).cause;
+            assert!(cause.contains(fact), "{htu}: {cause}");
+        }
+    }
+
+    #[test]
+    fn internal_hosts_are_recognised() {
+        for (uri, internal) in [
+            ("http://localhost:3000/", true),
+            ("http://[::1]:8080/", true),
+            ("http://172.20.0.5/", true),
+            ("http://172.200.0.5/", false),
+            ("http://orders.default.svc/", true),
+            ("https://api.example.com/", false),
+            ("https://10.example.com.example/", false),
+        ] {
+            assert_eq!(Parts::of(uri).is_internal(), internal, "{uri}");
+        }
+        let parts = Parts::of("https://[2001:db8::1]/x");
+        assert_eq!((&*parts.host, parts.port, parts.path), ("[2001:db8::1]", "443", "/x"));
+    }
 }
