@@ -109,6 +109,12 @@ fn age(case: &Case<'_>) -> Failure {
                 ));
         }
     }
+    if iat > 99_999_999_999 {
+        return failure
+            .finding(format!("iat {shown}, a time thousands of years ahead"))
+            .because("iat is in a unit other than seconds, or overflowed.")
+            .mended_by("Set iat to the seconds since 1970 by the client's clock.");
+    }
     if iat < 0 {
         return failure
             .finding(format!("iat {shown}, a negative time"))
@@ -129,7 +135,7 @@ fn age(case: &Case<'_>) -> Failure {
     let off_by_zones = distance.saturating_add(60) % 1800 <= 120;
     if (1740..=51_000).contains(&distance) && off_by_zones {
         return failure
-            .because("The difference is a whole number of half hours: local time was taken for UTC.")
+            .because("The difference is a whole number of half hours: most likely local time was taken for UTC.")
             .mended_by("Compute iat from UTC, for example with the clock's Unix time directly.");
     }
     if iat < now {
@@ -175,6 +181,17 @@ fn nonce(case: &Case<'_>) -> Failure {
         return failure
             .finding("an empty nonce")
             .because("The response's DPoP-Nonce field was not read, and an empty text was put in.");
+    }
+    let failure = match case.presentation.nonce {
+        Some(expected) if case.shown.nonce(expected, None) == case.shown.nonce(&nonce, None) => {
+            failure.finding("another nonce that begins alike")
+        }
+        _ => failure,
+    };
+    if case.presentation.nonce.is_some_and(|expected| expected.eq_ignore_ascii_case(&nonce)) {
+        return failure
+            .because("The nonce was changed to another case on its way.")
+            .mended_by("Take the value of DPoP-Nonce exactly as it is.");
     }
     let trimmed = nonce.trim().trim_matches('"');
     if case.presentation.nonce == Some(trimmed) {

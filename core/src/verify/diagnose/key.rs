@@ -133,6 +133,10 @@ fn unsupported(case: &Case<'_>) -> Failure {
     let failure =
         case.general().expecting("EC with P-256, P-384 or P-521, OKP with Ed25519, RSA, or AKP").finding(found);
     let named = |text: &str, names: &[&str]| names.iter().any(|name| text.eq_ignore_ascii_case(name));
+    // Another spelling of a supported name, not the name itself.
+    let misspelt = |text: &str, right: &[&str], others: &[&str]| {
+        !right.contains(&text) && (named(text, right) || named(text, others))
+    };
     if named(&crv, &["X25519", "X448"]) {
         failure
             .because("This curve is for key agreement and cannot sign.")
@@ -143,15 +147,18 @@ fn unsupported(case: &Case<'_>) -> Failure {
         failure
             .because("secp256k1 (ES256K), the curve of blockchains, is not supported.")
             .mended_by("Make a key on P-256 and sign with ES256.")
-    } else if named(
+    } else if misspelt(
         &crv,
-        &["p-256", "P256", "prime256v1", "secp256r1", "p-384", "P384", "secp384r1", "p-521", "P521", "secp521r1"],
+        &["P-256", "P-384", "P-521"],
+        &["P256", "prime256v1", "secp256r1", "P384", "secp384r1", "P521", "secp521r1"],
     ) {
         failure
             .because("The curve goes by another name in JOSE; names are case sensitive.")
             .mended_by("Write P-256, P-384 or P-521.")
-    } else if named(&kty, &["ec", "rsa", "okp"]) {
-        failure.because("The names of key types are case sensitive.").mended_by("Write EC, RSA or OKP.")
+    } else if misspelt(&kty, &["EC", "RSA", "OKP"], &["ECDSA", "EdDSA"]) {
+        failure
+            .because("The key type goes by another name in JOSE; names are case sensitive.")
+            .mended_by("Write EC, RSA or OKP.")
     } else {
         failure
     }

@@ -53,6 +53,7 @@ fn token_hash(case: &Case<'_>) -> Failure {
         .general()
         .expecting(format!("ath {}", case.shown.prefix(&base64url::encode(&own))))
         .finding(format!("ath {}", case.shown.prefix(&ath)));
+    let failure = if ath.is_empty() { failure.finding("an empty ath") } else { failure };
     match guess(&hashes, token, &own, &ath) {
         Some((cause, fix)) => failure.because(cause).mended_by(fix),
         None if ath.len() == 43 => failure

@@ -145,6 +145,9 @@ fn mismatch(case: &Case<'_>, failure: Failure, htu: &str, target: &str) -> Failu
 }
 
 fn path(case: &Case<'_>, failure: Failure, claimed: &str, own: &str) -> Failure {
+    if claimed == own {
+        return failure;
+    }
     if claimed.trim_end_matches('/') == own.trim_end_matches('/') {
         return failure.because("The paths differ by a trailing slash only, which makes them two URIs.").mended_by(
             "Write htu exactly as the URL is requested. If a redirect adds the slash, request the final URL.",
