@@ -36,6 +36,7 @@ pub use verify::headers::HeaderMemory;
 pub use verify::{
     CheckOnly, Verifier,
     check::Check,
+    explain::{Explanation, Failure, Finding, Outcome},
     pending::{PendingProof, SettleError, UnconsumedProof, VerifiedProof, VerifyError},
     policy::{NonceMode, Policy, TimeSource},
     presentation::{Context, Presentation},

@@ -2,6 +2,8 @@
 
 pub mod build;
 pub(crate) mod claims;
+pub mod forwarded;
+pub mod source;
 pub mod target;
 pub mod uri;
 

@@ -366,7 +366,7 @@ fn take<T>(member: Member<T>, missing: Rejection, wrong: Rejection) -> Result<T,
 }
 
 fn check_jti(jti: Text<'_>) -> Result<(), Rejection> {
-    match jti.to_cow().len() {
+    match jti.to_bytes().len() {
         0 => Err(Rejection::JtiInvalid),
         length if length > MAX_JTI_LEN => Err(Rejection::JtiTooLong),
         _ => Ok(()),
@@ -439,7 +439,7 @@ fn check_nonce(
 fn check_token_hash(verifier: &Verifier, token: &str, ath: Text<'_>) -> Result<(), Rejection> {
     let expected = verifier.crypto.digest.sha256(&[token.as_bytes()]);
     let mut claimed = [0; 32];
-    base64url::decode_exact(ath.to_cow().as_bytes(), &mut claimed).map_err(|_| Rejection::AthMismatch)?;
+    base64url::decode_exact(&ath.to_bytes(), &mut claimed).map_err(|_| Rejection::AthMismatch)?;
     if bool::from(expected.ct_eq(&claimed)) { Ok(()) } else { Err(Rejection::AthMismatch) }
 }
 

@@ -22,6 +22,7 @@
 
 pub(crate) mod advice;
 pub mod check;
+mod diagnose;
 pub mod explain;
 #[cfg(feature = "std")]
 pub mod headers;

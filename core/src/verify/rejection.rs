@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::advice;
 use super::check::Check;
 
 macro_rules! rejections {
@@ -204,12 +205,22 @@ impl Rejection {
     pub fn from_reason(reason: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|rejection| rejection.reason() == reason)
     }
+
+    /// The usual cause, in plain sentences for the developer whose client was refused.
+    pub const fn cause(self) -> &'static str {
+        advice::of(self).cause
+    }
+
+    /// What to do, in plain sentences for that developer and, where it is the server's configuration, its operator.
+    pub const fn fix(self) -> &'static str {
+        advice::of(self).fix
+    }
 }
 
 /// One sentence that names the defect, without anything from the peer.
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(super::advice::of(*self).meaning)
+        f.write_str(advice::of(*self).meaning)
     }
 }
 

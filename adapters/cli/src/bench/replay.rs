@@ -19,7 +19,9 @@ use super::{BenchError, Figure, Reading};
 
 const TIMED: usize = 1_000_000;
 const HELD: usize = 10_000_000;
-const SLICES: usize = 50;
+const SLICES: usize = 10;
+/// Over how many seconds a fill is spread: within the life of the entries, so that none is dropped.
+const SPREAD: i64 = 110;
 const RUNS: usize = 3;
 /// When the entries of the maps end.
 const LIVES_UNTIL: i64 = NOW.secs() + 120;
@@ -40,8 +42,9 @@ pub(super) fn insert() -> Result<Figure, BenchError> {
         for slice in 0..SLICES {
             let keys = &keys[slice * (TIMED / SLICES)..(slice + 1) * (TIMED / SLICES)];
             let start = ThreadTime::now();
-            for (key, thumbprint) in keys.iter().zip(thumbprints.iter().cycle()) {
-                insert_one(&store, agreement, *key, *thumbprint)?;
+            for (number, (key, thumbprint)) in keys.iter().zip(thumbprints.iter().cycle()).enumerate() {
+                let now = at(slice * (TIMED / SLICES) + number, TIMED);
+                insert_one(&store, agreement, *key, *thumbprint, now)?;
             }
             store_time += start.elapsed().as_nanos() as f64;
             // The jti a client would send: 22 characters, which come as a string of the request anyway.
@@ -66,7 +69,7 @@ pub(super) fn insert() -> Result<Figure, BenchError> {
     let before = INSTRUMENTED_SYSTEM.stats();
     let store = new_store(HELD + HELD / 8, agreement)?;
     for number in 0..HELD {
-        insert_one(&store, agreement, key(number, 0), thumbprints[number % thumbprints.len()])?;
+        insert_one(&store, agreement, key(number, 0), thumbprints[number % thumbprints.len()], at(number, HELD))?;
     }
     let change = INSTRUMENTED_SYSTEM.stats() - before;
     let held = (change.bytes_allocated as f64 - change.bytes_deallocated as f64 + change.bytes_reallocated as f64)
@@ -119,6 +122,11 @@ fn key(number: usize, run: usize) -> [u8; 16] {
     key
 }
 
+/// When entry `number` of `total` arrives.
+fn at(number: usize, total: usize) -> UnixTime {
+    UnixTime::from_secs(NOW.secs() + number as i64 * SPREAD / total as i64)
+}
+
 fn must_be_new(previous: Option<i64>) -> Result<(), BenchError> {
     match black_box(previous) {
         None => Ok(()),
@@ -137,18 +145,19 @@ fn insert_one(
     agreement: ReplayAgreement,
     key: [u8; 16],
     thumbprint: Thumbprint,
+    now: UnixTime,
 ) -> Result<(), BenchError> {
     let entry = ReplayEntry::from_parts(ReplayEntryParts {
         key: ReplayKey::from_bytes(key),
         thumbprint,
-        timed_at: NOW,
+        timed_at: now,
         max_ahead: 10,
-        expires_at: NOW.saturating_add(60),
+        expires_at: now.saturating_add(60),
         store_margin: 60,
         nonce_epoch: None,
         agreement,
     });
-    match store.insert(&entry, NOW) {
+    match store.insert(&entry, now) {
         Ok(Insertion::Fresh) => Ok(()),
         other => Err(BenchError(format!("the store answered {other:?}"))),
     }

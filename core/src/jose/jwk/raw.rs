@@ -134,7 +134,7 @@ impl<'a> RawJwk<'a> {
             KeyType::P521 => Key::P521(self.point()?),
             KeyType::Ed25519 => {
                 let mut x = [0; 32];
-                base64url::decode_exact(required(self.x)?.as_bytes(), &mut x)?;
+                base64url::decode_exact(&required(self.x)?, &mut x)?;
                 return PublicJwk::from_ed25519(x);
             }
             KeyType::Rsa => {
@@ -143,12 +143,12 @@ impl<'a> RawJwk<'a> {
                 if base64url::decoded_len(n.len()).is_some_and(|length| length > bounds.max_bits() / 8) {
                     return Err(JwkError::RsaTooLarge);
                 }
-                let n = base64url::decode(n.as_bytes())?;
+                let n = base64url::decode(&n)?;
                 let e = decode_short(&required(self.e)?)?;
                 return PublicJwk::from_rsa(&n, &e, bounds);
             }
             KeyType::MlDsa44 | KeyType::MlDsa65 | KeyType::MlDsa87 => {
-                let key = PublicJwk::from_ml_dsa(&base64url::decode(required(self.public)?.as_bytes())?)
+                let key = PublicJwk::from_ml_dsa(&base64url::decode(&required(self.public)?)?)
                     .ok_or(JwkError::NonCanonical)?;
                 return if key.key_type() == key_type { Ok(key) } else { Err(JwkError::NonCanonical) };
             }
@@ -162,20 +162,20 @@ impl<'a> RawJwk<'a> {
         if let Some((_, coordinates)) = point.split_first_mut() {
             let middle = coordinates.len() / 2;
             if let Some((x, y)) = coordinates.split_at_mut_checked(middle) {
-                base64url::decode_exact(required(self.x)?.as_bytes(), x)?;
-                base64url::decode_exact(required(self.y)?.as_bytes(), y)?;
+                base64url::decode_exact(&required(self.x)?, x)?;
+                base64url::decode_exact(&required(self.y)?, y)?;
             }
         }
         Ok(point)
     }
 }
 
-fn required(member: Member<Text<'_>>) -> Result<Cow<'_, str>, JwkError> {
-    member.value().map(Text::to_cow).ok_or(JwkError::Malformed)
+fn required(member: Member<Text<'_>>) -> Result<Cow<'_, [u8]>, JwkError> {
+    member.value().map(Text::to_bytes).ok_or(JwkError::Malformed)
 }
 
-fn decode_short(text: &str) -> Result<Vec<u8>, JwkError> {
-    if text.len() > 16 { Err(JwkError::RsaInvalid) } else { Ok(base64url::decode(text.as_bytes())?) }
+fn decode_short(text: &[u8]) -> Result<Vec<u8>, JwkError> {
+    if text.len() > 16 { Err(JwkError::RsaInvalid) } else { Ok(base64url::decode(text)?) }
 }
 
 impl From<NotBase64Url> for JwkError {
