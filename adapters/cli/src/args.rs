@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::output::Format;
-use crate::{completions, key, proof, verify};
+use crate::{bench, completions, key, proof, vectors, verify};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -39,6 +39,10 @@ pub(crate) enum Command {
     Proof(proof::Args),
     /// Judge a proof, in one line.
     Verify(verify::Args),
+    /// Run a file of test vectors.
+    Vectors(vectors::command::Args),
+    /// Measure the project's own performance figures.
+    Bench(bench::command::Args),
     /// Write a completion script for a shell.
     Completions(completions::Args),
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+pub mod bench;
 mod completions;
 mod failure;
 mod input;
@@ -10,6 +11,7 @@ mod output;
 mod policy;
 mod proof;
 mod request;
+pub mod vectors;
 mod verify;
 
 use std::ffi::OsString;
@@ -47,6 +49,8 @@ fn dispatch(command: Command, output: &Output) -> Result<Outcome, Failure> {
         Command::Key(args) => key::run(args, output),
         Command::Proof(args) => proof::run(&args, output),
         Command::Verify(args) => verify::run(&args, output),
+        Command::Vectors(args) => vectors::command::run(&args, output),
+        Command::Bench(args) => bench::command::run(&args, output),
         Command::Completions(args) => completions::run(&args, output),
     }
 }

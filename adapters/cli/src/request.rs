@@ -77,9 +77,10 @@ impl JktSource {
 impl RequestArgs {
     /// The bytes that were given as the proof: an argument, a file or standard input.
     pub(crate) fn read(&self) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        let from_stdin = self.file.as_deref().map_or(input::is_stdin(Some(self.proof.as_deref().unwrap_or("-"))), |file| {
-            file.as_os_str() == "-"
-        });
+        let from_stdin = self
+            .file
+            .as_deref()
+            .map_or(input::is_stdin(Some(self.proof.as_deref().unwrap_or("-"))), |file| file.as_os_str() == "-");
         if from_stdin && input::is_stdin(self.access_token.as_deref()) {
             return Err(Failure::usage(
                 "proof and access token cannot both come from standard input; give the token as @FILE",
@@ -97,9 +98,11 @@ impl RequestArgs {
         let url = self.url.as_deref().ok_or_else(|| {
             Failure::usage("give the request's URL as clients know it: --url https://api.example.com/items")
         })?;
-        let target = TargetUri::parse(url)
-            .map_err(|error| Failure::usage(format!("--url cannot be used: {error}; give an absolute http or https URL")))?;
-        let token = self.access_token.as_deref().map(|token| input::text_argument(token, "access token")).transpose()?;
+        let target = TargetUri::parse(url).map_err(|error| {
+            Failure::usage(format!("--url cannot be used: {error}; give an absolute http or https URL"))
+        })?;
+        let token =
+            self.access_token.as_deref().map(|token| input::text_argument(token, "access token")).transpose()?;
         let jkt = self.jkt.as_deref().map(|jkt| {
             Thumbprint::parse(jkt).ok_or_else(|| {
                 Failure::usage("--jkt is no thumbprint; give the 43 characters that `keybound key thumbprint` shows")
@@ -138,7 +141,8 @@ impl Request {
         }
         let source = if self.jkt.is_some() { JktSource::Argument } else { JktSource::Proof };
         if source == JktSource::Proof {
-            output.note("the binding is taken from the proof's own key; give --jkt to hold it against a token's cnf.jkt");
+            output
+                .note("the binding is taken from the proof's own key; give --jkt to hold it against a token's cnf.jkt");
         }
         if self.policy.nonces() == NonceMode::Required && self.nonce.is_none() {
             output.note("this policy requires nonces; give the one the server provided with --nonce");

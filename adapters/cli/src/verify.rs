@@ -42,7 +42,8 @@ fn accepted(proof: &VerifiedProof, source: JktSource, output: &Output) -> Result
         }))?;
     } else {
         output.line(styled(GOOD, "accepted"))?;
-        output.line(format_args!("  key        {thumbprint}\n  algorithm  {}\n  iat        {iat}", proof.algorithm()))?;
+        output
+            .line(format_args!("  key        {thumbprint}\n  algorithm  {}\n  iat        {iat}", proof.algorithm()))?;
         output.note("replay was not checked: whether the proof was used before is for the server's store to say");
     }
     Ok(Outcome::Accepted)
