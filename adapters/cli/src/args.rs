@@ -1,0 +1,48 @@
+//! The command line: its commands and what is common to them.
+
+use clap::{Parser, Subcommand};
+
+use crate::output::Format;
+use crate::{bench, completions, key, proof, vectors, verify};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  accepted, or done
+  1  refused, or failed
+  2  wrong usage
+  3  could not decide: a file cannot be read, a store or server cannot be reached
+
+Examples:
+  keybound demo
+  keybound key generate --out key.json
+  keybound proof --key key.json --method GET --url https://api.example.com/items
+  keybound explain --method GET --url https://api.example.com/items @proof.txt
+
+`keybound COMMAND --help` has examples of every command.";
+
+/// Makes, verifies and explains DPoP proofs (RFC 9449).
+#[derive(Parser)]
+#[command(name = "keybound", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// What to write: text for people, or JSON for programs.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: Format,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make a key, or show the public side of one.
+    Key(key::Args),
+    /// Make a proof for one request.
+    Proof(proof::Args),
+    /// Judge a proof, in one line.
+    Verify(verify::Args),
+    /// Run a file of test vectors.
+    Vectors(vectors::command::Args),
+    /// Measure the project's own performance figures.
+    Bench(bench::command::Args),
+    /// Write a completion script for a shell.
+    Completions(completions::Args),
+}

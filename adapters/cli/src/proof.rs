@@ -1,0 +1,106 @@
+//! `keybound proof`: a proof for one request.
+
+use std::path::PathBuf;
+
+use keybound::key::Signer;
+use keybound::{Algorithm, ProofBuilder, UnixTime};
+use keybound_aws_lc::AWS_LC;
+use serde_json::json;
+
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+use crate::policy::algorithm_parser;
+use crate::{input, key};
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  keybound proof --key key.json --method POST --url https://server.example.com/token
+  keybound proof --key key.json --method GET --url https://api.example.com/items --access-token @token.txt
+  curl -H \"DPoP: $(keybound proof --key key.json --method GET --url $URL --access-token $TOKEN)\" \\
+       -H \"Authorization: DPoP $TOKEN\" $URL
+
+A proof is good for one request: make a new one for each, retries included.")]
+pub(crate) struct Args {
+    /// The private key: a JWK, or PKCS #8 in PEM; - is standard input.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// The request's method.
+    #[arg(long, value_name = "METHOD")]
+    method: String,
+    /// The request's URL; query and fragment are left out of the proof.
+    #[arg(long, value_name = "URL")]
+    url: String,
+    /// The access token of the request: its text, @FILE, or - for standard input. None for a token endpoint.
+    #[arg(long, value_name = "TOKEN")]
+    access_token: Option<String>,
+    /// The latest DPoP-Nonce of the server.
+    #[arg(long, value_name = "NONCE")]
+    nonce: Option<String>,
+    /// The proof's identifier instead of 128 random bits.
+    #[arg(long, value_name = "TEXT")]
+    jti: Option<String>,
+    /// The time in seconds since 1970, instead of the clock's.
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    now: Option<i64>,
+    /// Another claim whose value is text.
+    #[arg(long, value_name = "NAME=TEXT")]
+    claim: Vec<String>,
+    /// Another claim whose value is JSON.
+    #[arg(long, value_name = "NAME=JSON")]
+    claim_json: Vec<String>,
+    /// The algorithm, where the key can be used with more than one.
+    #[arg(long, ignore_case = true, value_parser = algorithm_parser(), value_name = "ALG")]
+    alg: Option<Algorithm>,
+}
+
+pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
+    if args.key.as_os_str() == "-" && input::is_stdin(args.access_token.as_deref()) {
+        return Err(Failure::usage("key and access token cannot both come from standard input; use a file for one"));
+    }
+    let token = args.access_token.as_deref().map(|token| input::text_argument(token, "access token")).transpose()?;
+    let mut key = key::read_private(&args.key)?;
+    if let Some(algorithm) = args.alg {
+        key = key.for_algorithm(algorithm, &AWS_LC)?;
+    }
+
+    let mut builder = ProofBuilder::new(&args.method, &args.url);
+    if let Some(token) = &token {
+        builder = builder.access_token(token);
+    }
+    if let Some(nonce) = &args.nonce {
+        builder = builder.nonce(nonce);
+    }
+    for claim in &args.claim {
+        let (name, text) = named_value(claim)?;
+        builder = builder.claim_text(name, text);
+    }
+    for claim in &args.claim_json {
+        let (name, json) = named_value(claim)?;
+        builder = builder.claim_json(name, json);
+    }
+
+    let now = args.now.map_or_else(UnixTime::now, UnixTime::from_secs);
+    let proof = match &args.jti {
+        None => builder.sign(&AWS_LC, &key, now)?,
+        Some(jti) => {
+            let unsigned = builder.prepare(&AWS_LC, key.public_key(), key.algorithm(), jti, now)?;
+            let signature = key.sign(&unsigned.signing_input())?;
+            unsigned.attach(signature)?
+        }
+    };
+    if output.is_json() {
+        let jkt = key.public_key().thumbprint(AWS_LC.digest).to_string();
+        output.json(&json!({ "proof": proof.as_str(), "jkt": jkt }))?;
+    } else {
+        output.line(proof.as_str())?;
+    }
+    Ok(Outcome::Accepted)
+}
+
+fn named_value(claim: &str) -> Result<(&str, &str), Failure> {
+    match claim.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name, value)),
+        _ => Err(Failure::usage("a claim is given as NAME=VALUE, for example --claim tenant=acme")),
+    }
+}

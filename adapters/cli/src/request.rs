@@ -1,0 +1,195 @@
+//! The request that `verify` and `explain` judge a proof for: what is given, and what follows from it.
+
+use std::path::PathBuf;
+
+use keybound::verify::policy::NonceMode;
+use keybound::{Context, Policy, Presentation, TargetUri, Thumbprint, UnixTime, Verifier};
+use keybound_aws_lc::AWS_LC;
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+use crate::input;
+use crate::output::Output;
+use crate::policy::PolicyArgs;
+
+/// The proof, and the request it came with.
+#[derive(clap::Args)]
+pub(crate) struct RequestArgs {
+    /// The proof: its text, a line `DPoP: ...`, @FILE, or - for standard input (also if left out).
+    #[arg(value_name = "PROOF")]
+    pub(crate) proof: Option<String>,
+    /// Read the proof from this file.
+    #[arg(long, value_name = "FILE", conflicts_with = "proof")]
+    pub(crate) file: Option<PathBuf>,
+    /// The request's method.
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) method: Option<String>,
+    /// The request's URL, as clients know it.
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The access token of the request: its text or @FILE. Without one the proof is judged as a token endpoint does.
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) access_token: Option<String>,
+    /// The thumbprint that token, code or session are bound to (`cnf.jkt`); else that of the proof's own key.
+    #[arg(long, value_name = "THUMBPRINT")]
+    jkt: Option<String>,
+    /// The nonce that the server provided and the proof must carry.
+    #[arg(long, value_name = "NONCE")]
+    nonce: Option<String>,
+    /// The time in seconds since 1970, instead of the clock's.
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    now: Option<i64>,
+    #[command(flatten)]
+    policy: PolicyArgs,
+}
+
+/// A request, ready to be judged.
+pub(crate) struct Request {
+    method: String,
+    target: TargetUri,
+    proofs: Vec<Vec<u8>>,
+    token: Option<Zeroizing<String>>,
+    jkt: Option<Thumbprint>,
+    nonce: Option<String>,
+    policy: Policy,
+    now: UnixTime,
+}
+
+/// Where the thumbprint comes from that the proof is held against.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum JktSource {
+    /// It was given.
+    Argument,
+    /// It is that of the proof's own key: whether a token is bound to it was not judged.
+    Proof,
+}
+
+impl JktSource {
+    /// A stable name for machines.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Argument => "argument",
+            Self::Proof => "proof",
+        }
+    }
+}
+
+impl RequestArgs {
+    /// The bytes that were given as the proof: an argument, a file or standard input.
+    pub(crate) fn read(&self) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let from_stdin = self
+            .file
+            .as_deref()
+            .map_or(input::is_stdin(Some(self.proof.as_deref().unwrap_or("-"))), |file| file.as_os_str() == "-");
+        if from_stdin && input::is_stdin(self.access_token.as_deref()) {
+            return Err(Failure::usage(
+                "proof and access token cannot both come from standard input; give the token as @FILE",
+            ));
+        }
+        match &self.file {
+            Some(file) => input::read(file),
+            None => input::argument(self.proof.as_deref().unwrap_or("-")),
+        }
+    }
+
+    /// The request, with the `DPoP` fields of it.
+    pub(crate) fn request(&self, proofs: Vec<Vec<u8>>) -> Result<Request, Failure> {
+        let method = self.method.clone().ok_or_else(|| Failure::usage("give the request's method: --method GET"))?;
+        let url = self.url.as_deref().ok_or_else(|| {
+            Failure::usage("give the request's URL as clients know it: --url https://api.example.com/items")
+        })?;
+        let target = TargetUri::parse(url).map_err(|error| {
+            Failure::usage(format!("--url cannot be used: {error}; give an absolute http or https URL"))
+        })?;
+        let token =
+            self.access_token.as_deref().map(|token| input::text_argument(token, "access token")).transpose()?;
+        let jkt = self.jkt.as_deref().map(|jkt| {
+            Thumbprint::parse(jkt).ok_or_else(|| {
+                Failure::usage("--jkt is no thumbprint; give the 43 characters that `keybound key thumbprint` shows")
+            })
+        });
+        Ok(Request {
+            method,
+            target,
+            proofs,
+            token,
+            jkt: jkt.transpose()?,
+            nonce: self.nonce.clone(),
+            policy: self.policy.policy()?,
+            now: self.now.map_or_else(UnixTime::now, UnixTime::from_secs),
+        })
+    }
+}
+
+impl Request {
+    /// Lets `judge` judge this request and says on standard error what was not judged.
+    pub(crate) fn judged<T>(
+        &self,
+        output: &Output,
+        judge: impl FnOnce(&Verifier, &Presentation<'_>, UnixTime) -> T,
+    ) -> (T, JktSource) {
+        let verifier = Verifier::new(self.policy.clone(), &AWS_LC);
+        let proofs: Vec<&[u8]> = self.proofs.iter().map(Vec::as_slice).collect();
+        let at_token_endpoint = Context::TokenEndpoint { dpop_jkt: self.jkt };
+        let mut presentation = Presentation::new(&self.method, &self.target, &proofs, at_token_endpoint);
+        presentation.nonce = self.nonce.as_deref();
+        if let Some(access_token) = self.token.as_deref() {
+            // A proof whose key cannot be read is refused before anything is compared with this.
+            let own = || verifier.claimed_thumbprint(&presentation).unwrap_or(Thumbprint::from_bytes([0; 32]));
+            let bound_to = self.jkt.unwrap_or_else(own);
+            presentation.context = Context::Resource { access_token, bound_to };
+        }
+        let source = if self.jkt.is_some() { JktSource::Argument } else { JktSource::Proof };
+        if source == JktSource::Proof {
+            output
+                .note("the binding is taken from the proof's own key; give --jkt to hold it against a token's cnf.jkt");
+        }
+        if self.policy.nonces() == NonceMode::Required && self.nonce.is_none() {
+            output.note("this policy requires nonces; give the one the server provided with --nonce");
+        }
+        (judge(&verifier, &presentation, self.now), source)
+    }
+}
+
+/// The `DPoP` fields in a text: one for each line if all lines begin with the field's name, else the text itself.
+pub(crate) fn fields(text: &[u8]) -> Vec<Vec<u8>> {
+    let text = input::without_line_end(text);
+    let lines = text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let named: Option<Vec<Vec<u8>>> = lines.filter(|line| !line.is_empty()).map(field_value).collect();
+    match named {
+        Some(fields) if !fields.is_empty() => fields,
+        _ => vec![text.to_vec()],
+    }
+}
+
+/// What follows `DPoP:` in a line.
+fn field_value(line: &[u8]) -> Option<Vec<u8>> {
+    let (name, value) = line.split_at_checked(b"dpop:".len())?;
+    name.eq_ignore_ascii_case(b"dpop:").then(|| value.trim_ascii().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fields;
+
+    #[test]
+    fn a_pasted_line_and_a_bare_proof_are_the_same() {
+        for text in ["a.b.c", "a.b.c\n", "DPoP: a.b.c\n", "dpop:a.b.c\r\n"] {
+            assert_eq!(fields(text.as_bytes()), [b"a.b.c".to_vec()], "{text:?}");
+        }
+    }
+
+    #[test]
+    fn two_lines_are_two_fields() {
+        assert_eq!(fields(b"DPoP: a\nDPoP: b\n").len(), 2);
+    }
+
+    #[test]
+    fn what_is_no_line_of_the_field_stays_as_it_is() {
+        for text in ["DPoP a.b.c", "a.b.c\n\n", " a.b.c", "DPoP: a\nHost: b"] {
+            assert_eq!(fields(text.as_bytes()).len(), 1);
+            assert!(fields(text.as_bytes())[0].starts_with(&text.as_bytes()[..2]), "{text:?}");
+        }
+        assert_eq!(fields(b""), [b"".to_vec()]);
+    }
+}
