@@ -51,7 +51,8 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
             output.note(format_args!("wrote a new {} key to {}", args.alg, path.display()));
         }
         None if output.is_json() => {
-            answer["key"] = if args.pem { json!(*secret) } else { serde_json::from_str(&secret).unwrap_or(Value::Null) };
+            answer["key"] =
+                if args.pem { json!(*secret) } else { serde_json::from_str(&secret).unwrap_or(Value::Null) };
         }
         None => output.raw(secret.as_bytes())?,
     }
