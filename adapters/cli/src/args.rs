@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::output::Format;
-use crate::{completions, demo, explain, key, proof, verify};
+use crate::{bench, completions, demo, explain, key, proof, vectors, verify};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -43,6 +43,10 @@ pub(crate) enum Command {
     Verify(verify::Args),
     /// Judge a proof and tell what came of every check, and how to mend what failed.
     Explain(explain::Args),
+    /// Run a file of test vectors.
+    Vectors(vectors::command::Args),
+    /// Measure the project's own performance figures.
+    Bench(bench::command::Args),
     /// Write a completion script for a shell.
     Completions(completions::Args),
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+pub mod bench;
 mod completions;
 mod curl;
 mod demo;
@@ -13,6 +14,7 @@ mod output;
 mod policy;
 mod proof;
 mod request;
+pub mod vectors;
 mod verify;
 
 use std::ffi::OsString;
@@ -52,6 +54,8 @@ fn dispatch(command: Command, output: &Output) -> Result<Outcome, Failure> {
         Command::Proof(args) => proof::run(&args, output),
         Command::Verify(args) => verify::run(&args, output),
         Command::Explain(args) => explain::run(&args, output),
+        Command::Vectors(args) => vectors::command::run(&args, output),
+        Command::Bench(args) => bench::command::run(&args, output),
         Command::Completions(args) => completions::run(&args, output),
     }
 }

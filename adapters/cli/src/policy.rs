@@ -62,7 +62,7 @@ impl PolicyArgs {
     }
 }
 
-fn algorithm_set(list: &str) -> Result<AlgorithmSet, Failure> {
+pub(crate) fn algorithm_set(list: &str) -> Result<AlgorithmSet, Failure> {
     if list == "all" {
         return Ok(AlgorithmSet::ALL);
     }

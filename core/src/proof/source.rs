@@ -151,7 +151,7 @@ impl TargetSource {
             Err(UriError::NotAbsolute | UriError::Scheme | UriError::NoAuthority) => return Err(TargetError::Form),
             parts => parts?,
         };
-        let root = Parts { path: "", ..parts };
+        let root = parts.root();
         let mut own = String::new();
         root.write_normal(&mut own);
         if own.strip_suffix('/') != Some(origin) {

@@ -82,6 +82,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) path: &'a str,
     /// Scheme to path, as written.
     pub(crate) bare: &'a str,
+    /// Whether host or path may hold encoded bytes or dot segments, so that they must be rewritten to be compared.
+    rewrite: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,22 +115,24 @@ impl<'a> Parts<'a> {
             length if length > MAX_URI_LEN => return Err(UriError::TooLong),
             _ => {}
         }
-        let bare_len = text.bytes().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(text.len());
+        let bare_len = memchr::memchr2(b'?', b'#', text.as_bytes()).unwrap_or(text.len());
         let (bare, rest) = text.split_at_checked(bare_len).unwrap_or((text, ""));
         // Query and fragment are not compared, but nothing may hide in them that a header or a log would trip over.
         check(rest, |byte| byte.is_ascii_graphic() && byte != b'\\')?;
 
-        let (scheme, hierarchical) = split_scheme(bare)?;
-        let after = hierarchical.strip_prefix("//").ok_or(UriError::NoAuthority)?;
-        let path_start = after.bytes().position(|byte| byte == b'/').unwrap_or(after.len());
+        let (scheme, after) = split_scheme(bare)?;
+        let path_start = memchr::memchr(b'/', after.as_bytes()).unwrap_or(after.len());
         let (authority, path) = after.split_at_checked(path_start).unwrap_or((after, ""));
-        if authority.contains('@') {
-            return Err(UriError::UserInfo);
-        }
         let (host, port) = split_authority(authority)?;
         let port = port.filter(|port| !port.is_empty() && *port != scheme.default_port());
-        check_encoded(path, |byte| byte == b'/' || is_path_byte(byte))?;
-        Ok(Self { scheme, host, port, path, bare })
+        let rewrite_path = check_encoded(path, &PATH_BYTES)?;
+        let rewrite = rewrite_path || memchr::memchr(b'%', host.as_bytes()).is_some();
+        Ok(Self { scheme, host, port, path, bare, rewrite })
+    }
+
+    /// The same without its path.
+    pub(crate) const fn root(self) -> Self {
+        Self { path: "", ..self }
     }
 
     /// Appends the URI in normal form, without query and fragment.
@@ -148,7 +152,7 @@ impl<'a> Parts<'a> {
             out.push(':');
             out.push_str(port);
         }
-        if self.path.contains("/.") || self.path.contains('%') {
+        if self.rewrite {
             let mut path = String::with_capacity(self.path.len());
             write_decoded(self.path, &mut path);
             remove_dot_segments(&path, out);
@@ -164,7 +168,7 @@ pub(crate) fn equals(claim: &str, target: &TargetUri) -> Result<bool, UriError> 
     if parts.bare == target.as_str() {
         return Ok(true);
     }
-    if parts.host.contains('%') || parts.path.contains("/.") || parts.path.contains('%') {
+    if parts.rewrite {
         let mut normal = String::with_capacity(claim.len().saturating_add(1));
         parts.write_normal(&mut normal);
         return Ok(normal == target.as_str());
@@ -193,22 +197,30 @@ pub(crate) fn without_query(text: &str) -> Result<&str, UriError> {
     Parts::parse(text).map(|parts| parts.bare)
 }
 
+/// The scheme, and what follows its two slashes.
 fn split_scheme(text: &str) -> Result<(Scheme, &str), UriError> {
+    if let Some(rest) = text.strip_prefix(Scheme::Https.prefix()) {
+        return Ok((Scheme::Https, rest));
+    }
     let (scheme, rest) = text.split_once(':').ok_or_else(|| misplaced(text).unwrap_or(UriError::NotAbsolute))?;
     let is_scheme = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
         && scheme.bytes().next().is_some_and(|first| first.is_ascii_alphabetic());
-    if scheme.eq_ignore_ascii_case("https") {
-        Ok((Scheme::Https, rest))
+    let scheme = if scheme.eq_ignore_ascii_case("https") {
+        Scheme::Https
     } else if scheme.eq_ignore_ascii_case("http") {
-        Ok((Scheme::Http, rest))
+        Scheme::Http
     } else if is_scheme {
-        Err(UriError::Scheme)
+        return Err(UriError::Scheme);
     } else {
-        Err(misplaced(scheme).unwrap_or(UriError::NotAbsolute))
-    }
+        return Err(misplaced(scheme).unwrap_or(UriError::NotAbsolute));
+    };
+    rest.strip_prefix("//").map(|rest| (scheme, rest)).ok_or(UriError::NoAuthority)
 }
 
 fn split_authority(authority: &str) -> Result<(&str, Option<&str>), UriError> {
+    if memchr::memchr(b'@', authority.as_bytes()).is_some() {
+        return Err(UriError::UserInfo);
+    }
     let (host, port) = if let Some(literal) = authority.strip_prefix('[') {
         let (address, rest) = literal.split_once(']').ok_or(UriError::Host)?;
         let is_address = address.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b':' || byte == b'.')
@@ -224,7 +236,7 @@ fn split_authority(authority: &str) -> Result<(&str, Option<&str>), UriError> {
         }
     } else {
         let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
-        check_encoded(host, is_name_byte).map_err(|error| match error {
+        check_encoded(host, &NAME_BYTES).map_err(|error| match error {
             UriError::Character => UriError::Host,
             other => other,
         })?;
@@ -253,11 +265,6 @@ const fn is_name_byte(byte: u8) -> bool {
     is_unreserved(byte) || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
 }
 
-/// `pchar` besides encoded bytes.
-const fn is_path_byte(byte: u8) -> bool {
-    is_name_byte(byte) || matches!(byte, b':' | b'@')
-}
-
 fn check(text: &str, permitted: impl Fn(u8) -> bool) -> Result<(), UriError> {
     match text.bytes().find(|byte| !permitted(*byte)) {
         Some(byte) => Err(defect(byte)),
@@ -265,18 +272,46 @@ fn check(text: &str, permitted: impl Fn(u8) -> bool) -> Result<(), UriError> {
     }
 }
 
-/// As [`check`], with encoded bytes permitted.
-fn check_encoded(text: &str, permitted: impl Fn(u8) -> bool) -> Result<(), UriError> {
-    let mut rest = text.as_bytes();
-    loop {
-        match rest {
-            [] => return Ok(()),
-            [b'%', high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest = tail,
-            [b'%', ..] => return Err(UriError::Percent),
-            [byte, tail @ ..] if permitted(*byte) => rest = tail,
-            [byte, ..] => return Err(defect(*byte)),
-        }
+const NAME_BYTES: [bool; 256] = table(false);
+const PATH_BYTES: [bool; 256] = table(true);
+
+#[expect(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::arithmetic_side_effects,
+    reason = "runs in the compiler, over all bytes"
+)]
+const fn table(path: bool) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = is_name_byte(byte as u8) || path && matches!(byte as u8, b':' | b'@' | b'/');
+        byte += 1;
     }
+    table
+}
+
+/// Checks that `text` holds permitted and encoded bytes only; says whether it may need rewriting: whether it has
+/// encoded bytes or a dot behind a slash.
+fn check_encoded(text: &str, permitted: &[bool; 256]) -> Result<bool, UriError> {
+    let is_permitted = |byte: u8| permitted.get(usize::from(byte)).copied().unwrap_or(false);
+    let mut rewrite = false;
+    let mut previous = 0;
+    let mut rest = text.as_bytes();
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        if !is_permitted(*byte) {
+            match (byte, tail) {
+                (b'%', [high, low, tail @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest = tail,
+                (b'%', _) => return Err(UriError::Percent),
+                _ => return Err(defect(*byte)),
+            }
+            rewrite = true;
+        }
+        rewrite |= *byte == b'.' && previous == b'/';
+        previous = *byte;
+    }
+    Ok(rewrite)
 }
 
 const fn defect(byte: u8) -> UriError {

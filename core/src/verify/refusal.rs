@@ -12,6 +12,7 @@ use super::pending::SettleError;
 use super::presentation::Presentation;
 use super::rejection::Rejection;
 use crate::UnixTime;
+use crate::http::challenge::{Challenge, ChallengeError};
 use crate::nonce::issuer::NonceVerdict;
 use crate::nonce::{Nonce, Role};
 use crate::proof::{DPOP, DPOP_NONCE};
@@ -138,12 +139,10 @@ impl Verifier {
 
     fn refusal(&self, role: Role, error: &'static str, rejection: Rejection, dpop_nonce: Option<Nonce>) -> Refusal {
         let description = rejection.to_string();
-        let challenge = (role == Role::ResourceServer).then(|| {
-            format!(
-                "{DPOP} error=\"{error}\", error_description=\"{description}\", algs=\"{}\"",
-                self.policy.algorithms()
-            )
-        });
+        let challenge = match role {
+            Role::ResourceServer => self.challenge(error, &description).map(|challenge| challenge.to_string()).ok(),
+            Role::AuthorizationServer => None,
+        };
         let mut headers = alloc::vec![("Cache-Control", "no-store".to_owned())];
         headers.push(("Access-Control-Expose-Headers", format!("WWW-Authenticate, {DPOP_NONCE}, Date")));
         if let Some(challenge) = &challenge {
@@ -160,6 +159,14 @@ impl Verifier {
             }
         };
         Refusal { status, error: Some(error), www_authenticate: challenge, dpop_nonce, headers, body }
+    }
+
+    /// The challenge of RFC 9449 section 7.1, which names the accepted algorithms.
+    fn challenge(&self, error: &str, description: &str) -> Result<Challenge, ChallengeError> {
+        Challenge::new(DPOP)?
+            .with_param("error", error)?
+            .with_param("error_description", description)?
+            .with_param("algs", &self.policy.algorithms().to_string())
     }
 }
 

@@ -4,6 +4,7 @@
 //! distinct proofs. A ratio compares the fastest slice of each with that of a named base, which cancels what the
 //! machine does meanwhile.
 
+pub(crate) mod command;
 mod measure;
 mod proofs;
 mod replay;

@@ -157,7 +157,12 @@ fn malformed(case: &Case<'_>) -> Option<Failure> {
         .general()
         .expecting(format!("a signature of {length} bytes for {algorithm}"))
         .finding(format!("a signature of {} bytes", signature.len()));
-    Some(if looks_like_der(algorithm, &signature) {
+    Some(if signature.is_empty() {
+        failure
+            .finding("an empty signature segment")
+            .because("The proof was not signed, or its signature was cut off.")
+            .mended_by("Sign the proof with the private key that belongs to jwk.")
+    } else if looks_like_der(algorithm, &signature) {
         failure
             .finding(format!("a signature of {} bytes in DER form", signature.len()))
             .because("The signer gave DER (ASN.1), as OpenSSL, Java, Secure Enclave, Android Keystore and most KMS do.")

@@ -1,5 +1,7 @@
 //! Running vector files: each entry is a proof, the request it comes with, and the outcome it must have.
 
+pub(crate) mod command;
+
 use std::fmt;
 
 use keybound::verify::policy::Policy;
