@@ -1,4 +1,72 @@
-//! DPoP (RFC 9449) proofs, made and judged.
+//! DPoP (RFC 9449): proofs that make a stolen OAuth access token worthless, made and judged.
+//!
+//! A client signs a small proof for each request with a key that never leaves it; a server accepts the token only
+//! with a proof by the key that the token is bound to, once. This crate builds those proofs and judges them. It
+//! does no IO, reads no clock and keeps no global state: the time is an argument, randomness and cryptography are a
+//! [`Crypto`] that the application chooses, and what the host has to do is a value that the host gets.
+//!
+//! ```text
+//!   the one contract
+//!   ┌──────────────────────────────────────────────────────────────────────────────────┐
+//!   │ Verifier::check ──► PendingProof ──► insert its entry into a store ──► settle    │
+//!   │ A proof is accepted when settle gives a VerifiedProof, and at no time before.    │
+//!   └──────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! # The canonical round
+//!
+//! ```
+//! # #[cfg(all(feature = "dpop", feature = "std", feature = "rustcrypto"))] {
+//! use keybound::key::{Signer, soft::SoftKey};
+//! use keybound::replay::memory::MemoryStore;
+//! use keybound::{Algorithm, Context, Policy, Presentation, ProofBuilder, RUSTCRYPTO, TargetUri, UnixTime, Verifier};
+//!
+//! let now = UnixTime::from_secs(1_700_000_000);
+//! let key = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO).unwrap();
+//! let proof = ProofBuilder::new("GET", "https://api.example.com/items?page=2")
+//!     .access_token("the-token")
+//!     .sign(&RUSTCRYPTO, &key, now)
+//!     .unwrap();
+//!
+//! let verifier = Verifier::new(Policy::default(), &RUSTCRYPTO);
+//! let started = UnixTime::from_secs(1_699_999_000);
+//! let store = MemoryStore::new(100_000, verifier.replay_agreement(), RUSTCRYPTO.random, started).unwrap();
+//!
+//! let target = TargetUri::parse("https://api.example.com/items").unwrap();
+//! let bound_to = key.public_key().thumbprint(RUSTCRYPTO.digest); // the token's cnf.jkt
+//! let proofs = [proof.as_str().as_bytes()];
+//! let context = Context::Resource { access_token: "the-token", bound_to };
+//! let presentation = Presentation::new("GET", &target, &proofs, context);
+//!
+//! let verified = verifier.verify(&presentation, now, &store).unwrap();
+//! assert_eq!(verified.thumbprint(), bound_to);
+//! let again = verifier.verify(&presentation, now, &store).unwrap_err();
+//! assert_eq!(again.to_string(), "the proof was used before");
+//! # }
+//! ```
+//!
+//! # Map
+//!
+//! | module | what is there |
+//! |---|---|
+//! | [`proof`] | making proofs; target URIs and where they come from |
+//! | [`verify`] | judging proofs: policy, verdicts, refusals, explanations |
+//! | [`replay`] | the store that makes a proof good for one use, its contract, the memory stores |
+//! | [`nonce`] | server-provided nonces: the issuer and the client's cache |
+//! | [`key`] | keys that sign, in this process or outside; rotation |
+//! | [`jose`] | algorithms, public keys, thumbprints, signatures |
+//! | [`crypto`] | the capabilities a provider offers, and the portable provider |
+//! | [`http`] | `WWW-Authenticate` challenges |
+//!
+//! # Features
+//!
+//! `dpop`, `rustcrypto` and `std` are on by default; `ml-dsa` adds ML-DSA to the portable provider. Features add items and
+//! never change what others do. Without `std` the crate needs `alloc` alone.
+//!
+//! # Errors
+//!
+//! Three kinds, never mixed: [`Rejection`], the peer is wrong; [`Misuse`], the caller is wrong; the host's own errors,
+//! handed through untouched.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 

@@ -129,8 +129,9 @@ struct Segments<'a> {
 impl Scratch {
     fn new(compact: &Compact<'_>) -> Self {
         let inline = [0; 1024];
+        // Encoded, so more than will be decoded.
         let needed = compact.signing_input.len().saturating_add(compact.signature.len());
-        let heap = if needed / 4 * 3 < inline.len() { Vec::new() } else { alloc::vec![0; needed] };
+        let heap = if needed <= inline.len() { Vec::new() } else { alloc::vec![0; needed] };
         Self { inline, heap }
     }
 

@@ -14,6 +14,11 @@
 
 pub mod raw;
 
+/// The examples of the project's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 use keybound::key::Signer;
 use keybound::key::soft::SoftKey;
 use keybound::replay::ReplayStore;
