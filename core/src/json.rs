@@ -307,8 +307,20 @@ impl<'a> Reader<'a> {
         self.expect(bracket)
     }
 
+    #[inline(always)]
     fn string(&mut self) -> Result<Text<'a>, JsonError> {
         self.expect(b'"')?;
+        let start = self.rest;
+        if let Some((raw, [b'"', rest @ ..])) = special(start).and_then(|stop| start.split_at_checked(stop)) {
+            self.rest = rest;
+            return Ok(Text { raw, escaped: false });
+        }
+        self.string_with_escapes()
+    }
+
+    /// The rest of a string in which something other than its end comes first.
+    #[cold]
+    fn string_with_escapes(&mut self) -> Result<Text<'a>, JsonError> {
         let start = self.rest;
         let mut rest = start;
         let mut escaped = false;
@@ -365,17 +377,20 @@ impl<'a> Reader<'a> {
         core::str::from_utf8(written).map_err(|_| JsonError::Syntax)
     }
 
+    #[inline(always)]
     fn peek(&mut self) -> Result<u8, JsonError> {
         self.skip_space();
         self.rest.first().copied().ok_or(JsonError::Syntax)
     }
 
+    #[inline(always)]
     fn skip_space(&mut self) {
         while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
             self.rest = rest;
         }
     }
 
+    #[inline(always)]
     fn expect(&mut self, byte: u8) -> Result<(), JsonError> {
         match self.rest {
             [first, rest @ ..] if *first == byte => {
@@ -400,6 +415,7 @@ impl<'a> Reader<'a> {
 /// Where the first byte stands that ends a run of plain characters in a string: a quote, a backslash or a control.
 ///
 /// Eight bytes are looked at together, since most of a proof is strings.
+#[inline(always)]
 fn special(text: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;

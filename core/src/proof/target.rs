@@ -16,7 +16,11 @@ use super::uri::{Parts, UriError};
 /// # Ok::<(), keybound::proof::uri::UriError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct TargetUri(String);
+pub struct TargetUri {
+    normal: String,
+    /// Where the path begins.
+    origin_len: usize,
+}
 
 impl TargetUri {
     /// Reads the URI of a request that the server knows whole.
@@ -29,7 +33,8 @@ impl TargetUri {
         let parts = Parts::parse(uri)?;
         let mut normal = String::with_capacity(uri.len().saturating_add(1));
         parts.write_normal(&mut normal);
-        Ok(Self(normal))
+        let origin_len = parts.origin_len(&normal);
+        Ok(Self { normal, origin_len })
     }
 
     /// Where targets come from in a server that is reached under one public origin, such as `https://api.example.com`.
@@ -43,18 +48,23 @@ impl TargetUri {
 
     /// The URI in normal form.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.normal
+    }
+
+    /// Scheme, host and port, and the path.
+    pub(super) fn split(&self) -> (&str, &str) {
+        self.normal.split_at_checked(self.origin_len).unwrap_or((&self.normal, ""))
     }
 }
 
 impl fmt::Display for TargetUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.normal)
     }
 }
 
 impl fmt::Debug for TargetUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TargetUri({})", self.0)
+        write!(f, "TargetUri({})", self.normal)
     }
 }

@@ -130,6 +130,15 @@ impl<'a> Parts<'a> {
         Ok(Self { scheme, host, port, path, bare, rewrite })
     }
 
+    /// Where the path begins in `normal`, the normal form of these parts.
+    pub(crate) fn origin_len(&self, normal: &str) -> usize {
+        let authority = self.scheme.prefix().len();
+        normal
+            .get(authority..)
+            .and_then(|rest| rest.find('/'))
+            .map_or(normal.len(), |host| authority.saturating_add(host))
+    }
+
     /// The same without its path.
     pub(crate) const fn root(self) -> Self {
         Self { path: "", ..self }
@@ -164,6 +173,20 @@ impl<'a> Parts<'a> {
 
 /// Whether the URI `claim` is `target`, query and fragment ignored on both sides.
 pub(crate) fn equals(claim: &str, target: &TargetUri) -> Result<bool, UriError> {
+    // Nearly always the claim is written like the target, and then only its path is new.
+    let (origin, target_path) = target.split();
+    if let Some(path) = claim.strip_prefix(origin)
+        && claim.len() <= MAX_URI_LEN
+        && path.starts_with('/')
+        && !has_query_or_fragment(path)
+    {
+        if path == target_path {
+            return Ok(true);
+        }
+        if !check_encoded(path, &PATH_BYTES)? {
+            return Ok(false);
+        }
+    }
     let parts = Parts::parse(claim)?;
     if parts.bare == target.as_str() {
         return Ok(true);
@@ -189,7 +212,7 @@ pub(crate) fn equals(claim: &str, target: &TargetUri) -> Result<bool, UriError> 
 
 /// Whether a URI has a query or a fragment, be it empty.
 pub(crate) fn has_query_or_fragment(text: &str) -> bool {
-    text.contains(['?', '#'])
+    memchr::memchr2(b'?', b'#', text.as_bytes()).is_some()
 }
 
 /// A valid URI as written, without query and fragment.
