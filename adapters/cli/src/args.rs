@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::output::Format;
-use crate::{bench, completions, key, proof, vectors, verify};
+use crate::{bench, completions, demo, explain, key, proof, vectors, verify};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -24,8 +24,8 @@ Examples:
 #[derive(Parser)]
 #[command(name = "keybound", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
 pub(crate) struct Cli {
-    /// What to write: text for people, or JSON for programs.
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    /// What to write: human (text) or json; errors in JSON are {"error":...} on standard error.
+    #[arg(long, global = true, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
     pub(crate) format: Format,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -33,12 +33,16 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Watch a stolen token be refused in five ways, on this machine alone.
+    Demo(demo::Args),
     /// Make a key, or show the public side of one.
     Key(key::Args),
     /// Make a proof for one request.
     Proof(proof::Args),
     /// Judge a proof, in one line.
     Verify(verify::Args),
+    /// Judge a proof and tell what came of every check, and how to mend what failed.
+    Explain(explain::Args),
     /// Run a file of test vectors.
     Vectors(vectors::command::Args),
     /// Measure the project's own performance figures.

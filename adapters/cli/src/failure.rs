@@ -39,6 +39,11 @@ impl Failure {
         Self { code: 2, message: message.into() }
     }
 
+    /// It could not be done: exit code 1.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self { code: 1, message: message.into() }
+    }
+
     /// Nothing could be decided: exit code 3.
     pub(crate) fn undecided(message: impl Into<String>) -> Self {
         Self { code: 3, message: message.into() }

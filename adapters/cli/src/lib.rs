@@ -4,6 +4,9 @@
 mod args;
 pub mod bench;
 mod completions;
+mod curl;
+mod demo;
+mod explain;
 mod failure;
 mod input;
 mod key;
@@ -46,9 +49,11 @@ pub fn run() -> ExitCode {
 
 fn dispatch(command: Command, output: &Output) -> Result<Outcome, Failure> {
     match command {
+        Command::Demo(args) => demo::run(&args, output),
         Command::Key(args) => key::run(args, output),
         Command::Proof(args) => proof::run(&args, output),
         Command::Verify(args) => verify::run(&args, output),
+        Command::Explain(args) => explain::run(&args, output),
         Command::Vectors(args) => vectors::command::run(&args, output),
         Command::Bench(args) => bench::command::run(&args, output),
         Command::Completions(args) => completions::run(&args, output),
@@ -61,7 +66,8 @@ fn without_command(error: &clap::Error, format: Format) -> ExitCode {
     if usage && format == Format::Json {
         let text = error.render().to_string();
         let first = text.split("\n\n").next().unwrap_or_default();
-        let failure = Failure::usage(first.trim_start_matches("error: ").trim());
+        let failure =
+            Failure::usage(first.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" "));
         Output::new(format).failure(&failure);
         return failure.into();
     }

@@ -8,28 +8,28 @@ use keybound_aws_lc::AWS_LC;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
-use crate::input;
 use crate::output::Output;
 use crate::policy::PolicyArgs;
+use crate::{curl, input};
 
 /// The proof, and the request it came with.
 #[derive(clap::Args)]
 pub(crate) struct RequestArgs {
     /// The proof: its text, a line `DPoP: ...`, @FILE, or - for standard input (also if left out).
     #[arg(value_name = "PROOF")]
-    pub(crate) proof: Option<String>,
+    proof: Option<String>,
     /// Read the proof from this file.
     #[arg(long, value_name = "FILE", conflicts_with = "proof")]
-    pub(crate) file: Option<PathBuf>,
+    file: Option<PathBuf>,
     /// The request's method.
     #[arg(long, value_name = "METHOD")]
-    pub(crate) method: Option<String>,
+    method: Option<String>,
     /// The request's URL, as clients know it.
     #[arg(long, value_name = "URL")]
-    pub(crate) url: Option<String>,
+    url: Option<String>,
     /// The access token of the request: its text or @FILE. Without one the proof is judged as a token endpoint does.
     #[arg(long, value_name = "TOKEN")]
-    pub(crate) access_token: Option<String>,
+    access_token: Option<String>,
     /// The thumbprint that token, code or session are bound to (`cnf.jkt`); else that of the proof's own key.
     #[arg(long, value_name = "THUMBPRINT")]
     jkt: Option<String>,
@@ -43,10 +43,22 @@ pub(crate) struct RequestArgs {
     policy: PolicyArgs,
 }
 
+/// What was sent, as far as it was given together.
+#[derive(Default)]
+pub(crate) struct Sent {
+    method: Option<String>,
+    url: Option<String>,
+    token: Option<Zeroizing<String>>,
+    /// The token came as a bearer token.
+    as_bearer: bool,
+    proofs: Vec<Vec<u8>>,
+}
+
 /// A request, ready to be judged.
 pub(crate) struct Request {
     method: String,
     target: TargetUri,
+    as_bearer: bool,
     proofs: Vec<Vec<u8>>,
     token: Option<Zeroizing<String>>,
     jkt: Option<Thumbprint>,
@@ -92,17 +104,25 @@ impl RequestArgs {
         }
     }
 
-    /// The request, with the `DPoP` fields of it.
-    pub(crate) fn request(&self, proofs: Vec<Vec<u8>>) -> Result<Request, Failure> {
-        let method = self.method.clone().ok_or_else(|| Failure::usage("give the request's method: --method GET"))?;
-        let url = self.url.as_deref().ok_or_else(|| {
+    /// Whether nothing says what to judge.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.proof.is_none() && self.file.is_none()
+    }
+
+    /// The request: what was sent, and above it what the options say.
+    pub(crate) fn request(&self, sent: Sent) -> Result<Request, Failure> {
+        let method = self.method.clone().or(sent.method);
+        let method = method.ok_or_else(|| Failure::usage("give the request's method: --method GET"))?;
+        let url = self.url.clone().or(sent.url).ok_or_else(|| {
             Failure::usage("give the request's URL as clients know it: --url https://api.example.com/items")
         })?;
-        let target = TargetUri::parse(url).map_err(|error| {
-            Failure::usage(format!("--url cannot be used: {error}; give an absolute http or https URL"))
+        let target = TargetUri::parse(&url).map_err(|error| {
+            Failure::usage(format!("the URL cannot be used: {error}; give an absolute http or https URL with --url"))
         })?;
-        let token =
-            self.access_token.as_deref().map(|token| input::text_argument(token, "access token")).transpose()?;
+        let token = match self.access_token.as_deref() {
+            Some(token) => Some(input::text_argument(token, "access token")?),
+            None => sent.token,
+        };
         let jkt = self.jkt.as_deref().map(|jkt| {
             Thumbprint::parse(jkt).ok_or_else(|| {
                 Failure::usage("--jkt is no thumbprint; give the 43 characters that `keybound key thumbprint` shows")
@@ -111,13 +131,37 @@ impl RequestArgs {
         Ok(Request {
             method,
             target,
-            proofs,
+            as_bearer: sent.as_bearer,
+            proofs: sent.proofs,
             token,
             jkt: jkt.transpose()?,
             nonce: self.nonce.clone(),
             policy: self.policy.policy()?,
             now: self.now.map_or_else(UnixTime::now, UnixTime::from_secs),
         })
+    }
+}
+
+impl Sent {
+    /// Reads a proof, or a curl command that sends one.
+    pub(crate) fn read(given: &[u8]) -> Result<Self, Failure> {
+        if !curl::is_curl(given) {
+            return Ok(Self { proofs: fields(given), ..Self::default() });
+        }
+        let request = curl::parse(&input::text(given, "curl command")?)?;
+        let mut sent = Self { method: Some(request.method), url: Some(request.url), ..Self::default() };
+        for (name, value) in &request.fields {
+            if name.eq_ignore_ascii_case("dpop") {
+                sent.proofs.push(value.as_bytes().to_vec());
+            } else if name.eq_ignore_ascii_case("authorization") {
+                let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+                sent.as_bearer = scheme.eq_ignore_ascii_case("bearer");
+                if sent.as_bearer || scheme.eq_ignore_ascii_case("dpop") {
+                    sent.token = Some(Zeroizing::new(token.trim_start().to_owned()));
+                }
+            }
+        }
+        Ok(sent)
     }
 }
 
@@ -144,6 +188,9 @@ impl Request {
             output
                 .note("the binding is taken from the proof's own key; give --jkt to hold it against a token's cnf.jkt");
         }
+        if self.as_bearer {
+            output.note("the token is sent as Bearer; servers refuse bound tokens so: send Authorization: DPoP");
+        }
         if self.policy.nonces() == NonceMode::Required && self.nonce.is_none() {
             output.note("this policy requires nonces; give the one the server provided with --nonce");
         }
@@ -152,7 +199,7 @@ impl Request {
 }
 
 /// The `DPoP` fields in a text: one for each line if all lines begin with the field's name, else the text itself.
-pub(crate) fn fields(text: &[u8]) -> Vec<Vec<u8>> {
+fn fields(text: &[u8]) -> Vec<Vec<u8>> {
     let text = input::without_line_end(text);
     let lines = text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let named: Option<Vec<Vec<u8>>> = lines.filter(|line| !line.is_empty()).map(field_value).collect();

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
 use crate::output::{BAD, FAINT, GOOD, Output, styled};
-use crate::request::{self, JktSource, RequestArgs};
+use crate::request::{JktSource, RequestArgs, Sent};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -21,7 +21,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
-    let request = args.request.request(request::fields(&args.request.read()?))?;
+    let request = args.request.request(Sent::read(&args.request.read()?)?)?;
     let (verdict, source) = request.judged(output, |verifier, presentation, now| verifier.check(presentation, now));
     match verdict {
         Ok(pending) => accepted(&pending.danger_skip_replay_check(), source, output),

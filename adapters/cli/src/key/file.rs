@@ -12,7 +12,7 @@ pub(super) fn write_private(path: &Path, secret: &[u8], force: bool) -> Result<(
         return create(path, secret).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => {
                 let shown = path.display();
-                Failure::undecided(format!("{shown} exists; choose another name, or replace it with --force"))
+                Failure::failed(format!("{shown} exists; choose another name, or replace it with --force"))
             }
             _ => Failure::file("write", path, &error),
         });
