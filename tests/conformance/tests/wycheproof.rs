@@ -50,6 +50,10 @@ fn accepts(crypto: &Crypto, algorithm: Algorithm, key: &PublicJwk, message: &[u8
     let capability = crypto.verifier(algorithm).expect("both providers verify every algorithm");
     assert!(capability.validate(key).is_ok(), "the keys of these vectors are valid points");
     let accepted = capability.verify(key, message, signature).is_ok();
+    // One of both is enough for RSA beyond 4096 bits, which takes longest.
+    if signature.len() > 512 {
+        return accepted;
+    }
     let prepared = capability.prepare(key).expect("what is valid can be prepared");
     assert_eq!(prepared.verify(message, signature).is_ok(), accepted, "prepared and plain verification differ");
     accepted

@@ -41,7 +41,7 @@ fn a_key_with_a_changed_byte_is_refused_or_sound() {
     for (provider, crypto, algorithm) in kinds() {
         let key = make_key(algorithm, &crypto);
         // Long texts are tried at some places only: RSA and ML-DSA keys are slow to load.
-        let places = |length: usize| (0..length).step_by((length / 150).max(1));
+        let places = |length: usize| (0..length).step_by((length / 60).max(1));
         let der = key.to_pkcs8_der().unwrap();
         for at in places(der.expose().len()) {
             for bit in [1, 0x80, 0xff] {
