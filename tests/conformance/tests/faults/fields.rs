@@ -1,7 +1,7 @@
 //! N25: how many `DPoP` fields there are, and texts that are no compact JWS.
 
 use keybound::{Context, Presentation, Rejection, TargetUri, Verifier};
-use keybound_conformance::{NOW, Request, TOKEN, URL};
+use keybound_conformance::{NOW, Request, TOKEN, URL, raw};
 
 use crate::Bench;
 
@@ -44,13 +44,9 @@ fn what_has_not_three_segments_is_refused() {
         for wrong in [
             String::new(),
             ".".into(),
-            "..".into(),
             "...".into(),
             header.into(),
             format!("{header}.{payload}"),
-            format!("{header}.{payload}."),
-            format!("{header}..{signature}"),
-            format!(".{payload}.{signature}"),
             format!("{header}.{payload}.{signature}."),
             format!(".{header}.{payload}.{signature}"),
             format!("{header}.{payload}.{signature}.{signature}"),
@@ -58,31 +54,44 @@ fn what_has_not_three_segments_is_refused() {
         ] {
             assert_eq!(judge(&bench, &[wrong.as_bytes()]), Err(Rejection::JwtMalformed), "{wrong}");
         }
+        for (wrong, rejection) in [
+            ("..".into(), Rejection::HeaderMalformed),
+            (format!(".{payload}.{signature}"), Rejection::HeaderMalformed),
+            (format!("{header}..{signature}"), Rejection::ClaimsMalformed),
+            (format!("{header}.{payload}."), Rejection::SignatureMalformed),
+        ] {
+            assert_eq!(judge(&bench, &[wrong.as_bytes()]), Err(rejection), "{wrong}");
+        }
         for prefixed in [format!("DPoP {proof}"), format!("\"{proof}\""), format!("{proof} ")] {
             assert_eq!(judge(&bench, &[prefixed.as_bytes()]), Err(Rejection::Base64NonCanonical), "{prefixed}");
         }
     }
 }
 
+/// A good proof with a claim of so many characters more than it needs.
+fn padded(bench: &Bench, characters: usize) -> String {
+    let claims = bench.good_claims().and("padding", &format!("\"{}\"", "p".repeat(characters)));
+    raw::sign(&bench.key, &bench.crypto, &raw::header(&bench.key), &claims.json())
+}
+
 #[test]
 fn a_proof_of_16_kib_is_read_and_a_longer_one_is_not() {
     for bench in Bench::both() {
-        let text = "p".repeat(20_000);
-        let with_padding = |length: usize| {
-            let padding = format!("\"{}\"", &text[..length]);
-            let claims = bench.good_claims().and("padding", &padding).json();
-            keybound_conformance::raw::sign(
-                &bench.key,
-                &bench.crypto,
-                &keybound_conformance::raw::header(&bench.key),
-                &claims,
-            )
-        };
-        let overhead = with_padding(0).len();
-        let fits = (16 * 1024 - overhead) * 3 / 4 - 2;
-        assert!(with_padding(fits).len() <= 16 * 1024);
-        assert_eq!(judge(&bench, &[with_padding(fits).as_bytes()]), Ok(()), "{}", bench.provider);
-        assert_eq!(judge(&bench, &[with_padding(fits + 5).as_bytes()]), Err(Rejection::ProofTooLarge));
+        let fits = (16 * 1024 - padded(&bench, 0).len()) * 3 / 4 - 2;
+        assert!(padded(&bench, fits).len() <= 16 * 1024);
+        assert_eq!(judge(&bench, &[padded(&bench, fits).as_bytes()]), Ok(()), "{}", bench.provider);
+        assert_eq!(judge(&bench, &[padded(&bench, fits + 5).as_bytes()]), Err(Rejection::ProofTooLarge));
+    }
+}
+
+#[test]
+fn a_proof_of_any_length_is_read() {
+    for bench in Bench::both() {
+        // Around the sizes at which a reader's buffer could end.
+        for characters in (0..1_200).chain((1_200..11_000).step_by(509)) {
+            let proof = padded(&bench, characters);
+            assert_eq!(judge(&bench, &[proof.as_bytes()]), Ok(()), "{} {}", bench.provider, proof.len());
+        }
     }
 }
 

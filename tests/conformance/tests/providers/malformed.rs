@@ -40,10 +40,10 @@ fn a_key_cut_off_anywhere_is_refused() {
 fn a_key_with_a_changed_byte_is_refused_or_sound() {
     for (provider, crypto, algorithm) in kinds() {
         let key = make_key(algorithm, &crypto);
-        let is_rsa = key.public_key().rsa().is_some();
-        let step = if is_rsa { 97 } else { 1 };
+        // Long texts are tried at some places only: RSA and ML-DSA keys are slow to load.
+        let places = |length: usize| (0..length).step_by((length / 150).max(1));
         let der = key.to_pkcs8_der().unwrap();
-        for at in (0..der.expose().len()).step_by(step) {
+        for at in places(der.expose().len()) {
             for bit in [1, 0x80, 0xff] {
                 let mut changed = der.expose().to_vec();
                 changed[at] ^= bit;
@@ -53,7 +53,7 @@ fn a_key_with_a_changed_byte_is_refused_or_sound() {
             }
         }
         let jwk = key.to_jwk().unwrap();
-        for at in (0..jwk.expose().len()).step_by(step) {
+        for at in places(jwk.expose().len()) {
             let (head, tail) = jwk.expose().split_at(at);
             for character in ["A", "\"", "="] {
                 let changed = format!("{head}{character}{}", &tail[1..]);

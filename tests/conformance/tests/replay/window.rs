@@ -2,7 +2,7 @@
 
 use keybound::nonce::Role;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
-use keybound::{Policy, TimeSource, Verifier};
+use keybound::{Policy, Rejection, SettleError, TimeSource, Verifier};
 use keybound_conformance::{NOW, make_store, shifted};
 
 use crate::{Client, LONG_BEFORE, policy};
@@ -52,6 +52,24 @@ fn n2_the_default_window_at_its_edges() {
                 assert!(!replay_ever_after(&client, &policy, &proof, first, age + ahead + margin + 20));
             }
         }
+    }
+}
+
+#[test]
+fn a_proof_that_goes_stale_while_the_store_answers_is_refused() {
+    use keybound::replay::Insertion;
+    for client in Client::both() {
+        let verifier = Verifier::new(Policy::default(), &client.crypto);
+        let proof = client.proof(NOW);
+        let settle = |checked: i64, settled: i64| {
+            client.request().present(proof.as_bytes(), |presentation| {
+                let pending = verifier.check(presentation, shifted(NOW, checked)).expect("in time");
+                pending.settle(Insertion::Fresh, shifted(NOW, settled)).map(drop)
+            })
+        };
+        assert_eq!(settle(60, 60), Ok(()), "{}", client.provider);
+        assert_eq!(settle(60, 61), Err(SettleError::Rejected(Rejection::IatTooOld)));
+        assert_eq!(settle(0, 1_000), Err(SettleError::Rejected(Rejection::IatTooOld)));
     }
 }
 
