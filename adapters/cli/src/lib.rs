@@ -21,7 +21,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use args::{Cli, Command};
 use failure::{Failure, Outcome};
@@ -62,16 +62,27 @@ fn dispatch(command: Command, output: &Output) -> Result<Outcome, Failure> {
 
 /// Help, version and usage errors, in the form that was asked for.
 fn without_command(error: &clap::Error, format: Format) -> ExitCode {
-    let usage = !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    if usage && format == Format::Json {
-        let text = error.render().to_string();
-        let first = text.split("\n\n").next().unwrap_or_default();
-        let failure =
-            Failure::usage(first.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" "));
-        Output::new(format).failure(&failure);
-        return failure.into();
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // Nothing is left to do if the terminal is gone.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
     }
-    // Nothing is left to do if the terminal is gone.
-    let _ = error.print();
-    if usage { Failure::usage("").into() } else { ExitCode::SUCCESS }
+    let failure = if is_stray(error) {
+        Failure::usage("an argument too many; put quotes around values that contain spaces")
+    } else if format == Format::Json {
+        let text = error.render().to_string();
+        let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        Failure::usage(first.split_whitespace().collect::<Vec<_>>().join(" "))
+    } else {
+        let _ = error.print();
+        Failure::usage("")
+    };
+    Output::new(format).failure(&failure);
+    failure.into()
+}
+
+/// Whether an argument is neither option nor value. It may be half of a token pasted without quotes, so it is not shown.
+fn is_stray(error: &clap::Error) -> bool {
+    let stray = |value: &ContextValue| matches!(value, ContextValue::String(text) if !text.starts_with('-'));
+    error.kind() == ErrorKind::UnknownArgument && error.get(ContextKind::InvalidArg).is_some_and(stray)
 }

@@ -32,22 +32,22 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL")]
     url: String,
     /// The access token of the request: its text, @FILE, or - for standard input. None for a token endpoint.
-    #[arg(long, value_name = "TOKEN")]
+    #[arg(long, value_name = "TOKEN", allow_hyphen_values = true)]
     access_token: Option<String>,
     /// The latest DPoP-Nonce of the server.
-    #[arg(long, value_name = "NONCE")]
+    #[arg(long, value_name = "NONCE", allow_hyphen_values = true)]
     nonce: Option<String>,
     /// The proof's identifier instead of 128 random bits.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     jti: Option<String>,
     /// The time in seconds since 1970, instead of the clock's.
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     now: Option<i64>,
     /// Another claim whose value is text.
-    #[arg(long, value_name = "NAME=TEXT")]
+    #[arg(long, value_name = "NAME=TEXT", allow_hyphen_values = true)]
     claim: Vec<String>,
     /// Another claim whose value is JSON.
-    #[arg(long, value_name = "NAME=JSON")]
+    #[arg(long, value_name = "NAME=JSON", allow_hyphen_values = true)]
     claim_json: Vec<String>,
     /// The algorithm, where the key can be used with more than one.
     #[arg(long, ignore_case = true, value_parser = algorithm_parser(), value_name = "ALG")]

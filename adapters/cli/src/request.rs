@@ -28,13 +28,13 @@ pub(crate) struct RequestArgs {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// The access token of the request: its text or @FILE. Without one the proof is judged as a token endpoint does.
-    #[arg(long, value_name = "TOKEN")]
+    #[arg(long, value_name = "TOKEN", allow_hyphen_values = true)]
     access_token: Option<String>,
     /// The thumbprint that token, code or session are bound to (`cnf.jkt`); else that of the proof's own key.
-    #[arg(long, value_name = "THUMBPRINT")]
+    #[arg(long, value_name = "THUMBPRINT", allow_hyphen_values = true)]
     jkt: Option<String>,
     /// The nonce that the server provided and the proof must carry.
-    #[arg(long, value_name = "NONCE")]
+    #[arg(long, value_name = "NONCE", allow_hyphen_values = true)]
     nonce: Option<String>,
     /// The time in seconds since 1970, instead of the clock's.
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
