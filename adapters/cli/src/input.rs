@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use zeroize::Zeroizing;
 
@@ -21,6 +22,10 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
 }
 
 fn read_stdin() -> Result<Zeroizing<Vec<u8>>, Failure> {
+    static WAS_READ: AtomicBool = AtomicBool::new(false);
+    if WAS_READ.swap(true, Ordering::Relaxed) {
+        return Err(Failure::usage("two things cannot both come from standard input; put one of them into a file"));
+    }
     let stdin = io::stdin();
     if stdin.is_terminal() {
         eprintln!("reading standard input; end it with Ctrl-D");
@@ -66,11 +71,6 @@ pub(crate) fn text(bytes: &[u8], what: &str) -> Result<Zeroizing<String>, Failur
 pub(crate) fn without_line_end(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     bytes.strip_suffix(b"\r").unwrap_or(bytes)
-}
-
-/// Whether an argument would be read from standard input.
-pub(crate) fn is_stdin(argument: Option<&str>) -> bool {
-    matches!(argument, Some("-" | "@-"))
 }
 
 #[cfg(test)]

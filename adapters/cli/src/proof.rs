@@ -55,9 +55,6 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
-    if args.key.as_os_str() == "-" && input::is_stdin(args.access_token.as_deref()) {
-        return Err(Failure::usage("key and access token cannot both come from standard input; use a file for one"));
-    }
     let token = args.access_token.as_deref().map(|token| input::text_argument(token, "access token")).transpose()?;
     let mut key = key::read_private(&args.key)?;
     if let Some(algorithm) = args.alg {

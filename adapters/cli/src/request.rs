@@ -89,15 +89,6 @@ impl JktSource {
 impl RequestArgs {
     /// The bytes that were given as the proof: an argument, a file or standard input.
     pub(crate) fn read(&self) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        let from_stdin = self
-            .file
-            .as_deref()
-            .map_or(input::is_stdin(Some(self.proof.as_deref().unwrap_or("-"))), |file| file.as_os_str() == "-");
-        if from_stdin && input::is_stdin(self.access_token.as_deref()) {
-            return Err(Failure::usage(
-                "proof and access token cannot both come from standard input; give the token as @FILE",
-            ));
-        }
         match &self.file {
             Some(file) => input::read(file),
             None => input::argument(self.proof.as_deref().unwrap_or("-")),
@@ -131,7 +122,7 @@ impl RequestArgs {
         Ok(Request {
             method,
             target,
-            as_bearer: sent.as_bearer,
+            as_bearer: sent.as_bearer && self.access_token.is_none(),
             proofs: sent.proofs,
             token,
             jkt: jkt.transpose()?,

@@ -46,6 +46,7 @@ fn wrong_usage_is_2() {
         vec!["verify", &made, "--method", "GET"],
         vec!["verify", &made, "--method", "GET", "--url", "/relative"],
         vec!["verify", "-", "--method", "GET", "--url", "https://h/", "--access-token", "-"],
+        vec!["proof", "--key", "-", "--method", "GET", "--url", "https://h/", "--access-token", "-"],
         make(&["--alg", "RS256"]),
         make(&["--claim", "jti=x"]),
         make(&["--claim", "novalue"]),
