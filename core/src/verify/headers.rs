@@ -92,17 +92,23 @@ impl HeaderMemory {
         if state.entries.contains_key(header) {
             return;
         }
+        // A key that has its share makes room among its own headers, so that it costs no other key its place.
+        if let Some(of_key) = state.by_thumbprint.get_mut(&key.thumbprint)
+            && of_key.len() >= PER_THUMBPRINT
+        {
+            let oldest = of_key.remove(0);
+            state.entries.remove(&oldest);
+        }
         while state.entries.len() >= self.capacity {
             state.forget_one();
         }
-        let header: Arc<[u8]> = header.into();
-        let of_key = state.by_thumbprint.entry(key.thumbprint).or_default();
-        of_key.push(Arc::clone(&header));
-        if of_key.len() > PER_THUMBPRINT {
-            let oldest = of_key.remove(0);
-            state.entries.remove(&oldest);
-            state.queue.retain(|queued| *queued != oldest);
+        // Headers forgotten out of turn stay queued until they come up, or until they are too many.
+        if state.queue.len() >= self.capacity.saturating_mul(2) {
+            let State { entries, queue, .. } = &mut *state;
+            queue.retain(|queued| entries.contains_key(queued));
         }
+        let header: Arc<[u8]> = header.into();
+        state.by_thumbprint.entry(key.thumbprint).or_default().push(Arc::clone(&header));
         state.queue.push_back(Arc::clone(&header));
         state.entries.insert(header, Slot { key: Arc::new(key), used: AtomicBool::new(false) });
     }

@@ -8,7 +8,7 @@ use super::Verifier;
 #[cfg(feature = "std")]
 use super::headers::RememberedKey;
 use super::pending::{PendingProof, VerifiedProof};
-use super::policy::{NonceMode, TimeSource};
+use super::policy::NonceMode;
 use super::presentation::Presentation;
 use super::rejection::Rejection;
 use crate::UnixTime;
@@ -46,16 +46,12 @@ pub(super) fn judge(
     check_target(verifier, presentation, &required)?;
 
     let issued_at = UnixTime::from_secs(json::floor(required.iat));
-    let ends = check_lifetime(&claims, verifier.policy.max_ahead(), now)?;
-    let nonce_may_replace_iat = verifier.policy.time_source() == TimeSource::Nonce && required.nonce.is_some();
-    if !nonce_may_replace_iat {
+    if !verifier.times_by_nonce() {
         check_age(verifier, issued_at, now)?;
     }
+    let ends = check_lifetime(&claims, verifier.policy.max_ahead(), now)?;
     let thumbprint = key.thumbprint(verifier);
     let nonce = check_nonce(verifier, presentation, required.nonce, &thumbprint, now)?;
-    if nonce_may_replace_iat && nonce.is_none() {
-        check_age(verifier, issued_at, now)?;
-    }
     if presentation.context.bound_to().is_some_and(|bound_to| bound_to != thumbprint) {
         return Err(Rejection::BindingMismatch);
     }
@@ -65,7 +61,7 @@ pub(super) fn judge(
     key.check_signature(verifier, &compact, signature)?;
     key.remember(verifier, &compact, &thumbprint);
 
-    let nonce_time = nonce.as_ref().filter(|_| nonce_may_replace_iat);
+    let nonce_time = nonce.as_ref().filter(|_| verifier.times_by_nonce());
     let entry = ReplayEntry::from_parts(ReplayEntryParts {
         key: ReplayKey::derive(
             verifier.crypto.digest,
@@ -420,8 +416,13 @@ fn check_nonce(
 ) -> Result<Option<ValidNonce>, Rejection> {
     if let Some(expected) = presentation.nonce {
         let nonce = nonce.ok_or(Rejection::NonceMissing)?.to_cow();
-        let same = bool::from(nonce.as_bytes().ct_eq(expected.as_bytes()));
-        return if same { Ok(None) } else { Err(Rejection::NonceMismatch) };
+        if !bool::from(nonce.as_bytes().ct_eq(expected.as_bytes())) {
+            return Err(Rejection::NonceMismatch);
+        }
+        // Where nonces are the clock, all proofs go by it: one proof timed in two ways would be remembered in two places.
+        if !verifier.times_by_nonce() {
+            return Ok(None);
+        }
     }
     match (&verifier.nonces, nonce) {
         (None, _) if verifier.policy.nonces() == NonceMode::Followed => Ok(None),

@@ -40,7 +40,7 @@ use crate::crypto::Crypto;
 use crate::nonce::issuer::NonceIssuer;
 use crate::replay::{ReplayAgreement, ReplayEntry, ReplayStore};
 use pending::{PendingProof, UnconsumedProof, VerifiedProof, VerifyError};
-use policy::{NonceMode, Policy};
+use policy::{NonceMode, Policy, TimeSource};
 use presentation::Presentation;
 use rejection::Rejection;
 
@@ -57,7 +57,8 @@ pub struct Verifier {
 impl Verifier {
     /// A verifier that applies `policy` with the algorithms of `crypto`.
     pub fn new(policy: Policy, crypto: &Crypto) -> Self {
-        let agreement = policy.replay_agreement(crypto.digest);
+        // Without an issuer no proof is timed by its nonce, whatever the policy says.
+        let agreement = policy.clone().with_time_source(TimeSource::IssuedAt).replay_agreement(crypto.digest);
         Self {
             policy,
             crypto: *crypto,
@@ -71,7 +72,13 @@ impl Verifier {
     /// Asks for nonces that `issuer` made. Every proof must then carry one.
     #[must_use]
     pub fn with_nonces(self, issuer: NonceIssuer) -> Self {
-        Self { nonces: Some(issuer), ..self }
+        let agreement = self.policy.replay_agreement(self.crypto.digest);
+        Self { nonces: Some(issuer), agreement, ..self }
+    }
+
+    /// Whether the time in a nonce stands for `iat`, for every proof this verifier accepts.
+    fn times_by_nonce(&self) -> bool {
+        self.policy.time_source() == TimeSource::Nonce && self.nonces.is_some()
     }
 
     /// Remembers the keys of headers that were verified before. The memory may serve several verifiers.
@@ -84,10 +91,12 @@ impl Verifier {
     /// Whether this verifier can accept anything: to be asked once, when a server starts.
     ///
     /// # Errors
-    /// [`Misuse::NonceIssuerMissing`](crate::Misuse) if the policy requires nonces and there is no issuer (unless each
-    /// presentation brings its exact nonce), and `AlgorithmUnavailable` for a permitted algorithm this build lacks.
+    /// [`Misuse::NonceIssuerMissing`](crate::Misuse) if the policy requires nonces or takes the time from them and there
+    /// is no issuer (unless each presentation brings its exact nonce), and `AlgorithmUnavailable` for a permitted algorithm this build lacks.
     pub fn check_configuration(&self) -> Result<(), crate::Misuse> {
-        if self.policy.nonces() == NonceMode::Required && self.nonces.is_none() {
+        let needs_issuer =
+            self.policy.nonces() == NonceMode::Required || self.policy.time_source() == TimeSource::Nonce;
+        if needs_issuer && self.nonces.is_none() {
             return Err(crate::Misuse::NonceIssuerMissing);
         }
         match self.policy.algorithms().iter().find(|algorithm| self.crypto.verifier(*algorithm).is_none()) {

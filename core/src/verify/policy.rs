@@ -48,8 +48,8 @@ pub enum NonceMode {
 pub enum TimeSource {
     /// The client's: the claim `iat`.
     IssuedAt,
-    /// The server's: the time inside a valid nonce, for clients whose clocks are wrong (RFC 9449 section 11.1). Needs a
-    /// nonce issuer; without a valid nonce `iat` counts.
+    /// The server's: the time inside a nonce of the verifier's issuer, for clients whose clocks are wrong (RFC 9449
+    /// section 11.1). Every proof must then carry such a nonce; without an issuer `iat` counts.
     Nonce,
 }
 
@@ -203,7 +203,7 @@ impl Policy {
         self.bare_htu
     }
 
-    /// What all verifiers that share a replay store must have in common.
+    /// What all verifiers that share a replay store must have in common, for a verifier with all that this policy asks for.
     pub fn replay_agreement(&self, digest: &dyn Digest) -> ReplayAgreement {
         let nonce_time = self.time_source == TimeSource::Nonce;
         ReplayAgreement::new(digest, nonce_time, self.max_age, self.max_ahead, self.store_margin)

@@ -39,8 +39,10 @@ pub struct Figure {
     pub readings: Vec<Reading>,
 }
 
+type Measure = fn() -> Result<Figure, BenchError>;
+
 /// The figures this program measures, with how to measure each.
-const FIGURES: [(&str, fn() -> Result<Figure, BenchError>); 6] = [
+const FIGURES: [(&str, Measure); 6] = [
     ("T1", verification::new_key),
     ("T2", verification::repeated_key),
     ("T3", verification::making),

@@ -133,7 +133,9 @@ pub(super) fn allocations() -> Result<Figure, BenchError> {
     let checking = count(|index| must(bench.check(&verifier, &bench.request(index))));
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|error| ("no key", error))?;
     let random = SystemRandom::new();
-    let signing = count(|index| drop(black_box(must(pair.sign(&random, &bench.made(index).message)))));
+    let signing = count(|index| {
+        black_box(must(pair.sign(&random, &bench.made(index).message)));
+    });
     let making = count(|index| drop(black_box(make(&bench, index)))) - signing;
     if count(|_| drop(black_box(Box::new(0_u8)))) < 1.0 {
         return Err(BenchError("the counting allocator is not in place; run this in the program keybound".into()));

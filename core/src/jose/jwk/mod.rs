@@ -13,6 +13,9 @@ use crate::jose::algorithm::KeyType;
 use crate::jose::thumbprint::Thumbprint;
 use raw::RawJwk;
 
+/// The longest JWK that is read, in bytes.
+const MAX_JWK_LEN: usize = 16 * 1024;
+
 /// A public key that can verify proofs.
 ///
 /// It is known to be canonical (RFC 7518 section 6: coordinates of full length, RSA integers in the fewest
@@ -116,11 +119,14 @@ impl RsaBounds {
 impl PublicJwk {
     /// Reads a JWK.
     ///
-    /// Members that are not needed for the key are ignored, `alg` among them except for ML-DSA.
+    /// Members that are not needed for the key are ignored, `alg` among them except for ML-DSA. At most 16 KiB are read.
     ///
     /// # Errors
     /// [`JwkError`] names what is wrong, a private key among them.
     pub fn parse(json: &str) -> Result<Self, JwkError> {
+        if json.len() > MAX_JWK_LEN {
+            return Err(JwkError::Malformed);
+        }
         let raw = RawJwk::from_json(json.as_bytes()).map_err(|_| JwkError::Malformed)?;
         raw.check_public()?;
         raw.check_use()?;

@@ -47,7 +47,6 @@ fn a_store_serves_no_verifier_of_another_policy() {
 /// One verifier times a proof by its nonce, the other, which has no issuer, by `iat`: their records of one proof
 /// differ, so they must not be able to share a store.
 #[test]
-#[ignore = "open defect: two records of one proof when only one of them is timed by its nonce"]
 fn verifiers_that_time_a_proof_differently_do_not_accept_it_twice() {
     for client in Client::both() {
         let keys = NonceKeys::new(NonceKey::from_secret(1, [7; 32]).unwrap());
@@ -68,7 +67,6 @@ fn verifiers_that_time_a_proof_differently_do_not_accept_it_twice() {
 
 /// The same within one verifier: a host that remembers nonces itself for some requests and not for others.
 #[test]
-#[ignore = "open defect: two records of one proof when only one of them is timed by its nonce"]
 fn a_proof_presented_with_and_without_its_exact_nonce_is_not_accepted_twice() {
     for client in Client::both() {
         let keys = NonceKeys::new(NonceKey::from_secret(1, [7; 32]).unwrap());

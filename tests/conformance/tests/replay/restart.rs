@@ -11,11 +11,11 @@ use crate::{Client, LONG_BEFORE};
 
 /// A server as it is after a start: a fresh store, and an issuer with the configured key and the store's epoch.
 fn start(client: &Client, policy: Policy, at: UnixTime) -> (Verifier, MemoryStore) {
-    let verifier = Verifier::new(policy, &client.crypto);
-    let store = make_store(&verifier, &client.crypto, at);
+    let agreement = policy.replay_agreement(client.crypto.digest);
+    let store = MemoryStore::new(100_000, agreement, client.crypto.random, at).expect("randomness");
     let keys = NonceKeys::new(NonceKey::from_secret(1, [7; 32]).unwrap());
     let issuer = NonceIssuer::new(client.crypto.mac, keys, "https://api.example.com");
-    (verifier.with_nonces(issuer.with_epoch(store.epoch().to_u64())), store)
+    (Verifier::new(policy, &client.crypto).with_nonces(issuer.with_epoch(store.epoch().to_u64())), store)
 }
 
 /// The nonce in the server's answer to a refused proof.
