@@ -37,7 +37,7 @@ pub fn json(data: &[u8]) {
         assert_eq!(PublicJwk::parse(text), Err(JwkError::Malformed), "as a key");
     }
 
-    // A proof that carries it must be one that we read ourselves. Nested one deeper it may be too deep.
+    // A proof that carries it must be one that we read ourselves; the object around it counts as one level.
     let built = ProofBuilder::new("GET", "https://resource.example.org/protectedresource").claim_json("x", text);
     if let Ok(proof) = built.sign(&RUSTCRYPTO, &*KEY, NOW) {
         let proof = proof.into_string();
