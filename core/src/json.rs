@@ -197,9 +197,9 @@ pub(crate) fn read_object<'a>(
     reader.end()
 }
 
-/// Checks that `text` is one JSON value of any type.
+/// Checks that `text` is one JSON value of any type that can be a member: the object around it counts as one level.
 pub(crate) fn check_value(text: &str) -> Result<(), JsonError> {
-    let mut reader = Reader { rest: text.as_bytes(), depth: 0 };
+    let mut reader = Reader { rest: text.as_bytes(), depth: 1 };
     reader.skip()?;
     reader.end()
 }

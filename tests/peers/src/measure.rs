@@ -1,0 +1,77 @@
+//! Timing candidates against each other: in turns, by thread CPU time.
+
+use std::time::Duration;
+
+use cpu_time::ThreadTime;
+
+/// How long one slice lasts.
+const SLICE: Duration = Duration::from_millis(4);
+/// How many slices each candidate gets.
+const ROUNDS: usize = 120;
+
+/// Something to time: called with a running number, so that it can rotate its inputs.
+pub struct Candidate<'a>(pub Box<dyn FnMut(usize) + 'a>);
+
+impl<'a> Candidate<'a> {
+    pub fn new(operation: impl FnMut(usize) + 'a) -> Self {
+        Self(Box::new(operation))
+    }
+}
+
+/// What one operation of a candidate took, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// In the fastest slice.
+    pub min: f64,
+    /// In the middle one.
+    pub median: f64,
+}
+
+impl Timing {
+    /// How many times `base` this takes, by the fastest slices.
+    pub fn ratio_to(self, base: Self) -> f64 {
+        self.min / base.min
+    }
+}
+
+/// Times the candidates in turns.
+pub fn time(candidates: &mut [Candidate<'_>]) -> Vec<Timing> {
+    let mut counters = vec![0; candidates.len()];
+    let counts: Vec<usize> =
+        candidates.iter_mut().zip(&mut counters).map(|(candidate, counter)| calibrate(candidate, counter)).collect();
+    let mut slices = vec![Vec::with_capacity(ROUNDS); candidates.len()];
+    for _ in 0..ROUNDS {
+        for (index, candidate) in candidates.iter_mut().enumerate() {
+            let elapsed = slice(candidate, &mut counters[index], counts[index]);
+            slices[index].push(elapsed.as_nanos() as f64 / counts[index] as f64);
+        }
+    }
+    slices.into_iter().map(summary).collect()
+}
+
+fn slice(candidate: &mut Candidate<'_>, counter: &mut usize, count: usize) -> Duration {
+    let start = ThreadTime::now();
+    for _ in 0..count {
+        (candidate.0)(*counter);
+        *counter += 1;
+    }
+    start.elapsed()
+}
+
+/// How many operations fill a slice.
+fn calibrate(candidate: &mut Candidate<'_>, counter: &mut usize) -> usize {
+    let mut count = 1;
+    loop {
+        let elapsed = slice(candidate, counter, count);
+        if elapsed >= SLICE {
+            return count;
+        }
+        let factor = SLICE.as_secs_f64() / elapsed.as_secs_f64().max(1e-6);
+        count = (count as f64 * factor.clamp(1.1, 10.0)).ceil() as usize;
+    }
+}
+
+pub fn summary(mut slices: Vec<f64>) -> Timing {
+    slices.sort_by(f64::total_cmp);
+    Timing { min: slices[0], median: slices[slices.len() / 2] }
+}
