@@ -32,6 +32,8 @@ pub enum Misuse {
     ReservedName,
     /// A caller's claim or header parameter has the same name as another.
     DuplicateName,
+    /// The proof would have more claims or header parameters than verifiers read: 64 of each.
+    TooManyMembers,
     /// The text given for a claim or header parameter is not one JSON value within the limits.
     Json,
     /// The finished proof would be longer than 16 KiB, which no verifier has to take.
@@ -78,6 +80,7 @@ impl fmt::Display for Misuse {
             Self::Time => f.write_str("the time lies before 1970; give seconds since then"),
             Self::ReservedName => f.write_str("this claim or header parameter belongs to the proof itself; choose another name"),
             Self::DuplicateName => f.write_str("this claim or header parameter was given twice"),
+            Self::TooManyMembers => f.write_str("the proof would have more than 64 claims or header parameters; add fewer"),
             Self::Json => f.write_str("the value is not one JSON value; quote strings, or use the method for text"),
             Self::ProofTooLong => f.write_str("the proof would be longer than 16 KiB; add fewer or shorter claims"),
             Self::AlgorithmKey(algorithm) => write!(f, "the key's type does not fit {algorithm}"),

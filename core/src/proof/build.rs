@@ -230,6 +230,9 @@ impl fmt::Debug for ProofBuilder<'_> {
 }
 
 fn write_extras(extras: &[Extra<'_>], reserved: &[&str], json: &mut String) -> Result<(), Misuse> {
+    if extras.len().saturating_add(reserved.len()) > json::MAX_MEMBERS {
+        return Err(Misuse::TooManyMembers);
+    }
     for (position, extra) in extras.iter().enumerate() {
         if reserved.contains(&extra.name) {
             return Err(Misuse::ReservedName);
@@ -332,5 +335,81 @@ impl UnsignedProof {
 impl fmt::Debug for UnsignedProof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "UnsignedProof({}, {} bytes)", self.algorithm, self.message.len())
+    }
+}
+
+#[cfg(all(test, feature = "std", feature = "rustcrypto"))]
+mod tests {
+    use super::{ProofBuilder, write_number};
+    use crate::jose::jwk::PublicJwk;
+    use crate::proof::uri::UriError;
+    use crate::{Algorithm, Misuse, RUSTCRYPTO, UnixTime};
+    use alloc::string::{String, ToString};
+    use alloc::vec::Vec;
+
+    fn prepare(builder: &ProofBuilder<'_>) -> Result<String, Misuse> {
+        prepare_with(builder, Algorithm::Ed25519, "a-jti", 1_700_000_000)
+    }
+
+    fn prepare_with(builder: &ProofBuilder<'_>, algorithm: Algorithm, jti: &str, now: i64) -> Result<String, Misuse> {
+        let key = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        let key = PublicJwk::parse(key).unwrap();
+        let unsigned = builder.prepare(&RUSTCRYPTO, &key, algorithm, jti, UnixTime::from_secs(now))?;
+        let message = String::from_utf8(unsigned.message().to_vec()).unwrap();
+        let claims = crate::base64url::decode(message.split('.').nth(1).unwrap().as_bytes()).unwrap();
+        Ok(String::from_utf8(claims).unwrap())
+    }
+
+    fn get() -> ProofBuilder<'static> {
+        ProofBuilder::new("GET", "https://api.example.com/items")
+    }
+
+    #[test]
+    fn claims_come_in_order_and_without_the_query() {
+        let builder =
+            ProofBuilder::new("GET", "https://api.example.com/a/../b?page=2#top").nonce("n").claim_json("x", "[1]");
+        assert_eq!(
+            prepare(&builder).unwrap(),
+            r#"{"jti":"a-jti","htm":"GET","htu":"https://api.example.com/a/../b","iat":1700000000,"nonce":"n","x":[1]}"#
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        let names: Vec<String> = (0..64).map(|number| number.to_string()).collect();
+        let crowded = names.iter().fold(get(), |builder, name| builder.claim_json(name, "0"));
+        let long = "x".repeat(16 * 1024);
+        for (builder, error) in [
+            (ProofBuilder::new("GE T", "https://a.example"), Misuse::Method),
+            (ProofBuilder::new("", "https://a.example"), Misuse::Method),
+            (ProofBuilder::new("GET", "/items"), Misuse::Target(UriError::NotAbsolute)),
+            (get().access_token(""), Misuse::AccessToken),
+            (get().access_token("a b"), Misuse::AccessToken),
+            (get().nonce("a\"b"), Misuse::Nonce),
+            (get().claim_text("htu", "x"), Misuse::ReservedName),
+            (get().claim_text("nonce", "x"), Misuse::ReservedName),
+            (get().header_json("jwk", "{}"), Misuse::ReservedName),
+            (get().header_json("crit", "[]"), Misuse::ReservedName),
+            (get().claim_text("x", "1").claim_text("x", "2"), Misuse::DuplicateName),
+            (get().claim_json("x", "{"), Misuse::Json),
+            (get().claim_json("x", "1,\"htm\":2"), Misuse::Json),
+            (get().claim_text("x", &long), Misuse::ProofTooLong),
+            (crowded, Misuse::TooManyMembers),
+        ] {
+            assert_eq!(prepare(&builder), Err(error));
+        }
+        assert_eq!(prepare_with(&get(), Algorithm::Es256, "j", 0), Err(Misuse::AlgorithmKey(Algorithm::Es256)));
+        assert_eq!(prepare_with(&get(), Algorithm::EdDsa, "", 0), Err(Misuse::Jti));
+        assert_eq!(prepare_with(&get(), Algorithm::EdDsa, &"j".repeat(513), 0), Err(Misuse::Jti));
+        assert_eq!(prepare_with(&get(), Algorithm::EdDsa, "j", -1), Err(Misuse::Time));
+    }
+
+    #[test]
+    fn numbers_are_written_in_full() {
+        for number in [0, 7, 10, 1_700_000_000, u64::MAX] {
+            let mut text = String::new();
+            write_number(number, &mut text);
+            assert_eq!(text, number.to_string());
+        }
     }
 }
