@@ -12,6 +12,7 @@
 //! }
 //! ```
 
+pub mod own;
 pub mod raw;
 
 use keybound::key::Signer;
