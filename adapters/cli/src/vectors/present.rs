@@ -20,6 +20,8 @@ pub(super) enum Presented {
     Undecided(&'static str),
 }
 
+/// Room for two proofs of one key, which may hold only a share of a store.
+const STORE_CAPACITY: usize = 1024;
 /// How long a store has existed if the entry does not say: longer than any window.
 const STORE_AGE: u64 = 3600;
 
@@ -64,7 +66,7 @@ pub(super) fn present(entry: &Map<String, Value>, crypto: &Crypto, settings: &Se
         return Ok(request.check(&fields, text(entry, "jkt")));
     }
     let floor = floor.unwrap_or(request.now.saturating_sub(STORE_AGE));
-    let Ok(store) = MemoryStore::new(16, verifier.replay_agreement(), crypto.random, floor) else {
+    let Ok(store) = MemoryStore::new(STORE_CAPACITY, verifier.replay_agreement(), crypto.random, floor) else {
         return Ok(Presented::Undecided("no randomness for a store"));
     };
     if let Some(used_before) = used_before {

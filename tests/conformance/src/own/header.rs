@@ -22,7 +22,12 @@ fn extensions(maker: &Maker) -> Vec<Vector> {
         Vector::refused("crit-null", CritUnsupported, with(r#""crit":null"#), critical),
         Vector::refused("crit-names-typ", CritUnsupported, with(r#""crit":["typ"]"#), critical),
         Vector::refused("crit-escaped", CritUnsupported, with(r#""cr\u0069t":["exp"],"exp":1"#), critical),
-        Vector::refused("b64-false", PayloadUnencoded, with(r#""b64":false"#), "RFC 7797 7: b64 of a JWT is never false"),
+        Vector::refused(
+            "b64-false",
+            PayloadUnencoded,
+            with(r#""b64":false"#),
+            "RFC 7797 7: b64 of a JWT is never false",
+        ),
         Vector::accepted("kid", with(r#""kid":"any""#), "RFC 7515 4.1.4: what is not needed is ignored"),
     ]
 }

@@ -4,9 +4,9 @@ use keybound::Rejection::{
     AlgNotPermitted, AlgUnavailable, BeforeStoreFloor, BindingMismatch, MultipleProofs, NonceMismatch, NonceMissing,
     NonceStale, ProofMissing, Replayed,
 };
+use keybound::base64url;
 use keybound::nonce::Role::{self, AuthorizationServer, ResourceServer};
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
-use keybound::base64url;
 use serde_json::{Value, json};
 
 use super::{CRYPTO, ED25519, Maker, Vector, quoted, thumbprint};
@@ -36,14 +36,18 @@ fn fields(maker: &Maker) -> Vec<Vector> {
         several("folded-fields-with-space", json!(format!("{one}, {one}"))),
         several("trailing-comma", json!(format!("{one},"))),
         Vector::accepted("one-field", json!([one]), single),
-        elsewhere.set("access_token", Value::Null).set("ath", Value::Null).set("jkt", thumbprint(&format!("{ED25519}}}"))),
+        elsewhere
+            .set("access_token", Value::Null)
+            .set("ath", Value::Null)
+            .set("jkt", thumbprint(&format!("{ED25519}}}"))),
     ]
 }
 
 fn policies(maker: &Maker) -> Vec<Vector> {
     let allowed = "4.3 check 5: alg is acceptable by local policy";
     vec![
-        Vector::refused("alg-outside-policy", AlgNotPermitted, maker.good(), allowed).set("allowed_algs", json!(["EdDSA"])),
+        Vector::refused("alg-outside-policy", AlgNotPermitted, maker.good(), allowed)
+            .set("allowed_algs", json!(["EdDSA"])),
         Vector::accepted("alg-in-policy", maker.good(), allowed).set("allowed_algs", json!(["EdDSA", "ES256"])),
         Vector::refused("alg-not-in-build", AlgUnavailable, maker.good(), "4.3 check 5: alg is supported")
             .set("without_verifiers", true),
@@ -81,7 +85,12 @@ fn nonces(maker: &Maker) -> Vec<Vector> {
         Vector::refused("nonce-missing-for-issuer", NonceMissing, maker.good(), ours),
         Vector::refused("nonce-of-other-role", NonceMismatch, sign(&foreign_role), ours),
         Vector::refused("nonce-of-other-service", NonceMismatch, sign(&elsewhere), ours),
-        Vector::refused("nonce-of-other-secret", NonceMismatch, sign(&issue([9; 32], SERVICE, ResourceServer, 0)), ours),
+        Vector::refused(
+            "nonce-of-other-secret",
+            NonceMismatch,
+            sign(&issue([9; 32], SERVICE, ResourceServer, 0)),
+            ours,
+        ),
         Vector::refused("nonce-changed", NonceMismatch, sign(&changed), ours),
         Vector::refused("nonce-empty-for-issuer", NonceMismatch, sign(""), ours),
     ]
@@ -111,7 +120,8 @@ fn replays(maker: &Maker) -> Vec<Vector> {
             .set("already_used", ed25519),
         Vector::accepted("another-jti-of-the-same-key", claims("jti", "\"another\""), once)
             .set("already_used", good.clone()),
-        Vector::accepted("jti-not-used-up-by-method", good.clone(), burnt).set("already_used", claims("htm", "\"PUT\"")),
+        Vector::accepted("jti-not-used-up-by-method", good.clone(), burnt)
+            .set("already_used", claims("htm", "\"PUT\"")),
         Vector::accepted("jti-not-used-up-by-token-hash", good.clone(), burnt)
             .set("already_used", claims("ath", &quoted(&"A".repeat(43)))),
         Vector::accepted("jti-not-used-up-by-signature", good.clone(), burnt).set("already_used", unsigned),

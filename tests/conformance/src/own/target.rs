@@ -37,7 +37,11 @@ fn malformed(maker: &Maker) -> Vec<Vector> {
         ("host-after-user", "https://api.example.com:443@evil.example/items/7", "RFC 9110 4.2.4: no user information"),
         ("percent-cut", "https://api.example.com/items/7%2", "RFC 3986 2.1: two hexadecimal digits"),
         ("percent-no-digits", "https://api.example.com/items/%zz", "RFC 3986 2.1: two hexadecimal digits"),
-        ("port-too-large", "https://api.example.com:65979/items/7", "RFC 9110 4.2.2: 65979 is no port, and wraps to 443"),
+        (
+            "port-too-large",
+            "https://api.example.com:65979/items/7",
+            "RFC 9110 4.2.2: 65979 is no port, and wraps to 443",
+        ),
         ("port-sign", "https://api.example.com:+443/items/7", "RFC 3986 3.2.3: digits only"),
         ("scheme-other", "ftp://api.example.com/items/7", "4.3 check 9: an http or https URI"),
         ("no-scheme", "//api.example.com/items/7", "4.3 check 9: an absolute URI"),

@@ -44,9 +44,8 @@ fn numbers(maker: &Maker) -> Vec<Vector> {
 
 /// The window to the second. These entries say which window they are for.
 fn window(maker: &Maker) -> Vec<Vector> {
-    let at = |vector: Vector, seconds: i64| {
-        vector.set("now", NOW.secs() + seconds).set("max_age", 60).set("max_ahead", 10)
-    };
+    let at =
+        |vector: Vector, seconds: i64| vector.set("now", NOW.secs() + seconds).set("max_age", 60).set("max_ahead", 10);
     vec![
         at(Vector::accepted("iat-60-old", maker.good(), "4.3 check 11: exactly as old as permitted"), 60),
         at(Vector::refused("iat-61-old", IatTooOld, maker.good(), "4.3 check 11: one second too old"), 61),
