@@ -1,9 +1,10 @@
 //! Ed25519 keys for which signatures prove nothing, and signatures in a second form.
 
+use crypto_bigint::{BoxedUint, NonZero};
 use keybound::Rejection::{JwkNonCanonical, KeyOffCurve, KeySmallOrder, SignatureInvalid};
 use keybound::base64url;
 
-use super::{ED25519, Maker, Vector};
+use super::{CRYPTO, ED25519, Maker, Vector};
 use crate::raw;
 
 pub(super) const SOURCE: &str = "made for Keybound with the RFC 8037 A.1 Ed25519 key";
@@ -15,7 +16,6 @@ pub(super) fn vectors(maker: &Maker) -> Vec<Vector> {
     vectors
 }
 
-/// What verifies under the identity for every message, and under the other small orders for one in 2, 4 or 8.
 fn weak_points(maker: &Maker) -> Vec<Vector> {
     let order_8 = [
         0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
@@ -45,12 +45,33 @@ fn weak_points(maker: &Maker) -> Vec<Vector> {
     ]
     .map(|(id, rejection, point, reason)| {
         let jwk = format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{}"}}"#, base64url::encode(&point));
-        let proof = maker.sign_ed25519(&raw::header_with("EdDSA", &jwk));
-        let (message, _) = proof.rsplit_once('.').expect("a proof has dots");
-        let signature = base64url::encode(&[ends(1, 0, 0), [0; 32]].concat());
-        Vector::refused(id, rejection, format!("{message}.{signature}"), reason).of_key(&jwk, FORGED)
+        Vector::refused(id, rejection, forge(maker, &jwk, &point), reason).of_key(&jwk, FORGED)
     })
     .into()
+}
+
+/// A proof that verifies under a point of small order: [S]B = R + [k]A holds if 8 divides k, since all but A is zero.
+fn forge(maker: &Maker, jwk: &str, point: &[u8; 32]) -> String {
+    let (identity, zero) = (ends(1, 0, 0), [0; 32]);
+    let signature = base64url::encode(&[identity, zero].concat());
+    let header = raw::header_with("EdDSA", jwk);
+    let messages = (0..).map(|attempt| {
+        let claims = maker.claims().with("jti", &format!("\"forged-{attempt}\""));
+        let proof = maker.sign(&header, &claims);
+        proof.rsplit_once('.').expect("a proof has dots").0.to_owned()
+    });
+    let divides = |message: &String| {
+        let mut hash = CRYPTO.digest.sha512(&[&identity, point, message.as_bytes()]);
+        let mut order = [0; 64];
+        order[..32].copy_from_slice(&plus_order(&zero));
+        hash.reverse();
+        order.reverse();
+        let number = |bytes: &[u8]| BoxedUint::from_be_slice_truncated(bytes, 512);
+        let order = NonZero::new(number(&order)).expect("the order is not zero");
+        number(&hash).rem_vartime(&order).to_be_bytes().last().is_some_and(|low| low % 8 == 0)
+    };
+    let message = messages.into_iter().find(divides).expect("one message in eight");
+    format!("{message}.{signature}")
 }
 
 fn signatures(maker: &Maker) -> Vec<Vector> {

@@ -26,6 +26,7 @@ pub(super) fn vectors(maker: &Maker) -> Vec<Vector> {
         ("rsa-4104", RsaTooLarge, BITS_4104, F4.to_owned(), "RFC 8725 3.5: keys so long cost more than they protect"),
         ("rsa-e-1", RsaInvalid, (E_3.0, ONE), ONE.to_owned(), EXPONENT),
         ("rsa-e-3", RsaInvalid, E_3, "Aw".to_owned(), EXPONENT),
+        ("rsa-e-2-33-plus-1", RsaInvalid, (E_3.0, LARGE_E_D), "AgAAAAE".to_owned(), "RFC 8725 3.5: e is below 2^33"),
         ("rsa-e-even", RsaInvalid, PUBLISHED, even(F4), EXPONENT),
     ];
     let mut vectors: Vec<_> = keys
@@ -42,7 +43,6 @@ pub(super) fn vectors(maker: &Maker) -> Vec<Vector> {
     };
     let canonical = "RFC 7518 2: the fewest octets, base64url without padding";
     published("rsa-n-even", RsaInvalid, spelled(&even(PUBLISHED.0), F4), "RFC 8017 3.1: n is a product of odd primes");
-    published("rsa-e-2-33-plus-1", RsaInvalid, spelled(PUBLISHED.0, "AgAAAAE"), EXPONENT);
     published("rsa-n-padded", JwkNonCanonical, spelled(&format!("{}==", PUBLISHED.0), F4), canonical);
     published("rsa-n-newline", JwkNonCanonical, spelled(&format!("{}\n", PUBLISHED.0), F4), canonical);
     published("rsa-e-leading-zero", JwkNonCanonical, spelled(PUBLISHED.0, "AAEAAQ"), canonical);
@@ -75,7 +75,7 @@ const ONE: &str = "AQ";
 
 /// Modulus and private exponent of RFC 7515 A.2.
 const PUBLISHED: (&str, &str) = (PUBLISHED_N, PUBLISHED_D);
-// The others were made for these vectors; they belong to the exponents 65537, but for the one of 3.
+// The others were made for these vectors; they belong to the exponents 65537, but for the one of 3, which also goes with 2^33 + 1.
 const BITS_1024: (&str, &str) = (BITS_1024_N, BITS_1024_D);
 const BITS_2047: (&str, &str) = (BITS_2047_N, BITS_2047_D);
 const BITS_4104: (&str, &str) = (BITS_4104_N, BITS_4104_D);
@@ -142,4 +142,10 @@ const BITS_4104_D: &str = concat!(
     "9ApSpBsqpVxeN-2svR0DMk4YN2B0icerIpX_aZOVwKGMjvZWqjnWx8d3cRRGT_HiD-dHJEuf1wxn00cIut-JGHjPhkeuq46WRyT3",
     "SoNKIPTwdq-zOWptyBOPvs6Z3wFzBppGNsQluQhEriUV-T-B-yCtPnGkmnrXlrr9yRY3JLq4qUUt15neE4piKCpupFWZUDVnwXhH",
     "0k2lQ_jvptLwlPgRPrXuTDtoXetQf9sBLMd-dXp_c72cipClYhXKuvrt-Ufu72dW1sYDAIbXfdLgZp2chqWB",
+);
+const LARGE_E_D: &str = concat!(
+    "m_zbVpnMGxXUjX-kZ_r1GHmOu--HPMNwsE6-P3fUJ-fyIo0Yr7U2jVE6-qdtoaP4orqwqOhhbKqNnRZ4ts3ku19MlDz7CLrGLdLw",
+    "lH0nKkU0-ttM_qd8UL63wi0ggmFp1DIzgwkFtrnYoMDbpX8ozs3Rx2Vq3bjBM_Bnx3zFU79msDOHTl-2gJBAA6nwsxOsQQieehUz",
+    "G9ZtO4Mnbtoh0ECEj6UIZ6lZ-lC1HlbBslcV2B5q-89FpE26ZfZlhP1BKOYrySybGK7k7rgz5ScFGWDI3_96tB6ADnH5dM-ggO42",
+    "X_SbMKm8cERzgwCbb-fHGiolExwQEolGjQDPgycl8Q",
 );

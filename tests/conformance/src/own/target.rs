@@ -73,7 +73,6 @@ fn other_targets(maker: &Maker) -> Vec<Vector> {
         ("scheme-http", "http://api.example.com/items/7", URL, "4.3 check 9: another scheme"),
         ("path-case", "https://api.example.com/Items/7", URL, "RFC 3986 6.2.2.1: paths are case sensitive"),
         ("query-before-path", "https://api.example.com?/items/7", URL, "RFC 3986 3.4: the query begins at the mark"),
-        ("punycode", "https://xn--pi-nia.example/", "https://api.example/", "RFC 3986 6.2: another name"),
         ("path-parameter", "https://api.example.com/items/7;v=1", URL, "RFC 3986 3.3: a parameter belongs to the path"),
         ("dot-segment-above", "https://api.example.com/items/../7", URL, "RFC 3986 5.2.4: another path"),
     ]
