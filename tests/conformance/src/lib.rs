@@ -12,6 +12,7 @@
 //! }
 //! ```
 
+pub mod own;
 pub mod raw;
 
 /// The examples of the project's README.

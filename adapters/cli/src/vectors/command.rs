@@ -14,8 +14,9 @@ use crate::policy::algorithm_set;
 #[derive(clap::Args)]
 #[command(after_help = "\
 A vector file is a JSON array of objects with proof, method, url, now, access_token, nonce, jkt, expect
-(accept, reject or either) and, if wanted, rejection (the reason) and allowed_algs. What is missing or null is
-taken from the proof itself. Entries to accept whose algorithm is not there count as skipped. Replay is not checked.
+(accept, reject or either) and, if wanted, rejection (the reason) and members that set the verifier up, such as
+allowed_algs; tests/vectors/README.md lists them. What is missing or null is taken from the proof itself. Entries to
+accept whose algorithm is not there count as skipped. Replay is checked where an entry asks for it.
 
 Examples:
   keybound vectors tests/vectors/header.json

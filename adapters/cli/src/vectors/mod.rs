@@ -1,22 +1,23 @@
 //! Running vector files: each entry is a proof, the request it comes with, and the outcome it must have.
 
 pub(crate) mod command;
+mod compare;
+mod present;
 
 use std::fmt;
 
-use keybound::verify::policy::Policy;
-use keybound::{
-    Algorithm, AlgorithmSet, Context, Crypto, Misuse, Presentation, Rejection, TargetUri, Thumbprint, UnixTime,
-    Verifier, base64url,
-};
+use keybound::{AlgorithmSet, Crypto, Misuse, Rejection, base64url};
 use serde_json::{Map, Value};
+
+use compare::compare;
+use present::{Presented, present};
 
 /// How entries are judged.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How old a proof may be, in seconds.
+    /// How old a proof may be, in seconds, unless an entry says otherwise.
     pub max_age: u64,
-    /// How far ahead a proof may be dated, in seconds.
+    /// How far ahead a proof may be dated, in seconds, unless an entry says otherwise.
     pub max_ahead: u64,
     /// The permitted algorithms. Reasons are compared only when it is every one: they are recorded for that.
     pub algorithms: AlgorithmSet,
@@ -88,89 +89,13 @@ pub fn run(entries: &[Map<String, Value>], crypto: &Crypto, settings: &Settings)
 
 fn judge(index: usize, entry: &Map<String, Value>, crypto: &Crypto, settings: &Settings) -> Result<Outcome, Misuse> {
     let id = text(entry, "id").map_or_else(|| format!("entry {index}"), str::to_owned);
-    let result = present(entry, crypto, settings)?;
-    let verdict = compare(entry, result, settings);
-    Ok(Outcome { id, verdict, rejection: result.err() })
-}
-
-/// Presents the entry's proof. What an entry leaves out is taken from the proof itself, since that is not what it tests.
-fn present(entry: &Map<String, Value>, crypto: &Crypto, settings: &Settings) -> Result<Result<(), Rejection>, Misuse> {
-    let mut algorithms = settings.algorithms;
-    if let Some(names) = entry.get("allowed_algs").and_then(Value::as_array) {
-        let named: AlgorithmSet = names.iter().filter_map(Value::as_str).filter_map(Algorithm::from_name).collect();
-        algorithms = algorithms.iter().filter(|algorithm| named.contains(*algorithm)).collect();
-    }
-    let policy = Policy::default().with_max_age(settings.max_age)?.with_max_ahead(settings.max_ahead)?;
-    if algorithms.is_empty() {
-        return Ok(Err(Rejection::AlgNotPermitted));
-    }
-    let verifier = Verifier::new(policy.with_algorithms(algorithms)?, crypto);
-
-    let fields: Vec<&[u8]> = match entry.get("proof") {
-        Some(Value::String(proof)) => vec![proof.as_bytes()],
-        Some(Value::Array(proofs)) => proofs.iter().filter_map(Value::as_str).map(str::as_bytes).collect(),
-        _ => Vec::new(),
+    let presented = present(entry, crypto, settings)?;
+    let verdict = compare(entry, presented, settings);
+    let rejection = match presented {
+        Presented::Refused(rejection) => Some(rejection),
+        Presented::Accepted | Presented::Undecided(_) => None,
     };
-    let claims = fields.first().and_then(|proof| claims_of(proof)).unwrap_or_default();
-    let method = text(entry, "method").or(text(&claims, "htm")).unwrap_or("GET");
-    let url = text(entry, "url").or(text(&claims, "htu")).unwrap_or_default();
-    let now = number(entry, "now").or(number(&claims, "iat")).map_or_else(UnixTime::now, UnixTime::from_secs);
-    let Ok(target) = TargetUri::parse(url) else {
-        return Ok(Err(Rejection::TargetMalformed));
-    };
-
-    let unbound = Presentation::new(method, &target, &fields, Context::TokenEndpoint { dpop_jkt: None });
-    let bound_to = match text(entry, "jkt") {
-        // A text that is no thumbprint is that of no key.
-        Some(jkt) => Some(Thumbprint::parse(jkt).unwrap_or(Thumbprint::from_bytes([0; 32]))),
-        None => verifier.claimed_thumbprint(&unbound),
-    };
-    let context = match text(entry, "access_token") {
-        Some(access_token) => {
-            let bound_to = bound_to.unwrap_or(Thumbprint::from_bytes([0; 32]));
-            Context::Resource { access_token, bound_to }
-        }
-        None => Context::TokenEndpoint { dpop_jkt: bound_to },
-    };
-    let presentation = Presentation { context, nonce: text(entry, "nonce"), ..unbound };
-    Ok(verifier.check(&presentation, now).map(drop))
-}
-
-fn compare(entry: &Map<String, Value>, result: Result<(), Rejection>, settings: &Settings) -> Verdict {
-    let expect = text(entry, "expect").unwrap_or("either");
-    match (expect, result) {
-        ("either", _) | ("accept", Ok(())) => Verdict::Passed,
-        ("accept", Err(rejection)) => match lacking(entry, rejection, settings) {
-            Some(name) => Verdict::Skipped(format!("this build or these settings lack {name}")),
-            None => Verdict::Failed(format!("to accept, but refused: {}", rejection.reason())),
-        },
-        ("reject", Ok(())) => Verdict::Failed("to reject, but accepted".to_owned()),
-        ("reject", Err(rejection)) => match text(entry, "rejection") {
-            Some(reason) if settings.algorithms == AlgorithmSet::ALL && reason != rejection.reason() => {
-                Verdict::Failed(format!("to reject as {reason}, but refused: {}", rejection.reason()))
-            }
-            _ => Verdict::Passed,
-        },
-        (other, _) => Verdict::Failed(format!("expect is {other:?}; it must be accept, reject or either")),
-    }
-}
-
-/// The algorithm for want of which an entry to accept was refused, if that is why.
-fn lacking(entry: &Map<String, Value>, rejection: Rejection, settings: &Settings) -> Option<String> {
-    let header = text(entry, "proof").and_then(|proof| segment_of(proof.as_bytes(), 0))?;
-    let algorithm = text(&header, "alg")?;
-    let left_out = || Algorithm::from_name(algorithm).is_some_and(|known| !settings.algorithms.contains(known));
-    let curve = header.get("jwk").and_then(|jwk| jwk.get("crv")).and_then(Value::as_str);
-    match rejection {
-        Rejection::AlgUnknown | Rejection::AlgUnavailable => Some(algorithm.to_owned()),
-        Rejection::AlgNotPermitted if left_out() => Some(algorithm.to_owned()),
-        Rejection::JwkUnsupported if curve == Some("Ed448") => Some("Ed448".to_owned()),
-        _ => None,
-    }
-}
-
-fn claims_of(proof: &[u8]) -> Option<Map<String, Value>> {
-    segment_of(proof, 1)
+    Ok(Outcome { id, verdict, rejection })
 }
 
 fn segment_of(proof: &[u8], index: usize) -> Option<Map<String, Value>> {
