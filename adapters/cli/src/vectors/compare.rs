@@ -30,7 +30,7 @@ pub(super) fn compare(entry: &Map<String, Value>, presented: Presented, settings
 fn lacking(entry: &Map<String, Value>, rejection: Rejection, settings: &Settings) -> Option<String> {
     let header = text(entry, "proof").and_then(|proof| segment_of(proof.as_bytes(), 0))?;
     let algorithm = text(&header, "alg")?;
-    let left_out = || Algorithm::from_name(algorithm).is_some_and(|known| !settings.algorithms.contains(known));
+    let left_out = || Algorithm::from_name(algorithm).is_none_or(|known| !settings.algorithms.contains(known));
     let curve = header.get("jwk").and_then(|jwk| jwk.get("crv")).and_then(Value::as_str);
     match rejection {
         Rejection::AlgUnknown | Rejection::AlgUnavailable => Some(algorithm.to_owned()),

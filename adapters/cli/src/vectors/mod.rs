@@ -6,7 +6,7 @@ mod present;
 
 use std::fmt;
 
-use keybound::{AlgorithmSet, Crypto, Misuse, Rejection, base64url};
+use keybound::{AlgorithmSet, Crypto, Misuse, Policy, Rejection, base64url};
 use serde_json::{Map, Value};
 
 use compare::compare;
@@ -84,18 +84,20 @@ pub fn parse(text: &str) -> Result<Vec<Map<String, Value>>, NotVectors> {
 /// # Errors
 /// [`Misuse`] if the settings are outside the bounds of a policy.
 pub fn run(entries: &[Map<String, Value>], crypto: &Crypto, settings: &Settings) -> Result<Vec<Outcome>, Misuse> {
-    entries.iter().enumerate().map(|(index, entry)| judge(index, entry, crypto, settings)).collect()
+    // Settings that no policy permits are the caller's mistake; those of an entry make that entry fail.
+    Policy::default().with_max_age(settings.max_age)?.with_max_ahead(settings.max_ahead)?;
+    Ok(entries.iter().enumerate().map(|(index, entry)| judge(index, entry, crypto, settings)).collect())
 }
 
-fn judge(index: usize, entry: &Map<String, Value>, crypto: &Crypto, settings: &Settings) -> Result<Outcome, Misuse> {
+fn judge(index: usize, entry: &Map<String, Value>, crypto: &Crypto, settings: &Settings) -> Outcome {
     let id = text(entry, "id").map_or_else(|| format!("entry {index}"), str::to_owned);
-    let presented = present(entry, crypto, settings)?;
+    let presented = present(entry, crypto, settings);
     let verdict = compare(entry, presented, settings);
     let rejection = match presented {
         Presented::Refused(rejection) => Some(rejection),
         Presented::Accepted | Presented::Undecided(_) => None,
     };
-    Ok(Outcome { id, verdict, rejection })
+    Outcome { id, verdict, rejection }
 }
 
 fn segment_of(proof: &[u8], index: usize) -> Option<Map<String, Value>> {

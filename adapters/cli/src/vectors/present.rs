@@ -26,16 +26,18 @@ const STORE_CAPACITY: usize = 1024;
 const STORE_AGE: u64 = 3600;
 
 /// Presents the entry's proof. What an entry leaves out is taken from the proof itself, since that is not what it tests.
-pub(super) fn present(entry: &Map<String, Value>, crypto: &Crypto, settings: &Settings) -> Result<Presented, Misuse> {
-    let Some(policy) = policy(entry, settings)? else {
-        return Ok(Presented::Refused(Rejection::AlgNotPermitted));
+pub(super) fn present(entry: &Map<String, Value>, crypto: &Crypto, settings: &Settings) -> Presented {
+    let policy = match policy(entry, settings) {
+        Ok(Some(policy)) => policy,
+        Ok(None) => return Presented::Refused(Rejection::AlgNotPermitted),
+        Err(_) => return Presented::Undecided("max_age or max_ahead is outside the bounds of a policy"),
     };
     let crypto = if flag(entry, "without_verifiers") { &Crypto { verifiers: &[], ..*crypto } } else { crypto };
     let mut verifier = Verifier::new(policy, crypto);
     match entry.get("nonce_issuer").map(|issuer| nonce_issuer(issuer, crypto)) {
         None => {}
         Some(Some(issuer)) => verifier = verifier.with_nonces(issuer),
-        Some(None) => return Ok(Presented::Undecided("nonce_issuer needs secret (32 bytes), key_id and namespace")),
+        Some(None) => return Presented::Undecided("nonce_issuer needs secret (32 bytes), key_id and namespace"),
     }
 
     let fields: Vec<&[u8]> = match entry.get("proof") {
@@ -45,7 +47,7 @@ pub(super) fn present(entry: &Map<String, Value>, crypto: &Crypto, settings: &Se
     };
     let claims = fields.first().and_then(|proof| segment_of(proof, 1)).unwrap_or_default();
     let Ok(target) = TargetUri::parse(text(entry, "url").or(text(&claims, "htu")).unwrap_or_default()) else {
-        return Ok(Presented::Refused(Rejection::TargetMalformed));
+        return Presented::Refused(Rejection::TargetMalformed);
     };
     let request = Request {
         verifier: &verifier,
@@ -63,17 +65,17 @@ pub(super) fn present(entry: &Map<String, Value>, crypto: &Crypto, settings: &Se
     };
     let floor = number(entry, "store_floor").map(UnixTime::from_secs);
     if used_before.is_none() && floor.is_none() {
-        return Ok(request.check(&fields, text(entry, "jkt")));
+        return request.check(&fields, text(entry, "jkt"));
     }
     let floor = floor.unwrap_or(request.now.saturating_sub(STORE_AGE));
     let Ok(store) = MemoryStore::new(STORE_CAPACITY, verifier.replay_agreement(), crypto.random, floor) else {
-        return Ok(Presented::Undecided("no randomness for a store"));
+        return Presented::Undecided("no randomness for a store");
     };
     if let Some(used_before) = used_before {
         // What became of this one does not count, only what it leaves behind.
         let _ = request.verify(&used_before, None, &store);
     }
-    Ok(request.verify(&fields, text(entry, "jkt"), &store))
+    request.verify(&fields, text(entry, "jkt"), &store)
 }
 
 /// A request and who judges it, but for its proof.
