@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release` in this folder prints the ratios; exit code 1 if a target is missed.
 
+#[path = "../../../adapters/cli/src/bench/measure.rs"]
 mod measure;
 mod peers;
 mod proofs;

@@ -5,9 +5,14 @@
 //! [`MAX_DEPTH`]; more than [`MAX_MEMBERS`] members in one object; text that is not UTF-8. Numbers are handed
 //! out as written, so that no reader's idea of a float stands between a claim and its check.
 
-use alloc::borrow::Cow;
-use alloc::string::String;
+mod number;
+mod text;
+
 use alloc::vec::Vec;
+
+pub(crate) use number::floor;
+pub(crate) use text::{Text, write_string};
+use text::{Unescaped, special};
 
 /// How deep objects and arrays may nest.
 pub(crate) const MAX_DEPTH: u8 = 8;
@@ -59,52 +64,6 @@ impl<T> From<Option<T>> for Member<T> {
     }
 }
 
-/// A JSON string as written between its quotes: UTF-8, its escapes known to be valid.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Text<'a> {
-    raw: &'a [u8],
-    escaped: bool,
-}
-
-impl<'a> Text<'a> {
-    /// The value, borrowed unless it holds escapes.
-    pub(crate) fn to_cow(self) -> Cow<'a, str> {
-        if self.escaped { Cow::Owned(self.chars().collect()) } else { Cow::Borrowed(self.raw_str()) }
-    }
-
-    /// The bytes of the value, borrowed unless it holds escapes.
-    pub(crate) fn to_bytes(self) -> Cow<'a, [u8]> {
-        if self.escaped { Cow::Owned(self.chars().collect::<String>().into_bytes()) } else { Cow::Borrowed(self.raw) }
-    }
-
-    /// The value, if it was written without escapes.
-    pub(crate) fn plain(self) -> Option<&'a str> {
-        (!self.escaped).then(|| self.raw_str())
-    }
-
-    /// Whether the value is `other`.
-    pub(crate) fn is(self, other: &str) -> bool {
-        if self.escaped { self.chars().eq(other.chars()) } else { self.raw == other.as_bytes() }
-    }
-
-    fn same_as(self, other: Text<'_>) -> bool {
-        if self.escaped || other.escaped {
-            return self.chars().eq(other.chars());
-        }
-        // Names are short, and most differ in length or in their first byte.
-        self.raw.len() == other.raw.len() && self.raw.iter().eq(other.raw)
-    }
-
-    fn raw_str(self) -> &'a str {
-        // The whole text was checked before it was cut at ASCII characters.
-        core::str::from_utf8(self.raw).unwrap_or_default()
-    }
-
-    fn chars(self) -> Unescaped<'a> {
-        Unescaped { rest: self.raw_str().chars() }
-    }
-}
-
 /// The member names of one object so far: the first few on the stack, which is all that most objects have.
 #[derive(Default)]
 struct Names<'a> {
@@ -126,54 +85,6 @@ impl<'a> Names<'a> {
         }
         self.count = self.count.saturating_add(1);
         Ok(())
-    }
-}
-
-struct Unescaped<'a> {
-    rest: core::str::Chars<'a>,
-}
-
-impl Unescaped<'_> {
-    fn hex4(&mut self) -> Option<u32> {
-        (0..4).try_fold(0_u32, |unit, _| Some(unit << 4 | self.rest.next()?.to_digit(16)?))
-    }
-
-    /// The character an escape stands for; `None` if the escape is not valid JSON or half a surrogate pair.
-    fn escape(&mut self) -> Option<char> {
-        match self.rest.next()? {
-            'b' => Some('\u{8}'),
-            'f' => Some('\u{c}'),
-            'n' => Some('\n'),
-            'r' => Some('\r'),
-            't' => Some('\t'),
-            'u' => {
-                let unit = self.hex4()?;
-                if !(0xd800..0xdc00).contains(&unit) {
-                    return char::from_u32(unit);
-                }
-                if (self.rest.next()?, self.rest.next()?) != ('\\', 'u') {
-                    return None;
-                }
-                let low = self.hex4()?;
-                if !(0xdc00..0xe000).contains(&low) {
-                    return None;
-                }
-                char::from_u32(((unit & 0x3ff) << 10 | (low & 0x3ff)).saturating_add(0x1_0000))
-            }
-            plain @ ('"' | '\\' | '/') => Some(plain),
-            _ => None,
-        }
-    }
-}
-
-impl Iterator for Unescaped<'_> {
-    type Item = char;
-
-    fn next(&mut self) -> Option<char> {
-        match self.rest.next()? {
-            '\\' => Some(self.escape().unwrap_or(char::REPLACEMENT_CHARACTER)),
-            plain => Some(plain),
-        }
     }
 }
 
@@ -412,100 +323,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Where the first byte stands that ends a run of plain characters in a string: a quote, a backslash or a control.
-///
-/// Eight bytes are looked at together, since most of a proof is strings.
-#[inline(always)]
-fn special(text: &[u8]) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let zero_bytes = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let (words, tail) = text.as_chunks::<8>();
-    let mut offset = 0_usize;
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        let quotes = zero_bytes(word ^ 0x2222_2222_2222_2222);
-        let backslashes = zero_bytes(word ^ 0x5c5c_5c5c_5c5c_5c5c);
-        let controls = word.wrapping_sub(0x2020_2020_2020_2020) & !word & HIGH;
-        // The lowest mark is exact; a borrow can only spoil marks above a true one.
-        let marks = quotes | backslashes | controls;
-        if marks != 0 {
-            return Some(offset.saturating_add(usize::try_from(marks.trailing_zeros() / 8).unwrap_or(0)));
-        }
-        offset = offset.saturating_add(8);
-    }
-    let found = tail.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))?;
-    Some(offset.saturating_add(found))
-}
-
-/// Appends `value` to `out` as a JSON string, escaping what must be.
-pub(crate) fn write_string(value: &str, out: &mut String) {
-    out.push('"');
-    let mut rest = value;
-    while let Some((plain, tail)) = special(rest.as_bytes()).and_then(|stop| rest.split_at_checked(stop)) {
-        out.push_str(plain);
-        let mut characters = tail.chars();
-        match characters.next() {
-            Some(mark @ ('"' | '\\')) => {
-                out.push('\\');
-                out.push(mark);
-            }
-            Some(control) => {
-                let code = u32::from(control);
-                out.push_str("\\u00");
-                for shift in [4, 0] {
-                    out.push(char::from_digit(code >> shift & 0xf, 16).unwrap_or('0'));
-                }
-            }
-            None => {}
-        }
-        rest = characters.as_str();
-    }
-    out.push_str(rest);
-    out.push('"');
-}
-
-/// The number `text` (as written in JSON) rounded down, stopping at the ends of `i64`.
-///
-/// Fractions and exponents are permitted (RFC 7519 section 2), and every number has a value: `1e400` is the
-/// largest, `-1e400` the smallest.
-pub(crate) fn floor(text: &str) -> i64 {
-    if let Ok(integer) = text.parse() {
-        return integer;
-    }
-    let (negative, unsigned) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = || whole.bytes().chain(fraction.bytes()).map(|digit| i64::from(digit.saturating_sub(b'0')));
-    if digits().all(|digit| digit == 0) {
-        return 0;
-    }
-    // An exponent too long for i64 moves the point out of sight all the same.
-    let exponent = exponent.parse().unwrap_or(if exponent.starts_with('-') { i64::MIN } else { i64::MAX });
-    let point = i64::try_from(whole.len()).unwrap_or(i64::MAX).saturating_add(exponent);
-    let mut magnitude = 0_i64;
-    let mut position = 0_i64;
-    let mut rest = digits();
-    while position < point && magnitude < i64::MAX {
-        let digit = rest.next();
-        if digit.is_none() && magnitude == 0 {
-            break;
-        }
-        magnitude = magnitude.saturating_mul(10).saturating_add(digit.unwrap_or(0));
-        position = position.saturating_add(1);
-    }
-    let fractional = rest.any(|digit| digit != 0);
-    match (negative, fractional) {
-        (false, _) => magnitude,
-        (true, false) if magnitude == i64::MAX => i64::MIN,
-        (true, false) => magnitude.saturating_neg(),
-        (true, true) => magnitude.saturating_neg().saturating_sub(1),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{JsonError, MAX_MEMBERS, check_value, floor, read_object, write_string};
+    use super::{JsonError, MAX_MEMBERS, read_object};
     use alloc::format;
     use alloc::string::String;
     use alloc::vec::Vec;
@@ -598,63 +418,5 @@ mod tests {
         };
         assert!(names(&wide(MAX_MEMBERS)).is_ok());
         assert_eq!(names(&wide(MAX_MEMBERS + 1)), Err(JsonError::TooComplex));
-    }
-
-    #[test]
-    fn every_number_has_a_floor() {
-        for (text, value) in [
-            ("0", 0),
-            ("-0", 0),
-            ("1700000000", 1_700_000_000),
-            ("1700000000.9", 1_700_000_000),
-            ("1.7e9", 1_700_000_000),
-            ("17000000000e-1", 1_700_000_000),
-            ("0.17E+10", 1_700_000_000),
-            ("-1.5", -2),
-            ("-1.0", -1),
-            ("-0.1", -1),
-            ("9e-1", 0),
-            ("1e400", i64::MAX),
-            ("-1e400", i64::MIN),
-            ("1e99999999999999999999", i64::MAX),
-            ("1e-99999999999999999999", 0),
-            ("0e99999999999999999999", 0),
-            ("18446744073709551615", i64::MAX),
-            ("9223372036854775807", i64::MAX),
-            ("-9223372036854775808", i64::MIN),
-            ("0.00", 0),
-            ("100e-2", 1),
-            ("0.0001e4", 1),
-            ("0.00015e4", 1),
-        ] {
-            assert_eq!(floor(text), value, "{text}");
-        }
-    }
-
-    #[test]
-    fn the_first_special_byte_is_found_at_every_place() {
-        for length in 0..40 {
-            for place in 0..length {
-                for special in 0..=u8::MAX {
-                    let mut text = alloc::vec![b'!'; length];
-                    text[place] = special;
-                    let expected = matches!(special, b'"' | b'\\' | 0..=0x1f).then_some(place);
-                    assert_eq!(super::special(&text), expected, "{special:#x} at {place} of {length}");
-                    if place > 0 {
-                        text[place - 1] = b'"';
-                        assert_eq!(super::special(&text), Some(place - 1));
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn written_strings_read_back() {
-        let value = "a\"b\\c\u{1}\u{1f}é😀";
-        let mut out = String::new();
-        write_string(value, &mut out);
-        check_value(&out).unwrap();
-        assert_eq!(out, "\"a\\\"b\\\\c\\u0001\\u001fé😀\"");
     }
 }
