@@ -78,6 +78,7 @@ pub(super) fn judge(
         nonce_epoch: nonce.as_ref().map(|nonce| StoreEpoch::from_u64(nonce.epoch)),
         agreement: verifier.agreement,
     });
+    let late = if nonce_time.is_some() { Rejection::NonceStale } else { Rejection::IatTooOld };
     let renew = nonce.is_some_and(|nonce| nonce.renew);
     let next_nonce = verifier
         .nonces
@@ -86,6 +87,7 @@ pub(super) fn judge(
         .and_then(|issuer| issuer.issue(presentation.context.role(), Some(&thumbprint), now).ok());
     Ok(PendingProof {
         entry,
+        late,
         ends,
         verified: VerifiedProof { thumbprint, algorithm: key.algorithm(), issued_at, next_nonce },
     })

@@ -16,6 +16,8 @@ use crate::replay::{Insertion, ReplayEntry, ReplayKey};
 #[must_use = "a proof is not accepted until it is settled with the replay store's answer"]
 pub struct PendingProof {
     pub(super) entry: ReplayEntry,
+    /// What it is refused for once its time is over: its `iat` or its nonce, whichever is the clock.
+    pub(super) late: Rejection,
     /// When the proof's own `exp` ends its life, if that is given.
     pub(super) ends: Option<UnixTime>,
     pub(super) verified: VerifiedProof,
@@ -56,7 +58,7 @@ impl PendingProof {
             Insertion::Full => return Err(SettleError::Full),
         }
         if now > self.entry.expires_at() {
-            return Err(SettleError::Rejected(Rejection::IatTooOld));
+            return Err(SettleError::Rejected(self.late));
         }
         if self.ends.is_some_and(|end| now >= end) {
             return Err(SettleError::Rejected(Rejection::Expired));

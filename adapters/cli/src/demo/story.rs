@@ -16,15 +16,13 @@ use crate::output::{BAD, FAINT, GOOD, STRONG, styled};
 
 const BALANCE: &str = "/balance";
 const TRANSFER: &str = "/transfer?to=thief";
-const BEARER_CAUSE: &str =
-    "A token that is bound to a key is no bearer token: without a proof of that key it is refused.";
 
 /// One request, its answer, and whether that was the one foretold.
 pub(super) struct Step {
     title: &'static str,
     request: String,
     answer: Answer,
-    cause: Option<&'static str>,
+    why: Option<&'static str>,
     pub(super) ok: bool,
 }
 
@@ -113,15 +111,28 @@ impl<F: FnMut(&Step, usize) -> Result<(), Failure>> Story<F> {
         let answer = self.caller.call(call).await?;
         let nonce = answer.nonce.clone();
         let found = answer.rejection();
-        let cause = match scheme {
-            "Bearer" => Some(BEARER_CAUSE),
-            _ => found.map(Rejection::cause),
-        };
-        let step = Step { title, request: call.shown(), ok: expected.is_met_by(&answer), answer, cause };
+        let step =
+            Step { title, request: call.shown(), ok: expected.is_met_by(&answer), answer, why: why(scheme, found) };
         (self.on_step)(&step, self.steps.len() + 1)?;
         self.steps.push(step);
         Ok(nonce)
     }
+}
+
+/// What a refusal means in this story; defects that do not belong to it are explained as to a developer.
+fn why(scheme: &str, found: Option<Rejection>) -> Option<&'static str> {
+    Some(match (scheme, found) {
+        ("Bearer", _) => "a token that is bound to a key is no bearer token",
+        (_, None) => return None,
+        (_, Some(Rejection::NonceMissing)) => {
+            "the usual first answer of a server that issues nonces; clients follow it"
+        }
+        (_, Some(Rejection::ProofMissing)) => "without a proof by its key, the token alone opens nothing",
+        (_, Some(Rejection::BindingMismatch)) => "the token names the client's key, and no other key's proof counts",
+        (_, Some(Rejection::Replayed)) => "each proof is good for one request, and this one was used",
+        (_, Some(Rejection::TargetMismatch)) => "the proof names the URL it was made for, and opens no other",
+        (_, Some(other)) => other.cause(),
+    })
 }
 
 impl Expected {
@@ -151,6 +162,7 @@ impl Step {
             "status": self.answer.status,
             "reason": self.reason(),
             "challenge": self.answer.challenge,
+            "why": self.why,
             "ok": self.ok,
         })
     }
@@ -162,8 +174,8 @@ impl Step {
         let status = if self.answer.status == 200 { styled(GOOD, "200") } else { styled(BAD, self.answer.status) };
         let challenge = self.answer.challenge.as_deref().unwrap_or("served");
         text += &format!("   < {status} {challenge}\n");
-        if let (Some(reason), Some(cause)) = (self.reason(), self.cause) {
-            text += &format!("   {}: {cause}\n", styled(STRONG, reason));
+        if let (Some(reason), Some(why)) = (self.reason(), self.why) {
+            text += &format!("   {}: {why}\n", styled(STRONG, reason));
         }
         if !self.ok {
             text += &format!("   {}\n", styled(BAD, "this is not what should have happened"));
