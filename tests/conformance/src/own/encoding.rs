@@ -20,7 +20,7 @@ pub(super) fn vectors(maker: &Maker) -> Vec<Vector> {
 fn segments(maker: &Maker) -> Vec<Vector> {
     // A space more or less makes the length one that has spare bits.
     let encode = |text: &str| {
-        let spaced = if text.len() % 3 == 0 { format!("{text} ") } else { text.to_owned() };
+        let spaced = if text.len().is_multiple_of(3) { format!("{text} ") } else { text.to_owned() };
         base64url::encode(spaced.as_bytes())
     };
     let (header, payload) = (encode(&maker.header()), encode(&maker.claims().json()));
