@@ -27,8 +27,7 @@ fn main() -> ExitCode {
     let micros = |timing: Timing| format!("{:.1} µs (median {:.1})", timing.min / 1e3, timing.median / 1e3);
     println!("T4  full verification of an ES256 proof, new key; keybound with aws-lc: {}", micros(timings[0]));
     let mut met = true;
-    for (name, timing, target) in
-        [("turbomcp-dpop 3.6.0", timings[1], 0.42), ("dpop-verifier 4.4.0", timings[2], 0.23)]
+    for (name, timing, target) in [("turbomcp-dpop 3.6.0", timings[1], 0.42), ("dpop-verifier 4.4.0", timings[2], 0.23)]
     {
         let ratio = timings[0].ratio_to(timing);
         met &= ratio <= target;

@@ -53,8 +53,9 @@ impl NonceTracker for NeverUsed {
 
 pub fn dpop_verifier(bench: &Bench) -> impl FnMut(usize) + '_ {
     let verifier = DpopVerifier::new();
+    let mut store = AlwaysNew;
     move |index| {
-        let verdict = verifier.verify(&mut AlwaysNew, bench.proof(index), URL, METHOD, Some(&bench.token));
+        let verdict = verifier.verify(&mut store, bench.proof(index), URL, METHOD, Some(&bench.token));
         std::hint::black_box(block_on(verdict).expect("a good proof"));
     }
 }
