@@ -32,8 +32,9 @@ pub fn nonce(data: &[u8]) {
             assert!(matches!(issuer.check(good.as_str(), role, &KEY_THUMBPRINT, NOW), NonceVerdict::Valid(_)));
             let mut bytes = base64url::decode(good.as_str().as_bytes()).expect("base64url");
             bytes.iter_mut().zip(data).for_each(|(byte, change)| *byte ^= change);
-            let changed = base64url::encode(&bytes);
-            if changed != good.as_str() {
+            // Asked of the input: comparing with the good nonce would show it to libFuzzer, which watches comparisons.
+            if data.iter().take(bytes.len()).any(|change| *change != 0) {
+                let changed = base64url::encode(&bytes);
                 let verdict = issuer.check(&changed, role, &KEY_THUMBPRINT, NOW);
                 assert_eq!(verdict, NonceVerdict::Unknown, "a changed nonce");
             }
