@@ -338,7 +338,8 @@ impl fmt::Debug for UnsignedProof {
     }
 }
 
-#[cfg(all(test, feature = "std", feature = "rustcrypto"))]
+#[cfg(test)]
+#[cfg(all(feature = "std", feature = "rustcrypto"))]
 mod tests {
     use super::{ProofBuilder, write_number};
     use crate::jose::jwk::PublicJwk;
