@@ -76,6 +76,7 @@ pub mod base64url;
 pub mod crypto;
 pub mod http;
 pub mod jose;
+#[cfg_attr(not(feature = "dpop"), allow(dead_code, unused_imports, reason = "without proofs only keys are read"))]
 mod json;
 pub mod key;
 mod misuse;

@@ -17,7 +17,7 @@ use crate::jose::algorithm::Algorithm;
 use crate::jose::compact::Compact;
 use crate::jose::header::Header;
 use crate::jose::jwk::raw::RawJwk;
-use crate::jose::jwk::{JwkError, PublicJwk, RsaBounds};
+use crate::jose::jwk::{JwkError, PublicJwk};
 use crate::jose::thumbprint::Thumbprint;
 use crate::json::{self, JsonError, Member, Text};
 use crate::nonce::issuer::{NonceVerdict, ValidNonce};
@@ -167,7 +167,9 @@ impl Key {
         if let Some(known) = verifier.headers.as_ref().and_then(|memory| memory.recall(compact.header)) {
             // Memory holds facts about the header; what the policy makes of them is asked every time.
             permit(verifier, known.algorithm)?;
-            check_rsa_size(verifier, &known.jwk)?;
+            if !verifier.policy.rsa_bounds().permit(&known.jwk) {
+                return Err(Rejection::RsaTooLarge);
+            }
             return Ok(Self::Remembered(known));
         }
         let header = Header::read(json).map_err(|error| match error {
@@ -285,15 +287,6 @@ fn read_key(verifier: &Verifier, jwk: &RawJwk<'_>, algorithm: Algorithm) -> Resu
     let capability = verifier.crypto.verifier(algorithm).ok_or(Rejection::AlgUnavailable)?;
     capability.validate(&key).map_err(|_| Rejection::KeyOffCurve)?;
     Ok(key)
-}
-
-#[cfg(feature = "std")]
-fn check_rsa_size(verifier: &Verifier, jwk: &PublicJwk) -> Result<(), Rejection> {
-    let within = match (jwk.rsa_modulus_len(), verifier.policy.rsa_bounds()) {
-        (Some(length), RsaBounds::Up4096) => length <= 512,
-        _ => true,
-    };
-    if within { Ok(()) } else { Err(Rejection::RsaTooLarge) }
 }
 
 impl From<JwkError> for Rejection {

@@ -114,6 +114,12 @@ impl RsaBounds {
             Self::Up8192 => 8192,
         }
     }
+
+    /// Whether `key`, if it is an RSA key, is short enough.
+    #[cfg(all(feature = "dpop", feature = "std"))]
+    pub(crate) fn permit(self, key: &PublicJwk) -> bool {
+        key.rsa_modulus_len().is_none_or(|length| length <= self.max_bits() / 8)
+    }
 }
 
 impl PublicJwk {
@@ -223,6 +229,7 @@ impl PublicJwk {
     }
 
     /// The length in bytes of this key's signatures under any algorithm it can be used with.
+    #[cfg(feature = "dpop")]
     pub(crate) fn rsa_modulus_len(&self) -> Option<usize> {
         self.rsa().map(|(n, _)| n.len())
     }

@@ -92,6 +92,7 @@ impl<'a> RawJwk<'a> {
     }
 
     /// Whether the key's own `alg`, where it has one, is `alg` (RFC 7517 section 4.4).
+    #[cfg(feature = "dpop")]
     pub(crate) fn permits_algorithm(&self, alg: &str) -> bool {
         match self.alg {
             Member::Absent => true,
