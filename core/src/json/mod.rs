@@ -296,7 +296,10 @@ impl<'a> Reader<'a> {
 
     #[inline(always)]
     fn skip_space(&mut self) {
-        while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
+        // Most often there is none, which one comparison shows.
+        while let [byte @ ..=b' ', rest @ ..] = self.rest
+            && matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+        {
             self.rest = rest;
         }
     }

@@ -318,6 +318,9 @@ const fn table(path: bool) -> [bool; 256] {
 /// encoded bytes or a dot behind a slash.
 fn check_encoded(text: &str, permitted: &[bool; 256]) -> Result<bool, UriError> {
     let is_permitted = |byte: u8| permitted.get(usize::from(byte)).copied().unwrap_or(false);
+    if text.bytes().all(|byte| is_permitted(byte) && byte != b'.') {
+        return Ok(false);
+    }
     let mut rewrite = false;
     let mut previous = 0;
     let mut rest = text.as_bytes();

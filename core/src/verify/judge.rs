@@ -34,8 +34,8 @@ pub(super) fn judge(
 ) -> Result<PendingProof, Rejection> {
     let proof = single_proof(presentation.proofs)?;
     let compact = split(proof)?;
-    let mut scratch = Scratch::new(&compact);
-    let Segments { header, payload, signature } = scratch.decode(&compact)?;
+    let (mut inline, mut heap): (Scratch, _) = ([0; 1024], Vec::new());
+    let Segments { header, payload, signature } = decode_segments(&compact, &mut inline, &mut heap)?;
     let key = Key::of_header(verifier, &compact, header)?;
 
     let claims = read_claims(payload)?;
@@ -112,11 +112,8 @@ fn misshapen(proof: &[u8], rejection: Rejection) -> Rejection {
     if proof.contains(&b',') { Rejection::MultipleProofs } else { rejection }
 }
 
-/// Room for the decoded segments of one proof: on the stack for all but RSA and ML-DSA.
-struct Scratch {
-    inline: [u8; 1024],
-    heap: Vec<u8>,
-}
+/// Room on the stack for the decoded segments of one proof: enough for all but RSA and ML-DSA.
+type Scratch = [u8; 1024];
 
 struct Segments<'a> {
     header: &'a [u8],
@@ -124,22 +121,24 @@ struct Segments<'a> {
     signature: &'a [u8],
 }
 
-impl Scratch {
-    fn new(compact: &Compact<'_>) -> Self {
-        let inline = [0; 1024];
-        // Encoded, so more than will be decoded.
-        let needed = compact.signing_input.len().saturating_add(compact.signature.len());
-        let heap = if needed <= inline.len() { Vec::new() } else { alloc::vec![0; needed] };
-        Self { inline, heap }
-    }
-
-    fn decode(&mut self, compact: &Compact<'_>) -> Result<Segments<'_>, Rejection> {
-        let room = if self.heap.is_empty() { self.inline.as_mut_slice() } else { self.heap.as_mut_slice() };
-        let (header, room) = decode_into(compact.header, room)?;
-        let (payload, room) = decode_into(compact.payload, room)?;
-        let (signature, _) = decode_into(compact.signature, room)?;
-        Ok(Segments { header, payload, signature })
-    }
+/// Decodes the segments into `inline`, or into `heap` if they are too long.
+fn decode_segments<'r>(
+    compact: &Compact<'_>,
+    inline: &'r mut Scratch,
+    heap: &'r mut Vec<u8>,
+) -> Result<Segments<'r>, Rejection> {
+    // Encoded, so more than will be decoded.
+    let needed = compact.signing_input.len().saturating_add(compact.signature.len());
+    let room = if needed <= inline.len() {
+        inline.as_mut_slice()
+    } else {
+        heap.resize(needed, 0);
+        heap.as_mut_slice()
+    };
+    let (header, room) = decode_into(compact.header, room)?;
+    let (payload, room) = decode_into(compact.payload, room)?;
+    let (signature, _) = decode_into(compact.signature, room)?;
+    Ok(Segments { header, payload, signature })
 }
 
 fn decode_into<'r>(segment: &[u8], room: &'r mut [u8]) -> Result<(&'r [u8], &'r mut [u8]), Rejection> {
