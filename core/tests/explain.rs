@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests stand outside of test functions")]
 
 use keybound::base64url;
+use keybound::jose::jwk::PublicJwk;
 use keybound::jose::signature::Signature;
 use keybound::key::Signer;
 use keybound::key::soft::SoftKey;
@@ -252,7 +253,9 @@ fn keys() {
     with_x(&x.iter().map(|byte| format!("{byte:02x}")).collect::<String>()).says("jwk_non_canonical", &["hexadecimal"]);
 
     let swapped = HEADER.replace("\"x\"", "\"t\"").replace("\"y\"", "\"x\"").replace("\"t\"", "\"y\"");
-    Request::with_proof(join(&swapped, CLAIMS, SIGNATURE)).says("key_off_curve", &["swapped"]);
+    let swapped_point = [&[4], &y[..], &x[..]].concat();
+    let jkt = PublicJwk::from_ec_point(&swapped_point).unwrap().thumbprint(RUSTCRYPTO.digest).to_string();
+    Request { jkt, ..Request::with_proof(join(&swapped, CLAIMS, SIGNATURE)) }.says("key_off_curve", &["swapped"]);
 }
 
 #[test]

@@ -74,8 +74,8 @@ impl VerifyAlgorithm for Ecdsa {
 
     fn validate(&self, key: &PublicJwk) -> Result<(), InvalidKey> {
         match (self.algorithm.key_type(), key.ec_point()) {
-            // The same question to the portable crate costs a fifth of parsing here, and a flood of fresh keys asks
-            // nothing else. The verification asks it again in its own way.
+            // The same question to the portable crate costs a fifth of parsing here, and a stranger with fresh keys can
+            // make a server ask it. The verification asks it again in its own way.
             (KeyType::P256, Some(point)) => p256::PublicKey::from_sec1_bytes(point).map(drop).map_err(|_| InvalidKey),
             _ => self.parse(key).map(drop),
         }

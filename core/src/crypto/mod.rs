@@ -105,7 +105,7 @@ pub trait VerifyAlgorithm: Send + Sync {
     /// Checks `signature` (in JOSE form: R and S side by side for ECDSA) over `message`.
     ///
     /// # Errors
-    /// [`InvalidSignature`] if it does not verify or the key does not fit the algorithm.
+    /// [`InvalidSignature`] if it does not verify, the key does not fit the algorithm, or its point is not on the curve.
     fn verify(&self, key: &PublicJwk, message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature>;
 
     /// Prepares `key` for repeated use.

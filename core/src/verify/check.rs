@@ -20,7 +20,7 @@ pub enum Check {
     Type,
     /// `alg` is asymmetric, supported and permitted (check 5).
     Algorithm,
-    /// `jwk` is a public, canonical, valid key that fits `alg` (check 7).
+    /// `jwk` is a public, canonical key within its bounds that fits `alg` (check 7).
     Key,
     /// The required claims are there, each of its type (check 3).
     Claims,
@@ -32,6 +32,8 @@ pub enum Check {
     Time,
     /// `nonce` is one this server provided (check 10).
     Nonce,
+    /// The point in `jwk` is on its curve (RFC 8725 section 3.4). It costs more than all checks before it.
+    Curve,
     /// The key is the one the token, code or session is bound to (check 12b).
     Binding,
     /// `ath` is the hash of the access token (check 12a).
@@ -44,7 +46,7 @@ pub enum Check {
 
 impl Check {
     /// Every check, in order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Fields,
         Self::Size,
         Self::Shape,
@@ -56,6 +58,7 @@ impl Check {
         Self::Target,
         Self::Time,
         Self::Nonce,
+        Self::Curve,
         Self::Binding,
         Self::TokenHash,
         Self::Signature,
@@ -76,6 +79,7 @@ impl Check {
             Self::Target => "target",
             Self::Time => "time",
             Self::Nonce => "nonce",
+            Self::Curve => "curve",
             Self::Binding => "binding",
             Self::TokenHash => "token_hash",
             Self::Signature => "signature",
@@ -97,6 +101,7 @@ impl Check {
             Self::Target => "htu is the request's target",
             Self::Time => "iat, exp and nbf fit the clock",
             Self::Nonce => "nonce is one this server provided",
+            Self::Curve => "the point in jwk is on its curve",
             Self::Binding => "the key is the one the token is bound to",
             Self::TokenHash => "ath is the hash of the access token",
             Self::Signature => "the signature verifies",

@@ -52,6 +52,7 @@ pub(super) fn judge(
     let ends = check_lifetime(&claims, verifier.policy.max_ahead(), now)?;
     let thumbprint = key.thumbprint(verifier);
     let nonce = check_nonce(verifier, presentation, required.nonce, &thumbprint, now)?;
+    key.check_curve(verifier)?;
     if presentation.context.bound_to().is_some_and(|bound_to| bound_to != thumbprint) {
         return Err(Rejection::BindingMismatch);
     }
@@ -221,12 +222,24 @@ impl Key {
         }
     }
 
+    /// Checks that an elliptic curve point is one. A remembered key has verified a signature, so it is.
+    fn check_curve(&self, verifier: &Verifier) -> Result<(), Rejection> {
+        match self {
+            Self::Read { algorithm, jwk } => {
+                let capability = verifier.crypto.verifier(*algorithm).ok_or(Rejection::AlgUnavailable)?;
+                capability.validate(jwk).map_err(|_| Rejection::KeyOffCurve)
+            }
+            #[cfg(feature = "std")]
+            Self::Remembered(_) => Ok(()),
+        }
+    }
+
     fn check_signature(&self, verifier: &Verifier, compact: &Compact<'_>, signature: &[u8]) -> Result<(), Rejection> {
         let expected = self.algorithm().signature_len().or(self.jwk().rsa_modulus_len());
         if expected != Some(signature.len()) {
             return Err(Rejection::SignatureMalformed);
         }
-        let verified = match self {
+        match self {
             Self::Read { algorithm, jwk } => verifier
                 .crypto
                 .verifier(*algorithm)
@@ -234,8 +247,8 @@ impl Key {
                 .verify(jwk, compact.signing_input, signature),
             #[cfg(feature = "std")]
             Self::Remembered(known) => known.prepared.verify(compact.signing_input, signature),
-        };
-        verified.map_err(|_| Rejection::SignatureInvalid)
+        }
+        .map_err(|_| Rejection::SignatureInvalid)
     }
 
     /// Remembers the header of a proof whose signature verified.
@@ -282,10 +295,7 @@ fn read_key(verifier: &Verifier, jwk: &RawJwk<'_>, algorithm: Algorithm) -> Resu
         return Err(Rejection::JwkAlgConflict);
     }
     jwk.check_use()?;
-    let key = jwk.decode(key_type, verifier.policy.rsa_bounds())?;
-    let capability = verifier.crypto.verifier(algorithm).ok_or(Rejection::AlgUnavailable)?;
-    capability.validate(&key).map_err(|_| Rejection::KeyOffCurve)?;
-    Ok(key)
+    Ok(jwk.decode(key_type, verifier.policy.rsa_bounds())?)
 }
 
 impl From<JwkError> for Rejection {

@@ -111,8 +111,6 @@ rejections! {
         RsaInvalid = "rsa_invalid", "RFC 8725 section 3.5";
         /// The Ed25519 point is of small order.
         KeySmallOrder = "key_small_order", "RFC 8725 section 3.4";
-        /// The point is not on its curve.
-        KeyOffCurve = "key_off_curve", "RFC 8725 section 3.4";
     }
     Claims {
         /// The payload is no JSON object.
@@ -177,6 +175,10 @@ rejections! {
         NonceStale = "nonce_stale", "RFC 9449 section 8";
         /// The nonce is not one this server provided to this client in this role.
         NonceMismatch = "nonce_mismatch", "RFC 9449 section 4.3 check 10";
+    }
+    Curve {
+        /// The point in `jwk` is not on its curve.
+        KeyOffCurve = "key_off_curve", "RFC 8725 section 3.4";
     }
     Binding {
         /// The token, code or session is bound to another key.

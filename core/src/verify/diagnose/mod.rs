@@ -112,7 +112,7 @@ pub(super) fn diagnose(
     match rejection.check() {
         Check::Fields | Check::Size | Check::Shape => shape::diagnose(&case),
         Check::Type | Check::Algorithm => header::diagnose(&case),
-        Check::Key => key::diagnose(&case),
+        Check::Key | Check::Curve => key::diagnose(&case),
         Check::Claims | Check::Method | Check::Time | Check::Nonce => claims::diagnose(&case),
         Check::Target => target::diagnose(&case),
         Check::Binding | Check::TokenHash | Check::Signature => possession::diagnose(&case),

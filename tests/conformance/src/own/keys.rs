@@ -82,11 +82,15 @@ fn malformed(maker: &Maker) -> Vec<Vector> {
         ("jwk-no-crv", JwkMalformed, p256.replacen(r#""crv":"P-256","#, "", 1), object),
         ("jwk-no-y", JwkMalformed, format!("{}}}", P256.split_once(",\"y\"").expect("y").0), object),
         ("jwk-x-number", JwkMalformed, format!("{kty_and_crv},\"x\":1,\"y\":{zero}}}"), object),
-        ("jwk-zero-point", KeyOffCurve, format!("{kty_and_crv},\"x\":{zero},\"y\":{zero}}}"), "RFC 8725 3.4: no point"),
     ]
     .into_iter()
     .map(|(id, rejection, jwk, reason)| Vector::refused(id, rejection, maker.sign_jwk(&jwk), reason))
     .collect();
+    let no_point = format!("{kty_and_crv},\"x\":{zero},\"y\":{zero}}}");
+    vectors.push(
+        Vector::refused("jwk-zero-point", KeyOffCurve, maker.sign_jwk(&no_point), "RFC 8725 3.4: no point")
+            .of_key(&no_point, "made for Keybound with a key that is no point"),
+    );
     let with = |member: &str| maker.sign_jwk(&format!("{P256},{member}}}"));
     let purpose = "RFC 7517 4.2, 4.3: the key is for verifying signatures";
     vectors.extend([

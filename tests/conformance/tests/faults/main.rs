@@ -8,6 +8,7 @@ mod header;
 mod keys;
 mod time;
 
+use keybound::jose::jwk::PublicJwk;
 use keybound::key::soft::SoftKey;
 use keybound::{Algorithm, Crypto, Rejection, UnixTime, Verifier};
 use keybound_conformance::raw::{self, Claims};
@@ -61,9 +62,14 @@ impl Bench {
         self.judge(header, &self.good_claims().json())
     }
 
-    /// The verdict about a key as written.
+    /// The verdict about a key as written, for a token bound to that very key if it can be read at all.
     fn judge_jwk(&self, jwk: &str) -> Result<(), Rejection> {
-        self.judge_header(&raw::header_with(self.key_name(), jwk))
+        let header = raw::header_with(self.key_name(), jwk);
+        let proof = raw::sign(&self.key, &self.crypto, &header, &self.good_claims().json());
+        let own = PublicJwk::parse(jwk).map(|key| key.thumbprint(self.crypto.digest));
+        let request = self.request();
+        let request = Request { bound_to: own.ok().or(request.bound_to), ..request };
+        request.judge(&self.verifier, &proof, NOW).map(drop)
     }
 
     fn key_name(&self) -> &'static str {
