@@ -116,7 +116,13 @@ pub fn to_json(figures: &[Figure]) -> Value {
     };
     let figure = |figure: &Figure| {
         let mut readings = figure.readings.iter();
-        let mut members = readings.next().map(reading).unwrap_or_default();
+        let mut members = Map::new();
+        if let Some(first) = readings.next() {
+            members = reading(first);
+            if !first.name.is_empty() {
+                members.insert("measure".to_owned(), first.name.into());
+            }
+        }
         for other in readings {
             members.insert(other.name.to_owned(), reading(other).into());
         }
