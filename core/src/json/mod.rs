@@ -16,7 +16,7 @@ use text::{Unescaped, special};
 
 /// How deep objects and arrays may nest.
 pub(crate) const MAX_DEPTH: u8 = 8;
-/// The longest escape behind its backslash: `uXXXX\\uXXXX`.
+/// The longest escape behind its backslash: a surrogate pair, two times `u` and four digits.
 const MAX_ESCAPE_LEN: usize = 11;
 /// How many members one object may have.
 pub(crate) const MAX_MEMBERS: usize = 64;
