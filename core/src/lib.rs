@@ -77,6 +77,10 @@ pub mod crypto;
 pub mod http;
 pub mod jose;
 #[cfg_attr(not(feature = "dpop"), allow(dead_code, unused_imports, reason = "without proofs only keys are read"))]
+#[cfg(feature = "oauth")]
+pub mod json;
+#[cfg_attr(not(feature = "dpop"), allow(dead_code, unused_imports, reason = "without proofs only keys are read"))]
+#[cfg(not(feature = "oauth"))]
 mod json;
 pub mod key;
 mod misuse;

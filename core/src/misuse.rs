@@ -3,11 +3,10 @@
 use core::fmt;
 
 use crate::crypto::RandomUnavailable;
+use crate::http::uri::UriError;
 use crate::jose::algorithm::Algorithm;
 use crate::jose::jwk::JwkError;
 use crate::jose::signature::SignatureError;
-#[cfg(feature = "dpop")]
-use crate::proof::uri::UriError;
 
 /// A mistake of the calling program, as opposed to one of the peer ([`Rejection`](crate::Rejection)) or of the host.
 ///
@@ -16,7 +15,6 @@ use crate::proof::uri::UriError;
 #[non_exhaustive]
 pub enum Misuse {
     /// The URL given for the request is no absolute `http` or `https` URI.
-    #[cfg(feature = "dpop")]
     Target(UriError),
     /// The method is empty or no token (RFC 9110 section 9.1).
     Method,
@@ -69,7 +67,6 @@ pub enum Misuse {
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            #[cfg(feature = "dpop")]
             Self::Target(error) => write!(f, "the request's URL cannot be used: {error}"),
             Self::Method => f.write_str("the method is not a token; give it as sent, for example GET"),
             Self::AccessToken => {

@@ -1,6 +1,6 @@
 //! `uri`: one normal form for each target, and claims that are compared by it.
 
-use keybound::proof::uri::{MAX_URI_LEN, UriError};
+use keybound::http::uri::{MAX_URI_LEN, UriError};
 use keybound::{ProofBuilder, RUSTCRYPTO, Rejection, TargetUri};
 
 use crate::story::{HEADER, KEY, NOW, Request, resource, sign};

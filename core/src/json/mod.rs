@@ -1,4 +1,4 @@
-//! A strict reader of JSON objects (RFC 8259) that allocates nothing, and the little writing that proofs need.
+//! JSON (RFC 8259), read strictly: objects of proofs without allocating, and whole documents as a `Value`.
 //!
 //! What a lenient reader lets through is an error here: a member name that occurs twice at any depth, however
 //! it is spelled (RFC 7515 section 4, RFC 7519 section 4); anything after the object; nesting beyond
@@ -7,12 +7,16 @@
 
 mod number;
 mod text;
+#[cfg(feature = "oauth")]
+mod value;
 
 use alloc::vec::Vec;
 
 pub(crate) use number::floor;
 pub(crate) use text::{Text, write_string};
 use text::{Unescaped, special};
+#[cfg(feature = "oauth")]
+pub use value::{MAX_DOCUMENT_DEPTH, MAX_DOCUMENT_LEN, MAX_DOCUMENT_MEMBERS, NotJson, Value};
 
 /// How deep objects and arrays may nest.
 pub(crate) const MAX_DEPTH: u8 = 8;
@@ -20,6 +24,16 @@ pub(crate) const MAX_DEPTH: u8 = 8;
 const MAX_ESCAPE_LEN: usize = 11;
 /// How many members one object may have.
 pub(crate) const MAX_MEMBERS: usize = 64;
+
+/// How much of a text is read before it is refused.
+#[derive(Clone, Copy)]
+struct Limits {
+    depth: u8,
+    members: usize,
+}
+
+/// What proofs get.
+const PROOF: Limits = Limits { depth: MAX_DEPTH, members: MAX_MEMBERS };
 
 /// Why a text is not an object we read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,13 +87,13 @@ struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    fn insert(&mut self, name: Text<'a>) -> Result<(), JsonError> {
+    fn insert(&mut self, name: Text<'a>, limit: usize) -> Result<(), JsonError> {
         let earlier = self.first.get(..self.count).unwrap_or(&self.first);
         if earlier.iter().chain(&self.others).any(|other| other.same_as(name)) {
             return Err(JsonError::Duplicate);
         }
         match self.first.get_mut(self.count) {
-            _ if self.count >= MAX_MEMBERS => return Err(JsonError::TooComplex),
+            _ if self.count >= limit => return Err(JsonError::TooComplex),
             Some(slot) => *slot = name,
             None => self.others.push(name),
         }
@@ -92,6 +106,7 @@ impl<'a> Names<'a> {
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
     depth: u8,
+    limits: Limits,
 }
 
 /// Reads `bytes` as one object; `member` is called for each member and must read its value.
@@ -103,14 +118,14 @@ pub(crate) fn read_object<'a>(
     if !bytes.is_ascii() {
         core::str::from_utf8(bytes).map_err(|_| JsonError::Syntax)?;
     }
-    let mut reader = Reader { rest: bytes, depth: 0 };
+    let mut reader = Reader { rest: bytes, depth: 0, limits: PROOF };
     reader.object(member)?;
     reader.end()
 }
 
 /// Checks that `text` is one JSON value of any type that can be a member: the object around it counts as one level.
 pub(crate) fn check_value(text: &str) -> Result<(), JsonError> {
-    let mut reader = Reader { rest: text.as_bytes(), depth: 1 };
+    let mut reader = Reader { rest: text.as_bytes(), depth: 1, limits: PROOF };
     reader.skip()?;
     reader.end()
 }
@@ -181,7 +196,7 @@ impl<'a> Reader<'a> {
         loop {
             self.skip_space();
             let name = self.string()?;
-            names.insert(name)?;
+            names.insert(name, self.limits.members)?;
             self.skip_space();
             self.expect(b':')?;
             member(self, name)?;
@@ -210,7 +225,7 @@ impl<'a> Reader<'a> {
         self.skip_space();
         self.expect(bracket)?;
         self.depth = self.depth.saturating_add(1);
-        if self.depth > MAX_DEPTH { Err(JsonError::TooComplex) } else { Ok(()) }
+        if self.depth > self.limits.depth { Err(JsonError::TooComplex) } else { Ok(()) }
     }
 
     fn leave(&mut self, bracket: u8) -> Result<(), JsonError> {

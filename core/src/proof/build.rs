@@ -6,9 +6,10 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::claims::PROOF_CLAIMS;
-use super::{MAX_JTI_LEN, MAX_PROOF_LEN, Proof, TYP, uri};
+use super::{MAX_JTI_LEN, MAX_PROOF_LEN, Proof, TYP};
 use crate::base64url;
 use crate::crypto::{Crypto, Digest};
+use crate::http::uri;
 use crate::jose::algorithm::Algorithm;
 use crate::jose::jwk::PublicJwk;
 use crate::jose::signature::Signature;
@@ -342,8 +343,8 @@ impl fmt::Debug for UnsignedProof {
 #[cfg(all(feature = "std", feature = "rustcrypto"))]
 mod tests {
     use super::{ProofBuilder, write_number};
+    use crate::http::uri::UriError;
     use crate::jose::jwk::PublicJwk;
-    use crate::proof::uri::UriError;
     use crate::{Algorithm, Misuse, RUSTCRYPTO, UnixTime};
     use alloc::string::{String, ToString};
     use alloc::vec::Vec;

@@ -5,7 +5,6 @@ pub(crate) mod claims;
 pub mod forwarded;
 pub mod source;
 pub mod target;
-pub mod uri;
 
 use alloc::string::String;
 use core::fmt;

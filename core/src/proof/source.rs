@@ -8,7 +8,7 @@ use core::net::IpAddr;
 
 use super::forwarded::TrustedProxies;
 use super::target::TargetUri;
-use super::uri::{Parts, UriError};
+use crate::http::uri::{Parts, UriError};
 
 /// Gives the target URI of each request from a configured origin and the raw request target.
 ///
@@ -21,7 +21,7 @@ use super::uri::{Parts, UriError};
 /// let source = TargetUri::fixed("https://api.example.com")?;
 /// let head = RequestHead { peer: None, raw_target: b"/a%2Fb?page=2", fields: &[] };
 /// assert_eq!(source.resolve(&head).unwrap().as_str(), "https://api.example.com/a%2Fb");
-/// # Ok::<(), keybound::proof::uri::UriError>(())
+/// # Ok::<(), keybound::http::uri::UriError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct TargetSource {

@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::fmt;
 
 use super::source::TargetSource;
-use super::uri::{Parts, UriError};
+use crate::http::uri::{Parts, UriError};
 
 /// The target URI of a request: absolute, `http` or `https`, in the normal form of RFC 3986 sections 6.2.2 and 6.2.3,
 /// without query and fragment.
@@ -13,7 +13,7 @@ use super::uri::{Parts, UriError};
 /// use keybound::TargetUri;
 /// let target = TargetUri::parse("HTTPS://API.example.com:443/a/../items?page=2")?;
 /// assert_eq!(target.as_str(), "https://api.example.com/items");
-/// # Ok::<(), keybound::proof::uri::UriError>(())
+/// # Ok::<(), keybound::http::uri::UriError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TargetUri {
@@ -52,7 +52,7 @@ impl TargetUri {
     }
 
     /// Scheme, host and port, and the path.
-    pub(super) fn split(&self) -> (&str, &str) {
+    pub(crate) fn split(&self) -> (&str, &str) {
         self.normal.split_at_checked(self.origin_len).unwrap_or((&self.normal, ""))
     }
 }

@@ -13,6 +13,7 @@ use super::presentation::Presentation;
 use super::rejection::Rejection;
 use crate::UnixTime;
 use crate::base64url;
+use crate::http::uri;
 use crate::jose::algorithm::Algorithm;
 use crate::jose::compact::Compact;
 use crate::jose::header::Header;
@@ -22,7 +23,6 @@ use crate::jose::thumbprint::Thumbprint;
 use crate::json::{self, JsonError, Member, Text};
 use crate::nonce::issuer::{NonceVerdict, ValidNonce};
 use crate::proof::claims::Claims;
-use crate::proof::uri;
 use crate::proof::{MAX_JTI_LEN, MAX_PROOF_LEN, TYP};
 use crate::replay::{ReplayEntry, ReplayEntryParts, ReplayKey, StoreEpoch};
 

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use super::Case;
 use super::shown::bare;
+use crate::http::uri;
 use crate::json::Text;
-use crate::proof::uri;
 use crate::verify::explain::Failure;
 use crate::verify::rejection::Rejection;
 

@@ -7,7 +7,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::target::TargetUri;
+#[cfg(feature = "dpop")]
+use crate::proof::target::TargetUri;
 
 /// The longest URI that is read, in bytes.
 pub const MAX_URI_LEN: usize = 8 * 1024;
@@ -172,6 +173,7 @@ impl<'a> Parts<'a> {
 }
 
 /// Whether the URI `claim` is `target`, query and fragment ignored on both sides.
+#[cfg(feature = "dpop")]
 pub(crate) fn equals(claim: &str, target: &TargetUri) -> Result<bool, UriError> {
     // Nearly always the claim is written like the target, and then only its path is new.
     let (origin, target_path) = target.split();
@@ -211,11 +213,13 @@ pub(crate) fn equals(claim: &str, target: &TargetUri) -> Result<bool, UriError> 
 }
 
 /// Whether a URI has a query or a fragment, be it empty.
+#[cfg(feature = "dpop")]
 pub(crate) fn has_query_or_fragment(text: &str) -> bool {
     memchr::memchr2(b'?', b'#', text.as_bytes()).is_some()
 }
 
 /// A valid URI as written, without query and fragment.
+#[cfg(feature = "dpop")]
 pub(crate) fn without_query(text: &str) -> Result<&str, UriError> {
     Parts::parse(text).map(|parts| parts.bare)
 }
