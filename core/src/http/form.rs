@@ -67,7 +67,7 @@ impl Form {
         for piece in bytes.split(|byte| *byte == b'&').filter(|piece| !piece.is_empty()) {
             let (name, value) = match memchr::memchr(b'=', piece).and_then(|at| piece.split_at_checked(at)) {
                 Some((name, value)) => (name, value.strip_prefix(b"=").unwrap_or_default()),
-                None => (piece, &[] as &[u8]),
+                None => (piece, [].as_slice()),
             };
             form.0.push((decode(name)?, decode(value)?));
             if form.0.len() > MAX_PARAMS {
