@@ -83,9 +83,13 @@ pub mod json;
 #[cfg(not(feature = "oauth"))]
 mod json;
 pub mod key;
+mod level;
 mod misuse;
 #[cfg(feature = "dpop")]
 pub mod nonce;
+#[cfg_attr(not(feature = "dpop"), allow(dead_code, reason = "nothing makes keys for proofs then"))]
+#[cfg(feature = "oauth")]
+pub mod oauth;
 #[cfg(feature = "dpop")]
 pub mod proof;
 #[cfg(feature = "dpop")]
@@ -99,6 +103,7 @@ pub use crypto::Crypto;
 pub use crypto::rustcrypto::RUSTCRYPTO;
 pub use jose::algorithm::{Algorithm, AlgorithmSet};
 pub use jose::thumbprint::Thumbprint;
+pub use level::SecurityLevel;
 pub use misuse::Misuse;
 #[cfg(feature = "dpop")]
 pub use proof::{Proof, build::ProofBuilder, target::TargetUri};

@@ -62,6 +62,28 @@ pub enum Misuse {
     StoreDisagreement,
     /// The source of randomness failed.
     Random,
+    /// A URL that is neither `https` nor, where that is permitted, `http` on loopback.
+    InsecureUrl,
+    /// A redirect URI that is no absolute URI without fragment (OAuth 2.1 section 2.3).
+    RedirectUri,
+    /// The flow needs a redirect URI, and the client has none.
+    RedirectUriMissing,
+    /// A target that lies neither under the session's resource nor in an origin the client was given.
+    OutsideResource,
+    /// The request carries a field that the flow sets itself: `Authorization` or `DPoP`.
+    ReservedField,
+    /// The level binds tokens, and this build has no DPoP.
+    LevelNeedsDpop,
+    /// The key that proofs are made with and the one the client authenticates with are the same key.
+    SameKey,
+    /// The host made a key for an algorithm that was not asked for.
+    KeyAlgorithm,
+    /// An empty name, or one longer than 256 bytes.
+    Name,
+    /// The session cannot be extended in this way: it has no user who could be asked.
+    NoUser,
+    /// An intent at a level that binds no tokens.
+    IntentUnbound,
 }
 
 impl fmt::Display for Misuse {
@@ -101,6 +123,20 @@ impl fmt::Display for Misuse {
                 f.write_str("the verifiers that share this replay store have different time windows; give them one policy or one store each")
             }
             Self::Random => RandomUnavailable.fmt(f),
+            Self::InsecureUrl => f.write_str("the URL is not https; http is for loopback, with allow_loopback"),
+            Self::RedirectUri => f.write_str("the redirect URI is no absolute URI without fragment"),
+            Self::RedirectUriMissing => f.write_str("this flow needs a redirect URI; give the client one with redirect_uri"),
+            Self::OutsideResource => f.write_str(
+                "the target lies outside the session's resource, so it does not get its token; name its origin with \
+                 also_origin if it is meant",
+            ),
+            Self::ReservedField => f.write_str("the request has a field that the session sets itself; leave Authorization and DPoP out"),
+            Self::LevelNeedsDpop => f.write_str("this build has no DPoP; enable the feature dpop or use SecurityLevel::Standard"),
+            Self::SameKey => f.write_str("one key signs proofs and authenticates the client; use two"),
+            Self::KeyAlgorithm => f.write_str("the host made a key for an algorithm that was not asked for; see CreateKey::algorithms"),
+            Self::Name => f.write_str("a session's name has 1 to 256 bytes"),
+            Self::IntentUnbound => f.write_str("an intent is bound to a key; ask for it at SecurityLevel::Enhanced or above"),
+            Self::NoUser => f.write_str("this session was not made by a login, so no user can grant more; ask for the scope at its beginning"),
         }
     }
 }

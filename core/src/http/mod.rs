@@ -2,6 +2,8 @@
 
 pub mod challenge;
 #[cfg(feature = "oauth")]
+pub mod date;
+#[cfg(feature = "oauth")]
 pub mod form;
 #[cfg(feature = "oauth")]
 pub mod message;

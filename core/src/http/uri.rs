@@ -132,6 +132,7 @@ impl<'a> Parts<'a> {
     }
 
     /// Where the path begins in `normal`, the normal form of these parts.
+    #[cfg(feature = "dpop")]
     pub(crate) fn origin_len(&self, normal: &str) -> usize {
         let authority = self.scheme.prefix().len();
         normal

@@ -174,6 +174,12 @@ impl AlgorithmSet {
         self.0 & !other.0 == 0
     }
 
+    /// The members that are in `other` as well.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Whether the set has no member.
     pub const fn is_empty(self) -> bool {
         self.0 == 0

@@ -109,6 +109,43 @@ pub enum Protection {
     RemoteKms,
 }
 
+impl Protection {
+    /// Every place there is.
+    pub const ALL: &'static [Self] = &[
+        Self::Software,
+        Self::OsStore,
+        Self::BrowserNonExtractable,
+        Self::Tee,
+        Self::StrongBox,
+        Self::SecureEnclave,
+        Self::Hsm,
+        Self::RemoteKms,
+    ];
+
+    /// The places a key at [`SecurityLevel::Maximum`](crate::SecurityLevel::Maximum) may live.
+    pub const HARDWARE: &'static [Self] =
+        &[Self::Tee, Self::StrongBox, Self::SecureEnclave, Self::Hsm, Self::RemoteKms];
+
+    /// The stable name, for example `secure_enclave`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Software => "software",
+            Self::OsStore => "os_store",
+            Self::BrowserNonExtractable => "browser_non_extractable",
+            Self::Tee => "tee",
+            Self::StrongBox => "strong_box",
+            Self::SecureEnclave => "secure_enclave",
+            Self::Hsm => "hsm",
+            Self::RemoteKms => "remote_kms",
+        }
+    }
+
+    /// The place of this [`name`](Self::name).
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|protection| protection.name() == name)
+    }
+}
+
 /// A signer could not sign.
 #[derive(Debug)]
 #[non_exhaustive]

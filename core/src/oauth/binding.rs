@@ -1,0 +1,369 @@
+//! What binds a session's tokens to a key: proofs, nonces and the server's clock (RFC 9449 sections 5, 8 and 9).
+//!
+//! `unbound.rs` is this module's counterpart in builds without DPoP, where no session has a binding.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use super::client::Inner;
+use super::credentials::Credentials;
+use super::error::{AnswerDefect, Downgrade, FlowError, StoredDefect};
+use super::flow::Io;
+use super::metadata::AuthorizationServer;
+use super::pkce::random_text;
+use super::step::{KeyUse, KeyWanted};
+use crate::http::date;
+use crate::http::form::Form;
+use crate::http::message::{Request, Response};
+use crate::http::url::Url;
+use crate::jose::algorithm::AlgorithmSet;
+use crate::jose::jwk::PublicJwk;
+use crate::jose::thumbprint::Thumbprint;
+use crate::json::Value;
+use crate::key::Protection;
+use crate::nonce::cache::NonceCache;
+use crate::nonce::{Nonce, NonceError, Role};
+use crate::proof::{DPOP, DPOP_NONCE};
+use crate::{Algorithm, Misuse, ProofBuilder, SecurityLevel, UnixTime};
+
+/// The token type and authentication scheme of bound tokens.
+pub(super) const SCHEME: &str = DPOP;
+
+/// A key that tokens are bound to.
+#[derive(Clone)]
+pub(super) struct Binding {
+    public_key: PublicJwk,
+    algorithm: Algorithm,
+    protection: Protection,
+    thumbprint: Thumbprint,
+}
+
+/// What the flows of one client know about servers.
+#[derive(Default)]
+pub(super) struct Memory {
+    nonces: NonceCache,
+    /// How far a server's clock is ahead of ours, by origin, in seconds.
+    offsets: Vec<(String, i64)>,
+    /// When an origin last answered a proof, for one-shot bodies.
+    answered: Vec<(String, Thumbprint, UnixTime)>,
+}
+
+/// What a server wants of the next attempt.
+pub(super) enum Again {
+    /// Nothing that a new proof could give.
+    No,
+    /// The same request with the nonce just given.
+    WithNonce,
+    /// The same request by the server's clock.
+    WithClock,
+}
+
+/// How many origins are remembered.
+const MAX_ORIGINS: usize = 64;
+/// The largest clock offset that is believed, in seconds: a day.
+const MAX_OFFSET: u64 = 86_400;
+/// Smaller offsets than this are no reason to try again, in seconds.
+const MIN_CORRECTION: u64 = 3;
+/// For how long an answer shows that no new nonce is wanted, in seconds.
+const STILL_FRESH: u64 = 20;
+
+impl Binding {
+    /// Has the host make a key that `server` and the level accept.
+    pub(super) async fn create(
+        io: &Io,
+        client: &Inner,
+        server: &AuthorizationServer,
+        credentials: &Credentials,
+        level: SecurityLevel,
+    ) -> Result<Self, FlowError> {
+        let mut algorithms = client.algorithms;
+        if let Some(accepted) = server.dpop_algorithms() {
+            algorithms = algorithms.intersection(accepted);
+        }
+        let mut protections = client.protections;
+        if level == SecurityLevel::Maximum {
+            algorithms = algorithms.intersection(AlgorithmSet::FAPI2);
+            if client.protections.iter().any(|place| !Protection::HARDWARE.contains(place)) {
+                protections = Protection::HARDWARE;
+            }
+        }
+        if algorithms.is_empty() {
+            return Err(FlowError::NoCommonAlgorithm);
+        }
+        let made = io.create_key(KeyWanted { algorithms, protections }).await?;
+        if !algorithms.contains(made.algorithm) {
+            return Err(Misuse::KeyAlgorithm.into());
+        }
+        if made.public_key.key_type() != made.algorithm.key_type() {
+            return Err(Misuse::AlgorithmKey(made.algorithm).into());
+        }
+        let thumbprint = made.public_key.thumbprint(client.crypto.digest);
+        credentials.differs_from(&thumbprint, client)?;
+        let binding =
+            Self { public_key: made.public_key, algorithm: made.algorithm, protection: made.protection, thumbprint };
+        if !protections.contains(&binding.protection) {
+            binding.delete(io).await?;
+            return Err(Downgrade::Protection.into());
+        }
+        Ok(binding)
+    }
+
+    pub(super) async fn delete(&self, io: &Io) -> Result<(), FlowError> {
+        io.delete_key(self.thumbprint).await
+    }
+
+    pub(super) const fn thumbprint(&self) -> Thumbprint {
+        self.thumbprint
+    }
+
+    /// Whether the key lives where Maximum permits it.
+    pub(super) fn is_in_hardware(&self) -> bool {
+        Protection::HARDWARE.contains(&self.protection)
+    }
+
+    /// Adds `dpop_jkt` to an authorization or device request (RFC 9449 section 10).
+    pub(super) fn announce(&self, form: &mut Form) {
+        form.push("dpop_jkt", &self.thumbprint.to_string());
+    }
+
+    /// A proof for a request to the authorization server.
+    pub(super) async fn prove_to_server(
+        &self,
+        io: &Io,
+        client: &Inner,
+        request: &mut Request,
+    ) -> Result<(), FlowError> {
+        self.prove(io, client, request, None, Role::AuthorizationServer).await
+    }
+
+    /// A proof for a request to the resource, with the hash of its token.
+    pub(super) async fn prove_to_resource(
+        &self,
+        io: &Io,
+        client: &Inner,
+        request: &mut Request,
+        token: &str,
+    ) -> Result<(), FlowError> {
+        self.prove(io, client, request, Some(token), Role::ResourceServer).await
+    }
+
+    async fn prove(
+        &self,
+        io: &Io,
+        client: &Inner,
+        request: &mut Request,
+        token: Option<&str>,
+        role: Role,
+    ) -> Result<(), FlowError> {
+        let target = provable(&request.url);
+        let url = Url::parse(&target).map_err(Misuse::Target)?;
+        let (nonce, offset) = {
+            let mut shared = client.shared.lock();
+            let nonce = shared.memory.nonces.get(url.origin(), role, &self.thumbprint).cloned();
+            (nonce, shared.memory.offset(url.origin()))
+        };
+        let mut builder = ProofBuilder::new(&request.method, &target);
+        if let Some(nonce) = &nonce {
+            builder = builder.nonce(nonce.as_str());
+        }
+        if let Some(token) = token {
+            builder = builder.access_token(token);
+        }
+        let jti = random_text::<16>(&client.crypto)?;
+        let now = UnixTime::from_secs(io.now().secs().saturating_add(offset));
+        let unsigned = builder.prepare(&client.crypto, &self.public_key, self.algorithm, &jti, now)?;
+        let key = (&self.public_key, self.algorithm, self.thumbprint);
+        let signature = client.sign(io, KeyUse::Proof, key, unsigned.message().to_vec()).await?;
+        request.fields.push((DPOP.into(), unsigned.attach(signature)?.into_string()));
+        Ok(())
+    }
+
+    /// Keeps what a response says about nonces (RFC 9449 section 8.2): every response, whatever its status.
+    fn observe(
+        &self,
+        client: &Inner,
+        url: &str,
+        role: Role,
+        response: &Response,
+        now: UnixTime,
+    ) -> Result<bool, NonceError> {
+        let fields: Vec<&[u8]> = response.all(DPOP_NONCE).collect();
+        let target = provable(url);
+        let Ok(url) = Url::parse(&target) else { return Ok(false) };
+        let mut shared = client.shared.lock();
+        shared.memory.answered(url.origin(), self.thumbprint, now);
+        shared.memory.nonces.observe(url.origin(), role, &self.thumbprint, &fields).map(|nonce| nonce.is_some())
+    }
+
+    /// Whether a nonce of this server is known, which a proof made now would carry.
+    pub(super) fn has_server_nonce(&self, client: &Inner, url: &str) -> bool {
+        self.has_nonce(client, url, Role::AuthorizationServer)
+    }
+
+    /// Whether a nonce of this resource is known.
+    pub(super) fn has_resource_nonce(&self, client: &Inner, url: &str) -> bool {
+        self.has_nonce(client, url, Role::ResourceServer)
+    }
+
+    fn has_nonce(&self, client: &Inner, url: &str, role: Role) -> bool {
+        let target = provable(url);
+        let Ok(url) = Url::parse(&target) else { return false };
+        client.shared.lock().memory.nonces.get(url.origin(), role, &self.thumbprint).is_some()
+    }
+
+    /// Whether this resource answered a proof a moment ago, so that the nonce it wants is known.
+    pub(super) fn is_primed(&self, client: &Inner, url: &str, now: UnixTime) -> bool {
+        let target = provable(url);
+        let Ok(url) = Url::parse(&target) else { return false };
+        let shared = client.shared.lock();
+        let known = |(origin, key, at): &(String, Thumbprint, UnixTime)| {
+            origin == url.origin() && *key == self.thumbprint && now.since(*at) <= STILL_FRESH
+        };
+        shared.memory.answered.iter().any(known)
+    }
+
+    /// What the authorization server wants of the next attempt; `error` is the one in its answer.
+    pub(super) fn server_answered(
+        &self,
+        client: &Inner,
+        request: &Request,
+        response: &Response,
+        error: Option<&str>,
+        now: UnixTime,
+    ) -> Result<Again, AnswerDefect> {
+        self.answered(client, request, response, error, Role::AuthorizationServer, now)
+    }
+
+    /// What the resource wants of the next attempt; `error` is the one in its DPoP challenge.
+    pub(super) fn resource_answered(
+        &self,
+        client: &Inner,
+        request: &Request,
+        response: &Response,
+        error: Option<&str>,
+        now: UnixTime,
+    ) -> Result<Again, AnswerDefect> {
+        self.answered(client, request, response, error, Role::ResourceServer, now)
+    }
+
+    fn answered(
+        &self,
+        client: &Inner,
+        request: &Request,
+        response: &Response,
+        error: Option<&str>,
+        role: Role,
+        now: UnixTime,
+    ) -> Result<Again, AnswerDefect> {
+        let observed = self.observe(client, &request.url, role, response, now);
+        match (error, observed) {
+            (Some("use_dpop_nonce"), Ok(true)) => Ok(Again::WithNonce),
+            (Some("use_dpop_nonce"), Ok(false)) => Err(AnswerDefect::NonceWithheld),
+            (Some("use_dpop_nonce"), Err(_)) => Err(AnswerDefect::Nonce),
+            (Some("invalid_dpop_proof"), _) if self.learn_clock(client, request, response, now) => Ok(Again::WithClock),
+            // A malformed nonce beside a good answer is not stored, and no reason to throw the answer away.
+            _ => Ok(Again::No),
+        }
+    }
+
+    /// Learns how far the server's clock is ahead, after it refused a proof: true if that was news.
+    fn learn_clock(&self, client: &Inner, request: &Request, response: &Response, now: UnixTime) -> bool {
+        // An answer with an age comes from a cache, and its date with it.
+        if response.all("age").next().is_some() {
+            return false;
+        }
+        let target = provable(&request.url);
+        let (Some(date), Ok(url)) = (response.text("date").and_then(date::parse), Url::parse(&target)) else {
+            return false;
+        };
+        let offset = date.secs().saturating_sub(now.secs());
+        let mut shared = client.shared.lock();
+        let change = offset.saturating_sub(shared.memory.offset(url.origin()));
+        if offset.unsigned_abs() > MAX_OFFSET || change.unsigned_abs() < MIN_CORRECTION {
+            return false;
+        }
+        shared.memory.learn_offset(url.origin(), offset);
+        true
+    }
+
+    /// The key and the nonces known for it, for a stored session.
+    pub(super) fn to_value(&self, client: &Inner, server: &str, resource: Option<&str>) -> Value {
+        let mut shared = client.shared.lock();
+        let mut nonces = Vec::new();
+        for (url, role, name) in [
+            (Some(server), Role::AuthorizationServer, "authorization_server"),
+            (resource, Role::ResourceServer, "resource_server"),
+        ] {
+            let Some(url) = url.and_then(|url| Url::parse(url).ok()) else { continue };
+            if let Some(nonce) = shared.memory.nonces.get(url.origin(), role, &self.thumbprint) {
+                nonces.push(
+                    Value::object().with("origin", url.origin()).with("role", name).with("nonce", nonce.as_str()),
+                );
+            }
+        }
+        let jwk = Value::parse(self.public_key.to_json().as_bytes()).unwrap_or(Value::Null);
+        Value::object()
+            .with("jwk", jwk)
+            .with("alg", self.algorithm.name())
+            .with("protection", self.protection.name())
+            .with("nonces", Value::Array(nonces))
+    }
+
+    pub(super) fn from_value(value: &Value, client: &Inner) -> Result<Self, StoredDefect> {
+        let jwk = value.member("jwk").map(Value::to_json).ok_or(StoredDefect::Malformed)?;
+        let public_key = PublicJwk::parse(&jwk).map_err(|_| StoredDefect::Malformed)?;
+        let algorithm = value.text("alg").and_then(Algorithm::from_name).ok_or(StoredDefect::Malformed)?;
+        let protection = value.text("protection").and_then(Protection::from_name).ok_or(StoredDefect::Malformed)?;
+        if public_key.key_type() != algorithm.key_type() {
+            return Err(StoredDefect::Malformed);
+        }
+        let thumbprint = public_key.thumbprint(client.crypto.digest);
+        let mut shared = client.shared.lock();
+        for known in value.array("nonces").unwrap_or_default() {
+            let role = match known.text("role") {
+                Some("authorization_server") => Role::AuthorizationServer,
+                Some("resource_server") => Role::ResourceServer,
+                _ => continue,
+            };
+            let nonce = known.text("nonce").and_then(|nonce| Nonce::parse(nonce.as_bytes()).ok());
+            if let (Some(origin), Some(nonce)) = (known.text("origin"), nonce) {
+                // What this process learned itself is newer.
+                if shared.memory.nonces.get(origin, role, &thumbprint).is_none() {
+                    shared.memory.nonces.store(origin, role, &thumbprint, nonce);
+                }
+            }
+        }
+        Ok(Self { public_key, algorithm, protection, thumbprint })
+    }
+}
+
+impl Memory {
+    fn offset(&self, origin: &str) -> i64 {
+        self.offsets.iter().find(|(known, _)| known == origin).map_or(0, |(_, offset)| *offset)
+    }
+
+    fn learn_offset(&mut self, origin: &str, offset: i64) {
+        self.offsets.retain(|(known, _)| known != origin);
+        if self.offsets.len() >= MAX_ORIGINS {
+            self.offsets.remove(0);
+        }
+        self.offsets.push((origin.into(), offset));
+    }
+
+    fn answered(&mut self, origin: &str, key: Thumbprint, now: UnixTime) {
+        self.answered.retain(|(known, by, _)| known != origin || *by != key);
+        if self.answered.len() >= MAX_ORIGINS {
+            self.answered.remove(0);
+        }
+        self.answered.push((origin.into(), key, now));
+    }
+}
+
+/// The URL that a proof names: a WebSocket's handshake is a request of HTTP (RFC 6455 section 3).
+pub(super) fn provable(url: &str) -> String {
+    match url.split_once(':') {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("wss") => alloc::format!("https:{rest}"),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("ws") => alloc::format!("http:{rest}"),
+        _ => url.into(),
+    }
+}

@@ -1,0 +1,276 @@
+//! Requests to the protected resource (RFC 9449 section 7).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::binding::{Again, provable};
+use super::client::{Client, Inner};
+use super::error::{AnswerDefect, Downgrade, Endpoint, FlowError};
+use super::flow::{Flow, Io};
+use super::login::widened;
+use super::renew::{EXPIRY_MARGIN, forget, renew};
+use super::secret::Secret;
+use super::session::{Renewal, Session, State};
+use super::step::{Fetching, Step};
+use crate::http::challenge::Challenge;
+use crate::http::message::{Body, Request, Response};
+use crate::http::url::Url;
+use crate::{Misuse, SecurityLevel, UnixTime};
+
+/// How many redirects are followed, all within one origin.
+const MAX_REDIRECTS: u8 = 5;
+
+/// The resource's answer: status and fields. The body belongs to the host that received it.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Where the answer came from, after redirects.
+    pub url: String,
+    /// The status code.
+    pub status: u16,
+    /// Names and values, one element for each field line.
+    pub fields: Vec<(String, Vec<u8>)>,
+    /// What the caller can do where the resource refused and the session could not help itself.
+    pub demand: Option<Demand>,
+}
+
+/// What a refused request needs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Demand {
+    /// A new login; the challenges of the answer lead to it by [`Client::discover`].
+    Login(Vec<Challenge>),
+    /// A login with this scope added: [`Client::step_up`].
+    StepUp(String),
+    /// The same request once more, with its body, which could be sent only once.
+    Resend,
+}
+
+impl Client {
+    /// Sends a request with the session's token and a fresh proof.
+    ///
+    /// `request` carries neither `Authorization` nor `DPoP`. A nonce that the resource demands is answered by one more attempt, a
+    /// token that it calls invalid by one refresh and one more attempt, a proof it calls invalid by one attempt by its clock;
+    /// each has a new proof. Redirects are followed within the origin alone and with new proofs; one to elsewhere is the
+    /// answer. A body that can be sent once is sent once: the nonce is asked for before, by a `HEAD` request. A WebSocket
+    /// handshake is a `GET` to a `wss` URL.
+    ///
+    /// # Errors
+    /// [`Misuse::OutsideResource`] if the target must not get the token; [`FlowError::LoginRequired`] if there is no token to
+    /// send; [`FlowError`]. An answer with any status is no error.
+    pub fn call(&self, session: &Session, request: Request, now: UnixTime) -> Result<Step<Answer>, FlowError> {
+        let reserved = |name: &str| name.eq_ignore_ascii_case("authorization") || name.eq_ignore_ascii_case("dpop");
+        if request.fields.iter().any(|(name, _)| reserved(name)) {
+            return Err(Misuse::ReservedField.into());
+        }
+        let target = self.0.rule.given(&provable(&request.url))?;
+        if !self.0.may_receive(session.state().resource.as_deref(), &target) {
+            return Err(Misuse::OutsideResource.into());
+        }
+        let (client, session) = (self.0.clone(), session.clone());
+        Flow::start(now, |io| async move {
+            let mut call = Call { io: &io, client: &client, session: &session, tries: Tries::default() };
+            call.run(request).await
+        })
+    }
+}
+
+/// What was tried already, each once.
+#[derive(Default)]
+struct Tries {
+    nonce: bool,
+    clock: bool,
+    renewal: bool,
+    wider: bool,
+    redirects: u8,
+}
+
+struct Call<'a> {
+    io: &'a Io,
+    client: &'a Inner,
+    session: &'a Session,
+    tries: Tries,
+}
+
+/// What follows from an answer.
+enum Next {
+    Return(Option<Demand>),
+    Retry,
+    Follow(Request),
+}
+
+impl Call<'_> {
+    async fn run(&mut self, mut request: Request) -> Result<Answer, FlowError> {
+        let unsaved = self.session.0.live.lock().unsaved;
+        if unsaved {
+            self.session.save(self.io, self.client).await?;
+        }
+        loop {
+            let (state, token) = self.usable().await?;
+            self.prime(&state, &token, &request).await?;
+            // Priming may have found the token to be no good.
+            let (state, token) = self.usable().await?;
+            let attempt = self.equip(&state, &token, request.clone()).await?;
+            let wanted = Fetching { request: attempt.clone(), max_body: None, timeout: None };
+            let response = self.io.fetch(wanted).await?;
+            match self.judge(&state, &token, &attempt, &response).await? {
+                Next::Return(demand) => return Ok(answer(&attempt, &response, demand)),
+                Next::Retry if request.body == Body::OneShot => {
+                    return Ok(answer(&attempt, &response, Some(Demand::Resend)));
+                }
+                Next::Retry => {}
+                Next::Follow(next) => request = next,
+            }
+        }
+    }
+
+    /// The session's state with a token that has not ended.
+    async fn usable(&mut self) -> Result<(State, Secret), FlowError> {
+        let state = self.session.state();
+        let now = self.io.now();
+        let over = state.token.as_ref().is_none_or(|token| token.is_over(now, EXPIRY_MARGIN));
+        if state.intent.as_ref().is_some_and(|intent| over || now >= intent.expires) {
+            // The key was made for this intent and ends with it.
+            forget(self.io, self.session).await?;
+            return Err(FlowError::LoginRequired);
+        }
+        if over {
+            self.tries.renewal = true;
+            let old = state.token.map(|token| token.access);
+            renew(self.io, self.client, self.session, old.as_ref(), None).await?;
+        }
+        let state = self.session.state();
+        let token = state.token.as_ref().map(|token| token.access.clone()).ok_or(FlowError::LoginRequired)?;
+        Ok((state, token))
+    }
+
+    /// Learns the resource's nonce by a request without body, where the real one must not be refused for want of it.
+    async fn prime(&mut self, state: &State, token: &Secret, request: &Request) -> Result<(), FlowError> {
+        let Some(binding) = &state.binding else { return Ok(()) };
+        let requires_nonce = state.level == SecurityLevel::Maximum;
+        let unsure = request.body == Body::OneShot && !binding.is_primed(self.client, &request.url, self.io.now());
+        let lacking = requires_nonce && !binding.has_resource_nonce(self.client, &request.url);
+        if !unsure && !lacking {
+            return Ok(());
+        }
+        let head = Request::new("HEAD", &provable(&request.url));
+        let attempt = self.equip(state, token, head).await?;
+        let wanted = Fetching { request: attempt.clone(), max_body: Some(0), timeout: Some(super::post::TIMEOUT) };
+        let response = self.io.fetch(wanted).await?;
+        // Whether it says yes or no, it says which nonce, clock and token it wants.
+        self.judge(state, token, &attempt, &response).await?;
+        if requires_nonce && !binding.has_resource_nonce(self.client, &request.url) {
+            return Err(Downgrade::NoServerNonce.into());
+        }
+        self.tries = Tries { redirects: self.tries.redirects, renewal: self.tries.renewal, ..Tries::default() };
+        Ok(())
+    }
+
+    /// Adds token and proof.
+    async fn equip(&self, state: &State, token: &Secret, mut request: Request) -> Result<Request, FlowError> {
+        request.fields.push(("Authorization".into(), alloc::format!("{} {}", state.scheme(), token.expose())));
+        if let Some(binding) = &state.binding {
+            binding.prove_to_resource(self.io, self.client, &mut request, token.expose()).await?;
+        }
+        Ok(request)
+    }
+
+    async fn judge(
+        &mut self,
+        state: &State,
+        token: &Secret,
+        request: &Request,
+        response: &Response,
+    ) -> Result<Next, FlowError> {
+        let fields: Vec<&[u8]> = response.all("www-authenticate").collect();
+        // A malformed challenge is none; the caller has the fields.
+        let challenges = Challenge::parse_fields(&fields).unwrap_or_default();
+        let own = challenges.iter().find(|challenge| challenge.is(state.scheme()));
+        let error = own.and_then(|challenge| challenge.param("error")).filter(|_| response.status == 401);
+        let again = match &state.binding {
+            Some(binding) => binding
+                .resource_answered(self.client, request, response, error, self.io.now())
+                .map_err(|defect| FlowError::Answer(Endpoint::Resource, defect))?,
+            None => Again::No,
+        };
+        match again {
+            Again::WithNonce if self.tries.nonce => {
+                return Err(FlowError::Answer(Endpoint::Resource, AnswerDefect::NonceLoop));
+            }
+            Again::WithNonce => {
+                self.tries.nonce = true;
+                return Ok(Next::Retry);
+            }
+            Again::WithClock if !self.tries.clock => {
+                self.tries.clock = true;
+                return Ok(Next::Retry);
+            }
+            Again::WithClock | Again::No => {}
+        }
+        match response.status {
+            401 => {
+                let invalid = challenges.iter().any(|challenge| challenge.param("error") == Some("invalid_token"));
+                if invalid && !self.tries.renewal && state.can_renew() {
+                    self.tries.renewal = true;
+                    match renew(self.io, self.client, self.session, Some(token), None).await {
+                        Ok(()) => return Ok(Next::Retry),
+                        Err(FlowError::LoginRequired) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(Next::Return(Some(Demand::Login(challenges))))
+            }
+            403 => self.step_up(state, token, &challenges).await,
+            301 | 302 | 303 | 307 | 308 => self.follow(request, response),
+            _ => Ok(Next::Return(None)),
+        }
+    }
+
+    async fn step_up(&mut self, state: &State, token: &Secret, challenges: &[Challenge]) -> Result<Next, FlowError> {
+        let lacking = challenges.iter().find(|challenge| challenge.param("error") == Some("insufficient_scope"));
+        let Some(scope) = lacking.and_then(|challenge| challenge.param("scope")) else { return Ok(Next::Return(None)) };
+        if state.renewal == Renewal::ClientCredentials && !self.tries.wider {
+            self.tries.wider = true;
+            let union = widened(self.session, scope)?;
+            renew(self.io, self.client, self.session, Some(token), Some(union)).await?;
+            return Ok(Next::Retry);
+        }
+        Ok(Next::Return(Some(Demand::StepUp(scope.into()))))
+    }
+
+    /// The request that a redirect asks for, if it may be sent: to the same origin, where the session's tokens may go.
+    fn follow(&mut self, request: &Request, response: &Response) -> Result<Next, FlowError> {
+        let stay = Ok(Next::Return(None));
+        let Ok(from) = Url::parse(&provable(&request.url)) else { return stay };
+        let Some(Ok(to)) = response.text("location").map(|location| from.join(location)) else { return stay };
+        let resource = self.session.state().resource;
+        if to.origin() != from.origin() || !self.client.may_receive(resource.as_deref(), &to) {
+            return stay;
+        }
+        self.tries.redirects = self.tries.redirects.saturating_add(1);
+        if self.tries.redirects > MAX_REDIRECTS {
+            return Err(FlowError::TooManyRedirects);
+        }
+        let mut next = request.clone();
+        next.fields
+            .retain(|(name, _)| !name.eq_ignore_ascii_case("authorization") && !name.eq_ignore_ascii_case("dpop"));
+        next.url = to.as_str().into();
+        let keeps_method = match response.status {
+            303 => matches!(&*request.method, "GET" | "HEAD"),
+            301 | 302 => request.method != "POST",
+            _ => true,
+        };
+        if !keeps_method {
+            next.method = "GET".into();
+            next.body = Body::Empty;
+            next.fields.retain(|(name, _)| !name.to_ascii_lowercase().starts_with("content-"));
+        } else if request.body == Body::OneShot {
+            return stay;
+        }
+        self.tries.nonce = false;
+        Ok(Next::Follow(next))
+    }
+}
+
+fn answer(request: &Request, response: &Response, demand: Option<Demand>) -> Answer {
+    Answer { url: request.url.clone(), status: response.status, fields: response.fields.clone(), demand }
+}

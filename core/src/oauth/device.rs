@@ -1,0 +1,179 @@
+//! Login on another device (RFC 8628).
+
+use alloc::string::String;
+use core::fmt;
+
+use super::client::{Client, Inner};
+use super::error::{Endpoint, FlowError};
+use super::flow::{Flow, Io};
+use super::grant::{Grant, abandon};
+use super::post::{Post, object, text};
+use super::request::SessionRequest;
+use super::secret::Secret;
+use super::session::{Renewal, Session};
+use super::step::Step;
+use crate::http::form::Form;
+use crate::{SecurityLevel, UnixTime};
+
+/// The pause between two questions unless the server says otherwise, in seconds (RFC 8628 section 3.2).
+const INTERVAL: u64 = 5;
+/// By how much a server's `slow_down` lengthens it, in seconds (RFC 8628 section 3.5).
+const SLOWER: u64 = 5;
+/// The longest pause, in seconds.
+const MAX_INTERVAL: u64 = 300;
+/// The longest a device login may take, in seconds.
+const MAX_LIFETIME: u64 = 3_600;
+/// How many questions in a row may fail for want of a network.
+const MAX_FAILURES: u8 = 5;
+
+/// What to show the user, and what the client waits with.
+pub struct DeviceAuthorization {
+    grant: Grant,
+    device_code: Secret,
+    user_code: String,
+    verification_uri: String,
+    verification_uri_complete: Option<String>,
+    interval: u64,
+    expires: UnixTime,
+}
+
+impl DeviceAuthorization {
+    /// The code that the user enters.
+    pub fn user_code(&self) -> &str {
+        &self.user_code
+    }
+
+    /// Where the user enters it.
+    pub fn verification_uri(&self) -> &str {
+        &self.verification_uri
+    }
+
+    /// The same with the code in it, for a link or a QR code.
+    pub fn verification_uri_complete(&self) -> Option<&str> {
+        self.verification_uri_complete.as_deref()
+    }
+
+    /// Until when the user may do so.
+    pub const fn expires_at(&self) -> UnixTime {
+        self.expires
+    }
+}
+
+impl fmt::Debug for DeviceAuthorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceAuthorization")
+            .field("verification_uri", &self.verification_uri)
+            .field("expires_at", &self.expires)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Begins a login on another device. The request names the key that will ask for the token.
+    ///
+    /// # Errors
+    /// [`FlowError`], now or when the step is resumed.
+    pub fn device(&self, request: SessionRequest, now: UnixTime) -> Result<Step<DeviceAuthorization>, FlowError> {
+        let level = request.checked(&self.0)?;
+        request.server.require(Endpoint::DeviceAuthorization)?;
+        let client = self.0.clone();
+        Flow::start(now, |io| async move {
+            let grant = Grant::prepare(&io, &client, request, level).await?;
+            let binding = grant.binding.clone();
+            let outcome = begin(&io, &client, grant).await;
+            if let (Err(error), Some(binding)) = (&outcome, &binding) {
+                abandon(&io, binding, error).await;
+            }
+            outcome
+        })
+    }
+
+    /// Waits until the user has decided, by [`Wait`](super::step::Wait) steps between the questions.
+    ///
+    /// # Errors
+    /// [`FlowError::Denied`] with `access_denied` or `expired_token`, and the others.
+    pub fn poll_device(&self, authorization: DeviceAuthorization, now: UnixTime) -> Result<Step<Session>, FlowError> {
+        let client = self.0.clone();
+        Flow::start(now, |io| async move {
+            let binding = authorization.grant.binding.clone();
+            let outcome = poll(&io, &client, authorization).await;
+            if let (Err(error), Some(binding)) = (&outcome, &binding) {
+                abandon(&io, binding, error).await;
+            }
+            outcome
+        })
+    }
+}
+
+async fn begin(io: &Io, client: &Inner, grant: Grant) -> Result<DeviceAuthorization, FlowError> {
+    const AT: Endpoint = Endpoint::DeviceAuthorization;
+    let mut form = Form::new();
+    form.push("client_id", grant.credentials.client_id());
+    grant.request.describe(&mut form);
+    let proof = grant.binding.as_ref().filter(|_| client.pushes_proof);
+    if let (Some(binding), None) = (&grant.binding, &proof) {
+        binding.announce(&mut form);
+    }
+    let post = Post {
+        server: &grant.request.server,
+        endpoint: AT,
+        credentials: Some(&grant.credentials),
+        binding: proof,
+        requires_nonce: false,
+    };
+    let response = post.form(io, client, &form).await?;
+    let document = object(AT, &response)?;
+    let seconds = |name: &str| document.integer(name).and_then(|number| u64::try_from(number).ok());
+    let verification_uri = String::from(text(AT, &document, "verification_uri")?);
+    client.rule.published(&verification_uri, "verification_uri")?;
+    let complete = document.text("verification_uri_complete").map(String::from);
+    if let Some(url) = &complete {
+        client.rule.published(url, "verification_uri_complete")?;
+    }
+    Ok(DeviceAuthorization {
+        device_code: Secret::new(text(AT, &document, "device_code")?),
+        user_code: text(AT, &document, "user_code")?.into(),
+        verification_uri,
+        verification_uri_complete: complete,
+        interval: seconds("interval").unwrap_or(INTERVAL).clamp(1, MAX_INTERVAL),
+        expires: io.now().saturating_add(seconds("expires_in").unwrap_or(MAX_LIFETIME).min(MAX_LIFETIME)),
+        grant,
+    })
+}
+
+async fn poll(io: &Io, client: &Inner, authorization: DeviceAuthorization) -> Result<Session, FlowError> {
+    let DeviceAuthorization { grant, device_code, mut interval, expires, .. } = authorization;
+    let mut form = Form::new();
+    form.push("grant_type", "urn:ietf:params:oauth:grant-type:device_code");
+    form.push("device_code", device_code.expose());
+    form.push_some("resource", grant.request.resource.as_deref());
+    let mut failures = 0_u8;
+    loop {
+        io.wait(interval).await?;
+        let post = Post {
+            server: &grant.request.server,
+            endpoint: Endpoint::Token,
+            credentials: Some(&grant.credentials),
+            binding: grant.binding.as_ref(),
+            requires_nonce: grant.level == SecurityLevel::Maximum,
+        };
+        let error = match post.form(io, client, &form).await {
+            Ok(response) => return grant.establish(io, client, &response, Renewal::RefreshToken).await,
+            Err(error) => error,
+        };
+        let is_in_time = io.now() < expires;
+        match &error {
+            FlowError::Denied(denial) if denial.error == "authorization_pending" && is_in_time => failures = 0,
+            FlowError::Denied(denial) if denial.error == "slow_down" && is_in_time => {
+                failures = 0;
+                interval = interval.saturating_add(SLOWER).min(MAX_INTERVAL);
+            }
+            // A question that was lost is asked again, later each time (RFC 8628 section 3.5).
+            FlowError::Host(_) if failures < MAX_FAILURES && is_in_time => {
+                failures = failures.saturating_add(1);
+                interval = interval.saturating_mul(2).min(MAX_INTERVAL);
+            }
+            _ => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,468 @@
+//! Why a flow ended without its result.
+
+use alloc::string::String;
+use core::fmt;
+
+use super::step::{HostError, KeyFault};
+use crate::Misuse;
+use crate::crypto::RandomUnavailable;
+use crate::http::challenge::ChallengeError;
+use crate::jose::signature::SignatureError;
+
+/// Why a flow ended.
+///
+/// [`reason`](Self::reason) is stable and is what programs switch on; texts may change.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum FlowError {
+    /// The calling program is wrong.
+    Misuse(Misuse),
+    /// The host's own error, untouched: a request that could not be sent, a store that failed.
+    Host(HostError),
+    /// The session's key does not exist any more. Log in again.
+    KeyMissing,
+    /// Under the key's name there is another key. Log in again.
+    KeyChanged,
+    /// The key exists and cannot be used now. Try again, or unlock it.
+    KeyUnreadable(HostError),
+    /// Metadata could not be found or believed.
+    Discovery(DiscoveryDefect),
+    /// An endpoint answered with something that is not the answer of its protocol.
+    Answer(Endpoint, AnswerDefect),
+    /// An endpoint refused, with an error of OAuth.
+    Denied(Denial),
+    /// The authorization response cannot be believed.
+    Redirect(RedirectDefect),
+    /// Less protection than the session's level demands.
+    Downgrade(Downgrade),
+    /// The server's algorithms and ours have none in common (RFC 9449 section 5.1).
+    NoCommonAlgorithm,
+    /// No session is stored under this name.
+    NoSession,
+    /// What is stored is no session of this client: unreadable, of a newer version, or of another issuer, client, level or key.
+    Stored(StoredDefect),
+    /// Somebody else replaced the session while it was being changed, again and again.
+    Contended,
+    /// The session can only go on after a new login: its token is not valid any more and cannot be refreshed.
+    LoginRequired,
+    /// The same scopes were asked for and granted before, and the resource still refuses.
+    StepUpExhausted,
+    /// The server granted something else than the intent says.
+    IntentExceeded,
+    /// Redirects lead round in circles.
+    TooManyRedirects,
+    /// The flow was resumed in a way that its types do not permit.
+    Interrupted,
+}
+
+/// What a request was sent to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// Protected-resource metadata (RFC 9728) or authorization-server metadata (RFC 8414).
+    Metadata,
+    /// Dynamic client registration (RFC 7591).
+    Registration,
+    /// The authorization endpoint, whose answer is a redirect.
+    Authorization,
+    /// Pushed authorization requests (RFC 9126).
+    PushedAuthorization,
+    /// The token endpoint.
+    Token,
+    /// Device authorization (RFC 8628).
+    DeviceAuthorization,
+    /// Revocation (RFC 7009).
+    Revocation,
+    /// Introspection (RFC 7662).
+    Introspection,
+    /// The protected resource.
+    Resource,
+}
+
+/// What is wrong with an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum AnswerDefect {
+    /// The status is none that the protocol has, or an error without an error code.
+    Status(u16),
+    /// The body is not a JSON object.
+    NotJson,
+    /// A required member is missing or of the wrong type.
+    Missing(&'static str),
+    /// `DPoP-Nonce` occurs twice or is malformed (RFC 9449 section 8.1).
+    Nonce,
+    /// A nonce is demanded, but none was given (RFC 9449 section 8).
+    NonceWithheld,
+    /// A nonce is demanded again although the one just given was used.
+    NonceLoop,
+    /// A redirect, which this endpoint must not answer with.
+    Redirect,
+    /// A `token_type` that this client does not know (RFC 6749 section 7.1).
+    TokenType,
+}
+
+/// What is wrong with metadata.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum DiscoveryDefect {
+    /// There is none at any of the places where it may be.
+    NotFound,
+    /// `resource` is not the resource that was asked for (RFC 9728 section 3.3).
+    ResourceMismatch,
+    /// `issuer` is not the issuer that was asked for (RFC 8414 section 3.3).
+    IssuerMismatch,
+    /// The issuer is none of those the client accepts.
+    IssuerNotAccepted,
+    /// The resource names no authorization server.
+    NoAuthorizationServer,
+    /// A URL in it cannot be used: malformed, or `http` where encryption is required.
+    Url(&'static str),
+    /// The server has no such endpoint.
+    NoEndpoint(Endpoint),
+    /// The server does not offer PKCE with S256 (OAuth 2.1 section 4.1.1).
+    NoPkce,
+    /// The server offers no way for this client to register, and no client was given.
+    NoRegistration,
+    /// The server permits none of the ways this client can authenticate.
+    NoAuthenticationMethod,
+}
+
+/// What is wrong with an authorization response.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum RedirectDefect {
+    /// It is no URL of this client's redirect URI.
+    Malformed,
+    /// A parameter occurs twice.
+    Repeated,
+    /// `state` is missing.
+    StateMissing,
+    /// `state` belongs to no pending login: finished, forged, or of another browser.
+    StateUnknown,
+    /// The login was begun more than 10 minutes ago.
+    Expired,
+    /// `iss` is missing though the server announced it (RFC 9207 section 2.4).
+    IssuerMissing,
+    /// `iss` is another issuer: a mix-up (RFC 9207 section 2.4).
+    IssuerMismatch,
+    /// Neither `code` nor `error`.
+    CodeMissing,
+}
+
+/// Less protection than demanded.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Downgrade {
+    /// The token is not bound: `token_type` is not DPoP (RFC 9449 section 5).
+    TokenType,
+    /// The stored session has a higher level.
+    Level,
+    /// The server has no pushed authorization requests, which the level requires.
+    NoPushedRequests,
+    /// The server does not announce `iss`, which the level requires.
+    NoIssuerParameter,
+    /// The server took a proof without a nonce, which the level forbids.
+    NoServerNonce,
+    /// The key lives where the level does not permit.
+    Protection,
+    /// The level requires an intent.
+    NoIntent,
+    /// A token for an intent came with a refresh token.
+    RefreshToken,
+}
+
+/// What is wrong with something stored.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum StoredDefect {
+    /// It cannot be read.
+    Malformed,
+    /// It was written by a newer version of this library.
+    Version,
+    /// It belongs to another issuer than configured.
+    Issuer,
+    /// It belongs to another client.
+    Client,
+    /// Its level is below the one configured.
+    Level,
+    /// It is bound to another key than configured.
+    Key,
+}
+
+/// An OAuth error that an endpoint answered with (RFC 6749 section 5.2).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Denial {
+    /// Who refused.
+    pub endpoint: Endpoint,
+    /// The status; 0 if the error came in a redirect.
+    pub status: u16,
+    /// `error`: at most 100 visible ASCII characters, others replaced by `?`.
+    pub error: String,
+    /// `error_description`: at most 300 visible ASCII characters and spaces, others replaced by `?`.
+    pub description: Option<String>,
+}
+
+impl Denial {
+    pub(super) fn new(endpoint: Endpoint, status: u16, error: &str, description: Option<&str>) -> Self {
+        let shown = |text: &str, limit: usize| {
+            let visible = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
+            text.chars().take(limit).map(visible).collect::<String>()
+        };
+        let description = description.map(|text| shown(text, 300));
+        Self { endpoint, status, error: shown(error, 100), description }
+    }
+}
+
+impl FlowError {
+    /// The stable name of the error, for programs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Misuse(_) => "misuse",
+            Self::Host(_) => "host",
+            Self::KeyMissing => "key_missing",
+            Self::KeyChanged => "key_changed",
+            Self::KeyUnreadable(_) => "key_unreadable",
+            Self::Discovery(defect) => defect.reason(),
+            Self::Answer(_, defect) => defect.reason(),
+            Self::Denied(_) => "denied",
+            Self::Redirect(defect) => defect.reason(),
+            Self::Downgrade(defect) => defect.reason(),
+            Self::NoCommonAlgorithm => "no_common_algorithm",
+            Self::NoSession => "no_session",
+            Self::Stored(defect) => defect.reason(),
+            Self::Contended => "contended",
+            Self::LoginRequired => "login_required",
+            Self::StepUpExhausted => "step_up_exhausted",
+            Self::IntentExceeded => "intent_exceeded",
+            Self::TooManyRedirects => "too_many_redirects",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+impl fmt::Display for FlowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Misuse(error) => return error.fmt(f),
+            Self::Host(error) => return error.fmt(f),
+            Self::KeyMissing => "the session's key does not exist any more; log in again",
+            Self::KeyChanged => "the key stored for the session is another key; log in again",
+            Self::KeyUnreadable(error) => return write!(f, "the session's key cannot be used now: {error}"),
+            Self::Discovery(defect) => return defect.fmt(f),
+            Self::Answer(endpoint, defect) => return write!(f, "{endpoint} {defect}"),
+            Self::Denied(denial) => return denial.fmt(f),
+            Self::Redirect(defect) => return defect.fmt(f),
+            Self::Downgrade(defect) => return defect.fmt(f),
+            Self::NoCommonAlgorithm => {
+                "the server accepts none of this client's signature algorithms; permit one that it names"
+            }
+            Self::NoSession => "no session is stored under this name; log in first",
+            Self::Stored(defect) => return defect.fmt(f),
+            Self::Contended => "the session was changed by others again and again; try again",
+            Self::LoginRequired => "the session has ended and cannot be refreshed; log in again",
+            Self::StepUpExhausted => {
+                "the scopes the resource asks for were granted, and it still refuses; ask its operator"
+            }
+            Self::IntentExceeded => "the server granted something else than the intent says; nothing was accepted",
+            Self::TooManyRedirects => "the resource redirects in circles",
+            Self::Interrupted => "the flow was resumed in a way it does not permit; begin it again",
+        })
+    }
+}
+
+impl core::error::Error for FlowError {}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} refused: {}", self.endpoint, self.error)?;
+        match &self.description {
+            Some(description) => write!(f, " ({description})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Metadata => "the metadata document",
+            Self::Registration => "the registration endpoint",
+            Self::Authorization => "the authorization endpoint",
+            Self::PushedAuthorization => "the pushed authorization request endpoint",
+            Self::Token => "the token endpoint",
+            Self::DeviceAuthorization => "the device authorization endpoint",
+            Self::Revocation => "the revocation endpoint",
+            Self::Introspection => "the introspection endpoint",
+            Self::Resource => "the resource",
+        })
+    }
+}
+
+/// Stable reasons and texts of one kind of defect.
+macro_rules! defects {
+    ($kind:ident { $($variant:ident => $reason:literal, $text:literal;)* }) => {
+        impl $kind {
+            /// The stable name, for programs.
+            pub const fn reason(self) -> &'static str {
+                match self { $(Self::$variant { .. } => $reason,)* }
+            }
+
+            const fn text(self) -> &'static str {
+                match self { $(Self::$variant { .. } => $text,)* }
+            }
+        }
+    };
+}
+
+defects!(AnswerDefect {
+    Status => "answer_status", "answered with a status that its protocol does not have";
+    NotJson => "answer_not_json", "answered with something that is not a JSON object";
+    Missing => "answer_incomplete", "left out a required member";
+    Nonce => "answer_nonce_malformed", "gave two nonces or a malformed one";
+    NonceWithheld => "nonce_withheld", "demands a nonce and gives none; behind a browser, its CORS headers must expose DPoP-Nonce";
+    NonceLoop => "nonce_loop", "demands a nonce again although the one just given was used";
+    TokenType => "token_type_unknown", "issued a token of a type that this client cannot use";
+    Redirect => "answer_redirect", "answered with a redirect, which is not followed with credentials";
+});
+
+defects!(DiscoveryDefect {
+    NotFound => "metadata_not_found", "no metadata was found at the places where it may be";
+    ResourceMismatch => "resource_mismatch", "the metadata's resource is not the one that was asked for";
+    IssuerMismatch => "issuer_mismatch", "the metadata's issuer is not the one that was asked for";
+    IssuerNotAccepted => "issuer_not_accepted", "the resource names an authorization server that this client does not accept";
+    NoAuthorizationServer => "no_authorization_server", "the resource names no authorization server";
+    Url => "metadata_url", "a URL in the metadata cannot be used; it must be https, or http on loopback where that is permitted";
+    NoEndpoint => "no_endpoint", "the server does not have what this flow needs";
+    NoPkce => "no_pkce", "the server does not announce PKCE with S256, without which codes can be stolen";
+    NoRegistration => "no_registration", "the server offers no way to register; give the client's identifier";
+    NoAuthenticationMethod => "no_authentication_method", "the server permits none of the ways this client can authenticate";
+});
+
+defects!(RedirectDefect {
+    Malformed => "redirect_malformed", "the authorization response is not a URL of this client's redirect URI";
+    Repeated => "redirect_repeated", "a parameter of the authorization response occurs twice";
+    StateMissing => "state_missing", "the authorization response has no state";
+    StateUnknown => "state_unknown", "the authorization response belongs to no login of this client that is pending";
+    Expired => "login_expired", "the login was begun more than 10 minutes ago; begin again";
+    IssuerMissing => "iss_missing", "the authorization response lacks the iss that the server announced";
+    IssuerMismatch => "iss_mismatch", "the authorization response comes from another issuer than was asked";
+    CodeMissing => "code_missing", "the authorization response has neither a code nor an error";
+});
+
+defects!(Downgrade {
+    TokenType => "token_not_bound", "the server issued a token that is not bound to the key; it was discarded";
+    Level => "level_lowered", "the stored session has a higher security level; end it first if a lower one is meant";
+    NoPushedRequests => "no_pushed_requests", "the level requires pushed authorization requests, which the server does not have";
+    NoIssuerParameter => "no_iss_parameter", "the level requires iss in authorization responses, which the server does not announce";
+    NoServerNonce => "no_server_nonce", "the level requires server nonces, and the server took a proof without giving one";
+    Protection => "key_protection", "the key does not live where the level requires it; use a key in hardware or an HSM";
+    NoIntent => "no_intent", "the level requires an intent";
+    RefreshToken => "intent_refresh_token", "the server issued a refresh token for an intent; nothing was accepted";
+});
+
+defects!(StoredDefect {
+    Malformed => "stored_malformed", "what is stored cannot be read; log in again";
+    Version => "stored_version", "what is stored was written by a newer version; update this program or log in again";
+    Issuer => "stored_issuer", "the stored session belongs to another issuer than configured";
+    Client => "stored_client", "the stored session belongs to another client than configured";
+    Level => "stored_level", "the stored session has a lower level than configured; log in again";
+    Key => "stored_key", "the stored session is bound to another key than configured";
+});
+
+impl fmt::Display for AnswerDefect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())?;
+        match self {
+            Self::Status(status) => write!(f, " ({status})"),
+            Self::Missing(member) => write!(f, " ({member})"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for DiscoveryDefect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())?;
+        match self {
+            Self::Url(member) => write!(f, " ({member})"),
+            Self::NoEndpoint(endpoint) => write!(f, " ({endpoint})"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for RedirectDefect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl fmt::Display for Downgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl fmt::Display for StoredDefect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl From<Misuse> for FlowError {
+    fn from(error: Misuse) -> Self {
+        Self::Misuse(error)
+    }
+}
+
+impl From<RandomUnavailable> for FlowError {
+    fn from(error: RandomUnavailable) -> Self {
+        Self::Misuse(error.into())
+    }
+}
+
+impl From<SignatureError> for FlowError {
+    fn from(error: SignatureError) -> Self {
+        Self::Misuse(error.into())
+    }
+}
+
+impl From<ChallengeError> for FlowError {
+    fn from(_: ChallengeError) -> Self {
+        Self::Answer(Endpoint::Resource, AnswerDefect::Missing("WWW-Authenticate"))
+    }
+}
+
+impl From<DiscoveryDefect> for FlowError {
+    fn from(defect: DiscoveryDefect) -> Self {
+        Self::Discovery(defect)
+    }
+}
+
+impl From<RedirectDefect> for FlowError {
+    fn from(defect: RedirectDefect) -> Self {
+        Self::Redirect(defect)
+    }
+}
+
+impl From<Downgrade> for FlowError {
+    fn from(defect: Downgrade) -> Self {
+        Self::Downgrade(defect)
+    }
+}
+
+impl From<StoredDefect> for FlowError {
+    fn from(defect: StoredDefect) -> Self {
+        Self::Stored(defect)
+    }
+}
+
+impl From<KeyFault> for FlowError {
+    fn from(fault: KeyFault) -> Self {
+        match fault {
+            KeyFault::Missing => Self::KeyMissing,
+            KeyFault::Changed => Self::KeyChanged,
+            KeyFault::Unreadable(error) => Self::KeyUnreadable(error),
+        }
+    }
+}

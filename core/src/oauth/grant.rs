@@ -1,0 +1,328 @@
+//! What all grants have in common: a key and credentials before, a session after; and the grants without a user.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::fmt;
+
+use spin::Mutex;
+
+use super::binding::Binding;
+use super::client::{Client, Inner};
+use super::credentials::Credentials;
+use super::details::within;
+use super::error::{AnswerDefect, Downgrade, Endpoint, FlowError};
+use super::flow::{Flow, Io};
+use super::post::{Post, object, text};
+use super::registration;
+use super::request::SessionRequest;
+use super::secret::Secret;
+use super::session::{Intent, Live, Renewal, Session, Shared, State, slot};
+use super::step::Step;
+use super::token::{Issued, Wanted};
+use crate::http::form::Form;
+use crate::http::message::Response;
+use crate::json::Value;
+use crate::{SecurityLevel, UnixTime};
+
+/// The token type of access tokens in token exchange (RFC 8693 section 3).
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+/// A token that is exchanged for another one (RFC 8693 section 2.1).
+#[derive(Clone)]
+#[must_use]
+pub struct TokenExchange {
+    subject: (Secret, String),
+    actor: Option<(Secret, String)>,
+    audience: Option<String>,
+    requested: Option<String>,
+}
+
+/// A token that is no access token: for example an assertion for another authorization server.
+#[derive(Clone, Debug)]
+pub struct IssuedToken {
+    /// The token.
+    pub token: Secret,
+    /// What it is: `issued_token_type` (RFC 8693 section 2.2.1).
+    pub token_type: String,
+    /// When it ends, if the server said so.
+    pub expires_at: Option<UnixTime>,
+}
+
+impl TokenExchange {
+    /// Exchanges `subject_token`, of the type named by the URI `subject_token_type`.
+    pub fn new(subject_token: Secret, subject_token_type: &str) -> Self {
+        Self { subject: (subject_token, subject_token_type.into()), actor: None, audience: None, requested: None }
+    }
+
+    /// The token of who acts for the subject.
+    pub fn actor(mut self, token: Secret, token_type: &str) -> Self {
+        self.actor = Some((token, token_type.into()));
+        self
+    }
+
+    /// The name of the service the new token is for.
+    pub fn audience(mut self, audience: &str) -> Self {
+        self.audience = Some(audience.into());
+        self
+    }
+
+    /// The type of the new token; the server chooses otherwise.
+    pub fn requested_type(mut self, token_type: &str) -> Self {
+        self.requested = Some(token_type.into());
+        self
+    }
+
+    fn describe(&self, form: &mut Form) {
+        form.push("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange");
+        form.push("subject_token", self.subject.0.expose());
+        form.push("subject_token_type", &self.subject.1);
+        if let Some((token, token_type)) = &self.actor {
+            form.push("actor_token", token.expose());
+            form.push("actor_token_type", token_type);
+        }
+        form.push_some("audience", self.audience.as_deref());
+        form.push_some("requested_token_type", self.requested.as_deref());
+    }
+}
+
+impl fmt::Debug for TokenExchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenExchange").field("subject_token_type", &self.subject.1).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A session in the client's own name (OAuth 2.1 section 4.2). It renews itself by asking again.
+    ///
+    /// # Errors
+    /// [`FlowError`], now or when the step is resumed.
+    pub fn client_credentials(&self, request: SessionRequest, now: UnixTime) -> Result<Step<Session>, FlowError> {
+        let mut form = Form::new();
+        form.push("grant_type", "client_credentials");
+        self.grant(request, form, Renewal::ClientCredentials, now)
+    }
+
+    /// A session for a token that the client holds (RFC 8693).
+    ///
+    /// # Errors
+    /// [`FlowError`], now or when the step is resumed.
+    pub fn token_exchange(
+        &self,
+        request: SessionRequest,
+        exchange: &TokenExchange,
+        now: UnixTime,
+    ) -> Result<Step<Session>, FlowError> {
+        let mut form = Form::new();
+        exchange.describe(&mut form);
+        self.grant(request, form, Renewal::RefreshToken, now)
+    }
+
+    /// A session for an assertion that another server signed (RFC 7523 section 2.1).
+    ///
+    /// # Errors
+    /// [`FlowError`], now or when the step is resumed.
+    pub fn jwt_bearer(
+        &self,
+        request: SessionRequest,
+        assertion: &Secret,
+        now: UnixTime,
+    ) -> Result<Step<Session>, FlowError> {
+        let mut form = Form::new();
+        form.push("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
+        form.push("assertion", assertion.expose());
+        self.grant(request, form, Renewal::RefreshToken, now)
+    }
+
+    /// Exchanges a token for one that is no access token, such as an assertion that [`jwt_bearer`](Self::jwt_bearer) takes to
+    /// another server.
+    ///
+    /// # Errors
+    /// [`FlowError`], now or when the step is resumed; [`Downgrade::TokenType`] if the server issues an access token, which would
+    /// not be bound.
+    pub fn exchange_for(
+        &self,
+        request: SessionRequest,
+        exchange: &TokenExchange,
+        now: UnixTime,
+    ) -> Result<Step<IssuedToken>, FlowError> {
+        request.checked(&self.0)?;
+        let mut form = Form::new();
+        exchange.describe(&mut form);
+        request.describe(&mut form);
+        let client = self.0.clone();
+        Flow::start(now, |io| async move {
+            let credentials = registration::credentials(&io, &client, &request.server).await?;
+            let post = Post {
+                server: &request.server,
+                endpoint: Endpoint::Token,
+                credentials: Some(&credentials),
+                binding: None,
+                requires_nonce: false,
+            };
+            let response = post.form(&io, &client, &form).await?;
+            let document = object(Endpoint::Token, &response)?;
+            let token_type = text(Endpoint::Token, &document, "issued_token_type")?;
+            if token_type == ACCESS_TOKEN {
+                return Err(Downgrade::TokenType.into());
+            }
+            let lifetime = document.integer("expires_in").and_then(|seconds| u64::try_from(seconds).ok());
+            Ok(IssuedToken {
+                token: Secret::new(text(Endpoint::Token, &document, "access_token")?),
+                token_type: token_type.into(),
+                expires_at: lifetime.map(|seconds| io.now().saturating_add(seconds)),
+            })
+        })
+    }
+
+    fn grant(
+        &self,
+        request: SessionRequest,
+        mut form: Form,
+        renewal: Renewal,
+        now: UnixTime,
+    ) -> Result<Step<Session>, FlowError> {
+        let level = request.checked(&self.0)?;
+        request.describe(&mut form);
+        let client = self.0.clone();
+        Flow::start(now, |io| async move {
+            let grant = Grant::prepare(&io, &client, request, level).await?;
+            grant.redeem(&io, &client, &form, renewal).await
+        })
+    }
+}
+
+/// A grant under way: who asks, at which level, with which key.
+pub(super) struct Grant {
+    pub(super) request: SessionRequest,
+    pub(super) level: SecurityLevel,
+    pub(super) credentials: Credentials,
+    pub(super) binding: Option<Binding>,
+}
+
+impl Grant {
+    /// Finds the credentials and has a key made.
+    pub(super) async fn prepare(
+        io: &Io,
+        client: &Inner,
+        request: SessionRequest,
+        level: SecurityLevel,
+    ) -> Result<Self, FlowError> {
+        Replaced::load(io, client, &request.name).await?.permits(level)?;
+        let credentials = registration::credentials(io, client, &request.server).await?;
+        let binding = match level.binds() {
+            true => Some(Binding::create(io, client, &request.server, &credentials, level).await?),
+            false => None,
+        };
+        Ok(Self { request, level, credentials, binding })
+    }
+
+    /// Sends the token request and makes the session of its answer. The key is deleted if there is none.
+    pub(super) async fn redeem(
+        self,
+        io: &Io,
+        client: &Inner,
+        form: &Form,
+        renewal: Renewal,
+    ) -> Result<Session, FlowError> {
+        let binding = self.binding.clone();
+        let outcome = self.try_redeem(io, client, form, renewal).await;
+        if let (Err(error), Some(binding)) = (&outcome, &binding) {
+            // A session whose storing failed has its tokens lost with it as well.
+            abandon(io, binding, error).await;
+        }
+        outcome
+    }
+
+    async fn try_redeem(self, io: &Io, client: &Inner, form: &Form, renewal: Renewal) -> Result<Session, FlowError> {
+        let post = Post {
+            server: &self.request.server,
+            endpoint: Endpoint::Token,
+            credentials: Some(&self.credentials),
+            binding: self.binding.as_ref(),
+            requires_nonce: self.level == SecurityLevel::Maximum,
+        };
+        let response = post.form(io, client, form).await?;
+        self.establish(io, client, &response, renewal).await
+    }
+
+    /// Makes the session of a token response and stores it.
+    pub(super) async fn establish(
+        self,
+        io: &Io,
+        client: &Inner,
+        response: &Response,
+        renewal: Renewal,
+    ) -> Result<Session, FlowError> {
+        let Self { request, mut level, credentials, mut binding } = self;
+        let wanted = match level {
+            SecurityLevel::Standard => Wanted::Bearer,
+            SecurityLevel::Enhanced if client.accepts_bearer => Wanted::BoundIfPossible,
+            SecurityLevel::Enhanced | SecurityLevel::Maximum => Wanted::Bound,
+        };
+        let issued = Issued::read(response, wanted, io.now())?;
+        if !issued.is_bound {
+            if let Some(binding) = binding.take() {
+                binding.delete(io).await?;
+            }
+            level = SecurityLevel::Standard;
+        }
+        let intent = request.intent.map(|lifetime| intent(&request, &issued, io.now(), lifetime)).transpose()?;
+        let mut state = State::granted(&request, &credentials, level, binding, issued, renewal);
+        state.intent = intent;
+        let replaced = Replaced::load(io, client, &request.name).await?;
+        replaced.permits(level)?;
+        let live = Live { state, version: replaced.version, unsaved: false };
+        let session = Session(Arc::new(Shared { name: request.name, credentials, live: Mutex::new(live) }));
+        session.save(io, client).await?;
+        if let Some(old) = replaced.binding {
+            old.delete(io).await?;
+        }
+        Ok(session)
+    }
+}
+
+/// Deletes a key whose login came to nothing. What made it come to nothing is the error that counts.
+pub(super) async fn abandon(io: &Io, binding: &Binding, because: &FlowError) {
+    if !matches!(because, FlowError::Interrupted) {
+        drop(binding.delete(io).await);
+    }
+}
+
+/// What was granted for an intent, if that is what was asked for.
+fn intent(request: &SessionRequest, issued: &Issued, now: UnixTime, lifetime: u64) -> Result<Intent, FlowError> {
+    if issued.refresh.is_some() {
+        return Err(Downgrade::RefreshToken.into());
+    }
+    let nothing = Value::Null;
+    let requested = request.details.as_ref().unwrap_or(&nothing);
+    let Some(granted) = &issued.details else {
+        return Err(FlowError::Answer(Endpoint::Token, AnswerDefect::Missing("authorization_details")));
+    };
+    if !within(granted, requested) {
+        return Err(FlowError::IntentExceeded);
+    }
+    Ok(Intent { details: granted.clone(), expires: now.saturating_add(lifetime) })
+}
+
+/// What is stored under the name of a new session.
+#[derive(Default)]
+struct Replaced {
+    version: Option<u64>,
+    level: SecurityLevel,
+    binding: Option<Binding>,
+}
+
+impl Replaced {
+    async fn load(io: &Io, client: &Inner, name: &str) -> Result<Self, FlowError> {
+        let Some(stored) = io.load(slot(name)).await? else { return Ok(Self::default()) };
+        let value = Value::parse_object(&stored.value).unwrap_or(Value::object());
+        let binding = value.member("key").and_then(|key| Binding::from_value(key, client).ok());
+        let level = value.text("level").and_then(SecurityLevel::from_name).unwrap_or_default();
+        Ok(Self { version: Some(stored.version), level, binding })
+    }
+
+    /// A session is never lowered: neither by its own program nor by another one with the same store.
+    fn permits(&self, level: SecurityLevel) -> Result<(), FlowError> {
+        if level < self.level { Err(Downgrade::Level.into()) } else { Ok(()) }
+    }
+}

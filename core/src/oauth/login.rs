@@ -1,0 +1,330 @@
+//! Login by the user's browser: the authorization request, and the response that comes back (OAuth 2.1 section 4.1).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::binding::Binding;
+use super::client::{Client, Inner};
+use super::credentials::Credentials;
+use super::error::{Denial, DiscoveryDefect, Downgrade, Endpoint, FlowError, RedirectDefect, StoredDefect};
+use super::flow::{Flow, Io};
+use super::grant::{Grant, abandon};
+use super::metadata::AuthorizationServer;
+use super::pkce;
+use super::post::{Post, object, text};
+use super::registration;
+use super::request::SessionRequest;
+use super::secret::Secret;
+use super::session::{Renewal, Session};
+use super::step::{Saved, Saving, Slot, Step, Stored};
+use crate::http::form::Form;
+use crate::http::url::Url;
+use crate::json::Value;
+use crate::{Misuse, SecurityLevel, UnixTime};
+
+/// For how long an authorization response is waited for, in seconds.
+const LOGIN_LIFETIME: u64 = 600;
+/// How often a session may be stepped up before it counts as a loop.
+const MAX_STEP_UPS: u8 = 3;
+/// The version of the stored form of a pending login.
+const FORMAT: u64 = 1;
+
+/// Where to send the user's browser.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Authorization {
+    /// The URL to open.
+    pub url: String,
+    /// The `state` by which the response will be recognised. The browser that comes back with it must be the one that was
+    /// sent: keep it in that browser's own session and compare.
+    pub state: String,
+    /// Until when the response is waited for.
+    pub expires_at: UnixTime,
+}
+
+impl fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorization").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Begins a login: PKCE, `state`, a fresh key, and a pushed authorization request where the server takes one.
+    ///
+    /// # Errors
+    /// [`FlowError`], now or when the step is resumed.
+    pub fn authorize(&self, request: SessionRequest, now: UnixTime) -> Result<Step<Authorization>, FlowError> {
+        let level = request.checked(&self.0)?;
+        let client = self.0.clone();
+        Flow::start(now, |io| async move { authorize(&io, &client, request, level).await })
+    }
+
+    /// Begins a login that asks for `scope` besides what the session has, after [`Demand::StepUp`](super::Demand::StepUp).
+    ///
+    /// # Errors
+    /// [`FlowError::StepUpExhausted`] if all of it was asked for before, or this was tried three times;
+    /// [`Misuse::NoUser`] if no user made the session.
+    pub fn step_up(&self, session: &Session, scope: &str, now: UnixTime) -> Result<Step<Authorization>, FlowError> {
+        if session.state().renewal == Renewal::ClientCredentials {
+            return Err(Misuse::NoUser.into());
+        }
+        let (union, step_ups) = widened(session, scope)?;
+        let mut request = SessionRequest::again(session).scope(&union);
+        request.step_ups = step_ups;
+        self.authorize(request, now)
+    }
+
+    /// Completes a login with the URL that the browser came back to.
+    ///
+    /// # Errors
+    /// [`FlowError`], now or when the step is resumed. Whatever the outcome, the login is used up.
+    pub fn exchange(&self, callback: &str, now: UnixTime) -> Result<Step<Session>, FlowError> {
+        let response = AuthorizationResponse::read(callback, self.0.redirect_uri.as_deref())?;
+        let client = self.0.clone();
+        Flow::start(now, |io| async move { exchange(&io, &client, &response).await })
+    }
+}
+
+/// The scope of a session with `scope` added, and how often that was done.
+pub(super) fn widened(session: &Session, scope: &str) -> Result<(String, u8), FlowError> {
+    let state = session.state();
+    let granted = session.scope().unwrap_or_default();
+    let asked = state.scope.clone().unwrap_or_default();
+    let mut names: Vec<&str> = Vec::new();
+    for name in asked.split(' ').chain(granted.split(' ')).filter(|name| !name.is_empty()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let before = names.len();
+    for name in scope.split(' ').filter(|name| !name.is_empty()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if names.len() == before || state.step_ups >= MAX_STEP_UPS {
+        return Err(FlowError::StepUpExhausted);
+    }
+    Ok((names.join(" "), state.step_ups.saturating_add(1)))
+}
+
+async fn authorize(
+    io: &Io,
+    client: &Inner,
+    request: SessionRequest,
+    level: SecurityLevel,
+) -> Result<Authorization, FlowError> {
+    let redirect_uri = client.redirect_uri.clone().ok_or(Misuse::RedirectUriMissing)?;
+    let server = &request.server;
+    let endpoint = client.rule.published(server.require(Endpoint::Authorization)?, "authorization_endpoint")?;
+    if !server.supports_pkce() && !client.assumes_pkce && !request.assumed {
+        return Err(DiscoveryDefect::NoPkce.into());
+    }
+    let pushes = server.endpoint(Endpoint::PushedAuthorization).is_some();
+    if !pushes && (level == SecurityLevel::Maximum || request.intent.is_some()) {
+        return Err(Downgrade::NoPushedRequests.into());
+    }
+    if level == SecurityLevel::Maximum && !server.announces_iss() {
+        return Err(Downgrade::NoIssuerParameter.into());
+    }
+    let grant = Grant::prepare(io, client, request, level).await?;
+    let pending = Pending {
+        verifier: pkce::verifier(&client.crypto)?,
+        redirect_uri,
+        expires: io.now().saturating_add(LOGIN_LIFETIME),
+        grant,
+    };
+    let outcome = pending.send(io, client, &endpoint, pushes).await;
+    if let (Err(error), Some(binding)) = (&outcome, &pending.grant.binding) {
+        abandon(io, binding, error).await;
+    }
+    outcome
+}
+
+/// A login that waits for its authorization response.
+struct Pending {
+    verifier: Secret,
+    redirect_uri: String,
+    expires: UnixTime,
+    grant: Grant,
+}
+
+impl Pending {
+    /// Pushes the request where the server takes that, and stores what the response will be compared with.
+    async fn send(&self, io: &Io, client: &Inner, endpoint: &Url, pushes: bool) -> Result<Authorization, FlowError> {
+        let Grant { request, credentials, binding, level } = &self.grant;
+        let state = pkce::random_text::<32>(&client.crypto)?;
+        let mut form = Form::new();
+        form.push("response_type", "code");
+        form.push("client_id", credentials.client_id());
+        form.push("redirect_uri", &self.redirect_uri);
+        form.push("state", &state);
+        form.push("code_challenge", &pkce::challenge(self.verifier.expose(), client.crypto.digest));
+        form.push("code_challenge_method", "S256");
+        request.describe(&mut form);
+        let proof = binding.as_ref().filter(|_| client.pushes_proof && pushes);
+        if let (Some(binding), None) = (binding, &proof) {
+            binding.announce(&mut form);
+        }
+        if pushes {
+            let post = Post {
+                server: &request.server,
+                endpoint: Endpoint::PushedAuthorization,
+                credentials: Some(credentials),
+                binding: proof,
+                requires_nonce: proof.is_some() && *level == SecurityLevel::Maximum,
+            };
+            let response = post.form(io, client, &form).await?;
+            let document = object(Endpoint::PushedAuthorization, &response)?;
+            let handle = text(Endpoint::PushedAuthorization, &document, "request_uri")?;
+            form = Form::new();
+            form.push("client_id", credentials.client_id());
+            form.push("request_uri", handle);
+        }
+        let value = Some(self.to_value(client).to_json().into_bytes());
+        let slot = Slot(alloc::format!("login/{state}"));
+        match io.save(Saving { slot, expected: None, value }).await? {
+            Saved::Stored => Ok(Authorization { url: endpoint.with_query(&form), state, expires_at: self.expires }),
+            Saved::Conflict => Err(FlowError::Contended),
+        }
+    }
+
+    fn to_value(&self, client: &Inner) -> Value {
+        let Grant { request, credentials, binding, level } = &self.grant;
+        Value::object()
+            .with("v", FORMAT)
+            .with("session", request.name.as_str())
+            .with("level", level.name())
+            .with("server", request.server.document().clone())
+            .with("client_id", credentials.client_id())
+            .with("redirect_uri", self.redirect_uri.as_str())
+            .with("verifier", self.verifier.expose())
+            .with("expires", self.expires)
+            .with("step_ups", u64::from(request.step_ups))
+            .with_some("resource", request.resource.as_deref())
+            .with_some("scope", request.scope.as_deref())
+            .with_some("authorization_details", request.details.clone())
+            .with_some("intent_lifetime", request.intent)
+            .with_some("key", binding.as_ref().map(|binding| binding.to_value(client, request.server.issuer(), None)))
+    }
+
+    async fn read(io: &Io, client: &Inner, stored: &Stored) -> Result<Self, FlowError> {
+        let malformed = StoredDefect::Malformed;
+        let value = Value::parse_object(&stored.value).map_err(|_| malformed)?;
+        match value.integer("v") {
+            Some(1) => {}
+            Some(_) => return Err(StoredDefect::Version.into()),
+            None => return Err(malformed.into()),
+        }
+        let document = value.member("server").cloned().ok_or(malformed)?;
+        let issuer = String::from(document.text("issuer").ok_or(malformed)?);
+        let server = AuthorizationServer::from_document(document, &issuer, client.rule).map_err(|_| malformed)?;
+        let level = value.text("level").and_then(SecurityLevel::from_name).ok_or(malformed)?;
+        if level < client.level {
+            return Err(StoredDefect::Level.into());
+        }
+        let binding = value.member("key").map(|key| Binding::from_value(key, client)).transpose()?;
+        if level.binds() != binding.is_some() {
+            return Err(malformed.into());
+        }
+        let credentials: Credentials = registration::credentials(io, client, &server).await?;
+        if value.text("client_id") != Some(credentials.client_id()) {
+            return Err(StoredDefect::Client.into());
+        }
+        let count = |name: &str| value.integer(name).and_then(|number| u64::try_from(number).ok());
+        let request = SessionRequest {
+            name: value.text("session").ok_or(malformed)?.into(),
+            server,
+            resource: value.text("resource").map(String::from),
+            scope: value.text("scope").map(String::from),
+            level: Some(level),
+            details: value.member("authorization_details").cloned(),
+            intent: count("intent_lifetime"),
+            parameters: Vec::new(),
+            assumed: false,
+            step_ups: count("step_ups").and_then(|count| u8::try_from(count).ok()).unwrap_or(u8::MAX),
+        };
+        Ok(Self {
+            verifier: Secret::new(value.text("verifier").ok_or(malformed)?),
+            redirect_uri: value.text("redirect_uri").ok_or(malformed)?.into(),
+            expires: value.time("expires").ok_or(malformed)?,
+            grant: Grant { request, level, credentials, binding },
+        })
+    }
+}
+
+/// The parameters of an authorization response.
+struct AuthorizationResponse {
+    state: String,
+    issuer: Option<String>,
+    /// The code, or the error and its description.
+    outcome: Result<Secret, (String, Option<String>)>,
+}
+
+impl AuthorizationResponse {
+    fn read(callback: &str, redirect_uri: Option<&str>) -> Result<Self, FlowError> {
+        let redirect_uri = redirect_uri.ok_or(Misuse::RedirectUriMissing)?;
+        let callback = callback.split('#').next().unwrap_or_default();
+        let (place, query) = callback.split_once('?').ok_or(RedirectDefect::Malformed)?;
+        if Some(place) != redirect_uri.split('?').next() {
+            return Err(RedirectDefect::Malformed.into());
+        }
+        let form = Form::parse(query.as_bytes()).map_err(|_| RedirectDefect::Malformed)?;
+        let get = |name: &str| form.get(name).map_err(|_| RedirectDefect::Repeated);
+        let state = get("state")?.ok_or(RedirectDefect::StateMissing)?.into();
+        let outcome = match (get("error")?, get("code")?) {
+            (Some(error), _) => Err((error.into(), get("error_description")?.map(String::from))),
+            (None, Some(code)) if !code.is_empty() => Ok(Secret::new(code)),
+            (None, _) => return Err(RedirectDefect::CodeMissing.into()),
+        };
+        Ok(Self { state, issuer: get("iss")?.map(String::from), outcome })
+    }
+}
+
+async fn exchange(io: &Io, client: &Inner, response: &AuthorizationResponse) -> Result<Session, FlowError> {
+    let slot = Slot(alloc::format!("login/{}", response.state));
+    if response.state.len() > 128 {
+        return Err(RedirectDefect::StateUnknown.into());
+    }
+    let stored = io.load(slot.clone()).await?.ok_or(RedirectDefect::StateUnknown)?;
+    // Whoever deletes it is the one who goes on: the second of two responses finds nothing.
+    if io.save(Saving { slot, expected: Some(stored.version), value: None }).await? == Saved::Conflict {
+        return Err(RedirectDefect::StateUnknown.into());
+    }
+    let pending = Pending::read(io, client, &stored).await?;
+    let checked = check(&pending, response, io.now());
+    let code = match checked {
+        Ok(code) => code,
+        Err(error) => {
+            if let Some(binding) = &pending.grant.binding {
+                abandon(io, binding, &error).await;
+            }
+            return Err(error);
+        }
+    };
+    let mut form = Form::new();
+    form.push("grant_type", "authorization_code");
+    form.push("code", code.expose());
+    form.push("redirect_uri", &pending.redirect_uri);
+    form.push("code_verifier", pending.verifier.expose());
+    form.push_some("resource", pending.grant.request.resource.as_deref());
+    pending.grant.redeem(io, client, &form, Renewal::RefreshToken).await
+}
+
+/// The code of a response that comes from the server that was asked, in time.
+fn check<'r>(pending: &Pending, response: &'r AuthorizationResponse, now: UnixTime) -> Result<&'r Secret, FlowError> {
+    if now >= pending.expires {
+        return Err(RedirectDefect::Expired.into());
+    }
+    let server = &pending.grant.request.server;
+    let required = server.announces_iss() || pending.grant.level == SecurityLevel::Maximum;
+    // Errors as well: one from another server must not end this login with its text (RFC 9207 section 2.4).
+    match response.issuer.as_deref() {
+        Some(issuer) if issuer != server.issuer() => return Err(RedirectDefect::IssuerMismatch.into()),
+        None if required => return Err(RedirectDefect::IssuerMissing.into()),
+        _ => {}
+    }
+    response.outcome.as_ref().map_err(|(error, description)| {
+        FlowError::Denied(Denial::new(Endpoint::Authorization, 0, error, description.as_deref()))
+    })
+}

@@ -1,0 +1,110 @@
+//! Requests to an authorization server: authenticated, proved where they must be, and tried again where that helps.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::binding::{Again, Binding};
+use super::client::Inner;
+use super::credentials::Credentials;
+use super::error::{AnswerDefect, Denial, Downgrade, Endpoint, FlowError};
+use super::flow::Io;
+use super::metadata::AuthorizationServer;
+use super::step::Fetching;
+use crate::http::form::Form;
+use crate::http::message::{Body, Request, Response};
+use crate::json::Value;
+
+/// How long an authorization server has for its answer, in seconds: below the lease of the lock around a refresh.
+pub(super) const TIMEOUT: u64 = 20;
+/// How much of an authorization server's answer is read, in bytes.
+pub(super) const MAX_ANSWER: usize = 256 * 1024;
+
+/// A request to one endpoint.
+pub(super) struct Post<'a> {
+    pub(super) server: &'a AuthorizationServer,
+    pub(super) endpoint: Endpoint,
+    /// Who asks; `None` for endpoints that do not want to know.
+    pub(super) credentials: Option<&'a Credentials>,
+    /// The key to prove possession of, if the request carries a proof.
+    pub(super) binding: Option<&'a Binding>,
+    /// Whether an answer counts only if its proof carried a nonce of the server.
+    pub(super) requires_nonce: bool,
+}
+
+impl Post<'_> {
+    /// Sends a form and gives the answer, which is a success.
+    ///
+    /// At most one attempt more with a new nonce, and one by the server's clock; each has a new proof and a new assertion.
+    pub(super) async fn form(&self, io: &Io, client: &Inner, form: &Form) -> Result<Response, FlowError> {
+        let mut fields = Vec::new();
+        field(&mut fields, "Accept", "application/json");
+        field(&mut fields, "Content-Type", "application/x-www-form-urlencoded");
+        let (mut renewed_nonce, mut corrected_clock) = (false, false);
+        loop {
+            let (mut form, mut fields) = (form.clone(), fields.clone());
+            if let Some(credentials) = self.credentials {
+                credentials.attach(io, client, self.server, &mut form, &mut fields).await?;
+            }
+            let url = self.server.require(self.endpoint)?;
+            let body = Body::Bytes(form.encode().into_bytes());
+            let mut request = Request { method: "POST".into(), url: url.into(), fields, body };
+            let mut with_nonce = false;
+            if let Some(binding) = self.binding {
+                with_nonce = binding.has_server_nonce(client, url);
+                binding.prove_to_server(io, client, &mut request).await?;
+            }
+            let response = fetch(io, request.clone()).await?;
+            let document = Value::parse_object(&response.body).ok();
+            let error = document.as_ref().and_then(|document| document.text("error"));
+            let again = match self.binding {
+                Some(binding) => binding
+                    .server_answered(client, &request, &response, error, io.now())
+                    .map_err(|defect| FlowError::Answer(self.endpoint, defect))?,
+                None => Again::No,
+            };
+            match (again, response.status) {
+                (Again::WithNonce, _) if renewed_nonce => {
+                    return Err(FlowError::Answer(self.endpoint, AnswerDefect::NonceLoop));
+                }
+                (Again::WithNonce, _) => renewed_nonce = true,
+                (Again::WithClock, _) if !corrected_clock => corrected_clock = true,
+                (_, 200..=299) if self.requires_nonce && self.binding.is_some() && !with_nonce => {
+                    return Err(Downgrade::NoServerNonce.into());
+                }
+                (_, 200..=299) => return Ok(response),
+                _ => return Err(refused(self.endpoint, &response, document.as_ref())),
+            }
+        }
+    }
+}
+
+/// Sends a request whose answer the core reads.
+pub(super) async fn fetch(io: &Io, request: Request) -> Result<Response, FlowError> {
+    io.fetch(Fetching { request, max_body: Some(MAX_ANSWER), timeout: Some(TIMEOUT) }).await
+}
+
+/// What an answer without success says.
+pub(super) fn refused(endpoint: Endpoint, response: &Response, document: Option<&Value>) -> FlowError {
+    match document.and_then(|document| document.text("error").map(|error| (document, error))) {
+        Some((document, error)) => {
+            FlowError::Denied(Denial::new(endpoint, response.status, error, document.text("error_description")))
+        }
+        None if matches!(response.status, 300..=399) => FlowError::Answer(endpoint, AnswerDefect::Redirect),
+        None => FlowError::Answer(endpoint, AnswerDefect::Status(response.status)),
+    }
+}
+
+/// The JSON object of an answer.
+pub(super) fn object(endpoint: Endpoint, response: &Response) -> Result<Value, FlowError> {
+    Value::parse_object(&response.body).map_err(|_| FlowError::Answer(endpoint, AnswerDefect::NotJson))
+}
+
+/// A member that must be there and not be empty.
+pub(super) fn text<'v>(endpoint: Endpoint, document: &'v Value, name: &'static str) -> Result<&'v str, FlowError> {
+    let missing = FlowError::Answer(endpoint, AnswerDefect::Missing(name));
+    document.text(name).filter(|text| !text.is_empty()).ok_or(missing)
+}
+
+pub(super) fn field(fields: &mut Vec<(String, String)>, name: &str, value: &str) {
+    fields.push((name.into(), value.into()));
+}

@@ -1,0 +1,115 @@
+//! Which client this is at a server: given, described by its own document, or registered (RFC 7591), in that order.
+
+use alloc::string::String;
+
+use super::client::Inner;
+use super::credentials::Credentials;
+use super::error::{DiscoveryDefect, Endpoint, FlowError, StoredDefect};
+use super::flow::Io;
+use super::metadata::AuthorizationServer;
+use super::post::{fetch, object, refused, text};
+use super::step::{Saved, Saving, Slot};
+use crate::UnixTime;
+use crate::http::message::{Body, Request};
+use crate::http::url::Url;
+use crate::json::Value;
+
+/// The credentials for `server`; registers if there are none yet.
+pub(super) async fn credentials(
+    io: &Io,
+    client: &Inner,
+    server: &AuthorizationServer,
+) -> Result<Credentials, FlowError> {
+    if let Some((_, given)) = client.credentials.iter().find(|(issuer, _)| issuer == server.issuer()) {
+        return Ok(given.clone());
+    }
+    if let Some(url) = client.metadata_document.as_deref().filter(|_| server.supports_client_id_documents()) {
+        return Ok(Credentials::public(url));
+    }
+    let Some(metadata) = client.registration.as_ref() else { return Err(DiscoveryDefect::NoRegistration.into()) };
+    if server.endpoint(Endpoint::Registration).is_none() {
+        return Err(DiscoveryDefect::NoRegistration.into());
+    }
+    let slot = Slot(alloc::format!("registration/{}", server.issuer()));
+    let known = io.load(slot.clone()).await?;
+    if let Some(stored) = &known {
+        let document = Value::parse_object(&stored.value).map_err(|_| StoredDefect::Malformed)?;
+        if let Some(credentials) = still_valid(&document, io.now()) {
+            return Ok(credentials);
+        }
+    }
+    let document = register(io, client, server, metadata).await?;
+    let missing = || FlowError::Answer(Endpoint::Registration, super::error::AnswerDefect::Missing("client_id"));
+    let credentials = Credentials::from_registration(&document).ok_or_else(missing)?;
+    let expected = known.map(|stored| stored.version);
+    let value = Some(kept(&document).to_json().into_bytes());
+    match io.save(Saving { slot: slot.clone(), expected, value }).await? {
+        Saved::Stored => Ok(credentials),
+        // Another process registered meanwhile: theirs is the one that is kept.
+        Saved::Conflict => {
+            let stored = io.load(slot).await?.ok_or(FlowError::Contended)?;
+            let document = Value::parse_object(&stored.value).map_err(|_| StoredDefect::Malformed)?;
+            still_valid(&document, io.now()).ok_or(FlowError::Contended)
+        }
+    }
+}
+
+/// The parts of a registration that are needed again.
+fn kept(document: &Value) -> Value {
+    let mut kept = Value::object().with("v", 1_u64);
+    for name in ["client_id", "client_secret", "client_secret_expires_at", "token_endpoint_auth_method"] {
+        if let Some(value) = document.member(name) {
+            kept.set(name, value.clone());
+        }
+    }
+    kept
+}
+
+fn still_valid(document: &Value, now: UnixTime) -> Option<Credentials> {
+    let expires = document.integer("client_secret_expires_at").unwrap_or(0);
+    let valid = expires == 0 || now.secs() < expires;
+    Credentials::from_registration(document).filter(|_| valid)
+}
+
+async fn register(io: &Io, client: &Inner, server: &AuthorizationServer, given: &Value) -> Result<Value, FlowError> {
+    let mut metadata = given.clone();
+    let mut add = |name: &str, value: Value| {
+        if metadata.member(name).is_none() {
+            metadata.set(name, value);
+        }
+    };
+    if let Some(uri) = &client.redirect_uri {
+        add("redirect_uris", Value::from_iter([uri.as_str()]));
+        let in_browser = Url::parse(uri).is_ok_and(|url| !url.is_loopback());
+        add("application_type", if in_browser { "web" } else { "native" }.into());
+    }
+    add("grant_types", Value::from_iter(["authorization_code", "refresh_token"]));
+    add("response_types", Value::from_iter(["code"]));
+    add("token_endpoint_auth_method", method(server).into());
+    #[cfg(feature = "dpop")]
+    if client.level.binds() {
+        // So that the server refuses requests for unbound tokens in this client's name (RFC 9449 section 5.2).
+        add("dpop_bound_access_tokens", true.into());
+    }
+    let url = String::from(server.require(Endpoint::Registration)?);
+    let request = Request::new("POST", &url)
+        .with_field("Accept", "application/json")
+        .with_field("Content-Type", "application/json")
+        .with_body(Body::Bytes(metadata.to_json().into_bytes()));
+    let response = fetch(io, request).await?;
+    if !matches!(response.status, 200 | 201) {
+        return Err(refused(Endpoint::Registration, &response, Value::parse_object(&response.body).ok().as_ref()));
+    }
+    let document = object(Endpoint::Registration, &response)?;
+    text(Endpoint::Registration, &document, "client_id")?;
+    Ok(document)
+}
+
+/// The way to authenticate that is asked for: none if the server permits that, for there is no secret to lose then.
+fn method(server: &AuthorizationServer) -> &'static str {
+    let listed = |method: &&'static str| server.permits_authentication(method);
+    match server.lists_authentication() {
+        true => ["none", "client_secret_basic", "client_secret_post"].into_iter().find(listed).unwrap_or("none"),
+        false => "none",
+    }
+}

@@ -1,0 +1,183 @@
+//! The next token of a session: one refresh at a time, across tasks and processes.
+
+use super::client::{Client, Inner};
+use super::error::{Endpoint, FlowError};
+use super::flow::{Flow, Io};
+use super::post::Post;
+use super::secret::Secret;
+use super::session::{Renewal, Session, State, slot};
+use super::step::{Saving, Step};
+use super::token::{Issued, Wanted};
+use crate::http::form::Form;
+use crate::{SecurityLevel, UnixTime};
+
+/// For how long one process may hold the lock of a session, in seconds: above all timeouts of the requests under it.
+const LEASE: u64 = 90;
+/// How long before its end a token is not used any more, in seconds.
+pub(super) const EXPIRY_MARGIN: u64 = 5;
+
+impl Client {
+    /// Gets the session a new token although the one it has may still be good.
+    ///
+    /// Whoever comes while a refresh is under way waits for it and takes its result, in this process and in others.
+    ///
+    /// # Errors
+    /// [`FlowError::LoginRequired`] if the session cannot be renewed; [`FlowError`].
+    pub fn refresh(&self, session: &Session, now: UnixTime) -> Result<Step<()>, FlowError> {
+        let (client, session) = (self.0.clone(), session.clone());
+        Flow::start(now, |io| async move {
+            let used = session.danger_access_token();
+            renew(&io, &client, &session, used.as_ref(), None).await
+        })
+    }
+}
+
+/// Gets a token that is another than `refused`, for `scope` if the session is to be widened.
+pub(super) async fn renew(
+    io: &Io,
+    client: &Inner,
+    session: &Session,
+    refused: Option<&Secret>,
+    scope: Option<(alloc::string::String, u8)>,
+) -> Result<(), FlowError> {
+    let lock = slot(session.name());
+    io.lock(lock.as_str(), LEASE).await?;
+    let outcome = renew_locked(io, client, session, refused, scope).await;
+    let unlocked = io.unlock(lock.as_str()).await;
+    outcome?;
+    unlocked
+}
+
+async fn renew_locked(
+    io: &Io,
+    client: &Inner,
+    session: &Session,
+    refused: Option<&Secret>,
+    scope: Option<(alloc::string::String, u8)>,
+) -> Result<(), FlowError> {
+    let widens = scope.is_some();
+    let stored = io.load(slot(session.name())).await?;
+    let (version, unsaved) = {
+        let live = session.0.live.lock();
+        (live.version, live.unsaved)
+    };
+    match stored {
+        // Somebody ended the session.
+        None if version.is_some() => {
+            let mut live = session.0.live.lock();
+            live.state.token = None;
+            live.state.refresh = None;
+            live.version = None;
+            return Err(FlowError::LoginRequired);
+        }
+        // What others stored meanwhile is newer than what is known here.
+        Some(stored) if Some(stored.version) != version && !unsaved => {
+            let theirs = State::read(&stored.value, client)?;
+            if theirs.server.issuer() != session.issuer() || theirs.client_id != session.state().client_id {
+                return Err(FlowError::LoginRequired);
+            }
+            let mut live = session.0.live.lock();
+            live.state = theirs;
+            live.version = Some(stored.version);
+        }
+        Some(_) | None => {}
+    }
+    if let Some((scope, step_ups)) = scope {
+        let mut live = session.0.live.lock();
+        live.state.scope = Some(scope);
+        live.state.step_ups = step_ups;
+    }
+    let state = session.state();
+    let is_good =
+        |token: &super::token::Token| Some(&token.access) != refused && !token.is_over(io.now(), EXPIRY_MARGIN);
+    if !widens && state.token.as_ref().is_some_and(is_good) {
+        return if session.0.live.lock().unsaved { session.save(io, client).await } else { Ok(()) };
+    }
+    let Some(form) = form(&state) else {
+        return Err(FlowError::LoginRequired);
+    };
+    let post = Post {
+        server: &state.server,
+        endpoint: Endpoint::Token,
+        credentials: Some(&session.0.credentials),
+        binding: state.binding.as_ref(),
+        requires_nonce: state.level == SecurityLevel::Maximum,
+    };
+    let response = match post.form(io, client, &form).await {
+        Ok(response) => response,
+        Err(FlowError::Denied(denial)) if denial.error == "invalid_grant" => {
+            // The server has ended it: revoked, expired, or used by somebody else.
+            {
+                let mut live = session.0.live.lock();
+                live.state.token = None;
+                live.state.refresh = None;
+            }
+            session.save(io, client).await?;
+            return Err(FlowError::LoginRequired);
+        }
+        Err(error) => return Err(error),
+    };
+    // A session that began bound stays bound.
+    let wanted = if state.binding.is_some() { Wanted::Bound } else { Wanted::Bearer };
+    let issued = Issued::read(&response, wanted, io.now())?;
+    {
+        let mut live = session.0.live.lock();
+        let mut token = issued.token();
+        // A server that leaves the scope out means the one there was (OAuth 2.1 section 4.3.2).
+        if !widens && token.scope.is_none() {
+            token.scope = live.state.token.as_ref().and_then(|old| old.scope.clone());
+        }
+        live.state.token = Some(token);
+        if issued.refresh.is_some() {
+            live.state.refresh = issued.refresh;
+        }
+    }
+    session.save(io, client).await
+}
+
+/// The request for the next token; `None` if only a new login helps.
+fn form(state: &State) -> Option<Form> {
+    if !state.can_renew() {
+        return None;
+    }
+    let mut form = Form::new();
+    match state.renewal {
+        Renewal::RefreshToken => {
+            form.push("grant_type", "refresh_token");
+            form.push("refresh_token", state.refresh.as_ref()?.expose());
+        }
+        Renewal::ClientCredentials => {
+            form.push("grant_type", "client_credentials");
+            form.push_some("scope", state.scope.as_deref());
+        }
+    }
+    form.push_some("resource", state.resource.as_deref());
+    Some(form)
+}
+
+/// Deletes what a session has: its stored state, then its key.
+pub(super) async fn forget(io: &Io, session: &Session) -> Result<(), FlowError> {
+    let (version, binding) = {
+        let mut live = session.0.live.lock();
+        live.state.token = None;
+        live.state.refresh = None;
+        (live.version.take(), live.state.binding.clone())
+    };
+    if let Some(version) = version {
+        let mut expected = version;
+        for _ in 0..4 {
+            let saving = Saving { slot: slot(session.name()), expected: Some(expected), value: None };
+            if io.save(saving).await? == super::step::Saved::Stored {
+                break;
+            }
+            match io.load(slot(session.name())).await? {
+                Some(stored) => expected = stored.version,
+                None => break,
+            }
+        }
+    }
+    match binding {
+        Some(binding) => binding.delete(io).await,
+        None => Ok(()),
+    }
+}

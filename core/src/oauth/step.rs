@@ -1,0 +1,347 @@
+//! What the host has to do next, as a value whose answer is the only legal next call.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::error::FlowError;
+use super::flow::{Effect, Flow, Reply};
+use crate::UnixTime;
+use crate::http::message::{Request, Response};
+use crate::jose::algorithm::{Algorithm, AlgorithmSet};
+use crate::jose::jwk::PublicJwk;
+use crate::jose::signature::Signature;
+use crate::jose::thumbprint::Thumbprint;
+use crate::key::{Protection, SigningInput};
+
+/// The host's own error, handed through untouched.
+pub type HostError = Box<dyn core::error::Error + Send + Sync>;
+
+/// A flow that is finished, or what it needs from the host to go on.
+///
+/// Each variant says what is wanted and takes the answer by `resume`, together with the time. Dropping a step abandons
+/// its flow; a lock it holds then runs out by its lease.
+#[must_use = "a flow goes on only when its step is resumed"]
+pub enum Step<T> {
+    /// The flow is finished.
+    Done(T),
+    /// Make a new key that signs proofs.
+    CreateKey(CreateKey<T>),
+    /// Delete a key whose intent or session has ended.
+    DeleteKey(DeleteKey<T>),
+    /// Sign with a key.
+    Sign(Sign<T>),
+    /// Send a request.
+    Fetch(Fetch<T>),
+    /// Take a lock that holds across tasks and processes.
+    Lock(Lock<T>),
+    /// Give a lock back.
+    Unlock(Unlock<T>),
+    /// Read a stored value.
+    Load(Load<T>),
+    /// Store, replace or delete a value, if nobody else has meanwhile.
+    Save(Save<T>),
+    /// Wait.
+    Wait(Wait<T>),
+}
+
+/// Something a host stores: `session/…`, `login/…` or `registration/…`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Slot(pub(super) String);
+
+impl Slot {
+    /// The name: a kind, a slash and a text with arbitrary characters of 1 to 2,048 bytes. Encode it before it becomes the
+    /// name of a file.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the value is secret: sessions, pending logins and registrations all are.
+    pub const fn is_secret(&self) -> bool {
+        true
+    }
+}
+
+/// A stored value and the version it was stored with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The number that [`Save::version`] said.
+    pub version: u64,
+    /// The bytes.
+    pub value: Vec<u8>,
+}
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stored(version {}, {} bytes)", self.version, self.value.len())
+    }
+}
+
+/// What became of a [`Save`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Saved {
+    /// The value is stored, durably.
+    Stored,
+    /// The stored version is another than [`Save::expected`]; nothing was changed.
+    Conflict,
+}
+
+/// A key the host made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CreatedKey {
+    /// Its public part.
+    pub public_key: PublicJwk,
+    /// What it signs with: one of [`CreateKey::algorithms`].
+    pub algorithm: Algorithm,
+    /// Where it lives, as the host claims.
+    pub protection: Protection,
+}
+
+/// Why a host cannot use a key.
+#[derive(Debug)]
+pub enum KeyFault {
+    /// There is no such key any more: deleted, or the device was restored.
+    Missing,
+    /// There is a key under its name, but it is another one.
+    Changed,
+    /// It is there and cannot be used now: locked, permission refused, device unreachable.
+    Unreadable(HostError),
+}
+
+/// What signs: the session's key, or the client's own key for `private_key_jwt`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyUse {
+    /// The key that proofs are made with.
+    Proof,
+    /// The key the client authenticates with (RFC 7523 section 2.2).
+    ClientAssertion,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct KeyWanted {
+    pub(super) algorithms: AlgorithmSet,
+    pub(super) protections: &'static [Protection],
+}
+
+#[derive(Clone)]
+pub(super) struct Signing {
+    pub(super) purpose: KeyUse,
+    pub(super) thumbprint: Thumbprint,
+    pub(super) algorithm: Algorithm,
+    pub(super) message: Vec<u8>,
+    pub(super) digest: &'static dyn crate::crypto::Digest,
+}
+
+#[derive(Clone)]
+pub(super) struct Fetching {
+    pub(super) request: Request,
+    pub(super) max_body: Option<usize>,
+    pub(super) timeout: Option<u64>,
+}
+
+#[derive(Clone)]
+pub(super) struct Saving {
+    pub(super) slot: Slot,
+    pub(super) expected: Option<u64>,
+    pub(super) value: Option<Vec<u8>>,
+}
+
+macro_rules! steps {
+    ($($(#[$doc:meta])* $name:ident($wanted:ty) -> $answer:ty;)*) => {
+        $(
+            $(#[$doc])*
+            #[must_use = "a flow goes on only when its step is resumed"]
+            pub struct $name<T> { wanted: $wanted, flow: Flow<T> }
+
+            impl<T> $name<T> {
+                /// Goes on with the host's answer. `now` is the host's clock.
+                ///
+                /// # Errors
+                /// [`FlowError`] ends the flow.
+                pub fn resume(self, answer: $answer, now: UnixTime) -> Result<Step<T>, FlowError> {
+                    self.flow.resume(Reply::$name(answer), now)
+                }
+            }
+
+            impl<T> fmt::Debug for $name<T> {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str(stringify!($name))
+                }
+            }
+        )*
+
+        impl<T> Step<T> {
+            pub(super) fn of(effect: Effect, flow: Flow<T>) -> Self {
+                match effect {
+                    $(Effect::$name(wanted) => Self::$name($name { wanted, flow }),)*
+                }
+            }
+
+            /// What is wanted: `done`, `create_key`, `delete_key`, `sign`, `fetch`, `lock`, `unlock`, `load`, `save` or `wait`.
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    Self::Done(_) => "done",
+                    Self::CreateKey(_) => "create_key",
+                    Self::DeleteKey(_) => "delete_key",
+                    Self::Sign(_) => "sign",
+                    Self::Fetch(_) => "fetch",
+                    Self::Lock(_) => "lock",
+                    Self::Unlock(_) => "unlock",
+                    Self::Load(_) => "load",
+                    Self::Save(_) => "save",
+                    Self::Wait(_) => "wait",
+                }
+            }
+        }
+    };
+}
+
+steps! {
+    /// Make a new key, keep it under its thumbprint, and tell its public part.
+    CreateKey(KeyWanted) -> Result<CreatedKey, HostError>;
+    /// Delete a key that is not needed any more. A key that is gone already is no error.
+    DeleteKey(Thumbprint) -> Result<(), HostError>;
+    /// Sign a message with one of the host's keys.
+    Sign(Signing) -> Result<Signature, KeyFault>;
+    /// Send a request exactly as it is and do not follow redirects.
+    Fetch(Fetching) -> Result<Response, HostError>;
+    /// Take the lock of this name, waiting for other tasks and processes that hold it.
+    Lock((String, u64)) -> Result<(), HostError>;
+    /// Give the lock of this name back.
+    Unlock(String) -> Result<(), HostError>;
+    /// Read what is stored in a slot; `None` if nothing is.
+    Load(Slot) -> Result<Option<Stored>, HostError>;
+    /// Store a value durably, if the slot still has the expected version.
+    Save(Saving) -> Result<Saved, HostError>;
+    /// Wait this long; answer when the time has passed.
+    Wait(u64) -> ();
+}
+
+impl<T> CreateKey<T> {
+    /// The algorithms the key may be for. The first that the host can do is best.
+    pub const fn algorithms(&self) -> AlgorithmSet {
+        self.wanted.algorithms
+    }
+
+    /// Where the key may live.
+    pub const fn protections(&self) -> &'static [Protection] {
+        self.wanted.protections
+    }
+}
+
+impl<T> DeleteKey<T> {
+    /// Which key.
+    pub const fn thumbprint(&self) -> Thumbprint {
+        self.wanted
+    }
+}
+
+impl<T> Sign<T> {
+    /// Which key. The host compares it with the key it finds: another one is [`KeyFault::Changed`].
+    pub const fn thumbprint(&self) -> Thumbprint {
+        self.wanted.thumbprint
+    }
+
+    /// What the key is for.
+    pub const fn purpose(&self) -> KeyUse {
+        self.wanted.purpose
+    }
+
+    /// The message, and its digest for signers that want that.
+    pub fn input(&self) -> SigningInput<'_> {
+        SigningInput::new(self.wanted.algorithm, &self.wanted.message, self.wanted.digest)
+    }
+
+    /// Signs with a key in this process, or one that answers at once.
+    ///
+    /// # Errors
+    /// [`FlowError`], as of [`resume`](Self::resume).
+    pub fn resume_with(self, signer: &(impl crate::key::Signer + ?Sized), now: UnixTime) -> Result<Step<T>, FlowError> {
+        let answer = signer.sign(&self.input()).map_err(|error| KeyFault::Unreadable(Box::new(error)));
+        self.resume(answer, now)
+    }
+}
+
+impl<T> Fetch<T> {
+    /// The request.
+    pub const fn request(&self) -> &Request {
+        &self.wanted.request
+    }
+
+    /// How many bytes of the response's body the core reads: more than that is an error of the host. `None` means that the
+    /// body belongs to the caller, who may stream it; the core then looks at status and fields alone.
+    pub const fn max_body(&self) -> Option<usize> {
+        self.wanted.max_body
+    }
+
+    /// How long the host waits for the whole answer at most, in seconds: under a lock it is below the lease. `None` leaves it to
+    /// the host.
+    pub const fn timeout(&self) -> Option<u64> {
+        self.wanted.timeout
+    }
+}
+
+impl<T> Lock<T> {
+    /// The name: arbitrary characters.
+    pub fn lock(&self) -> &str {
+        &self.wanted.0
+    }
+
+    /// After how many seconds the host may take the lock from its owner.
+    pub const fn lease(&self) -> u64 {
+        self.wanted.1
+    }
+}
+
+impl<T> Unlock<T> {
+    /// The name of the lock.
+    pub fn lock(&self) -> &str {
+        &self.wanted
+    }
+}
+
+impl<T> Load<T> {
+    /// What to read.
+    pub const fn slot(&self) -> &Slot {
+        &self.wanted
+    }
+}
+
+impl<T> Save<T> {
+    /// Where to store.
+    pub const fn slot(&self) -> &Slot {
+        &self.wanted.slot
+    }
+
+    /// The version that must be stored now; `None` if nothing may be.
+    pub const fn expected(&self) -> Option<u64> {
+        self.wanted.expected
+    }
+
+    /// The version to store with the value.
+    pub const fn version(&self) -> u64 {
+        match self.wanted.expected {
+            Some(version) => version.saturating_add(1),
+            None => 1,
+        }
+    }
+
+    /// The value to store, a secret; `None` to delete what is there.
+    pub fn value(&self) -> Option<&[u8]> {
+        self.wanted.value.as_deref()
+    }
+}
+
+impl<T> Wait<T> {
+    /// How long, in seconds.
+    pub const fn seconds(&self) -> u64 {
+        self.wanted
+    }
+}
+
+impl<T> fmt::Debug for Step<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Step({})", self.name())
+    }
+}
