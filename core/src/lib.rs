@@ -57,6 +57,7 @@
 //! | [`jose`] | algorithms, public keys, thumbprints, signatures |
 //! | [`crypto`] | the capabilities a provider offers, and the portable provider |
 //! | [`http`] | `WWW-Authenticate` challenges |
+//! | [`server`] | protected resources and authorization servers |
 //!
 //! # Features
 //!
@@ -94,6 +95,8 @@ pub mod oauth;
 pub mod proof;
 #[cfg(feature = "dpop")]
 pub mod replay;
+#[cfg(all(feature = "dpop", feature = "oauth"))]
+pub mod server;
 mod time;
 #[cfg(feature = "dpop")]
 pub mod verify;
