@@ -130,7 +130,7 @@ impl Call<'_> {
         let over = state.token.as_ref().is_none_or(|token| token.is_over(now, EXPIRY_MARGIN));
         if state.intent.as_ref().is_some_and(|intent| over || now >= intent.expires) {
             // The key was made for this intent and ends with it.
-            forget(self.io, self.session).await?;
+            forget(self.io, self.client, self.session).await?;
             return Err(FlowError::LoginRequired);
         }
         if over {

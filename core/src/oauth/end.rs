@@ -34,7 +34,7 @@ impl Client {
         Flow::start(now, |io| async move {
             let can_revoke = session.state().server.endpoint(Endpoint::Revocation).is_some();
             let revoked = if can_revoke { revoke(&io, &client, &session).await } else { Ok(()) };
-            forget(&io, &session).await?;
+            forget(&io, &client, &session).await?;
             revoked
         })
     }

@@ -183,7 +183,7 @@ impl Pending {
         }
         let value = Some(self.to_value(client).to_json().into_bytes());
         let slot = Slot(alloc::format!("login/{state}"));
-        match io.save(Saving { slot, expected: None, value }).await? {
+        match io.save(Saving::new(client, io.now(), slot, None, value)?).await? {
             Saved::Stored => Ok(Authorization { url: endpoint.with_query(&form), state, expires_at: self.expires }),
             Saved::Conflict => Err(FlowError::Contended),
         }
@@ -288,7 +288,8 @@ async fn exchange(io: &Io, client: &Inner, response: &AuthorizationResponse) -> 
     }
     let stored = io.load(slot.clone()).await?.ok_or(RedirectDefect::StateUnknown)?;
     // Whoever deletes it is the one who goes on: the second of two responses finds nothing.
-    if io.save(Saving { slot, expected: Some(stored.version), value: None }).await? == Saved::Conflict {
+    let taking = Saving::new(client, io.now(), slot, Some(stored.version), None)?;
+    if io.save(taking).await? == Saved::Conflict {
         return Err(RedirectDefect::StateUnknown.into());
     }
     let pending = Pending::read(io, client, &stored).await?;

@@ -24,7 +24,7 @@
 //! #     fn lock(&self, _: &str) -> Said<()> { todo!() }
 //! #     fn unlock(&self, _: &str) -> Said<()> { todo!() }
 //! #     fn load(&self, _: &Slot) -> Said<Option<Stored>> { todo!() }
-//! #     fn save(&self, _: &Slot, _: Option<u64>, _: Option<&[u8]>) -> Said<Saved> { todo!() }
+//! #     fn save(&self, _: &Slot, _: Option<u64>, _: u64, _: Option<&[u8]>) -> Said<Saved> { todo!() }
 //! # }
 //!
 //! fn run<T>(host: &Host, mut step: Step<T>) -> Result<T, FlowError> {
@@ -43,7 +43,7 @@
 //!             Step::Unlock(step) => { let free = host.unlock(step.lock()); step.resume(free, now())? }
 //!             Step::Load(step) => { let stored = host.load(step.slot()); step.resume(stored, now())? }
 //!             Step::Save(step) => {
-//!                 let saved = host.save(step.slot(), step.expected(), step.value());
+//!                 let saved = host.save(step.slot(), step.expected(), step.version(), step.value());
 //!                 step.resume(saved, now())?
 //!             }
 //!             Step::Wait(step) => {
@@ -78,7 +78,7 @@
 //! #     async fn lock(&self, _: &str) -> Said<()> { todo!() }
 //! #     async fn unlock(&self, _: &str) -> Said<()> { todo!() }
 //! #     async fn load(&self, _: &Slot) -> Said<Option<Stored>> { todo!() }
-//! #     async fn save(&self, _: &Slot, _: Option<u64>, _: Option<&[u8]>) -> Said<Saved> { todo!() }
+//! #     async fn save(&self, _: &Slot, _: Option<u64>, _: u64, _: Option<&[u8]>) -> Said<Saved> { todo!() }
 //! #     async fn sleep(&self, _: u64) {}
 //! # }
 //!
@@ -95,7 +95,7 @@
 //!             Step::Unlock(step) => { let free = host.unlock(step.lock()).await; step.resume(free, now())? }
 //!             Step::Load(step) => { let stored = host.load(step.slot()).await; step.resume(stored, now())? }
 //!             Step::Save(step) => {
-//!                 let saved = host.save(step.slot(), step.expected(), step.value()).await;
+//!                 let saved = host.save(step.slot(), step.expected(), step.version(), step.value()).await;
 //!                 step.resume(saved, now())?
 //!             }
 //!             Step::Wait(step) => { host.sleep(step.seconds()).await; step.resume((), now())? }

@@ -43,7 +43,7 @@ pub(super) async fn credentials(
     let credentials = Credentials::from_registration(&document).ok_or_else(missing)?;
     let expected = known.map(|stored| stored.version);
     let value = Some(kept(&document).to_json().into_bytes());
-    match io.save(Saving { slot: slot.clone(), expected, value }).await? {
+    match io.save(Saving::new(client, io.now(), slot.clone(), expected, value)?).await? {
         Saved::Stored => Ok(credentials),
         // Another process registered meanwhile: theirs is the one that is kept.
         Saved::Conflict => {

@@ -156,7 +156,7 @@ fn form(state: &State) -> Option<Form> {
 }
 
 /// Deletes what a session has: its stored state, then its key.
-pub(super) async fn forget(io: &Io, session: &Session) -> Result<(), FlowError> {
+pub(super) async fn forget(io: &Io, client: &Inner, session: &Session) -> Result<(), FlowError> {
     let (version, binding) = {
         let mut live = session.0.live.lock();
         live.state.token = None;
@@ -166,7 +166,7 @@ pub(super) async fn forget(io: &Io, session: &Session) -> Result<(), FlowError> 
     if let Some(version) = version {
         let mut expected = version;
         for _ in 0..4 {
-            let saving = Saving { slot: slot(session.name()), expected: Some(expected), value: None };
+            let saving = Saving::new(client, io.now(), slot(session.name()), Some(expected), None)?;
             if io.save(saving).await? == super::step::Saved::Stored {
                 break;
             }

@@ -193,8 +193,8 @@ impl Session {
                 live.unsaved = true;
                 (live.state.to_value(client).to_json().into_bytes(), live.version)
             };
-            let saving = Saving { slot: slot(&self.0.name), expected, value: Some(value) };
-            let next = expected.map_or(1, |version| version.saturating_add(1));
+            let saving = Saving::new(client, io.now(), slot(&self.0.name), expected, Some(value))?;
+            let next = saving.version;
             match io.save(saving).await? {
                 Saved::Stored => {
                     let mut live = self.0.live.lock();

@@ -144,7 +144,30 @@ pub(super) struct Fetching {
 pub(super) struct Saving {
     pub(super) slot: Slot,
     pub(super) expected: Option<u64>,
+    pub(super) version: u64,
     pub(super) value: Option<Vec<u8>>,
+}
+
+impl Saving {
+    /// A first version is no small number, so that whoever remembers a value that was deleted since does not take its successor
+    /// for it.
+    pub(super) fn new(
+        client: &super::client::Inner,
+        now: UnixTime,
+        slot: Slot,
+        expected: Option<u64>,
+        value: Option<Vec<u8>>,
+    ) -> Result<Self, FlowError> {
+        let version = match expected {
+            Some(version) => version.saturating_add(1),
+            None => {
+                let mut random = [0; 2];
+                client.crypto.random.fill(&mut random)?;
+                now.secs().unsigned_abs().saturating_mul(1_000_000).saturating_add(u16::from_le_bytes(random).into())
+            }
+        };
+        Ok(Self { slot, expected, version, value })
+    }
 }
 
 macro_rules! steps {
@@ -319,12 +342,9 @@ impl<T> Save<T> {
         self.wanted.expected
     }
 
-    /// The version to store with the value.
+    /// The version to store with the value: at most 2^53, greater than the expected one.
     pub const fn version(&self) -> u64 {
-        match self.wanted.expected {
-            Some(version) => version.saturating_add(1),
-            None => 1,
-        }
+        self.wanted.version
     }
 
     /// The value to store, a secret; `None` to delete what is there.

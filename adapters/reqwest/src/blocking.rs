@@ -1,0 +1,254 @@
+//! The client that blocks.
+
+use std::io::Read as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keybound::http::challenge::Challenge;
+use keybound::http::message::{Body, Response};
+use keybound::oauth::step::{Fetch, HostError};
+use keybound::oauth::{self, Authorization, DeviceAuthorization, Discovered, FlowError, Session, SessionRequest, Step};
+
+use crate::drive::{Locks, Pause, advance, now};
+use crate::error::{Error, Needs};
+use crate::host::Host;
+use crate::loopback::Loopback;
+use crate::message;
+use crate::settings::{Settings, configure};
+
+/// Drives an OAuth client over reqwest's blocking client. Not for use inside an asynchronous program.
+#[derive(Clone)]
+pub struct Client {
+    oauth: oauth::Client,
+    http: reqwest::blocking::Client,
+    host: Arc<dyn Host>,
+    settings: Settings,
+}
+
+/// What the caller's request keeps while the core asks for attempts: its body, and the last answer.
+#[derive(Default)]
+struct Exchange {
+    body: Option<reqwest::blocking::Body>,
+    again: Option<Vec<u8>>,
+    answer: Option<reqwest::blocking::Response>,
+}
+
+impl Client {
+    /// A client with default [`Settings`].
+    ///
+    /// # Errors
+    /// [`Error::Http`] if the HTTP client cannot be made.
+    pub fn new(oauth: oauth::Client, host: impl Host) -> Result<Self, Error> {
+        Self::with_settings(oauth, host, Settings::default())
+    }
+
+    /// A client with these settings.
+    ///
+    /// # Errors
+    /// [`Error::Http`] if the HTTP client cannot be made.
+    pub fn with_settings(oauth: oauth::Client, host: impl Host, settings: Settings) -> Result<Self, Error> {
+        let http = configure!(reqwest::blocking::Client::builder(), &settings).timeout(None).build()?;
+        Ok(Self { oauth, http, host: Arc::new(host), settings })
+    }
+
+    /// The OAuth client, whose flows [`run`](Self::run) drives.
+    pub const fn oauth(&self) -> &oauth::Client {
+        &self.oauth
+    }
+
+    /// Finds out what protects `url`, from its answer to a request without a token.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn discover(&self, url: &str) -> Result<Discovered, Error> {
+        let response = self.http.get(url).timeout(self.settings.answer).send()?;
+        let fields: Vec<&[u8]> = response.headers().get_all("www-authenticate").iter().map(|v| v.as_bytes()).collect();
+        let challenges = Challenge::parse_fields(&fields).unwrap_or_default();
+        self.run(self.oauth.discover(url, &challenges, self.host.now()))
+    }
+
+    /// Opens a stored session.
+    ///
+    /// # Errors
+    /// [`Error::needs_login`] if there is none that can be used.
+    pub fn open(&self, name: &str) -> Result<Session, Error> {
+        self.run(self.oauth.open(name, self.host.now()))
+    }
+
+    /// Logs in with the user's browser: `browser` is given the URL to open, and the answer is received on loopback.
+    ///
+    /// The client's redirect URI is that of `loopback`.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn login(
+        &self,
+        request: SessionRequest,
+        loopback: Loopback,
+        browser: impl FnOnce(&str),
+    ) -> Result<Session, Error> {
+        let authorization = self.authorize(request)?;
+        browser(&authorization.url);
+        let callback = loopback.wait(&authorization).map_err(Error::Loopback)?;
+        self.exchange(&callback)
+    }
+
+    /// Begins a login; the caller brings the browser to the URL and what comes back to [`exchange`](Self::exchange).
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn authorize(&self, request: SessionRequest) -> Result<Authorization, Error> {
+        self.run(self.oauth.authorize(request, self.host.now()))
+    }
+
+    /// Completes a login with the URL that the browser came back to.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn exchange(&self, callback: &str) -> Result<Session, Error> {
+        self.run(self.oauth.exchange(callback, self.host.now()))
+    }
+
+    /// Logs in on another device: `show` is given what the user has to see.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn device(&self, request: SessionRequest, show: impl FnOnce(&DeviceAuthorization)) -> Result<Session, Error> {
+        let device = self.run(self.oauth.device(request, self.host.now()))?;
+        show(&device);
+        self.run(self.oauth.poll_device(device, self.host.now()))
+    }
+
+    /// A session in the client's own name.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn client_credentials(&self, request: SessionRequest) -> Result<Session, Error> {
+        self.run(self.oauth.client_credentials(request, self.host.now()))
+    }
+
+    /// Revokes the session's tokens and deletes it and its key.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn end(&self, session: &Session) -> Result<(), Error> {
+        self.run(self.oauth.end(session, self.host.now()))
+    }
+
+    /// A request to build; send it with [`call`](Self::call).
+    pub fn request(&self, method: reqwest::Method, url: &str) -> reqwest::blocking::RequestBuilder {
+        self.http.request(method, url)
+    }
+
+    /// Sends a `GET` request with the session's token.
+    ///
+    /// # Errors
+    /// [`Error`]; as of [`call`](Self::call).
+    pub fn get(&self, session: &Session, url: &str) -> Result<reqwest::blocking::Response, Error> {
+        self.call(session, self.http.get(url))
+    }
+
+    /// Sends a request with the session's token and a proof, by the rules of [`oauth::Client::call`].
+    ///
+    /// The answer has any status. Where it is a refusal that a login or more scope would help, [`Needs`] is in its extensions.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn call(
+        &self,
+        session: &Session,
+        request: reqwest::blocking::RequestBuilder,
+    ) -> Result<reqwest::blocking::Response, Error> {
+        let mut request = request.build()?;
+        let body = request.body_mut().take();
+        let again = body.as_ref().and_then(|body| body.as_bytes()).map(<[u8]>::to_vec);
+        let kind = match (&body, &again) {
+            (None, _) => Body::Empty,
+            (Some(_), Some(_)) => Body::Repeatable,
+            (Some(_), None) => Body::OneShot,
+        };
+        let may_repeat = message::is_idempotent(request.method()) && kind != Body::OneShot;
+        let head = message::head(request.method(), request.url().as_str(), request.headers(), kind);
+        let mut exchange = Exchange { body, again, answer: None };
+        let mut retry = 0;
+        loop {
+            let step = self.oauth.call(session, head.clone(), self.host.now());
+            match self.drive(step, &mut exchange) {
+                Ok(answer) if message::wants_resend(&answer) => return Err(Error::Resend),
+                Ok(answer) => {
+                    let mut response = exchange.answer.take().ok_or(FlowError::Interrupted)?;
+                    if let Some(demand) = answer.demand {
+                        response.extensions_mut().insert(Needs(demand));
+                    }
+                    return Ok(response);
+                }
+                Err(Error::Flow(FlowError::Host(error)))
+                    if may_repeat && retry < self.settings.retries && message::is_network(&error) =>
+                {
+                    std::thread::sleep(self.settings.pause_before(retry));
+                    retry += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Drives any flow of [`oauth`](Self::oauth) to its end.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn run<T>(&self, step: Result<Step<T>, FlowError>) -> Result<T, Error> {
+        self.drive(step, &mut Exchange::default())
+    }
+
+    fn drive<T>(&self, step: Result<Step<T>, FlowError>, exchange: &mut Exchange) -> Result<T, Error> {
+        let mut step = step?;
+        let mut locks = Locks::default();
+        loop {
+            step = match advance(&self.host, &mut locks, step)? {
+                Pause::Done(result) => return Ok(result),
+                Pause::Fetch(fetch) => {
+                    let response = self.fetch(&fetch, exchange);
+                    fetch.resume(response, now(&self.host))?
+                }
+                Pause::Wait(wait) => {
+                    std::thread::sleep(Duration::from_secs(wait.seconds()));
+                    wait.resume((), now(&self.host))?
+                }
+            };
+        }
+    }
+
+    fn fetch<T>(&self, fetch: &Fetch<T>, exchange: &mut Exchange) -> Result<Response, HostError> {
+        let request = fetch.request();
+        let (method, headers) = message::method_and_fields(request)?;
+        let mut builder = self.http.request(method, &request.url).headers(headers);
+        builder = match (&request.body, &exchange.again) {
+            (Body::Empty, _) => builder,
+            (Body::Bytes(bytes), _) => builder.body(bytes.clone()),
+            (Body::Repeatable, Some(bytes)) => builder.body(bytes.clone()),
+            (Body::Repeatable, None) => return Err("there is no body".into()),
+            (Body::OneShot, _) => builder.body(exchange.body.take().ok_or("the body was sent already")?),
+        };
+        let timeout = fetch.timeout().map_or(self.settings.answer, Duration::from_secs);
+        let response = builder.timeout(timeout).send()?;
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let Some(limit) = fetch.max_body() else {
+            exchange.answer = Some(response);
+            return Ok(message::response(status, &headers, Vec::new()));
+        };
+        let mut body = Vec::new();
+        response.take(u64::try_from(limit)?.saturating_add(1)).read_to_end(&mut body)?;
+        if body.len() > limit {
+            return Err(message::too_long(limit));
+        }
+        Ok(message::response(status, &headers, body))
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("oauth", &self.oauth).finish_non_exhaustive()
+    }
+}

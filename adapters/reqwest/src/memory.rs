@@ -1,0 +1,130 @@
+//! A host that forgets: keys and sessions in the memory of this process.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use keybound::key::soft::SoftKey;
+use keybound::key::{Protection, Signer};
+use keybound::oauth::step::{CreatedKey, HostError, KeyFault, Saved, Slot, Stored};
+use keybound::{Algorithm, AlgorithmSet, Crypto, RUSTCRYPTO, Thumbprint};
+
+use crate::host::Host;
+
+/// Keys and sessions in memory, for services that log in anew when they start, and for tests.
+#[derive(Clone, Default)]
+pub struct Memory(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    kept: Mutex<Kept>,
+    freed: Condvar,
+}
+
+#[derive(Default)]
+struct Kept {
+    keys: HashMap<Thumbprint, Arc<dyn Signer + Send + Sync>>,
+    slots: HashMap<Slot, Stored>,
+    locks: Vec<String>,
+}
+
+impl Memory {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keeps a key that the caller has, for example the one a client authenticates with.
+    pub fn add_key(&self, key: impl Signer + Send + Sync + 'static) {
+        let thumbprint = key.public_key().thumbprint(RUSTCRYPTO.digest);
+        self.kept().keys.insert(thumbprint, Arc::new(key));
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The algorithm for a new software key: the one that most servers know, if it is permitted.
+pub(crate) fn choose(algorithms: AlgorithmSet, crypto: &Crypto) -> Option<Algorithm> {
+    let can = |algorithm: &Algorithm| algorithms.contains(*algorithm) && crypto.signer(*algorithm).is_some();
+    let preferred = [Algorithm::Es256, Algorithm::Ed25519, Algorithm::EdDsa, Algorithm::Es384, Algorithm::Es512];
+    preferred.into_iter().find(can)
+}
+
+/// A new software key.
+pub(crate) fn generate(algorithms: AlgorithmSet, protections: &[Protection]) -> Result<SoftKey, HostError> {
+    if !protections.contains(&Protection::Software) {
+        return Err("a key in hardware or an HSM is asked for, and this store has software keys alone".into());
+    }
+    let algorithm =
+        choose(algorithms, &RUSTCRYPTO).ok_or("no software key can be made for the permitted algorithms")?;
+    Ok(SoftKey::generate(algorithm, &RUSTCRYPTO)?)
+}
+
+pub(crate) fn describe(key: &SoftKey) -> CreatedKey {
+    CreatedKey { public_key: key.public_key().clone(), algorithm: key.algorithm(), protection: key.protection() }
+}
+
+impl Host for Memory {
+    fn create_key(&self, algorithms: AlgorithmSet, protections: &[Protection]) -> Result<CreatedKey, HostError> {
+        let key = generate(algorithms, protections)?;
+        let created = describe(&key);
+        self.add_key(key);
+        Ok(created)
+    }
+
+    fn signer(&self, thumbprint: Thumbprint) -> Result<Arc<dyn Signer + Send + Sync>, KeyFault> {
+        self.kept().keys.get(&thumbprint).cloned().ok_or(KeyFault::Missing)
+    }
+
+    fn delete_key(&self, thumbprint: Thumbprint) -> Result<(), HostError> {
+        self.kept().keys.remove(&thumbprint);
+        Ok(())
+    }
+
+    fn load(&self, slot: &Slot) -> Result<Option<Stored>, HostError> {
+        Ok(self.kept().slots.get(slot).cloned())
+    }
+
+    fn save(&self, slot: &Slot, expected: Option<u64>, version: u64, value: Option<&[u8]>) -> Result<Saved, HostError> {
+        let mut kept = self.kept();
+        if kept.slots.get(slot).map(|stored| stored.version) != expected {
+            return Ok(Saved::Conflict);
+        }
+        match value {
+            Some(value) => drop(kept.slots.insert(slot.clone(), Stored { version, value: value.to_vec() })),
+            None => drop(kept.slots.remove(slot)),
+        }
+        Ok(Saved::Stored)
+    }
+
+    fn lock(&self, name: &str, _: u64) -> Result<Box<dyn Send>, HostError> {
+        let mut kept = self.kept();
+        while kept.locks.iter().any(|held| held == name) {
+            kept = self.0.freed.wait(kept).unwrap_or_else(PoisonError::into_inner);
+        }
+        kept.locks.push(name.into());
+        drop(kept);
+        Ok(Box::new(Held { memory: self.clone(), name: name.into() }))
+    }
+}
+
+struct Held {
+    memory: Memory,
+    name: String,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.memory.kept().locks.retain(|held| *held != self.name);
+        self.memory.0.freed.notify_all();
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kept = self.kept();
+        f.debug_struct("Memory").field("keys", &kept.keys.len()).field("slots", &kept.slots.len()).finish()
+    }
+}

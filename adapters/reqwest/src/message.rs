@@ -1,0 +1,61 @@
+//! Requests and responses between reqwest's form and the core's.
+
+use keybound::http::message::{Body, Request, Response};
+use keybound::oauth::Answer;
+use keybound::oauth::step::HostError;
+use reqwest::Method;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+
+/// A request of the caller without its body, as the core sees it.
+pub(crate) fn head(method: &Method, url: &str, headers: &HeaderMap, body: Body) -> Request {
+    let field = |(name, value): (&HeaderName, &HeaderValue)| {
+        // Values are given back as they were: the core passes fields on and reads none of these.
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    };
+    Request {
+        method: method.as_str().into(),
+        url: url.into(),
+        fields: headers.iter().filter_map(field).collect(),
+        body,
+    }
+}
+
+/// Method and fields of a request that the core wants sent.
+pub(crate) fn method_and_fields(request: &Request) -> Result<(Method, HeaderMap), HostError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &request.fields {
+        let mut value = HeaderValue::from_str(value)?;
+        let secret = name.eq_ignore_ascii_case("authorization") || name.eq_ignore_ascii_case("dpop");
+        value.set_sensitive(secret);
+        headers.append(HeaderName::from_bytes(name.as_bytes())?, value);
+    }
+    Ok((Method::from_bytes(request.method.as_bytes())?, headers))
+}
+
+/// A response as the core reads it.
+pub(crate) fn response(status: u16, headers: &HeaderMap, body: Vec<u8>) -> Response {
+    let field = |(name, value): (&HeaderName, &HeaderValue)| (name.as_str().to_owned(), value.as_bytes().to_vec());
+    Response { status, fields: headers.iter().map(field).collect(), body }
+}
+
+/// Whether the answer is of a request that was refused for want of a body to send again.
+pub(crate) fn wants_resend(answer: &Answer) -> bool {
+    answer.demand == Some(keybound::oauth::Demand::Resend)
+}
+
+/// Methods whose requests mean the same when they arrive twice (RFC 9110 section 9.2.2).
+pub(crate) fn is_idempotent(method: &Method) -> bool {
+    [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS, Method::TRACE].contains(method)
+}
+
+/// The error of an answer longer than the core reads.
+pub(crate) fn too_long(limit: usize) -> HostError {
+    format!("the answer is longer than {limit} bytes").into()
+}
+
+/// Whether the network failed, rather than a key or a store.
+pub(crate) fn is_network(error: &HostError) -> bool {
+    error
+        .downcast_ref::<reqwest::Error>()
+        .is_some_and(|error| error.is_connect() || error.is_timeout() || error.is_request())
+}
