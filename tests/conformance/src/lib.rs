@@ -12,6 +12,7 @@
 //! }
 //! ```
 
+pub mod flow;
 pub mod own;
 pub mod raw;
 

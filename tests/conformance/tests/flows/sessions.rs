@@ -1,0 +1,161 @@
+//! What is stored, by whom it can be opened, and what happens when storing fails.
+
+use keybound::oauth::step::KeyFault;
+use keybound_conformance::flow::Story;
+use keybound_conformance::flow::host::repeating;
+use keybound_conformance::flow::operations::client;
+use keybound_conformance::flow::seen::Names;
+use keybound_conformance::flow::server::{ISSUER, RESOURCE, Server};
+use keybound_conformance::flow::story::public;
+use serde_json::{Value, json};
+
+fn logged_in(level: &str, server: Server) -> Story {
+    let mut story = Story::new("", "", public(level), server);
+    story.discover();
+    story.log_in(json!({ "do": "authorize", "session": "work" }));
+    story
+}
+
+fn call() -> Value {
+    json!({ "do": "call", "session": "work", "url": RESOURCE })
+}
+
+/// The same host with a client of another configuration.
+fn configured(story: &mut Story, config: &Value) {
+    story.player.client = client(config, &repeating(), &mut story.player.host, &mut Names::default());
+}
+
+#[test]
+fn a_stored_session_goes_on() {
+    let mut story = Story::new(
+        "session-opened",
+        "opened again: tokens, nonces and key are where they were",
+        public("enhanced"),
+        Server { nonces: true, api_nonces: true, ..Server::default() },
+    );
+    story.discover();
+    let before = story.log_in(json!({ "do": "authorize", "session": "work" }));
+    let after = story.ok(json!({ "do": "open", "session": "work" }));
+    assert_eq!(before, after);
+    assert_eq!(story.ok(call())["status"], 200);
+    story.end();
+}
+
+#[test]
+fn nonces_are_stored_with_the_session() {
+    let mut story = logged_in("enhanced", Server { nonces: true, ..Server::default() });
+    // Another process knows nothing but what is stored.
+    configured(&mut story, &public("enhanced"));
+    story.ok(json!({ "do": "open", "session": "work" }));
+    story.ok(json!({ "do": "refresh", "session": "work" }));
+    let asked = story.server.log.iter().filter(|request| request.url.ends_with("/token")).count();
+    assert_eq!(asked, 3, "two for the login, and one for the refresh: its nonce was stored");
+}
+
+#[test]
+fn sessions_of_others_are_not_opened() {
+    let open = json!({ "do": "open", "session": "work" });
+    let change = |change: &dyn Fn(&mut Value)| {
+        let mut config = public("enhanced");
+        change(&mut config);
+        config
+    };
+    for (reason, config) in [
+        ("stored_client", change(&|c| c["credentials"] = json!([{ "issuer": ISSUER, "client_id": "other" }]))),
+        ("stored_issuer", change(&|c| c["accept_issuers"] = json!(["https://other.example.com"]))),
+        ("stored_level", change(&|c| c["level"] = json!("maximum"))),
+    ] {
+        let mut story = logged_in("enhanced", Server::default());
+        configured(&mut story, &config);
+        assert_eq!(story.err(open.clone()), reason);
+    }
+    let mut story = logged_in("standard", Server::default());
+    configured(&mut story, &public("enhanced"));
+    assert_eq!(story.err(open), "stored_level");
+}
+
+#[test]
+fn damaged_sessions_are_not_opened() {
+    for (from, to, reason) in [
+        ("{\"v\":1", "{\"v\":2", "stored_version"),
+        ("{\"v\":1", "{\"v\":\"1\"", "stored_malformed"),
+        ("{\"v\":1", "", "stored_malformed"),
+        ("\"level\":\"enhanced\"", "\"level\":\"standard\"", "stored_level"),
+        ("\"level\":\"enhanced\"", "\"level\":\"high\"", "stored_malformed"),
+        ("\"alg\":\"ES256\"", "\"alg\":\"Ed25519\"", "stored_malformed"),
+        ("https://as.example.com/token", "http://as.example.com/token", "stored_malformed"),
+    ] {
+        let mut story = logged_in("enhanced", Server::default());
+        let text = story.player.host.stored("session/work").expect("a session");
+        assert!(text.contains(from), "{from} in {text}");
+        story.player.host.overwrite("session/work", &text.replace(from, to));
+        assert_eq!(story.err(json!({ "do": "open", "session": "work" })), reason, "{to}");
+    }
+}
+
+#[test]
+fn no_private_key_is_stored_and_nothing_is_shown() {
+    let story = logged_in("enhanced", Server::default());
+    let text = story.player.host.stored("session/work").expect("a session");
+    assert!(text.contains("\"refresh_token\":\"rt-"), "{text}");
+    assert!(!text.contains("\"d\":"), "no private key in {text}");
+    let session = story.player.session(&json!({ "session": "work" }));
+    let shown = format!("{session:?} {:?}", story.player.client);
+    assert!(!shown.contains("at-") && !shown.contains("rt-"), "{shown}");
+}
+
+#[test]
+fn lost_changed_and_unreadable_keys_are_three_errors() {
+    for (fault, reason) in [
+        ((|| KeyFault::Missing) as fn() -> KeyFault, "key_missing"),
+        (|| KeyFault::Changed, "key_changed"),
+        (|| KeyFault::Unreadable("locked".into()), "key_unreadable"),
+    ] {
+        let mut story = logged_in("enhanced", Server::default());
+        story.player.host.fault = Some(fault);
+        assert_eq!(story.err(call()), reason);
+        story.player.host.fault = None;
+        assert_eq!(story.ok(call())["status"], 200, "the session is as it was");
+    }
+}
+
+#[test]
+fn a_refresh_token_that_could_not_be_stored_is_not_lost() {
+    let mut story = logged_in("enhanced", Server::default());
+    story.player.host.broken_store = true;
+    assert_eq!(story.err(json!({ "do": "refresh", "session": "work" })), "host");
+    let known = story.player.host.stored("session/work").expect("a session");
+    assert_eq!(story.err(call()), "host", "it is not used before it is stored");
+    story.player.host.broken_store = false;
+    assert_eq!(story.ok(call())["status"], 200);
+    assert_ne!(story.player.host.stored("session/work").expect("a session"), known);
+    story.ok(json!({ "do": "open", "session": "work" }));
+    story.ok(json!({ "do": "refresh", "session": "work" }));
+}
+
+#[test]
+fn what_another_process_refreshed_is_taken_over() {
+    // R9700-2.2.2.
+    let mut story = logged_in("enhanced", Server::default());
+    let ours = story.player.session(&json!({ "session": "work" }));
+    // Another handle of the same stored session, as another process has it.
+    story.ok(json!({ "do": "open", "session": "work" }));
+    story.ok(json!({ "do": "refresh", "session": "work" }));
+    let theirs = story.player.session(&json!({ "session": "work" })).danger_access_token();
+    story.player.sessions.insert("work".into(), ours.clone());
+    let before = story.server.log.iter().filter(|request| request.url.ends_with("/token")).count();
+    story.ok(json!({ "do": "refresh", "session": "work" }));
+    assert_eq!(ours.danger_access_token(), theirs);
+    let after = story.server.log.iter().filter(|request| request.url.ends_with("/token")).count();
+    assert_eq!(before, after, "the refresh token is redeemed once");
+}
+
+#[test]
+fn a_session_that_another_process_ended() {
+    let mut story = logged_in("enhanced", Server::default());
+    let ours = story.player.session(&json!({ "session": "work" }));
+    story.ok(json!({ "do": "open", "session": "work" }));
+    story.ok(json!({ "do": "end", "session": "work" }));
+    story.player.sessions.insert("work".into(), ours);
+    assert_eq!(story.err(json!({ "do": "refresh", "session": "work" })), "login_required");
+}
