@@ -82,6 +82,8 @@ pub enum Misuse {
     Name,
     /// The session cannot be extended in this way: it has no user who could be asked.
     NoUser,
+    /// A realm or scope with characters that a header field cannot hold.
+    FieldValue,
     /// An intent at a level that binds no tokens.
     IntentUnbound,
 }
@@ -136,6 +138,7 @@ impl fmt::Display for Misuse {
             Self::KeyAlgorithm => f.write_str("the host made a key for an algorithm that was not asked for; see CreateKey::algorithms"),
             Self::Name => f.write_str("a session's name has 1 to 256 bytes"),
             Self::IntentUnbound => f.write_str("an intent is bound to a key; ask for it at SecurityLevel::Enhanced or above"),
+            Self::FieldValue => f.write_str("the text for a challenge has characters that a field cannot hold; use printable ASCII"),
             Self::NoUser => f.write_str("this session was not made by a login, so no user can grant more; ask for the scope at its beginning"),
         }
     }

@@ -1,4 +1,4 @@
-//! The protected header of a proof as read (RFC 7515 section 4), before any rule is applied.
+//! The protected header of a proof or token as read (RFC 7515 section 4), before any rule is applied.
 
 use super::jwk::raw::RawJwk;
 use crate::json::{self, JsonError, Member, Text};
@@ -9,6 +9,8 @@ pub(crate) struct Header<'a> {
     pub(crate) typ: Member<Text<'a>>,
     pub(crate) alg: Member<Text<'a>>,
     pub(crate) jwk: Member<RawJwk<'a>>,
+    #[cfg(feature = "oauth")]
+    pub(crate) kid: Member<Text<'a>>,
     /// `crit` is there, whatever its value: this library understands no extension that it could name.
     pub(crate) crit: bool,
     /// `b64` is there and `false` (RFC 7797).
@@ -22,6 +24,8 @@ impl<'a> Header<'a> {
             match &*name.to_bytes() {
                 b"typ" => header.typ = reader.text()?,
                 b"alg" => header.alg = reader.text()?,
+                #[cfg(feature = "oauth")]
+                b"kid" => header.kid = reader.text()?,
                 b"jwk" => {
                     let mut jwk = RawJwk::default();
                     let is_object = reader.object_or_skip(|reader, name| jwk.member(reader, name))?;

@@ -26,32 +26,31 @@ use crate::proof::claims::Claims;
 use crate::proof::{MAX_JTI_LEN, MAX_PROOF_LEN, TYP};
 use crate::replay::{ReplayEntry, ReplayEntryParts, ReplayKey, StoreEpoch};
 
+/// When a nonce is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum NonceTurn {
+    /// In its place among the checks.
+    InOrder,
+    /// Behind the signature: whoever is asked for a nonce would be let in with one.
+    Last,
+}
+
 /// Makes every check but replay.
 pub(super) fn judge(
     verifier: &Verifier,
     presentation: &Presentation<'_>,
+    nonce_turn: NonceTurn,
     now: UnixTime,
 ) -> Result<PendingProof, Rejection> {
     let proof = single_proof(presentation.proofs)?;
     let compact = split(proof)?;
     let (mut inline, mut heap): (Scratch, _) = ([0; 1024], Vec::new());
     let Segments { header, payload, signature } = decode_segments(&compact, &mut inline, &mut heap)?;
-    let key = Key::of_header(verifier, &compact, header)?;
+    let Form { key, required, issued_at, ends } = Form::read(verifier, presentation, &compact, header, payload, now)?;
 
-    let claims = read_claims(payload)?;
-    let required = Required::take(&claims, presentation.context.access_token().is_some())?;
-    if !required.htm.is(presentation.method) {
-        return Err(Rejection::MethodMismatch);
-    }
-    check_target(verifier, presentation, &required)?;
-
-    let issued_at = UnixTime::from_secs(json::floor(required.iat));
-    if !verifier.times_by_nonce() {
-        check_age(verifier, issued_at, now)?;
-    }
-    let ends = check_lifetime(&claims, verifier.policy.max_ahead(), now)?;
     let thumbprint = key.thumbprint(verifier);
-    let nonce = check_nonce(verifier, presentation, required.nonce, &thumbprint, now)?;
+    let judge_nonce = || check_nonce(verifier, presentation, required.nonce, &thumbprint, now);
+    let early_nonce = if nonce_turn == NonceTurn::InOrder { judge_nonce()? } else { None };
     key.check_curve(verifier)?;
     if presentation.context.bound_to().is_some_and(|bound_to| bound_to != thumbprint) {
         return Err(Rejection::BindingMismatch);
@@ -61,6 +60,7 @@ pub(super) fn judge(
     }
     key.check_signature(verifier, &compact, signature)?;
     key.remember(verifier, &compact, &thumbprint);
+    let nonce = if nonce_turn == NonceTurn::Last { judge_nonce()? } else { early_nonce };
 
     let nonce_time = nonce.as_ref().filter(|_| verifier.times_by_nonce());
     let entry = ReplayEntry::from_parts(ReplayEntryParts {
@@ -92,6 +92,53 @@ pub(super) fn judge(
         ends,
         verified: VerifiedProof { thumbprint, algorithm: key.algorithm(), issued_at, next_nonce },
     })
+}
+
+/// Makes the checks that need no knowledge of the token: all up to the time of the proof, and the hash of the token.
+#[cfg(feature = "oauth")]
+pub(super) fn judge_form(verifier: &Verifier, presentation: &Presentation<'_>, now: UnixTime) -> Result<(), Rejection> {
+    let compact = split(single_proof(presentation.proofs)?)?;
+    let (mut inline, mut heap): (Scratch, _) = ([0; 1024], Vec::new());
+    let Segments { header, payload, .. } = decode_segments(&compact, &mut inline, &mut heap)?;
+    let form = Form::read(verifier, presentation, &compact, header, payload, now)?;
+    match (presentation.context.access_token(), form.required.ath) {
+        (Some(token), Some(ath)) => check_token_hash(verifier, token, ath),
+        _ => Ok(()),
+    }
+}
+
+/// What a proof says, each part known to be well-formed and to fit request and clock.
+struct Form<'a> {
+    key: Key,
+    required: Required<'a>,
+    issued_at: UnixTime,
+    ends: Option<UnixTime>,
+}
+
+impl<'a> Form<'a> {
+    #[inline(always)]
+    fn read(
+        verifier: &Verifier,
+        presentation: &Presentation<'_>,
+        compact: &Compact<'_>,
+        header: &[u8],
+        payload: &'a [u8],
+        now: UnixTime,
+    ) -> Result<Self, Rejection> {
+        let key = Key::of_header(verifier, compact, header)?;
+        let claims = read_claims(payload)?;
+        let required = Required::take(&claims, presentation.context.access_token().is_some())?;
+        if !required.htm.is(presentation.method) {
+            return Err(Rejection::MethodMismatch);
+        }
+        check_target(verifier, presentation, &required)?;
+        let issued_at = UnixTime::from_secs(json::floor(required.iat));
+        if !verifier.times_by_nonce() {
+            check_age(verifier, issued_at, now)?;
+        }
+        let ends = check_lifetime(&claims, verifier.policy.max_ahead(), now)?;
+        Ok(Self { key, required, issued_at, ends })
+    }
 }
 
 /// The one proof, neither missing nor repeated nor too long.

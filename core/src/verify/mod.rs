@@ -120,7 +120,29 @@ impl Verifier {
     /// # Errors
     /// The [`Rejection`] of the first check that fails.
     pub fn check(&self, presentation: &Presentation<'_>, now: UnixTime) -> Result<PendingProof, Rejection> {
-        judge::judge(self, presentation, now)
+        judge::judge(self, presentation, judge::NonceTurn::InOrder, now)
+    }
+
+    /// The same, but a nonce is asked for last: a server that must judge a token as well asks only clients it would let in.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn check_nonce_last(
+        &self,
+        presentation: &Presentation<'_>,
+        now: UnixTime,
+    ) -> Result<PendingProof, Rejection> {
+        judge::judge(self, presentation, judge::NonceTurn::Last, now)
+    }
+
+    /// Makes the checks that come before the token is judged; whom it is bound to is not looked at.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn check_form(&self, presentation: &Presentation<'_>, now: UnixTime) -> Result<(), Rejection> {
+        judge::judge_form(self, presentation, now)
+    }
+
+    /// The capabilities it judges with.
+    #[cfg(feature = "oauth")]
+    pub(crate) const fn crypto(&self) -> &Crypto {
+        &self.crypto
     }
 
     /// The thumbprint of the key that `presentation`'s proof carries, read without judging anything: for looking up a

@@ -21,8 +21,8 @@ use crate::proof::{DPOP, DPOP_NONCE};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Refusal {
     status: u16,
+    reason: &'static str,
     error: Option<&'static str>,
-    www_authenticate: Option<String>,
     dpop_nonce: Option<Nonce>,
     headers: Vec<(&'static str, String)>,
     body: String,
@@ -34,14 +34,21 @@ impl Refusal {
         self.status
     }
 
-    /// The wire code: `invalid_dpop_proof`, `use_dpop_nonce`, `invalid_token` or `invalid_grant`; none with 503.
+    /// A stable name of the defect, for logs and metrics, never sent: that of the [`Rejection`], or what the store, the token
+    /// or the credentials were refused for.
+    pub const fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// The wire code: `invalid_dpop_proof`, `use_dpop_nonce`, `invalid_token`, `invalid_grant` and, at a resource server,
+    /// `invalid_request` and `insufficient_scope`; none with 503 and where no credentials were sent.
     pub const fn error(&self) -> Option<&'static str> {
         self.error
     }
 
-    /// The challenge, at a resource server.
+    /// The challenge, at a resource server; several stand in one field.
     pub fn www_authenticate(&self) -> Option<&str> {
-        self.www_authenticate.as_deref()
+        self.headers.iter().find(|(name, _)| *name == WWW_AUTHENTICATE).map(|(_, value)| value.as_str())
     }
 
     /// The nonce the client is to use, if it is asked to.
@@ -60,19 +67,51 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// A refusal without a body.
+    pub(crate) fn new(
+        status: u16,
+        reason: &'static str,
+        error: Option<&'static str>,
+        www_authenticate: Option<String>,
+        dpop_nonce: Option<Nonce>,
+    ) -> Self {
+        let mut headers = alloc::vec![("Cache-Control", "no-store".to_owned())];
+        headers.push(("Access-Control-Expose-Headers", EXPOSED_FIELDS.to_owned()));
+        if let Some(challenges) = www_authenticate {
+            headers.push((WWW_AUTHENTICATE, challenges));
+        }
+        if let Some(nonce) = &dpop_nonce {
+            headers.push((DPOP_NONCE, nonce.as_str().to_owned()));
+        }
+        Self { status, reason, error, dpop_nonce, headers, body: String::new() }
+    }
+
+    /// A refusal because nobody could decide; the client may try again after so many seconds.
+    pub(crate) fn unavailable(reason: &'static str, retry_after: u64) -> Self {
+        let headers = alloc::vec![("Cache-Control", "no-store".to_owned()), ("Retry-After", retry_after.to_string())];
+        Self { status: 503, reason, error: None, dpop_nonce: None, headers, body: String::new() }
+    }
+}
+
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refusal")
             .field("status", &self.status)
+            .field("reason", &self.reason)
             .field("error", &self.error)
-            .field("www_authenticate", &self.www_authenticate)
+            .field("www_authenticate", &self.www_authenticate())
             .field("dpop_nonce", &self.dpop_nonce.is_some())
             .finish_non_exhaustive()
     }
 }
 
+const WWW_AUTHENTICATE: &str = "WWW-Authenticate";
 /// How long a client should wait before it tries again where nobody could decide, in seconds.
-const RETRY_AFTER: u64 = 5;
+pub(crate) const RETRY_AFTER: u64 = 5;
+/// The fields that scripts in browsers have to read (RFC 9449 sections 7.1 and 8), as the value of
+/// `Access-Control-Expose-Headers`; `Date` shows them how wrong their clock is.
+pub const EXPOSED_FIELDS: &str = "WWW-Authenticate, DPoP-Nonce, Date";
 
 impl Verifier {
     /// The response to a proof that was refused: the only place where the wire code is chosen.
@@ -85,7 +124,9 @@ impl Verifier {
         }
         match (rejection, role) {
             // Without nonces only time helps: the client's proof is not at fault.
-            (Rejection::BeforeStoreFloor, _) => unavailable(self.policy.max_ahead().saturating_add(1)),
+            (Rejection::BeforeStoreFloor, _) => {
+                Refusal::unavailable(rejection.reason(), self.policy.max_ahead().saturating_add(1))
+            }
             (Rejection::BindingMismatch, Role::ResourceServer) => self.refusal(role, "invalid_token", rejection, None),
             (Rejection::BindingMismatch, Role::AuthorizationServer) => {
                 self.refusal(role, "invalid_grant", rejection, None)
@@ -104,7 +145,8 @@ impl Verifier {
     ) -> Refusal {
         match error {
             SettleError::Rejected(rejection) => self.refuse(rejection, role, presentation, now),
-            SettleError::Unavailable | SettleError::Full => unavailable(RETRY_AFTER),
+            SettleError::Unavailable => Refusal::unavailable("store_unavailable", RETRY_AFTER),
+            SettleError::Full => Refusal::unavailable("store_full", RETRY_AFTER),
         }
     }
 
@@ -139,26 +181,18 @@ impl Verifier {
 
     fn refusal(&self, role: Role, error: &'static str, rejection: Rejection, dpop_nonce: Option<Nonce>) -> Refusal {
         let description = rejection.to_string();
-        let challenge = match role {
-            Role::ResourceServer => self.challenge(error, &description).map(|challenge| challenge.to_string()).ok(),
-            Role::AuthorizationServer => None,
-        };
-        let mut headers = alloc::vec![("Cache-Control", "no-store".to_owned())];
-        headers.push(("Access-Control-Expose-Headers", format!("WWW-Authenticate, {DPOP_NONCE}, Date")));
-        if let Some(challenge) = &challenge {
-            headers.push(("WWW-Authenticate", challenge.clone()));
-        }
-        if let Some(nonce) = &dpop_nonce {
-            headers.push((DPOP_NONCE, nonce.as_str().to_owned()));
-        }
-        let (status, body) = match role {
-            Role::ResourceServer => (401, String::new()),
-            Role::AuthorizationServer => {
-                headers.push(("Content-Type", "application/json".to_owned()));
-                (400, format!("{{\"error\":\"{error}\",\"error_description\":\"{description}\"}}"))
+        match role {
+            Role::ResourceServer => {
+                let challenge = self.challenge(error, &description).map(|challenge| challenge.to_string()).ok();
+                Refusal::new(401, rejection.reason(), Some(error), challenge, dpop_nonce)
             }
-        };
-        Refusal { status, error: Some(error), www_authenticate: challenge, dpop_nonce, headers, body }
+            Role::AuthorizationServer => {
+                let mut refusal = Refusal::new(400, rejection.reason(), Some(error), None, dpop_nonce);
+                refusal.headers.push(("Content-Type", "application/json".to_owned()));
+                refusal.body = format!("{{\"error\":\"{error}\",\"error_description\":\"{description}\"}}");
+                refusal
+            }
+        }
     }
 
     /// The challenge of RFC 9449 section 7.1, which names the accepted algorithms.
@@ -168,9 +202,4 @@ impl Verifier {
             .with_param("error_description", description)?
             .with_param("algs", &self.policy.algorithms().to_string())
     }
-}
-
-fn unavailable(retry_after: u64) -> Refusal {
-    let headers = alloc::vec![("Cache-Control", "no-store".to_owned()), ("Retry-After", retry_after.to_string())];
-    Refusal { status: 503, error: None, www_authenticate: None, dpop_nonce: None, headers, body: String::new() }
 }

@@ -1,0 +1,182 @@
+//! JWK Sets (RFC 7517 section 5): the keys that an issuer signs its tokens with.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::Algorithm;
+use crate::jose::jwk::raw::RawJwk;
+use crate::jose::jwk::{JwkError, PublicJwk, RsaBounds};
+use crate::json::Value;
+
+/// The public keys of one issuer.
+///
+/// ```
+/// use keybound::Algorithm;
+/// use keybound::server::JwkSet;
+/// let set = JwkSet::parse(
+///     br#"{"keys":[
+///         {"kid":"a","kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+///         {"kid":"b","kty":"oct","k":"GawgguFyGrWKav7AX4VKUg"}
+///     ]}"#,
+/// )?;
+/// assert_eq!(set.len(), 1);
+/// assert!(set.has_key_for(Some("a"), Algorithm::Ed25519) && !set.has_key_for(Some("c"), Algorithm::Ed25519));
+/// # Ok::<(), keybound::server::NotJwkSet>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct JwkSet {
+    keys: Vec<Member>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Member {
+    kid: Option<String>,
+    /// The one algorithm the key is for, if it says so.
+    alg: Option<String>,
+    key: PublicJwk,
+}
+
+/// The bytes are no JWK Set within the limits: not a JSON object with an array `keys`, or too long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotJwkSet;
+
+impl fmt::Display for NotJwkSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a JWK Set: a JSON object with an array `keys` of at most 128 keys, 256 KiB in all")
+    }
+}
+
+impl core::error::Error for NotJwkSet {}
+
+impl JwkSet {
+    /// The longest set that is read, in bytes.
+    pub const MAX_LEN: usize = 256 * 1024;
+    /// How many keys a set may have.
+    pub const MAX_KEYS: usize = 128;
+    /// How many keys are tried for one token where `kid` does not say which it is.
+    pub(crate) const MAX_CANDIDATES: usize = 4;
+
+    /// Reads a set. Keys that cannot verify signatures here are left out (RFC 7517 section 5): symmetric ones, those for
+    /// encryption, of unknown types, out of bounds, and those that show their private part.
+    ///
+    /// # Errors
+    /// [`NotJwkSet`].
+    pub fn parse(json: &[u8]) -> Result<Self, NotJwkSet> {
+        if json.len() > Self::MAX_LEN {
+            return Err(NotJwkSet);
+        }
+        let document = Value::parse_object(json).map_err(|_| NotJwkSet)?;
+        let keys = document.array("keys").ok_or(NotJwkSet)?;
+        if keys.len() > Self::MAX_KEYS {
+            return Err(NotJwkSet);
+        }
+        Ok(Self { keys: keys.iter().filter_map(|key| read(key).ok()).collect() })
+    }
+
+    /// The set with one more key, for sets that are put together in the program.
+    #[must_use]
+    pub fn with_key(mut self, kid: Option<&str>, key: PublicJwk) -> Self {
+        self.keys.push(Member { kid: kid.map(ToOwned::to_owned), alg: None, key });
+        self
+    }
+
+    /// How many keys it has.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether it has no key.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Whether it has a key for a token with this `kid`, if it has one, and algorithm. If not, the set may be older than the key.
+    pub fn has_key_for(&self, kid: Option<&str>, algorithm: Algorithm) -> bool {
+        self.candidates(kid, algorithm).next().is_some()
+    }
+
+    /// The keys a token may be signed with: those of its `kid`, or all if it has none, that fit its algorithm. A `kid` may
+    /// occur more than once (RFC 7517 section 4.5); no more than a few are tried.
+    pub(crate) fn candidates(&self, kid: Option<&str>, algorithm: Algorithm) -> impl Iterator<Item = &PublicJwk> {
+        self.keys
+            .iter()
+            .filter(move |member| kid.is_none() || member.kid.as_deref() == kid)
+            .filter(move |member| member.key.key_type() == algorithm.key_type())
+            .filter(move |member| member.alg.as_deref().is_none_or(|alg| alg == algorithm.name()))
+            .map(|member| &member.key)
+            .take(Self::MAX_CANDIDATES)
+    }
+}
+
+fn read(key: &Value) -> Result<Member, JwkError> {
+    let json = key.to_json();
+    let raw = RawJwk::from_json(json.as_bytes()).map_err(|_| JwkError::Malformed)?;
+    raw.check_public()?;
+    raw.check_use()?;
+    let decoded = raw.decode(raw.key_type()?, RsaBounds::Up8192)?;
+    let text = |name| key.text(name).map(ToOwned::to_owned);
+    // A `kid` or `alg` of another type names nothing: the key is for tokens that name none either.
+    Ok(Member { kid: text("kid"), alg: text("alg"), key: decoded })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{JwkSet, NotJwkSet};
+    use crate::Algorithm::{Ed25519, EdDsa, Es256};
+    use alloc::format;
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    const X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+
+    fn set(keys: &str) -> JwkSet {
+        JwkSet::parse(format!("{{\"keys\":[{keys}]}}").as_bytes()).unwrap()
+    }
+
+    fn ed25519(more: &str) -> String {
+        format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{X}"{more}}}"#)
+    }
+
+    #[test]
+    fn kid_and_alg_choose() {
+        let set = set(&[ed25519(r#","kid":"a""#), ed25519(r#","kid":"b","alg":"EdDSA""#), ed25519("")].join(","));
+        let found = |kid, alg| set.candidates(kid, alg).count();
+        assert_eq!((found(Some("a"), Ed25519), found(Some("a"), EdDsa), found(Some("a"), Es256)), (1, 1, 0));
+        assert_eq!((found(Some("b"), Ed25519), found(Some("b"), EdDsa)), (0, 1));
+        assert_eq!((found(None, Ed25519), found(None, EdDsa), found(Some("c"), EdDsa)), (2, 3, 0));
+    }
+
+    #[test]
+    fn a_kid_that_occurs_often_costs_no_more_than_four_verifications() {
+        let many: Vec<String> = (0..100).map(|_| ed25519(r#","kid":"a""#)).collect();
+        let set = set(&many.join(","));
+        assert_eq!((set.len(), set.candidates(Some("a"), Ed25519).count()), (100, 4));
+    }
+
+    #[test]
+    fn keys_that_cannot_verify_here_are_left_out() {
+        for key in [
+            ed25519(r#","use":"enc""#),
+            ed25519(r#","key_ops":["sign"]"#),
+            ed25519(r#","d":"AAAA""#),
+            String::from(r#"{"kty":"oct","k":"AAAA"}"#),
+            String::from(r#"{"kty":"EC","crv":"secp256k1","x":"AA","y":"AA"}"#),
+            String::from(r#"{"kty":"OKP","crv":"Ed25519"}"#),
+            String::from("1"),
+        ] {
+            assert_eq!(set(&format!("{key},{}", ed25519(""))).len(), 1, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_set_is_refused() {
+        let wide = format!("{{\"keys\":[{}1]}}", "1,".repeat(128));
+        let long = format!("{{\"keys\":[]{}}}", " ".repeat(JwkSet::MAX_LEN));
+        for text in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[],"keys":[]}"#, &wide, &long] {
+            assert_eq!(JwkSet::parse(text.as_bytes()), Err(NotJwkSet), "{text:.20}");
+        }
+        assert!(JwkSet::parse(br#"{"keys":[]}"#).unwrap().is_empty());
+    }
+}

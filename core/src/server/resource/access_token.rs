@@ -1,0 +1,166 @@
+//! What an access token says, whoever vouches for it (RFC 9068 section 2.2, RFC 7662 section 2.2).
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::policy::ResourcePolicy;
+use super::rejection::TokenRejection;
+use crate::UnixTime;
+use crate::base64url;
+use crate::jose::thumbprint::Thumbprint;
+use crate::json::Value;
+
+/// The longest access token that is read, in bytes.
+pub const MAX_TOKEN_LEN: usize = 16 * 1024;
+/// The value of `typ` of a JWT access token (RFC 9068 section 2.1).
+pub(super) const TYP: &str = "at+jwt";
+
+/// The claims of an access token that passed every check but those of its binding.
+pub(super) struct AccessToken {
+    pub(super) issuer: Option<String>,
+    pub(super) subject: Option<String>,
+    pub(super) client_id: Option<String>,
+    pub(super) audience: Vec<String>,
+    pub(super) scopes: Vec<String>,
+    pub(super) expires_at: Option<UnixTime>,
+    pub(super) confirmation: Confirmation,
+    pub(super) claims: Value,
+}
+
+/// What a token is bound to (RFC 7800 section 3). Every member present must hold.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Confirmation {
+    /// The thumbprint of a DPoP key (RFC 9449 section 6.1).
+    pub(super) key: Option<Thumbprint>,
+    /// The SHA-256 hash of a client certificate (RFC 8705 section 3.1).
+    pub(super) certificate: Option<[u8; 32]>,
+}
+
+impl AccessToken {
+    /// The claims of a JWT (RFC 9068 section 4), whose signature is checked elsewhere.
+    pub(super) fn of_jwt(claims: Value, policy: &ResourcePolicy, now: UnixTime) -> Result<Self, TokenRejection> {
+        let token = Self::read(claims, policy, now)?;
+        match &token.issuer {
+            Some(issuer) if policy.issuers.contains(issuer) => {}
+            Some(_) => return Err(TokenRejection::IssuerMismatch),
+            None => return Err(TokenRejection::TokenClaimInvalid),
+        }
+        let missing = token.subject.is_none()
+            || token.expires_at.is_none()
+            || (policy.client_id_required && token.client_id.is_none());
+        if missing || token.claims.member("aud").is_none() {
+            return Err(TokenRejection::TokenClaimInvalid);
+        }
+        Ok(token)
+    }
+
+    /// What an authorization server says of a token that is active (RFC 7662 section 2.2): nothing more is required, but
+    /// what is said must fit.
+    pub(super) fn of_introspection(
+        answer: Value,
+        policy: &ResourcePolicy,
+        now: UnixTime,
+    ) -> Result<Self, TokenRejection> {
+        let token = Self::read(answer, policy, now)?;
+        match &token.issuer {
+            Some(issuer) if !policy.issuers.is_empty() && !policy.issuers.contains(issuer) => {
+                Err(TokenRejection::IssuerMismatch)
+            }
+            _ => Ok(token),
+        }
+    }
+
+    fn read(claims: Value, policy: &ResourcePolicy, now: UnixTime) -> Result<Self, TokenRejection> {
+        let audience = match claims.member("aud") {
+            None => Vec::new(),
+            Some(Value::Text(one)) => alloc::vec![one.clone()],
+            Some(Value::Array(several)) => {
+                let texts = several.iter().map(|one| one.as_text().map(ToOwned::to_owned));
+                texts.collect::<Option<_>>().ok_or(TokenRejection::TokenClaimInvalid)?
+            }
+            Some(_) => return Err(TokenRejection::TokenClaimInvalid),
+        };
+        if claims.member("aud").is_some() && !audience.iter().any(|name| policy.audiences.contains(name)) {
+            return Err(TokenRejection::AudienceMismatch);
+        }
+        let expires_at = time(&claims, "exp")?;
+        if expires_at.is_some_and(|end| now >= end.saturating_add(policy.leeway)) {
+            return Err(TokenRejection::TokenExpired);
+        }
+        for name in ["nbf", "iat"] {
+            if time(&claims, name)?.is_some_and(|start| start > now.saturating_add(policy.leeway)) {
+                return Err(TokenRejection::TokenNotYetValid);
+            }
+        }
+        Ok(Self {
+            issuer: text(&claims, "iss")?,
+            subject: text(&claims, "sub")?,
+            client_id: text(&claims, "client_id")?,
+            audience,
+            scopes: text(&claims, "scope")?.map(|scope| words(&scope)).unwrap_or_default(),
+            expires_at,
+            confirmation: Confirmation::read(claims.member("cnf"))?,
+            claims,
+        })
+    }
+}
+
+impl Confirmation {
+    fn read(cnf: Option<&Value>) -> Result<Self, TokenRejection> {
+        let members = match cnf {
+            None => return Ok(Self::default()),
+            // An empty confirmation binds to nothing, which nobody writes on purpose.
+            Some(Value::Object(members)) if !members.is_empty() => members,
+            Some(_) => return Err(TokenRejection::ConfirmationInvalid),
+        };
+        let mut confirmation = Self::default();
+        for (name, value) in members {
+            let value = value.as_text();
+            match name.as_str() {
+                "jkt" => {
+                    let key = value.and_then(Thumbprint::parse).ok_or(TokenRejection::ConfirmationInvalid)?;
+                    confirmation.key = Some(key);
+                }
+                "x5t#S256" => {
+                    let mut hash = [0; 32];
+                    let text = value.ok_or(TokenRejection::ConfirmationInvalid)?;
+                    base64url::decode_exact(text.as_bytes(), &mut hash)
+                        .map_err(|_| TokenRejection::ConfirmationInvalid)?;
+                    confirmation.certificate = Some(hash);
+                }
+                _ => return Err(TokenRejection::ConfirmationUnknown),
+            }
+        }
+        Ok(confirmation)
+    }
+
+    /// Whether the certificate of the connection is the one the token is bound to, if it is bound to one.
+    pub(super) fn check_certificate(&self, presented: Option<[u8; 32]>) -> Result<(), TokenRejection> {
+        match self.certificate {
+            Some(_) if self.certificate != presented => Err(TokenRejection::CertificateMismatch),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The scopes of a list that is separated by spaces (RFC 6749 section 3.3).
+pub(super) fn words(scope: &str) -> Vec<String> {
+    scope.split(' ').filter(|word| !word.is_empty()).map(ToOwned::to_owned).collect()
+}
+
+fn text(claims: &Value, name: &str) -> Result<Option<String>, TokenRejection> {
+    match claims.member(name) {
+        None => Ok(None),
+        Some(Value::Text(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(TokenRejection::TokenClaimInvalid),
+    }
+}
+
+fn time(claims: &Value, name: &str) -> Result<Option<UnixTime>, TokenRejection> {
+    match claims.member(name) {
+        None => Ok(None),
+        Some(Value::Number(_)) => Ok(claims.time(name)),
+        Some(_) => Err(TokenRejection::TokenClaimInvalid),
+    }
+}

@@ -1,0 +1,226 @@
+//! What a protected resource accepts.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::Misuse;
+use crate::http::challenge::Challenge;
+use crate::http::url::Url;
+use crate::jose::algorithm::{Algorithm, AlgorithmSet};
+
+/// The rules of one protected resource; those for proofs are the verifier's [`Policy`](crate::Policy).
+///
+/// ```
+/// use keybound::server::resource::{ResourcePolicy, Schemes};
+/// let policy = ResourcePolicy::new("https://api.example.com/")?
+///     .with_issuer("https://as.example.com")?
+///     .with_schemes(Schemes::Both);
+/// # Ok::<(), keybound::Misuse>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ResourcePolicy {
+    pub(super) resource: String,
+    pub(super) audiences: Vec<String>,
+    pub(super) issuers: Vec<String>,
+    pub(super) introspection: bool,
+    pub(super) schemes: Schemes,
+    pub(super) token_algorithms: AlgorithmSet,
+    pub(super) leeway: u64,
+    pub(super) client_id_required: bool,
+    pub(super) realm: Option<String>,
+    pub(super) challenge_scope: Option<String>,
+    pub(super) metadata_url: Option<String>,
+    pub(super) scopes: Vec<String>,
+    pub(super) name: Option<String>,
+    pub(super) documentation: Option<String>,
+}
+
+/// With which authentication schemes access tokens are accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Schemes {
+    /// `DPoP`: every token must be bound to a key.
+    DpopOnly,
+    /// `Bearer`: a token bound to a key is refused, since nothing here checks its proof (RFC 9449 section 7.2).
+    BearerOnly,
+    /// Both: bound tokens with `DPoP`, others with `Bearer`.
+    Both,
+}
+
+impl Schemes {
+    pub(super) const fn dpop(self) -> bool {
+        matches!(self, Self::DpopOnly | Self::Both)
+    }
+
+    pub(super) const fn bearer(self) -> bool {
+        matches!(self, Self::BearerOnly | Self::Both)
+    }
+}
+
+/// Issuers sign with their own keys, so what they may use is wider than what strangers may make a server compute.
+const TOKEN_ALGORITHMS: AlgorithmSet = AlgorithmSet::of(&[
+    Algorithm::Es256,
+    Algorithm::Es384,
+    Algorithm::Ed25519,
+    Algorithm::EdDsa,
+    Algorithm::Ps256,
+    Algorithm::Rs256,
+]);
+
+impl ResourcePolicy {
+    /// The longest leeway, in seconds.
+    pub const LEEWAY_LIMIT: u64 = 60;
+
+    /// The rules of the resource with this identifier (RFC 9728 section 1.2): an absolute `https` URL, or `http` on
+    /// loopback. It is the audience that tokens must name, byte for byte. Until issuers are given, or introspection, no token is accepted.
+    ///
+    /// # Errors
+    /// [`Misuse::Target`], [`Misuse::InsecureUrl`].
+    pub fn new(resource: &str) -> Result<Self, Misuse> {
+        check_url(resource)?;
+        Ok(Self {
+            resource: resource.to_owned(),
+            audiences: alloc::vec![resource.to_owned()],
+            issuers: Vec::new(),
+            introspection: false,
+            schemes: Schemes::DpopOnly,
+            token_algorithms: TOKEN_ALGORITHMS,
+            leeway: 10,
+            client_id_required: false,
+            realm: None,
+            challenge_scope: None,
+            metadata_url: None,
+            scopes: Vec::new(),
+            name: None,
+            documentation: None,
+        })
+    }
+
+    /// Accepts JWT access tokens (RFC 9068) of this issuer, compared as a string.
+    ///
+    /// # Errors
+    /// [`Misuse::Target`] and [`Misuse::InsecureUrl`] unless it is an `https` URL, or `http` on loopback.
+    pub fn with_issuer(mut self, issuer: &str) -> Result<Self, Misuse> {
+        check_url(issuer)?;
+        self.issuers.push(issuer.to_owned());
+        Ok(self)
+    }
+
+    /// Accepts tokens that are no JWTs of a known issuer if the authorization server, asked by the host, says they are
+    /// active (RFC 7662).
+    #[must_use]
+    pub fn with_introspection(self) -> Self {
+        Self { introspection: true, ..self }
+    }
+
+    /// Accepts tokens with these schemes. The default is DPoP alone.
+    #[must_use]
+    pub fn with_schemes(self, schemes: Schemes) -> Self {
+        Self { schemes, ..self }
+    }
+
+    /// Accepts tokens for this audience too.
+    #[must_use]
+    pub fn with_audience(mut self, audience: &str) -> Self {
+        self.audiences.push(audience.to_owned());
+        self
+    }
+
+    /// Accepts JWT access tokens signed with exactly these algorithms. The default is ES256, ES384, Ed25519/EdDSA, PS256 and RS256.
+    ///
+    /// # Errors
+    /// [`Misuse::NoAlgorithms`] for an empty set.
+    pub fn with_token_algorithms(self, algorithms: AlgorithmSet) -> Result<Self, Misuse> {
+        if algorithms.is_empty() {
+            return Err(Misuse::NoAlgorithms);
+        }
+        Ok(Self { token_algorithms: algorithms, ..self })
+    }
+
+    /// Allows the issuer's clock to differ by so many seconds: 0 to 60, 10 by default.
+    ///
+    /// # Errors
+    /// [`Misuse::PolicyBound`].
+    pub fn with_leeway(self, seconds: u64) -> Result<Self, Misuse> {
+        if seconds > Self::LEEWAY_LIMIT {
+            return Err(Misuse::PolicyBound("leeway (0 to 60 seconds)"));
+        }
+        Ok(Self { leeway: seconds, ..self })
+    }
+
+    /// Refuses JWT access tokens without `client_id`. Issuers must write it (RFC 9068 section 2.2), but some do not, and
+    /// section 4 does not ask a resource to refuse.
+    #[must_use]
+    pub fn requiring_client_id(self) -> Self {
+        Self { client_id_required: true, ..self }
+    }
+
+    /// Names the protected area in challenges.
+    ///
+    /// # Errors
+    /// [`Misuse::FieldValue`] for characters a field cannot hold.
+    pub fn with_realm(self, realm: &str) -> Result<Self, Misuse> {
+        Ok(Self { realm: Some(field_value(realm)?), ..self })
+    }
+
+    /// Names the scopes, separated by spaces, that a client should ask for, in the challenges of all 401 answers.
+    ///
+    /// # Errors
+    /// [`Misuse::FieldValue`] for characters a field cannot hold.
+    pub fn with_challenge_scope(self, scope: &str) -> Result<Self, Misuse> {
+        Ok(Self { challenge_scope: Some(field_value(scope)?), ..self })
+    }
+
+    /// Names the URL of the metadata in challenges (`resource_metadata`, RFC 9728 section 5.1): that of
+    /// [`metadata_url`](Self::metadata_url), where [`ResourceServer::metadata`](super::ResourceServer::metadata) must then be served.
+    #[must_use]
+    pub fn publishing_metadata(self) -> Self {
+        let url = self.metadata_url();
+        Self { metadata_url: Some(url), ..self }
+    }
+
+    /// Lists the scopes of the resource in its metadata.
+    #[must_use]
+    pub fn with_scopes(mut self, scopes: &[&str]) -> Self {
+        self.scopes.extend(scopes.iter().map(|scope| (*scope).to_owned()));
+        self
+    }
+
+    /// Gives the resource a name for people, in its metadata.
+    #[must_use]
+    pub fn with_name(self, name: &str) -> Self {
+        Self { name: Some(name.to_owned()), ..self }
+    }
+
+    /// Gives the URL of documentation for developers, in the metadata.
+    #[must_use]
+    pub fn with_documentation(self, url: &str) -> Self {
+        Self { documentation: Some(url.to_owned()), ..self }
+    }
+
+    /// The resource identifier.
+    pub fn resource(&self) -> &str {
+        &self.resource
+    }
+
+    /// The issuers whose JWT access tokens are accepted.
+    pub fn issuers(&self) -> impl Iterator<Item = &str> {
+        self.issuers.iter().map(String::as_str)
+    }
+
+    /// With which schemes tokens are accepted.
+    pub const fn schemes(&self) -> Schemes {
+        self.schemes
+    }
+}
+
+fn check_url(text: &str) -> Result<(), Misuse> {
+    let url = Url::parse(text).map_err(Misuse::Target)?;
+    if url.is_https() || url.is_loopback() { Ok(()) } else { Err(Misuse::InsecureUrl) }
+}
+
+/// A text that can be the value of a challenge's parameter.
+fn field_value(text: &str) -> Result<String, Misuse> {
+    let probe = Challenge::new("Bearer").and_then(|challenge| challenge.with_param("realm", text));
+    probe.map(|_| text.to_owned()).map_err(|_| Misuse::FieldValue)
+}

@@ -1,0 +1,106 @@
+//! Whom a request may be attributed to.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::access_token::AccessToken;
+use crate::json::Value;
+use crate::nonce::Nonce;
+use crate::proof::DPOP_NONCE;
+use crate::{Thumbprint, UnixTime, VerifiedProof};
+
+/// Whom an accepted request may be attributed to, and what its token permits.
+///
+/// `Debug` shows neither subject nor claims.
+pub struct Principal {
+    token: AccessToken,
+    thumbprint: Option<Thumbprint>,
+    next_nonce: Option<Nonce>,
+}
+
+impl Principal {
+    pub(super) fn new(token: AccessToken, proof: Option<&VerifiedProof>) -> Self {
+        Self {
+            token,
+            thumbprint: proof.map(VerifiedProof::thumbprint),
+            next_nonce: proof.and_then(VerifiedProof::next_nonce).cloned(),
+        }
+    }
+
+    /// The user, or the client where it acts for itself (`sub`). Unique together with the issuer.
+    pub fn subject(&self) -> Option<&str> {
+        self.token.subject.as_deref()
+    }
+
+    /// The client that the token was issued to.
+    pub fn client_id(&self) -> Option<&str> {
+        self.token.client_id.as_deref()
+    }
+
+    /// The authorization server; none if an introspection answer does not name it.
+    pub fn issuer(&self) -> Option<&str> {
+        self.token.issuer.as_deref()
+    }
+
+    /// The resources the token is for.
+    pub fn audience(&self) -> impl Iterator<Item = &str> {
+        self.token.audience.iter().map(String::as_str)
+    }
+
+    /// What the token permits.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.token.scopes.iter().map(String::as_str)
+    }
+
+    /// Whether the token permits `scope`.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes().any(|known| known == scope)
+    }
+
+    /// When the token ends; none if an introspection answer does not say.
+    pub const fn expires_at(&self) -> Option<UnixTime> {
+        self.token.expires_at
+    }
+
+    /// The thumbprint of the key that the token is bound to and the proof was made with; none for a Bearer token.
+    pub const fn thumbprint(&self) -> Option<Thumbprint> {
+        self.thumbprint
+    }
+
+    /// The granted details (RFC 9396), an array.
+    pub fn authorization_details(&self) -> Option<&Value> {
+        self.token.claims.member("authorization_details")
+    }
+
+    /// All claims, or all members of the introspection answer.
+    pub const fn claims(&self) -> &Value {
+        &self.token.claims
+    }
+
+    /// The nonce to hand out with the answer, near rotation.
+    pub const fn next_nonce(&self) -> Option<&Nonce> {
+        self.next_nonce.as_ref()
+    }
+
+    /// The fields that the answer to this request has to carry besides its own: the next nonce, and `no-store` with it
+    /// (RFC 9449 section 8.2).
+    pub fn headers(&self) -> Vec<(&'static str, &str)> {
+        match &self.next_nonce {
+            Some(nonce) => alloc::vec![(DPOP_NONCE, nonce.as_str()), ("Cache-Control", "no-store")],
+            None => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Principal")
+            .field("issuer", &self.token.issuer)
+            .field("client_id", &self.token.client_id)
+            .field("scopes", &self.token.scopes)
+            .field("expires_at", &self.token.expires_at)
+            .field("thumbprint", &self.thumbprint)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,136 @@
+//! Refusals of a protected resource: challenges for each scheme, the error in the one that was used (RFC 9449 section 7.2).
+
+use alloc::string::{String, ToString as _};
+
+use super::ResourceServer;
+use super::credentials::Scheme;
+use super::principal::Principal;
+use super::rejection::{TokenRejection, Wire};
+use crate::UnixTime;
+use crate::http::challenge::{Challenge, ChallengeError};
+use crate::nonce::{Nonce, Role};
+use crate::verify::pending::SettleError;
+use crate::verify::presentation::Presentation;
+use crate::verify::refusal::Refusal;
+use crate::verify::rejection::Rejection;
+
+/// What went wrong, as far as a challenge tells it.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    error: Option<&'static str>,
+    description: &'a str,
+    scope: Option<&'a str>,
+}
+
+impl ResourceServer {
+    /// Refuses a request for its credentials or its token.
+    pub(super) fn refuse_token(&self, rejection: TokenRejection, used: Option<Scheme>) -> Refusal {
+        self.refuse_with(rejection, used, None, None)
+    }
+
+    /// Refuses a request for its proof: what the client is told, and whether it gets a nonce, is the verifier's word.
+    pub(super) fn refuse_proof(&self, rejection: Rejection, presentation: &Presentation<'_>, now: UnixTime) -> Refusal {
+        self.refuse_unsettled(SettleError::Rejected(rejection), presentation, now)
+    }
+
+    pub(super) fn refuse_unsettled(
+        &self,
+        error: SettleError,
+        presentation: &Presentation<'_>,
+        now: UnixTime,
+    ) -> Refusal {
+        let refusal = self.0.verifier.refuse_undecided(error, Role::ResourceServer, presentation, now);
+        if refusal.error().is_none() {
+            return refusal;
+        }
+        let description = error.to_string();
+        let said = Said { error: refusal.error(), description: &description, scope: self.challenge_scope() };
+        let challenges = self.challenges(said, Some(Scheme::Dpop));
+        let nonce = refusal.dpop_nonce().cloned();
+        Refusal::new(refusal.status(), refusal.reason(), refusal.error(), challenges, nonce)
+    }
+
+    /// The answer to a request whose target cannot be resolved: 400.
+    pub fn refuse_target(&self) -> Refusal {
+        self.refuse_token(TokenRejection::TargetMalformed, None)
+    }
+
+    /// Refuses a principal that lacks one of `scopes`: 403, with the scopes that are needed (RFC 6750 section 3.1).
+    ///
+    /// # Errors
+    /// The refusal to send.
+    pub fn require_scopes(&self, principal: &Principal, scopes: &[&str]) -> Result<(), Refusal> {
+        if scopes.iter().all(|scope| principal.has_scope(scope)) {
+            return Ok(());
+        }
+        let used = if principal.thumbprint().is_some() { Scheme::Dpop } else { Scheme::Bearer };
+        let needed = scopes.join(" ");
+        let nonce = principal.next_nonce().cloned();
+        Err(self.refuse_with(TokenRejection::InsufficientScope, Some(used), Some(&needed), nonce))
+    }
+
+    fn refuse_with(
+        &self,
+        rejection: TokenRejection,
+        used: Option<Scheme>,
+        scope: Option<&str>,
+        nonce: Option<Nonce>,
+    ) -> Refusal {
+        let wire = rejection.wire();
+        let description = rejection.to_string();
+        let scope = scope.or(if wire.status() == 401 { self.challenge_scope() } else { None });
+        let said = Said { error: wire.error(), description: &description, scope };
+        let challenges = if wire == Wire::Nothing {
+            // RFC 6750 section 3.1: a client that sent nothing is told nothing but what to send.
+            self.challenges(Said { error: None, ..said }, None)
+        } else {
+            self.challenges(said, used)
+        };
+        Refusal::new(wire.status(), rejection.reason(), wire.error(), challenges, nonce)
+    }
+
+    fn challenge_scope(&self) -> Option<&str> {
+        self.0.policy.challenge_scope.as_deref()
+    }
+
+    /// The challenges of all schemes in use, joined; the error stands in that of the scheme that was used, or in all if that
+    /// is unclear or not in use.
+    fn challenges(&self, said: Said<'_>, used: Option<Scheme>) -> Option<String> {
+        let schemes = self.0.policy.schemes;
+        let in_use = |scheme| match scheme {
+            Scheme::Dpop => schemes.dpop(),
+            Scheme::Bearer => schemes.bearer(),
+        };
+        let used = used.filter(|scheme| in_use(*scheme));
+        let mut joined = String::new();
+        for scheme in [Scheme::Dpop, Scheme::Bearer].into_iter().filter(|scheme| in_use(*scheme)) {
+            let silent = used.is_some_and(|used| used != scheme);
+            let said = if silent { Said { error: None, ..said } } else { said };
+            // Every part was checked when it was configured, or is a text of this crate.
+            let Ok(challenge) = self.challenge(scheme, said) else { continue };
+            if !joined.is_empty() {
+                joined.push_str(", ");
+            }
+            joined.push_str(&challenge.to_string());
+        }
+        (!joined.is_empty()).then_some(joined)
+    }
+
+    fn challenge(&self, scheme: Scheme, said: Said<'_>) -> Result<Challenge, ChallengeError> {
+        let policy = &self.0.policy;
+        let mut challenge = Challenge::new(scheme.name())?;
+        let mut add = |name, value: Option<&str>| match value {
+            Some(value) => challenge.clone().with_param(name, value).map(|longer| challenge = longer),
+            None => Ok(()),
+        };
+        add("realm", policy.realm.as_deref())?;
+        add("error", said.error)?;
+        add("error_description", said.error.map(|_| said.description))?;
+        add("scope", said.scope)?;
+        if scheme == Scheme::Dpop {
+            add("algs", Some(&self.0.verifier.policy().algorithms().to_string()))?;
+        }
+        add("resource_metadata", policy.metadata_url.as_deref())?;
+        Ok(challenge)
+    }
+}
