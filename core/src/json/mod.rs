@@ -2,7 +2,7 @@
 //!
 //! What a lenient reader lets through is an error here: a member name that occurs twice at any depth, however
 //! it is spelled (RFC 7515 section 4, RFC 7519 section 4); anything after the object; nesting beyond
-//! [`MAX_DEPTH`]; more than [`MAX_MEMBERS`] members in one object; text that is not UTF-8. Numbers are handed
+//! `MAX_DEPTH`; more than `MAX_MEMBERS` members in one object; text that is not UTF-8. Numbers are handed
 //! out as written, so that no reader's idea of a float stands between a claim and its check.
 
 mod number;

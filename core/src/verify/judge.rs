@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use subtle::ConstantTimeEq;
 
 use super::Verifier;
+use super::form::{Form, check_token_hash};
 #[cfg(feature = "std")]
 use super::headers::RememberedKey;
 use super::pending::{PendingProof, VerifiedProof};
@@ -13,17 +14,16 @@ use super::presentation::Presentation;
 use super::rejection::Rejection;
 use crate::UnixTime;
 use crate::base64url;
-use crate::http::uri;
 use crate::jose::algorithm::Algorithm;
 use crate::jose::compact::Compact;
 use crate::jose::header::Header;
 use crate::jose::jwk::raw::RawJwk;
 use crate::jose::jwk::{JwkError, PublicJwk};
 use crate::jose::thumbprint::Thumbprint;
-use crate::json::{self, JsonError, Member, Text};
+use crate::json::{JsonError, Member, Text};
 use crate::nonce::issuer::{NonceVerdict, ValidNonce};
 use crate::proof::claims::Claims;
-use crate::proof::{MAX_JTI_LEN, MAX_PROOF_LEN, TYP};
+use crate::proof::{MAX_PROOF_LEN, TYP};
 use crate::replay::{ReplayEntry, ReplayEntryParts, ReplayKey, StoreEpoch};
 
 /// When a nonce is asked for.
@@ -94,53 +94,6 @@ pub(super) fn judge(
     })
 }
 
-/// Makes the checks that need no knowledge of the token: all up to the time of the proof, and the hash of the token.
-#[cfg(feature = "oauth")]
-pub(super) fn judge_form(verifier: &Verifier, presentation: &Presentation<'_>, now: UnixTime) -> Result<(), Rejection> {
-    let compact = split(single_proof(presentation.proofs)?)?;
-    let (mut inline, mut heap): (Scratch, _) = ([0; 1024], Vec::new());
-    let Segments { header, payload, .. } = decode_segments(&compact, &mut inline, &mut heap)?;
-    let form = Form::read(verifier, presentation, &compact, header, payload, now)?;
-    match (presentation.context.access_token(), form.required.ath) {
-        (Some(token), Some(ath)) => check_token_hash(verifier, token, ath),
-        _ => Ok(()),
-    }
-}
-
-/// What a proof says, each part known to be well-formed and to fit request and clock.
-struct Form<'a> {
-    key: Key,
-    required: Required<'a>,
-    issued_at: UnixTime,
-    ends: Option<UnixTime>,
-}
-
-impl<'a> Form<'a> {
-    #[inline(always)]
-    fn read(
-        verifier: &Verifier,
-        presentation: &Presentation<'_>,
-        compact: &Compact<'_>,
-        header: &[u8],
-        payload: &'a [u8],
-        now: UnixTime,
-    ) -> Result<Self, Rejection> {
-        let key = Key::of_header(verifier, compact, header)?;
-        let claims = read_claims(payload)?;
-        let required = Required::take(&claims, presentation.context.access_token().is_some())?;
-        if !required.htm.is(presentation.method) {
-            return Err(Rejection::MethodMismatch);
-        }
-        check_target(verifier, presentation, &required)?;
-        let issued_at = UnixTime::from_secs(json::floor(required.iat));
-        if !verifier.times_by_nonce() {
-            check_age(verifier, issued_at, now)?;
-        }
-        let ends = check_lifetime(&claims, verifier.policy.max_ahead(), now)?;
-        Ok(Self { key, required, issued_at, ends })
-    }
-}
-
 /// The one proof, neither missing nor repeated nor too long.
 pub(super) fn single_proof<'a>(proofs: &[&'a [u8]]) -> Result<&'a [u8], Rejection> {
     match proofs {
@@ -151,7 +104,7 @@ pub(super) fn single_proof<'a>(proofs: &[&'a [u8]]) -> Result<&'a [u8], Rejectio
     }
 }
 
-fn split(proof: &[u8]) -> Result<Compact<'_>, Rejection> {
+pub(super) fn split(proof: &[u8]) -> Result<Compact<'_>, Rejection> {
     Compact::split(proof).ok_or_else(|| misshapen(proof, Rejection::JwtMalformed))
 }
 
@@ -161,16 +114,16 @@ fn misshapen(proof: &[u8], rejection: Rejection) -> Rejection {
 }
 
 /// Room on the stack for the decoded segments of one proof: enough for all but RSA and ML-DSA.
-type Scratch = [u8; 1024];
+pub(super) type Scratch = [u8; 1024];
 
-struct Segments<'a> {
-    header: &'a [u8],
-    payload: &'a [u8],
-    signature: &'a [u8],
+pub(super) struct Segments<'a> {
+    pub(super) header: &'a [u8],
+    pub(super) payload: &'a [u8],
+    pub(super) signature: &'a [u8],
 }
 
 /// Decodes the segments into `inline`, or into `heap` if they are too long.
-fn decode_segments<'r>(
+pub(super) fn decode_segments<'r>(
     compact: &Compact<'_>,
     inline: &'r mut Scratch,
     heap: &'r mut Vec<u8>,
@@ -198,7 +151,7 @@ fn decode_into<'r>(segment: &[u8], room: &'r mut [u8]) -> Result<(&'r [u8], &'r 
 }
 
 /// The key of a proof, from its header or from memory.
-enum Key {
+pub(super) enum Key {
     Read {
         algorithm: Algorithm,
         jwk: PublicJwk,
@@ -209,7 +162,7 @@ enum Key {
 
 impl Key {
     #[cfg_attr(not(feature = "std"), expect(unused_variables, reason = "the header memory needs locks"))]
-    fn of_header(verifier: &Verifier, compact: &Compact<'_>, json: &[u8]) -> Result<Self, Rejection> {
+    pub(super) fn of_header(verifier: &Verifier, compact: &Compact<'_>, json: &[u8]) -> Result<Self, Rejection> {
         #[cfg(feature = "std")]
         if let Some(known) = verifier.headers.as_ref().and_then(|memory| memory.recall(compact.header)) {
             // Memory holds facts about the header; what the policy makes of them is asked every time.
@@ -362,101 +315,6 @@ impl From<JwkError> for Rejection {
     }
 }
 
-fn read_claims(payload: &[u8]) -> Result<Claims<'_>, Rejection> {
-    Claims::read(payload).map_err(|error| match error {
-        JsonError::Syntax => Rejection::ClaimsMalformed,
-        JsonError::Duplicate => Rejection::ClaimsDuplicate,
-        JsonError::TooComplex => Rejection::ClaimsTooComplex,
-    })
-}
-
-/// The claims a proof must have, known to be there and of the right type.
-struct Required<'a> {
-    jti: Text<'a>,
-    htm: Text<'a>,
-    htu: Text<'a>,
-    iat: &'a str,
-    /// Present if there is an access token.
-    ath: Option<Text<'a>>,
-    nonce: Option<Text<'a>>,
-}
-
-impl<'a> Required<'a> {
-    fn take(claims: &Claims<'a>, with_token: bool) -> Result<Self, Rejection> {
-        let jti = take(claims.jti, Rejection::JtiMissing, Rejection::JtiInvalid)?;
-        check_jti(jti)?;
-        let htm = take(claims.htm, Rejection::HtmMissing, Rejection::HtmInvalid)?;
-        let htu = take(claims.htu, Rejection::HtuMissing, Rejection::HtuInvalid)?;
-        let iat = take(claims.iat, Rejection::IatMissing, Rejection::IatInvalid)?;
-        // At the token endpoint there is no token to hash, and an ath there means nothing.
-        let ath = match with_token {
-            true => Some(take(claims.ath, Rejection::AthMissing, Rejection::AthInvalid)?),
-            false => None,
-        };
-        let nonce = match claims.nonce {
-            Member::Absent => None,
-            Member::Wrong => return Err(Rejection::NonceInvalid),
-            Member::Is(nonce) => Some(nonce),
-        };
-        if matches!(claims.exp, Member::Wrong) || matches!(claims.nbf, Member::Wrong) {
-            return Err(Rejection::LifetimeInvalid);
-        }
-        Ok(Self { jti, htm, htu, iat, ath, nonce })
-    }
-}
-
-fn take<T>(member: Member<T>, missing: Rejection, wrong: Rejection) -> Result<T, Rejection> {
-    match member {
-        Member::Absent => Err(missing),
-        Member::Wrong => Err(wrong),
-        Member::Is(value) => Ok(value),
-    }
-}
-
-fn check_jti(jti: Text<'_>) -> Result<(), Rejection> {
-    match jti.to_bytes().len() {
-        0 => Err(Rejection::JtiInvalid),
-        length if length > MAX_JTI_LEN => Err(Rejection::JtiTooLong),
-        _ => Ok(()),
-    }
-}
-
-fn check_target(
-    verifier: &Verifier,
-    presentation: &Presentation<'_>,
-    required: &Required<'_>,
-) -> Result<(), Rejection> {
-    let htu = required.htu.to_cow();
-    let same = uri::equals(&htu, presentation.target).map_err(|_| Rejection::HtuMalformed)?;
-    if verifier.policy.requires_bare_htu() && uri::has_query_or_fragment(&htu) {
-        return Err(Rejection::HtuNotBare);
-    }
-    if same { Ok(()) } else { Err(Rejection::TargetMismatch) }
-}
-
-fn check_age(verifier: &Verifier, issued_at: UnixTime, now: UnixTime) -> Result<(), Rejection> {
-    if issued_at > now.saturating_add(verifier.policy.max_ahead()) {
-        return Err(Rejection::IatInFuture);
-    }
-    if issued_at < now.saturating_sub(verifier.policy.max_age()) {
-        return Err(Rejection::IatTooOld);
-    }
-    Ok(())
-}
-
-/// Honours `exp` and `nbf` where they are given (RFC 7519 section 4.1); gives the time of `exp`.
-fn check_lifetime(claims: &Claims<'_>, max_ahead: u64, now: UnixTime) -> Result<Option<UnixTime>, Rejection> {
-    let time = |member: Member<&str>| member.value().map(|text| UnixTime::from_secs(json::floor(text)));
-    let ends = time(claims.exp);
-    if ends.is_some_and(|end| now >= end) {
-        return Err(Rejection::Expired);
-    }
-    if time(claims.nbf).is_some_and(|start| start > now.saturating_add(max_ahead)) {
-        return Err(Rejection::NotYetValid);
-    }
-    Ok(ends)
-}
-
 /// Judges the nonce; gives what is known about it if this verifier's issuer made it.
 fn check_nonce(
     verifier: &Verifier,
@@ -487,13 +345,6 @@ fn check_nonce(
             }
         }
     }
-}
-
-fn check_token_hash(verifier: &Verifier, token: &str, ath: Text<'_>) -> Result<(), Rejection> {
-    let expected = verifier.crypto.digest.sha256(&[token.as_bytes()]);
-    let mut claimed = [0; 32];
-    base64url::decode_exact(&ath.to_bytes(), &mut claimed).map_err(|_| Rejection::AthMismatch)?;
-    if bool::from(expected.ct_eq(&claimed)) { Ok(()) } else { Err(Rejection::AthMismatch) }
 }
 
 /// The nonce a proof carries, judged by the verifier's issuer: whatever else is wrong with the proof.

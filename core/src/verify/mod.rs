@@ -24,6 +24,7 @@ pub(crate) mod advice;
 pub mod check;
 mod diagnose;
 pub mod explain;
+mod form;
 #[cfg(feature = "std")]
 pub mod headers;
 mod judge;
@@ -136,7 +137,7 @@ impl Verifier {
     /// Makes the checks that come before the token is judged; whom it is bound to is not looked at.
     #[cfg(feature = "oauth")]
     pub(crate) fn check_form(&self, presentation: &Presentation<'_>, now: UnixTime) -> Result<(), Rejection> {
-        judge::judge_form(self, presentation, now)
+        form::judge_form(self, presentation, now)
     }
 
     /// The capabilities it judges with.
