@@ -87,6 +87,20 @@ impl Refusal {
         Self { status, reason, error, dpop_nonce, headers, body: String::new() }
     }
 
+    /// A refusal of an authorization server: 400 with the error in a JSON body (RFC 6749 section 5.2). `error` and `description`
+    /// are texts of this crate, without quotes.
+    pub(crate) fn with_body(
+        reason: &'static str,
+        error: &'static str,
+        description: &str,
+        dpop_nonce: Option<Nonce>,
+    ) -> Self {
+        let mut refusal = Self::new(400, reason, Some(error), None, dpop_nonce);
+        refusal.headers.push(("Content-Type", "application/json".to_owned()));
+        refusal.body = format!("{{\"error\":\"{error}\",\"error_description\":\"{description}\"}}");
+        refusal
+    }
+
     /// A refusal because nobody could decide; the client may try again after so many seconds.
     pub(crate) fn unavailable(reason: &'static str, retry_after: u64) -> Self {
         let headers = alloc::vec![("Cache-Control", "no-store".to_owned()), ("Retry-After", retry_after.to_string())];
@@ -186,12 +200,7 @@ impl Verifier {
                 let challenge = self.challenge(error, &description).map(|challenge| challenge.to_string()).ok();
                 Refusal::new(401, rejection.reason(), Some(error), challenge, dpop_nonce)
             }
-            Role::AuthorizationServer => {
-                let mut refusal = Refusal::new(400, rejection.reason(), Some(error), None, dpop_nonce);
-                refusal.headers.push(("Content-Type", "application/json".to_owned()));
-                refusal.body = format!("{{\"error\":\"{error}\",\"error_description\":\"{description}\"}}");
-                refusal
-            }
+            Role::AuthorizationServer => Refusal::with_body(rejection.reason(), error, &description, dpop_nonce),
         }
     }
 

@@ -1,0 +1,160 @@
+//! The verdict about a request: refused, or admitted with the key that tokens are bound to.
+
+use super::AuthorizationServer;
+use super::grant::{ClientType, Contradiction, EndpointRequest, Grant};
+use crate::UnixTime;
+use crate::jose::thumbprint::Thumbprint;
+use crate::nonce::{Nonce, Role};
+use crate::replay::{Insertion, ReplayEntry, ReplayStore};
+use crate::verify::pending::{PendingProof, SettleError};
+use crate::verify::presentation::{Context, Presentation};
+use crate::verify::refusal::Refusal;
+use crate::verify::rejection::Rejection;
+
+/// A request whose proof is good, replay apart.
+#[derive(Debug)]
+pub enum Checked {
+    /// There is no proof, and none is needed.
+    Admitted(Admitted),
+    /// The proof has to go into the replay store first.
+    Pending(PendingAdmission),
+}
+
+/// A proof that has yet to be inserted into the replay store.
+#[derive(Debug)]
+pub struct PendingAdmission {
+    pending: PendingProof,
+    client: ClientType,
+    unbound_access: bool,
+}
+
+/// A request that may have what it asks for. Only now may codes, refresh tokens and assertions be used up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Admitted {
+    key: Option<Thumbprint>,
+    client: ClientType,
+    unbound_access: bool,
+    next_nonce: Option<Nonce>,
+}
+
+impl Admitted {
+    /// The key that the access token is bound to: its `cnf.jkt` (RFC 9449 section 6). None makes it a Bearer token.
+    pub fn access_binding(&self) -> Option<Thumbprint> {
+        self.key.filter(|_| !self.unbound_access)
+    }
+
+    /// The key that the refresh token is bound to: to be stored with it. Those of confidential clients are not (RFC 9449
+    /// section 5).
+    pub fn refresh_binding(&self) -> Option<Thumbprint> {
+        self.key.filter(|_| self.client == ClientType::Public)
+    }
+
+    /// The key that a pushed or device request announced, by proof or parameter: to be stored with the request and given
+    /// as `dpop_jkt` or `bound_to` when its code comes.
+    pub const fn announced(&self) -> Option<Thumbprint> {
+        self.key
+    }
+
+    /// The nonce to send along in `DPoP-Nonce`, when the client's own ends soon (RFC 9449 section 8.2).
+    pub const fn next_nonce(&self) -> Option<&Nonce> {
+        self.next_nonce.as_ref()
+    }
+}
+
+impl PendingAdmission {
+    /// What to insert into the replay store.
+    pub const fn replay_entry(&self) -> &ReplayEntry {
+        self.pending.replay_entry()
+    }
+}
+
+impl AuthorizationServer {
+    /// Makes every check but replay.
+    ///
+    /// # Errors
+    /// The refusal to send: 400 with `invalid_dpop_proof`, `use_dpop_nonce`, `invalid_grant` or `invalid_request`.
+    pub fn check(&self, request: &EndpointRequest<'_>, now: UnixTime) -> Result<Checked, Refusal> {
+        let expected = request.expected().map_err(|Contradiction| {
+            let text = "the tokens shown are bound to different keys";
+            Refusal::with_body("tokens_of_two_keys", "invalid_request", text, None)
+        })?;
+        let verifier = self.verifier(request.client);
+        let presentation = presentation(request, expected);
+        if request.proofs.is_empty() {
+            let announces = matches!(request.grant, Grant::Announcement { .. });
+            return if !announces && (request.must_bind || expected.is_some()) {
+                Err(verifier.refuse(Rejection::ProofMissing, Role::AuthorizationServer, &presentation, now))
+            } else {
+                let (client, unbound_access) = (request.client, self.unbound_access);
+                Ok(Checked::Admitted(Admitted { key: expected, client, unbound_access, next_nonce: None }))
+            };
+        }
+        match verifier.check(&presentation, now) {
+            Ok(pending) => Ok(Checked::Pending(PendingAdmission {
+                pending,
+                client: request.client,
+                unbound_access: self.unbound_access,
+            })),
+            // A pushed request has no grant that could be invalid (RFC 9126 section 2.3).
+            Err(Rejection::BindingMismatch) if matches!(request.grant, Grant::Announcement { .. }) => {
+                let rejection = Rejection::BindingMismatch;
+                let text = "dpop_jkt is not the thumbprint of the proof's key";
+                Err(Refusal::with_body(rejection.reason(), "invalid_request", text, None))
+            }
+            Err(rejection) => Err(verifier.refuse(rejection, Role::AuthorizationServer, &presentation, now)),
+        }
+    }
+
+    /// Completes a check with what the replay store said.
+    ///
+    /// # Errors
+    /// The refusal to send: a proof that was used before, or 503 if the store could not decide.
+    pub fn settle(
+        &self,
+        request: &EndpointRequest<'_>,
+        pending: PendingAdmission,
+        insertion: Insertion,
+        now: UnixTime,
+    ) -> Result<Admitted, Refusal> {
+        let PendingAdmission { pending, client, unbound_access } = pending;
+        match pending.settle(insertion, now) {
+            Ok(verified) => Ok(Admitted {
+                key: Some(verified.thumbprint()),
+                client,
+                unbound_access,
+                next_nonce: verified.next_nonce().cloned(),
+            }),
+            Err(error) => Err(self.refuse(request, error, now)),
+        }
+    }
+
+    /// Checks a request, consumes its proof in a synchronous store and settles it.
+    ///
+    /// # Errors
+    /// The refusal to send.
+    pub fn admit<S: ReplayStore + ?Sized>(
+        &self,
+        request: &EndpointRequest<'_>,
+        store: &S,
+        now: UnixTime,
+    ) -> Result<Admitted, Refusal> {
+        match self.check(request, now)? {
+            Checked::Admitted(admitted) => Ok(admitted),
+            Checked::Pending(pending) => match store.insert(pending.replay_entry(), now) {
+                Ok(insertion) => self.settle(request, pending, insertion, now),
+                Err(_) => Err(self.refuse(request, SettleError::Unavailable, now)),
+            },
+        }
+    }
+
+    fn refuse(&self, request: &EndpointRequest<'_>, error: SettleError, now: UnixTime) -> Refusal {
+        let expected = request.expected().ok().flatten();
+        let presentation = presentation(request, expected);
+        self.verifier(request.client).refuse_undecided(error, Role::AuthorizationServer, &presentation, now)
+    }
+}
+
+fn presentation<'a>(request: &EndpointRequest<'a>, expected: Option<Thumbprint>) -> Presentation<'a> {
+    let context = Context::TokenEndpoint { dpop_jkt: expected };
+    Presentation::new(request.method, request.target, request.proofs, context)
+}
