@@ -56,6 +56,8 @@
 //! | [`key`] | keys that sign, in this process or outside; rotation |
 //! | [`jose`] | algorithms, public keys, thumbprints, signatures |
 //! | [`crypto`] | the capabilities a provider offers, and the portable provider |
+//! | [`oauth`] | the OAuth 2.1 client, step by step |
+//! | [`intent`] | what a user agreed to, for one key, once |
 //! | [`http`] | `WWW-Authenticate` challenges |
 //! | [`server`] | protected resources and authorization servers |
 //!
@@ -76,6 +78,8 @@ extern crate alloc;
 pub mod base64url;
 pub mod crypto;
 pub mod http;
+#[cfg(all(feature = "dpop", feature = "oauth"))]
+pub mod intent;
 pub mod jose;
 #[cfg_attr(not(feature = "dpop"), allow(dead_code, unused_imports, reason = "without proofs only keys are read"))]
 #[cfg(feature = "oauth")]

@@ -208,8 +208,7 @@ fn pushed_requests_name_the_key_by_parameter_or_proof() {
     assert_eq!(error(admit(Some(thumbprint(&key())), &own())), (400, Some("invalid_request")));
     // A proof for the token endpoint is none for this one.
     assert_eq!(error(admit(None, &setting.own_proof())), (400, Some("invalid_dpop_proof")));
-    for text in ["x", "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4", "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I="]
-    {
+    for text in ["x", "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4", "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I="] {
         let mut form = Form::new();
         form.push("dpop_jkt", text);
         assert_eq!(Grant::announcement(&form).unwrap_err().error(), Some("invalid_request"), "{text}");
