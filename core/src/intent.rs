@@ -297,7 +297,8 @@ fn path(url: &Url) -> &str {
     if url.path().is_empty() { "/" } else { url.path() }
 }
 
-#[cfg(all(test, feature = "rustcrypto", feature = "std"))]
+#[cfg(test)]
+#[cfg(all(feature = "rustcrypto", feature = "std"))]
 mod tests {
     use super::{IntendedRequest, Intent, IntentDefect, MAX_LIFETIME, request_detail};
     use crate::json::Value;

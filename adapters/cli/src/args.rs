@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::output::Format;
-use crate::{bench, completions, demo, explain, key, proof, vectors, verify};
+use crate::{bench, completions, demo, explain, key, proof, serve, vectors, verify};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Verify(verify::Args),
     /// Judge a proof and tell what came of every check, and how to mend what failed.
     Explain(explain::Args),
+    /// Run an authorization server and an API that echoes, for development.
+    Serve(serve::command::Args),
     /// Run a file of test vectors.
     Vectors(vectors::command::Args),
     /// Measure the project's own performance figures.

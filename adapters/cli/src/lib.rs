@@ -14,6 +14,7 @@ mod output;
 mod policy;
 mod proof;
 mod request;
+pub mod serve;
 pub mod vectors;
 mod verify;
 
@@ -55,6 +56,7 @@ fn dispatch(command: Command, output: &Output) -> Result<Outcome, Failure> {
         Command::Verify(args) => verify::run(&args, output),
         Command::Explain(args) => explain::run(&args, output),
         Command::Vectors(args) => vectors::command::run(&args, output),
+        Command::Serve(args) => serve::command::run(args, output),
         Command::Bench(args) => bench::command::run(&args, output),
         Command::Completions(args) => completions::run(&args, output),
     }

@@ -164,6 +164,12 @@ impl Verifier {
         }
     }
 
+    /// A nonce for the next proof of any key, for hosts that hand out more nonces than come due; none without an issuer, or
+    /// where the issuer binds its nonces to keys.
+    pub fn fresh_nonce(&self, role: Role, now: UnixTime) -> Option<Nonce> {
+        self.nonces.as_ref()?.issue(role, None, now).ok()
+    }
+
     fn nonce_that_helps(
         &self,
         rejection: Rejection,

@@ -95,6 +95,11 @@ impl AuthorizationServer {
         self.asking.policy()
     }
 
+    /// A nonce for the next proof, as of [`Verifier::fresh_nonce`].
+    pub fn fresh_nonce(&self, now: crate::UnixTime) -> Option<crate::nonce::Nonce> {
+        self.asking.fresh_nonce(crate::nonce::Role::AuthorizationServer, now)
+    }
+
     /// Whoever judges this client's proofs.
     fn verifier(&self, client: ClientType) -> &Verifier {
         match (&self.silent, client) {

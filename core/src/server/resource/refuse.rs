@@ -55,6 +55,12 @@ impl ResourceServer {
         self.refuse_token(TokenRejection::TargetMalformed, None)
     }
 
+    /// Refuses a principal whose token the host knows to be revoked, which nothing in a signed token shows: 401.
+    pub fn refuse_revoked(&self, principal: &Principal) -> Refusal {
+        let used = if principal.thumbprint().is_some() { Scheme::Dpop } else { Scheme::Bearer };
+        self.refuse_with(TokenRejection::TokenInactive, Some(used), None, principal.next_nonce().cloned())
+    }
+
     /// Refuses a principal that lacks one of `scopes`: 403, with the scopes that are needed (RFC 6750 section 3.1).
     ///
     /// # Errors

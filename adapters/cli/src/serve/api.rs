@@ -1,0 +1,104 @@
+//! The echo API: says who called, with what.
+
+use keybound::intent::{IntendedRequest, Intent};
+use keybound::json::Value;
+use keybound::replay::{Insertion, ReplayStore};
+use keybound::server::resource::{Access, IncomingRequest, Principal, ResourceServer};
+use keybound::{RUSTCRYPTO, UnixTime, base64url};
+
+use super::http::{Answer, Incoming};
+use super::state::State;
+
+pub(super) fn answer(state: &State, request: &Incoming) -> Result<Answer, Answer> {
+    let now = state.now();
+    let server = state.api();
+    let target = request.target(state);
+    let fields: Vec<(&str, &[u8])> =
+        request.fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+    let principal = admit(state, &server, &IncomingRequest::new(&request.method, &target, &fields), now)?;
+    let revoked = principal
+        .claims()
+        .text("jti")
+        .is_some_and(|jti| state.kept().access.get(jti, now).is_none_or(|access| access.revoked));
+    if revoked {
+        return Err(server.refuse_revoked(&principal).into());
+    }
+    match request.path.as_str() {
+        "/api/admin" => server.require_scopes(&principal, &["admin"])?,
+        "/api/write" => server.require_scopes(&principal, &["write"])?,
+        "/api/intent" => carry_out(state, request, &principal, now)?,
+        _ => {}
+    }
+    let fields: Vec<_> =
+        principal.headers().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    state.spend_nonces()?;
+    let mut answer = Answer::json(200, &echo(request, &principal));
+    answer.fields.extend(fields);
+    if state.faults().new_nonce_each_call && state.options.nonces {
+        answer.fields.retain(|(name, _)| name != "DPoP-Nonce");
+        if let Some(nonce) = state.api().verifier().fresh_nonce(keybound::nonce::Role::ResourceServer, now) {
+            answer = answer.with("DPoP-Nonce", nonce.as_str());
+        }
+    }
+    if request.method == "HEAD" {
+        answer.body.clear();
+    }
+    Ok(answer)
+}
+
+fn admit(
+    state: &State,
+    server: &ResourceServer,
+    request: &IncomingRequest<'_>,
+    now: UnixTime,
+) -> Result<Principal, Answer> {
+    let mut access = server.receive(request, now);
+    loop {
+        access = match access {
+            Access::NeedsKeys(needs) => needs.resume(&state.keys, now),
+            Access::NeedsIntrospection(needs) => Access::Refused(needs.unavailable()),
+            Access::Pending(pending) => {
+                let insertion = match state.proofs.insert(pending.replay_entry(), now) {
+                    Ok(insertion) if !state.faults().store_failing => insertion,
+                    _ => Insertion::Unavailable,
+                };
+                return Ok(pending.settle(insertion, now)?);
+            }
+            Access::Granted(principal) => return Ok(*principal),
+            Access::Refused(refusal) => return Err(refusal.into()),
+        };
+    }
+}
+
+/// Lets through the one request that the token's intent names, once.
+fn carry_out(state: &State, request: &Incoming, principal: &Principal, now: UnixTime) -> Result<(), Answer> {
+    let refused = |error: keybound::intent::IntentDefect| Answer::error(403, error.reason(), &error.to_string());
+    let intent = Intent::of_token(principal).map_err(refused)?;
+    let mut url = format!("{}{}", state.issuer, request.path);
+    if !request.query.is_empty() {
+        url = format!("{url}?{}", request.query);
+    }
+    let intended = IntendedRequest { method: &request.method, url: &url, body: &request.body, key: intent.key() };
+    intent.permits(&intended, RUSTCRYPTO.digest, now).map_err(refused)?;
+    let agreement = state.authorization().replay_agreement();
+    let entry = intent.use_up(principal, agreement, RUSTCRYPTO.digest).map_err(refused)?;
+    match state.proofs.insert(&entry, now) {
+        Ok(Insertion::Fresh) if !state.faults().store_failing => Ok(()),
+        Ok(Insertion::Seen) => Err(Answer::error(403, "intent_used", "this intent was carried out before")),
+        _ => Err(Answer::error(503, "temporarily_unavailable", "nobody can tell whether this intent was carried out")),
+    }
+}
+
+fn echo(request: &Incoming, principal: &Principal) -> Value {
+    let scopes: Vec<&str> = principal.scopes().collect();
+    let body = (!request.body.is_empty()).then(|| base64url::encode(&RUSTCRYPTO.digest.sha256(&[&request.body])));
+    Value::object()
+        .with("method", request.method.as_str())
+        .with("path", request.path.as_str())
+        .with_some("query", Some(request.query.as_str()).filter(|query| !query.is_empty()))
+        .with_some("subject", principal.subject())
+        .with_some("client_id", principal.client_id())
+        .with("scope", scopes.join(" "))
+        .with_some("bound_to", principal.thumbprint().map(|key| key.to_string()))
+        .with_some("body_sha256", body)
+}

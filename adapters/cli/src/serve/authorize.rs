@@ -1,0 +1,269 @@
+//! Authorization requests: pushed (RFC 9126) or by redirect, decided, and answered (OAuth 2.1 section 4.1).
+
+use keybound::Thumbprint;
+use keybound::http::form::Form;
+use keybound::http::url::Url;
+use keybound::intent::Intent;
+use keybound::json::Value;
+use keybound::server::authorization::{EndpointRequest, Grant};
+
+use super::client::{self, Client};
+use super::http::{Answer, Incoming, escape, need, param};
+use super::metadata::SCOPES;
+use super::state::{Code, Granted, Pushed, State, unguessable};
+
+/// For how long a pushed request waits, in seconds.
+const PUSHED_LIFETIME: u64 = 60;
+/// For how long a decision is waited for, in seconds.
+const TICKET_LIFETIME: u64 = 600;
+/// For how long a code is good, in seconds (FAPI 2.0 section 5.3.2.1).
+const CODE_LIFETIME: u64 = 60;
+/// The name of the user, the only one there is.
+pub(super) const USER: &str = "alice";
+/// For how long an intent may be carried out, in seconds.
+const INTENT_LIFETIME: u64 = 300;
+/// What pushed requests' names begin with (RFC 9126 section 2.2).
+const HANDLE: &str = "urn:ietf:params:oauth:request_uri:";
+
+/// An authorization request that can be decided.
+struct Asked {
+    client_id: String,
+    redirect_uri: String,
+    /// Whether the request named the redirect URI, so that the token request has to.
+    named_uri: bool,
+    state: Option<String>,
+    challenge: String,
+    scope: String,
+    details: Option<Value>,
+    key: Option<Thumbprint>,
+}
+
+/// Takes a pushed request.
+pub(super) fn push(state: &State, request: &Incoming) -> Result<Answer, Answer> {
+    let form = request.form()?;
+    let known = client::authenticate(state, request, &form)?;
+    if param(&form, "request_uri")?.is_some() {
+        return Err(Answer::error(400, "invalid_request", "a pushed request has no request_uri"));
+    }
+    let registered = client::find(state, &known.id).ok_or_else(|| unknown_client(400))?;
+    let proofs = request.all("dpop");
+    let target = request.target(state);
+    let grant = Grant::announcement(&form)?;
+    let endpoint = EndpointRequest::new(&request.method, &target, &proofs, known.kind, grant);
+    let admitted = super::token::admit(state, &endpoint)?;
+    let pushed = Pushed { client_id: known.id.clone(), form, key: admitted.announced() };
+    read(state, &registered, &pushed).map_err(|wrong| match wrong {
+        Wrong::Here(answer) => answer,
+        Wrong::AtClient { error, description, .. } => Answer::error(400, error, description),
+    })?;
+    known.use_up(state)?;
+    let handle = format!("{HANDLE}{}", unguessable()?);
+    let now = state.now();
+    state.kept().pushed.insert(&handle, pushed, now.saturating_add(PUSHED_LIFETIME), now)?;
+    state.spend_nonces()?;
+    let document = Value::object().with("request_uri", handle).with("expires_in", PUSHED_LIFETIME);
+    let mut answer =
+        Answer::json(201, &document).with("Access-Control-Expose-Headers", keybound::verify::refusal::EXPOSED_FIELDS);
+    if let Some(nonce) = super::token::next_nonce(state, admitted.next_nonce()) {
+        answer = answer.with("DPoP-Nonce", &nonce);
+    }
+    Ok(answer)
+}
+
+fn unknown_client(status: u16) -> Answer {
+    Answer::page(status, "<p>This client is not known here.")
+}
+
+/// Answers the user's browser.
+pub(super) fn authorize(state: &State, request: &Incoming) -> Result<Answer, Answer> {
+    let bad = |text: &str| Answer::page(400, &format!("<p>{}", escape(text)));
+    let form = Form::parse(request.query.as_bytes()).map_err(|_| bad("The request's parameters cannot be read."))?;
+    let once = |name: &str| form.get(name).map_err(|_| bad(&format!("{name} occurs twice.")));
+    let client_id = once("client_id")?.ok_or_else(|| bad("client_id is missing."))?;
+    let registered = client::find(state, client_id).ok_or_else(|| unknown_client(400))?;
+    let now = state.now();
+    let pushed = match once("request_uri")? {
+        Some(handle) => {
+            let pushed = state.kept().pushed.take(handle, now).filter(|pushed| pushed.client_id == client_id);
+            pushed.ok_or_else(|| bad("This request was not pushed by this client, was used before, or is over."))?
+        }
+        None => {
+            let key = match Grant::announcement(&form) {
+                Ok(Grant::Announcement { dpop_jkt }) => dpop_jkt,
+                _ => return Err(bad("dpop_jkt is no thumbprint.")),
+            };
+            Pushed { client_id: client_id.into(), form, key }
+        }
+    };
+    let asked = match read(state, &registered, &pushed) {
+        Ok(asked) => asked,
+        Err(Wrong::Here(answer)) => return Err(answer),
+        Err(Wrong::AtClient { redirect_uri, state: client_state, error, description }) => {
+            return Ok(send_back(
+                state,
+                &redirect_uri,
+                client_state.as_deref(),
+                &[("error", error), ("error_description", description)],
+            ));
+        }
+    };
+    if !state.options.consent {
+        return decided(state, asked, true);
+    }
+    let ticket = unguessable()?;
+    let page = format!(
+        "<h1>{}</h1><p>asks for: <b>{}</b>{}<form method=post action=/decide><input type=hidden name=ticket value={ticket}>\
+         <button name=decision value=approve>Approve</button> <button name=decision value=deny>Deny</button></form>",
+        escape(&asked.client_id),
+        escape(&asked.scope),
+        asked.details.as_ref().map(|details| format!("<pre>{}</pre>", escape(&details.to_json()))).unwrap_or_default(),
+    );
+    state.kept().tickets.insert(&ticket, pushed, now.saturating_add(TICKET_LIFETIME), now)?;
+    Ok(Answer::page(200, &page))
+}
+
+/// Takes the user's decision.
+pub(super) fn decide(state: &State, request: &Incoming) -> Result<Answer, Answer> {
+    let form = request.form()?;
+    let now = state.now();
+    let ticket = state.kept().tickets.take(need(&form, "ticket")?, now);
+    let pushed = ticket.ok_or_else(|| Answer::page(400, "<p>This page was used before, or is over."))?;
+    let registered = client::find(state, &pushed.client_id).ok_or_else(|| unknown_client(400))?;
+    match read(state, &registered, &pushed) {
+        Ok(asked) => decided(state, asked, need(&form, "decision")? == "approve"),
+        Err(Wrong::Here(answer)) => Err(answer),
+        Err(Wrong::AtClient { .. }) => Err(Answer::page(400, "<p>This request cannot be granted any more.")),
+    }
+}
+
+/// What is wrong with a request, and whom to tell: the user where the client cannot be trusted, else the client.
+enum Wrong {
+    Here(Answer),
+    AtClient { redirect_uri: String, state: Option<String>, error: &'static str, description: &'static str },
+}
+
+impl From<Answer> for Wrong {
+    fn from(answer: Answer) -> Self {
+        Self::Here(answer)
+    }
+}
+
+fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wrong> {
+    let form = &pushed.form;
+    let here = |text: &str| Wrong::Here(Answer::error(400, "invalid_request", text));
+    if let Some(id) = param(form, "client_id")? {
+        if id != pushed.client_id {
+            return Err(here("client_id is another client's"));
+        }
+    }
+    let named = param(form, "redirect_uri")?;
+    let redirect_uri = match (named, registered.redirect_uris.as_slice()) {
+        (Some(uri), _) if registered.may_return_to(uri) => uri.to_owned(),
+        (Some(_), _) => return Err(here("redirect_uri is not one of those registered")),
+        (None, [only]) => only.clone(),
+        (None, _) => return Err(here("redirect_uri is missing")),
+    };
+    let client_state = param(form, "state")?.map(str::to_owned);
+    let wrong = |error, description| {
+        Err(Wrong::AtClient { redirect_uri: redirect_uri.clone(), state: client_state.clone(), error, description })
+    };
+    for name in ["response_type", "code_challenge", "code_challenge_method", "scope"] {
+        if form.get(name).is_err() {
+            return wrong("invalid_request", "a parameter occurs twice");
+        }
+    }
+    let get = |name: &str| form.get(name).ok().flatten();
+    if get("response_type") != Some("code") {
+        return wrong("unsupported_response_type", "response_type must be code");
+    }
+    let Some(challenge) = get("code_challenge") else {
+        return wrong("invalid_request", "code_challenge is missing: PKCE is required");
+    };
+    if get("code_challenge_method") != Some("S256")
+        || keybound::base64url::decode(challenge.as_bytes()).ok().is_none_or(|c| c.len() != 32)
+    {
+        return wrong("invalid_request", "code_challenge must be of the method S256");
+    }
+    let Some(scope) = granted_scope(get("scope")) else {
+        return wrong("invalid_scope", "none of these scopes is known here");
+    };
+    if form.all("resource").any(|resource| resource != state.resource) {
+        return wrong("invalid_target", "resource is not the API of this server");
+    }
+    let details = match get("authorization_details").map(|text| Value::parse(text.as_bytes())) {
+        None => None,
+        Some(Ok(details)) => Some(details),
+        Some(Err(_)) => return wrong("invalid_authorization_details", "authorization_details are no JSON"),
+    };
+    if let Some(details) = &details {
+        let key = pushed.key.unwrap_or(Thumbprint::from_bytes([0; 32]));
+        if Intent::declare(details.clone(), key, INTENT_LIFETIME, state.now()).is_err() {
+            return wrong("invalid_authorization_details", "authorization_details are no array of objects with a type");
+        }
+    }
+    Ok(Asked {
+        client_id: pushed.client_id.clone(),
+        named_uri: named.is_some(),
+        redirect_uri: redirect_uri.clone(),
+        state: client_state.clone(),
+        challenge: challenge.into(),
+        scope,
+        details,
+        key: pushed.key,
+    })
+}
+
+/// The scope that is granted of the one asked for: what is known here; `read` if nothing was asked for.
+pub(super) fn granted_scope(asked: Option<&str>) -> Option<String> {
+    let asked = asked.unwrap_or("read");
+    let known: Vec<&str> = asked.split(' ').filter(|name| SCOPES.contains(name)).collect();
+    (!known.is_empty()).then(|| known.join(" "))
+}
+
+fn decided(state: &State, asked: Asked, approved: bool) -> Result<Answer, Answer> {
+    if !approved {
+        let said = [("error", "access_denied"), ("error_description", "the user said no")];
+        return Ok(send_back(state, &asked.redirect_uri, asked.state.as_deref(), &said));
+    }
+    let now = state.now();
+    let code = unguessable()?;
+    // Details with a key are an intent: a short token, for this key, once.
+    let intent = match (&asked.details, asked.key) {
+        (Some(details), Some(key)) => Intent::declare(details.clone(), key, INTENT_LIFETIME, now).ok(),
+        _ => None,
+    };
+    let granted = Granted {
+        client_id: asked.client_id,
+        subject: USER.into(),
+        scope: asked.scope,
+        audience: state.resource.clone(),
+        details: asked.details,
+        family: code.clone(),
+    };
+    let kept = Code {
+        granted,
+        redirect_uri: asked.named_uri.then(|| asked.redirect_uri.clone()),
+        challenge: asked.challenge,
+        key: asked.key,
+        intent,
+        used: false,
+    };
+    // Remembered beyond its end, so that a second use is noticed.
+    state.kept().codes.insert(&code, kept, now.saturating_add(CODE_LIFETIME), now)?;
+    Ok(send_back(state, &asked.redirect_uri, asked.state.as_deref(), &[("code", &code)]))
+}
+
+/// Sends the browser back to the client, with the name of the issuer (RFC 9207).
+fn send_back(state: &State, redirect_uri: &str, client_state: Option<&str>, said: &[(&str, &str)]) -> Answer {
+    let mut form = Form::new();
+    said.iter().for_each(|(name, value)| form.push(name, value));
+    form.push_some("state", client_state);
+    let wrong = format!("{}/other", state.issuer);
+    form.push("iss", if state.faults().wrong_iss { &wrong } else { &state.issuer });
+    let url = match Url::parse(redirect_uri) {
+        Ok(url) => url.with_query(&form),
+        // An app's own scheme.
+        Err(_) => format!("{redirect_uri}{}{}", if redirect_uri.contains('?') { '&' } else { '?' }, form.encode()),
+    };
+    Answer::redirect(&url)
+}

@@ -1,0 +1,141 @@
+//! Logins on another device (RFC 8628).
+
+use keybound::http::form::Form;
+use keybound::json::Value;
+use keybound::server::authorization::{EndpointRequest, Grant};
+use keybound::{RUSTCRYPTO, UnixTime};
+
+use super::authorize::{USER, granted_scope};
+use super::client::{self, Known};
+use super::http::{Answer, Incoming, escape, need, param};
+use super::state::{Device, Granted, State, unguessable};
+use super::token::{admit, give, prove};
+
+/// For how long the user may decide, in seconds.
+const LIFETIME: u64 = 600;
+/// The pause between two questions, in seconds.
+const INTERVAL: u64 = 1;
+/// The letters of user codes: no vowels, so no words (RFC 8628 section 6.1).
+const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
+
+pub(super) fn begin(state: &State, request: &Incoming) -> Result<Answer, Answer> {
+    let form = request.form()?;
+    let known = client::authenticate(state, request, &form)?;
+    let scope = granted_scope(param(&form, "scope")?);
+    let scope = scope.ok_or_else(|| Answer::error(400, "invalid_scope", "none of these scopes is known here"))?;
+    if form.all("resource").any(|resource| resource != state.resource) {
+        return Err(Answer::error(400, "invalid_target", "resource is not the API of this server"));
+    }
+    let proofs = request.all("dpop");
+    let target = request.target(state);
+    let grant = Grant::announcement(&form)?;
+    let admitted = admit(state, &EndpointRequest::new(&request.method, &target, &proofs, known.kind, grant))?;
+    known.use_up(state)?;
+    let (now, code) = (state.now(), unguessable()?);
+    let user_code = user_code()?;
+    let granted = Granted {
+        client_id: known.id,
+        subject: USER.into(),
+        scope,
+        audience: state.resource.clone(),
+        details: None,
+        family: code.clone(),
+    };
+    let device = Device {
+        granted,
+        user_code: user_code.clone(),
+        key: admitted.announced(),
+        approved: None,
+        approves_itself: state.options.device_approval.map(|after| now.saturating_add(after)),
+        asked: UnixTime::from_secs(0),
+        interval: INTERVAL,
+    };
+    state.kept().devices.insert(&code, device, now.saturating_add(LIFETIME), now)?;
+    let page = format!("{}/device", state.issuer);
+    let complete = format!("{page}?user_code={user_code}");
+    let document = Value::object()
+        .with("device_code", code)
+        .with("user_code", user_code)
+        .with("verification_uri", page)
+        .with("verification_uri_complete", complete)
+        .with("expires_in", LIFETIME)
+        .with("interval", INTERVAL);
+    let mut answer =
+        Answer::json(200, &document).with("Access-Control-Expose-Headers", keybound::verify::refusal::EXPOSED_FIELDS);
+    if let Some(nonce) = super::token::next_nonce(state, admitted.next_nonce()) {
+        answer = answer.with("DPoP-Nonce", &nonce);
+    }
+    Ok(answer)
+}
+
+fn user_code() -> Result<String, Answer> {
+    let mut bytes = [0; 8];
+    let unavailable = |_| Answer::error(503, "temporarily_unavailable", "there is no randomness");
+    RUSTCRYPTO.random.fill(&mut bytes).map_err(unavailable)?;
+    let letters: String = bytes.iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect();
+    Ok(format!("{}-{}", &letters[..4], &letters[4..]))
+}
+
+/// The page on which the user enters the code.
+pub(super) fn page(_: &State, request: &Incoming) -> Result<Answer, Answer> {
+    let form = Form::parse(request.query.as_bytes()).unwrap_or_default();
+    let code = form.get("user_code").ok().flatten().unwrap_or_default();
+    Ok(Answer::page(
+        200,
+        &format!(
+            "<h1>Log a device in</h1><form method=post action=/device><input name=user_code value=\"{}\" \
+             placeholder=\"XXXX-XXXX\"> <button name=decision value=approve>Approve</button> \
+             <button name=decision value=deny>Deny</button></form>",
+            escape(code)
+        ),
+    ))
+}
+
+/// Takes the user's decision.
+pub(super) fn decide(state: &State, request: &Incoming) -> Result<Answer, Answer> {
+    let form = request.form()?;
+    let entered: String = need(&form, "user_code")?.chars().filter(char::is_ascii_alphabetic).collect();
+    let approved = need(&form, "decision")? == "approve";
+    let mut kept = state.kept();
+    let same = |device: &Device| device.user_code.replace('-', "").eq_ignore_ascii_case(&entered);
+    let found = kept.devices.values_mut().find(|(_, device)| device.approved.is_none() && same(device));
+    let Some((_, device)) = found else { return Err(Answer::page(400, "<p>No device waits with this code.")) };
+    device.approved = Some(approved);
+    Ok(Answer::page(200, if approved { "<p>Approved. Go back to the device." } else { "<p>Denied." }))
+}
+
+/// Answers a device that asks for its token.
+pub(super) fn token(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {
+    let name = need(form, "device_code")?;
+    let now = state.now();
+    let found = state.kept().devices.get(name, now).cloned().filter(|device| device.granted.client_id == known.id);
+    let Some(found) = found else {
+        return Err(Answer::error(400, "expired_token", "the device code is unknown, used, or over"));
+    };
+    let admitted = prove(state, request, known, Grant::DeviceCode { bound_to: found.key })?;
+    known.use_up(state)?;
+    let mut kept = state.kept();
+    let gone = || Answer::error(400, "expired_token", "the device code was used before");
+    let device = kept.devices.get_mut(name, now).ok_or_else(gone)?;
+    let too_fast = now.since(device.asked) < device.interval && device.asked.secs() > 0;
+    device.asked = now;
+    if device.approved.is_none() && device.approves_itself.is_some_and(|at| now >= at) {
+        device.approved = Some(true);
+    }
+    match device.approved {
+        Some(true) => {
+            kept.devices.take(name, now).ok_or_else(gone)?;
+            drop(kept);
+            give(state, &admitted, found.granted)
+        }
+        Some(false) => {
+            kept.devices.take(name, now);
+            Err(Answer::error(400, "access_denied", "the user said no"))
+        }
+        None if too_fast => {
+            device.interval = device.interval.saturating_add(5);
+            Err(Answer::error(400, "slow_down", "the device asks too often"))
+        }
+        None => Err(Answer::error(400, "authorization_pending", "the user has not decided yet")),
+    }
+}

@@ -1,0 +1,183 @@
+//! Requests and answers as the endpoints see them.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State as Shared};
+use axum::response::Response;
+use keybound::http::form::Form;
+use keybound::json::Value;
+use keybound::server::authorization::Reply;
+use keybound::{Refusal, TargetUri};
+
+use super::route::route;
+use super::state::State;
+
+/// The longest body that is read, in bytes.
+const MAX_BODY: usize = 256 * 1024;
+
+/// A request, read whole.
+pub(super) struct Incoming {
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) query: String,
+    pub(super) fields: Vec<(String, Vec<u8>)>,
+    pub(super) body: Vec<u8>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) fields: Vec<(String, String)>,
+    pub(super) body: String,
+}
+
+impl Incoming {
+    /// The values of all fields of this name.
+    pub(super) fn all(&self, name: &str) -> Vec<&[u8]> {
+        let named = self.fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_slice()).collect()
+    }
+
+    /// The value of a field that occurs once and is text.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        match self.all(name).as_slice() {
+            [value] => std::str::from_utf8(value).ok(),
+            _ => None,
+        }
+    }
+
+    /// The parameters of the body.
+    pub(super) fn form(&self) -> Result<Form, Answer> {
+        let kind = self.text("content-type").unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(Answer::error(400, "invalid_request", "the body must be application/x-www-form-urlencoded"));
+        }
+        Form::parse(&self.body).map_err(|_| Answer::error(400, "invalid_request", "the body is no form"))
+    }
+
+    /// The URL of this endpoint, as clients know it.
+    pub(super) fn target(&self, state: &State) -> TargetUri {
+        // The origin is this server's own, never what the request's Host field says.
+        TargetUri::parse(&format!("{}{}", state.issuer, self.path)).unwrap_or_else(|_| state.root.clone())
+    }
+}
+
+/// A parameter that occurs at most once.
+pub(super) fn param<'f>(form: &'f Form, name: &str) -> Result<Option<&'f str>, Answer> {
+    form.get(name).map_err(|_| Answer::error(400, "invalid_request", &format!("{name} occurs twice")))
+}
+
+/// A parameter that must be there.
+pub(super) fn need<'f>(form: &'f Form, name: &str) -> Result<&'f str, Answer> {
+    param(form, name)?.ok_or_else(|| Answer::error(400, "invalid_request", &format!("{name} is missing")))
+}
+
+impl Answer {
+    pub(super) fn new(status: u16) -> Self {
+        Self { status, fields: Vec::new(), body: String::new() }
+    }
+
+    #[must_use]
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+        self.fields.push((name.into(), value.into()));
+        self
+    }
+
+    pub(super) fn json(status: u16, document: &Value) -> Self {
+        let mut answer = Self::new(status).with("Content-Type", "application/json").with("Cache-Control", "no-store");
+        answer.body = document.to_json();
+        answer
+    }
+
+    /// An error of OAuth (RFC 6749 section 5.2).
+    pub(super) fn error(status: u16, error: &str, description: &str) -> Self {
+        // The characters that error_description may have.
+        let plain = |c: char| if matches!(c, ' '..='!' | '#'..='[' | ']'..='~') { c } else { '?' };
+        let description: String = description.chars().take(300).map(plain).collect();
+        Self::json(status, &Value::object().with("error", error).with("error_description", description))
+    }
+
+    pub(super) fn page(status: u16, text: &str) -> Self {
+        let mut answer = Self::new(status)
+            .with("Content-Type", "text/html; charset=utf-8")
+            .with("Content-Security-Policy", "default-src 'none'; form-action 'self'; frame-ancestors 'none'")
+            .with("Referrer-Policy", "no-referrer")
+            .with("Cache-Control", "no-store");
+        answer.body = format!("<!doctype html><meta charset=utf-8><title>keybound serve</title>{text}");
+        answer
+    }
+
+    pub(super) fn redirect(to: &str) -> Self {
+        Self::new(302).with("Location", to).with("Cache-Control", "no-store").with("Referrer-Policy", "no-referrer")
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        let fields = refusal.headers().iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
+        Self { status: refusal.status(), fields, body: refusal.body().into() }
+    }
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        let fields = reply.headers().iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
+        Self { status: reply.status(), fields, body: reply.body().into() }
+    }
+}
+
+/// Text for a page, with the characters of HTML made harmless.
+pub(super) fn escape(text: &str) -> String {
+    text.chars().fold(String::new(), |mut out, c| {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+        out
+    })
+}
+
+/// Answers every request.
+pub(super) async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
+    let faults = state.faults();
+    if !faults.slow.is_zero() {
+        tokio::time::sleep(faults.slow).await;
+    }
+    let (head, body) = request.into_parts();
+    let answered = match to_bytes(body, MAX_BODY).await {
+        Ok(body) => {
+            let fields = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+            let incoming = Incoming {
+                method: head.method.as_str().to_owned(),
+                path: head.uri.path().to_owned(),
+                query: head.uri.query().unwrap_or_default().to_owned(),
+                fields: fields.collect(),
+                body: body.to_vec(),
+            };
+            route(&state, &incoming)
+        }
+        Err(_) => Answer::error(413, "invalid_request", "the body is longer than 256 KiB"),
+    };
+    finish(answered, &state)
+}
+
+fn finish(answered: Answer, state: &State) -> Response {
+    let faults = state.faults();
+    let mut builder = Response::builder().status(answered.status);
+    for (name, value) in &answered.fields {
+        if !(faults.drop_cors && name.eq_ignore_ascii_case("access-control-expose-headers")) {
+            builder = builder.header(name, value);
+        }
+    }
+    let clock = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(state.now().secs().unsigned_abs());
+    builder = builder.header("Date", httpdate::fmt_http_date(clock)).header("Access-Control-Allow-Origin", "*");
+    builder.body(Body::from(answered.body)).unwrap_or_default()
+}

@@ -1,0 +1,47 @@
+//! Which endpoint answers a request.
+
+use super::http::{Answer, Incoming};
+use super::state::State;
+use super::{api, authorize, client, device, metadata, token, tokens};
+
+type Endpoint = fn(&State, &Incoming) -> Result<Answer, Answer>;
+
+/// The answer to a request.
+pub(super) fn route(state: &State, request: &Incoming) -> Answer {
+    if request.method == "OPTIONS" {
+        return preflight();
+    }
+    let is_api = request.path == "/api" || request.path.starts_with("/api/");
+    if is_api {
+        return api::answer(state, request).unwrap_or_else(|answer| answer);
+    }
+    let (method, endpoint): (&str, Endpoint) = match request.path.as_str() {
+        "/.well-known/oauth-authorization-server" | "/.well-known/openid-configuration" => ("GET", metadata::server),
+        "/.well-known/oauth-protected-resource/api" => ("GET", metadata::resource),
+        "/jwks" => ("GET", metadata::keys),
+        "/authorize" => ("GET", authorize::authorize),
+        "/decide" => ("POST", authorize::decide),
+        "/par" => ("POST", authorize::push),
+        "/token" => ("POST", token::token),
+        "/device_authorization" => ("POST", device::begin),
+        "/device" if request.method == "POST" => ("POST", device::decide),
+        "/device" => ("GET", device::page),
+        "/register" => ("POST", client::register),
+        "/introspect" => ("POST", tokens::introspect),
+        "/revoke" => ("POST", tokens::revoke),
+        _ => return Answer::error(404, "not_found", "there is nothing here"),
+    };
+    let is_head = method == "GET" && request.method == "HEAD";
+    if request.method != method && !is_head {
+        return Answer::error(405, "invalid_request", "this endpoint has another method").with("Allow", method);
+    }
+    endpoint(state, request).unwrap_or_else(|answer| answer)
+}
+
+/// Scripts of other origins may send tokens and proofs here.
+fn preflight() -> Answer {
+    Answer::new(204)
+        .with("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
+        .with("Access-Control-Allow-Headers", "Authorization, DPoP, Content-Type, Accept")
+        .with("Access-Control-Max-Age", "600")
+}

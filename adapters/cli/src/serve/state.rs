@@ -1,0 +1,281 @@
+//! What the servers remember, all of it bounded and in memory.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+
+use keybound::http::form::Form;
+use keybound::intent::Intent;
+use keybound::json::Value;
+use keybound::key::Signer;
+use keybound::key::soft::SoftKey;
+use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
+use keybound::replay::memory::MemoryStore;
+use keybound::server::JwkSet;
+use keybound::server::authorization::AuthorizationServer;
+use keybound::server::resource::{ResourcePolicy, ResourceServer};
+use keybound::{Algorithm, Misuse, Policy, RUSTCRYPTO, TargetUri, Thumbprint, UnixTime, Verifier, base64url};
+
+use super::Options;
+use super::client::{Client, Registered};
+use super::fault::Faults;
+use super::http::Answer;
+
+/// How many things of one kind are remembered.
+const MAX_KEPT: usize = 10_000;
+/// How many proofs are remembered.
+const MAX_PROOFS: usize = 200_000;
+/// The identifier of the key that signs access tokens.
+pub(super) const KEY_ID: &str = "serve-1";
+
+/// Both servers.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) issuer: String,
+    pub(super) resource: String,
+    pub(super) root: TargetUri,
+    pub(super) options: Options,
+    pub(super) signer: SoftKey,
+    pub(super) keys: JwkSet,
+    pub(super) proofs: MemoryStore,
+    judges: RwLock<Judges>,
+    faults: RwLock<Faults>,
+    kept: Mutex<Kept>,
+}
+
+/// What judges proofs, with the nonces that are taken now.
+#[derive(Debug)]
+struct Judges {
+    authorization: std::sync::Arc<AuthorizationServer>,
+    resource: ResourceServer,
+    key_id: u8,
+}
+
+/// What is remembered between requests.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub(super) clients: Bounded<Registered>,
+    pub(super) pushed: Bounded<Pushed>,
+    pub(super) tickets: Bounded<Pushed>,
+    pub(super) codes: Bounded<Code>,
+    pub(super) devices: Bounded<Device>,
+    pub(super) refresh: Bounded<Refresh>,
+    pub(super) access: Bounded<Access>,
+    pub(super) assertions: Bounded<()>,
+}
+
+/// An authorization request that was pushed, or waits for the user's decision.
+#[derive(Clone, Debug)]
+pub(super) struct Pushed {
+    pub(super) client_id: String,
+    pub(super) form: Form,
+    pub(super) key: Option<Thumbprint>,
+}
+
+/// What a token will be good for.
+#[derive(Clone, Debug)]
+pub(super) struct Granted {
+    pub(super) client_id: String,
+    pub(super) subject: String,
+    pub(super) scope: String,
+    pub(super) audience: String,
+    pub(super) details: Option<Value>,
+    /// All tokens that come of one approval.
+    pub(super) family: String,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Code {
+    pub(super) granted: Granted,
+    pub(super) redirect_uri: Option<String>,
+    pub(super) challenge: String,
+    pub(super) key: Option<Thumbprint>,
+    pub(super) intent: Option<Intent>,
+    pub(super) used: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Device {
+    pub(super) granted: Granted,
+    pub(super) user_code: String,
+    pub(super) key: Option<Thumbprint>,
+    pub(super) approved: Option<bool>,
+    pub(super) approves_itself: Option<UnixTime>,
+    pub(super) asked: UnixTime,
+    pub(super) interval: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Refresh {
+    pub(super) granted: Granted,
+    pub(super) key: Option<Thumbprint>,
+    pub(super) used: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Access {
+    pub(super) granted: Granted,
+    pub(super) key: Option<Thumbprint>,
+    pub(super) claims: Value,
+    pub(super) revoked: bool,
+}
+
+/// A map that forgets what has ended and refuses when it is full.
+#[derive(Debug)]
+pub(super) struct Bounded<V>(HashMap<String, (V, UnixTime)>);
+
+impl<V> Default for Bounded<V> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<V> Bounded<V> {
+    /// Keeps a value until `until`.
+    pub(super) fn insert(&mut self, name: &str, value: V, until: UnixTime, now: UnixTime) -> Result<(), Answer> {
+        if self.0.len() >= MAX_KEPT {
+            self.0.retain(|_, (_, end)| now < *end);
+        }
+        if self.0.len() >= MAX_KEPT {
+            return Err(Answer::error(503, "temporarily_unavailable", "this development server is full; restart it"));
+        }
+        self.0.insert(name.into(), (value, until));
+        Ok(())
+    }
+
+    pub(super) fn get(&self, name: &str, now: UnixTime) -> Option<&V> {
+        self.0.get(name).filter(|(_, end)| now < *end).map(|(value, _)| value)
+    }
+
+    pub(super) fn get_mut(&mut self, name: &str, now: UnixTime) -> Option<&mut V> {
+        self.0.get_mut(name).filter(|(_, end)| now < *end).map(|(value, _)| value)
+    }
+
+    pub(super) fn take(&mut self, name: &str, now: UnixTime) -> Option<V> {
+        self.0.remove(name).filter(|(_, end)| now < *end).map(|(value, _)| value)
+    }
+
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = (&String, &mut V)> {
+        self.0.iter_mut().map(|(name, (value, _))| (name, value))
+    }
+
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&V) -> bool) {
+        self.0.retain(|_, (value, _)| keep(value));
+    }
+}
+
+impl State {
+    pub(super) fn new(origin: &str, options: Options) -> Result<Self, Misuse> {
+        let signer = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO)?;
+        let keys = JwkSet::default().with_key(Some(KEY_ID), signer.public_key().clone());
+        let resource = format!("{origin}/api");
+        let judges = Judges::new(origin, &resource, options.nonces, 1)?;
+        let agreement = judges.authorization.replay_agreement();
+        // Nothing was issued before this moment, so nothing can have been used: the first proofs need not wait.
+        let floor = UnixTime::now().saturating_sub(3_600);
+        let proofs = MemoryStore::new(MAX_PROOFS, agreement, RUSTCRYPTO.random, floor).map_err(|_| Misuse::Random)?;
+        let state = Self {
+            issuer: origin.into(),
+            resource,
+            root: TargetUri::parse(&format!("{origin}/")).map_err(Misuse::Target)?,
+            signer,
+            keys,
+            proofs,
+            judges: RwLock::new(judges),
+            faults: RwLock::new(options.faults.clone()),
+            kept: Mutex::default(),
+            options,
+        };
+        for known in state.options.clients.clone() {
+            state.add_client(&known.client_id, Client::with_secret(known.secret))?;
+        }
+        state.add_client("keybound-demo", Client::public_on_loopback())?;
+        Ok(state)
+    }
+
+    fn add_client(&self, id: &str, client: Client) -> Result<(), Misuse> {
+        let (now, never) = (self.now(), UnixTime::from_secs(i64::MAX));
+        self.kept().clients.insert(id, Registered { client }, never, now).map_err(|_| Misuse::Name)
+    }
+
+    /// The servers' clock.
+    pub(super) fn now(&self) -> UnixTime {
+        UnixTime::from_secs(UnixTime::now().secs().saturating_add(self.faults().clock_skew))
+    }
+
+    pub(super) fn faults(&self) -> Faults {
+        self.faults.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_faults(&self, faults: Faults) {
+        *self.faults.write().unwrap_or_else(PoisonError::into_inner) = faults;
+    }
+
+    pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn authorization(&self) -> std::sync::Arc<AuthorizationServer> {
+        self.judges.read().unwrap_or_else(PoisonError::into_inner).authorization.clone()
+    }
+
+    pub(super) fn api(&self) -> ResourceServer {
+        self.judges.read().unwrap_or_else(PoisonError::into_inner).resource.clone()
+    }
+
+    /// Makes every nonce issued so far worthless, if that is the fault.
+    pub(super) fn spend_nonces(&self) -> Result<(), Answer> {
+        if !self.faults().new_nonce_each_call || !self.options.nonces {
+            return Ok(());
+        }
+        let mut judges = self.judges.write().unwrap_or_else(PoisonError::into_inner);
+        let next = judges.key_id.wrapping_add(1).max(1);
+        *judges = Judges::new(&self.issuer, &self.resource, true, next)
+            .map_err(|_| Answer::error(503, "temporarily_unavailable", "there is no randomness"))?;
+        Ok(())
+    }
+
+    pub(super) fn revoke_access_tokens(&self) {
+        self.kept().access.values_mut().for_each(|(_, access)| access.revoked = true);
+    }
+
+    /// Takes back everything that came of one approval.
+    pub(super) fn revoke_family(kept: &mut Kept, family: &str) {
+        kept.refresh.retain(|refresh| refresh.granted.family != family);
+        for (_, access) in kept.access.values_mut() {
+            access.revoked |= access.granted.family == family;
+        }
+    }
+}
+
+impl Judges {
+    fn new(issuer: &str, resource: &str, nonces: bool, key_id: u8) -> Result<Self, Misuse> {
+        let mut authorization = AuthorizationServer::new(Policy::default(), &RUSTCRYPTO);
+        let mut verifier = Verifier::new(Policy::default(), &RUSTCRYPTO);
+        if nonces {
+            let issuer_of = |namespace: &str| {
+                let key = NonceKey::generate(key_id, RUSTCRYPTO.random).map_err(|_| Misuse::Random)?;
+                Ok::<_, Misuse>(NonceIssuer::new(RUSTCRYPTO.mac, NonceKeys::new(key), namespace))
+            };
+            authorization = authorization.with_nonces(issuer_of(issuer)?);
+            verifier = verifier.with_nonces(issuer_of(resource)?);
+        }
+        let policy = ResourcePolicy::new(resource)?
+            .with_issuer(issuer)?
+            .with_scopes(&["read", "write", "admin"])
+            .with_name("keybound serve")
+            .publishing_metadata();
+        Ok(Self {
+            authorization: std::sync::Arc::new(authorization),
+            resource: ResourceServer::new(policy, verifier),
+            key_id,
+        })
+    }
+}
+
+/// A new unguessable name.
+pub(super) fn unguessable() -> Result<String, Answer> {
+    let mut bytes = [0; 32];
+    let unavailable = |_| Answer::error(503, "temporarily_unavailable", "there is no randomness");
+    RUSTCRYPTO.random.fill(&mut bytes).map_err(unavailable)?;
+    Ok(base64url::encode(&bytes))
+}

@@ -1,0 +1,54 @@
+//! What becomes of tokens: introspection (RFC 7662) and revocation (RFC 7009).
+
+use keybound::server::authorization::{ClientType, introspection};
+
+use super::client;
+use super::http::{Answer, Incoming, need, param};
+use super::state::State;
+use super::token::verified_jti;
+
+/// Says what a token is. No proof is asked of resource servers (RFC 9449 section 6.2).
+pub(super) fn introspect(state: &State, request: &Incoming) -> Result<Answer, Answer> {
+    let form = request.form()?;
+    let known = client::authenticate(state, request, &form)?;
+    if known.kind == ClientType::Public {
+        return Err(Answer::error(401, "invalid_client", "only confidential clients may ask about tokens"));
+    }
+    let token = need(&form, "token")?;
+    known.use_up(state)?;
+    let now = state.now();
+    let kept = state.kept();
+    let access = verified_jti(state, token).and_then(|jti| kept.access.get(&jti, now));
+    let document = match (access, kept.refresh.get(token, now)) {
+        (Some(access), _) if !access.revoked => introspection(Some(access.claims.clone()), access.key),
+        (None, Some(refresh)) if !refresh.used && refresh.granted.client_id == known.id => {
+            let claims = keybound::json::Value::object()
+                .with("client_id", refresh.granted.client_id.as_str())
+                .with("scope", refresh.granted.scope.as_str())
+                .with("sub", refresh.granted.subject.as_str());
+            introspection(Some(claims), refresh.key)
+        }
+        _ => introspection(None, None),
+    };
+    Ok(Answer::json(200, &document))
+}
+
+/// Revokes a token, and with a refresh token everything that came of it. Unknown tokens are revoked already.
+pub(super) fn revoke(state: &State, request: &Incoming) -> Result<Answer, Answer> {
+    let form = request.form()?;
+    let known = client::authenticate(state, request, &form)?;
+    let token = need(&form, "token")?;
+    param(&form, "token_type_hint")?;
+    known.use_up(state)?;
+    let now = state.now();
+    let jti = verified_jti(state, token);
+    let mut kept = state.kept();
+    let family = kept.refresh.get(token, now).filter(|refresh| refresh.granted.client_id == known.id);
+    if let Some(family) = family.map(|refresh| refresh.granted.family.clone()) {
+        State::revoke_family(&mut kept, &family);
+    }
+    if let Some(access) = jti.and_then(|jti| kept.access.get_mut(&jti, now)) {
+        access.revoked |= access.granted.client_id == known.id;
+    }
+    Ok(Answer::new(200).with("Cache-Control", "no-store"))
+}
