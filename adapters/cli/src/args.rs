@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::output::Format;
-use crate::{bench, completions, demo, explain, key, proof, serve, vectors, verify};
+use crate::{bench, completions, demo, explain, key, proof, serve, session, vectors, verify};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -43,6 +43,12 @@ pub(crate) enum Command {
     Verify(verify::Args),
     /// Judge a proof and tell what came of every check, and how to mend what failed.
     Explain(explain::Args),
+    /// Log in to a protected API, in the browser or on another device.
+    Login(session::login::Args),
+    /// Call a protected API, logging in where that is needed.
+    Call(session::call::Args),
+    /// End a session: revoke its tokens, delete it and its key.
+    Logout(session::logout::Args),
     /// Run an authorization server and an API that echoes, for development.
     Serve(serve::command::Args),
     /// Run a file of test vectors.

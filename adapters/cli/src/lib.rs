@@ -15,6 +15,7 @@ mod policy;
 mod proof;
 mod request;
 pub mod serve;
+mod session;
 pub mod vectors;
 mod verify;
 
@@ -56,6 +57,9 @@ fn dispatch(command: Command, output: &Output) -> Result<Outcome, Failure> {
         Command::Verify(args) => verify::run(&args, output),
         Command::Explain(args) => explain::run(&args, output),
         Command::Vectors(args) => vectors::command::run(&args, output),
+        Command::Login(args) => session::login::run(&args, output),
+        Command::Call(args) => session::call::run(&args, output),
+        Command::Logout(args) => session::logout::run(&args, output),
         Command::Serve(args) => serve::command::run(args, output),
         Command::Bench(args) => bench::command::run(&args, output),
         Command::Completions(args) => completions::run(&args, output),

@@ -151,10 +151,8 @@ impl From<Answer> for Wrong {
 fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wrong> {
     let form = &pushed.form;
     let here = |text: &str| Wrong::Here(Answer::error(400, "invalid_request", text));
-    if let Some(id) = param(form, "client_id")? {
-        if id != pushed.client_id {
-            return Err(here("client_id is another client's"));
-        }
+    if param(form, "client_id")?.is_some_and(|id| id != pushed.client_id) {
+        return Err(here("client_id is another client's"));
     }
     let named = param(form, "redirect_uri")?;
     let redirect_uri = match (named, registered.redirect_uris.as_slice()) {

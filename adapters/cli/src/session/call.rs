@@ -1,0 +1,168 @@
+//! The command `keybound call`.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use clap::Args as Arguments;
+use keybound::oauth::{Demand, Session};
+use keybound_reqwest::{Error, Needs};
+use reqwest::Method;
+use reqwest::blocking::Response;
+use serde_json::{Map, Value, json};
+
+use super::{Caller, Setup, failure};
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+
+const EXAMPLES: &str = "\
+Examples:
+  keybound call https://api.example.com/items
+  keybound call https://api.example.com/items --data '{\"name\":\"one\"}' --header 'Content-Type: application/json'
+  keybound call https://api.example.com/items/1 --method DELETE --include
+
+Without a session it logs in first; what the API demands after that (nonces, a fresh token, more scope) is done on the
+way. Exit code 0 for an answer below 400, 1 for one above, 3 if there was none.";
+
+/// Call a protected API, logging in where that is needed.
+#[derive(Arguments)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The URL to call.
+    url: String,
+    /// The method; POST with data, else GET.
+    #[arg(long, short = 'X', value_name = "METHOD")]
+    method: Option<Method>,
+    /// A field to send, `Name: value`.
+    #[arg(long, short = 'H', value_name = "FIELD")]
+    header: Vec<String>,
+    /// The body: a text, @FILE for a file's content, or @- for standard input.
+    #[arg(long, short = 'd', value_name = "DATA")]
+    data: Option<String>,
+    /// Write status and fields before the body.
+    #[arg(long, short = 'i')]
+    include: bool,
+    /// Write the body into this file.
+    #[arg(long, short = 'o', value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Fail rather than log in.
+    #[arg(long)]
+    no_login: bool,
+    #[command(flatten)]
+    setup: Setup,
+}
+
+/// How often a refusal is answered by a login.
+const MAX_LOGINS: u8 = 2;
+
+pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
+    let body = args.data.as_deref().map(read).transpose()?;
+    let headers = args.header.iter().map(|field| header(field)).collect::<Result<Vec<_>, _>>()?;
+    let mut caller = Caller::new(&args.setup, &args.url, output)?;
+    let mut session = match caller.client.open(&caller.name) {
+        Ok(session) => session,
+        Err(error) if error.needs_login() && !args.no_login => caller.log_in()?,
+        Err(error) => return Err(failure(error)),
+    };
+    let mut logins = 0;
+    loop {
+        let answer = send(&caller, &session, args, &headers, body.as_deref());
+        let may_log_in = !args.no_login && logins < MAX_LOGINS;
+        session = match answer {
+            Err(error) if error.needs_login() && may_log_in => caller.log_in()?,
+            Err(error) => return Err(failure(error)),
+            Ok(response) => match response.extensions().get::<Needs>() {
+                Some(Needs(Demand::StepUp(scope))) if may_log_in => {
+                    let scope = scope.clone();
+                    caller.step_up(&session, &scope)?
+                }
+                Some(Needs(Demand::Login(_))) if may_log_in => caller.log_in()?,
+                _ => return write(args, response, output),
+            },
+        };
+        logins += 1;
+    }
+}
+
+fn send(
+    caller: &Caller<'_>,
+    session: &Session,
+    args: &Args,
+    headers: &[(String, String)],
+    body: Option<&[u8]>,
+) -> Result<Response, Error> {
+    let method = args.method.clone().unwrap_or(if body.is_some() { Method::POST } else { Method::GET });
+    let mut request = caller.client.request(method, &args.url);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    if let Some(body) = body {
+        request = request.body(body.to_vec());
+    }
+    caller.client.call(session, request)
+}
+
+fn read(data: &str) -> Result<Vec<u8>, Failure> {
+    match data.strip_prefix('@') {
+        None => Ok(data.as_bytes().to_vec()),
+        Some("-") => {
+            let mut bytes = Vec::new();
+            let done = std::io::stdin().read_to_end(&mut bytes);
+            done.map(|_| bytes).map_err(|error| Failure::undecided(format!("standard input cannot be read: {error}")))
+        }
+        Some(path) => std::fs::read(path).map_err(|error| Failure::file("the body", path.as_ref(), &error)),
+    }
+}
+
+fn header(field: &str) -> Result<(String, String), Failure> {
+    let (name, value) =
+        field.split_once(':').ok_or_else(|| Failure::usage(format!("{field} is no field; write Name: value")))?;
+    let name = name.trim();
+    if ["authorization", "dpop"].iter().any(|own| name.eq_ignore_ascii_case(own)) {
+        return Err(Failure::usage(format!("{name} is set by the session; leave it out")));
+    }
+    Ok((name.into(), value.trim().into()))
+}
+
+fn write(args: &Args, response: Response, output: &Output) -> Result<Outcome, Failure> {
+    let status = response.status();
+    let headers = response.headers().clone();
+    let unread = |error: reqwest::Error| Failure::undecided(format!("the answer broke off: {error}"));
+    let body = response.bytes().map_err(unread)?;
+    let outcome = if status.as_u16() < 400 { Outcome::Accepted } else { Outcome::Refused };
+    if let Some(path) = &args.out {
+        std::fs::write(path, &body).map_err(|error| Failure::file("the body", path, &error))?;
+    }
+    let shown: Vec<(String, String)> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    if output.is_json() {
+        let mut fields = Map::new();
+        for (name, value) in shown {
+            fields.entry(name).or_insert_with(|| json!([])).as_array_mut().map(|values| values.push(json!(value)));
+        }
+        let body = match std::str::from_utf8(&body) {
+            _ if args.out.is_some() => Value::Null,
+            Ok(text) => json!(text),
+            Err(_) => json!({ "base64url": keybound::base64url::encode(&body) }),
+        };
+        output.json(&json!({ "status": status.as_u16(), "headers": fields, "body": body }))?;
+        return Ok(outcome);
+    }
+    if args.include {
+        output.line(format_args!("{status}"))?;
+        for (name, value) in &shown {
+            output.line(format_args!("{name}: {value}"))?;
+        }
+        output.line("")?;
+    } else if outcome == Outcome::Refused {
+        output.note(format_args!("the API answered {status}"));
+    }
+    if args.out.is_none() {
+        output.raw(&body)?;
+        if !body.is_empty() && !body.ends_with(b"\n") && std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+            output.line("")?;
+        }
+    }
+    Ok(outcome)
+}

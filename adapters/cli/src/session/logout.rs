@@ -1,0 +1,24 @@
+//! The command `keybound logout`.
+
+use clap::Args as Arguments;
+
+use super::{Caller, Setup, failure};
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+
+/// End a session: revoke its tokens, delete it and its key.
+#[derive(Arguments)]
+pub(crate) struct Args {
+    /// The API, or any URL of it.
+    url: String,
+    #[command(flatten)]
+    setup: Setup,
+}
+
+pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
+    let caller = Caller::new(&args.setup, &args.url, output)?;
+    let session = caller.client.open(&caller.name).map_err(failure)?;
+    caller.client.end(&session).map_err(failure)?;
+    output.note(format_args!("session {} has ended", caller.name));
+    Ok(Outcome::Accepted)
+}
