@@ -56,6 +56,7 @@ mod rejection;
 #[cfg(all(feature = "std", feature = "rustcrypto"))]
 mod tests;
 
+pub use crate::verify::refusal::EXPOSED_FIELDS;
 pub use access::{Access, AwaitingIntrospection, AwaitingKeys, IncomingRequest, PendingAccess};
 pub use access_token::MAX_TOKEN_LEN;
 pub use introspection::MAX_ANSWER_LEN;

@@ -1,0 +1,71 @@
+//! Refusals as HTTP responses, and what admitted requests are answered with besides.
+
+use std::fmt;
+
+use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use keybound::Refusal;
+use keybound::server::resource::EXPOSED_FIELDS;
+
+use crate::principal::Principal;
+
+/// A refusal that a handler can return: with axum it is a response, else see [`into_response`](Self::into_response).
+pub struct Refused(pub(crate) Box<Refusal>);
+
+impl Refused {
+    /// The refusal.
+    pub fn refusal(&self) -> &Refusal {
+        &self.0
+    }
+
+    /// The response to send.
+    pub fn into_response<B: Default>(self) -> Response<B> {
+        response(&self.0)
+    }
+}
+
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the request was refused: {}", self.0.reason())
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// The response to a request that is refused. Refusals of a resource have no body.
+pub(crate) fn response<B: Default>(refusal: &Refusal) -> Response<B> {
+    let mut response = Response::new(B::default());
+    *response.status_mut() = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in refusal.headers() {
+        add(response.headers_mut(), name, value);
+    }
+    response
+}
+
+/// Adds what an admitted request is answered with besides: the next nonce, and what scripts may read.
+pub(crate) fn complete(headers: &mut HeaderMap, principal: &Principal) {
+    for (name, value) in principal.headers() {
+        // A handler that says how its answer is cached has said so knowingly; all else with a nonce is not cached.
+        if name != "Cache-Control" || !headers.contains_key(CACHE_CONTROL) {
+            add(headers, name, value);
+        }
+    }
+    // A refusal by scope has it already.
+    let exposed = HeaderValue::from_static(EXPOSED_FIELDS);
+    if !headers.get_all(ACCESS_CONTROL_EXPOSE_HEADERS).iter().any(|value| value == exposed) {
+        headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    }
+}
+
+fn add(headers: &mut HeaderMap, name: &str, value: &str) {
+    // Both come from the core and hold nothing from the peer.
+    if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+        headers.insert(name, value);
+    }
+}

@@ -1,0 +1,64 @@
+//! Protects axum and tower services with DPoP: tokens, proofs, nonces and replay in one layer.
+//!
+//! ```no_run
+//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! use axum::{Router, routing::get};
+//! use keybound_tower::{Principal, Protection};
+//!
+//! let protection = Protection::of("https://api.example.com")?.issuer("https://as.example.com")?.build()?;
+//! let app = Router::new()
+//!     .route("/items", get(|principal: Principal| async move { format!("hello {:?}", principal.subject()) }))
+//!     .layer(protection.layer())
+//!     .merge(protection.metadata_route());
+//! axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8080").await?, app).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Every request then needs an access token of the issuer (RFC 9068) that is bound to a key, and a fresh proof made
+//! with that key. What is refused gets its answer here; handlers see a [`Principal`]. Bodies are passed on as they are, so
+//! streams and server-sent events are not held up.
+//!
+//! # What stands behind it
+//!
+//! - The public URL is given, never read from `Host`. Behind proxies, give [`Builder::targets`] a
+//!   [`TargetSource`](keybound::proof::source::TargetSource) that names them.
+//! - Proofs are remembered in memory, for **one process**. Several processes need one store between them
+//!   ([`Builder::replay_store`]) and the same nonce keys ([`Builder::nonces`]).
+//! - The keys of issuers are fetched when they are first needed, again when a token names a key that is not known, but
+//!   not more often than every ten seconds, and by one request at a time. They can be given instead
+//!   ([`Builder::issuer_with_keys`]).
+//! - Tokens that are no JWTs are introspected by what [`Builder::introspection`] gives.
+//! - Browsers: a CORS layer outside of this one has to answer preflights and allow `Authorization` and `DPoP`. The fields
+//!   that scripts must read are exposed by every answer.
+//! - Events of `tracing` with the target `keybound` say why requests are refused. They hold no token, proof or nonce.
+
+mod answer;
+#[cfg(feature = "axum")]
+mod axum_support;
+mod builder;
+#[cfg(feature = "fetch")]
+mod fetch;
+mod introspection;
+mod keys;
+mod layer;
+mod principal;
+mod protection;
+mod replay;
+mod request;
+mod scope;
+
+pub use answer::Refused;
+pub use builder::Builder;
+#[cfg(feature = "fetch")]
+pub use fetch::FetchedKeys;
+pub use introspection::Introspection;
+pub use keys::KeySource;
+pub use layer::{Protect, Protected};
+pub use principal::Principal;
+pub use protection::Protection;
+pub use request::{ClientCertificate, PeerAddress};
+pub use scope::{RequireScopes, Scoped};
+
+/// An error of the host's own: of a store, a network, an authorization server.
+pub type HostError = Box<dyn std::error::Error + Send + Sync>;

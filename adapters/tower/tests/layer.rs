@@ -1,0 +1,243 @@
+//! An axum server behind the layer, over loopback, asked by a client that writes its requests itself.
+
+mod story;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::header::CACHE_CONTROL;
+use axum::routing::{get, post};
+use keybound::proof::forwarded::{Family, Hop, TrustedProxies};
+use keybound::server::resource::Schemes;
+use keybound::{TargetUri, UnixTime};
+use keybound_tower::{Builder, Principal, Protection, Refused, RequireScopes};
+use story::{Client, Clock, ISSUER, Issuer, send};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+struct World {
+    client: Client,
+    issuer: Issuer,
+    clock: Clock,
+}
+
+/// A server that began a while ago, so that its store vouches for now.
+async fn world(change: impl FnOnce(Builder) -> Builder, app: impl FnOnce(&Protection) -> Router) -> World {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let resource = format!("http://{address}");
+    let (clock, issuer) = (Clock::new(), Issuer::new("k1"));
+    let builder = Protection::of(&resource).unwrap().issuer_with_keys(ISSUER, issuer.keys()).unwrap();
+    let protection = change(builder.clock(clock.reader())).build().unwrap();
+    clock.advance(1000);
+    story::serve(listener, app(&protection)).await;
+    World { client: Client::new(&clock, &resource, address), issuer, clock }
+}
+
+fn items(protection: &Protection) -> Router {
+    async fn who(principal: Principal) -> String {
+        principal.subject().unwrap_or_default().to_owned()
+    }
+    async fn delete(principal: Principal) -> Result<(), Refused> {
+        principal.require_scopes(&["items:write"])
+    }
+    let inner = Router::new().route("/deep", get(who));
+    Router::new()
+        .route("/items", get(who).post(who).delete(delete))
+        .route("/cached", get(|| async { ([(CACHE_CONTROL, "max-age=60")], "cached") }))
+        .route("/scoped", post(|| async {}).layer(RequireScopes::new(["items:read", "items:write"])))
+        .nest("/nested", inner)
+        .layer(protection.layer())
+        .merge(protection.metadata_route())
+}
+
+#[tokio::test]
+async fn a_client_that_follows_nonces_gets_in() {
+    let world = world(|builder| builder, items).await;
+    let token = world.issuer.token(&world.client.bound_claims());
+    let first = world.client.call_with("GET", "/items?page=2", &token, None).await;
+    assert_eq!(first.status, 401);
+    assert!(first.challenge().contains(r#"error="use_dpop_nonce""#), "{first:?}");
+    assert_eq!(first.field("cache-control"), Some("no-store"));
+    let nonce = first.field("dpop-nonce").unwrap();
+    let second = world.client.call_with("GET", "/items?page=2", &token, Some(nonce)).await;
+    assert_eq!((second.status, second.body.as_str()), (200, "alice"));
+    assert_eq!(second.field("access-control-expose-headers"), Some("WWW-Authenticate, DPoP-Nonce, Date"));
+    assert_eq!(second.field("dpop-nonce"), None);
+    world.clock.advance(30);
+    let third = world.client.call_with("GET", "/items", &token, Some(nonce)).await;
+    assert_eq!((third.status, third.field("cache-control")), (200, Some("no-store")));
+    assert_ne!(third.field("dpop-nonce").unwrap(), nonce, "the next one comes before this one ends");
+    let cached = world.client.call_with("GET", "/cached", &token, Some(nonce)).await;
+    assert_eq!((cached.status, cached.field("cache-control")), (200, Some("max-age=60")));
+}
+
+#[tokio::test]
+async fn a_proof_is_good_for_one_request() {
+    let world = world(Builder::without_nonces, items).await;
+    let token = world.issuer.token(&world.client.bound_claims());
+    let (authorization, proof) = (format!("DPoP {token}"), world.client.proof("GET", "/items", &token, None));
+    let fields = [("Authorization", authorization.as_str()), ("DPoP", proof.as_str())];
+    let ask = |method| send(world.client.address, method, "/items", &fields);
+    assert_eq!(ask("POST").await.status, 401, "another method");
+    assert_eq!(ask("GET").await.status, 200, "what failed burnt nothing");
+    let replay = ask("GET").await;
+    assert_eq!(replay.status, 401);
+    assert!(replay.challenge().contains(r#"error="invalid_dpop_proof""#) && replay.challenge().contains("algs="));
+    let thief = Client::new(&world.clock, &world.client.resource, world.client.address);
+    assert_eq!(thief.call_with("GET", "/items", &token, None).await.status, 401);
+}
+
+#[tokio::test]
+async fn danger_no_replay_store_accepts_a_proof_again() {
+    let world = world(|builder| builder.without_nonces().danger_no_replay_store(), items).await;
+    let token = world.issuer.token(&world.client.bound_claims());
+    let (authorization, proof) = (format!("DPoP {token}"), world.client.proof("GET", "/items", &token, None));
+    let fields = [("Authorization", authorization.as_str()), ("DPoP", proof.as_str())];
+    for _ in 0..2 {
+        assert_eq!(send(world.client.address, "GET", "/items", &fields).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_bound_token_is_no_bearer_token() {
+    for schemes in [Schemes::DpopOnly, Schemes::Both] {
+        let world = world(|builder| builder.tokens(|policy| policy.with_schemes(schemes)), items).await;
+        let ask = |token: String| async move {
+            send(world.client.address, "GET", "/items", &[("Authorization", &format!("Bearer {token}"))]).await
+        };
+        let (bound, unbound) =
+            (world.issuer.token(&world.client.bound_claims()), world.issuer.token(&world.client.claims()));
+        assert_eq!(ask(bound).await.status, 401);
+        assert_eq!(ask(unbound).await.status, if schemes == Schemes::Both { 200 } else { 401 });
+    }
+}
+
+#[tokio::test]
+async fn without_credentials_the_answer_says_where_to_get_some() {
+    let world = world(|builder| builder, items).await;
+    let answer = send(world.client.address, "GET", "/items", &[]).await;
+    assert_eq!(answer.status, 401);
+    let (challenge, resource) = (answer.challenge(), &world.client.resource);
+    let url = format!("{resource}/.well-known/oauth-protected-resource");
+    assert_eq!(challenge, format!(r#"DPoP algs="ES256 Ed25519 EdDSA PS256", resource_metadata="{url}""#));
+    let metadata = send(world.client.address, "GET", "/.well-known/oauth-protected-resource", &[]).await;
+    assert_eq!((metadata.status, metadata.field("content-type")), (200, Some("application/json")));
+    assert!(metadata.body.starts_with(&format!(r#"{{"resource":"{resource}","authorization_servers":["{ISSUER}"]"#)));
+}
+
+#[tokio::test]
+async fn scopes_are_asked_of_the_principal_or_by_a_layer() {
+    let world = world(|builder| builder, items).await;
+    let token = world.issuer.token(&world.client.bound_claims());
+    let refused = world.client.call("DELETE", "/items", &token).await;
+    assert_eq!(refused.status, 403);
+    assert!(refused.challenge().contains(r#"error="insufficient_scope""#), "{refused:?}");
+    assert!(refused.challenge().contains(r#"scope="items:write""#), "{refused:?}");
+    let refused = world.client.call("POST", "/scoped", &token).await;
+    assert!(refused.status == 403 && refused.challenge().contains(r#"scope="items:read items:write""#), "{refused:?}");
+    let token = world.issuer.token(&world.client.bound_claims().with("scope", "items:write items:read"));
+    assert_eq!(world.client.call("DELETE", "/items", &token).await.status, 200);
+    assert_eq!(world.client.call("POST", "/scoped", &token).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_nested_router_is_known_by_its_whole_path() {
+    let outside = world(|builder| builder, items).await;
+    let token = outside.issuer.token(&outside.client.bound_claims());
+    assert_eq!(outside.client.call("GET", "/nested/deep", &token).await.body, "alice");
+    let inside = world(
+        |builder| builder,
+        |protection| {
+            let deep = get(|principal: Principal| async move { principal.subject().unwrap_or_default().to_owned() });
+            Router::new().nest("/nested", Router::new().route("/deep", deep).layer(protection.layer()))
+        },
+    );
+    let inside = inside.await;
+    let token = inside.issuer.token(&inside.client.bound_claims());
+    assert_eq!(inside.client.call("GET", "/nested/deep", &token).await.body, "alice");
+}
+
+/// The layer holds back no part of a body that is still being written.
+#[tokio::test]
+async fn streams_pass_through_as_they_come() {
+    let (events, queue) = mpsc::channel::<&'static str>(1);
+    let queue = std::sync::Arc::new(std::sync::Mutex::new(Some(queue)));
+    let world = world(
+        |builder| builder.without_nonces(),
+        |protection| {
+            let stream = move || {
+                let queue = queue.lock().unwrap().take();
+                async move {
+                    Body::from_stream(futures_util::stream::unfold(queue, |queue| async {
+                        let mut queue = queue?;
+                        let event = queue.recv().await?;
+                        Some((Ok::<_, std::io::Error>(Bytes::from(event)), Some(queue)))
+                    }))
+                }
+            };
+            Router::new().route("/events", get(stream)).layer(protection.layer())
+        },
+    );
+    let world = world.await;
+    let token = world.issuer.token(&world.client.bound_claims());
+    let (authorization, proof) = (format!("DPoP {token}"), world.client.proof("GET", "/events", &token, None));
+    let fields = [("Authorization", authorization.as_str()), ("DPoP", proof.as_str())];
+    let mut stream = story::open(world.client.address, "GET", "/events", &fields).await;
+    let mut seen = String::new();
+    for event in ["data: one\n\n", "data: two\n\n"] {
+        events.send(event).await.unwrap();
+        // The next event is not sent before this one has arrived.
+        while !seen.contains(event) {
+            let mut chunk = [0; 1024];
+            let length = stream.read(&mut chunk).await.unwrap();
+            assert_ne!(length, 0, "the stream ended: {seen}");
+            seen.push_str(std::str::from_utf8(&chunk[..length]).unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_the_origin_is_the_one_it_names() {
+    let proxied = |builder: Builder| {
+        let proxies = TrustedProxies::new(Family::XForwarded, Hop::Only).address([127, 0, 0, 1]);
+        builder.targets(TargetUri::fixed("https://api.example.com").unwrap().behind(proxies)).without_nonces()
+    };
+    let mut world = world(proxied, items).await;
+    let token = world.issuer.token(&world.client.bound_claims());
+    world.client.resource = "https://api.example.com".into();
+    let (authorization, proof) = (format!("DPoP {token}"), world.client.proof("GET", "/items", &token, None));
+    let fields = [("Authorization", authorization.as_str()), ("DPoP", proof.as_str()), ("X-Forwarded-Proto", "https")];
+    let ask = |host: Option<&'static str>| {
+        let fields: Vec<_> = fields.into_iter().chain(host.map(|host| ("X-Forwarded-Host", host))).collect();
+        async move { send(world.client.address, "GET", "/items", &fields).await.status }
+    };
+    assert_eq!(ask(None).await, 400);
+    assert_eq!(ask(Some("evil.example")).await, 400);
+    assert_eq!(ask(Some("api.example.com")).await, 200);
+}
+
+/// A server started a moment before costs a client that follows nonces one more request, and one that has none an answer of 503.
+#[tokio::test]
+async fn a_server_that_has_just_started_cannot_vouch_for_what_was_before() {
+    for (nonces, ignore, expected) in [(true, false, 200), (false, false, 503), (false, true, 200)] {
+        let change = |builder: Builder| {
+            let builder = if nonces { builder } else { builder.without_nonces() };
+            if ignore { builder.danger_ignore_floor() } else { builder }
+        };
+        let world = world(change, items).await;
+        world.clock.advance(-1000);
+        let token = world.issuer.token(&world.client.bound_claims());
+        let answer = world.client.call("GET", "/items", &token).await;
+        assert_eq!(answer.status, expected);
+        assert_eq!(answer.field("retry-after").is_some(), expected == 503);
+    }
+}
+
+#[test]
+fn what_could_never_admit_a_request_is_not_built() {
+    let builder = || Protection::of("https://api.example.com").unwrap().clock(|| UnixTime::from_secs(0));
+    assert!(builder().proofs(keybound::Policy::fapi2()).without_nonces().build().is_err());
+    assert!(builder().build().is_ok());
+    assert!(Protection::of("http://api.example.com").is_err());
+}

@@ -1,0 +1,209 @@
+//! Where keys and introspection answers come from: fetched once, kept for a while, shared by those who wait.
+
+mod story;
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::routing::get;
+use http::Request;
+use http::request::Parts;
+use keybound::json::Value;
+use keybound::replay::BoxFuture;
+use keybound::server::JwkSet;
+use keybound::server::resource::Schemes;
+use keybound_tower::{FetchedKeys, HostError, Introspection, KeySource, Protection};
+use story::{Client, Clock, ISSUER, Issuer};
+use tokio::net::TcpListener;
+
+const RESOURCE: &str = "https://api.example.com";
+
+/// What both sources do: count, wait a little, and answer with what they hold.
+#[derive(Clone)]
+struct Source<T>(Arc<(Mutex<Option<T>>, AtomicUsize)>);
+
+impl<T: Clone> Source<T> {
+    fn new(answer: Option<T>) -> Self {
+        Self(Arc::new((Mutex::new(answer), AtomicUsize::new(0))))
+    }
+
+    fn set(&self, answer: Option<T>) {
+        *self.0.0.lock().unwrap() = answer;
+    }
+
+    fn asked(&self) -> usize {
+        self.0.1.load(Ordering::SeqCst)
+    }
+
+    async fn answer(&self) -> Result<T, HostError> {
+        self.0.1.fetch_add(1, Ordering::SeqCst);
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        self.0.0.lock().unwrap().clone().ok_or_else(|| "down".into())
+    }
+}
+
+impl KeySource for Source<JwkSet> {
+    fn fetch(&self) -> BoxFuture<'_, Result<JwkSet, HostError>> {
+        Box::pin(self.answer())
+    }
+}
+
+impl Introspection for Source<String> {
+    fn introspect<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<u8>, HostError>> {
+        Box::pin(async { Ok(self.answer().await?.into_bytes()) })
+    }
+}
+
+fn head(client: &Client, token: &str) -> Parts {
+    let request = Request::get("/items")
+        .header("authorization", format!("DPoP {token}"))
+        .header("dpop", client.proof("GET", "/items", token, None));
+    request.body(()).unwrap().into_parts().0
+}
+
+async fn ask(protection: &Protection, parts: Parts) -> &'static str {
+    match protection.admit(&parts).await {
+        Ok(_) => "admitted",
+        Err(refusal) => refusal.reason(),
+    }
+}
+
+fn client(clock: &Clock) -> Client {
+    Client::new(clock, RESOURCE, ([127, 0, 0, 1], 1).into())
+}
+
+fn protection(clock: &Clock, source: &Source<JwkSet>) -> Protection {
+    let builder = Protection::of(RESOURCE).unwrap().issuer_with_source(ISSUER, source.clone()).unwrap();
+    let protection = builder.without_nonces().clock(clock.reader()).build().unwrap();
+    clock.advance(1000);
+    protection
+}
+
+#[tokio::test]
+async fn a_rotated_key_is_fetched_when_a_token_names_it() {
+    let clock = Clock::new();
+    let (old, new, client) = (Issuer::new("k1"), Issuer::new("k2"), client(&clock));
+    let source = Source::new(Some(old.keys()));
+    let protection = protection(&clock, &source);
+    let ask_with = |issuer: &Issuer| ask(&protection, head(&client, &issuer.token(&client.bound_claims())));
+    for _ in 0..3 {
+        assert_eq!(ask_with(&old).await, "admitted");
+    }
+    assert_eq!(source.asked(), 1);
+    source.set(Some(new.keys()));
+    assert_eq!(ask_with(&new).await, "token_key_unknown", "asked again too soon");
+    assert_eq!(source.asked(), 1);
+    clock.advance(10);
+    assert_eq!(ask_with(&new).await, "admitted");
+    assert_eq!(ask_with(&old).await, "token_key_unknown");
+    assert_eq!(source.asked(), 2);
+    for _ in 0..20 {
+        clock.advance(1);
+        ask_with(&Issuer::new("made-up")).await;
+    }
+    assert_eq!(source.asked(), 4, "once in ten seconds, whatever is sent");
+}
+
+#[tokio::test]
+async fn keys_are_fetched_by_one_request_at_a_time() {
+    let clock = Clock::new();
+    let (issuer, client) = (Issuer::new("k1"), client(&clock));
+    let source = Source::new(Some(issuer.keys()));
+    let protection = protection(&clock, &source);
+    let requests = (0..20).map(|_| ask(&protection, head(&client, &issuer.token(&client.bound_claims()))));
+    let answers = futures_util::future::join_all(requests).await;
+    assert_eq!((answers, source.asked()), (vec!["admitted"; 20], 1));
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_fetched_are_not_asked_for_all_the_time_and_old_ones_serve_for_a_day() {
+    let clock = Clock::new();
+    let (issuer, client) = (Issuer::new("k1"), client(&clock));
+    let source = Source::new(None);
+    let protection = protection(&clock, &source);
+    let token = || issuer.token(&client.bound_claims().with("exp", clock.now().saturating_add(60)));
+    for _ in 0..3 {
+        assert_eq!(ask(&protection, head(&client, &token())).await, "keys_unavailable");
+    }
+    assert_eq!(source.asked(), 1);
+    clock.advance(10);
+    source.set(Some(issuer.keys()));
+    assert_eq!(ask(&protection, head(&client, &token())).await, "admitted");
+    source.set(None);
+    clock.advance(80_000);
+    assert_eq!(ask(&protection, head(&client, &token())).await, "admitted");
+    clock.advance(10_000);
+    assert_eq!(ask(&protection, head(&client, &token())).await, "keys_unavailable");
+}
+
+/// The client of whoever asked first may be gone before the keys are there.
+#[tokio::test]
+async fn a_request_that_is_given_up_does_not_stop_the_fetch() {
+    let clock = Clock::new();
+    let (issuer, client) = (Issuer::new("k1"), client(&clock));
+    let source = Source::new(Some(issuer.keys()));
+    let protection = protection(&clock, &source);
+    let token = issuer.token(&client.bound_claims());
+    let parts = head(&client, &token);
+    {
+        let first = std::pin::pin!(protection.admit(&parts));
+        assert!(futures_util::FutureExt::now_or_never(first).is_none());
+    }
+    assert_eq!(ask(&protection, head(&client, &token)).await, "admitted");
+    assert_eq!(source.asked(), 1);
+}
+
+#[tokio::test]
+async fn the_keys_of_an_issuer_are_found_through_its_metadata() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let issuer_url = format!("http://{}", listener.local_addr().unwrap());
+    let issuer = Issuer::new("k1");
+    let (metadata, jwks) = (format!(r#"{{"issuer":"{issuer_url}","jwks_uri":"{issuer_url}/jwks"}}"#), issuer.jwks());
+    let wrong = metadata.replacen("http://", "http://other.", 1);
+    let app = Router::new()
+        .route("/.well-known/openid-configuration", get(move || std::future::ready(metadata.clone())))
+        .route("/.well-known/oauth-authorization-server/other", get(move || std::future::ready(wrong.clone())))
+        .route("/long", get(|| async { " ".repeat(JwkSet::MAX_LEN + 1) }))
+        .route("/moved", get(|| async { axum::response::Redirect::to("/jwks") }))
+        .route("/jwks", get(move || std::future::ready(jwks.clone())));
+    story::serve(listener, app).await;
+    assert_eq!(FetchedKeys::of_issuer(&issuer_url).fetch().await.unwrap(), issuer.keys());
+    let at = |path: &str| FetchedKeys::at(&format!("{issuer_url}{path}"));
+    assert_eq!(at("/jwks").fetch().await.unwrap(), issuer.keys());
+    for path in ["/long", "/moved", "/missing"] {
+        assert!(at(path).fetch().await.is_err(), "{path}");
+    }
+    let other = FetchedKeys::of_issuer(&format!("{issuer_url}/other")).fetch().await.unwrap_err();
+    assert!(other.to_string().contains("names another issuer"), "{other}");
+    assert!(FetchedKeys::at("http://as.example.com/jwks").fetch().await.is_err());
+}
+
+#[tokio::test]
+async fn introspection_is_shared_and_inactive_tokens_are_remembered_briefly() {
+    let clock = Clock::new();
+    let client = client(&clock);
+    let bound = Value::object().with("active", true);
+    let bound = bound.with("cnf", client.bound_claims().member("cnf").unwrap().clone()).to_json();
+    let source = Source::new(Some(bound.clone()));
+    let builder = Protection::of(RESOURCE).unwrap().tokens(|policy| policy.with_schemes(Schemes::Both));
+    let protection = builder.introspection(source.clone()).without_nonces().clock(clock.reader()).build().unwrap();
+    clock.advance(1000);
+    let answers = futures_util::future::join_all((0..20).map(|_| ask(&protection, head(&client, "opaque")))).await;
+    assert_eq!((answers, source.asked()), (vec!["admitted"; 20], 1));
+    assert_eq!(ask(&protection, head(&client, "opaque")).await, "admitted");
+    assert_eq!(source.asked(), 2, "an active token is asked about each time");
+    source.set(Some(r#"{"active":false}"#.into()));
+    for _ in 0..5 {
+        assert_eq!(ask(&protection, head(&client, "opaque")).await, "token_inactive");
+    }
+    assert_eq!(source.asked(), 3);
+    clock.advance(10);
+    source.set(None);
+    assert_eq!(ask(&protection, head(&client, "opaque")).await, "introspection_unavailable");
+    source.set(Some(bound));
+    assert_eq!(ask(&protection, head(&client, "opaque")).await, "admitted");
+}
