@@ -183,7 +183,7 @@ async fn streams_pass_through_as_they_come() {
     let token = world.issuer.token(&world.client.bound_claims());
     let (authorization, proof) = (format!("DPoP {token}"), world.client.proof("GET", "/events", &token, None));
     let fields = [("Authorization", authorization.as_str()), ("DPoP", proof.as_str())];
-    let mut stream = story::open(world.client.address, "GET", "/events", &fields).await;
+    let mut stream = story::open(world.client.address, "GET", "/events", &fields, "").await;
     let mut seen = String::new();
     for event in ["data: one\n\n", "data: two\n\n"] {
         events.send(event).await.unwrap();

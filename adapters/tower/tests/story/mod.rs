@@ -30,6 +30,11 @@ impl Clock {
         UnixTime::from_secs(self.0.load(Ordering::SeqCst))
     }
 
+    /// A clock that shows the real time of its making.
+    pub fn real() -> Self {
+        Self(Arc::new(AtomicI64::new(UnixTime::now().secs())))
+    }
+
     pub fn advance(&self, seconds: i64) {
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }
@@ -149,20 +154,26 @@ pub async fn serve(listener: TcpListener, app: Router) {
     tokio::spawn(async move { axum::serve(listener, app).await });
 }
 
-pub async fn open(address: SocketAddr, method: &str, target: &str, fields: &[(&str, &str)]) -> TcpStream {
+pub async fn open(address: SocketAddr, method: &str, target: &str, fields: &[(&str, &str)], body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    if !body.is_empty() {
+        head.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
+    }
     for (name, value) in fields {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    head.push_str("\r\n");
-    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(format!("{head}\r\n{body}").as_bytes()).await.unwrap();
     stream
 }
 
 pub async fn send(address: SocketAddr, method: &str, target: &str, fields: &[(&str, &str)]) -> Answer {
+    send_body(address, method, target, fields, "").await
+}
+
+pub async fn send_body(address: SocketAddr, method: &str, target: &str, fields: &[(&str, &str)], body: &str) -> Answer {
     let mut text = String::new();
-    open(address, method, target, fields).await.read_to_string(&mut text).await.unwrap();
+    open(address, method, target, fields, body).await.read_to_string(&mut text).await.unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();

@@ -1,0 +1,46 @@
+//! An MCP server (streamable HTTP) whose tools answer only to DPoP-bound tokens. See `README.md` for how to start it.
+
+mod mcp;
+mod settings;
+mod tools;
+
+use std::error::Error;
+
+use axum::Router;
+use axum::routing::post;
+use keybound::{Misuse, Policy};
+use keybound_tower::Protection;
+use settings::{Keys, Settings};
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let settings = Settings::from_env()?;
+    let listener = TcpListener::bind(settings.listen).await?;
+    let address = listener.local_addr()?;
+    let resource = settings.resource.clone().unwrap_or_else(|| format!("http://{address}/mcp"));
+
+    let protection = protect(&resource, settings)?;
+    let app =
+        Router::new().route("/mcp", post(mcp::answer)).layer(protection.layer()).merge(protection.metadata_route());
+    println!("listening on http://{address}/mcp as {resource}");
+    axum::serve(listener, app).await?;
+    Ok(())
+}
+
+/// What stands in front of the tools.
+fn protect(resource: &str, settings: Settings) -> Result<Protection, Misuse> {
+    let builder = Protection::of(resource)?.proofs(Policy::mcp());
+    let builder = match settings.keys {
+        Keys::Given(keys) => builder.issuer_with_keys(&settings.issuer, keys)?,
+        Keys::Published => builder.issuer(&settings.issuer)?,
+    };
+    let builder = if settings.nonces {
+        builder
+    } else {
+        // Without nonces a server cannot vouch for the minute before it started. This one keeps nothing worth a replay, and
+        // whoever tries it should not have to wait.
+        builder.without_nonces().danger_ignore_floor()
+    };
+    builder.build()
+}
