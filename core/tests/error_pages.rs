@@ -52,6 +52,28 @@ fn the_contract_of_reasons_is_up_to_date() {
     compare(&root().join("tests/contract/reasons.json"), &format!("[\n{}\n]\n", lines.join(",\n")));
 }
 
+#[cfg(feature = "oauth")]
+#[test]
+fn the_list_of_token_reasons_is_up_to_date() {
+    use keybound::server::resource::TokenRejection;
+    let mut list = String::from(
+        "# Why a request is refused for its credentials or its access token\n\n\
+         What a protected resource says of the token, beside what is wrong with the proof ([docs/errors](errors/README.md)).\n\
+         This list is made from the code (`core/tests/error_pages.rs`).\n\n\
+         | reason | answer | meaning |\n| --- | --- | --- |\n",
+    );
+    let mut lines = Vec::new();
+    for rejection in TokenRejection::ALL {
+        let (reason, status, error) = (rejection.reason(), rejection.status(), rejection.error());
+        let answer = error.map_or_else(|| format!("{status}"), |error| format!("{status} `{error}`"));
+        writeln!(list, "| `{reason}` | {answer} | {rejection} |").unwrap();
+        let error = error.map_or_else(|| "null".into(), |error| format!("\"{error}\""));
+        lines.push(format!("  {{ \"reason\": \"{reason}\", \"status\": {status}, \"error\": {error} }}"));
+    }
+    compare(&root().join("docs/token-errors.md"), &list);
+    compare(&root().join("tests/contract/token_reasons.json"), &format!("[\n{}\n]\n", lines.join(",\n")));
+}
+
 #[test]
 fn every_reason_has_its_page_and_no_page_is_left_over() {
     let directory = root().join("docs/errors");

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString as _};
 use super::ResourceServer;
 use super::credentials::Scheme;
 use super::principal::Principal;
-use super::rejection::{TokenRejection, Wire};
+use super::rejection::TokenRejection;
 use crate::UnixTime;
 use crate::http::challenge::{Challenge, ChallengeError};
 use crate::nonce::{Nonce, Role};
@@ -82,17 +82,11 @@ impl ResourceServer {
         scope: Option<&str>,
         nonce: Option<Nonce>,
     ) -> Refusal {
-        let wire = rejection.wire();
+        let (status, error) = (rejection.status(), rejection.error());
         let description = rejection.to_string();
-        let scope = scope.or(if wire.status() == 401 { self.challenge_scope() } else { None });
-        let said = Said { error: wire.error(), description: &description, scope };
-        let challenges = if wire == Wire::Nothing {
-            // RFC 6750 section 3.1: a client that sent nothing is told nothing but what to send.
-            self.challenges(Said { error: None, ..said }, None)
-        } else {
-            self.challenges(said, used)
-        };
-        Refusal::new(wire.status(), rejection.reason(), wire.error(), challenges, nonce)
+        let scope = scope.or(if status == 401 { self.challenge_scope() } else { None });
+        let said = Said { error, description: &description, scope };
+        Refusal::new(status, rejection.reason(), error, self.challenges(said, used), nonce)
     }
 
     fn challenge_scope(&self) -> Option<&str> {
@@ -130,6 +124,7 @@ impl ResourceServer {
             None => Ok(()),
         };
         add("realm", policy.realm.as_deref())?;
+        // A client that sent nothing is told nothing but what to send (RFC 6750 section 3.1).
         add("error", said.error)?;
         add("error_description", said.error.map(|_| said.description))?;
         add("scope", said.scope)?;

@@ -21,7 +21,7 @@ macro_rules! rejections {
                 match self { $(Self::$variant => $reason,)* }
             }
 
-            pub(super) const fn wire(self) -> Wire {
+            const fn wire(self) -> Wire {
                 match self { $(Self::$variant => Wire::$wire,)* }
             }
 
@@ -32,9 +32,9 @@ macro_rules! rejections {
     };
 }
 
-/// Status and `error` of RFC 6750 section 3.1, and what stands beside them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Wire {
+/// How a rejection is answered (RFC 6750 section 3.1).
+#[derive(Clone, Copy)]
+enum Wire {
     /// 401 without `error`: nothing was sent that could be wrong.
     Nothing,
     /// 400 `invalid_request`.
@@ -45,21 +45,23 @@ pub(super) enum Wire {
     Scope,
 }
 
-impl Wire {
-    pub(super) const fn status(self) -> u16 {
-        match self {
-            Self::Request => 400,
-            Self::Nothing | Self::Token => 401,
-            Self::Scope => 403,
+impl TokenRejection {
+    /// The HTTP status it is answered with: 400, 401 or 403.
+    pub const fn status(self) -> u16 {
+        match self.wire() {
+            Wire::Request => 400,
+            Wire::Nothing | Wire::Token => 401,
+            Wire::Scope => 403,
         }
     }
 
-    pub(super) const fn error(self) -> Option<&'static str> {
-        match self {
-            Self::Nothing => None,
-            Self::Request => Some("invalid_request"),
-            Self::Token => Some("invalid_token"),
-            Self::Scope => Some("insufficient_scope"),
+    /// The `error` it is answered with (RFC 6750 section 3.1); none where no credentials were sent.
+    pub const fn error(self) -> Option<&'static str> {
+        match self.wire() {
+            Wire::Nothing => None,
+            Wire::Request => Some("invalid_request"),
+            Wire::Token => Some("invalid_token"),
+            Wire::Scope => Some("insufficient_scope"),
         }
     }
 }

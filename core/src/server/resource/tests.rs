@@ -437,15 +437,15 @@ fn errors_have_the_status_of_rfc_6750() {
     assert!(params(&refusal, "DPoP").contains(&("scope".into(), "read admin".into())));
     assert_eq!(error(&refusal, "Bearer"), None);
     for rejection in TokenRejection::ALL {
-        let (wire, text) = (rejection.wire(), rejection.to_string());
-        let expected = match wire.error() {
+        let text = rejection.to_string();
+        let expected = match rejection.error() {
             None => 401,
             Some("invalid_request") => 400,
             Some("invalid_token") => 401,
             Some("insufficient_scope") => 403,
             Some(other) => panic!("{other}"),
         };
-        assert_eq!(wire.status(), expected, "{text}");
+        assert_eq!(rejection.status(), expected, "{text}");
         assert!(!text.ends_with('.') && text.chars().next().is_some_and(char::is_lowercase), "{text}");
     }
     assert_eq!(world.server.refuse_target().status(), 400);
