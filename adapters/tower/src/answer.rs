@@ -45,6 +45,7 @@ pub(crate) fn response<B: Default>(refusal: &Refusal) -> Response<B> {
     for (name, value) in refusal.headers() {
         add(response.headers_mut(), name, value);
     }
+    expose(response.headers_mut());
     response
 }
 
@@ -56,7 +57,11 @@ pub(crate) fn complete(headers: &mut HeaderMap, principal: &Principal) {
             add(headers, name, value);
         }
     }
-    // A refusal by scope has it already.
+    expose(headers);
+}
+
+/// Lets scripts of other origins read what they need. Refusals of the core say so themselves, most of them.
+fn expose(headers: &mut HeaderMap) {
     let exposed = HeaderValue::from_static(EXPOSED_FIELDS);
     if !headers.get_all(ACCESS_CONTROL_EXPOSE_HEADERS).iter().any(|value| value == exposed) {
         headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);

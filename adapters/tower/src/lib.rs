@@ -26,8 +26,8 @@
 //! - Proofs are remembered in memory, for **one process**. Several processes need one store between them
 //!   ([`Builder::replay_store`]) and the same nonce keys ([`Builder::nonces`]).
 //! - The keys of issuers are fetched when they are first needed, again when a token names a key that is not known, but
-//!   not more often than every ten seconds, and by one request at a time. They can be given instead
-//!   ([`Builder::issuer_with_keys`]).
+//!   not more often than every ten seconds, and by one request at a time. Tokens without `kid` follow a rotation within
+//!   ten minutes. The keys can be given instead ([`Builder::issuer_with_keys`]).
 //! - Tokens that are no JWTs are introspected by what [`Builder::introspection`] gives.
 //! - Browsers: a CORS layer outside of this one has to answer preflights and allow `Authorization` and `DPoP`. The fields
 //!   that scripts must read are exposed by every answer.

@@ -231,6 +231,7 @@ async fn a_server_that_has_just_started_cannot_vouch_for_what_was_before() {
         let answer = world.client.call("GET", "/items", &token).await;
         assert_eq!(answer.status, expected);
         assert_eq!(answer.field("retry-after").is_some(), expected == 503);
+        assert_eq!(answer.field("access-control-expose-headers"), Some("WWW-Authenticate, DPoP-Nonce, Date"));
     }
 }
 
@@ -240,4 +241,20 @@ fn what_could_never_admit_a_request_is_not_built() {
     assert!(builder().proofs(keybound::Policy::fapi2()).without_nonces().build().is_err());
     assert!(builder().build().is_ok());
     assert!(Protection::of("http://api.example.com").is_err());
+}
+
+/// A server that is set up wrongly lets nobody in.
+#[tokio::test]
+async fn a_principal_without_a_protection_is_an_error_of_the_server() {
+    let app = |_: &Protection| {
+        Router::new()
+            .route("/items", get(|_: Principal| async {}))
+            .route("/scoped", get(|| async {}).layer(RequireScopes::new(["items:read"])))
+            .route("/either", get(|who: Option<Principal>| async move { format!("{}", who.is_some()) }))
+    };
+    let world = world(|builder| builder, app).await;
+    for path in ["/items", "/scoped"] {
+        assert_eq!(send(world.client.address, "GET", path, &[]).await.status, 500, "{path}");
+    }
+    assert_eq!(send(world.client.address, "GET", "/either", &[]).await.body, "false");
 }

@@ -1,0 +1,64 @@
+//! What the layer tells in events: why a request was refused, and nothing that would help a thief.
+
+mod story;
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use http::Request;
+use keybound_tower::Protection;
+use story::{Client, Clock, ISSUER, Issuer};
+
+const RESOURCE: &str = "https://api.example.com";
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn events_name_the_reason_and_no_secret() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let (clock, issuer) = (Clock::new(), Issuer::new("k1"));
+    let client = Client::new(&clock, RESOURCE, ([127, 0, 0, 1], 1).into());
+    let builder = Protection::of(RESOURCE).unwrap().issuer_with_keys(ISSUER, issuer.keys()).unwrap();
+    let protection = builder.clock(clock.reader()).build().unwrap();
+    let token = issuer.token(&client.bound_claims());
+    let mut secrets = vec![token.clone()];
+    let mut nonce: Option<String> = None;
+    for _ in 0..3 {
+        let proof = client.proof("GET", "/items?secret=1", &token, nonce.as_deref());
+        let request = Request::get("/items?secret=1")
+            .header("authorization", format!("DPoP {token}"))
+            .header("dpop", proof.as_str());
+        let judged = protection.admit(&request.body(()).unwrap().into_parts().0).await;
+        if let Err(refusal) = judged {
+            nonce = refusal.dpop_nonce().map(|nonce| nonce.as_str().to_owned());
+        }
+        secrets.extend([proof]);
+        secrets.extend(nonce.clone());
+    }
+
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("nonce_missing") && log.contains("use_dpop_nonce") && log.contains("admitted"), "{log}");
+    secrets.extend(["secret=1".into(), "alice".into()]);
+    for secret in secrets {
+        assert!(!log.contains(&secret), "{secret} in {log}");
+    }
+}
