@@ -12,6 +12,7 @@ mod json;
 mod jwk;
 mod nonce;
 mod oracle;
+mod resource;
 mod story;
 mod strict_json;
 mod uri;
@@ -23,13 +24,14 @@ pub use der::der;
 pub use json::json;
 pub use jwk::jwk;
 pub use nonce::nonce;
+pub use resource::resource;
 pub use uri::uri;
 
 /// A fuzz target: it panics if a property does not hold for these bytes.
 pub type Target = fn(&[u8]);
 
 /// Every target by name, which is also the name of its program and of its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("base64url", base64url),
     ("challenge", challenge),
     ("compact_jws", compact_jws),
@@ -37,6 +39,7 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("json", json),
     ("jwk", jwk),
     ("nonce", nonce),
+    ("resource", resource),
     ("signed", signed),
     ("uri", uri),
 ];

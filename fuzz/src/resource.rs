@@ -1,0 +1,82 @@
+//! `resource`: what a protected resource makes of hostile credentials, keys and introspection answers.
+
+use keybound::http::challenge::Challenge;
+use keybound::replay::Insertion;
+use keybound::server::JwkSet;
+use keybound::server::resource::{Access, IncomingRequest, ResourcePolicy, ResourceServer, Schemes};
+use keybound::{Policy, RUSTCRYPTO, Refusal, TargetUri, UnixTime, Verifier};
+
+const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+
+/// Lines `name: value`, an empty line, and a document that is both the issuer's JWK Set and the introspection answer.
+pub fn resource(data: &[u8]) {
+    let (head, document) = match data.windows(2).position(|pair| pair == b"\n\n") {
+        Some(end) => (&data[..end], &data[end + 2..]),
+        None => (data, &[][..]),
+    };
+    let lines: Vec<(String, &[u8])> = head.split(|byte| *byte == b'\n').filter_map(field).collect();
+    let fields: Vec<(&str, &[u8])> = lines.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let target = TargetUri::parse("https://api.example.com/items").expect("a target");
+    let server = server();
+
+    let judge = |fields: &[(&str, &[u8])]| {
+        let mut access = server.receive(&IncomingRequest::new("GET", &target, fields), NOW);
+        loop {
+            access = match access {
+                Access::NeedsKeys(needs) => needs.resume(&JwkSet::parse(document).unwrap_or_default(), NOW),
+                Access::NeedsIntrospection(needs) => needs.resume(document, NOW),
+                decided => return decided,
+            }
+        }
+    };
+    match judge(&fields) {
+        Access::Granted(principal) => {
+            assert!(has(&fields, b"bearer"), "only a Bearer token is good without a proof");
+            assert_eq!(principal.thumbprint(), None);
+            assert!(document.windows(6).any(|window| window == b"active") || document.windows(4).any(|w| w == b"keys"));
+        }
+        Access::Pending(pending) => {
+            let unproven: Vec<_> = fields.iter().copied().filter(|(name, _)| !is(name, "dpop")).collect();
+            let Access::Refused(refusal) = judge(&unproven) else { panic!("admitted without its proof") };
+            check(&refusal, true);
+            let replay = pending.settle(Insertion::Seen, NOW).expect_err("a replay");
+            check(&replay, true);
+        }
+        Access::Refused(refusal) => check(&refusal, fields.iter().any(|(name, _)| is(name, "authorization"))),
+        undecided => panic!("undecided: {undecided:?}"),
+    }
+}
+
+fn server() -> ResourceServer {
+    let policy = ResourcePolicy::new("https://api.example.com").expect("a resource");
+    let policy = policy.with_issuer("https://as.example.com").expect("an issuer").with_introspection();
+    ResourceServer::new(policy.with_schemes(Schemes::Both), Verifier::new(Policy::default(), &RUSTCRYPTO))
+}
+
+/// A refusal says what to send, and blames nobody who sent nothing.
+fn check(refusal: &Refusal, with_credentials: bool) {
+    assert!(matches!(refusal.status(), 400 | 401), "{refusal:?}");
+    let value = refusal.www_authenticate().expect("a challenge").as_bytes();
+    assert!(value.iter().all(|byte| matches!(byte, b' '..=b'~')), "{refusal:?}");
+    let challenges = Challenge::parse_fields(&[value]).expect("a list of challenges");
+    assert_eq!(challenges.iter().map(Challenge::scheme).collect::<Vec<_>>(), ["DPoP", "Bearer"]);
+    assert!(challenges[0].algs().any(|name| name == "ES256"));
+    if !with_credentials {
+        assert_eq!((refusal.status(), refusal.error()), (401, None));
+    }
+    assert!(refusal.body().is_empty());
+}
+
+fn field(line: &[u8]) -> Option<(String, &[u8])> {
+    let end = line.windows(2).position(|pair| pair == b": ")?;
+    Some((String::from_utf8(line[..end].to_vec()).ok()?, &line[end + 2..]))
+}
+
+fn has(fields: &[(&str, &[u8])], scheme: &[u8]) -> bool {
+    let starts = |value: &[u8]| value.trim_ascii_start().to_ascii_lowercase().starts_with(scheme);
+    fields.iter().any(|(name, value)| is(name, "authorization") && starts(value))
+}
+
+fn is(name: &str, expected: &str) -> bool {
+    name.eq_ignore_ascii_case(expected)
+}
