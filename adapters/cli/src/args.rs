@@ -33,7 +33,7 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Watch a stolen token be refused in five ways, on this machine alone.
+    /// Watch a login, calls, and a stolen token refused in five ways, on this machine alone.
     Demo(demo::Args),
     /// Make a key, or show the public side of one.
     Key(key::Args),

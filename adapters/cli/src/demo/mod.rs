@@ -1,15 +1,14 @@
-//! `keybound demo`: a real server and client on loopback, and a thief who has the token.
+//! `keybound demo`: the whole story on loopback: a login, calls, and a thief who has the token.
 
-mod caller;
-mod server;
+mod network;
+mod step;
 mod story;
 
-use keybound_aws_lc::AWS_LC;
 use serde_json::Value;
 
 use crate::failure::{Failure, Outcome};
 use crate::output::{BAD, GOOD, Output, styled};
-use story::Step;
+use step::Step;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -44,11 +43,4 @@ pub(crate) fn run(_: &Args, output: &Output) -> Result<Outcome, Failure> {
 
 fn show(step: &Step, number: usize, output: &Output) -> Result<(), Failure> {
     if output.is_json() { Ok(()) } else { output.line(step.to_text(number)) }
-}
-
-/// Text that nobody can guess: 144 random bits.
-fn random_text() -> Result<String, Failure> {
-    let mut bytes = [0; 18];
-    AWS_LC.random.fill(&mut bytes).map_err(|error| Failure::undecided(error.to_string()))?;
-    Ok(keybound::base64url::encode(&bytes))
 }

@@ -139,7 +139,9 @@ fn write(args: &Args, response: Response, output: &Output) -> Result<Outcome, Fa
     if output.is_json() {
         let mut fields = Map::new();
         for (name, value) in shown {
-            fields.entry(name).or_insert_with(|| json!([])).as_array_mut().map(|values| values.push(json!(value)));
+            if let Some(values) = fields.entry(name).or_insert_with(|| json!([])).as_array_mut() {
+                values.push(json!(value));
+            }
         }
         let body = match std::str::from_utf8(&body) {
             _ if args.out.is_some() => Value::Null,
