@@ -1,25 +1,19 @@
 //! Keys of issuers over HTTPS: the metadata says where they are (RFC 8414 section 3), and there they are.
 
-use std::sync::OnceLock;
-use std::time::Duration;
-
 use keybound::http::url::Url;
 use keybound::json::Value;
 use keybound::replay::BoxFuture;
 use keybound::server::JwkSet;
 
 use crate::HostError;
+use crate::http_client::Http;
 use crate::keys::KeySource;
-
-/// The longest that one request may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Fetches the keys of an issuer with reqwest: `https` with certificates checked, or `http` on loopback; redirects are not
 /// followed; answers are at most 256 KiB.
 #[derive(Clone, Debug)]
 pub struct FetchedKeys {
-    /// Made when it is first needed.
-    http: OnceLock<reqwest::Client>,
+    http: Http,
     place: Place,
 }
 
@@ -32,12 +26,12 @@ enum Place {
 impl FetchedKeys {
     /// The keys that the metadata of `issuer` names: at the well-known places of OAuth (RFC 8414) or OpenID.
     pub fn of_issuer(issuer: &str) -> Self {
-        Self { http: OnceLock::new(), place: Place::Issuer(issuer.to_owned()) }
+        Self { http: Http::default(), place: Place::Issuer(issuer.to_owned()) }
     }
 
     /// The set at this URL.
     pub fn at(jwks_uri: &str) -> Self {
-        Self { http: OnceLock::new(), place: Place::Set(jwks_uri.to_owned()) }
+        Self { http: Http::default(), place: Place::Set(jwks_uri.to_owned()) }
     }
 
     async fn find(&self) -> Result<JwkSet, HostError> {
@@ -45,7 +39,7 @@ impl FetchedKeys {
             Place::Set(uri) => uri.clone(),
             Place::Issuer(issuer) => self.jwks_uri(issuer).await?,
         };
-        Ok(JwkSet::parse(&self.get(&uri).await?)?)
+        Ok(JwkSet::parse(&self.http.get(&uri, JwkSet::MAX_LEN).await?)?)
     }
 
     async fn jwks_uri(&self, issuer: &str) -> Result<String, HostError> {
@@ -53,7 +47,7 @@ impl FetchedKeys {
         let appended = format!("{}/.well-known/openid-configuration", issuer.strip_suffix('/').unwrap_or(issuer));
         let mut failure = None;
         for place in [url.well_known("oauth-authorization-server"), appended] {
-            match self.get(&place).await {
+            match self.http.get(&place, JwkSet::MAX_LEN).await {
                 Ok(body) => {
                     let document = Value::parse_object(&body)?;
                     // RFC 8414 section 3.3: byte for byte, or someone else's keys would count as the issuer's.
@@ -67,34 +61,6 @@ impl FetchedKeys {
             }
         }
         Err(failure.unwrap_or_else(|| "the issuer has no metadata".into()))
-    }
-
-    fn http(&self) -> Result<&reqwest::Client, HostError> {
-        if let Some(http) = self.http.get() {
-            return Ok(http);
-        }
-        let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(TIMEOUT);
-        let http = builder.build()?;
-        Ok(self.http.get_or_init(|| http))
-    }
-
-    async fn get(&self, url: &str) -> Result<Vec<u8>, HostError> {
-        let parsed = Url::parse(url)?;
-        if !parsed.is_https() && !parsed.is_loopback() {
-            return Err(format!("{url} is not https").into());
-        }
-        let mut response = self.http()?.get(url).header("accept", "application/json").send().await?;
-        if response.status() != reqwest::StatusCode::OK {
-            return Err(format!("{url} answered with status {}", response.status().as_u16()).into());
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            if body.len() + chunk.len() > JwkSet::MAX_LEN {
-                return Err(format!("{url} answered with more than {} bytes", JwkSet::MAX_LEN).into());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
     }
 }
 

@@ -28,7 +28,7 @@
 //! - The keys of issuers are fetched when they are first needed, again when a token names a key that is not known, but
 //!   not more often than every ten seconds, and by one request at a time. Tokens without `kid` follow a rotation within
 //!   ten minutes. The keys can be given instead ([`Builder::issuer_with_keys`]).
-//! - Tokens that are no JWTs are introspected by what [`Builder::introspection`] gives.
+//! - Tokens that are no JWTs are introspected by what [`Builder::introspection`] gives, an [`IntrospectionEndpoint`] for one.
 //! - Browsers: a CORS layer outside of this one has to answer preflights and allow `Authorization` and `DPoP`. The fields
 //!   that scripts must read are exposed by every answer.
 //! - Events of `tracing` with the target `keybound` say why requests are refused. They hold no token, proof or nonce.
@@ -39,7 +39,11 @@ mod axum_support;
 mod builder;
 #[cfg(feature = "fetch")]
 mod fetch;
+#[cfg(feature = "fetch")]
+mod http_client;
 mod introspection;
+#[cfg(feature = "fetch")]
+mod introspection_endpoint;
 mod keys;
 mod layer;
 mod principal;
@@ -53,6 +57,8 @@ pub use builder::Builder;
 #[cfg(feature = "fetch")]
 pub use fetch::FetchedKeys;
 pub use introspection::Introspection;
+#[cfg(feature = "fetch")]
+pub use introspection_endpoint::IntrospectionEndpoint;
 pub use keys::KeySource;
 pub use layer::{Protect, Protected};
 pub use principal::Principal;

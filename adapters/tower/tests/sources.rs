@@ -14,7 +14,7 @@ use keybound::json::Value;
 use keybound::replay::BoxFuture;
 use keybound::server::JwkSet;
 use keybound::server::resource::Schemes;
-use keybound_tower::{FetchedKeys, HostError, Introspection, KeySource, Protection};
+use keybound_tower::{FetchedKeys, HostError, Introspection, IntrospectionEndpoint, KeySource, Protection};
 use story::{Client, Clock, ISSUER, Issuer};
 use tokio::net::TcpListener;
 
@@ -206,4 +206,25 @@ async fn introspection_is_shared_and_inactive_tokens_are_remembered_briefly() {
     assert_eq!(ask(&protection, head(&client, "opaque")).await, "introspection_unavailable");
     source.set(Some(bound));
     assert_eq!(ask(&protection, head(&client, "opaque")).await, "admitted");
+}
+
+#[tokio::test]
+async fn an_introspection_endpoint_is_asked_as_a_client_with_a_secret() {
+    async fn introspect(headers: http::HeaderMap, body: String) -> (http::StatusCode, String) {
+        // `my:api` and `a b`, each encoded as in a form.
+        let basic = format!("Basic {}", "bXklM0FhcGk6YSti");
+        if headers.get("authorization").is_none_or(|value| *value != *basic) {
+            return (http::StatusCode::UNAUTHORIZED, String::new());
+        }
+        let known = body == "token=opaque-1&token_type_hint=access_token";
+        (http::StatusCode::OK, format!("{{\"active\":{known}}}"))
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/introspect", listener.local_addr().unwrap());
+    story::serve(listener, Router::new().route("/introspect", axum::routing::post(introspect))).await;
+    let endpoint = IntrospectionEndpoint::new(&url, "my:api", "a b");
+    assert_eq!(endpoint.introspect("opaque-1").await.unwrap(), br#"{"active":true}"#);
+    assert_eq!(endpoint.introspect("other").await.unwrap(), br#"{"active":false}"#);
+    assert!(IntrospectionEndpoint::new(&url, "my:api", "wrong").introspect("opaque-1").await.is_err());
+    assert!(!format!("{endpoint:?}").contains("a b"));
 }
