@@ -14,6 +14,9 @@ use crate::http::message::{Body, Request};
 use crate::http::url::Url;
 use crate::json::Value;
 
+/// The member that says how a client authenticates.
+const METHOD: &str = "token_endpoint_auth_method";
+
 /// The credentials for `server`; registers if there are none yet.
 pub(super) async fn credentials(
     io: &Io,
@@ -57,7 +60,7 @@ pub(super) async fn credentials(
 /// The parts of a registration that are needed again.
 fn kept(document: &Value) -> Value {
     let mut kept = Value::object().with("v", 1_u64);
-    for name in ["client_id", "client_secret", "client_secret_expires_at", "token_endpoint_auth_method"] {
+    for name in ["client_id", "client_secret", "client_secret_expires_at", METHOD] {
         if let Some(value) = document.member(name) {
             kept.set(name, value.clone());
         }
@@ -85,7 +88,7 @@ async fn register(io: &Io, client: &Inner, server: &AuthorizationServer, given: 
     }
     add("grant_types", Value::from_iter(["authorization_code", "refresh_token"]));
     add("response_types", Value::from_iter(["code"]));
-    add("token_endpoint_auth_method", method(server).into());
+    add(METHOD, method(server).into());
     #[cfg(feature = "dpop")]
     if client.level.binds() {
         // So that the server refuses requests for unbound tokens in this client's name (RFC 9449 section 5.2).
@@ -100,8 +103,12 @@ async fn register(io: &Io, client: &Inner, server: &AuthorizationServer, given: 
     if !matches!(response.status, 200 | 201) {
         return Err(refused(Endpoint::Registration, &response, Value::parse_object(&response.body).ok().as_ref()));
     }
-    let document = object(Endpoint::Registration, &response)?;
+    let mut document = object(Endpoint::Registration, &response)?;
     text(Endpoint::Registration, &document, "client_id")?;
+    // A server that does not say what it changed has changed nothing (RFC 7591 section 3.2.1).
+    if let (None, Some(method)) = (document.member(METHOD), metadata.member(METHOD)) {
+        document.set(METHOD, method.clone());
+    }
     Ok(document)
 }
 

@@ -64,6 +64,18 @@ impl SessionRequest {
         self
     }
 
+    /// Asks for `offline_access` as well where the server announces that scope: it is what some servers want to hear before they
+    /// issue a refresh token.
+    pub fn offline_access(mut self) -> Self {
+        const NAME: &str = "offline_access";
+        let asked = self.scope.as_deref().unwrap_or_default();
+        if self.server.supports_scope(NAME) && !asked.split(' ').any(|name| name == NAME) {
+            let all = [asked, NAME].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
+            self.scope = Some(all.join(" "));
+        }
+        self
+    }
+
     /// What the tokens are for (RFC 8707 section 2), where the resource publishes no metadata.
     pub fn resource(mut self, resource: &str) -> Self {
         self.resource = Some(resource.into());
