@@ -3,7 +3,7 @@
 use keybound::Thumbprint;
 use keybound::http::form::Form;
 use keybound::http::url::Url;
-use keybound::intent::Intent;
+use keybound::intent::{Intent, REQUEST_TYPE};
 use keybound::json::Value;
 use keybound::server::authorization::{EndpointRequest, Grant};
 
@@ -45,14 +45,13 @@ pub(super) fn push(state: &State, request: &Incoming) -> Result<Answer, Answer> 
     if param(&form, "request_uri")?.is_some() {
         return Err(Answer::error(400, "invalid_request", "a pushed request has no request_uri"));
     }
-    let registered = client::find(state, &known.id).ok_or_else(|| unknown_client(400))?;
     let proofs = request.all("dpop");
     let target = request.target(state);
     let grant = Grant::announcement(&form)?;
-    let endpoint = EndpointRequest::new(&request.method, &target, &proofs, known.kind, grant);
+    let endpoint = EndpointRequest::new(&request.method, &target, &proofs, known.kind(), grant);
     let admitted = super::token::admit(state, &endpoint)?;
     let pushed = Pushed { client_id: known.id.clone(), form, key: admitted.announced() };
-    read(state, &registered, &pushed).map_err(|wrong| match wrong {
+    read(state, &known.client, &pushed).map_err(|wrong| match wrong {
         Wrong::Here(answer) => answer,
         Wrong::AtClient { error, description, .. } => Answer::error(400, error, description),
     })?;
@@ -90,7 +89,8 @@ pub(super) fn authorize(state: &State, request: &Incoming) -> Result<Answer, Ans
         None => {
             let key = match Grant::announcement(&form) {
                 Ok(Grant::Announcement { dpop_jkt }) => dpop_jkt,
-                _ => return Err(bad("dpop_jkt is no thumbprint.")),
+                // Said to the client when it is known where it is.
+                _ => None,
             };
             Pushed { client_id: client_id.into(), form, key }
         }
@@ -161,18 +161,29 @@ fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wr
         (None, [only]) => only.clone(),
         (None, _) => return Err(here("redirect_uri is missing")),
     };
-    let client_state = param(form, "state")?.map(str::to_owned);
+    let client_state = form.get("state").ok().flatten().map(str::to_owned);
     let wrong = |error, description| {
         Err(Wrong::AtClient { redirect_uri: redirect_uri.clone(), state: client_state.clone(), error, description })
     };
-    for name in ["response_type", "code_challenge", "code_challenge_method", "scope"] {
-        if form.get(name).is_err() {
-            return wrong("invalid_request", "a parameter occurs twice");
-        }
+    // Only these may occur more than once (RFC 6749 section 3.1, RFC 8707 section 2).
+    if form.iter().any(|(name, _)| name != "resource" && form.get(name).is_err()) {
+        return wrong("invalid_request", "a parameter occurs twice");
     }
     let get = |name: &str| form.get(name).ok().flatten();
-    if get("response_type") != Some("code") {
-        return wrong("unsupported_response_type", "response_type must be code");
+    if get("request").is_some() {
+        return wrong("request_not_supported", "request objects are not taken here: push the request instead");
+    }
+    match get("response_type") {
+        Some("code") if registered.may_use("authorization_code") => {}
+        Some("code") => return wrong("unauthorized_client", "this client did not register for authorization_code"),
+        Some(_) => return wrong("unsupported_response_type", "response_type must be code"),
+        None => return wrong("invalid_request", "response_type is missing"),
+    }
+    if get("response_mode").is_some_and(|mode| mode != "query") {
+        return wrong("invalid_request", "response_mode must be query");
+    }
+    if Grant::announcement(form).is_err() {
+        return wrong("invalid_request", "dpop_jkt is no thumbprint");
     }
     let Some(challenge) = get("code_challenge") else {
         return wrong("invalid_request", "code_challenge is missing: PKCE is required");
@@ -194,9 +205,13 @@ fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wr
         Some(Err(_)) => return wrong("invalid_authorization_details", "authorization_details are no JSON"),
     };
     if let Some(details) = &details {
-        let key = pushed.key.unwrap_or(Thumbprint::from_bytes([0; 32]));
-        if Intent::declare(details.clone(), key, INTENT_LIFETIME, state.now()).is_err() {
-            return wrong("invalid_authorization_details", "authorization_details are no array of objects with a type");
+        let known = |detail: &Value| detail.text("type") == Some(REQUEST_TYPE);
+        let all_known = matches!(details, Value::Array(details) if details.iter().all(known));
+        let Some(key) = pushed.key else {
+            return wrong("invalid_request", "authorization_details need dpop_jkt or a proof: they are for one key");
+        };
+        if !all_known || Intent::declare(details.clone(), key, INTENT_LIFETIME, state.now()).is_err() {
+            return wrong("invalid_authorization_details", "authorization_details are no array of known types");
         }
     }
     Ok(Asked {
@@ -236,6 +251,7 @@ fn decided(state: &State, asked: Asked, approved: bool) -> Result<Answer, Answer
         scope: asked.scope,
         audience: state.resource.clone(),
         details: asked.details,
+        actor: None,
         family: code.clone(),
     };
     let kept = Code {
@@ -244,10 +260,12 @@ fn decided(state: &State, asked: Asked, approved: bool) -> Result<Answer, Answer
         challenge: asked.challenge,
         key: asked.key,
         intent,
+        expires: now.saturating_add(CODE_LIFETIME),
         used: false,
     };
-    // Remembered beyond its end, so that a second use is noticed.
-    state.kept().codes.insert(&code, kept, now.saturating_add(CODE_LIFETIME), now)?;
+    // Remembered beyond its end, so that a second use is noticed for as long as its tokens live.
+    let until = now.saturating_add(CODE_LIFETIME + state.options.token_lifetime);
+    state.kept().codes.insert(&code, kept, until, now)?;
     Ok(send_back(state, &asked.redirect_uri, asked.state.as_deref(), &[("code", &code)]))
 }
 

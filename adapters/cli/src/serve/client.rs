@@ -1,17 +1,14 @@
-//! Clients: who they are, how they show it, and how they register (RFC 7591).
+//! Clients: what is known of them, and how they show who they are (OAuth 2.1 section 2.4).
 
 use base64ct::Encoding as _;
 use keybound::http::form::Form;
 use keybound::http::url::Url;
-use keybound::jose::jwk::PublicJwk;
-use keybound::json::Value;
 use keybound::oauth::Secret;
 use keybound::server::authorization::ClientType;
-use keybound::{Algorithm, RUSTCRYPTO, base64url};
 
+use super::assertion::{Assertion, Keys, parts};
 use super::http::{Answer, Incoming, param};
-use super::metadata::{ASSERTION_ALGORITHMS, METHODS};
-use super::state::{State, unguessable};
+use super::state::State;
 
 /// A confidential client known from the beginning.
 #[derive(Clone, Debug)]
@@ -25,53 +22,52 @@ pub struct ClientSecret {
 /// A client as it was registered.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
-    authentication: Authentication,
+    pub(super) authentication: Authentication,
     pub(super) redirect_uris: Vec<String>,
     /// Whether it gets bound tokens alone (RFC 9449 section 5.2).
     pub(super) must_bind: bool,
+    /// The grants it registered for; all if it did not register.
+    pub(super) grants: Option<Vec<String>>,
 }
 
+/// How a client shows who it is.
 #[derive(Clone, Debug)]
-pub(super) struct Registered {
-    pub(super) client: Client,
-}
-
-#[derive(Clone, Debug)]
-enum Authentication {
+pub(super) enum Authentication {
     None,
+    Basic(Secret),
+    Post(Secret),
+    /// In either way.
     Secret(Secret),
-    Keys(Vec<(Option<String>, PublicJwk)>),
+    Keys(Keys),
 }
 
 /// A client that showed who it is.
 pub(super) struct Known {
     pub(super) id: String,
-    pub(super) kind: ClientType,
-    pub(super) must_bind: bool,
-    /// An assertion that is used up when the request succeeds: its identifier and its end.
-    assertion: Option<(String, keybound::UnixTime)>,
+    pub(super) client: Client,
+    assertion: Option<Assertion>,
 }
-
-/// How long after its end an assertion's identifier is remembered, in seconds.
-const ASSERTION_MARGIN: u64 = 60;
-/// The longest life of an assertion, in seconds.
-const MAX_ASSERTION_LIFETIME: i64 = 600;
 
 impl Client {
     pub(super) fn with_secret(secret: Secret) -> Self {
-        Self { authentication: Authentication::Secret(secret), redirect_uris: Vec::new(), must_bind: false }
+        let authentication = Authentication::Secret(secret);
+        Self { authentication, redirect_uris: loopback(), must_bind: false, grants: None }
     }
 
     pub(super) fn public_on_loopback() -> Self {
-        let redirect_uris = vec!["http://127.0.0.1/callback".into(), "http://localhost/callback".into()];
-        Self { authentication: Authentication::None, redirect_uris, must_bind: false }
+        Self { authentication: Authentication::None, redirect_uris: loopback(), must_bind: false, grants: None }
     }
 
     pub(super) const fn kind(&self) -> ClientType {
         match self.authentication {
             Authentication::None => ClientType::Public,
-            Authentication::Secret(_) | Authentication::Keys(_) => ClientType::Confidential,
+            _ => ClientType::Confidential,
         }
+    }
+
+    /// Whether it may use this grant.
+    pub(super) fn may_use(&self, grant: &str) -> bool {
+        self.grants.as_ref().is_none_or(|grants| grants.iter().any(|known| known == grant))
     }
 
     /// Whether authorization responses may go to `uri`: exactly as registered, the port apart on loopback (RFC 8252 section
@@ -79,6 +75,11 @@ impl Client {
     pub(super) fn may_return_to(&self, uri: &str) -> bool {
         self.redirect_uris.iter().any(|known| known == uri || same_but_for_port(known, uri))
     }
+}
+
+/// The redirect URIs of clients known from the beginning.
+fn loopback() -> Vec<String> {
+    ["http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost/callback"].map(str::to_owned).into()
 }
 
 fn same_but_for_port(known: &str, uri: &str) -> bool {
@@ -98,16 +99,24 @@ fn same_but_for_port(known: &str, uri: &str) -> bool {
 }
 
 impl Known {
-    /// Uses the client's assertion up, if it showed one: when everything else about the request is good, so that a retry with
-    /// a nonce is not refused for it.
-    pub(super) fn use_up(&self, state: &State) -> Result<(), Answer> {
-        let Some((jti, until)) = &self.assertion else { return Ok(()) };
-        let now = state.now();
-        let mut kept = state.kept();
-        if kept.assertions.get(jti, now).is_some() {
-            return Err(refused("the assertion was used before"));
+    pub(super) const fn kind(&self) -> ClientType {
+        self.client.kind()
+    }
+
+    /// Refuses a grant that the client did not register for (RFC 6749 section 5.2).
+    pub(super) fn must_be_permitted(&self, grant: &str) -> Result<(), Answer> {
+        if self.client.may_use(grant) {
+            return Ok(());
         }
-        kept.assertions.insert(jti, (), until.saturating_add(ASSERTION_MARGIN), now)
+        Err(Answer::error(400, "unauthorized_client", "this client did not register for this grant"))
+    }
+
+    /// Uses the client's assertion up, if it showed one.
+    pub(super) fn use_up(&self, state: &State) -> Result<(), Answer> {
+        match &self.assertion {
+            Some(assertion) if !assertion.use_up(state)? => Err(refused("the assertion was used before")),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -128,7 +137,7 @@ pub(super) fn authenticate(state: &State, request: &Incoming, form: &Form) -> Re
         return Err(Answer::error(400, "invalid_request", "the client authenticates in more than one way"));
     }
     if let Some(assertion) = assertion {
-        return by_assertion(state, form, assertion, id);
+        return by_assertion(state, request, form, assertion, id);
     }
     let used_basic = basic.is_some();
     let (id, secret) = match basic {
@@ -144,15 +153,19 @@ pub(super) fn authenticate(state: &State, request: &Incoming, form: &Form) -> Re
     match (&client.authentication, secret) {
         (Authentication::None, None) => {}
         (Authentication::Secret(known), Some(shown)) if *known == shown => {}
+        (Authentication::Basic(known), Some(shown)) if used_basic && *known == shown => {}
+        (Authentication::Post(known), Some(shown)) if !used_basic && *known == shown => {}
         (Authentication::Keys(_), _) => return Err(refuse("this client authenticates with private_key_jwt")),
-        _ => return Err(refuse("the client's secret is missing, wrong, or not wanted")),
+        _ => {
+            return Err(refuse("the client's secret is missing, wrong, not wanted, or not in the place it registered"));
+        }
     }
-    Ok(Known { id, kind: client.kind(), must_bind: client.must_bind, assertion: None })
+    Ok(Known { id, client, assertion: None })
 }
 
 /// The client with this identifier.
 pub(super) fn find(state: &State, id: &str) -> Option<Client> {
-    state.kept().clients.get(id, state.now()).map(|registered| registered.client.clone())
+    state.kept().clients.get(id, state.now()).cloned()
 }
 
 fn challenge(description: &str) -> Answer {
@@ -176,112 +189,28 @@ fn basic(value: &[u8]) -> Option<(String, Secret)> {
 }
 
 /// A client that signed an assertion for this issuer (RFC 7523 section 3).
-fn by_assertion(state: &State, form: &Form, assertion: &str, id: Option<&str>) -> Result<Known, Answer> {
+fn by_assertion(
+    state: &State,
+    request: &Incoming,
+    form: &Form,
+    assertion: &str,
+    id: Option<&str>,
+) -> Result<Known, Answer> {
     if param(form, "client_assertion_type")? != Some("urn:ietf:params:oauth:client-assertion-type:jwt-bearer") {
         return Err(Answer::error(400, "invalid_request", "client_assertion_type is missing or unknown"));
     }
-    let (header, claims) = parts(assertion).ok_or_else(|| refused("the assertion is no JWT"))?;
+    let (_, claims) = parts(assertion).ok_or_else(|| refused("the assertion is no JWT"))?;
     let subject = claims.text("sub").ok_or_else(|| refused("the assertion has no sub"))?;
-    if claims.text("iss") != Some(subject) || id.is_some_and(|id| id != subject) {
-        return Err(refused("iss, sub and client_id of the assertion are not the same"));
+    if id.is_some_and(|id| id != subject) {
+        return Err(refused("client_id is another one than in the assertion"));
     }
     let client = find(state, subject).ok_or_else(|| refused("this client is not known"))?;
     let Authentication::Keys(keys) = &client.authentication else {
         return Err(refused("this client does not authenticate with private_key_jwt"));
     };
-    let algorithm = header.text("alg").filter(|name| ASSERTION_ALGORITHMS.contains(name));
-    let algorithm =
-        algorithm.and_then(Algorithm::from_name).ok_or_else(|| refused("the assertion's alg is not taken"))?;
-    let kid = header.text("kid");
-    let fits = |known: &Option<String>| kid.is_none() || known.as_deref() == kid;
-    let candidates = keys.iter().filter(|(known, key)| fits(known) && key.key_type() == algorithm.key_type());
-    if !candidates.into_iter().any(|(_, key)| is_signed(assertion, key, algorithm)) {
-        return Err(refused("the assertion's signature does not verify"));
-    }
-    let token_endpoint = format!("{}/token", state.issuer);
-    let audience = |text: &str| text == state.issuer || text == token_endpoint;
-    let named = claims.text("aud").is_some_and(audience) || claims.texts("aud").any(audience);
-    let now = state.now();
-    let expires = claims.time("exp").filter(|end| now < *end && end.secs() - now.secs() <= MAX_ASSERTION_LIFETIME);
-    let (Some(expires), true) = (expires, named) else {
-        return Err(refused("the assertion is for another server, over, or good for more than ten minutes"));
-    };
-    let jti = claims.text("jti").filter(|jti| !jti.is_empty() && jti.len() <= 512);
-    let jti = jti.ok_or_else(|| refused("the assertion has no jti"))?;
-    let name = format!("{subject}\n{jti}");
-    if state.kept().assertions.get(&name, now).is_some() {
-        return Err(refused("the assertion was used before"));
-    }
-    let assertion = Some((name, expires));
-    Ok(Known { id: subject.into(), kind: ClientType::Confidential, must_bind: client.must_bind, assertion })
-}
-
-/// Header and claims of a JWT, unverified.
-pub(super) fn parts(jwt: &str) -> Option<(Value, Value)> {
-    if jwt.len() > 16 * 1024 || jwt.split('.').count() != 3 {
-        return None;
-    }
-    let mut segments = jwt.split('.');
-    let mut object = || Value::parse_object(&base64url::decode(segments.next()?.as_bytes()).ok()?).ok();
-    Some((object()?, object()?))
-}
-
-/// Whether a JWT is signed by this key.
-pub(super) fn is_signed(jwt: &str, key: &PublicJwk, algorithm: Algorithm) -> bool {
-    let Some((message, signature)) = jwt.rsplit_once('.') else { return false };
-    let (Ok(signature), Some(verifier)) = (base64url::decode(signature.as_bytes()), RUSTCRYPTO.verifier(algorithm))
-    else {
-        return false;
-    };
-    verifier.verify(key, message.as_bytes(), &signature).is_ok()
-}
-
-/// Registers a client (RFC 7591).
-pub(super) fn register(state: &State, request: &Incoming) -> Result<Answer, Answer> {
-    let bad = |text: &str| Answer::error(400, "invalid_client_metadata", text);
-    let metadata = Value::parse_object(&request.body).map_err(|_| bad("the body is no JSON object"))?;
-    let method = metadata.text("token_endpoint_auth_method").unwrap_or("client_secret_basic");
-    if !METHODS.contains(&method) {
-        return Err(bad("token_endpoint_auth_method is not one of those in the metadata"));
-    }
-    let redirect_uris: Vec<String> = metadata.texts("redirect_uris").map(str::to_owned).collect();
-    let grants: Vec<&str> = match metadata.array("grant_types") {
-        Some(_) => metadata.texts("grant_types").collect(),
-        None => vec!["authorization_code"],
-    };
-    let usable = |uri: &String| {
-        let absolute = uri.split_once(':').is_some_and(|(scheme, _)| !scheme.is_empty() && scheme != "javascript");
-        absolute && !uri.contains('#') && uri.bytes().all(|byte| byte.is_ascii_graphic()) && uri.len() <= 2_000
-    };
-    if redirect_uris.len() > 20 || !redirect_uris.iter().all(usable) {
-        return Err(Answer::error(400, "invalid_redirect_uri", "a redirect URI is not absolute or has a fragment"));
-    }
-    if grants.contains(&"authorization_code") && redirect_uris.is_empty() {
-        return Err(Answer::error(400, "invalid_redirect_uri", "the code flow needs a redirect URI"));
-    }
-    let mut document = metadata.clone().with("token_endpoint_auth_method", method);
-    let authentication = match method {
-        "none" => Authentication::None,
-        "private_key_jwt" => Authentication::Keys(keys(&metadata).ok_or_else(|| bad("jwks holds no usable key"))?),
-        _ => {
-            let secret = unguessable()?;
-            document = document.with("client_secret", secret.as_str()).with("client_secret_expires_at", 0_u64);
-            Authentication::Secret(Secret::new(secret))
-        }
-    };
-    let id = format!("client-{}", unguessable()?);
-    let must_bind = metadata.boolean("dpop_bound_access_tokens").unwrap_or(false);
-    let (now, until) = (state.now(), state.now().saturating_add(86_400));
-    let client = Client { authentication, redirect_uris, must_bind };
-    state.kept().clients.insert(&id, Registered { client }, until, now)?;
-    Ok(Answer::json(201, &document.with("client_id", id).with("client_id_issued_at", now)))
-}
-
-fn keys(metadata: &Value) -> Option<Vec<(Option<String>, PublicJwk)>> {
-    let keys = metadata.member("jwks")?.array("keys")?;
-    let usable = |key: &Value| Some((key.text("kid").map(str::to_owned), PublicJwk::parse(&key.to_json()).ok()?));
-    let usable: Vec<_> = keys.iter().take(20).filter_map(usable).collect();
-    (!usable.is_empty()).then_some(usable)
+    let endpoint = format!("{}{}", state.issuer, request.path);
+    let assertion = Assertion::read(state, &endpoint, assertion, subject, keys).map_err(refused)?;
+    Ok(Known { id: subject.into(), client, assertion: Some(assertion) })
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use keybound::{RUSTCRYPTO, UnixTime};
 use super::authorize::{USER, granted_scope};
 use super::client::{self, Known};
 use super::http::{Answer, Incoming, escape, need, param};
+use super::metadata::DEVICE_CODE;
 use super::state::{Device, Granted, State, unguessable};
-use super::token::{admit, give, prove};
+use super::token::{Ready, admit, check_resource, invalid_grant, issue, prove};
 
 /// For how long the user may decide, in seconds.
 const LIFETIME: u64 = 600;
@@ -21,15 +22,17 @@ const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 pub(super) fn begin(state: &State, request: &Incoming) -> Result<Answer, Answer> {
     let form = request.form()?;
     let known = client::authenticate(state, request, &form)?;
+    known.must_be_permitted(DEVICE_CODE)?;
     let scope = granted_scope(param(&form, "scope")?);
     let scope = scope.ok_or_else(|| Answer::error(400, "invalid_scope", "none of these scopes is known here"))?;
-    if form.all("resource").any(|resource| resource != state.resource) {
-        return Err(Answer::error(400, "invalid_target", "resource is not the API of this server"));
-    }
+    check_resource(state, &form)?;
     let proofs = request.all("dpop");
     let target = request.target(state);
     let grant = Grant::announcement(&form)?;
-    let admitted = admit(state, &EndpointRequest::new(&request.method, &target, &proofs, known.kind, grant))?;
+    let admitted = admit(state, &EndpointRequest::new(&request.method, &target, &proofs, known.kind(), grant))?;
+    if state.must_bind(&known) && admitted.announced().is_none() {
+        return Err(Answer::error(400, "invalid_request", "this client gets bound tokens: send a proof or dpop_jkt"));
+    }
     known.use_up(state)?;
     let (now, code) = (state.now(), unguessable()?);
     let user_code = user_code()?;
@@ -39,6 +42,7 @@ pub(super) fn begin(state: &State, request: &Incoming) -> Result<Answer, Answer>
         scope,
         audience: state.resource.clone(),
         details: None,
+        actor: None,
         family: code.clone(),
     };
     let device = Device {
@@ -49,8 +53,10 @@ pub(super) fn begin(state: &State, request: &Incoming) -> Result<Answer, Answer>
         approves_itself: state.options.device_approval.map(|after| now.saturating_add(after)),
         asked: UnixTime::from_secs(0),
         interval: INTERVAL,
+        expires: now.saturating_add(LIFETIME),
     };
-    state.kept().devices.insert(&code, device, now.saturating_add(LIFETIME), now)?;
+    // Remembered beyond its end, so that a device that still asks learns that it is over.
+    state.kept().devices.insert(&code, device, now.saturating_add(2 * LIFETIME), now)?;
     let page = format!("{}/device", state.issuer);
     let complete = format!("{page}?user_code={user_code}");
     let document = Value::object()
@@ -96,8 +102,10 @@ pub(super) fn decide(state: &State, request: &Incoming) -> Result<Answer, Answer
     let form = request.form()?;
     let entered: String = need(&form, "user_code")?.chars().filter(char::is_ascii_alphabetic).collect();
     let approved = need(&form, "decision")? == "approve";
+    let now = state.now();
     let mut kept = state.kept();
-    let same = |device: &Device| device.user_code.replace('-', "").eq_ignore_ascii_case(&entered);
+    let same =
+        |device: &Device| now < device.expires && device.user_code.replace('-', "").eq_ignore_ascii_case(&entered);
     let found = kept.devices.values_mut().find(|(_, device)| device.approved.is_none() && same(device));
     let Some((_, device)) = found else { return Err(Answer::page(400, "<p>No device waits with this code.")) };
     device.approved = Some(approved);
@@ -107,15 +115,19 @@ pub(super) fn decide(state: &State, request: &Incoming) -> Result<Answer, Answer
 /// Answers a device that asks for its token.
 pub(super) fn token(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {
     let name = need(form, "device_code")?;
+    check_resource(state, form)?;
     let now = state.now();
     let found = state.kept().devices.get(name, now).cloned().filter(|device| device.granted.client_id == known.id);
     let Some(found) = found else {
-        return Err(Answer::error(400, "expired_token", "the device code is unknown, used, or over"));
+        return Err(invalid_grant("the device code is unknown, used, or another client's"));
     };
+    if now >= found.expires {
+        return Err(Answer::error(400, "expired_token", "the device code is over; begin again"));
+    }
     let admitted = prove(state, request, known, Grant::DeviceCode { bound_to: found.key })?;
     known.use_up(state)?;
     let mut kept = state.kept();
-    let gone = || Answer::error(400, "expired_token", "the device code was used before");
+    let gone = || invalid_grant("the device code was used before");
     let device = kept.devices.get_mut(name, now).ok_or_else(gone)?;
     let too_fast = now.since(device.asked) < device.interval && device.asked.secs() > 0;
     device.asked = now;
@@ -126,7 +138,8 @@ pub(super) fn token(state: &State, request: &Incoming, form: &Form, known: &Know
         Some(true) => {
             kept.devices.take(name, now).ok_or_else(gone)?;
             drop(kept);
-            give(state, &admitted, found.granted)
+            let (refresh, lifetime) = (Some(found.granted.clone()), state.options.token_lifetime);
+            issue(state, known, &admitted, Ready { granted: found.granted, refresh, issued_type: None, lifetime })
         }
         Some(false) => {
             kept.devices.take(name, now);

@@ -1,7 +1,7 @@
 //! Requests and answers as the endpoints see them.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State as Shared};
@@ -11,11 +11,14 @@ use keybound::json::Value;
 use keybound::server::authorization::Reply;
 use keybound::{Refusal, TargetUri};
 
+use super::described;
 use super::route::route;
 use super::state::State;
 
 /// The longest body that is read, in bytes.
 const MAX_BODY: usize = 256 * 1024;
+/// For how long a body is waited for.
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// A request, read whole.
 pub(super) struct Incoming {
@@ -56,7 +59,13 @@ impl Incoming {
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(Answer::error(400, "invalid_request", "the body must be application/x-www-form-urlencoded"));
         }
-        Form::parse(&self.body).map_err(|_| Answer::error(400, "invalid_request", "the body is no form"))
+        let form = Form::parse(&self.body).map_err(|_| Answer::error(400, "invalid_request", "the body is no form"))?;
+        // RFC 6749 section 3.2: nothing else may occur twice (RFC 8707 section 2, RFC 8693 section 2.1).
+        let repeated = |name: &str| !["resource", "audience"].contains(&name) && form.get(name).is_err();
+        if form.iter().any(|(name, _)| repeated(name)) {
+            return Err(Answer::error(400, "invalid_request", "a parameter occurs twice"));
+        }
+        Ok(form)
     }
 
     /// The URL of this endpoint, as clients know it.
@@ -104,7 +113,7 @@ impl Answer {
     pub(super) fn page(status: u16, text: &str) -> Self {
         let mut answer = Self::new(status)
             .with("Content-Type", "text/html; charset=utf-8")
-            .with("Content-Security-Policy", "default-src 'none'; form-action 'self'; frame-ancestors 'none'")
+            .with("Content-Security-Policy", "default-src 'none'; base-uri 'none'; frame-ancestors 'none'")
             .with("Referrer-Policy", "no-referrer")
             .with("Cache-Control", "no-store");
         answer.body = format!("<!doctype html><meta charset=utf-8><title>keybound serve</title>{text}");
@@ -151,22 +160,30 @@ pub(super) async fn answer(Shared(state): Shared<Arc<State>>, request: Request) 
     if !faults.slow.is_zero() {
         tokio::time::sleep(faults.slow).await;
     }
-    let (head, body) = request.into_parts();
-    let answered = match to_bytes(body, MAX_BODY).await {
-        Ok(body) => {
-            let fields = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
-            let incoming = Incoming {
-                method: head.method.as_str().to_owned(),
-                path: head.uri.path().to_owned(),
-                query: head.uri.query().unwrap_or_default().to_owned(),
-                fields: fields.collect(),
-                body: body.to_vec(),
-            };
+    let answered = match read(request).await {
+        Ok(incoming) => {
+            described::fetch(&state, &incoming).await;
             route(&state, &incoming)
         }
-        Err(_) => Answer::error(413, "invalid_request", "the body is longer than 256 KiB"),
+        Err(answer) => answer,
     };
     finish(answered, &state)
+}
+
+/// Reads a request whole.
+async fn read(request: Request) -> Result<Incoming, Answer> {
+    let (head, body) = request.into_parts();
+    let late = |_| Answer::error(408, "invalid_request", "the body took longer than ten seconds");
+    let long = |_| Answer::error(413, "invalid_request", "the body is longer than 256 KiB, or broke off");
+    let body = tokio::time::timeout(MAX_WAIT, to_bytes(body, MAX_BODY)).await.map_err(late)?.map_err(long)?;
+    let fields = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+    Ok(Incoming {
+        method: head.method.as_str().to_owned(),
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        fields: fields.collect(),
+        body: body.to_vec(),
+    })
 }
 
 fn finish(answered: Answer, state: &State) -> Response {
@@ -177,7 +194,7 @@ fn finish(answered: Answer, state: &State) -> Response {
             builder = builder.header(name, value);
         }
     }
-    let clock = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(state.now().secs().unsigned_abs());
+    let clock = SystemTime::UNIX_EPOCH + Duration::from_secs(state.now().secs().unsigned_abs());
     builder = builder.header("Date", httpdate::fmt_http_date(clock)).header("Access-Control-Allow-Origin", "*");
     builder.body(Body::from(answered.body)).unwrap_or_default()
 }

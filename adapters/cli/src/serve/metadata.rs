@@ -10,19 +10,22 @@ use super::state::{KEY_ID, State};
 pub(super) const SCOPES: [&str; 5] = ["read", "write", "admin", "openid", "offline_access"];
 /// The ways to authenticate.
 pub(super) const METHODS: [&str; 4] = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
+/// The grants there are.
+pub(super) const GRANTS: [&str; 6] = [
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    DEVICE_CODE,
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+    "urn:ietf:params:oauth:grant-type:jwt-bearer",
+];
+/// The grant of devices (RFC 8628 section 3.4).
+pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// The algorithms of client assertions.
 pub(super) const ASSERTION_ALGORITHMS: [&str; 5] = ["ES256", "ES384", "Ed25519", "EdDSA", "PS256"];
 
 pub(super) fn server(state: &State, _: &Incoming) -> Result<Answer, Answer> {
     let at = |path: &str| format!("{}{path}", state.issuer);
-    let grants = [
-        "authorization_code",
-        "refresh_token",
-        "client_credentials",
-        "urn:ietf:params:oauth:grant-type:device_code",
-        "urn:ietf:params:oauth:grant-type:token-exchange",
-        "urn:ietf:params:oauth:grant-type:jwt-bearer",
-    ];
     let document = state
         .authorization()
         .metadata(&state.issuer)
@@ -34,7 +37,8 @@ pub(super) fn server(state: &State, _: &Incoming) -> Result<Answer, Answer> {
         .with("device_authorization_endpoint", at("/device_authorization"))
         .with("introspection_endpoint", at("/introspect"))
         .with("revocation_endpoint", at("/revoke"))
-        .with("grant_types_supported", Value::from_iter(grants))
+        .with("client_id_metadata_document_supported", true)
+        .with("grant_types_supported", Value::from_iter(GRANTS))
         .with("response_modes_supported", Value::from_iter(["query"]))
         .with("scopes_supported", Value::from_iter(SCOPES))
         .with("token_endpoint_auth_methods_supported", Value::from_iter(METHODS))

@@ -1,13 +1,17 @@
 //! `keybound serve`: an authorization server and an echo API for development, in memory, that can be told to misbehave.
 
 mod api;
+mod assertion;
 mod authorize;
 mod client;
 pub(crate) mod command;
+mod derived;
+mod described;
 mod device;
 mod fault;
 mod http;
 mod metadata;
+mod register;
 mod route;
 mod state;
 mod token;

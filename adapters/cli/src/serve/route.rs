@@ -2,7 +2,7 @@
 
 use super::http::{Answer, Incoming};
 use super::state::State;
-use super::{api, authorize, client, device, metadata, token, tokens};
+use super::{api, authorize, device, metadata, register, token, tokens};
 
 type Endpoint = fn(&State, &Incoming) -> Result<Answer, Answer>;
 
@@ -26,7 +26,7 @@ pub(super) fn route(state: &State, request: &Incoming) -> Answer {
         "/device_authorization" => ("POST", device::begin),
         "/device" if request.method == "POST" => ("POST", device::decide),
         "/device" => ("GET", device::page),
-        "/register" => ("POST", client::register),
+        "/register" => ("POST", register::register),
         "/introspect" => ("POST", tokens::introspect),
         "/revoke" => ("POST", tokens::revoke),
         _ => return Answer::error(404, "not_found", "there is nothing here"),

@@ -16,7 +16,7 @@ use keybound::server::resource::{ResourcePolicy, ResourceServer};
 use keybound::{Algorithm, Misuse, Policy, RUSTCRYPTO, TargetUri, Thumbprint, UnixTime, Verifier, base64url};
 
 use super::Options;
-use super::client::{Client, Registered};
+use super::client::{Client, Known};
 use super::fault::Faults;
 use super::http::Answer;
 
@@ -53,7 +53,7 @@ struct Judges {
 /// What is remembered between requests.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    pub(super) clients: Bounded<Registered>,
+    pub(super) clients: Bounded<Client>,
     pub(super) pushed: Bounded<Pushed>,
     pub(super) tickets: Bounded<Pushed>,
     pub(super) codes: Bounded<Code>,
@@ -79,6 +79,8 @@ pub(super) struct Granted {
     pub(super) scope: String,
     pub(super) audience: String,
     pub(super) details: Option<Value>,
+    /// Who acts for the subject (RFC 8693 section 4.1).
+    pub(super) actor: Option<Value>,
     /// All tokens that come of one approval.
     pub(super) family: String,
 }
@@ -90,6 +92,7 @@ pub(super) struct Code {
     pub(super) challenge: String,
     pub(super) key: Option<Thumbprint>,
     pub(super) intent: Option<Intent>,
+    pub(super) expires: UnixTime,
     pub(super) used: bool,
 }
 
@@ -102,6 +105,7 @@ pub(super) struct Device {
     pub(super) approves_itself: Option<UnixTime>,
     pub(super) asked: UnixTime,
     pub(super) interval: u64,
+    pub(super) expires: UnixTime,
 }
 
 #[derive(Clone, Debug)]
@@ -194,12 +198,17 @@ impl State {
 
     fn add_client(&self, id: &str, client: Client) -> Result<(), Misuse> {
         let (now, never) = (self.now(), UnixTime::from_secs(i64::MAX));
-        self.kept().clients.insert(id, Registered { client }, never, now).map_err(|_| Misuse::Name)
+        self.kept().clients.insert(id, client, never, now).map_err(|_| Misuse::Name)
     }
 
     /// The servers' clock.
     pub(super) fn now(&self) -> UnixTime {
         UnixTime::from_secs(UnixTime::now().secs().saturating_add(self.faults().clock_skew))
+    }
+
+    /// Whether this client gets bound tokens alone.
+    pub(super) fn must_bind(&self, known: &Known) -> bool {
+        known.client.must_bind
     }
 
     pub(super) fn faults(&self) -> Faults {

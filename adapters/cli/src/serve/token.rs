@@ -8,62 +8,87 @@ use keybound::replay::{Insertion, ReplayStore};
 use keybound::server::authorization::{
     Admitted, Checked, ClientType, EndpointRequest, Grant, TokenAnswer, confirmation,
 };
-use keybound::{RUSTCRYPTO, Thumbprint, base64url};
+use keybound::{RUSTCRYPTO, base64url};
 
-use super::authorize::{USER, granted_scope};
-use super::client::{self, Known, is_signed, parts};
+use super::authorize::granted_scope;
+use super::client::{self, Known};
+use super::derived;
 use super::http::{Answer, Incoming, need, param};
+use super::metadata::DEVICE_CODE;
 use super::state::{Access, Granted, KEY_ID, Refresh, State, unguessable};
 
 /// For how long refresh tokens are good, in seconds.
 const REFRESH_LIFETIME: u64 = 86_400;
-/// The token type of access tokens in token exchange (RFC 8693 section 3).
-const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
-/// The token type of JWTs.
-const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
-
 /// What a grant gives, if the proof is admitted.
-struct Ready {
-    granted: Granted,
-    refreshes: bool,
-    /// Members of the answer besides the usual ones.
-    issued_type: Option<&'static str>,
-    lifetime: u64,
+pub(super) struct Ready {
+    pub(super) granted: Granted,
+    /// What the refresh token is good for; none is issued otherwise.
+    pub(super) refresh: Option<Granted>,
+    pub(super) issued_type: Option<&'static str>,
+    pub(super) lifetime: u64,
 }
 
 pub(super) fn token(state: &State, request: &Incoming) -> Result<Answer, Answer> {
     let form = request.form()?;
     let known = client::authenticate(state, request, &form)?;
-    if form.all("resource").any(|resource| resource != state.resource) {
-        return Err(Answer::error(400, "invalid_target", "resource is not the API of this server"));
-    }
-    match need(&form, "grant_type")? {
-        "authorization_code" => code(state, request, &form, &known),
-        "refresh_token" => refresh(state, request, &form, &known),
-        "client_credentials" => client_credentials(state, request, &form, &known),
-        "urn:ietf:params:oauth:grant-type:device_code" => super::device::token(state, request, &form, &known),
-        "urn:ietf:params:oauth:grant-type:token-exchange" => exchange(state, request, &form, &known),
-        "urn:ietf:params:oauth:grant-type:jwt-bearer" => jwt_bearer(state, request, &form, &known),
-        _ => Err(Answer::error(400, "unsupported_grant_type", "this grant is not offered here")),
-    }
+    let name = need(&form, "grant_type")?;
+    let grant: fn(&State, &Incoming, &Form, &Known) -> Result<Answer, Answer> = match name {
+        "authorization_code" => code,
+        "refresh_token" => refresh,
+        "client_credentials" => client_credentials,
+        DEVICE_CODE => super::device::token,
+        "urn:ietf:params:oauth:grant-type:token-exchange" => derived::exchange,
+        "urn:ietf:params:oauth:grant-type:jwt-bearer" => derived::jwt_bearer,
+        _ => return Err(Answer::error(400, "unsupported_grant_type", "this grant is not offered here")),
+    };
+    known.must_be_permitted(name)?;
+    // What is wrong with the proof is said first, whatever else is wrong: it costs the client one request less.
+    grant(state, request, &form, &known).map_err(|answer| proof_defect(state, request, &known).unwrap_or(answer))
 }
 
-fn invalid_grant(text: &str) -> Answer {
+/// The refusal of the request's proof, taken by itself.
+fn proof_defect(state: &State, request: &Incoming, known: &Known) -> Option<Answer> {
+    let (proofs, target) = (request.all("dpop"), request.target(state));
+    let endpoint = EndpointRequest::new(&request.method, &target, &proofs, known.kind(), Grant::ClientCredentials)
+        .must_bind(state.must_bind(known));
+    state.authorization().check(&endpoint, state.now()).err().map(Answer::from)
+}
+
+/// Refuses resources that are not the API here (RFC 8707 section 2).
+pub(super) fn check_resource(state: &State, form: &Form) -> Result<(), Answer> {
+    if form.all("resource").all(|resource| resource == state.resource) {
+        return Ok(());
+    }
+    Err(Answer::error(400, "invalid_target", "resource is not the API of this server"))
+}
+
+/// The scope asked for, if it is no more than `had` (RFC 6749 section 6).
+pub(super) fn narrowed(form: &Form, had: &str) -> Result<String, Answer> {
+    let Some(asked) = param(form, "scope")? else { return Ok(had.to_owned()) };
+    if asked.split(' ').all(|name| had.split(' ').any(|known| known == name)) {
+        return Ok(asked.to_owned());
+    }
+    Err(Answer::error(400, "invalid_scope", "that is more than was granted"))
+}
+
+pub(super) fn invalid_grant(text: &str) -> Answer {
     Answer::error(400, "invalid_grant", text)
 }
 
 fn code(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {
     let name = need(form, "code")?;
     let verifier = need(form, "code_verifier")?;
+    check_resource(state, form)?;
     let now = state.now();
     let found = state.kept().codes.get(name, now).cloned().filter(|code| code.granted.client_id == known.id);
     let Some(found) = found else { return Err(invalid_grant("the code is unknown, over, or another client's")) };
     if found.used {
-        // Two parties hold the code: nobody keeps what came of it (OAuth 2.1 section 4.1.3).
-        State::revoke_family(&mut state.kept(), &found.granted.family);
-        return Err(invalid_grant("the code was used before; its tokens are revoked"));
+        return Err(used_again(state, &found.granted));
     }
-    if found.redirect_uri.as_deref() != param(form, "redirect_uri")? && found.redirect_uri.is_some() {
+    if now >= found.expires {
+        return Err(invalid_grant("the code is over: it is good for a minute"));
+    }
+    if found.redirect_uri.is_some() && found.redirect_uri.as_deref() != param(form, "redirect_uri")? {
         return Err(invalid_grant("redirect_uri is not the one of the authorization request"));
     }
     let challenge = base64url::encode(&RUSTCRYPTO.digest.sha256(&[verifier.as_bytes()]));
@@ -79,59 +104,54 @@ fn code(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result
         lifetime = lifetime.min(intent.expires_at().since(now));
     }
     known.use_up(state)?;
-    match state.kept().codes.get_mut(name, now) {
-        Some(code) if !code.used => code.used = true,
-        _ => return Err(invalid_grant("the code was used before")),
+    let first = state.kept().codes.get_mut(name, now).is_some_and(|code| !std::mem::replace(&mut code.used, true));
+    if !first {
+        return Err(used_again(state, &found.granted));
     }
-    let refreshes = found.intent.is_none();
-    issue(state, &admitted, Ready { granted: found.granted, refreshes, issued_type: None, lifetime })
+    let refresh = found.intent.is_none().then(|| found.granted.clone());
+    issue(state, known, &admitted, Ready { granted: found.granted, refresh, issued_type: None, lifetime })
+}
+
+/// Two parties hold what only one should: nobody keeps what came of it (OAuth 2.1 sections 4.1.3 and 4.3.1).
+fn used_again(state: &State, granted: &Granted) -> Answer {
+    State::revoke_family(&mut state.kept(), &granted.family);
+    invalid_grant("it was used before; all that came of it is revoked")
 }
 
 fn refresh(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {
     let name = need(form, "refresh_token")?;
+    check_resource(state, form)?;
     let now = state.now();
     let found = state.kept().refresh.get(name, now).cloned().filter(|found| found.granted.client_id == known.id);
     let Some(found) = found else {
         return Err(invalid_grant("the refresh token is unknown, over, or another client's"));
     };
-    let mut granted = found.granted.clone();
-    if let Some(scope) = param(form, "scope")? {
-        let had: Vec<&str> = granted.scope.split(' ').collect();
-        if !scope.split(' ').all(|name| had.contains(&name)) {
-            return Err(Answer::error(400, "invalid_scope", "a refresh gives no more than was granted"));
-        }
-        granted.scope = scope.into();
-    }
+    let granted = Granted { scope: narrowed(form, &found.granted.scope)?, ..found.granted.clone() };
     let admitted = prove(state, request, known, Grant::RefreshToken { bound_to: found.key })?;
     known.use_up(state)?;
-    {
-        let mut kept = state.kept();
-        match kept.refresh.get_mut(name, now) {
-            Some(refresh) if !refresh.used => refresh.used = true,
-            // A rotated token came back: either the client or a thief holds the other one.
-            _ => {
-                State::revoke_family(&mut kept, &granted.family);
-                return Err(invalid_grant("the refresh token was used before; the session is revoked"));
-            }
-        }
+    let first = state.kept().refresh.get_mut(name, now).is_some_and(|token| !std::mem::replace(&mut token.used, true));
+    if !first {
+        return Err(used_again(state, &granted));
     }
     let lifetime = state.options.token_lifetime;
-    issue(state, &admitted, Ready { granted, refreshes: true, issued_type: None, lifetime })
+    // The next refresh token is good for what this one was, however little was asked for now.
+    issue(state, known, &admitted, Ready { granted, refresh: Some(found.granted), issued_type: None, lifetime })
 }
 
 fn client_credentials(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {
-    if known.kind == ClientType::Public {
+    if known.kind() == ClientType::Public {
         return Err(Answer::error(400, "unauthorized_client", "a public client has no credentials to show"));
     }
+    check_resource(state, form)?;
     let granted = own(state, form, known, &known.id)?;
     let admitted = prove(state, request, known, Grant::ClientCredentials)?;
     known.use_up(state)?;
     let lifetime = state.options.token_lifetime;
-    issue(state, &admitted, Ready { granted, refreshes: false, issued_type: None, lifetime })
+    issue(state, known, &admitted, Ready { granted, refresh: None, issued_type: None, lifetime })
 }
 
 /// What a request without an earlier approval is granted.
-fn own(state: &State, form: &Form, known: &Known, subject: &str) -> Result<Granted, Answer> {
+pub(super) fn own(state: &State, form: &Form, known: &Known, subject: &str) -> Result<Granted, Answer> {
     let scope = granted_scope(param(form, "scope")?);
     let scope = scope.ok_or_else(|| Answer::error(400, "invalid_scope", "none of these scopes is known here"))?;
     Ok(Granted {
@@ -140,77 +160,17 @@ fn own(state: &State, form: &Form, known: &Known, subject: &str) -> Result<Grant
         scope,
         audience: state.resource.clone(),
         details: None,
+        actor: None,
         family: unguessable()?,
     })
-}
-
-/// Exchanges an access token of this server for a new one (RFC 8693).
-fn exchange(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {
-    let wrong = |text: &str| Answer::error(400, "invalid_request", text);
-    if ![ACCESS_TOKEN, JWT].contains(&need(form, "subject_token_type")?) {
-        return Err(wrong("subject_token_type is not one that is taken here"));
-    }
-    if param(form, "requested_token_type")?.is_some_and(|kind| ![ACCESS_TOKEN, JWT].contains(&kind)) {
-        return Err(wrong("requested_token_type is not one that is issued here"));
-    }
-    let mut keys: Vec<Thumbprint> = Vec::new();
-    let subject = live(state, need(form, "subject_token")?)?;
-    keys.extend(subject.key);
-    if let Some(actor) = param(form, "actor_token")? {
-        need(form, "actor_token_type")?;
-        keys.extend(live(state, actor)?.key);
-    }
-    let mut granted = subject.granted;
-    granted.client_id.clone_from(&known.id);
-    if let Some(asked) = param(form, "scope")? {
-        let had: Vec<&str> = granted.scope.split(' ').collect();
-        if !asked.split(' ').all(|name| had.contains(&name)) {
-            return Err(Answer::error(400, "invalid_scope", "an exchange gives no more than the token had"));
-        }
-        granted.scope = asked.into();
-    }
-    let admitted = prove(state, request, known, Grant::Derived { confirmed: &keys, may_rebind: false })?;
-    known.use_up(state)?;
-    let lifetime = state.options.token_lifetime;
-    issue(state, &admitted, Ready { granted, refreshes: false, issued_type: Some(ACCESS_TOKEN), lifetime })
-}
-
-/// An access token of this server that is good now.
-fn live(state: &State, token: &str) -> Result<Access, Answer> {
-    let now = state.now();
-    let jti = verified_jti(state, token).ok_or_else(|| invalid_grant("the token is none of this server"))?;
-    let found = state.kept().access.get(&jti, now).cloned().filter(|access| !access.revoked);
-    found.ok_or_else(|| invalid_grant("the token is over or revoked"))
-}
-
-/// The identifier of an access token that this server signed.
-pub(super) fn verified_jti(state: &State, token: &str) -> Option<String> {
-    let (_, claims) = parts(token)?;
-    let own = is_signed(token, state.signer.public_key(), state.signer.algorithm());
-    claims.text("jti").filter(|_| own).map(str::to_owned)
-}
-
-/// A token for an assertion that a confidential client signed for one of its users (RFC 7523 section 2.1).
-fn jwt_bearer(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {
-    let assertion = need(form, "assertion")?;
-    // The only issuer of assertions that is trusted here is this server itself: its own access tokens.
-    let subject = live(state, assertion)?;
-    let keys: Vec<Thumbprint> = subject.key.into_iter().collect();
-    let mut granted = own(state, form, known, USER)?;
-    granted.subject = subject.granted.subject;
-    let admitted = prove(state, request, known, Grant::Derived { confirmed: &keys, may_rebind: false })?;
-    known.use_up(state)?;
-    let lifetime = state.options.token_lifetime;
-    issue(state, &admitted, Ready { granted, refreshes: false, issued_type: None, lifetime })
 }
 
 /// Judges the proof of a token request.
 pub(super) fn prove(state: &State, request: &Incoming, known: &Known, grant: Grant<'_>) -> Result<Admitted, Answer> {
     let proofs = request.all("dpop");
     let target = request.target(state);
-    let endpoint =
-        EndpointRequest::new(&request.method, &target, &proofs, known.kind, grant).must_bind(known.must_bind);
-    admit(state, &endpoint)
+    let endpoint = EndpointRequest::new(&request.method, &target, &proofs, known.kind(), grant);
+    admit(state, &endpoint.must_bind(state.must_bind(known)))
 }
 
 /// Judges a proof and consumes it.
@@ -238,13 +198,8 @@ pub(super) fn next_nonce(state: &State, due: Option<&Nonce>) -> Option<String> {
 }
 
 /// Issues what a grant gives.
-pub(super) fn give(state: &State, admitted: &Admitted, granted: Granted) -> Result<Answer, Answer> {
-    let lifetime = state.options.token_lifetime;
-    issue(state, admitted, Ready { granted, refreshes: true, issued_type: None, lifetime })
-}
-
-fn issue(state: &State, admitted: &Admitted, ready: Ready) -> Result<Answer, Answer> {
-    let Ready { granted, refreshes, issued_type, lifetime } = ready;
+pub(super) fn issue(state: &State, known: &Known, admitted: &Admitted, ready: Ready) -> Result<Answer, Answer> {
+    let Ready { granted, refresh, issued_type, lifetime } = ready;
     let now = state.now();
     let expires = now.saturating_add(lifetime);
     let jti = unguessable()?;
@@ -259,22 +214,23 @@ fn issue(state: &State, admitted: &Admitted, ready: Ready) -> Result<Answer, Ans
         .with("exp", expires)
         .with("jti", jti.as_str())
         .with_some("authorization_details", granted.details.clone())
+        .with_some("act", granted.actor.clone())
         .with_some("cnf", key.map(confirmation));
     let token = sign(state, &claims)?;
-    let refresh = if refreshes { Some(unguessable()?) } else { None };
+    let refresh = refresh.filter(|_| known.client.may_use("refresh_token"));
+    let refresh = refresh.map(|granted| unguessable().map(|name| (name, granted))).transpose()?;
     {
         let mut kept = state.kept();
         let access = Access { granted: granted.clone(), key, claims, revoked: false };
         kept.access.insert(&jti, access, expires, now)?;
-        if let Some(name) = &refresh {
-            let key = admitted.refresh_binding();
-            let refresh = Refresh { granted: granted.clone(), key, used: false };
+        if let Some((name, granted)) = &refresh {
+            let refresh = Refresh { granted: granted.clone(), key: admitted.refresh_binding(), used: false };
             kept.refresh.insert(name, refresh, now.saturating_add(REFRESH_LIFETIME), now)?;
         }
     }
     state.spend_nonces()?;
     let mut answer = TokenAnswer::new(&token, admitted).expires_in(lifetime).scope(&granted.scope);
-    if let Some(refresh) = &refresh {
+    if let Some((refresh, _)) = &refresh {
         answer = answer.refresh_token(refresh);
     }
     if let Some(details) = granted.details {

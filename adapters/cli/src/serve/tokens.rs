@@ -3,15 +3,15 @@
 use keybound::server::authorization::{ClientType, introspection};
 
 use super::client;
+use super::derived::verified_jti;
 use super::http::{Answer, Incoming, need, param};
 use super::state::State;
-use super::token::verified_jti;
 
 /// Says what a token is. No proof is asked of resource servers (RFC 9449 section 6.2).
 pub(super) fn introspect(state: &State, request: &Incoming) -> Result<Answer, Answer> {
     let form = request.form()?;
     let known = client::authenticate(state, request, &form)?;
-    if known.kind == ClientType::Public {
+    if known.kind() == ClientType::Public {
         return Err(Answer::error(401, "invalid_client", "only confidential clients may ask about tokens"));
     }
     let token = need(&form, "token")?;
@@ -38,17 +38,23 @@ pub(super) fn revoke(state: &State, request: &Incoming) -> Result<Answer, Answer
     let form = request.form()?;
     let known = client::authenticate(state, request, &form)?;
     let token = need(&form, "token")?;
+    // A hint that is wrong or unknown changes nothing (RFC 7009 section 2.1).
     param(&form, "token_type_hint")?;
     known.use_up(state)?;
     let now = state.now();
     let jti = verified_jti(state, token);
     let mut kept = state.kept();
-    let family = kept.refresh.get(token, now).filter(|refresh| refresh.granted.client_id == known.id);
-    if let Some(family) = family.map(|refresh| refresh.granted.family.clone()) {
-        State::revoke_family(&mut kept, &family);
+    let refresh = kept.refresh.get(token, now).map(|refresh| &refresh.granted);
+    let access = jti.as_ref().and_then(|jti| kept.access.get(jti, now)).map(|access| &access.granted);
+    let Some(granted) = refresh.or(access).cloned() else {
+        return Ok(Answer::new(200).with("Cache-Control", "no-store"));
+    };
+    if granted.client_id != known.id {
+        return Err(Answer::error(400, "invalid_request", "the token was issued to another client"));
     }
-    if let Some(access) = jti.and_then(|jti| kept.access.get_mut(&jti, now)) {
-        access.revoked |= access.granted.client_id == known.id;
+    match jti.and_then(|jti| kept.access.get_mut(&jti, now)) {
+        Some(access) => access.revoked = true,
+        None => State::revoke_family(&mut kept, &granted.family),
     }
     Ok(Answer::new(200).with("Cache-Control", "no-store"))
 }
