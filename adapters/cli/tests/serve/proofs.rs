@@ -32,7 +32,7 @@ fn each_defect_is_refused_as_an_invalid_proof() {
         ("alg none", made(&key, r#""typ":"dpop+jwt","alg":"none""#, &claims("POST", &url, now))),
         ("alg HS256", made(&key, r#""typ":"dpop+jwt","alg":"HS256""#, &claims("POST", &url, now))),
         ("crit", made(&key, r#""typ":"dpop+jwt","alg":"ES256","crit":["x"]"#, &claims("POST", &url, now))),
-        ("private key", as_key(key.to_jwk().unwrap().as_str())),
+        ("private key", as_key(key.to_jwk().unwrap().expose())),
         ("no key", jwt(&key, &format!("{{{header}}}"), &claims("POST", &url, now))),
         ("another key", as_key(&super::key().public_key().to_json())),
         ("method", made(&key, header, &claims("GET", &url, now))),

@@ -4,7 +4,7 @@ use super::{SECRET, Server, jkt, jwt, key};
 use keybound::key::{Signer as _, soft::SoftKey};
 use keybound_cli::serve::Options;
 
-fn refresh<'a>(token: &'a str) -> [(&'a str, &'a str); 3] {
+fn refresh(token: &str) -> [(&str, &str); 3] {
     [("grant_type", "refresh_token"), ("client_id", "keybound-demo"), ("refresh_token", token)]
 }
 
