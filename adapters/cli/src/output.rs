@@ -73,6 +73,14 @@ impl Output {
         stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| Failure::output(&error))
     }
 
+    /// Something the user has to do before there is an answer: on standard error in both formats.
+    pub(crate) fn ask(&self, text: impl fmt::Display, value: &Value) {
+        let _ = match self.format {
+            Format::Human => writeln!(anstream::stderr(), "{text}"),
+            Format::Json => writeln!(std::io::stderr(), "{value}"),
+        };
+    }
+
     /// Something worth knowing beside the answer; programs find it in the JSON instead.
     pub(crate) fn note(&self, text: impl fmt::Display) {
         if !self.is_json() {

@@ -61,6 +61,8 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub fn discover(&self, url: &str) -> Result<Discovered, Error> {
+        // Refused at once if it is no URL to talk to: nothing is sent then.
+        drop(self.oauth.discover(url, &[], self.host.now())?);
         let response = self.http.get(url).timeout(self.settings.answer).send()?;
         let fields: Vec<&[u8]> = response.headers().get_all("www-authenticate").iter().map(|v| v.as_bytes()).collect();
         let challenges = Challenge::parse_fields(&fields).unwrap_or_default();

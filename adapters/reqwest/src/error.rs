@@ -48,24 +48,26 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Flow(FlowError::Host(error)) => {
-                // The chain of causes: the outermost of reqwest's texts says little.
-                write!(f, "{error}")?;
-                let mut cause = error.source();
-                while let Some(inner) = cause {
-                    write!(f, ": {inner}")?;
-                    cause = inner.source();
-                }
-                Ok(())
-            }
+            Self::Flow(FlowError::Host(error)) => chain(&**error, f),
             Self::Flow(error) => error.fmt(f),
-            Self::Http(error) => error.fmt(f),
+            Self::Http(error) => chain(error, f),
             Self::Resend => {
                 f.write_str("the server wants the request again, and its body can be sent only once; send it again")
             }
             Self::Loopback(error) => write!(f, "the browser's return could not be received: {error}"),
         }
     }
+}
+
+/// An error and its causes: the outermost of reqwest's texts says little.
+fn chain(error: &(dyn std::error::Error + 'static), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{error}")?;
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        write!(f, ": {inner}")?;
+        cause = inner.source();
+    }
+    Ok(())
 }
 
 impl std::error::Error for Error {}

@@ -86,7 +86,8 @@ async fn register(io: &Io, client: &Inner, server: &AuthorizationServer, given: 
         let in_browser = Url::parse(uri).is_ok_and(|url| !url.is_loopback());
         add("application_type", if in_browser { "web" } else { "native" }.into());
     }
-    add("grant_types", Value::from_iter(["authorization_code", "refresh_token"]));
+    let device = server.endpoint(Endpoint::DeviceAuthorization).map(|_| "urn:ietf:params:oauth:grant-type:device_code");
+    add("grant_types", ["authorization_code", "refresh_token"].into_iter().chain(device).collect());
     add("response_types", Value::from_iter(["code"]));
     add(METHOD, method(server).into());
     #[cfg(feature = "dpop")]

@@ -85,6 +85,11 @@ impl Running {
         self.state.revoke_access_tokens();
     }
 
+    /// How many refresh tokens were redeemed so far.
+    pub fn redeemed(&self) -> u64 {
+        self.state.redeemed.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// Stops listening.
     pub fn stop(self) {
         self.task.abort();

@@ -1,6 +1,7 @@
 //! What the servers remember, all of it bounded and in memory.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use keybound::http::form::Form;
@@ -40,6 +41,8 @@ pub(super) struct State {
     judges: RwLock<Judges>,
     faults: RwLock<Faults>,
     kept: Mutex<Kept>,
+    /// How many refresh tokens were redeemed.
+    pub(super) redeemed: AtomicU64,
 }
 
 /// What judges proofs, with the nonces that are taken now.
@@ -175,7 +178,7 @@ impl State {
         let judges = Judges::new(origin, &resource, options.nonces, 1)?;
         let agreement = judges.authorization.replay_agreement();
         // Nothing was issued before this moment, so nothing can have been used: the first proofs need not wait.
-        let floor = UnixTime::now().saturating_sub(3_600);
+        let floor = UnixTime::from_secs(0);
         let proofs = MemoryStore::new(MAX_PROOFS, agreement, RUSTCRYPTO.random, floor).map_err(|_| Misuse::Random)?;
         let state = Self {
             issuer: origin.into(),
@@ -187,6 +190,7 @@ impl State {
             judges: RwLock::new(judges),
             faults: RwLock::new(options.faults.clone()),
             kept: Mutex::default(),
+            redeemed: AtomicU64::new(0),
             options,
         };
         for known in state.options.clients.clone() {

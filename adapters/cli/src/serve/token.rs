@@ -1,5 +1,7 @@
 //! The token endpoint: every grant, judged before it is used up.
 
+use std::sync::atomic::Ordering;
+
 use keybound::http::form::Form;
 use keybound::json::Value;
 use keybound::key::{Signer as _, SigningInput};
@@ -135,6 +137,7 @@ fn refresh(state: &State, request: &Incoming, form: &Form, known: &Known) -> Res
     }
     let lifetime = state.options.token_lifetime;
     // The next refresh token is good for what this one was, however little was asked for now.
+    state.redeemed.fetch_add(1, Ordering::Relaxed);
     issue(state, known, &admitted, Ready { granted, refresh: Some(found.granted), issued_type: None, lifetime })
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod logout;
 use std::path::PathBuf;
 
 use clap::{Args as Arguments, ValueEnum};
+use etcetera::BaseStrategy as _;
 use keybound::http::url::Url;
 use keybound::json::Value;
 use keybound::key::Signer as _;
@@ -15,6 +16,7 @@ use keybound::oauth::{self, Credentials, Discovered, Secret, Session, SessionReq
 use keybound::{RUSTCRYPTO, SecurityLevel};
 use keybound_reqwest::blocking::Client;
 use keybound_reqwest::{Error, Files, Loopback};
+use serde_json::json;
 
 use crate::failure::Failure;
 use crate::input;
@@ -164,7 +166,7 @@ impl<'a> Caller<'a> {
     }
 
     fn open_browser(&self, url: &str) {
-        self.output.note(format_args!("log in at {url}"));
+        self.output.ask(format_args!("log in at {url}"), &json!({ "log_in_at": url }));
         if self.setup.no_browser {
             return;
         }
@@ -183,8 +185,9 @@ impl<'a> Caller<'a> {
 
     fn show_code(&self, device: &oauth::DeviceAuthorization) {
         let at = device.verification_uri_complete().unwrap_or_else(|| device.verification_uri());
-        self.output.note(format_args!("enter {} at {}", device.user_code(), device.verification_uri()));
-        self.output.note(format_args!("or open {at}"));
+        let (code, page) = (device.user_code(), device.verification_uri());
+        let asked = json!({ "user_code": code, "verification_uri": page, "verification_uri_complete": at });
+        self.output.ask(format_args!("enter {code} at {page}, or open {at}"), &asked);
     }
 }
 
@@ -206,9 +209,9 @@ fn open_folder(setup: &Setup) -> Result<Files, Failure> {
     let folder = match &setup.folder {
         Some(folder) => folder.clone(),
         None => {
-            let places = directories::ProjectDirs::from("", "", "keybound");
-            let places = places.ok_or_else(|| Failure::usage("there is no home folder; name one with --folder"))?;
-            places.state_dir().unwrap_or_else(|| places.data_local_dir()).to_owned()
+            let places = etcetera::choose_base_strategy();
+            let places = places.map_err(|_| Failure::usage("there is no home folder; name one with --folder"))?;
+            places.state_dir().unwrap_or_else(|| places.data_dir()).join("keybound")
         }
     };
     Files::open(&folder).map_err(|error| Failure::file("the folder for sessions", &folder, &error))

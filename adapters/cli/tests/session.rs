@@ -1,0 +1,232 @@
+//! The program's `login`, `call` and `logout` against `keybound serve`, as a user runs them.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use keybound::oauth::Secret;
+use keybound_cli::serve::{ClientSecret, Faults, Options, Running, start};
+use serde_json::Value;
+
+struct Ended {
+    status: ExitStatus,
+    stdout: String,
+    stderr: String,
+}
+
+fn spawn(folder: &Path, arguments: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keybound"));
+    command.args(arguments).env("KEYBOUND_HOME", folder).env_remove("KEYBOUND_CLIENT_SECRET");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("the program starts")
+}
+
+/// Runs the program; whatever login page it names is opened, and approves at once.
+fn run(folder: &Path, arguments: &[&str]) -> Ended {
+    let mut child = spawn(folder, arguments);
+    let browser = reqwest::blocking::Client::new();
+    let mut stderr = String::new();
+    for line in BufReader::new(child.stderr.take().expect("a pipe")).lines() {
+        let line = line.expect("text");
+        let asked = serde_json::from_str::<Value>(&line).ok();
+        let asked = asked.and_then(|asked| asked["log_in_at"].as_str().map(str::to_owned));
+        if let Some(url) = asked.or_else(|| line.strip_prefix("log in at ").map(str::to_owned)) {
+            let page = browser.get(url.trim()).send().expect("the browser comes back").text().expect("a page");
+            assert!(page.contains("close this window"), "{page}");
+        }
+        stderr += &line;
+        stderr.push('\n');
+    }
+    let mut stdout = String::new();
+    child.stdout.take().expect("a pipe").read_to_string(&mut stdout).expect("text");
+    Ended { status: child.wait().expect("an end"), stdout, stderr }
+}
+
+struct Setting {
+    /// Runs the servers.
+    _runtime: tokio::runtime::Runtime,
+    running: Running,
+    folder: tempfile::TempDir,
+}
+
+fn setting(options: Options) -> Setting {
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let running = runtime.block_on(start(options)).expect("loopback");
+    Setting { _runtime: runtime, running, folder: tempfile::tempdir().expect("a folder") }
+}
+
+impl Setting {
+    fn run(&self, arguments: &[&str]) -> Ended {
+        let home = self.folder.path().join("home");
+        run(&home, &[arguments, &["--no-browser"]].concat())
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.running.resource)
+    }
+}
+
+fn json(ended: &Ended) -> Value {
+    serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{} {}", ended.stdout, ended.stderr))
+}
+
+#[test]
+fn a_first_call_logs_in_and_the_next_goes_on() {
+    let setting = setting(Options::default());
+    let first = setting.run(&["call", &setting.url("/items?x=1")]);
+    let echo = json(&first);
+    assert_eq!((first.status.code(), &echo["path"], &echo["query"]), (Some(0), &"/api/items".into(), &"x=1".into()));
+    assert!(first.stderr.contains("log in at"));
+    let second = setting.run(&["call", &setting.url(""), "--no-login", "--data", "hello", "--format", "json"]);
+    assert_eq!(second.status.code(), Some(0), "{}", second.stderr);
+    let answer = json(&second);
+    let body: Value = serde_json::from_str(answer["body"].as_str().expect("a body")).expect("JSON");
+    assert_eq!((&answer["status"], &body["method"]), (&200.into(), &"POST".into()));
+    assert_eq!(body["bound_to"], echo["bound_to"], "one session, one key");
+    // The token is revoked: the session refreshes itself.
+    setting.running.revoke_access_tokens();
+    let third = setting.run(&["call", &setting.url(""), "--no-login"]);
+    assert_eq!(third.status.code(), Some(0), "{}", third.stderr);
+    assert_eq!(setting.running.redeemed(), 1);
+}
+
+#[test]
+fn more_scope_is_asked_for_where_it_is_needed() {
+    let setting = setting(Options::default());
+    let login = setting.run(&["login", &setting.running.resource, "--scope", "read", "--format", "json"]);
+    assert_eq!((login.status.code(), &json(&login)["scope"]), (Some(0), &"read".into()));
+    let refused = setting.run(&["call", &setting.url("/admin"), "--no-login"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.stderr.contains("403"), "{}", refused.stderr);
+    let call = setting.run(&["call", &setting.url("/admin")]);
+    assert_eq!((call.status.code(), &json(&call)["scope"]), (Some(0), &"read admin".into()));
+}
+
+#[test]
+fn devices_and_machines_log_in_without_a_browser() {
+    let secret = ClientSecret { client_id: "service".into(), secret: Secret::new("s3cr:t%+") };
+    let setting = setting(Options { clients: vec![secret], ..Options::default() });
+    let device = setting.run(&["login", &setting.running.resource, "--device", "--session", "tv", "--format", "json"]);
+    assert_eq!(device.status.code(), Some(0), "{}", device.stderr);
+    let call = setting.run(&["call", &setting.url(""), "--session", "tv", "--no-login"]);
+    assert_eq!(json(&call)["subject"], "alice");
+    let url = setting.url("");
+    let machine =
+        ["call", &url, "--session", "m", "--machine", "--client-id", "service", "--client-secret", "s3cr:t%+"];
+    let call = setting.run(&machine);
+    assert_eq!(json(&call)["subject"], "service", "{}", call.stderr);
+    let again = setting.run(&[&machine[..], &["--no-login"]].concat());
+    assert_eq!(again.status.code(), Some(0), "the session was kept: {}", again.stderr);
+}
+
+#[test]
+fn a_client_with_a_key_authenticates_with_it() {
+    let setting = setting(Options::default());
+    let key = setting.folder.path().join("key.json");
+    let made = run(setting.folder.path(), &["key", "generate", "--out", key.to_str().unwrap()]);
+    assert_eq!(made.status.code(), Some(0), "{}", made.stderr);
+    let public = run(setting.folder.path(), &["key", "public", key.to_str().unwrap(), "--format", "json"]);
+    let mut jwk = json(&public);
+    if let Some(inner) = jwk.get("jwk") {
+        jwk = inner.clone();
+    }
+    let metadata = serde_json::json!({
+        "grant_types": ["client_credentials"], "token_endpoint_auth_method": "private_key_jwt", "jwks": { "keys": [jwk] },
+    });
+    let http = reqwest::blocking::Client::new();
+    let answer = http
+        .post(format!("{}/register", setting.running.issuer))
+        .header("Content-Type", "application/json")
+        .body(metadata.to_string());
+    let registered: Value = serde_json::from_str(&answer.send().unwrap().text().unwrap()).expect("JSON");
+    let id = registered["client_id"].as_str().unwrap_or_else(|| panic!("{registered}"));
+    let url = setting.url("");
+    let call = setting.run(&["call", &url, "--machine", "--client-id", id, "--client-key", key.to_str().unwrap()]);
+    assert_eq!(json(&call)["client_id"], id, "{}", call.stderr);
+}
+
+#[test]
+fn sessions_are_readable_by_their_owner_alone() {
+    let setting = setting(Options::default());
+    setting.run(&["call", &setting.url("")]);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mut folders = vec![setting.folder.path().join("home")];
+        let mut files = 0;
+        while let Some(folder) = folders.pop() {
+            assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700, "{}", folder.display());
+            for entry in folder.read_dir().unwrap() {
+                let entry = entry.unwrap();
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
+                    files += 1;
+                }
+            }
+        }
+        assert!(files >= 3, "a session, a key and a registration");
+        let home = setting.folder.path().join("home");
+        std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let refused = setting.run(&["call", &setting.url("")]);
+        assert_eq!(refused.status.code(), Some(3));
+        assert!(refused.stderr.contains("chmod 700"), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn logging_out_leaves_nothing_to_steal() {
+    let setting = setting(Options::default());
+    setting.run(&["call", &setting.url("")]);
+    let ended = setting.run(&["logout", &setting.running.resource]);
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    for kind in ["session", "key", "login"] {
+        let left = setting.folder.path().join("home").join(kind).read_dir().unwrap().count();
+        assert_eq!(left, 0, "{kind}");
+    }
+    assert_eq!(setting.run(&["call", &setting.url(""), "--no-login"]).status.code(), Some(1));
+}
+
+#[test]
+fn servers_that_misbehave_are_told_apart() {
+    let with = |fault: &str| {
+        let mut faults = Faults::default();
+        faults.add(fault).unwrap();
+        setting(Options { faults, ..Options::default() })
+    };
+    for fault in ["new-nonce-each-call", "clock-skew=7200", "clock-skew=-7200", "drop-cors", "slow=50"] {
+        let setting = with(fault);
+        for _ in 0..2 {
+            let call = setting.run(&["call", &setting.url("")]);
+            assert_eq!(call.status.code(), Some(0), "{fault}: {}", call.stderr);
+        }
+    }
+    for (fault, said) in
+        [("bearer-token-type", "not bound to the key"), ("wrong-iss", "another issuer"), ("store-failing", "503")]
+    {
+        let setting = with(fault);
+        let call = setting.run(&["call", &setting.url("")]);
+        assert_ne!(call.status.code(), Some(0), "{fault}");
+        assert!(call.stderr.contains(said), "{fault}: {}", call.stderr);
+    }
+}
+
+#[test]
+fn mistakes_are_answered_with_what_to_do() {
+    let setting = setting(Options::default());
+    let url = setting.url("");
+    for (arguments, code, said) in [
+        (&["call", "ftp://example.com"][..], 2, "cannot be called"),
+        (&["call", "http://api.example.com/"], 2, "https"),
+        (&["call", &url, "-H", "Authorization: x"], 2, "leave it out"),
+        (&["call", &url, "-H", "nothing"], 2, "Name: value"),
+        (&["call", &url, "--data", "@/nowhere"], 3, "/nowhere"),
+        (&["call", "http://127.0.0.1:9/api"], 3, "refused"),
+        (&["call", &url, "--machine"], 2, "--client-id"),
+    ] {
+        let ended = setting.run(arguments);
+        assert_eq!(ended.status.code(), Some(code), "{arguments:?} {}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{arguments:?} {}", ended.stderr);
+    }
+}
