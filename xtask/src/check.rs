@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::install::ensure_cargo_tool;
+use crate::requirements;
 use crate::run::{self, Failure, Outcome};
 use crate::toolchain;
 
@@ -16,6 +17,7 @@ pub(crate) struct Step {
 /// All checks, cheap ones first.
 pub(crate) const STEPS: &[Step] = &[
     Step { name: "fmt", about: "every file is formatted", work: fmt },
+    Step { name: "requirements", about: "each requirement has a test or vector that exists", work: requirements::step },
     Step { name: "deny", about: "licences, banned crates and sources of dependencies", work: deny },
     Step { name: "advisories", about: "known vulnerabilities of dependencies (needs network)", work: advisories },
     Step { name: "clippy", about: "lints, in every target with every feature", work: clippy },

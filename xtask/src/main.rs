@@ -2,6 +2,7 @@
 
 mod check;
 mod install;
+mod requirements;
 mod run;
 mod test;
 mod toolchain;

@@ -343,8 +343,10 @@ impl fmt::Debug for UnsignedProof {
 #[cfg(all(feature = "std", feature = "rustcrypto"))]
 mod tests {
     use super::{ProofBuilder, write_number};
+    use crate::crypto::{Crypto, RandomUnavailable, SecureRandom};
     use crate::http::uri::UriError;
     use crate::jose::jwk::PublicJwk;
+    use crate::key::soft::SoftKey;
     use crate::{Algorithm, Misuse, RUSTCRYPTO, UnixTime};
     use alloc::string::{String, ToString};
     use alloc::vec::Vec;
@@ -374,6 +376,31 @@ mod tests {
             prepare(&builder).unwrap(),
             r#"{"jti":"a-jti","htm":"GET","htu":"https://api.example.com/a/../b","iat":1700000000,"nonce":"n","x":[1]}"#
         );
+    }
+
+    struct NoRandomness;
+
+    impl SecureRandom for NoRandomness {
+        fn fill(&self, _: &mut [u8]) -> Result<(), RandomUnavailable> {
+            Err(RandomUnavailable)
+        }
+    }
+
+    #[test]
+    fn a_proof_has_a_jti_of_128_random_bits_or_is_not_made() {
+        let (key, now) = (SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO).unwrap(), UnixTime::from_secs(1));
+        let jti = || {
+            let proof = get().sign(&RUSTCRYPTO, &key, now).unwrap().into_string();
+            assert!(proof.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)), "{proof}");
+            let claims = crate::base64url::decode(proof.split('.').nth(1).unwrap().as_bytes()).unwrap();
+            let claims = String::from_utf8(claims).unwrap();
+            claims.strip_prefix("{\"jti\":\"").unwrap().split('"').next().unwrap().to_string()
+        };
+        let (one, other) = (jti(), jti());
+        assert_eq!((one.len(), other.len()), (22, 22));
+        assert_ne!(one, other);
+        let without = Crypto { random: &NoRandomness, ..RUSTCRYPTO };
+        assert!(get().sign(&without, &key, now).is_err());
     }
 
     #[test]
