@@ -28,7 +28,7 @@ pub(crate) const STEPS: &[Step] = &[
 ];
 
 /// The sets of features that must work without a standard library.
-const NO_STD_FEATURES: &[&str] = &["dpop,rustcrypto", "dpop,ml-dsa"];
+const NO_STD_FEATURES: &[&str] = &["dpop,oauth,rustcrypto", "dpop,ml-dsa", "oauth"];
 
 pub(crate) fn command(names: &[&str]) -> ExitCode {
     if let Some(unknown) = names.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {

@@ -8,6 +8,7 @@ use super::error::{Endpoint, FlowError};
 use super::flow::{Flow, Io};
 use super::grant::{Grant, abandon};
 use super::post::{Post, object, text};
+use super::registration;
 use super::request::SessionRequest;
 use super::secret::Secret;
 use super::session::{Renewal, Session};
@@ -78,13 +79,15 @@ impl Client {
         request.server.require(Endpoint::DeviceAuthorization)?;
         let client = self.0.clone();
         Flow::start(now, |io| async move {
-            let grant = Grant::prepare(&io, &client, request, level).await?;
-            let binding = grant.binding.clone();
-            let outcome = begin(&io, &client, grant).await;
-            if let (Err(error), Some(binding)) = (&outcome, &binding) {
-                abandon(&io, binding, error).await;
+            match ask(&io, &client, request.clone(), level).await {
+                // A server that lost its clients is registered with anew, once.
+                Err(error)
+                    if error.is_unknown_client() && registration::forget(&io, &client, &request.server).await? =>
+                {
+                    ask(&io, &client, request, level).await
+                }
+                outcome => outcome,
             }
-            outcome
         })
     }
 
@@ -103,6 +106,21 @@ impl Client {
             outcome
         })
     }
+}
+
+async fn ask(
+    io: &Io,
+    client: &Inner,
+    request: SessionRequest,
+    level: SecurityLevel,
+) -> Result<DeviceAuthorization, FlowError> {
+    let grant = Grant::prepare(io, client, request, level).await?;
+    let binding = grant.binding.clone();
+    let outcome = begin(io, client, grant).await;
+    if let (Err(error), Some(binding)) = (&outcome, &binding) {
+        abandon(io, binding, error).await;
+    }
+    outcome
 }
 
 async fn begin(io: &Io, client: &Inner, grant: Grant) -> Result<DeviceAuthorization, FlowError> {

@@ -214,6 +214,11 @@ impl Denial {
 }
 
 impl FlowError {
+    /// Whether a server said that it does not know the client.
+    pub(super) fn is_unknown_client(&self) -> bool {
+        matches!(self, Self::Denied(denial) if denial.error == "invalid_client")
+    }
+
     /// The stable name of the error, for programs.
     pub fn reason(&self) -> &'static str {
         match self {

@@ -56,7 +56,17 @@ impl Client {
     pub fn authorize(&self, request: SessionRequest, now: UnixTime) -> Result<Step<Authorization>, FlowError> {
         let level = request.checked(&self.0)?;
         let client = self.0.clone();
-        Flow::start(now, |io| async move { authorize(&io, &client, request, level).await })
+        Flow::start(now, |io| async move {
+            match authorize(&io, &client, request.clone(), level).await {
+                // A server that lost its clients, as one in memory does, is registered with anew, once.
+                Err(error)
+                    if error.is_unknown_client() && registration::forget(&io, &client, &request.server).await? =>
+                {
+                    authorize(&io, &client, request, level).await
+                }
+                outcome => outcome,
+            }
+        })
     }
 
     /// Begins a login that asks for `scope` besides what the session has, after [`Demand::StepUp`](super::Demand::StepUp).
@@ -227,10 +237,9 @@ impl Pending {
         if level.binds() != binding.is_some() {
             return Err(malformed.into());
         }
-        let credentials: Credentials = registration::credentials(io, client, &server).await?;
-        if value.text("client_id") != Some(credentials.client_id()) {
-            return Err(StoredDefect::Client.into());
-        }
+        let (credentials, _) = registration::known(io, client, &server).await?;
+        let is_ours = |known: &Credentials| value.text("client_id") == Some(known.client_id());
+        let credentials = credentials.filter(is_ours).ok_or(StoredDefect::Client)?;
         let count = |name: &str| value.integer(name).and_then(|number| u64::try_from(number).ok());
         let request = SessionRequest {
             name: value.text("session").ok_or(malformed)?.into(),

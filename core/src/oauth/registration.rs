@@ -8,7 +8,7 @@ use super::error::{DiscoveryDefect, Endpoint, FlowError, StoredDefect};
 use super::flow::Io;
 use super::metadata::AuthorizationServer;
 use super::post::{fetch, object, refused, text};
-use super::step::{Saved, Saving, Slot};
+use super::step::{Saved, Saving, Slot, Stored};
 use crate::UnixTime;
 use crate::http::message::{Body, Request};
 use crate::http::url::Url;
@@ -23,28 +23,19 @@ pub(super) async fn credentials(
     client: &Inner,
     server: &AuthorizationServer,
 ) -> Result<Credentials, FlowError> {
-    if let Some((_, given)) = client.credentials.iter().find(|(issuer, _)| issuer == server.issuer()) {
-        return Ok(given.clone());
+    let (credentials, stored) = known(io, client, server).await?;
+    if let Some(credentials) = credentials {
+        return Ok(credentials);
     }
-    if let Some(url) = client.metadata_document.as_deref().filter(|_| server.supports_client_id_documents()) {
-        return Ok(Credentials::public(url));
-    }
-    let Some(metadata) = client.registration.as_ref() else { return Err(DiscoveryDefect::NoRegistration.into()) };
+    let metadata = client.registration.as_ref().ok_or(DiscoveryDefect::NoRegistration)?;
     if server.endpoint(Endpoint::Registration).is_none() {
         return Err(DiscoveryDefect::NoRegistration.into());
-    }
-    let slot = Slot(alloc::format!("registration/{}", server.issuer()));
-    let known = io.load(slot.clone()).await?;
-    if let Some(stored) = &known {
-        let document = Value::parse_object(&stored.value).map_err(|_| StoredDefect::Malformed)?;
-        if let Some(credentials) = still_valid(&document, io.now()) {
-            return Ok(credentials);
-        }
     }
     let document = register(io, client, server, metadata).await?;
     let missing = || FlowError::Answer(Endpoint::Registration, super::error::AnswerDefect::Missing("client_id"));
     let credentials = Credentials::from_registration(&document).ok_or_else(missing)?;
-    let expected = known.map(|stored| stored.version);
+    let expected = stored.map(|stored| stored.version);
+    let slot = slot(server);
     let value = Some(kept(&document).to_json().into_bytes());
     match io.save(Saving::new(client, io.now(), slot.clone(), expected, value)?).await? {
         Saved::Stored => Ok(credentials),
@@ -55,6 +46,39 @@ pub(super) async fn credentials(
             still_valid(&document, io.now()).ok_or(FlowError::Contended)
         }
     }
+}
+
+/// The credentials that are there already, and the stored registration. Nothing is sent.
+pub(super) async fn known(
+    io: &Io,
+    client: &Inner,
+    server: &AuthorizationServer,
+) -> Result<(Option<Credentials>, Option<Stored>), FlowError> {
+    if let Some((_, given)) = client.credentials.iter().find(|(issuer, _)| issuer == server.issuer()) {
+        return Ok((Some(given.clone()), None));
+    }
+    if let Some(url) = client.metadata_document.as_deref().filter(|_| server.supports_client_id_documents()) {
+        return Ok((Some(Credentials::public(url)), None));
+    }
+    if client.registration.is_none() {
+        return Ok((None, None));
+    }
+    let stored = io.load(slot(server)).await?;
+    let document = stored.as_ref().map(|stored| Value::parse_object(&stored.value));
+    let document = document.transpose().map_err(|_| StoredDefect::Malformed)?;
+    Ok((document.and_then(|document| still_valid(&document, io.now())), stored))
+}
+
+/// Forgets a registration that the server no longer knows: true if there was one.
+pub(super) async fn forget(io: &Io, client: &Inner, server: &AuthorizationServer) -> Result<bool, FlowError> {
+    let (_, stored) = known(io, client, server).await?;
+    let Some(stored) = stored else { return Ok(false) };
+    let saving = Saving::new(client, io.now(), slot(server), Some(stored.version), None)?;
+    Ok(io.save(saving).await? == Saved::Stored)
+}
+
+fn slot(server: &AuthorizationServer) -> Slot {
+    Slot(alloc::format!("registration/{}", server.issuer()))
 }
 
 /// The parts of a registration that are needed again.

@@ -4,6 +4,7 @@ use super::client::{Client, Inner};
 use super::error::{Endpoint, FlowError};
 use super::flow::{Flow, Io};
 use super::post::Post;
+use super::registration;
 use super::secret::Secret;
 use super::session::{Renewal, Session, State, slot};
 use super::step::{Saving, Step};
@@ -113,6 +114,10 @@ async fn renew_locked(
                 live.state.refresh = None;
             }
             session.save(io, client).await?;
+            return Err(FlowError::LoginRequired);
+        }
+        // So it is if the server lost the client that this session belongs to.
+        Err(error) if error.is_unknown_client() && registration::forget(io, client, &state.server).await? => {
             return Err(FlowError::LoginRequired);
         }
         Err(error) => return Err(error),

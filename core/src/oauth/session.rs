@@ -109,10 +109,8 @@ impl Client {
 async fn open(io: &Io, client: &Inner, name: &str) -> Result<Session, FlowError> {
     let stored = io.load(slot(name)).await?.ok_or(FlowError::NoSession)?;
     let state = State::read(&stored.value, client)?;
-    let credentials = super::registration::credentials(io, client, &state.server).await?;
-    if credentials.client_id() != state.client_id {
-        return Err(StoredDefect::Client.into());
-    }
+    let (credentials, _) = super::registration::known(io, client, &state.server).await?;
+    let credentials = credentials.filter(|known| known.client_id() == state.client_id).ok_or(StoredDefect::Client)?;
     let live = Live { state, version: Some(stored.version), unsaved: false };
     Ok(Session(Arc::new(Shared { name: name.into(), credentials, live: Mutex::new(live) })))
 }

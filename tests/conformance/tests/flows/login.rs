@@ -191,6 +191,27 @@ fn a_client_registers_once() {
 }
 
 #[test]
+fn a_client_that_the_server_lost_registers_again() {
+    let mut config = public("enhanced");
+    config["credentials"] = json!([]);
+    config["register"] = json!({ "client_name": "Story" });
+    let mut story = Story::new("registration-lost", "invalid_client: registered anew, once", config, Server::default());
+    story.discover();
+    story.log_in(log_in());
+    story.server.prepared.push_back(("/par", answer(401, &json!({ "error": "invalid_client" }))));
+    story.log_in(log_in());
+    assert_eq!(story.server.log.iter().filter(|request| request.url.ends_with("/register")).count(), 2);
+    story.end();
+
+    // A client that was given is not replaced.
+    let mut story = Story::new("", "", public("enhanced"), Server::default());
+    story.discover();
+    story.server.prepared.push_back(("/par", answer(401, &json!({ "error": "invalid_client" }))));
+    assert_eq!(story.err(log_in()), "denied");
+    assert_eq!(story.player.host.keys(), 0);
+}
+
+#[test]
 fn a_metadata_document_is_the_identifier() {
     let mut config = public("enhanced");
     config["credentials"] = json!([]);
