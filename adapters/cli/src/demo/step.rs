@@ -37,9 +37,11 @@ impl Exchange {
 }
 
 impl Step {
-    /// The name of the last answer's defect.
-    fn reason(&self) -> Option<&'static str> {
-        self.exchanges.last().and_then(Exchange::rejection).map(Rejection::reason)
+    /// The name of the last answer's defect, or the wire code where it is no defect of a proof.
+    fn reason(&self) -> Option<&str> {
+        let last = self.exchanges.last()?;
+        let wire_code = || last.said.as_deref()?.split_once("error=\"")?.1.split('"').next();
+        last.rejection().map(Rejection::reason).or_else(wire_code)
     }
 
     pub(super) fn to_json(&self) -> Value {

@@ -6,7 +6,8 @@ use super::keybound;
 fn the_story_is_told_to_people() {
     let told = keybound(&["demo"]);
     assert_eq!(told.code, Some(0), "{}{}", told.out, told.err);
-    for reason in ["nonce_missing", "invalid_token", "proof_missing", "binding_mismatch", "replayed", "target_mismatch"]
+    for reason in
+        ["insufficient_scope", "invalid_token", "proof_missing", "binding_mismatch", "replayed", "target_mismatch"]
     {
         assert!(told.out.contains(&format!("   {reason}: ")), "{reason}: {}", told.out);
     }
@@ -20,24 +21,32 @@ fn the_story_is_told_to_programs() {
     assert_eq!(told.code, Some(0), "{}{}", told.out, told.err);
     let steps = told.json();
     let steps = steps.as_array().unwrap();
-    let outcomes: Vec<(u64, &str)> =
-        steps.iter().map(|step| (step["status"].as_u64().unwrap(), step["reason"].as_str().unwrap_or(""))).collect();
-    assert_eq!(
-        outcomes,
-        [
-            (401, "nonce_missing"),
-            (200, ""),
-            (401, "invalid_token"),
-            (401, "proof_missing"),
-            (401, "binding_mismatch"),
-            (401, "replayed"),
-            (401, "target_mismatch"),
-            (200, ""),
-        ]
-    );
+    let outcome = |step: &serde_json::Value| {
+        let exchanges = step["exchanges"].as_array().unwrap();
+        let statuses: Vec<u64> = exchanges.iter().map(|exchange| exchange["status"].as_u64().unwrap()).collect();
+        (statuses, step["reason"].as_str().unwrap_or("").to_owned())
+    };
+    let outcomes: Vec<_> = steps.iter().map(outcome).collect();
+    let expected: [(&[u64], &str); 13] = [
+        (&[401, 200, 200], ""),
+        (&[201, 201], ""),
+        // The browser, a nonce demanded of the code's request, and the same code once more.
+        (&[302, 400, 200], ""),
+        (&[401, 200], ""),
+        // The revoked token, the refresh, the call.
+        (&[401, 200, 200], ""),
+        (&[403], "insufficient_scope"),
+        (&[201, 302, 400, 200, 401, 200], ""),
+        (&[401], "invalid_token"),
+        (&[401], "proof_missing"),
+        (&[401], "binding_mismatch"),
+        (&[401], "replayed"),
+        (&[401], "target_mismatch"),
+        (&[200], ""),
+    ];
+    assert_eq!(outcomes, expected.map(|(statuses, reason)| (statuses.to_vec(), reason.to_owned())));
     for step in steps {
         assert_eq!(step["ok"], true, "{step}");
-        assert_eq!(step["challenge"].is_string(), step["status"] == 401, "{step}");
-        assert!(step["step"].is_string() && step["request"].is_string());
+        assert!(step["step"].is_string() && step["why"].is_string());
     }
 }
