@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::install::ensure_cargo_tool;
+use crate::links;
 use crate::requirements;
 use crate::run::{self, Failure, Outcome};
 use crate::toolchain;
@@ -18,6 +19,7 @@ pub(crate) struct Step {
 pub(crate) const STEPS: &[Step] = &[
     Step { name: "fmt", about: "every file is formatted", work: fmt },
     Step { name: "requirements", about: "each requirement has a test or vector that exists", work: requirements::step },
+    Step { name: "links", about: "links between pages lead somewhere", work: links::step },
     Step { name: "deny", about: "licences, banned crates and sources of dependencies", work: deny },
     Step { name: "advisories", about: "known vulnerabilities of dependencies (needs network)", work: advisories },
     Step { name: "clippy", about: "lints, in every target with every feature", work: clippy },

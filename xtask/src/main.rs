@@ -2,6 +2,7 @@
 
 mod check;
 mod install;
+mod links;
 mod requirements;
 mod run;
 mod test;

@@ -8,6 +8,8 @@ use crate::run::{self, Failure, Outcome};
 
 const REQUIREMENTS: &str = "docs/requirements.md";
 const TABLE: &str = "docs/rfc9449.md";
+/// Where tests are named as well, between other words.
+const THREATS: &str = "docs/threat-model.md";
 /// What the identifiers begin with; `R` and a number come on top.
 const DOCUMENTS: &[&str] = &["FAPI2", "OURS", "ATPROTO", "HAIP", "OAUTH21"];
 /// How many defects are shown at once.
@@ -26,12 +28,13 @@ pub(crate) fn step() -> Result<Outcome, Failure> {
     let read = |path: &str| file(path).ok_or_else(|| format!("cannot read {path}"));
     let vectors = vectors(&root.join("tests/vectors"))?;
     let evidence = Evidence { file: &file, vectors: &vectors };
-    let (pending, defects) = judge(&read(REQUIREMENTS)?, &read(TABLE)?, &evidence);
+    let (pending, mut defects) = judge(&read(REQUIREMENTS)?, &read(TABLE)?, &evidence);
+    defects.extend(tests_missing(&read(THREATS)?, &evidence).map(|defect| format!("{THREATS}: {defect}")));
     if let [first, ..] = &*defects {
         for defect in defects.iter().take(SHOWN) {
             println!("    {defect}");
         }
-        return Err(format!("{} defects in {TABLE}, the first: {first}", defects.len()));
+        return Err(format!("{} defects, the first: {first}", defects.len()));
     }
     if pending > 0 {
         println!("    note: {pending} requirements are pending, see {TABLE}");
@@ -68,6 +71,11 @@ fn judge(requirements: &str, table: &str, evidence: &Evidence<'_>) -> (usize, Ve
     let without = known.iter().filter(|id| !seen.contains(**id));
     defects.extend(without.map(|id| format!("{id} has no row in {TABLE}")));
     (pending, defects)
+}
+
+/// What is wrong with the tests that stand between backquotes anywhere in `text`.
+fn tests_missing(text: &str, evidence: &Evidence<'_>) -> impl Iterator<Item = String> {
+    quoted(text).filter(|item| item.contains(".rs::")).filter_map(|item| missing(item, evidence))
 }
 
 /// Why `item` shows nothing: it does not exist.
@@ -174,6 +182,15 @@ mod tests {
                      | `R8725bis-3.14`, `FAPI2-5.4.1-1.2` | read `docs/c.md` |\n";
         assert_eq!(verdict(table), (0, Vec::new()));
         assert_eq!(verdict(&table.replace("read `docs/c.md`", "pending")), (2, Vec::new()));
+    }
+
+    #[test]
+    fn tests_are_looked_for_between_other_words() {
+        let file = |path: &str| (path == "a/b.rs").then(|| SOURCE.to_owned());
+        let evidence = Evidence { file: &file, vectors: &BTreeSet::new() };
+        let text = "A `Rejection`, see `a/b.rs::shown`, `Check::ALL` and\n`a/b.rs::gone`.";
+        let missing: Vec<_> = tests_missing(text, &evidence).collect();
+        assert_eq!(missing, ["there is no test gone in a/b.rs"]);
     }
 
     #[test]
