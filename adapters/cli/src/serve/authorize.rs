@@ -1,11 +1,11 @@
 //! Authorization requests: pushed (RFC 9126) or by redirect, decided, and answered (OAuth 2.1 section 4.1).
 
-use keybound::Thumbprint;
 use keybound::http::form::Form;
 use keybound::http::url::Url;
 use keybound::intent::{Intent, REQUEST_TYPE};
 use keybound::json::Value;
 use keybound::server::authorization::{EndpointRequest, Grant};
+use keybound::{SecurityLevel, Thumbprint};
 
 use super::client::{self, Client};
 use super::http::{Answer, Incoming, escape, need, param};
@@ -50,7 +50,7 @@ pub(super) fn push(state: &State, request: &Incoming) -> Result<Answer, Answer> 
     let grant = Grant::announcement(&form)?;
     let endpoint = EndpointRequest::new(&request.method, &target, &proofs, known.kind(), grant);
     let admitted = super::token::admit(state, &endpoint)?;
-    let pushed = Pushed { client_id: known.id.clone(), form, key: admitted.announced() };
+    let pushed = Pushed { client_id: known.id.clone(), form, key: admitted.announced(), by_redirect: false };
     read(state, &known.client, &pushed).map_err(|wrong| match wrong {
         Wrong::Here(answer) => answer,
         Wrong::AtClient { error, description, .. } => Answer::error(400, error, description),
@@ -92,7 +92,7 @@ pub(super) fn authorize(state: &State, request: &Incoming) -> Result<Answer, Ans
                 // Said to the client when it is known where it is.
                 _ => None,
             };
-            Pushed { client_id: client_id.into(), form, key }
+            Pushed { client_id: client_id.into(), form, key, by_redirect: true }
         }
     };
     let asked = match read(state, &registered, &pushed) {
@@ -168,6 +168,9 @@ fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wr
     // Only these may occur more than once (RFC 6749 section 3.1, RFC 8707 section 2).
     if form.iter().any(|(name, _)| name != "resource" && form.get(name).is_err()) {
         return wrong("invalid_request", "a parameter occurs twice");
+    }
+    if pushed.by_redirect && state.options.level == SecurityLevel::Maximum {
+        return wrong("invalid_request", "push the request: this server takes no other");
     }
     let get = |name: &str| form.get(name).ok().flatten();
     if get("request").is_some() {

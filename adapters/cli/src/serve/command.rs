@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Args as Arguments;
+use keybound::SecurityLevel;
 use keybound::oauth::Secret;
 use serde_json::json;
 
@@ -30,6 +31,10 @@ pub(crate) struct Args {
     /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:9449", value_name = "ADDRESS")]
     listen: SocketAddr,
+    /// What is demanded of clients: standard (Bearer tokens open the API, too), enhanced (bound tokens alone) or maximum
+    /// (pushed requests, nonces and the algorithms of FAPI 2.0 as well).
+    #[arg(long, default_value = "enhanced", value_name = "LEVEL", value_parser = level)]
+    level: SecurityLevel,
     /// Do not ask for nonces.
     #[arg(long)]
     no_nonces: bool,
@@ -59,6 +64,9 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<Outcome, Failure> {
             "this server approves every login, so it listens on loopback alone; add --danger-listen-anywhere if a test needs more",
         ));
     }
+    if args.level == SecurityLevel::Maximum && args.no_nonces {
+        return Err(Failure::usage("the level maximum requires nonces; leave --no-nonces out"));
+    }
     let mut faults = Faults::default();
     for fault in &args.fault {
         faults.add(fault).map_err(Failure::usage)?;
@@ -69,6 +77,7 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<Outcome, Failure> {
     };
     let options = Options {
         listen: args.listen,
+        level: args.level,
         nonces: !args.no_nonces,
         token_lifetime: args.token_lifetime,
         consent: args.consent,
@@ -102,6 +111,10 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<Outcome, Failure> {
         }
     })?;
     Ok(Outcome::Accepted)
+}
+
+fn level(name: &str) -> Result<SecurityLevel, String> {
+    SecurityLevel::from_name(name).ok_or_else(|| "there are standard, enhanced and maximum".to_owned())
 }
 
 fn random_secret() -> Result<String, Failure> {

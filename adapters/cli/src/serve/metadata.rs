@@ -1,5 +1,6 @@
 //! What the servers publish about themselves.
 
+use keybound::SecurityLevel;
 use keybound::json::Value;
 use keybound::key::Signer as _;
 
@@ -37,6 +38,7 @@ pub(super) fn server(state: &State, _: &Incoming) -> Result<Answer, Answer> {
         .with("device_authorization_endpoint", at("/device_authorization"))
         .with("introspection_endpoint", at("/introspect"))
         .with("revocation_endpoint", at("/revoke"))
+        .with("require_pushed_authorization_requests", state.options.level == SecurityLevel::Maximum)
         .with("client_id_metadata_document_supported", true)
         .with("grant_types_supported", Value::from_iter(GRANTS))
         .with("response_modes_supported", Value::from_iter(["query"]))

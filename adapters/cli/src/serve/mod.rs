@@ -21,6 +21,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use keybound::SecurityLevel;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -34,7 +35,10 @@ use state::State;
 pub struct Options {
     /// The address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Whether proofs must carry nonces, at both servers.
+    /// What is demanded of clients. Standard: the API takes Bearer tokens beside bound ones. Enhanced: the API takes bound tokens
+    /// alone. Maximum: all tokens are bound, requests for authorization are pushed, proofs carry nonces and FAPI 2.0's algorithms.
+    pub level: SecurityLevel,
+    /// Whether proofs must carry nonces, at both servers; at the level Maximum they must.
     pub nonces: bool,
     /// For how long access tokens are good, in seconds.
     pub token_lifetime: u64,
@@ -49,10 +53,11 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// On a free port of 127.0.0.1, with nonces, tokens of five minutes, and logins that are approved at once.
+    /// On a free port of 127.0.0.1, at the level Enhanced, with nonces, tokens of five minutes, and logins that are approved at once.
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            level: SecurityLevel::Enhanced,
             nonces: true,
             token_lifetime: 300,
             consent: false,
@@ -113,8 +118,11 @@ impl Drop for Running {
 /// Starts both servers on the current runtime.
 ///
 /// # Errors
-/// If the address cannot be listened on, or there is no randomness.
+/// If the address cannot be listened on, there is no randomness, or the level Maximum is to do without nonces.
 pub async fn start(options: Options) -> io::Result<Running> {
+    if options.level == SecurityLevel::Maximum && !options.nonces {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the level maximum requires nonces"));
+    }
     let listener = TcpListener::bind(options.listen).await?;
     let origin = format!("http://{}", listener.local_addr()?);
     let state = Arc::new(State::new(&origin, options).map_err(io::Error::other)?);

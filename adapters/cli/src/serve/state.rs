@@ -13,8 +13,10 @@ use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
 use keybound::replay::memory::MemoryStore;
 use keybound::server::JwkSet;
 use keybound::server::authorization::AuthorizationServer;
-use keybound::server::resource::{ResourcePolicy, ResourceServer};
-use keybound::{Algorithm, Misuse, Policy, RUSTCRYPTO, TargetUri, Thumbprint, UnixTime, Verifier, base64url};
+use keybound::server::resource::{ResourcePolicy, ResourceServer, Schemes};
+use keybound::{
+    Algorithm, Misuse, Policy, RUSTCRYPTO, SecurityLevel, TargetUri, Thumbprint, UnixTime, Verifier, base64url,
+};
 
 use super::Options;
 use super::client::{Client, Known};
@@ -72,6 +74,8 @@ pub(super) struct Pushed {
     pub(super) client_id: String,
     pub(super) form: Form,
     pub(super) key: Option<Thumbprint>,
+    /// It was not pushed at all but came with the browser.
+    pub(super) by_redirect: bool,
 }
 
 /// What a token will be good for.
@@ -175,7 +179,7 @@ impl State {
         let signer = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO)?;
         let keys = JwkSet::default().with_key(Some(KEY_ID), signer.public_key().clone());
         let resource = format!("{origin}/api");
-        let judges = Judges::new(origin, &resource, options.nonces, 1)?;
+        let judges = Judges::new(origin, &resource, &options, 1)?;
         let agreement = judges.authorization.replay_agreement();
         // Nothing was issued before this moment, so nothing can have been used: the first proofs need not wait.
         let floor = UnixTime::from_secs(0);
@@ -212,7 +216,7 @@ impl State {
 
     /// Whether this client gets bound tokens alone.
     pub(super) fn must_bind(&self, known: &Known) -> bool {
-        known.client.must_bind
+        known.client.must_bind || self.options.level == SecurityLevel::Maximum
     }
 
     pub(super) fn faults(&self) -> Faults {
@@ -242,7 +246,7 @@ impl State {
         }
         let mut judges = self.judges.write().unwrap_or_else(PoisonError::into_inner);
         let next = judges.key_id.wrapping_add(1).max(1);
-        *judges = Judges::new(&self.issuer, &self.resource, true, next)
+        *judges = Judges::new(&self.issuer, &self.resource, &self.options, next)
             .map_err(|_| Answer::error(503, "temporarily_unavailable", "there is no randomness"))?;
         Ok(())
     }
@@ -261,10 +265,15 @@ impl State {
 }
 
 impl Judges {
-    fn new(issuer: &str, resource: &str, nonces: bool, key_id: u8) -> Result<Self, Misuse> {
-        let mut authorization = AuthorizationServer::new(Policy::default(), &RUSTCRYPTO);
-        let mut verifier = Verifier::new(Policy::default(), &RUSTCRYPTO);
-        if nonces {
+    fn new(issuer: &str, resource: &str, options: &Options, key_id: u8) -> Result<Self, Misuse> {
+        let (proofs, schemes) = match options.level {
+            SecurityLevel::Standard => (Policy::default(), Schemes::Both),
+            SecurityLevel::Enhanced => (Policy::default(), Schemes::DpopOnly),
+            SecurityLevel::Maximum => (Policy::fapi2(), Schemes::DpopOnly),
+        };
+        let mut authorization = AuthorizationServer::new(proofs.clone(), &RUSTCRYPTO);
+        let mut verifier = Verifier::new(proofs, &RUSTCRYPTO);
+        if options.nonces {
             let issuer_of = |namespace: &str| {
                 let key = NonceKey::generate(key_id, RUSTCRYPTO.random).map_err(|_| Misuse::Random)?;
                 Ok::<_, Misuse>(NonceIssuer::new(RUSTCRYPTO.mac, NonceKeys::new(key), namespace))
@@ -274,6 +283,7 @@ impl Judges {
         }
         let policy = ResourcePolicy::new(resource)?
             .with_issuer(issuer)?
+            .with_schemes(schemes)
             .with_scopes(&["read", "write", "admin"])
             .with_name("keybound serve")
             .publishing_metadata();

@@ -85,3 +85,17 @@ fn all_access_tokens_can_be_revoked_at_once() {
     assert_eq!(refused.status, 401);
     assert!(refused.field("WWW-Authenticate").unwrap().contains("invalid_token"));
 }
+
+#[test]
+fn bearer_tokens_are_good_at_the_level_standard_and_for_no_bound_token() {
+    // R9449-7.2-1.
+    let level = keybound::SecurityLevel::Standard;
+    let (server, key) = (Server::with(keybound_cli::serve::Options { level, ..Default::default() }), key());
+    let form = [("grant_type", "client_credentials"), ("client_id", "service"), ("client_secret", SECRET)];
+    let unbound = server.post("/token", &form, &[]).text("access_token");
+    let bearer = |token: &str| server.get("/api", &[("Authorization", &format!("Bearer {token}"))]).status;
+    assert_eq!(bearer(&unbound), 200);
+    let bound = server.own_token(&key);
+    assert_eq!(bearer(&bound), 401);
+    assert_eq!(server.call(&key, "GET", "/api", &bound, b"").status, 200);
+}

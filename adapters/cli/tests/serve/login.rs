@@ -252,3 +252,24 @@ fn the_verifier_is_that_of_the_test() {
     // RFC 7636 appendix B.
     assert_eq!((VERIFIER.len(), challenge().as_str()), (43, "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"));
 }
+
+#[test]
+fn the_level_maximum_takes_pushed_requests_and_bound_tokens_alone() {
+    let level = keybound::SecurityLevel::Maximum;
+    let server = Server::with(keybound_cli::serve::Options { level, ..Default::default() });
+    let back = server.authorize(&[]);
+    assert_eq!(back.returned("error").as_deref(), Some("invalid_request"));
+    let metadata = server.get("/.well-known/oauth-authorization-server", &[]).json();
+    assert_eq!(metadata["require_pushed_authorization_requests"], true);
+    let form = [("grant_type", "client_credentials"), ("client_id", "service"), ("client_secret", SECRET)];
+    assert_eq!(server.post("/token", &form, &[]).verdict(), (400, Some("invalid_dpop_proof")));
+    assert_eq!(server.call(&key(), "GET", "/api", "a.b.c", b"").status, 401);
+    let own = key();
+    let token = server.own_token(&own);
+    assert_eq!(server.call(&own, "GET", "/api", &token, b"").status, 200);
+    // Ed25519 and PS256 are in the set, RS256 and ES384 are not (FAPI2-5.4.1-1.2).
+    for (algorithm, taken) in [(keybound::Algorithm::Ed25519, true), (keybound::Algorithm::Es384, false)] {
+        let key = keybound::key::soft::SoftKey::generate(algorithm, &keybound::RUSTCRYPTO).unwrap();
+        assert_eq!(server.prove(&key, "/token", &form).status == 200, taken, "{algorithm:?}");
+    }
+}
