@@ -9,4 +9,4 @@ pub mod seen;
 pub mod server;
 pub mod story;
 
-pub use story::{Story, play_back};
+pub use story::{Story, play_back, play_changed};

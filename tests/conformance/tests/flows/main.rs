@@ -2,6 +2,7 @@
 
 mod calls;
 mod grants;
+mod hostile;
 mod levels;
 mod login;
 mod nonces;
