@@ -35,6 +35,7 @@
 mod admission;
 mod answer;
 mod grant;
+mod lifetime;
 mod metadata;
 #[cfg(test)]
 #[cfg(all(feature = "std", feature = "rustcrypto"))]
@@ -43,6 +44,7 @@ mod tests;
 pub use admission::{Admitted, Checked, PendingAdmission};
 pub use answer::{Reply, TokenAnswer, confirmation, introspection};
 pub use grant::{ClientType, EndpointRequest, Grant};
+pub use lifetime::{LONG_LIFETIME, MAX_CODE_LIFETIME, Weakness};
 
 use crate::nonce::issuer::NonceIssuer;
 use crate::replay::ReplayAgreement;

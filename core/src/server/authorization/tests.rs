@@ -3,7 +3,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{
-    Admitted, AuthorizationServer, ClientType, EndpointRequest, Grant, TokenAnswer, confirmation, introspection,
+    Admitted, AuthorizationServer, ClientType, EndpointRequest, Grant, LONG_LIFETIME, MAX_CODE_LIFETIME, TokenAnswer,
+    Weakness, confirmation, introspection,
 };
 use crate::http::form::Form;
 use crate::json::Value;
@@ -112,7 +113,7 @@ fn a_client_registered_for_bound_tokens_must_prove() {
 
 #[test]
 fn a_code_goes_to_the_key_that_was_announced() {
-    // R9449-10-2, R9449-10-3.
+    // R9449-10-2, R9449-10-3, FAPI2-5.3.2.1-12.
     let setting = plain();
     let announced = Grant::AuthorizationCode { dpop_jkt: Some(setting.jkt()) };
     assert!(setting.admit(TOKEN, ClientType::Public, announced, &setting.own_proof()).is_ok());
@@ -186,7 +187,7 @@ fn bound_tokens_are_exchanged_by_their_own_key() {
 
 #[test]
 fn pushed_requests_name_the_key_by_parameter_or_proof() {
-    // R9449-10.1-3 to 10.1-6: four cases, and a bad proof.
+    // R9449-10.1-3, R9449-10.1-4, R9449-10.1-5, R9449-10.1-6: four cases, and a bad proof.
     let setting = plain();
     let form = |jkt: Option<Thumbprint>| {
         let mut form = Form::new();
@@ -297,4 +298,40 @@ fn metadata_names_the_algorithms_of_the_policy() {
     let permitted: Vec<_> = Policy::fapi2().algorithms().iter().map(Algorithm::name).collect();
     assert_eq!(listed, permitted);
     assert!(["ES256", "PS256", "Ed25519"].iter().all(|name| listed.contains(name)) && !listed.contains(&"RS256"));
+}
+
+#[test]
+fn nonces_of_two_servers_differ_and_count_for_a_while() {
+    // R9449-8-3, R9449-8-9.
+    let (ours, theirs) = (issuer(), issuer());
+    let nonce = |issuer: &NonceIssuer, now| issuer.issue(Role::AuthorizationServer, None, now).unwrap();
+    assert_ne!(nonce(&ours, NOW).as_str(), nonce(&theirs, NOW).as_str(), "two keys, one moment");
+    let (older, current) = (nonce(&ours, NOW), nonce(&ours, NOW.saturating_add(30)));
+    assert_ne!(older.as_str(), current.as_str());
+    let setting = setting(AuthorizationServer::new(Policy::default(), &RUSTCRYPTO).with_nonces(ours));
+    let target = TargetUri::parse(TOKEN).unwrap();
+    let admit = |nonce: &str, seconds| {
+        let now = NOW.saturating_add(seconds);
+        let builder = ProofBuilder::new("POST", TOKEN).nonce(nonce);
+        let proof = builder.sign(&RUSTCRYPTO, &setting.key, now).unwrap().into_string();
+        let proofs = [proof.as_bytes()];
+        let request = EndpointRequest::new("POST", &target, &proofs, ClientType::Public, CODE);
+        setting.server.admit(&request, &setting.store, now)
+    };
+    assert!(admit(current.as_str(), 30).is_ok());
+    assert!(admit(older.as_str(), 30).is_ok(), "the one before");
+    assert_eq!(error(admit(older.as_str(), 300)), (400, Some("use_dpop_nonce")));
+    assert_eq!(error(admit(nonce(&theirs, NOW).as_str(), 0)), (400, Some("use_dpop_nonce")));
+}
+
+#[test]
+fn long_lives_without_nonces_are_a_weakness() {
+    // R9449-11.2-1, FAPI2-5.3.2.1-11.
+    let server = || AuthorizationServer::new(Policy::default(), &RUSTCRYPTO);
+    assert_eq!(server().weakness(LONG_LIFETIME), None);
+    assert_eq!(server().weakness(LONG_LIFETIME + 1), Some(Weakness::LongLivedWithoutNonces));
+    assert_eq!(server().with_nonces(issuer()).weakness(u64::MAX), None);
+    let sparing = server().nonces_for_public_clients(&RUSTCRYPTO).with_nonces(issuer());
+    assert_eq!(sparing.weakness(u64::MAX), Some(Weakness::LongLivedWithoutNonces));
+    const { assert!(MAX_CODE_LIFETIME <= 60) };
 }
