@@ -4,7 +4,7 @@ use keybound::http::form::Form;
 use keybound::http::url::Url;
 use keybound::intent::{Intent, REQUEST_TYPE};
 use keybound::json::Value;
-use keybound::server::authorization::{EndpointRequest, Grant};
+use keybound::server::authorization::{EndpointRequest, Grant, MAX_CODE_LIFETIME};
 use keybound::{SecurityLevel, Thumbprint};
 
 use super::client::{self, Client};
@@ -16,8 +16,6 @@ use super::state::{Code, Granted, Pushed, State, unguessable};
 const PUSHED_LIFETIME: u64 = 60;
 /// For how long a decision is waited for, in seconds.
 const TICKET_LIFETIME: u64 = 600;
-/// For how long a code is good, in seconds (FAPI 2.0 section 5.3.2.1).
-const CODE_LIFETIME: u64 = 60;
 /// The name of the user, the only one there is.
 pub(super) const USER: &str = "alice";
 /// For how long an intent may be carried out, in seconds.
@@ -263,11 +261,11 @@ fn decided(state: &State, asked: Asked, approved: bool) -> Result<Answer, Answer
         challenge: asked.challenge,
         key: asked.key,
         intent,
-        expires: now.saturating_add(CODE_LIFETIME),
+        expires: now.saturating_add(MAX_CODE_LIFETIME),
         used: false,
     };
     // Remembered beyond its end, so that a second use is noticed for as long as its tokens live.
-    let until = now.saturating_add(CODE_LIFETIME + state.options.token_lifetime);
+    let until = now.saturating_add(MAX_CODE_LIFETIME + state.options.token_lifetime);
     state.kept().codes.insert(&code, kept, until, now)?;
     Ok(send_back(state, &asked.redirect_uri, asked.state.as_deref(), &[("code", &code)]))
 }

@@ -91,6 +91,9 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<Outcome, Failure> {
         let running = start(options).await.map_err(|error| {
             Failure::undecided(format!("cannot listen on {}: {error}; give another address with --listen", args.listen))
         })?;
+        if let Some(weakness) = running.weakness() {
+            output.note(weakness);
+        }
         if output.is_json() {
             output.json(&json!({
                 "issuer": running.issuer, "resource": running.resource,

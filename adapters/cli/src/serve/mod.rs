@@ -1,4 +1,16 @@
 //! `keybound serve`: an authorization server and an echo API for development, in memory, that can be told to misbehave.
+//!
+//! ```
+//! use keybound_cli::serve::{Faults, Options, start};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let running = start(Options::default()).await?;
+//! println!("{} protects {}", running.issuer, running.resource);
+//! running.set_faults(Faults { store_failing: true, ..Faults::default() });
+//! running.stop();
+//! # std::io::Result::Ok(())
+//! # }).unwrap();
+//! ```
 
 mod api;
 mod assertion;
@@ -22,6 +34,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use keybound::SecurityLevel;
+use keybound::server::authorization::Weakness;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -93,6 +106,11 @@ impl Running {
     /// How many refresh tokens were redeemed so far.
     pub fn redeemed(&self) -> u64 {
         self.state.redeemed.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// What about these servers' settings leaves a thief more than need be.
+    pub fn weakness(&self) -> Option<Weakness> {
+        self.state.authorization().weakness(self.state.options.token_lifetime)
     }
 
     /// Stops listening.

@@ -6,8 +6,13 @@ use super::{Caller, Setup, failure};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 
+const EXAMPLES: &str = "\
+Examples:
+  keybound logout https://api.example.com/items";
+
 /// End a session: revoke its tokens, delete it and its key.
 #[derive(Arguments)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The API, or any URL of it.
     url: String,

@@ -4,7 +4,7 @@ use super::keybound;
 
 #[test]
 fn every_command_has_examples() {
-    let commands: [&[&str]; 13] = [
+    let commands: [&[&str]; 17] = [
         &[],
         &["demo"],
         &["key"],
@@ -14,6 +14,10 @@ fn every_command_has_examples() {
         &["proof"],
         &["verify"],
         &["explain"],
+        &["login"],
+        &["call"],
+        &["logout"],
+        &["serve"],
         &["vectors"],
         &["bench"],
         &["completions"],

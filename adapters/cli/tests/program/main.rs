@@ -7,6 +7,7 @@ mod help;
 mod key_files;
 mod round_trip;
 mod secrets;
+mod serve;
 
 use std::fs;
 use std::io::Write;

@@ -273,3 +273,43 @@ fn the_level_maximum_takes_pushed_requests_and_bound_tokens_alone() {
         assert_eq!(server.prove(&key, "/token", &form).status == 200, taken, "{algorithm:?}");
     }
 }
+
+#[test]
+fn a_code_is_good_for_a_minute() {
+    // FAPI2-5.3.2.1-11.
+    let (server, key) = (Server::without_nonces(), key());
+    let redeem = |code: &str, later: u64| {
+        server.set_faults(&[&format!("clock-skew={later}")]);
+        let now = keybound::UnixTime::now().saturating_add(later);
+        let url = server.url("/token");
+        let proof = keybound::ProofBuilder::new("POST", &url).sign(&keybound::RUSTCRYPTO, &key, now).unwrap();
+        let answer = server.post("/token", &server.redeem(code), &[proof.into_string()]);
+        server.set_faults(&[]);
+        answer
+    };
+    let (first, second) = (server.code(&[]), server.code(&[]));
+    let tokens = redeem(&first, 50);
+    assert_eq!(tokens.status, 200, "{tokens:?}");
+    assert_eq!(redeem(&second, 61).verdict(), (400, Some("invalid_grant")));
+    // A second use is noticed for as long as the tokens of the first live.
+    assert_eq!(redeem(&first, 200).verdict(), (400, Some("invalid_grant")));
+    assert_eq!(server.call(&key, "GET", "/api", &tokens.text("access_token"), b"").status, 401);
+}
+
+#[test]
+fn of_many_who_redeem_at_once_one_at_most_succeeds() {
+    let (server, key) = (Server::without_nonces(), key());
+    let redeemed = |form: &[(&str, &str)]| {
+        let requests: Vec<String> = (0..16).map(|_| proof(&key, "POST", &server.url("/token"), None, None)).collect();
+        std::thread::scope(|scope| {
+            let send = |proof: &String| server.post("/token", form, std::slice::from_ref(proof)).status;
+            let threads: Vec<_> = requests.iter().map(|proof| scope.spawn(move || send(proof))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).filter(|status| *status == 200).count()
+        })
+    };
+    let code = server.code(&[]);
+    assert_eq!(redeemed(&server.redeem(&code)), 1);
+    let token = server.login(&key, "read").text("refresh_token");
+    let form = [("grant_type", "refresh_token"), ("client_id", "keybound-demo"), ("refresh_token", token.as_str())];
+    assert_eq!(redeemed(&form), 1);
+}
