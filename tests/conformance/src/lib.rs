@@ -21,6 +21,11 @@ pub mod raw;
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
+/// The examples of the guide for operators and developers.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/best-practices.md")]
+struct BestPractices;
+
 use keybound::key::Signer;
 use keybound::key::soft::SoftKey;
 use keybound::replay::ReplayStore;
