@@ -1,9 +1,9 @@
 //! The forms of the client over reqwest, against `keybound serve`: asynchronous, blocking, middleware.
 
 use keybound::json::Value;
-use keybound::oauth::{Client as OAuth, Session, SessionRequest};
+use keybound::oauth::{Client as OAuth, Credentials, Secret, Session, SessionRequest};
 use keybound::{RUSTCRYPTO, SecurityLevel};
-use keybound_cli::serve::{Options, Running, start};
+use keybound_cli::serve::{ClientSecret, Options, Running, start};
 use keybound_reqwest::{Bound, Client, Memory, Needs, blocking};
 use reqwest::Method;
 use reqwest::header::LOCATION;
@@ -72,4 +72,55 @@ fn blocking_calls() {
     let stream = reqwest::blocking::Body::new(std::io::Cursor::new(b"once".to_vec()));
     let sent = client.call(&session, client.request(Method::POST, &running.resource).body(stream));
     assert!(sent.expect("an answer").text().expect("text").contains("body_sha256"));
+}
+
+/// An API that hangs up on the first request and answers the second. It gives the proofs it was sent.
+fn flaky() -> (String, std::sync::mpsc::Receiver<String>) {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let mut stream = stream.expect("a connection");
+            let lines = BufReader::new(stream.try_clone().expect("a connection")).lines().map_while(Result::ok);
+            for line in lines.take_while(|line| !line.is_empty()) {
+                if let Some(proof) = line.to_lowercase().strip_prefix("dpop: ") {
+                    tell.send(proof.to_owned()).expect("a test that listens");
+                }
+            }
+            if number > 0 {
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                    .expect("a client");
+            }
+        }
+    });
+    (origin, told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_was_lost_is_sent_again_with_a_new_proof() {
+    // R9449-7.3-1.
+    let secret = ClientSecret { client_id: "service".into(), secret: Secret::new("secret") };
+    let running = start(Options { clients: vec![secret], ..Options::default() }).await.expect("loopback");
+    let credentials = Credentials::secret("service", Secret::new("secret"));
+    for (method, expected) in [(Method::GET, 2), (Method::POST, 1)] {
+        let (origin, told) = flaky();
+        let oauth = OAuth::builder(SecurityLevel::Enhanced, &RUSTCRYPTO)
+            .credentials(&running.issuer, credentials.clone())
+            .also_origin(&origin)
+            .allow_loopback()
+            .build()
+            .expect("a client");
+        let client = Client::new(oauth, Memory::new()).expect("a client");
+        let step = client.oauth().discover_issuer(&running.issuer, keybound::UnixTime::now());
+        let found = client.run(step).await.expect("metadata");
+        let session = client.client_credentials(SessionRequest::new("work", &found)).await.expect("a session");
+        let answer = client.call(&session, client.request(method.clone(), &format!("{origin}/items"))).await;
+        // What may have happened already is not done twice.
+        assert_eq!(answer.is_ok(), method == Method::GET, "{method}");
+        let proofs: std::collections::HashSet<String> = told.try_iter().collect();
+        assert_eq!(proofs.len(), expected, "{method}: each attempt has a proof of its own");
+    }
 }
