@@ -26,6 +26,11 @@ struct Readme;
 #[doc = include_str!("../../../docs/best-practices.md")]
 struct BestPractices;
 
+/// The examples for those who come from turbomcp-dpop.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/migrating-from-turbomcp-dpop.md")]
+struct Migrating;
+
 use keybound::key::Signer;
 use keybound::key::soft::SoftKey;
 use keybound::replay::ReplayStore;
