@@ -1,5 +1,6 @@
-//! Getting the tools that checks need: from crates.io, and from Debian where this program runs as root.
+//! Getting the tools that checks need: from crates.io, npm and PyPI, and from Debian where this program runs as root.
 
+use std::fs;
 use std::path::Path;
 
 use crate::run::{self, Failure};
@@ -53,6 +54,59 @@ pub(crate) fn ensure_debian(packages: &[&str], why: &str, otherwise: &str) -> Re
     // The lists may be old and still serve; only a failed installation counts.
     let _ = run::output(apt().arg("update"));
     run::run(apt().args(["install", "--yes", "--no-install-recommends"]).args(&missing))
+}
+
+/// Makes sure that the npm packages of `folder`'s lock file are in its `node_modules`.
+///
+/// `why` is said when they are installed.
+pub(crate) fn ensure_npm(folder: &str, why: &str) -> Result<(), Failure> {
+    let root = run::root().join(folder);
+    ensure_locked(&root.join("package-lock.json"), &root.join("node_modules"), || {
+        if run::output(run::command("npm").arg("--version")).is_none() {
+            return Err(format!("npm is missing: {why}; install Node 20 or newer with npm"));
+        }
+        println!("    installing the npm packages of {folder}: {why}");
+        run::run(run::command("npm").args(["ci", "--silent", "--prefix", folder]))
+    })
+}
+
+/// Makes sure that the Python packages of `folder`'s `requirements.txt` are in its virtual environment `.venv`.
+///
+/// `why` is said when they are installed.
+pub(crate) fn ensure_python(folder: &str, why: &str) -> Result<(), Failure> {
+    let root = run::root().join(folder);
+    let requirements = root.join("requirements.txt");
+    let environment = root.join(".venv");
+    ensure_locked(&requirements, &environment, || {
+        let otherwise = "install Python 3.10 or newer with its module venv";
+        if run::output(run::command("python3").args(["-c", "import ensurepip, venv"])).is_none() {
+            ensure_debian(&["python3", "python3-venv"], "Python with venv is missing", otherwise)?;
+        }
+        println!("    installing the Python packages of {folder}: {why}");
+        run::run(run::command("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
+        let mut pip = run::command(environment.join(if cfg!(windows) { "Scripts" } else { "bin" }).join("python"));
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--require-hashes",
+            "--requirement",
+        ]);
+        run::run(pip.arg(&requirements))
+    })
+}
+
+/// Calls `install` unless the copy of `lock` that the last successful installation left in `installed` is the same.
+fn ensure_locked(lock: &Path, installed: &Path, install: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    let wanted = fs::read(lock).map_err(|error| format!("cannot read {}: {error}", lock.display()))?;
+    let stamp = installed.join(".installed");
+    if fs::read(&stamp).is_ok_and(|last| last == wanted) {
+        return Ok(());
+    }
+    install()?;
+    fs::write(&stamp, wanted).map_err(|error| format!("cannot write {}: {error}", stamp.display()))
 }
 
 /// The version of an installed Debian package.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::AddAssign;
 use std::process::ExitCode;
 
+use crate::install;
 use crate::run::{self, Failure};
 
 /// The tests of one language or host. Another is added by another entry in [`SUITES`].
@@ -20,12 +21,20 @@ pub(crate) struct Suite {
 }
 
 /// All suites, in the order in which they run.
-pub(crate) const SUITES: &[Suite] = &[Suite {
-    name: "rust",
-    about: "unit, integration and documentation tests of all crates",
-    missing: || None,
-    run: rust,
-}];
+pub(crate) const SUITES: &[Suite] = &[
+    Suite {
+        name: "rust",
+        about: "unit, integration and documentation tests of all crates",
+        missing: || None,
+        run: rust,
+    },
+    Suite {
+        name: "interop",
+        about: "against clients, servers and tests that others wrote (Node, Python)",
+        missing: || interop_peers().err(),
+        run: interop,
+    },
+];
 
 /// How many tests ended how.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -94,8 +103,25 @@ fn judged(suite: &Suite) -> Result<Counts, Failure> {
 }
 
 fn rust() -> Result<Counts, Failure> {
+    cargo_test(&["--exclude", "keybound-interop"])
+}
+
+/// Where the peers are that `tests/interop` talks to.
+const INTEROP: &str = "tests/interop";
+
+fn interop_peers() -> Result<(), Failure> {
+    install::ensure_npm(INTEROP, "it brings OAuth servers and clients of others, and a Node to run them")?;
+    install::ensure_python(INTEROP, "it brings an OAuth client of others")
+}
+
+fn interop() -> Result<Counts, Failure> {
+    cargo_test(&["--test", "interop_*"])
+}
+
+/// Runs tests of the workspace, always with the features of all of it: with others, dependencies would be built again.
+fn cargo_test(selection: &[&str]) -> Result<Counts, Failure> {
     let mut cargo = run::cargo();
-    cargo.args(["test", "--locked", "--workspace", "--all-features", "--no-fail-fast"]);
+    cargo.args(["test", "--locked", "--workspace", "--all-features", "--no-fail-fast"]).args(selection);
     let mut counts = Counts::default();
     let succeeded = run::watch(&mut cargo, |line| counts += libtest_result(line).unwrap_or_default())?;
     if !succeeded && counts.failed == 0 {
