@@ -34,6 +34,31 @@ async fn log_in(client: &Client, running: &Running) {
     client.exchange(&callback).await.expect("a session");
 }
 
+#[test]
+fn tasks_that_wait_do_not_keep_the_one_that_works_from_its_threads() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(2).build().expect("threads");
+    let servers = tokio::runtime::Runtime::new().expect("threads");
+    let running = servers.block_on(start(Options::default())).expect("loopback");
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = client(&folder.path().join("home"), &running.issuer);
+    runtime.block_on(async {
+        log_in(&own, &running).await;
+        let session = own.open(SESSION).await.expect("the session");
+        running.revoke_access_tokens();
+        let calls: Vec<_> = (0..50)
+            .map(|_| {
+                let (own, session, url) = (own.clone(), session.clone(), running.resource.clone());
+                tokio::spawn(async move { own.get(&session, &url).await.expect("an answer").status().as_u16() })
+            })
+            .collect();
+        for call in calls {
+            assert_eq!(call.await.expect("a task"), 200);
+        }
+    });
+    assert_eq!(running.redeemed(), 1);
+}
+
 /// What each process does, when it is started as one: opens the session many times, waits for the word, and calls at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn as_one_of_several_processes() {

@@ -213,6 +213,11 @@ impl Client {
                     let response = self.fetch(&fetch, exchange);
                     fetch.resume(response, now(&self.host))?
                 }
+                Pause::Lock(lock) => {
+                    let held = self.host.lock(lock.lock(), lock.lease());
+                    let kept = locks.keep(lock.lock(), held);
+                    lock.resume(kept, now(&self.host))?
+                }
                 Pause::Wait(wait) => {
                     std::thread::sleep(Duration::from_secs(wait.seconds()));
                     wait.resume((), now(&self.host))?

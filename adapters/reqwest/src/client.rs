@@ -1,6 +1,7 @@
 //! The asynchronous client.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use keybound::http::challenge::Challenge;
 use keybound::http::message::{Body, Request, Response};
@@ -21,6 +22,26 @@ pub struct Client {
     http: reqwest::Client,
     host: Arc<dyn Host>,
     settings: Settings,
+    turns: Arc<Turns>,
+}
+
+/// Who may wait for a lock of the host, by its name.
+#[derive(Default)]
+struct Turns(Mutex<HashMap<String, Weak<Turn>>>);
+
+type Turn = tokio::sync::Mutex<()>;
+
+impl Turns {
+    fn of(&self, name: &str) -> Arc<Turn> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = turns.get(name).and_then(Weak::upgrade) {
+            return turn;
+        }
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let turn = Arc::new(Turn::default());
+        turns.insert(name.into(), Arc::downgrade(&turn));
+        turn
+    }
 }
 
 /// What the caller's request keeps while the core asks for attempts: its body, and the last answer's.
@@ -49,7 +70,7 @@ impl Client {
     /// [`Error::Http`] if the HTTP client cannot be made.
     pub fn with_settings(oauth: oauth::Client, host: impl Host, settings: Settings) -> Result<Self, Error> {
         let http = configure!(reqwest::Client::builder(), &settings).read_timeout(settings.answer).build()?;
-        Ok(Self { oauth, http, host: Arc::new(host), settings })
+        Ok(Self { oauth, http, host: Arc::new(host), settings, turns: Arc::default() })
     }
 
     /// The OAuth client, whose flows [`run`](Self::run) drives.
@@ -231,12 +252,28 @@ impl Client {
                     let response = self.fetch(wanted, exchange).await;
                     fetch.resume(response, now(&self.host))?
                 }
+                Pause::Lock(lock) => {
+                    let name = lock.lock().to_owned();
+                    let held = self.lock(&name, lock.lease()).await?;
+                    let kept = locks.keep(&name, held);
+                    lock.resume(kept, now(&self.host))?
+                }
                 Pause::Wait(wait) => {
                     tokio::time::sleep(std::time::Duration::from_secs(wait.seconds())).await;
                     wait.resume((), now(&self.host))?
                 }
             };
         }
+    }
+
+    /// Takes a lock of the host when it is this task's turn: of all tasks that want one lock, a single one waits in a thread, so
+    /// that waiting never takes the threads that whoever holds it needs to go on.
+    async fn lock(&self, name: &str, lease: u64) -> Result<Result<Box<dyn Send>, HostError>, Error> {
+        let turn = self.turns.of(name).lock_owned().await;
+        let (host, name) = (self.host.clone(), name.to_owned());
+        let held = blocking(move || host.lock(&name, lease)).await?;
+        // Fields are dropped in order: the host's lock first.
+        Ok(held.map(|held| Box::new((held, turn)) as Box<dyn Send>))
     }
 
     async fn fetch(&self, wanted: Wanted, exchange: Option<&Exchange>) -> Result<Response, HostError> {

@@ -1,23 +1,32 @@
-//! The part of a driver that both clients share: every step except those that send or wait.
+//! The part of a driver that both clients share: every step except those that wait for others.
 
 use std::sync::Arc;
 
 use keybound::UnixTime;
-use keybound::oauth::step::{Fetch, Wait};
+use keybound::oauth::step::{Fetch, HostError, Lock, Wait};
 use keybound::oauth::{FlowError, Step};
 
 use crate::host::Host;
 
-/// Where a flow stops for the network or for time.
+/// Where a flow stops for the network, for others or for time.
 pub(crate) enum Pause<T> {
     Done(T),
     Fetch(Fetch<T>),
+    Lock(Lock<T>),
     Wait(Wait<T>),
 }
 
 /// The locks that a flow holds.
 #[derive(Default)]
 pub(crate) struct Locks(Vec<(String, Box<dyn Send>)>);
+
+impl Locks {
+    /// Keeps a lock that was taken until it is given back.
+    pub(crate) fn keep(&mut self, name: &str, held: Result<Box<dyn Send>, HostError>) -> Result<(), HostError> {
+        self.0.push((name.into(), held?));
+        Ok(())
+    }
+}
 
 /// Answers steps from the host's keys and storage up to the next pause. It may block.
 pub(crate) fn advance<T>(host: &Arc<dyn Host>, locks: &mut Locks, mut step: Step<T>) -> Result<Pause<T>, FlowError> {
@@ -47,11 +56,7 @@ pub(crate) fn advance<T>(host: &Arc<dyn Host>, locks: &mut Locks, mut step: Step
                 let saved = host.save(step.slot(), step.expected(), step.version(), step.value());
                 step.resume(saved, now())?
             }
-            Step::Lock(step) => {
-                let held = host.lock(step.lock(), step.lease());
-                let held = held.map(|held| locks.0.push((step.lock().into(), held)));
-                step.resume(held, now())?
-            }
+            Step::Lock(lock) => return Ok(Pause::Lock(lock)),
             Step::Unlock(step) => {
                 locks.0.retain(|(name, _)| name != step.lock());
                 step.resume(Ok(()), now())?
