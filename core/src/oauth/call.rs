@@ -230,9 +230,14 @@ impl Call<'_> {
         let Some(scope) = lacking.and_then(|challenge| challenge.param("scope")) else { return Ok(Next::Return(None)) };
         if state.renewal == Renewal::ClientCredentials && !self.tries.wider {
             self.tries.wider = true;
-            let union = widened(self.session, scope)?;
-            renew(self.io, self.client, self.session, Some(token), Some(union)).await?;
-            return Ok(Next::Retry);
+            if let Ok(union) = widened(self.session, scope) {
+                match renew(self.io, self.client, self.session, Some(token), Some(union)).await {
+                    Ok(()) => return Ok(Next::Retry),
+                    // The server does not grant that: the resource's answer stands.
+                    Err(FlowError::Denied(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
         }
         Ok(Next::Return(Some(Demand::StepUp(scope.into()))))
     }

@@ -83,12 +83,12 @@ async fn renew_locked(
         }
         Some(_) | None => {}
     }
+    let mut state = session.state();
     if let Some((scope, step_ups)) = scope {
-        let mut live = session.0.live.lock();
-        live.state.scope = Some(scope);
-        live.state.step_ups = step_ups;
+        // The attempt counts even if it fails; the scope only once it is granted, or no later renewal would be.
+        session.0.live.lock().state.step_ups = step_ups;
+        state.scope = Some(scope);
     }
-    let state = session.state();
     let is_good =
         |token: &super::token::Token| Some(&token.access) != refused && !token.is_over(io.now(), EXPIRY_MARGIN);
     if !widens && state.token.as_ref().is_some_and(is_good) {
@@ -133,6 +133,7 @@ async fn renew_locked(
             token.scope = live.state.token.as_ref().and_then(|old| old.scope.clone());
         }
         live.state.token = Some(token);
+        live.state.scope = state.scope;
         if issued.refresh.is_some() {
             live.state.refresh = issued.refresh;
         }

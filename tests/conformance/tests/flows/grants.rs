@@ -85,6 +85,31 @@ fn client_credentials_widen_themselves() {
 }
 
 #[test]
+fn a_scope_that_is_not_granted_changes_nothing() {
+    let server = Server { needed_scope: Some("admin"), ..Server::default() };
+    let mut story = Story::new(
+        "credentials-not-widened",
+        "more scope is denied: the 403 stands, renewals go on",
+        confidential("enhanced", "secret"),
+        server,
+    );
+    story.discover();
+    story.ok(json!({ "do": "client_credentials", "session": "work", "scope": "read" }));
+    for _ in 0..5 {
+        let denied = keybound_conformance::flow::server::answer(400, &json!({ "error": "invalid_scope" }));
+        story.server.prepared.push_back(("/token", denied));
+        assert_eq!(story.ok(call())["demand"], json!({ "step_up": "admin" }));
+    }
+    // Three attempts were made, and two of the refusals are still there.
+    assert_eq!(story.server.prepared.len(), 2);
+    story.server.prepared.clear();
+    story.ok(json!({ "do": "refresh", "session": "work" }));
+    let session = story.player.session(&json!({ "session": "work" }));
+    assert_eq!(session.scope().as_deref(), Some("read"));
+    story.end();
+}
+
+#[test]
 fn a_device_login() {
     // R9449-5-1; the device request names the key.
     let server = Server { pending: 3, ..Server::default() };
