@@ -1,25 +1,27 @@
 //! Whom the client logs in as, and how.
 //!
-//! Nothing has to be set: the client registers itself, or is described by its metadata document, and the user logs in with
-//! the browser. A JSON object in `MCP_CONFORMANCE_CONTEXT` can name another way: `client_id` with `client_secret` or
-//! `private_key_pem`, `valid_jwt` with an assertion, or `idp_…` for a login by a company's own identity provider.
+//! Nothing has to be set: the client registers itself, or is described by the metadata document whose URL is in
+//! `MCP_CLIENT_METADATA`, and the user logs in with the browser. The conformance suite of MCP names other ways by a JSON object in
+//! `MCP_CONFORMANCE_CONTEXT`: `client_id` with `client_secret` or `private_key_pem`, `valid_jwt` with an assertion, or `idp_…` for
+//! a login by a company's own identity provider. There is nobody at a browser then.
 
 use keybound::http::challenge::Challenge;
 use keybound::json::Value as Json;
 use keybound::key::Signer as _;
 use keybound::key::soft::SoftKey;
-use keybound::oauth::{self, Credentials, Discovered, Secret, Session, SessionRequest, TokenExchange};
+use keybound::oauth::{self, Authorization, Credentials, Discovered, Secret, Session, SessionRequest, TokenExchange};
 use keybound::{RUSTCRYPTO, SecurityLevel, UnixTime};
-use keybound_reqwest::{Client, Memory};
+use keybound_reqwest::{Client, Loopback, Memory};
 use reqwest::header::{HeaderMap, LOCATION};
 use serde_json::Value;
 
 use crate::mcp::Failure;
 
 /// Where the browser comes back to.
-const REDIRECT_URI: &str = "http://localhost:3000/callback";
-/// The metadata document that describes this client.
-const METADATA_DOCUMENT: &str = "https://conformance-test.local/client-metadata.json";
+const CALLBACK_PORT: u16 = 9450;
+const REDIRECT_URI: &str = "http://127.0.0.1:9450/callback";
+/// The metadata document that the conformance suite wants to see named; nobody publishes it.
+const SUITE_METADATA: &str = "https://conformance-test.local/client-metadata.json";
 /// The name of the only session.
 const SESSION: &str = "mcp";
 /// An assertion of an identity provider for another authorization server.
@@ -38,8 +40,8 @@ impl Login {
         let context = std::env::var("MCP_CONFORMANCE_CONTEXT").ok();
         let context = context.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default();
         let host = Memory::new();
-        let client = Client::new(builder().build()?, host.clone())?;
         let scenario = std::env::var("MCP_CONFORMANCE_SCENARIO").unwrap_or_default();
+        let client = Client::new(builder(&scenario).build()?, host.clone())?;
         Ok(Self { client, host, context, scenario })
     }
 
@@ -70,22 +72,33 @@ impl Login {
             return Ok(self.client.client_credentials(request).await?);
         }
         let authorization = self.client.authorize(request).await?;
-        self.visit(&authorization.url).await
+        self.visit(authorization).await
     }
 
     /// Logs in once more, for a scope besides what the session has.
     pub(crate) async fn step_up(&self, session: &Session, scope: &str) -> Result<Session, Failure> {
         let step = self.client.oauth().step_up(session, scope, UnixTime::now());
         let authorization = self.client.run(step).await?;
-        self.visit(&authorization.url).await
+        self.visit(authorization).await
     }
 
-    /// Does what the user's browser would do, and redeems what it brings back.
-    async fn visit(&self, url: &str) -> Result<Session, Failure> {
+    /// Has the user log in, and redeems what the browser brings back.
+    async fn visit(&self, authorization: Authorization) -> Result<Session, Failure> {
+        let back = if self.scenario.is_empty() {
+            let loopback = Loopback::bind_to(CALLBACK_PORT)?;
+            println!("open {}", authorization.url);
+            tokio::task::spawn_blocking(move || loopback.wait(&authorization)).await??
+        } else {
+            self.visit_without_browser(&authorization.url).await?
+        };
+        Ok(self.client.exchange(&back).await?)
+    }
+
+    /// What comes back from a server that approves at once.
+    async fn visit_without_browser(&self, url: &str) -> Result<String, Failure> {
         let answer = self.client.request(reqwest::Method::GET, url).send().await?;
         let back = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-        let back = back.ok_or_else(|| Failure::new("the login page did not send the browser back"))?;
-        Ok(self.client.exchange(back).await?)
+        back.map(str::to_owned).ok_or_else(|| Failure::new("the login page did not send the browser back"))
     }
 
     /// Takes the credentials that were given for the server that was found.
@@ -101,7 +114,7 @@ impl Login {
             }
             (None, None) => Credentials::public(id),
         };
-        let mut builder = builder().credentials(found.server().issuer(), credentials);
+        let mut builder = builder(&self.scenario).credentials(found.server().issuer(), credentials);
         if let (Some(issuer), Some(id)) = (self.given("idp_issuer"), self.given("idp_client_id")) {
             builder = builder.credentials(issuer, Credentials::public(id));
         }
@@ -134,11 +147,15 @@ fn request(found: &Discovered) -> SessionRequest {
     SessionRequest::new(SESSION, found).level(level).offline_access()
 }
 
-fn builder() -> oauth::ClientBuilder {
-    oauth::Client::builder(SecurityLevel::Standard, &RUSTCRYPTO)
+fn builder(scenario: &str) -> oauth::ClientBuilder {
+    let builder = oauth::Client::builder(SecurityLevel::Standard, &RUSTCRYPTO)
         .redirect_uri(REDIRECT_URI)
-        .metadata_document(METADATA_DOCUMENT)
         .register(Json::object().with("client_name", "Keybound's example MCP client"))
         .allow_loopback()
-        .danger_assume_endpoints()
+        .danger_assume_endpoints();
+    match std::env::var("MCP_CLIENT_METADATA") {
+        Ok(document) => builder.metadata_document(&document),
+        Err(_) if !scenario.is_empty() => builder.metadata_document(SUITE_METADATA),
+        Err(_) => builder,
+    }
 }
