@@ -51,6 +51,12 @@ const provider = new Provider(issuer, {
   },
   claims: { openid: ['sub'], email: ['email'] },
   findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, email: 'alice@example.com' }) }),
+  // Whoever asks for no scope gets this one (RFC 6749 section 3.3).
+  extraParams: {
+    scope(ctx) {
+      ctx.oidc.params.scope ||= 'read';
+    },
+  },
   interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
   issueRefreshToken: () => true,
   jwks: { keys: [await signingKey()] },

@@ -116,16 +116,16 @@ impl Drop for Running {
     }
 }
 
-/// Builds a program of the workspace, by the name of its package, and gives its path.
+/// Builds a program of the workspace, by its name, and gives its path.
 ///
 /// # Panics
 /// If it cannot be built.
-pub fn example(package: &str) -> PathBuf {
+pub fn example(program: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     // With the features of the whole workspace, so that nothing is built twice.
     command.args(["build", "--quiet", "--locked", "--workspace", "--all-features", "--message-format=json"]);
-    let output = command.args(["--bin", package]).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let output = command.args(["--bin", program]).current_dir(env!("CARGO_MANIFEST_DIR")).output();
     let output = output.expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let messages = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -1,10 +1,12 @@
 //! The conformance suite of the Model Context Protocol, with the example client: every scenario about authorization.
 
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-use keybound_interop::{Peers, Serve, example};
+use keybound_interop::{Peers, Serve, example, visit};
 use serde_json::Value;
 
 const SUITE: &str = "node_modules/@modelcontextprotocol/conformance/dist/index.js";
@@ -113,18 +115,26 @@ scenarios! {
     dpop_with_nonces: "dpop-nonce", STATELESS;
 }
 
-/// The suite's checks of an authorization server's metadata, for `keybound serve`.
+/// What the suite checks of an authorization server: the metadata, and a login with a code, whose page we visit.
 #[test]
-fn the_metadata_of_keybound_serve() {
+fn keybound_serve_as_authorization_server() {
     let Some(peers) = Peers::here() else { return };
     let serve = Serve::start(&[]);
     let results = tempfile::tempdir().expect("a folder");
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
     let mut suite = peers.command(SUITE);
-    suite.args(["authorization", "--url", serve.issuer(), "--scenario", "authorization-server-metadata-endpoint"]);
-    said(suite.arg("--output-dir").arg(results.path()));
-    let checks = checks(results.path());
-    assert!(!checks.is_empty());
-    for check in checks {
-        assert_eq!(status(&check), "SUCCESS", "{check:#}");
+    suite.args(["authorization", "--url", serve.issuer(), "--client-id", "keybound-demo", "--port", &port.to_string()]);
+    let mut suite =
+        suite.arg("--output-dir").arg(results.path()).stdout(Stdio::piped()).spawn().expect("the suite runs");
+    for line in BufReader::new(suite.stdout.take().expect("a pipe")).lines().map_while(Result::ok) {
+        if line.starts_with(&format!("{}/authorize?", serve.issuer())) {
+            let back = visit(&line, &format!("http://127.0.0.1:{port}/callback"));
+            assert_eq!(reqwest::blocking::get(back).expect("an answer").status(), 200);
+        }
     }
+    assert!(suite.wait().expect("an end").success());
+    let checks = checks(results.path());
+    let passed: Vec<_> = checks.iter().filter(|check| status(check) == "SUCCESS").map(|check| &check["id"]).collect();
+    assert_eq!(passed.len(), checks.len(), "{checks:#?}");
+    assert!(passed.iter().any(|id| *id == "authorization-code-grant"), "{passed:?}");
 }
