@@ -183,6 +183,9 @@ fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wr
     if get("response_mode").is_some_and(|mode| mode != "query") {
         return wrong("invalid_request", "response_mode must be query");
     }
+    if state.options.consent && get("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "none")) {
+        return wrong("interaction_required", "the user has to be asked");
+    }
     if Grant::announcement(form).is_err() {
         return wrong("invalid_request", "dpop_jkt is no thumbprint");
     }

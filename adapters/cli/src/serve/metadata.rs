@@ -7,8 +7,8 @@ use keybound::key::Signer as _;
 use super::http::{Answer, Incoming};
 use super::state::{KEY_ID, State};
 
-/// The scopes there are.
-pub(super) const SCOPES: [&str; 5] = ["read", "write", "admin", "openid", "offline_access"];
+/// The scopes there are. `openid` is none of them: no ID tokens are issued.
+pub(super) const SCOPES: [&str; 4] = ["read", "write", "admin", "offline_access"];
 /// The ways to authenticate.
 pub(super) const METHODS: [&str; 4] = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
 /// The grants there are.

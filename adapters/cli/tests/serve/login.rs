@@ -187,6 +187,7 @@ fn what_the_client_did_wrong_goes_back_to_it_with_state_and_issuer() {
         ("code_challenge_method", "plain", "invalid_request"),
         ("code_challenge_method", "", "invalid_request"),
         ("scope", "unheard-of", "invalid_scope"),
+        ("scope", "openid", "invalid_scope"),
         ("resource", "https://other.example/", "invalid_target"),
         ("dpop_jkt", "short", "invalid_request"),
         ("response_mode", "fragment", "invalid_request"),
@@ -242,6 +243,8 @@ fn the_user_can_be_asked() {
         assert_eq!(server.post("/decide", &form, &[]).status, 400, "a decision counts once");
         back
     };
+    let silent = server.authorize(&[("prompt", "none")]);
+    assert_eq!(silent.returned("error").as_deref(), Some("interaction_required"));
     assert!(decide("approve").returned("code").is_some());
     assert_eq!(decide("deny").returned("error").as_deref(), Some("access_denied"));
     assert_eq!(server.post("/decide", &[("ticket", "made-up"), ("decision", "approve")], &[]).status, 400);
