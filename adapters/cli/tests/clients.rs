@@ -74,6 +74,33 @@ fn blocking_calls() {
     assert!(sent.expect("an answer").text().expect("text").contains("body_sha256"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_five_lines_of_the_readme_go_on_where_the_login_ended() {
+    let running = start(Options::default()).await.expect("loopback");
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path().join("sessions");
+    let files = || keybound_reqwest::Files::open(&home).expect("a folder");
+    // The login, once; the browser is a thread that follows the link.
+    let loopback = keybound_reqwest::Loopback::bind().expect("a port");
+    let builder = OAuth::builder(SecurityLevel::Enhanced, &RUSTCRYPTO).redirect_uri(&loopback.redirect_uri());
+    let builder = builder.register(Value::object().with("client_name", "My program")).allow_loopback();
+    let client = Client::new(builder.build().expect("a client"), files()).expect("a client");
+    let discovered = client.discover(&running.resource).await.expect("metadata");
+    let request = SessionRequest::new("work", &discovered);
+    let browser = |url: &str| {
+        let url = url.to_owned();
+        std::thread::spawn(move || reqwest::blocking::get(url).expect("the browser comes back"));
+    };
+    client.login(request, loopback, browser).await.expect("a session");
+
+    // Another run of the program, which only calls.
+    let oauth = OAuth::builder(SecurityLevel::Enhanced, &RUSTCRYPTO).allow_loopback().build().expect("a client");
+    let client = Client::new(oauth, files()).expect("a client");
+    let session = client.open("work").await.expect("the session");
+    let response = client.get(&session, &running.resource).await.expect("an answer");
+    assert_eq!(response.status(), 200);
+}
+
 /// An API that hangs up on the first request and answers the second. It gives the proofs it was sent.
 fn flaky() -> (String, std::sync::mpsc::Receiver<String>) {
     use std::io::{BufRead as _, BufReader, Write as _};

@@ -60,9 +60,7 @@ pub(super) async fn known(
     if let Some(url) = client.metadata_document.as_deref().filter(|_| server.supports_client_id_documents()) {
         return Ok((Some(Credentials::public(url)), None));
     }
-    if client.registration.is_none() {
-        return Ok((None, None));
-    }
+    // What was registered before is used also by a client that would not register now.
     let stored = io.load(slot(server)).await?;
     let document = stored.as_ref().map(|stored| Value::parse_object(&stored.value));
     let document = document.transpose().map_err(|_| StoredDefect::Malformed)?;

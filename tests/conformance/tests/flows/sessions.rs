@@ -42,6 +42,22 @@ fn a_stored_session_goes_on() {
 }
 
 #[test]
+fn a_registered_client_is_known_again_without_being_told() {
+    let mut config = public("enhanced");
+    config["credentials"] = json!([]);
+    config["register"] = json!({ "client_name": "Story" });
+    let mut story = Story::new("", "", config.clone(), Server::default());
+    story.discover();
+    story.log_in(json!({ "do": "authorize", "session": "work" }));
+    // The part of the program that calls says nothing about registration: it only opens the session.
+    configured(&mut story, &json!({ "level": "enhanced" }));
+    story.ok(json!({ "do": "open", "session": "work" }));
+    assert_eq!(story.ok(call())["status"], 200);
+    story.server.revoke_all();
+    assert_eq!(story.ok(call())["status"], 200, "it refreshes as well");
+}
+
+#[test]
 fn nonces_are_stored_with_the_session() {
     let mut story = logged_in("enhanced", Server { nonces: true, ..Server::default() });
     // Another process knows nothing but what is stored.
