@@ -21,8 +21,9 @@ use crate::jose::jwk::PublicJwk;
 use crate::jose::thumbprint::Thumbprint;
 use crate::json::Value;
 use crate::key::Protection;
+pub(super) use crate::nonce::Role;
 use crate::nonce::cache::NonceCache;
-use crate::nonce::{Nonce, NonceError, Role};
+use crate::nonce::{Nonce, NonceError};
 use crate::proof::{DPOP, DPOP_NONCE};
 use crate::{Algorithm, Misuse, ProofBuilder, SecurityLevel, UnixTime};
 
@@ -126,35 +127,15 @@ impl Binding {
         form.push("dpop_jkt", &self.thumbprint.to_string());
     }
 
-    /// A proof for a request to the authorization server.
-    pub(super) async fn prove_to_server(
-        &self,
-        io: &Io,
-        client: &Inner,
-        request: &mut Request,
-    ) -> Result<(), FlowError> {
-        self.prove(io, client, request, None, Role::AuthorizationServer).await
-    }
-
-    /// A proof for a request to the resource, with the hash of its token.
-    pub(super) async fn prove_to_resource(
-        &self,
-        io: &Io,
-        client: &Inner,
-        request: &mut Request,
-        token: &str,
-    ) -> Result<(), FlowError> {
-        self.prove(io, client, request, Some(token), Role::ResourceServer).await
-    }
-
-    async fn prove(
+    /// Adds a proof to a request: with the hash of `token` to a resource, without one to the authorization server.
+    pub(super) async fn prove(
         &self,
         io: &Io,
         client: &Inner,
         request: &mut Request,
         token: Option<&str>,
-        role: Role,
     ) -> Result<(), FlowError> {
+        let role = if token.is_some() { Role::ResourceServer } else { Role::AuthorizationServer };
         let target = provable(&request.url);
         let url = Url::parse(&target).map_err(Misuse::Target)?;
         let (nonce, offset) = {
@@ -188,65 +169,30 @@ impl Binding {
         now: UnixTime,
     ) -> Result<bool, NonceError> {
         let fields: Vec<&[u8]> = response.all(DPOP_NONCE).collect();
-        let target = provable(url);
-        let Ok(url) = Url::parse(&target) else { return Ok(false) };
+        let Some(origin) = origin(url) else { return Ok(false) };
         let mut shared = client.shared.lock();
-        shared.memory.answered(url.origin(), self.thumbprint, now);
-        shared.memory.nonces.observe(url.origin(), role, &self.thumbprint, &fields).map(|nonce| nonce.is_some())
+        shared.memory.answered(&origin, self.thumbprint, now);
+        shared.memory.nonces.observe(&origin, role, &self.thumbprint, &fields).map(|nonce| nonce.is_some())
     }
 
-    /// Whether a nonce of this server is known, which a proof made now would carry.
-    pub(super) fn has_server_nonce(&self, client: &Inner, url: &str) -> bool {
-        self.has_nonce(client, url, Role::AuthorizationServer)
-    }
-
-    /// Whether a nonce of this resource is known.
-    pub(super) fn has_resource_nonce(&self, client: &Inner, url: &str) -> bool {
-        self.has_nonce(client, url, Role::ResourceServer)
-    }
-
-    fn has_nonce(&self, client: &Inner, url: &str, role: Role) -> bool {
-        let target = provable(url);
-        let Ok(url) = Url::parse(&target) else { return false };
-        client.shared.lock().memory.nonces.get(url.origin(), role, &self.thumbprint).is_some()
+    /// Whether a nonce is known, which a proof made now would carry.
+    pub(super) fn has_nonce(&self, client: &Inner, url: &str, role: Role) -> bool {
+        let Some(origin) = origin(url) else { return false };
+        client.shared.lock().memory.nonces.get(&origin, role, &self.thumbprint).is_some()
     }
 
     /// Whether this resource answered a proof a moment ago, so that the nonce it wants is known.
     pub(super) fn is_primed(&self, client: &Inner, url: &str, now: UnixTime) -> bool {
-        let target = provable(url);
-        let Ok(url) = Url::parse(&target) else { return false };
+        let Some(origin) = origin(url) else { return false };
         let shared = client.shared.lock();
-        let known = |(origin, key, at): &(String, Thumbprint, UnixTime)| {
-            origin == url.origin() && *key == self.thumbprint && now.since(*at) <= STILL_FRESH
+        let known = |(known, key, at): &(String, Thumbprint, UnixTime)| {
+            *known == origin && *key == self.thumbprint && now.since(*at) <= STILL_FRESH
         };
         shared.memory.answered.iter().any(known)
     }
 
-    /// What the authorization server wants of the next attempt; `error` is the one in its answer.
-    pub(super) fn server_answered(
-        &self,
-        client: &Inner,
-        request: &Request,
-        response: &Response,
-        error: Option<&str>,
-        now: UnixTime,
-    ) -> Result<Again, AnswerDefect> {
-        self.answered(client, request, response, error, Role::AuthorizationServer, now)
-    }
-
-    /// What the resource wants of the next attempt; `error` is the one in its DPoP challenge.
-    pub(super) fn resource_answered(
-        &self,
-        client: &Inner,
-        request: &Request,
-        response: &Response,
-        error: Option<&str>,
-        now: UnixTime,
-    ) -> Result<Again, AnswerDefect> {
-        self.answered(client, request, response, error, Role::ResourceServer, now)
-    }
-
-    fn answered(
+    /// What the server wants of the next attempt; `error` is the one in its answer, or in the DPoP challenge of a resource.
+    pub(super) fn answered(
         &self,
         client: &Inner,
         request: &Request,
@@ -272,17 +218,16 @@ impl Binding {
         if response.all("age").next().is_some() {
             return false;
         }
-        let target = provable(&request.url);
-        let (Some(date), Ok(url)) = (response.text("date").and_then(date::parse), Url::parse(&target)) else {
+        let (Some(date), Some(origin)) = (response.text("date").and_then(date::parse), origin(&request.url)) else {
             return false;
         };
         let offset = date.secs().saturating_sub(now.secs());
         let mut shared = client.shared.lock();
-        let change = offset.saturating_sub(shared.memory.offset(url.origin()));
+        let change = offset.saturating_sub(shared.memory.offset(&origin));
         if offset.unsigned_abs() > MAX_OFFSET || change.unsigned_abs() < MIN_CORRECTION {
             return false;
         }
-        shared.memory.learn_offset(url.origin(), offset);
+        shared.memory.learn_offset(&origin, offset);
         true
     }
 
@@ -294,10 +239,10 @@ impl Binding {
             (Some(server), Role::AuthorizationServer, "authorization_server"),
             (resource, Role::ResourceServer, "resource_server"),
         ] {
-            let Some(url) = url.and_then(|url| Url::parse(url).ok()) else { continue };
-            if let Some(nonce) = shared.memory.nonces.get(url.origin(), role, &self.thumbprint) {
+            let Some(origin) = url.and_then(origin) else { continue };
+            if let Some(nonce) = shared.memory.nonces.get(&origin, role, &self.thumbprint) {
                 nonces.push(
-                    Value::object().with("origin", url.origin()).with("role", name).with("nonce", nonce.as_str()),
+                    Value::object().with("origin", origin.as_str()).with("role", name).with("nonce", nonce.as_str()),
                 );
             }
         }
@@ -357,6 +302,11 @@ impl Memory {
         }
         self.answered.push((origin.into(), key, now));
     }
+}
+
+/// The origin of a request's URL, under which nonces and clocks are remembered.
+fn origin(url: &str) -> Option<String> {
+    Url::parse(&provable(url)).ok().map(|url| url.origin().into())
 }
 
 /// The URL that a proof names: a WebSocket's handshake is a request of HTTP (RFC 6455 section 3).

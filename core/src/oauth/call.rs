@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::binding::{Again, provable};
+use super::binding::{Again, Role, provable};
 use super::client::{Client, Inner};
 use super::error::{AnswerDefect, Downgrade, Endpoint, FlowError};
 use super::flow::{Flow, Io};
@@ -148,7 +148,7 @@ impl Call<'_> {
         let Some(binding) = &state.binding else { return Ok(()) };
         let requires_nonce = state.level == SecurityLevel::Maximum;
         let unsure = request.body == Body::OneShot && !binding.is_primed(self.client, &request.url, self.io.now());
-        let lacking = requires_nonce && !binding.has_resource_nonce(self.client, &request.url);
+        let lacking = requires_nonce && !binding.has_nonce(self.client, &request.url, Role::ResourceServer);
         if !unsure && !lacking {
             return Ok(());
         }
@@ -158,7 +158,7 @@ impl Call<'_> {
         let response = self.io.fetch(wanted).await?;
         // Whether it says yes or no, it says which nonce, clock and token it wants.
         self.judge(state, token, &attempt, &response).await?;
-        if requires_nonce && !binding.has_resource_nonce(self.client, &request.url) {
+        if requires_nonce && !binding.has_nonce(self.client, &request.url, Role::ResourceServer) {
             return Err(Downgrade::NoServerNonce.into());
         }
         self.tries = Tries { redirects: self.tries.redirects, renewal: self.tries.renewal, ..Tries::default() };
@@ -169,7 +169,7 @@ impl Call<'_> {
     async fn equip(&self, state: &State, token: &Secret, mut request: Request) -> Result<Request, FlowError> {
         request.fields.push(("Authorization".into(), alloc::format!("{} {}", state.scheme(), token.expose())));
         if let Some(binding) = &state.binding {
-            binding.prove_to_resource(self.io, self.client, &mut request, token.expose()).await?;
+            binding.prove(self.io, self.client, &mut request, Some(token.expose())).await?;
         }
         Ok(request)
     }
@@ -188,7 +188,7 @@ impl Call<'_> {
         let error = own.and_then(|challenge| challenge.param("error")).filter(|_| response.status == 401);
         let again = match &state.binding {
             Some(binding) => binding
-                .resource_answered(self.client, request, response, error, self.io.now())
+                .answered(self.client, request, response, error, Role::ResourceServer, self.io.now())
                 .map_err(|defect| FlowError::Answer(Endpoint::Resource, defect))?,
             None => Again::No,
         };

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::binding::{Again, Binding};
+use super::binding::{Again, Binding, Role};
 use super::client::Inner;
 use super::credentials::Credentials;
 use super::error::{AnswerDefect, Denial, Downgrade, Endpoint, FlowError};
@@ -50,15 +50,15 @@ impl Post<'_> {
             let mut request = Request { method: "POST".into(), url: url.into(), fields, body };
             let mut with_nonce = false;
             if let Some(binding) = self.binding {
-                with_nonce = binding.has_server_nonce(client, url);
-                binding.prove_to_server(io, client, &mut request).await?;
+                with_nonce = binding.has_nonce(client, url, Role::AuthorizationServer);
+                binding.prove(io, client, &mut request, None).await?;
             }
             let response = fetch(io, request.clone()).await?;
             let document = Value::parse_object(&response.body).ok();
             let error = document.as_ref().and_then(|document| document.text("error"));
             let again = match self.binding {
                 Some(binding) => binding
-                    .server_answered(client, &request, &response, error, io.now())
+                    .answered(client, &request, &response, error, Role::AuthorizationServer, io.now())
                     .map_err(|defect| FlowError::Answer(self.endpoint, defect))?,
                 None => Again::No,
             };

@@ -22,6 +22,12 @@ pub(super) enum Binding {}
 #[derive(Default)]
 pub(super) struct Memory;
 
+/// Whom a proof would be for.
+pub(super) enum Role {
+    AuthorizationServer,
+    ResourceServer,
+}
+
 pub(super) enum Again {
     No,
     WithNonce,
@@ -51,19 +57,11 @@ impl Binding {
         match *self {}
     }
 
-    pub(super) async fn prove_to_server(&self, _: &Io, _: &Inner, _: &mut Request) -> Result<(), FlowError> {
+    pub(super) async fn prove(&self, _: &Io, _: &Inner, _: &mut Request, _: Option<&str>) -> Result<(), FlowError> {
         match *self {}
     }
 
-    pub(super) async fn prove_to_resource(&self, _: &Io, _: &Inner, _: &mut Request, _: &str) -> Result<(), FlowError> {
-        match *self {}
-    }
-
-    pub(super) fn has_server_nonce(&self, _: &Inner, _: &str) -> bool {
-        match *self {}
-    }
-
-    pub(super) fn has_resource_nonce(&self, _: &Inner, _: &str) -> bool {
+    pub(super) fn has_nonce(&self, _: &Inner, _: &str, _: Role) -> bool {
         match *self {}
     }
 
@@ -71,23 +69,13 @@ impl Binding {
         match *self {}
     }
 
-    pub(super) fn server_answered(
+    pub(super) fn answered(
         &self,
         _: &Inner,
         _: &Request,
         _: &Response,
         _: Option<&str>,
-        _: UnixTime,
-    ) -> Result<Again, AnswerDefect> {
-        match *self {}
-    }
-
-    pub(super) fn resource_answered(
-        &self,
-        _: &Inner,
-        _: &Request,
-        _: &Response,
-        _: Option<&str>,
+        _: Role,
         _: UnixTime,
     ) -> Result<Again, AnswerDefect> {
         match *self {}
