@@ -63,7 +63,7 @@ impl Client {
             return Err(Misuse::ReservedField.into());
         }
         let target = self.0.rule.given(&provable(&request.url))?;
-        if !self.0.may_receive(session.state().resource.as_deref(), &target) {
+        if !self.0.may_receive(session.resource().as_deref(), &target) {
             return Err(Misuse::OutsideResource.into());
         }
         let (client, session) = (self.0.clone(), session.clone());
@@ -105,10 +105,11 @@ impl Call<'_> {
             self.session.save(self.io, self.client).await?;
         }
         loop {
-            let (state, token) = self.usable().await?;
-            self.prime(&state, &token, &request).await?;
-            // Priming may have found the token to be no good.
-            let (state, token) = self.usable().await?;
+            let (mut state, mut token) = self.usable().await?;
+            if self.prime(&state, &token, &request).await? {
+                // Priming may have found the token to be no good.
+                (state, token) = self.usable().await?;
+            }
             let attempt = self.equip(&state, &token, request.clone()).await?;
             let wanted = Fetching { request: attempt.clone(), max_body: None, timeout: None };
             let response = self.io.fetch(wanted).await?;
@@ -143,14 +144,15 @@ impl Call<'_> {
         Ok((state, token))
     }
 
-    /// Learns the resource's nonce by a request without body, where the real one must not be refused for want of it.
-    async fn prime(&mut self, state: &State, token: &Secret, request: &Request) -> Result<(), FlowError> {
-        let Some(binding) = &state.binding else { return Ok(()) };
+    /// Learns the resource's nonce by a request without body, where the real one must not be refused for want of it: true if
+    /// that was so.
+    async fn prime(&mut self, state: &State, token: &Secret, request: &Request) -> Result<bool, FlowError> {
+        let Some(binding) = &state.binding else { return Ok(false) };
         let requires_nonce = state.level == SecurityLevel::Maximum;
         let unsure = request.body == Body::OneShot && !binding.is_primed(self.client, &request.url, self.io.now());
         let lacking = requires_nonce && !binding.has_nonce(self.client, &request.url, Role::ResourceServer);
         if !unsure && !lacking {
-            return Ok(());
+            return Ok(false);
         }
         let head = Request::new("HEAD", &provable(&request.url));
         let attempt = self.equip(state, token, head).await?;
@@ -162,7 +164,7 @@ impl Call<'_> {
             return Err(Downgrade::NoServerNonce.into());
         }
         self.tries = Tries { redirects: self.tries.redirects, renewal: self.tries.renewal, ..Tries::default() };
-        Ok(())
+        Ok(true)
     }
 
     /// Adds token and proof.
@@ -247,7 +249,7 @@ impl Call<'_> {
         let stay = Ok(Next::Return(None));
         let Ok(from) = Url::parse(&provable(&request.url)) else { return stay };
         let Some(Ok(to)) = response.text("location").map(|location| from.join(location)) else { return stay };
-        let resource = self.session.state().resource;
+        let resource = self.session.resource();
         if to.origin() != from.origin() || !self.client.may_receive(resource.as_deref(), &to) {
             return stay;
         }

@@ -121,7 +121,7 @@ impl SessionRequest {
         let state = session.state();
         Self {
             name: session.name().into(),
-            server: state.server,
+            server: (*state.server).clone(),
             resource: state.resource,
             scope: state.scope,
             level: Some(state.level),

@@ -46,7 +46,8 @@ pub(super) struct Live {
 #[derive(Clone)]
 pub(super) struct State {
     pub(super) level: SecurityLevel,
-    pub(super) server: AuthorizationServer,
+    /// Shared, because every call takes a copy of the state.
+    pub(super) server: Arc<AuthorizationServer>,
     pub(super) resource: Option<String>,
     pub(super) client_id: String,
     pub(super) binding: Option<Binding>,
@@ -223,7 +224,7 @@ impl State {
     ) -> Self {
         Self {
             level,
-            server: request.server.clone(),
+            server: Arc::new(request.server.clone()),
             resource: request.resource.clone(),
             client_id: credentials.client_id().into(),
             binding,
@@ -319,7 +320,7 @@ impl State {
         let flat = |part: Option<Option<Token>>| part.map(|token| token.ok_or(malformed)).transpose();
         Ok(Self {
             level,
-            server,
+            server: Arc::new(server),
             resource: value.text("resource").map(String::from),
             client_id: value.text("client_id").ok_or(malformed)?.into(),
             binding,
