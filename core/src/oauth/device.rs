@@ -6,7 +6,7 @@ use core::fmt;
 use super::client::{Client, Inner};
 use super::error::{Endpoint, FlowError};
 use super::flow::{Flow, Io};
-use super::grant::{Grant, abandon};
+use super::grant::{Grant, concluded};
 use super::post::{Post, object, text};
 use super::registration;
 use super::request::SessionRequest;
@@ -100,10 +100,7 @@ impl Client {
         Flow::start(now, |io| async move {
             let binding = authorization.grant.binding.clone();
             let outcome = poll(&io, &client, authorization).await;
-            if let (Err(error), Some(binding)) = (&outcome, &binding) {
-                abandon(&io, binding, error).await;
-            }
-            outcome
+            concluded(&io, binding.as_ref(), outcome).await
         })
     }
 }
@@ -117,10 +114,7 @@ async fn ask(
     let grant = Grant::prepare(io, client, request, level).await?;
     let binding = grant.binding.clone();
     let outcome = begin(io, client, grant).await;
-    if let (Err(error), Some(binding)) = (&outcome, &binding) {
-        abandon(io, binding, error).await;
-    }
-    outcome
+    concluded(io, binding.as_ref(), outcome).await
 }
 
 async fn begin(io: &Io, client: &Inner, grant: Grant) -> Result<DeviceAuthorization, FlowError> {
@@ -135,7 +129,7 @@ async fn begin(io: &Io, client: &Inner, grant: Grant) -> Result<DeviceAuthorizat
     let post = Post {
         server: &grant.request.server,
         endpoint: AT,
-        credentials: Some(&grant.credentials),
+        credentials: &grant.credentials,
         binding: proof,
         requires_nonce: false,
     };
@@ -168,14 +162,7 @@ async fn poll(io: &Io, client: &Inner, authorization: DeviceAuthorization) -> Re
     let mut failures = 0_u8;
     loop {
         io.wait(interval).await?;
-        let post = Post {
-            server: &grant.request.server,
-            endpoint: Endpoint::Token,
-            credentials: Some(&grant.credentials),
-            binding: grant.binding.as_ref(),
-            requires_nonce: grant.level == SecurityLevel::Maximum,
-        };
-        let error = match post.form(io, client, &form).await {
+        let error = match grant.token_request().form(io, client, &form).await {
             Ok(response) => return grant.establish(io, client, &response, Renewal::RefreshToken).await,
             Err(error) => error,
         };

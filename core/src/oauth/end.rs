@@ -52,13 +52,7 @@ impl Client {
             let credentials = registration::credentials(&io, &client, &server).await?;
             let mut form = Form::new();
             form.push("token", token.expose());
-            let post = Post {
-                server: &server,
-                endpoint: Endpoint::Introspection,
-                credentials: Some(&credentials),
-                binding: None,
-                requires_nonce: false,
-            };
+            let post = Post::without_proof(&server, Endpoint::Introspection, &credentials);
             let response = post.form(&io, &client, &form).await?;
             object(Endpoint::Introspection, &response)
         })
@@ -74,13 +68,7 @@ async fn revoke(io: &Io, client: &Inner, session: &Session) -> Result<(), FlowEr
         let mut form = Form::new();
         form.push("token", token.expose());
         form.push("token_type_hint", hint);
-        let post = Post {
-            server: &state.server,
-            endpoint: Endpoint::Revocation,
-            credentials: Some(&session.0.credentials),
-            binding: None,
-            requires_nonce: false,
-        };
+        let post = Post::without_proof(&state.server, Endpoint::Revocation, &session.0.credentials);
         match post.form(io, client, &form).await {
             // Some servers revoke refresh tokens alone (RFC 7009 section 2.2.1).
             Err(FlowError::Denied(denial)) if denial.error == "unsupported_token_type" => {}
@@ -89,8 +77,7 @@ async fn revoke(io: &Io, client: &Inner, session: &Session) -> Result<(), FlowEr
     }
     let saved = {
         let mut live = session.0.live.lock();
-        live.state.token = None;
-        live.state.refresh = None;
+        live.state.drop_tokens();
         live.version.is_some()
     };
     if saved { session.save(io, client).await } else { Ok(()) }

@@ -152,13 +152,7 @@ impl Client {
         let client = self.0.clone();
         Flow::start(now, |io| async move {
             let credentials = registration::credentials(&io, &client, &request.server).await?;
-            let post = Post {
-                server: &request.server,
-                endpoint: Endpoint::Token,
-                credentials: Some(&credentials),
-                binding: None,
-                requires_nonce: false,
-            };
+            let post = Post::without_proof(&request.server, Endpoint::Token, &credentials);
             let response = post.form(&io, &client, &form).await?;
             let document = object(Endpoint::Token, &response)?;
             let token_type = text(Endpoint::Token, &document, "issued_token_type")?;
@@ -226,23 +220,18 @@ impl Grant {
     ) -> Result<Session, FlowError> {
         let binding = self.binding.clone();
         let outcome = self.try_redeem(io, client, form, renewal).await;
-        if let (Err(error), Some(binding)) = (&outcome, &binding) {
-            // A session whose storing failed has its tokens lost with it as well.
-            abandon(io, binding, error).await;
-        }
-        outcome
+        // A session whose storing failed has its tokens lost with it as well.
+        concluded(io, binding.as_ref(), outcome).await
     }
 
     async fn try_redeem(self, io: &Io, client: &Inner, form: &Form, renewal: Renewal) -> Result<Session, FlowError> {
-        let post = Post {
-            server: &self.request.server,
-            endpoint: Endpoint::Token,
-            credentials: Some(&self.credentials),
-            binding: self.binding.as_ref(),
-            requires_nonce: self.level == SecurityLevel::Maximum,
-        };
-        let response = post.form(io, client, form).await?;
+        let response = self.token_request().form(io, client, form).await?;
         self.establish(io, client, &response, renewal).await
+    }
+
+    /// A request for the grant's tokens.
+    pub(super) fn token_request(&self) -> Post<'_> {
+        Post::for_tokens(&self.request.server, &self.credentials, self.binding.as_ref(), self.level)
     }
 
     /// Makes the session of a token response and stores it.
@@ -281,11 +270,18 @@ impl Grant {
     }
 }
 
-/// Deletes a key whose login came to nothing. What made it come to nothing is the error that counts.
-pub(super) async fn abandon(io: &Io, binding: &Binding, because: &FlowError) {
-    if !matches!(because, FlowError::Interrupted) {
+/// The outcome of a login. If it came to nothing, its key is deleted; the error that counts is the login's.
+pub(super) async fn concluded<T>(
+    io: &Io,
+    binding: Option<&Binding>,
+    outcome: Result<T, FlowError>,
+) -> Result<T, FlowError> {
+    if let (Err(error), Some(binding)) = (&outcome, binding)
+        && !matches!(error, FlowError::Interrupted)
+    {
         drop(binding.delete(io).await);
     }
+    outcome
 }
 
 /// What was granted for an intent, if that is what was asked for.

@@ -9,7 +9,7 @@ use super::client::{Client, Inner};
 use super::credentials::Credentials;
 use super::error::{Denial, DiscoveryDefect, Downgrade, Endpoint, FlowError, RedirectDefect, StoredDefect};
 use super::flow::{Flow, Io};
-use super::grant::{Grant, abandon};
+use super::grant::{Grant, concluded};
 use super::metadata::AuthorizationServer;
 use super::pkce;
 use super::post::{Post, object, text};
@@ -145,10 +145,7 @@ async fn authorize(
         grant,
     };
     let outcome = pending.send(io, client, &endpoint, pushes).await;
-    if let (Err(error), Some(binding)) = (&outcome, &pending.grant.binding) {
-        abandon(io, binding, error).await;
-    }
-    outcome
+    concluded(io, pending.grant.binding.as_ref(), outcome).await
 }
 
 /// A login that waits for its authorization response.
@@ -180,7 +177,7 @@ impl Pending {
             let post = Post {
                 server: &request.server,
                 endpoint: Endpoint::PushedAuthorization,
-                credentials: Some(credentials),
+                credentials,
                 binding: proof,
                 requires_nonce: proof.is_some() && *level == SecurityLevel::Maximum,
             };
@@ -303,15 +300,7 @@ async fn exchange(io: &Io, client: &Inner, response: &AuthorizationResponse) -> 
     }
     let pending = Pending::read(io, client, &stored).await?;
     let checked = check(&pending, response, io.now());
-    let code = match checked {
-        Ok(code) => code,
-        Err(error) => {
-            if let Some(binding) = &pending.grant.binding {
-                abandon(io, binding, &error).await;
-            }
-            return Err(error);
-        }
-    };
+    let code = concluded(io, pending.grant.binding.as_ref(), checked).await?;
     let mut form = Form::new();
     form.push("grant_type", "authorization_code");
     form.push("code", code.expose());

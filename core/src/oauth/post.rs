@@ -10,6 +10,7 @@ use super::error::{AnswerDefect, Denial, Downgrade, Endpoint, FlowError};
 use super::flow::Io;
 use super::metadata::AuthorizationServer;
 use super::step::Fetching;
+use crate::SecurityLevel;
 use crate::http::form::Form;
 use crate::http::message::{Body, Request, Response};
 use crate::json::Value;
@@ -23,15 +24,35 @@ pub(super) const MAX_ANSWER: usize = 256 * 1024;
 pub(super) struct Post<'a> {
     pub(super) server: &'a AuthorizationServer,
     pub(super) endpoint: Endpoint,
-    /// Who asks; `None` for endpoints that do not want to know.
-    pub(super) credentials: Option<&'a Credentials>,
+    /// Who asks.
+    pub(super) credentials: &'a Credentials,
     /// The key to prove possession of, if the request carries a proof.
     pub(super) binding: Option<&'a Binding>,
     /// Whether an answer counts only if its proof carried a nonce of the server.
     pub(super) requires_nonce: bool,
 }
 
-impl Post<'_> {
+impl<'a> Post<'a> {
+    /// A request for tokens, bound to the key of `binding` if there is one.
+    pub(super) fn for_tokens(
+        server: &'a AuthorizationServer,
+        credentials: &'a Credentials,
+        binding: Option<&'a Binding>,
+        level: SecurityLevel,
+    ) -> Self {
+        let requires_nonce = level == SecurityLevel::Maximum;
+        Self { server, endpoint: Endpoint::Token, credentials, binding, requires_nonce }
+    }
+
+    /// A request that says who asks and proves no key.
+    pub(super) fn without_proof(
+        server: &'a AuthorizationServer,
+        endpoint: Endpoint,
+        credentials: &'a Credentials,
+    ) -> Self {
+        Self { server, endpoint, credentials, binding: None, requires_nonce: false }
+    }
+
     /// Sends a form and gives the answer, which is a success.
     ///
     /// At most one attempt more with a new nonce, and one by the server's clock; each has a new proof and a new assertion.
@@ -42,9 +63,7 @@ impl Post<'_> {
         let (mut renewed_nonce, mut corrected_clock) = (false, false);
         loop {
             let (mut form, mut fields) = (form.clone(), fields.clone());
-            if let Some(credentials) = self.credentials {
-                credentials.attach(io, client, self.server, &mut form, &mut fields).await?;
-            }
+            self.credentials.attach(io, client, self.server, &mut form, &mut fields).await?;
             let url = self.server.require(self.endpoint)?;
             let body = Body::Bytes(form.encode().into_bytes());
             let mut request = Request { method: "POST".into(), url: url.into(), fields, body };

@@ -1,16 +1,16 @@
 //! The next token of a session: one refresh at a time, across tasks and processes.
 
 use super::client::{Client, Inner};
-use super::error::{Endpoint, FlowError};
+use super::error::FlowError;
 use super::flow::{Flow, Io};
 use super::post::Post;
 use super::registration;
 use super::secret::Secret;
-use super::session::{Renewal, Session, State, slot};
+use super::session::{MAX_CONFLICTS, Renewal, Session, State, slot};
 use super::step::{Saving, Step};
 use super::token::{Issued, Wanted};
+use crate::UnixTime;
 use crate::http::form::Form;
-use crate::{SecurityLevel, UnixTime};
 
 /// For how long one process may hold the lock of a session, in seconds: above all timeouts of the requests under it.
 const LEASE: u64 = 90;
@@ -66,8 +66,7 @@ async fn renew_locked(
         // Somebody ended the session.
         None if version.is_some() => {
             let mut live = session.0.live.lock();
-            live.state.token = None;
-            live.state.refresh = None;
+            live.state.drop_tokens();
             live.version = None;
             return Err(FlowError::LoginRequired);
         }
@@ -97,22 +96,12 @@ async fn renew_locked(
     let Some(form) = form(&state) else {
         return Err(FlowError::LoginRequired);
     };
-    let post = Post {
-        server: &state.server,
-        endpoint: Endpoint::Token,
-        credentials: Some(&session.0.credentials),
-        binding: state.binding.as_ref(),
-        requires_nonce: state.level == SecurityLevel::Maximum,
-    };
+    let post = Post::for_tokens(&state.server, &session.0.credentials, state.binding.as_ref(), state.level);
     let response = match post.form(io, client, &form).await {
         Ok(response) => response,
         Err(FlowError::Denied(denial)) if denial.error == "invalid_grant" => {
             // The server has ended it: revoked, expired, or used by somebody else.
-            {
-                let mut live = session.0.live.lock();
-                live.state.token = None;
-                live.state.refresh = None;
-            }
+            session.0.live.lock().state.drop_tokens();
             session.save(io, client).await?;
             return Err(FlowError::LoginRequired);
         }
@@ -165,13 +154,12 @@ fn form(state: &State) -> Option<Form> {
 pub(super) async fn forget(io: &Io, client: &Inner, session: &Session) -> Result<(), FlowError> {
     let (version, binding) = {
         let mut live = session.0.live.lock();
-        live.state.token = None;
-        live.state.refresh = None;
+        live.state.drop_tokens();
         (live.version.take(), live.state.binding.clone())
     };
     if let Some(version) = version {
         let mut expected = version;
-        for _ in 0..4 {
+        for _ in 0..MAX_CONFLICTS {
             let saving = Saving::new(client, io.now(), slot(session.name()), Some(expected), None)?;
             if io.save(saving).await? == super::step::Saved::Stored {
                 break;

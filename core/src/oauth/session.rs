@@ -79,7 +79,7 @@ pub(super) enum Renewal {
 /// The version of the stored form.
 const FORMAT: u64 = 1;
 /// How often storing is tried when others store at the same time.
-const MAX_CONFLICTS: u8 = 4;
+pub(super) const MAX_CONFLICTS: u8 = 4;
 
 impl Client {
     /// Opens a stored session.
@@ -235,6 +235,11 @@ impl State {
             step_ups: request.step_ups,
             intent: None,
         }
+    }
+
+    pub(super) fn drop_tokens(&mut self) {
+        self.token = None;
+        self.refresh = None;
     }
 
     pub(super) fn can_renew(&self) -> bool {
