@@ -9,7 +9,7 @@ use keybound::http::message::{Body, Response};
 use keybound::oauth::step::{Fetch, HostError};
 use keybound::oauth::{self, Authorization, DeviceAuthorization, Discovered, FlowError, Session, SessionRequest, Step};
 
-use crate::drive::{Locks, Pause, advance, now};
+use crate::drive::{Locks, Pause, advance};
 use crate::error::{Error, Needs};
 use crate::host::Host;
 use crate::loopback::Loopback;
@@ -164,11 +164,7 @@ impl Client {
         let mut request = request.build()?;
         let body = request.body_mut().take();
         let again = body.as_ref().and_then(|body| body.as_bytes()).map(<[u8]>::to_vec);
-        let kind = match (&body, &again) {
-            (None, _) => Body::Empty,
-            (Some(_), Some(_)) => Body::Repeatable,
-            (Some(_), None) => Body::OneShot,
-        };
+        let kind = message::body(body.is_some(), again.is_some());
         let may_repeat = message::is_idempotent(request.method()) && kind != Body::OneShot;
         let head = message::head(request.method(), request.url().as_str(), request.headers(), kind);
         let mut exchange = Exchange { body, again, answer: None };
@@ -207,20 +203,20 @@ impl Client {
         let mut step = step?;
         let mut locks = Locks::default();
         loop {
-            step = match advance(&self.host, &mut locks, step)? {
+            step = match advance(&*self.host, &mut locks, step)? {
                 Pause::Done(result) => return Ok(result),
                 Pause::Fetch(fetch) => {
                     let response = self.fetch(&fetch, exchange);
-                    fetch.resume(response, now(&self.host))?
+                    fetch.resume(response, self.host.now())?
                 }
                 Pause::Lock(lock) => {
                     let held = self.host.lock(lock.lock(), lock.lease());
                     let kept = locks.keep(lock.lock(), held);
-                    lock.resume(kept, now(&self.host))?
+                    lock.resume(kept, self.host.now())?
                 }
                 Pause::Wait(wait) => {
                     std::thread::sleep(Duration::from_secs(wait.seconds()));
-                    wait.resume((), now(&self.host))?
+                    wait.resume((), self.host.now())?
                 }
             };
         }

@@ -8,7 +8,7 @@ use keybound::http::message::{Body, Request, Response};
 use keybound::oauth::step::HostError;
 use keybound::oauth::{self, Authorization, DeviceAuthorization, Discovered, FlowError, Session, SessionRequest, Step};
 
-use crate::drive::{Locks, Pause, advance, now};
+use crate::drive::{Locks, Pause, advance};
 use crate::error::{Error, Needs};
 use crate::host::Host;
 use crate::loopback::Loopback;
@@ -194,11 +194,7 @@ impl Client {
         let body = request.body_mut().take();
         let url = request.url().as_str().to_owned();
         let again = body.as_ref().and_then(|body| body.as_bytes()).map(<[u8]>::to_vec);
-        let kind = match (&body, &again) {
-            (None, _) => Body::Empty,
-            (Some(_), Some(_)) => Body::Repeatable,
-            (Some(_), None) => Body::OneShot,
-        };
+        let kind = message::body(body.is_some(), again.is_some());
         let may_repeat = message::is_idempotent(request.method()) && kind != Body::OneShot;
         let head = message::head(request.method(), &url, request.headers(), kind);
         let exchange = Exchange { body: Mutex::new(body), again, answer: Mutex::default() };
@@ -243,24 +239,24 @@ impl Client {
         let mut locks = Locks::default();
         loop {
             let host = self.host.clone();
-            let (advanced, held) = blocking(move || (advance(&host, &mut locks, step), locks)).await?;
+            let (advanced, held) = blocking(move || (advance(&*host, &mut locks, step), locks)).await?;
             locks = held;
             step = match advanced? {
                 Pause::Done(result) => return Ok(result),
                 Pause::Fetch(fetch) => {
                     let wanted = (fetch.request().clone(), fetch.max_body(), fetch.timeout());
                     let response = self.fetch(wanted, exchange).await;
-                    fetch.resume(response, now(&self.host))?
+                    fetch.resume(response, self.host.now())?
                 }
                 Pause::Lock(lock) => {
                     let name = lock.lock().to_owned();
                     let held = self.lock(&name, lock.lease()).await?;
                     let kept = locks.keep(&name, held);
-                    lock.resume(kept, now(&self.host))?
+                    lock.resume(kept, self.host.now())?
                 }
                 Pause::Wait(wait) => {
                     tokio::time::sleep(std::time::Duration::from_secs(wait.seconds())).await;
-                    wait.resume((), now(&self.host))?
+                    wait.resume((), self.host.now())?
                 }
             };
         }

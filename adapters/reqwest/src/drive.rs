@@ -1,35 +1,49 @@
-//! The part of a driver that both clients share: every step except those that wait for others.
+//! The part of a driver that is the same for every HTTP library: each step except those that wait for others.
 
-use std::sync::Arc;
-
-use keybound::UnixTime;
 use keybound::oauth::step::{Fetch, HostError, Lock, Wait};
 use keybound::oauth::{FlowError, Step};
 
 use crate::host::Host;
 
-/// Where a flow stops for the network, for others or for time.
-pub(crate) enum Pause<T> {
+/// Where a flow stops for the network, for others or for time. To be resumed with the answer, and [`advance`]d again.
+#[derive(Debug)]
+pub enum Pause<T> {
+    /// The flow is finished.
     Done(T),
+    /// Send a request.
     Fetch(Fetch<T>),
+    /// Take a lock, and [`keep`](Locks::keep) it.
     Lock(Lock<T>),
+    /// Wait.
     Wait(Wait<T>),
 }
 
-/// The locks that a flow holds.
+/// The locks that a flow holds. They are given back with it.
 #[derive(Default)]
-pub(crate) struct Locks(Vec<(String, Box<dyn Send>)>);
+pub struct Locks(Vec<(String, Box<dyn Send>)>);
 
 impl Locks {
-    /// Keeps a lock that was taken until it is given back.
-    pub(crate) fn keep(&mut self, name: &str, held: Result<Box<dyn Send>, HostError>) -> Result<(), HostError> {
+    /// Keeps a lock that was taken until the flow gives it back; what this returns is the step's answer.
+    ///
+    /// # Errors
+    /// The host's own, if it was not taken.
+    pub fn keep(&mut self, name: &str, held: Result<Box<dyn Send>, HostError>) -> Result<(), HostError> {
         self.0.push((name.into(), held?));
         Ok(())
     }
 }
 
+impl std::fmt::Debug for Locks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
 /// Answers steps from the host's keys and storage up to the next pause. It may block.
-pub(crate) fn advance<T>(host: &Arc<dyn Host>, locks: &mut Locks, mut step: Step<T>) -> Result<Pause<T>, FlowError> {
+///
+/// # Errors
+/// What ends the flow.
+pub fn advance<T>(host: &dyn Host, locks: &mut Locks, mut step: Step<T>) -> Result<Pause<T>, FlowError> {
     loop {
         let now = || host.now();
         step = match step {
@@ -63,9 +77,4 @@ pub(crate) fn advance<T>(host: &Arc<dyn Host>, locks: &mut Locks, mut step: Step
             }
         };
     }
-}
-
-/// The host's clock after a pause.
-pub(crate) fn now(host: &Arc<dyn Host>) -> UnixTime {
-    host.now()
 }

@@ -37,12 +37,12 @@
 //!
 //! [`blocking::Client`] is the same without `async`. Certificates are checked, redirects are followed within an origin alone, and
 //! timeouts and retries stand in [`Settings`]. Keys and sessions live where a [`Host`] keeps them: [`Files`], [`Memory`], or your
-//! own.
+//! own. [`drive`] is what a driver over another HTTP library needs.
 
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod client;
-mod drive;
+pub mod drive;
 mod error;
 mod files;
 mod host;

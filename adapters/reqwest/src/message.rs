@@ -20,6 +20,15 @@ pub(crate) fn head(method: &Method, url: &str, headers: &HeaderMap, body: Body) 
     }
 }
 
+/// A body that the host holds, as the core sees it: `again` if it is in memory and can be sent any number of times.
+pub(crate) const fn body(is_there: bool, again: bool) -> Body {
+    match (is_there, again) {
+        (false, _) => Body::Empty,
+        (true, true) => Body::Repeatable,
+        (true, false) => Body::OneShot,
+    }
+}
+
 /// Method and fields of a request that the core wants sent.
 pub(crate) fn method_and_fields(request: &Request) -> Result<(Method, HeaderMap), HostError> {
     let mut headers = HeaderMap::new();

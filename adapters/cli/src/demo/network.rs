@@ -5,6 +5,7 @@ use std::sync::Arc;
 use keybound::http::message::{Body, Request, Response};
 use keybound::oauth::step::HostError;
 use keybound::oauth::{FlowError, Step};
+use keybound_reqwest::drive::{Locks, Pause, advance};
 use keybound_reqwest::{Host, Memory};
 use reqwest::redirect::Policy;
 
@@ -42,50 +43,24 @@ impl Network {
     /// Does what a flow asks for until it is done.
     pub(super) async fn drive<T>(&mut self, step: Result<Step<T>, FlowError>) -> Result<T, FlowError> {
         let host = self.host.clone();
-        let now = || host.now();
-        // No lock is ever waited for: there is one flow at a time.
-        let mut locks: Vec<(String, Box<dyn Send>)> = Vec::new();
+        let mut locks = Locks::default();
         let mut step = step?;
         loop {
-            step = match step {
-                Step::Done(result) => return Ok(result),
-                Step::CreateKey(step) => {
-                    let key = host.create_key(step.algorithms(), step.protections());
-                    step.resume(key, now())?
-                }
-                Step::DeleteKey(step) => {
-                    let gone = host.delete_key(step.thumbprint());
-                    step.resume(gone, now())?
-                }
-                Step::Sign(step) => match host.signer(step.thumbprint()) {
-                    Ok(key) => step.resume_with(&*key, now())?,
-                    Err(fault) => step.resume(Err(fault), now())?,
-                },
-                Step::Fetch(step) => {
+            step = match advance(&*host, &mut locks, step)? {
+                Pause::Done(result) => return Ok(result),
+                Pause::Fetch(step) => {
                     let request = step.request().clone();
                     let response = self.send(&request).await;
-                    step.resume(response, now())?
+                    step.resume(response, host.now())?
                 }
-                Step::Lock(step) => {
-                    let held = host.lock(step.lock(), step.lease());
-                    let held = held.map(|held| locks.push((step.lock().into(), held)));
-                    step.resume(held, now())?
+                Pause::Lock(step) => {
+                    // It is never waited for: there is one flow at a time.
+                    let kept = locks.keep(step.lock(), host.lock(step.lock(), step.lease()));
+                    step.resume(kept, host.now())?
                 }
-                Step::Unlock(step) => {
-                    locks.retain(|(name, _)| name != step.lock());
-                    step.resume(Ok(()), now())?
-                }
-                Step::Load(step) => {
-                    let stored = host.load(step.slot());
-                    step.resume(stored, now())?
-                }
-                Step::Save(step) => {
-                    let saved = host.save(step.slot(), step.expected(), step.version(), step.value());
-                    step.resume(saved, now())?
-                }
-                Step::Wait(step) => {
+                Pause::Wait(step) => {
                     tokio::time::sleep(std::time::Duration::from_secs(step.seconds())).await;
-                    step.resume((), now())?
+                    step.resume((), host.now())?
                 }
             };
         }
