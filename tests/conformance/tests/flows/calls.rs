@@ -96,6 +96,18 @@ fn redirects_elsewhere_are_not_followed() {
 }
 
 #[test]
+fn redirects_to_an_origin_that_may_have_the_token_are_not_followed_either() {
+    let mut config = public("enhanced");
+    config["also_origins"] = json!(["https://other.example.com"]);
+    let mut story = Story::new("", "", config, Server::default());
+    story.discover();
+    story.log_in(json!({ "do": "authorize", "session": "work" }));
+    story.server.prepared.push_back(("api.example.com/mcp", redirect(307, "https://other.example.com/mcp")));
+    let answer = story.ok(call(RESOURCE));
+    assert_eq!((&answer["status"], &answer["url"]), (&json!(307), &json!(RESOURCE)));
+}
+
+#[test]
 fn redirects_end() {
     let mut server = Server::default();
     server.prepared.extend((0..9).map(|_| ("api.example.com/mcp", redirect(302, RESOURCE))));
