@@ -9,7 +9,7 @@ use crate::failure::{Failure, Outcome};
 use crate::input;
 use crate::output::{BAD, FAINT, GOOD, Output, styled};
 use crate::request::{JktSource, RequestArgs, Sent};
-use challenge::ChallengeAdvice;
+use challenge::Explained;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
 }
 
 /// The explanation's own JSON, with what this program knows beside it.
-fn as_json(advice: &[ChallengeAdvice], explained: Option<&(Explanation, JktSource)>) -> Result<Value, Failure> {
+fn as_json(advice: &[Explained], explained: Option<&(Explanation, JktSource)>) -> Result<Value, Failure> {
     let mut value = match explained {
         Some((explanation, source)) => {
             let mut value: Value = serde_json::from_str(&explanation.to_json())
@@ -80,7 +80,7 @@ fn as_json(advice: &[ChallengeAdvice], explained: Option<&(Explanation, JktSourc
         None => json!({}),
     };
     if !advice.is_empty() {
-        value["challenges"] = advice.iter().map(ChallengeAdvice::to_json).collect();
+        value["challenges"] = advice.iter().map(Explained::to_json).collect();
     }
     Ok(value)
 }
