@@ -7,7 +7,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
-use core::future::{Future, poll_fn};
+use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
@@ -83,6 +83,15 @@ impl<T> Flow<T> {
         self.advance()
     }
 
+    /// The same flow with another result.
+    pub(super) fn map<U>(self, finish: fn(T) -> U) -> Flow<U>
+    where
+        T: 'static,
+        U: 'static,
+    {
+        Flow { future: Box::pin(async move { self.future.await.map(finish) }), io: self.io }
+    }
+
     fn advance(mut self) -> Result<Step<T>, FlowError> {
         match self.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => outcome.map(Step::Done),
@@ -100,79 +109,94 @@ impl Io {
         self.0.lock().now
     }
 
-    async fn ask(&self, effect: Effect) -> Option<Reply> {
-        self.0.lock().effect = Some(effect);
-        let mut stopped = false;
-        poll_fn(|_| {
-            if stopped {
-                return Poll::Ready(self.0.lock().reply.take());
-            }
-            stopped = true;
-            Poll::Pending
+    const fn ask<T>(&self, effect: Effect, read: Read<T>) -> Ask<'_, T> {
+        Ask { io: self, effect: Some(effect), read }
+    }
+
+    pub(super) fn create_key(&self, wanted: KeyWanted) -> Ask<'_, CreatedKey> {
+        self.ask(Effect::CreateKey(wanted), |reply| match reply {
+            Reply::CreateKey(answer) => answer.map_err(FlowError::Host),
+            _ => Err(FlowError::Interrupted),
         })
-        .await
     }
 
-    pub(super) async fn create_key(&self, wanted: KeyWanted) -> Result<CreatedKey, FlowError> {
-        match self.ask(Effect::CreateKey(wanted)).await {
-            Some(Reply::CreateKey(answer)) => answer.map_err(FlowError::Host),
-            _ => Err(FlowError::Interrupted),
-        }
+    pub(super) fn delete_key(&self, thumbprint: Thumbprint) -> Ask<'_, ()> {
+        self.ask(Effect::DeleteKey(thumbprint), done)
     }
 
-    pub(super) async fn delete_key(&self, thumbprint: Thumbprint) -> Result<(), FlowError> {
-        match self.ask(Effect::DeleteKey(thumbprint)).await {
-            Some(Reply::DeleteKey(answer)) => answer.map_err(FlowError::Host),
+    pub(super) fn sign(&self, wanted: Signing) -> Ask<'_, Signature> {
+        self.ask(Effect::Sign(wanted), |reply| match reply {
+            Reply::Sign(answer) => answer.map_err(FlowError::from),
             _ => Err(FlowError::Interrupted),
-        }
+        })
     }
 
-    pub(super) async fn sign(&self, wanted: Signing) -> Result<Signature, FlowError> {
-        match self.ask(Effect::Sign(wanted)).await {
-            Some(Reply::Sign(answer)) => answer.map_err(FlowError::from),
+    pub(super) fn fetch(&self, wanted: Fetching) -> Ask<'_, Response> {
+        self.ask(Effect::Fetch(wanted), |reply| match reply {
+            Reply::Fetch(answer) => answer.map_err(FlowError::Host),
             _ => Err(FlowError::Interrupted),
-        }
+        })
     }
 
-    pub(super) async fn fetch(&self, wanted: Fetching) -> Result<Response, FlowError> {
-        match self.ask(Effect::Fetch(wanted)).await {
-            Some(Reply::Fetch(answer)) => answer.map_err(FlowError::Host),
-            _ => Err(FlowError::Interrupted),
-        }
+    pub(super) fn lock(&self, name: &str, lease: u64) -> Ask<'_, ()> {
+        self.ask(Effect::Lock((name.into(), lease)), done)
     }
 
-    pub(super) async fn lock(&self, name: &str, lease: u64) -> Result<(), FlowError> {
-        match self.ask(Effect::Lock((name.into(), lease))).await {
-            Some(Reply::Lock(answer)) => answer.map_err(FlowError::Host),
-            _ => Err(FlowError::Interrupted),
-        }
+    pub(super) fn unlock(&self, name: &str) -> Ask<'_, ()> {
+        self.ask(Effect::Unlock(name.into()), done)
     }
 
-    pub(super) async fn unlock(&self, name: &str) -> Result<(), FlowError> {
-        match self.ask(Effect::Unlock(name.into())).await {
-            Some(Reply::Unlock(answer)) => answer.map_err(FlowError::Host),
+    pub(super) fn load(&self, slot: Slot) -> Ask<'_, Option<Stored>> {
+        self.ask(Effect::Load(slot), |reply| match reply {
+            Reply::Load(answer) => answer.map_err(FlowError::Host),
             _ => Err(FlowError::Interrupted),
-        }
+        })
     }
 
-    pub(super) async fn load(&self, slot: Slot) -> Result<Option<Stored>, FlowError> {
-        match self.ask(Effect::Load(slot)).await {
-            Some(Reply::Load(answer)) => answer.map_err(FlowError::Host),
+    pub(super) fn save(&self, wanted: Saving) -> Ask<'_, Saved> {
+        self.ask(Effect::Save(wanted), |reply| match reply {
+            Reply::Save(answer) => answer.map_err(FlowError::Host),
             _ => Err(FlowError::Interrupted),
-        }
+        })
     }
 
-    pub(super) async fn save(&self, wanted: Saving) -> Result<Saved, FlowError> {
-        match self.ask(Effect::Save(wanted)).await {
-            Some(Reply::Save(answer)) => answer.map_err(FlowError::Host),
-            _ => Err(FlowError::Interrupted),
-        }
+    pub(super) fn wait(&self, seconds: u64) -> Ask<'_, ()> {
+        self.ask(Effect::Wait(seconds), done)
     }
+}
 
-    pub(super) async fn wait(&self, seconds: u64) -> Result<(), FlowError> {
-        match self.ask(Effect::Wait(seconds)).await {
-            Some(Reply::Wait(())) => Ok(()),
-            _ => Err(FlowError::Interrupted),
+type Read<T> = fn(Reply) -> Result<T, FlowError>;
+
+/// The answers that say no more than that it is done.
+fn done(reply: Reply) -> Result<(), FlowError> {
+    match reply {
+        Reply::DeleteKey(answer) | Reply::Lock(answer) | Reply::Unlock(answer) => answer.map_err(FlowError::Host),
+        Reply::Wait(()) => Ok(()),
+        _ => Err(FlowError::Interrupted),
+    }
+}
+
+/// One question to the host. Written by hand and not as an `async` function: flows ask in many places, and a state machine in each
+/// made a third of what browsers have to load.
+pub(super) struct Ask<'io, T> {
+    io: &'io Io,
+    effect: Option<Effect>,
+    read: Read<T>,
+}
+
+impl<T> Future for Ask<'_, T> {
+    type Output = Result<T, FlowError>;
+
+    #[inline(never)]
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let mut channel = this.io.0.lock();
+        if let Some(effect) = this.effect.take() {
+            channel.effect = Some(effect);
+            return Poll::Pending;
         }
+        let reply = channel.reply.take();
+        drop(channel);
+        Poll::Ready(reply.map_or(Err(FlowError::Interrupted), this.read))
     }
 }

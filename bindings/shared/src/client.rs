@@ -1,0 +1,325 @@
+//! The OAuth client: its options, its operations by name, and what a session shows.
+
+use std::sync::Arc;
+
+use keybound::http::challenge::Challenge;
+use keybound::http::message::{Body, Request};
+use keybound::json::Value;
+use keybound::key::Protection;
+use keybound::oauth::{self, Credentials, Discovered, Secret, Session, SessionRequest, TokenExchange};
+use keybound::{Crypto, SecurityLevel, UnixTime};
+
+use crate::error::Error;
+use crate::flow::{Device, Flow, Outcome};
+use crate::key::public_key;
+use crate::plain::{Options, algorithm, one_of};
+
+const OPTIONS: &[&str] = &[
+    "level",
+    "redirect_uri",
+    "credentials",
+    "metadata_document",
+    "register",
+    "accept_issuers",
+    "servers",
+    "also_origins",
+    "algorithms",
+    "hardware_keys",
+    "allow_loopback",
+    "push_with_proof",
+    "danger_assume_pkce",
+    "danger_assume_endpoints",
+    "danger_accept_bearer",
+];
+
+const CREDENTIALS: &[&str] = &["issuer", "client_id", "method", "secret", "public_jwk", "algorithm", "key_id"];
+
+const OPERATION: &[&str] = &[
+    "do",
+    "target",
+    "challenges",
+    "issuer",
+    "session",
+    "again",
+    "scope",
+    "resource",
+    "level",
+    "authorization_details",
+    "intent",
+    "intent_lifetime",
+    "offline_access",
+    "parameters",
+    "callback",
+    "subject_token",
+    "subject_token_type",
+    "actor_token",
+    "actor_token_type",
+    "requested_token_type",
+    "audience",
+    "assertion",
+    "bound_to",
+    "token",
+    "method",
+    "url",
+    "headers",
+    "body",
+];
+
+/// An OAuth 2.1 client. It holds no private key, no token and no session.
+#[derive(Debug)]
+pub struct Client {
+    core: oauth::Client,
+}
+
+/// What an operation refers to besides its arguments.
+#[derive(Clone, Debug, Default)]
+pub struct Handles {
+    /// For operations that begin a session, and for `introspect`.
+    pub discovered: Option<Discovered>,
+    /// For operations on a session.
+    pub session: Option<Session>,
+    /// For `poll_device`.
+    pub device: Option<Arc<Device>>,
+}
+
+impl Client {
+    /// A client. `options` is an object with `level` (`standard`, `enhanced` or `maximum`) and any of `redirect_uri`,
+    /// `credentials` (objects with `issuer`, `client_id`, `method`: `none`, `secret`, `client_secret_basic`,
+    /// `client_secret_post` or `private_key_jwt`, and `secret`, or `public_jwk`, `algorithm` and `key_id`),
+    /// `metadata_document`, `register` (metadata), `accept_issuers`, `servers` (metadata of servers that publish none),
+    /// `also_origins`, `algorithms`, `hardware_keys`, `allow_loopback`, `push_with_proof`, `danger_assume_pkce`,
+    /// `danger_assume_endpoints` and `danger_accept_bearer`.
+    ///
+    /// # Errors
+    /// Misuse names what cannot be used.
+    pub fn new(options: &str, crypto: &Crypto) -> Result<Self, Error> {
+        let options = Options::parse(options, OPTIONS)?;
+        let mut builder = oauth::Client::builder(level(options.needed("level")?)?, crypto);
+        if let Some(uri) = options.text("redirect_uri")? {
+            builder = builder.redirect_uri(uri);
+        }
+        for given in options.array("credentials")? {
+            let given = Options::of(given.clone(), CREDENTIALS)?;
+            builder = builder.credentials(given.needed("issuer")?, credentials(&given)?);
+        }
+        if let Some(url) = options.text("metadata_document")? {
+            builder = builder.metadata_document(url);
+        }
+        if let Some(metadata) = options.value("register") {
+            builder = builder.register(metadata.clone());
+        }
+        for issuer in options.texts("accept_issuers")? {
+            builder = builder.accept_issuer(issuer);
+        }
+        for metadata in options.array("servers")? {
+            builder = builder.server(metadata.clone());
+        }
+        for origin in options.texts("also_origins")? {
+            builder = builder.also_origin(origin);
+        }
+        if let Some(algorithms) = options.algorithms("algorithms")? {
+            builder = builder.algorithms(algorithms);
+        }
+        type Switch = fn(oauth::ClientBuilder) -> oauth::ClientBuilder;
+        let switches: [(&str, Switch); 6] = [
+            ("hardware_keys", |builder| builder.protections(Protection::HARDWARE)),
+            ("allow_loopback", oauth::ClientBuilder::allow_loopback),
+            ("push_with_proof", oauth::ClientBuilder::push_with_proof),
+            ("danger_assume_pkce", oauth::ClientBuilder::danger_assume_pkce),
+            ("danger_assume_endpoints", oauth::ClientBuilder::danger_assume_endpoints),
+            ("danger_accept_bearer", oauth::ClientBuilder::danger_accept_bearer),
+        ];
+        for (name, switch) in switches {
+            if options.flag(name)? {
+                builder = switch(builder);
+            }
+        }
+        Ok(Self { core: builder.build()? })
+    }
+
+    /// Begins an operation: an object with `do` and its arguments.
+    ///
+    /// | `do` | arguments |
+    /// |---|---|
+    /// | `discover` | `target`, `challenges` (values of `WWW-Authenticate`, byte strings) |
+    /// | `discover_issuer` | `issuer` |
+    /// | `authorize`, `client_credentials`, `device` | a session request |
+    /// | `token_exchange`, `exchange_for` | a session request, `subject_token`, `subject_token_type`, `actor_token`, `actor_token_type`, `requested_token_type`, `audience` |
+    /// | `jwt_bearer` | a session request, `assertion` |
+    /// | `exchange` | `callback`: the URL that the browser came back to |
+    /// | `step_up` | `scope`; handle `session` |
+    /// | `poll_device` | handle `device` |
+    /// | `open` | `session`, a name; `bound_to`, a thumbprint |
+    /// | `refresh`, `revoke`, `end` | handle `session` |
+    /// | `introspect` | `token`; handle `discovered` |
+    /// | `call` | `method`, `url`, `headers`, `body` (`empty`, `repeatable` or `one_shot`); handle `session` |
+    ///
+    /// A session request has `session` (its name) and the handle `discovered`, or `again` (true) and the handle `session`; and any
+    /// of `scope`, `resource`, `level`, `authorization_details`, `intent` (details), `intent_lifetime`, `offline_access` and
+    /// `parameters` (an object of texts).
+    ///
+    /// # Errors
+    /// Misuse, and what ends the flow at once.
+    pub fn begin(&self, operation: &str, handles: Handles, now: i64) -> Result<Flow, Error> {
+        let given = &Options::parse(operation, OPERATION)?;
+        let (client, now) = (&self.core, UnixTime::from_secs(now));
+        let session = || handles.session.as_ref().ok_or_else(|| missing("a session"));
+        let discovered = || handles.discovered.as_ref().ok_or_else(|| missing("what was discovered"));
+        let request = || request(given, &handles);
+        match given.needed("do")? {
+            "discover" => {
+                let challenges = given.texts("challenges")?;
+                let fields = challenges.into_iter().map(crate::plain::bytes).collect::<Result<Vec<_>, _>>()?;
+                let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
+                // A challenge that cannot be read leads nowhere; the well-known places still may.
+                let challenges = Challenge::parse_fields(&fields).unwrap_or_default();
+                Flow::new(client.discover(given.needed("target")?, &challenges, now), Outcome::Discovered)
+            }
+            "discover_issuer" => Flow::new(client.discover_issuer(given.needed("issuer")?, now), Outcome::Discovered),
+            "authorize" => Flow::new(client.authorize(request()?, now), Outcome::Authorization),
+            "step_up" => Flow::new(client.step_up(session()?, given.needed("scope")?, now), Outcome::Authorization),
+            "exchange" => Flow::new(client.exchange(given.needed("callback")?, now), Outcome::Session),
+            "client_credentials" => Flow::new(client.client_credentials(request()?, now), Outcome::Session),
+            "token_exchange" => Flow::new(client.token_exchange(request()?, &exchange(given)?, now), Outcome::Session),
+            "exchange_for" => Flow::new(client.exchange_for(request()?, &exchange(given)?, now), Outcome::Issued),
+            "jwt_bearer" => {
+                let assertion = Secret::new(given.needed("assertion")?);
+                Flow::new(client.jwt_bearer(request()?, &assertion, now), Outcome::Session)
+            }
+            "device" => Flow::new(client.device(request()?, now), Outcome::device),
+            "poll_device" => {
+                let device = handles.device.as_ref().ok_or_else(|| missing("a device login"))?.take()?;
+                Flow::new(client.poll_device(device, now), Outcome::Session)
+            }
+            "open" => {
+                let name = given.needed("session")?;
+                match given.thumbprint("bound_to")? {
+                    Some(key) => Flow::new(client.open_bound_to(name, key, now), Outcome::Session),
+                    None => Flow::new(client.open(name, now), Outcome::Session),
+                }
+            }
+            "refresh" => Flow::new(client.refresh(session()?, now), Outcome::nothing),
+            "revoke" => Flow::new(client.revoke(session()?, now), Outcome::nothing),
+            "end" => Flow::new(client.end(session()?, now), Outcome::nothing),
+            "introspect" => {
+                let token = Secret::new(given.needed("token")?);
+                Flow::new(client.introspect(discovered()?, token, now), Outcome::Claims)
+            }
+            "call" => Flow::new(client.call(session()?, called(given)?, now), Outcome::Answer),
+            _ => Err(Error::misuse("unknown_value", "there is no operation of this name")),
+        }
+    }
+}
+
+fn missing(what: &str) -> Error {
+    Error::misuse("missing_option", ["this operation needs ", what].concat())
+}
+
+fn level(name: &str) -> Result<SecurityLevel, Error> {
+    let unknown = || Error::misuse("unknown_value", "a level is one of: standard, enhanced, maximum");
+    SecurityLevel::from_name(name).ok_or_else(unknown)
+}
+
+fn credentials(given: &Options) -> Result<Credentials, Error> {
+    let id = given.needed("client_id")?;
+    let secret = || given.needed("secret").map(Secret::new);
+    Ok(match given.text("method")?.unwrap_or("none") {
+        "none" => Credentials::public(id),
+        "secret" => Credentials::secret(id, secret()?),
+        "client_secret_basic" => Credentials::secret_basic(id, secret()?),
+        "client_secret_post" => Credentials::secret_post(id, secret()?),
+        "private_key_jwt" => {
+            let key = public_key(&given.value("public_jwk").ok_or_else(|| missing("public_jwk"))?.to_json())?;
+            let credentials = Credentials::private_key(id, key, algorithm(given.needed("algorithm")?)?);
+            match given.text("key_id")? {
+                Some(key_id) => credentials.key_id(key_id),
+                None => credentials,
+            }
+        }
+        _ => return Err(Error::misuse("unknown_value", "there is no way to authenticate of this name")),
+    })
+}
+
+fn request(given: &Options, handles: &Handles) -> Result<SessionRequest, Error> {
+    let mut request = if given.flag("again")? {
+        SessionRequest::again(handles.session.as_ref().ok_or_else(|| missing("a session"))?)
+    } else {
+        let discovered = handles.discovered.as_ref().ok_or_else(|| missing("what was discovered"))?;
+        SessionRequest::new(given.needed("session")?, discovered)
+    };
+    if let Some(scope) = given.text("scope")? {
+        request = request.scope(scope);
+    }
+    if let Some(resource) = given.text("resource")? {
+        request = request.resource(resource);
+    }
+    if let Some(name) = given.text("level")? {
+        request = request.level(level(name)?);
+    }
+    if let Some(details) = given.value("authorization_details") {
+        request = request.authorization_details(details.clone());
+    }
+    if let Some(details) = given.value("intent") {
+        request = request.intent(details.clone());
+    }
+    if let Some(seconds) = given.number("intent_lifetime")? {
+        request = request.intent_lifetime(seconds);
+    }
+    if given.flag("offline_access")? {
+        request = request.offline_access();
+    }
+    if let Some(Value::Object(parameters)) = given.value("parameters") {
+        for (name, value) in parameters {
+            let value = value.as_text().ok_or_else(|| Error::misuse("wrong_type", "parameters are texts"))?;
+            request = request.parameter(name, value);
+        }
+    }
+    Ok(request)
+}
+
+fn exchange(given: &Options) -> Result<TokenExchange, Error> {
+    let subject = Secret::new(given.needed("subject_token")?);
+    let mut exchange = TokenExchange::new(subject, given.needed("subject_token_type")?);
+    if let Some(actor) = given.text("actor_token")? {
+        exchange = exchange.actor(Secret::new(actor), given.needed("actor_token_type")?);
+    }
+    if let Some(audience) = given.text("audience")? {
+        exchange = exchange.audience(audience);
+    }
+    Ok(match given.text("requested_token_type")? {
+        Some(kind) => exchange.requested_type(kind),
+        None => exchange,
+    })
+}
+
+fn called(given: &Options) -> Result<Request, Error> {
+    let mut request = Request::new(given.text("method")?.unwrap_or("GET"), given.needed("url")?);
+    for (name, value) in given.fields("headers")? {
+        let value = String::from_utf8(value);
+        let value = value.map_err(|_| Error::misuse("wrong_type", "values of fields to send are ASCII or UTF-8"))?;
+        request = request.with_field(&name, &value);
+    }
+    let kinds = [("empty", 0_u8), ("repeatable", 1), ("one_shot", 2)];
+    request.body = match one_of("a body", given.text("body")?.unwrap_or("empty"), &kinds)? {
+        0 => Body::Empty,
+        1 => Body::Repeatable,
+        _ => Body::OneShot,
+    };
+    Ok(request)
+}
+
+/// What a session shows, as JSON: `name`, `level`, `issuer`, `resource`, `scope`, `authorization_details`, `expires_at`, `bound`,
+/// `thumbprint` and `ended`. No token.
+pub(crate) fn describe(session: &Session) -> Value {
+    Value::object()
+        .with("name", session.name())
+        .with("level", session.level().name())
+        .with("issuer", session.issuer())
+        .with_some("resource", session.resource())
+        .with_some("scope", session.scope())
+        .with_some("authorization_details", session.authorization_details())
+        .with_some("expires_at", session.expires_at())
+        .with("bound", session.is_bound())
+        .with_some("thumbprint", session.thumbprint().map(|thumbprint| thumbprint.to_string()))
+        .with("ended", session.has_ended())
+}

@@ -1,0 +1,179 @@
+//! One error for everything: whose fault it is, its stable name, and what to do.
+
+use core::fmt;
+
+use keybound::intent::IntentDefect;
+use keybound::json::Value;
+use keybound::oauth::FlowError;
+use keybound::server::resource::TokenRejection;
+use keybound::verify::check::Check;
+use keybound::{Misuse, Rejection, SettleError};
+
+use crate::verify::Refusal;
+
+/// Whose fault an error is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// The peer's: its proof, token or intent was refused.
+    Rejected,
+    /// The caller's.
+    Misuse,
+    /// A flow of the client ended without its result.
+    Flow,
+    /// The host's: its store, network or randomness.
+    Host,
+}
+
+/// Why there is no result.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Error {
+    /// Whose fault it is.
+    pub kind: Kind,
+    /// The stable name, for programs.
+    pub reason: String,
+    /// What was wrong and what to do, for people. Nothing secret and nothing of the peer's but OAuth errors.
+    pub detail: String,
+    /// The error code on the wire, for example `use_dpop_nonce`.
+    pub code: Option<String>,
+    /// The HTTP status: to answer with, or the one that was received.
+    pub status: Option<u16>,
+    /// Where the rule is written.
+    pub section: Option<String>,
+    /// The answer to send, where a proof was refused.
+    pub refusal: Option<Box<Refusal>>,
+}
+
+impl Kind {
+    /// `rejected`, `misuse`, `flow` or `host`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Misuse => "misuse",
+            Self::Flow => "flow",
+            Self::Host => "host",
+        }
+    }
+}
+
+impl Error {
+    pub(crate) fn new(kind: Kind, reason: &str, detail: impl Into<String>) -> Self {
+        let (reason, detail) = (reason.into(), detail.into());
+        Self { kind, reason, detail, code: None, status: None, section: None, refusal: None }
+    }
+
+    /// The caller's mistake.
+    pub fn misuse(reason: &str, detail: impl Into<String>) -> Self {
+        Self::new(Kind::Misuse, reason, detail)
+    }
+
+    /// Something that can be used once was used twice.
+    pub(crate) fn already_used() -> Self {
+        Self::misuse("already_used", "this was used already; each proof, request and step is good for one answer")
+    }
+
+    /// The same with the answer to send.
+    pub(crate) fn answered(mut self, refusal: Refusal) -> Self {
+        self.code = refusal.error.clone();
+        self.status = Some(refusal.status);
+        self.refusal = Some(Box::new(refusal));
+        self
+    }
+
+    /// All members but the refusal's as a JSON object, and that as its own.
+    pub fn to_json(&self) -> String {
+        let refusal = self.refusal.as_ref().map(|refusal| refusal.to_value());
+        Value::object()
+            .with("kind", self.kind.name())
+            .with("reason", self.reason.as_str())
+            .with("detail", self.detail.as_str())
+            .with_some("code", self.code.as_deref())
+            .with_some("status", self.status.map(u64::from))
+            .with_some("section", self.section.as_deref())
+            .with_some("refusal", refusal)
+            .to_json()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Rejection> for Error {
+    fn from(rejection: Rejection) -> Self {
+        let detail = [&rejection.to_string(), "; ", rejection.fix()].concat();
+        Self { section: Some(rejection.section().into()), ..Self::new(Kind::Rejected, rejection.reason(), detail) }
+    }
+}
+
+impl From<SettleError> for Error {
+    fn from(error: SettleError) -> Self {
+        let reason = match error {
+            SettleError::Rejected(rejection) => return rejection.into(),
+            SettleError::Unavailable => "store_unavailable",
+            SettleError::Full => "store_full",
+        };
+        Self::new(Kind::Host, reason, error.to_string())
+    }
+}
+
+impl From<Misuse> for Error {
+    fn from(error: Misuse) -> Self {
+        Self::misuse("misuse", error.to_string())
+    }
+}
+
+impl From<IntentDefect> for Error {
+    fn from(defect: IntentDefect) -> Self {
+        Self::new(Kind::Rejected, defect.reason(), defect.to_string())
+    }
+}
+
+impl From<FlowError> for Error {
+    fn from(error: FlowError) -> Self {
+        let kind = match error {
+            FlowError::Misuse(_) => Kind::Misuse,
+            FlowError::Host(_) => Kind::Host,
+            _ => Kind::Flow,
+        };
+        let mut plain = Self::new(kind, error.reason(), error.to_string());
+        if let FlowError::Denied(denial) = &error {
+            plain.code = Some(denial.error.clone());
+            plain.status = Some(denial.status).filter(|status| *status != 0);
+        }
+        plain
+    }
+}
+
+/// Every reason a proof or token can be refused for, as a JSON object: `rejections` (`reason`, `check`, `section`, `meaning`,
+/// `cause`, `fix`), `token_rejections` (`reason`, `status`, `error`, `meaning`) and `checks` (`check`, `question`).
+///
+/// `tests/contract` holds the same lists; every language compares them.
+pub fn reasons() -> String {
+    let rejections = Rejection::ALL.iter().map(|rejection| {
+        Value::object()
+            .with("reason", rejection.reason())
+            .with("check", rejection.check().name())
+            .with("section", rejection.section())
+            .with("meaning", rejection.to_string())
+            .with("cause", rejection.cause())
+            .with("fix", rejection.fix())
+    });
+    let tokens = TokenRejection::ALL.iter().map(|rejection| {
+        Value::object()
+            .with("reason", rejection.reason())
+            .with("status", u64::from(rejection.status()))
+            .with("error", rejection.error().map_or(Value::Null, Value::from))
+            .with("meaning", rejection.to_string())
+    });
+    let checks =
+        Check::ALL.iter().map(|check| Value::object().with("check", check.name()).with("question", check.question()));
+    Value::object()
+        .with("rejections", rejections.collect::<Vec<_>>())
+        .with("token_rejections", tokens.collect::<Vec<_>>())
+        .with("checks", checks.collect::<Vec<_>>())
+        .to_json()
+}

@@ -1,0 +1,373 @@
+//! Steps of a flow with their result erased: what is wanted as a plain value, what comes back as another.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use keybound::http::message::{Body, Response};
+use keybound::json::Value;
+use keybound::key::Protection;
+use keybound::oauth::step::{self, CreatedKey, HostError, KeyFault, KeyUse, Saved, Stored};
+use keybound::oauth::{
+    Answer, Authorization, Demand, DeviceAuthorization, Discovered, FlowError, IssuedToken, Session,
+};
+use keybound::{Algorithm, UnixTime};
+
+use crate::client::describe;
+use crate::error::Error;
+use crate::key::public_key;
+use crate::plain::{Options, algorithm, byte_string, bytes, one_of, pairs};
+use crate::proof::decode_signature;
+
+/// What a flow came to.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// What protects a target.
+    Discovered(Discovered),
+    /// Where to send the user's browser.
+    Authorization(Authorization),
+    /// A session.
+    Session(Session),
+    /// A login on another device, to be polled.
+    Device(Arc<Device>),
+    /// The resource's answer.
+    Answer(Answer),
+    /// A token that is no access token.
+    Issued(IssuedToken),
+    /// What an authorization server says of a token.
+    Claims(Value),
+    /// It is done.
+    Nothing,
+}
+
+impl Outcome {
+    pub(crate) fn device(authorization: DeviceAuthorization) -> Self {
+        Self::Device(Arc::new(Device(Mutex::new(Some(authorization)))))
+    }
+
+    pub(crate) fn nothing((): ()) -> Self {
+        Self::Nothing
+    }
+}
+
+/// A login on another device. Polling uses it up.
+#[derive(Debug)]
+pub struct Device(Mutex<Option<DeviceAuthorization>>);
+
+impl Device {
+    pub(crate) fn take(&self) -> Result<DeviceAuthorization, Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(Error::already_used)
+    }
+}
+
+/// A flow: what it wants, and what it is given.
+pub struct Flow(Mutex<Option<Next>>);
+
+type Next = step::Step<Outcome>;
+
+/// What the host has to do next, as JSON; the members are listed at [`Flow::step`].
+pub type Step = String;
+
+/// What the host answers.
+pub enum Reply {
+    /// A key was made.
+    Key(CreatedKey),
+    /// A signature: its bytes, and `raw` or `der`.
+    Signature(Vec<u8>, String),
+    /// A response.
+    Response(Response),
+    /// What is stored, if anything is.
+    Stored(Option<Stored>),
+    /// Whether a value was stored; false says that another version is there.
+    Saved(bool),
+    /// It is done: for `lock`, `unlock`, `delete_key` and `wait`.
+    Ok,
+    /// The host failed. Its own error stays with the host.
+    Failed(String),
+    /// There is no such key any more.
+    KeyMissing,
+    /// There is another key under its name.
+    KeyChanged,
+    /// The key cannot be used now.
+    KeyUnreadable(String),
+}
+
+impl Flow {
+    pub(crate) fn new<T: 'static>(
+        step: Result<step::Step<T>, FlowError>,
+        finish: fn(T) -> Outcome,
+    ) -> Result<Self, Error> {
+        Ok(Self(Mutex::new(Some(step?.map(finish)))))
+    }
+
+    /// What the host has to do: an object with `step` and
+    ///
+    /// | `step` | members | reply |
+    /// |---|---|---|
+    /// | `create_key` | `algorithms`, `protections` | `key`: `public_jwk`, `algorithm`, `protection` |
+    /// | `delete_key` | `thumbprint` | `ok` |
+    /// | `sign` | `thumbprint`, `for` (`proof`, `client_assertion`), `algorithm`, `message`, `digest` (byte strings) | `signature`, `encoding`; `key_missing`, `key_changed`, `key_unreadable` |
+    /// | `fetch` | `method`, `url`, `headers` (pairs), `body` (`empty`, `bytes`, `repeatable`, `one_shot`), `content`, `max_body`, `timeout` | `response`: `status`, `headers` (pairs), `body` |
+    /// | `lock` | `lock`, `lease` (seconds) | `ok` |
+    /// | `unlock` | `lock` | `ok` |
+    /// | `load` | `slot` | `stored`: `version`, `value`, or null |
+    /// | `save` | `slot`, `expected`, `version`, `value` (null deletes) | `saved`: true, or false on a conflict |
+    /// | `wait` | `seconds` | `ok` |
+    /// | `done` | `result`, an object with `kind` | none |
+    ///
+    /// Each but `done` also takes `failed`, a text. See `keybound::oauth::step` for what each asks of the host.
+    ///
+    /// # Errors
+    /// Misuse after the flow has failed.
+    pub fn step(&self) -> Result<Step, Error> {
+        let flow = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        flow.as_ref().map(|step| wanted(step).to_json()).ok_or_else(Error::already_used)
+    }
+
+    /// Goes on with the host's answer, and says what is next.
+    ///
+    /// # Errors
+    /// Misuse, if the reply does not fit: the flow then waits for one that does. Any other error ends the flow.
+    pub fn resume(&self, reply: Reply, now: i64) -> Result<Step, Error> {
+        let mut flow = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let step = flow.take().ok_or_else(Error::already_used)?;
+        match answered(step, reply, UnixTime::from_secs(now)) {
+            Ok(next) => {
+                let next = next?;
+                let shown = wanted(&next).to_json();
+                *flow = Some(next);
+                Ok(shown)
+            }
+            Err((step, error)) => {
+                *flow = Some(*step);
+                Err(error)
+            }
+        }
+    }
+
+    /// What it came to, after `done`.
+    pub fn outcome(&self) -> Option<Outcome> {
+        let flow = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match flow.as_ref() {
+            Some(step::Step::Done(outcome)) => Some(outcome.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl Reply {
+    /// Reads a reply: an object with one of the members listed at [`Flow::step`].
+    ///
+    /// # Errors
+    /// Misuse.
+    pub fn from_json(json: &str) -> Result<Self, Error> {
+        let kinds = [
+            "key",
+            "signature",
+            "encoding",
+            "response",
+            "stored",
+            "saved",
+            "ok",
+            "failed",
+            "key_missing",
+            "key_changed",
+            "key_unreadable",
+        ];
+        let value = Value::parse_object(json.as_bytes()).map_err(|_| misfit("a reply is one JSON object"))?;
+        if matches!(value.member("stored"), Some(Value::Null)) {
+            return Ok(Self::Stored(None));
+        }
+        let reply = Options::of(value, &kinds)?;
+        let part =
+            |name: &str, known: &[&str]| reply.value(name).map(|part| Options::of(part.clone(), known)).transpose();
+        if let Some(key) = part("key", &["public_jwk", "algorithm", "protection"])? {
+            let jwk = key.value("public_jwk").ok_or_else(|| misfit("a key has a public_jwk"))?;
+            let places: Vec<_> = Protection::ALL.iter().map(|place| (place.name(), *place)).collect();
+            return Ok(Self::Key(CreatedKey {
+                public_key: public_key(&jwk.to_json())?,
+                algorithm: algorithm(key.needed("algorithm")?)?,
+                protection: one_of("a protection", key.needed("protection")?, &places)?,
+            }));
+        }
+        if let Some(signature) = reply.bytes("signature")? {
+            return Ok(Self::Signature(signature, reply.needed("encoding")?.into()));
+        }
+        if let Some(response) = part("response", &["status", "headers", "body"])? {
+            let status = response.number("status")?.and_then(|status| u16::try_from(status).ok());
+            let status = status.ok_or_else(|| misfit("a response has a status"))?;
+            let body = response.bytes("body")?.unwrap_or_default();
+            return Ok(Self::Response(Response { status, fields: response.fields("headers")?, body }));
+        }
+        if let Some(stored) = part("stored", &["version", "value"])? {
+            let version = stored.number("version")?.ok_or_else(|| misfit("what is stored has a version"))?;
+            return Ok(Self::Stored(Some(Stored { version, value: stored.needed("value")?.as_bytes().to_vec() })));
+        }
+        if reply.value("saved").is_some() {
+            return reply.flag("saved").map(Self::Saved);
+        }
+        for (name, said) in [("ok", Self::Ok), ("key_missing", Self::KeyMissing), ("key_changed", Self::KeyChanged)] {
+            if reply.flag(name)? {
+                return Ok(said);
+            }
+        }
+        if let Some(text) = reply.text("key_unreadable")? {
+            return Ok(Self::KeyUnreadable(text.into()));
+        }
+        reply.text("failed")?.map(|text| Self::Failed(text.into())).ok_or_else(|| misfit("the reply is empty"))
+    }
+}
+
+fn misfit(detail: &str) -> Error {
+    Error::misuse("reply_mismatch", detail)
+}
+
+/// What a step wants, as JSON.
+fn wanted(step: &Next) -> Value {
+    use step::Step;
+    let view = Value::object().with("step", step.name());
+    match step {
+        Step::Done(outcome) => view.with("result", shown(outcome)),
+        Step::CreateKey(step) => view
+            .with("algorithms", step.algorithms().iter().map(Algorithm::name).collect::<Value>())
+            .with("protections", step.protections().iter().map(|place| place.name()).collect::<Value>()),
+        Step::DeleteKey(step) => view.with("thumbprint", step.thumbprint().to_string()),
+        Step::Sign(step) => {
+            let purpose = match step.purpose() {
+                KeyUse::Proof => "proof",
+                KeyUse::ClientAssertion => "client_assertion",
+            };
+            view.with("thumbprint", step.thumbprint().to_string())
+                .with("for", purpose)
+                .with("algorithm", step.input().algorithm().name())
+                .with("message", byte_string(step.input().message()))
+                .with_some("digest", step.input().digest().map(|digest| byte_string(&digest)))
+        }
+        Step::Fetch(step) => {
+            let request = step.request();
+            let (kind, content) = match &request.body {
+                Body::Empty => ("empty", None),
+                Body::Bytes(bytes) => ("bytes", Some(byte_string(bytes))),
+                Body::Repeatable => ("repeatable", None),
+                Body::OneShot => ("one_shot", None),
+            };
+            let number = |limit: usize| u64::try_from(limit).unwrap_or(u64::MAX);
+            view.with("method", request.method.as_str())
+                .with("url", request.url.as_str())
+                .with("headers", pairs(request.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))))
+                .with("body", kind)
+                .with_some("content", content)
+                .with_some("max_body", step.max_body().map(number))
+                .with_some("timeout", step.timeout())
+        }
+        Step::Lock(step) => view.with("lock", step.lock()).with("lease", step.lease()),
+        Step::Unlock(step) => view.with("lock", step.lock()),
+        Step::Load(step) => view.with("slot", step.slot().as_str()),
+        Step::Save(step) => view
+            .with("slot", step.slot().as_str())
+            .with_some("expected", step.expected())
+            .with("version", step.version())
+            .with_some("value", step.value().map(|value| String::from_utf8_lossy(value).into_owned())),
+        Step::Wait(step) => view.with("seconds", step.seconds()),
+    }
+}
+
+/// What follows a reply. One that does not fit gives the step back.
+type Answered = Result<Result<Next, FlowError>, (Box<Next>, Error)>;
+
+fn answered(step: Next, reply: Reply, now: UnixTime) -> Answered {
+    use step::Step;
+    // `failed` fits every step but `wait`; else each has its own.
+    let done = |reply: Reply| match reply {
+        Reply::Failed(text) => Err(HostError::from(text)),
+        _ => Ok(()),
+    };
+    Ok(match (step, reply) {
+        (Step::CreateKey(step), Reply::Key(key)) => step.resume(Ok(key), now),
+        (Step::CreateKey(step), Reply::Failed(text)) => step.resume(Err(text.into()), now),
+        (Step::Sign(step), Reply::Signature(bytes, encoding)) => {
+            match decode_signature(step.input().algorithm(), &bytes, &encoding) {
+                Ok(signature) => step.resume(Ok(signature), now),
+                Err(error) => return Err((Box::new(Step::Sign(step)), error)),
+            }
+        }
+        (Step::Sign(step), Reply::KeyMissing) => step.resume(Err(KeyFault::Missing), now),
+        (Step::Sign(step), Reply::KeyChanged) => step.resume(Err(KeyFault::Changed), now),
+        (Step::Sign(step), Reply::KeyUnreadable(text) | Reply::Failed(text)) => {
+            step.resume(Err(KeyFault::Unreadable(text.into())), now)
+        }
+        (Step::Fetch(step), Reply::Response(response)) => step.resume(Ok(response), now),
+        (Step::Fetch(step), Reply::Failed(text)) => step.resume(Err(text.into()), now),
+        (Step::Load(step), Reply::Stored(stored)) => step.resume(Ok(stored), now),
+        (Step::Load(step), Reply::Failed(text)) => step.resume(Err(text.into()), now),
+        (Step::Save(step), Reply::Saved(true)) => step.resume(Ok(Saved::Stored), now),
+        (Step::Save(step), Reply::Saved(false)) => step.resume(Ok(Saved::Conflict), now),
+        (Step::Save(step), Reply::Failed(text)) => step.resume(Err(text.into()), now),
+        (Step::DeleteKey(step), reply @ (Reply::Ok | Reply::Failed(_))) => step.resume(done(reply), now),
+        (Step::Lock(step), reply @ (Reply::Ok | Reply::Failed(_))) => step.resume(done(reply), now),
+        (Step::Unlock(step), reply @ (Reply::Ok | Reply::Failed(_))) => step.resume(done(reply), now),
+        (Step::Wait(step), Reply::Ok) => step.resume((), now),
+        (step @ Step::Done(_), _) => return Err((Box::new(step), Error::already_used())),
+        (step, _) => {
+            let detail = ["this reply does not answer the step ", step.name()].concat();
+            return Err((Box::new(step), misfit(&detail)));
+        }
+    })
+}
+
+/// A result as JSON: `kind`, and what can be shown of it. Handles come from [`Flow::outcome`].
+fn shown(outcome: &Outcome) -> Value {
+    let kind = |kind: &str| Value::object().with("kind", kind);
+    match outcome {
+        Outcome::Discovered(found) => kind("discovered")
+            .with("issuer", found.server().issuer())
+            .with_some("resource", found.resource().map(|resource| resource.resource()))
+            .with_some("challenged_scope", found.challenged_scope()),
+        Outcome::Authorization(sent) => kind("authorization")
+            .with("url", sent.url.as_str())
+            .with("state", sent.state.as_str())
+            .with("expires_at", sent.expires_at),
+        Outcome::Session(session) => kind("session").with("session", describe(session)),
+        Outcome::Device(device) => {
+            let device = device.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match device.as_ref() {
+                None => kind("device"),
+                Some(device) => kind("device")
+                    .with("user_code", device.user_code())
+                    .with("verification_uri", device.verification_uri())
+                    .with_some("verification_uri_complete", device.verification_uri_complete())
+                    .with("expires_at", device.expires_at()),
+            }
+        }
+        Outcome::Answer(answer) => {
+            let demand = answer.demand.as_ref().map(|demand| match demand {
+                Demand::Login(_) => Value::object().with("do", "login"),
+                Demand::StepUp(scope) => Value::object().with("do", "step_up").with("scope", scope.as_str()),
+                Demand::Resend => Value::object().with("do", "resend"),
+                _ => Value::object().with("do", "unknown"),
+            });
+            kind("answer")
+                .with("url", answer.url.as_str())
+                .with("status", u64::from(answer.status))
+                .with_some("demand", demand)
+        }
+        Outcome::Issued(issued) => kind("issued")
+            .with("token", issued.token.expose())
+            .with("token_type", issued.token_type.as_str())
+            .with_some("expires_at", issued.expires_at),
+        Outcome::Claims(claims) => kind("claims").with("claims", claims.clone()),
+        Outcome::Nothing => kind("nothing"),
+    }
+}
+
+/// What a session shows, as JSON: `name`, `level`, `issuer`, `resource`, `scope`, `authorization_details`, `expires_at`, `bound`,
+/// `thumbprint` and `ended`. No token.
+pub fn session_info(session: &Session) -> String {
+    describe(session).to_json()
+}
+
+/// Bytes of a byte string, for bindings.
+///
+/// # Errors
+/// Misuse, if a character is above U+00FF.
+pub fn from_byte_string(text: &str) -> Result<Vec<u8>, Error> {
+    bytes(text)
+}

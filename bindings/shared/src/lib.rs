@@ -1,0 +1,61 @@
+//! One facade over `keybound` for other languages: owned, `Send + Sync`, plain types, generics erased.
+//!
+//! The core decides, bindings translate: each of them wraps what is here and adds nothing about the protocol. Configuration
+//! comes in as JSON objects with `snake_case` members, of which an unknown one is an error. What happens often (a proof, a
+//! verdict) has plain arguments.
+//!
+//! **Byte strings.** Where JSON carries bytes (field values, bodies, digests, signatures), it carries a string whose characters
+//! U+0000 to U+00FF are the bytes. Times are whole seconds since 1970.
+//!
+//! **Second use.** What can be used once (a pending proof, a step) answers `already_used` afterwards.
+//!
+//! ```
+//! use keybound::RUSTCRYPTO;
+//! use keybound_ffi::{Key, MemoryStore, Presented, ProofRequest, Verifier, proof};
+//!
+//! let now = 1_700_000_000;
+//! let key = Key::generate("ES256", &RUSTCRYPTO)?;
+//! let request = ProofRequest { method: "GET", url: "https://api.example.com/a", access_token: Some("t"), nonce: None };
+//! let made = proof(&request, &key, &RUSTCRYPTO, now)?;
+//!
+//! let store = MemoryStore::new(100_000, "{}", &RUSTCRYPTO, now - 1000)?;
+//! let verifier = Verifier::new("{}", None, &RUSTCRYPTO)?;
+//! let bound_to = key.thumbprint();
+//! let presented = Presented {
+//!     method: "GET",
+//!     url: "https://api.example.com/a",
+//!     proofs: &[made.as_bytes()],
+//!     access_token: Some("t"),
+//!     bound_to: Some(&bound_to),
+//!     expected_nonce: None,
+//! };
+//! assert_eq!(verifier.verify(&presented, &store, now)?.thumbprint, bound_to);
+//! assert_eq!(verifier.verify(&presented, &store, now).unwrap_err().reason, "replayed");
+//! # Ok::<(), keybound_ffi::Error>(())
+//! ```
+
+mod authorization;
+mod client;
+mod error;
+mod flow;
+mod intent;
+mod key;
+mod plain;
+mod proof;
+mod replay;
+mod resource;
+mod verify;
+
+pub use authorization::{Admission, AuthorizationServer};
+pub use client::{Client, Handles};
+pub use error::{Error, Kind, reasons};
+pub use flow::{Device, Flow, Outcome, Reply, Step, from_byte_string, session_info};
+pub use intent::{Intent, request_detail};
+pub use key::{Key, thumbprint};
+pub use proof::{NonceCache, ProofRequest, Unsigned, prepare, proof};
+pub use replay::{Entry, MemoryStore};
+pub use resource::{Access, JwkSet, ResourceServer};
+pub use verify::{Pending, Presented, Refusal, Verified, Verifier};
+
+pub use keybound::Crypto;
+pub use keybound::oauth::{Discovered, Session};

@@ -1,0 +1,111 @@
+//! Replay entries, for stores of the host's own, and the store of one process.
+
+use keybound::json::Value;
+use keybound::replay::memory::MemoryStore as Core;
+use keybound::replay::{Insertion, ReplayEntry, ReplayStore};
+use keybound::{Crypto, UnixTime};
+
+use crate::error::{Error, Kind};
+use crate::plain::{Options, byte_string};
+use crate::verify::{OPTIONS, policy};
+
+/// One proof as a store sees it. The same proof gives the same entry whenever it comes.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Names the proof: 16 bytes, the only part that decides whether it was seen.
+    pub key: [u8; 16],
+    /// The thumbprint of its key, by which a store limits what one client can hold of it.
+    pub thumbprint: String,
+    /// The time it is judged by.
+    pub timed_at: i64,
+    /// How many seconds in the future that may lie. A store that began at `floor` answers `before_floor` to entries timed at or
+    /// before `floor + max_ahead`, unless `nonce_epoch` is its own.
+    pub max_ahead: u64,
+    /// The last instant at which the proof can be accepted.
+    pub expires_at: i64,
+    /// The last instant at which a store must still know it.
+    pub keep_until: i64,
+    /// What all verifiers that share a store agree on: 16 bytes. An entry with another one is answered `unavailable`.
+    pub agreement: [u8; 16],
+    /// The epoch inside its nonce, a number below 2^64 as text.
+    pub nonce_epoch: Option<String>,
+    pub(crate) core: ReplayEntry,
+}
+
+impl Entry {
+    pub(crate) fn of(entry: &ReplayEntry) -> Self {
+        Self {
+            key: *entry.key().as_bytes(),
+            thumbprint: entry.thumbprint().to_string(),
+            timed_at: entry.timed_at().secs(),
+            max_ahead: entry.max_ahead(),
+            expires_at: entry.expires_at().secs(),
+            keep_until: entry.keep_until().secs(),
+            agreement: *entry.agreement().as_bytes(),
+            nonce_epoch: entry.nonce_epoch().map(|epoch| epoch.to_u64().to_string()),
+            core: *entry,
+        }
+    }
+
+    /// For how many seconds from `now` a store must keep it: at least 1.
+    pub fn lifetime(&self, now: i64) -> u64 {
+        self.core.lifetime(UnixTime::from_secs(now))
+    }
+
+    /// All members as JSON, `key` and `agreement` as byte strings.
+    pub fn to_json(&self) -> String {
+        self.to_value().to_json()
+    }
+
+    pub(crate) fn to_value(&self) -> Value {
+        Value::object()
+            .with("key", byte_string(&self.key))
+            .with("thumbprint", self.thumbprint.as_str())
+            .with("timed_at", self.timed_at)
+            .with("max_ahead", self.max_ahead)
+            .with("expires_at", self.expires_at)
+            .with("keep_until", self.keep_until)
+            .with("agreement", byte_string(&self.agreement))
+            .with_some("nonce_epoch", self.nonce_epoch.as_deref())
+    }
+}
+
+/// The replay store of one process: bounded, and no proof it took is forgotten early. After a fork it answers `unavailable`.
+#[derive(Debug)]
+pub struct MemoryStore {
+    pub(crate) core: Core,
+}
+
+impl MemoryStore {
+    /// A store for at most `capacity` proofs of verifiers with these options, which begins to remember at `now`.
+    ///
+    /// # Errors
+    /// Misuse, if the options cannot be used; the host's, if there is no randomness.
+    pub fn new(capacity: u32, options: &str, crypto: &Crypto, now: i64) -> Result<Self, Error> {
+        let agreement = policy(&Options::parse(options, OPTIONS)?)?.replay_agreement(crypto.digest);
+        let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
+        let core = Core::new(capacity, agreement, crypto.random, UnixTime::from_secs(now));
+        Ok(Self { core: core.map_err(|error| Error::new(Kind::Host, "random", error.to_string()))? })
+    }
+
+    /// Inserts an entry, if it is not there: `fresh`, `seen`, `unavailable`, `full` or `before_floor`.
+    pub fn insert(&self, entry: &Entry, now: i64) -> &'static str {
+        let insertion = self.core.insert(&entry.core, UnixTime::from_secs(now));
+        insertion.unwrap_or(Insertion::Unavailable).name()
+    }
+
+    /// The store's present life, for [`Verifier::new`](crate::Verifier::new).
+    pub fn epoch(&self) -> String {
+        self.core.epoch().to_u64().to_string()
+    }
+
+    /// How many proofs it holds, for metrics.
+    pub fn held(&self) -> usize {
+        self.core.held()
+    }
+
+    /// Whether this is the copy in a forked child.
+    pub fn was_forked(&self) -> bool {
+        self.core.was_forked()
+    }
+}

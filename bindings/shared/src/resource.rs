@@ -1,0 +1,431 @@
+//! A protected resource: a request in, a principal or the answer to send out.
+
+use std::sync::{Mutex, PoisonError};
+
+use keybound::intent::Intent as CoreIntent;
+use keybound::json::Value;
+use keybound::proof::forwarded::{Family, Hop, TrustedProxies};
+use keybound::proof::source::{RequestHead, TargetSource};
+use keybound::replay::{Insertion, ReplayStore};
+use keybound::server::resource::{self, IncomingRequest, Principal, ResourcePolicy, Schemes};
+use keybound::server::{self};
+use keybound::{Crypto, TargetUri, UnixTime};
+
+use crate::error::Error;
+use crate::intent::Intent;
+use crate::plain::{Options, one_of, pairs};
+use crate::replay::{Entry, MemoryStore};
+use crate::verify::{Refusal, insertion_of, verifier_of};
+
+const OPTIONS: &[&str] = &[
+    "resource",
+    "issuers",
+    "introspection",
+    "schemes",
+    "audiences",
+    "token_algorithms",
+    "leeway",
+    "require_client_id",
+    "realm",
+    "challenge_scope",
+    "publish_metadata",
+    "scopes",
+    "name",
+    "documentation",
+    "origin",
+    "also_origins",
+    "path_prefix",
+    "proxies",
+];
+
+/// The keys of an issuer.
+#[derive(Debug)]
+pub struct JwkSet(server::JwkSet);
+
+impl JwkSet {
+    /// Reads a JWK set (RFC 7517 section 5).
+    ///
+    /// # Errors
+    /// The issuer's fault.
+    pub fn parse(json: &[u8]) -> Result<Self, Error> {
+        let set = server::JwkSet::parse(json);
+        set.map(Self).map_err(|error| Error::new(crate::Kind::Host, "keys_malformed", error.to_string()))
+    }
+}
+
+/// Admits requests to a resource.
+#[derive(Debug)]
+pub struct ResourceServer {
+    core: resource::ResourceServer,
+    targets: TargetSource,
+    crypto: Crypto,
+}
+
+/// Where a request stands.
+pub struct Access {
+    state: Mutex<State>,
+    crypto: Crypto,
+}
+
+enum State {
+    Open(resource::Access),
+    Granted(Box<Principal>),
+    Refused(Refusal),
+    Used,
+}
+
+impl ResourceServer {
+    /// A resource. `options` is an object with `resource` (its identifier) and any of `issuers`, `introspection`, `schemes` (`dpop`,
+    /// `dpop_and_bearer`, `bearer`), `audiences`, `token_algorithms`, `leeway`, `require_client_id`, `realm`, `challenge_scope`,
+    /// `publish_metadata`, `scopes`, `name`, `documentation`, and for the targets of requests `origin` (that of `resource`
+    /// otherwise), `also_origins`, `path_prefix` and `proxies`: an object with `addresses` (`10.0.0.1`, `10.0.0.0/8`), `family`
+    /// (`forwarded`, `x_forwarded`, `x_forwarded_with_port`) and `hops` (which value counts, from the right, where proxies append; 0 where
+    /// they replace what came in).
+    ///
+    /// `verifier` are the options of a [`Verifier`](crate::Verifier), and `epoch` is that of the replay store.
+    ///
+    /// # Errors
+    /// Misuse names what cannot be used.
+    pub fn new(options: &str, verifier: &str, epoch: Option<&str>, crypto: &Crypto) -> Result<Self, Error> {
+        let options = Options::parse(options, OPTIONS)?;
+        let mut policy = ResourcePolicy::new(options.needed("resource")?)?;
+        for issuer in options.texts("issuers")? {
+            policy = policy.with_issuer(issuer)?;
+        }
+        if options.flag("introspection")? {
+            policy = policy.with_introspection();
+        }
+        if let Some(name) = options.text("schemes")? {
+            let table =
+                [("dpop", Schemes::DpopOnly), ("dpop_and_bearer", Schemes::Both), ("bearer", Schemes::BearerOnly)];
+            policy = policy.with_schemes(one_of("schemes", name, &table)?);
+        }
+        for audience in options.texts("audiences")? {
+            policy = policy.with_audience(audience);
+        }
+        if let Some(algorithms) = options.algorithms("token_algorithms")? {
+            policy = policy.with_token_algorithms(algorithms)?;
+        }
+        if let Some(seconds) = options.number("leeway")? {
+            policy = policy.with_leeway(seconds)?;
+        }
+        if options.flag("require_client_id")? {
+            policy = policy.requiring_client_id();
+        }
+        if let Some(realm) = options.text("realm")? {
+            policy = policy.with_realm(realm)?;
+        }
+        if let Some(scope) = options.text("challenge_scope")? {
+            policy = policy.with_challenge_scope(scope)?;
+        }
+        if options.flag("publish_metadata")? {
+            policy = policy.publishing_metadata();
+        }
+        policy = policy.with_scopes(&options.texts("scopes")?);
+        if let Some(name) = options.text("name")? {
+            policy = policy.with_name(name);
+        }
+        if let Some(url) = options.text("documentation")? {
+            policy = policy.with_documentation(url);
+        }
+        let targets = targets(&options, policy.resource())?;
+        let core = resource::ResourceServer::new(policy, verifier_of(verifier, epoch, crypto)?);
+        Ok(Self { core, targets, crypto: *crypto })
+    }
+
+    /// Takes a request whose target URI the host knows.
+    pub fn receive(&self, method: &str, url: &str, fields: &[(&str, &[u8])], now: i64) -> Access {
+        self.judge(method, TargetUri::parse(url).ok(), fields, now)
+    }
+
+    /// Takes a request with its raw target as received (`/a%2Fb?c`), which never is a decoded path. The origin comes from the
+    /// options, or from the trusted proxies they name; `peer` is the address of the connection.
+    pub fn receive_raw(
+        &self,
+        method: &str,
+        raw_target: &[u8],
+        peer: Option<&str>,
+        fields: &[(&str, &[u8])],
+        now: i64,
+    ) -> Access {
+        let head = RequestHead { peer: peer.and_then(|peer| peer.parse().ok()), raw_target, fields };
+        self.judge(method, self.targets.resolve(&head).ok(), fields, now)
+    }
+
+    fn judge(&self, method: &str, target: Option<TargetUri>, fields: &[(&str, &[u8])], now: i64) -> Access {
+        let access = match target {
+            None => resource::Access::Refused(self.core.refuse_target()),
+            Some(target) => self.core.receive(&IncomingRequest::new(method, &target, fields), UnixTime::from_secs(now)),
+        };
+        Access { state: Mutex::new(State::of(access)), crypto: self.crypto }
+    }
+
+    /// The answer to a principal that lacks one of `scopes`: 403. None, if it has them all.
+    ///
+    /// # Errors
+    /// Misuse, if access is not granted.
+    pub fn require_scopes(&self, access: &Access, scopes: &[&str]) -> Result<Option<Refusal>, Error> {
+        access
+            .granted(|principal| self.core.require_scopes(principal, scopes).err().map(|refusal| Refusal::of(&refusal)))
+    }
+
+    /// The answer to a principal whose token the host knows to be revoked: 401.
+    ///
+    /// # Errors
+    /// Misuse, if access is not granted.
+    pub fn refuse_revoked(&self, access: &Access) -> Result<Refusal, Error> {
+        access.granted(|principal| Refusal::of(&self.core.refuse_revoked(principal)))
+    }
+
+    /// The metadata document (RFC 9728 section 2), to be served as JSON at [`metadata_path`](Self::metadata_path).
+    pub fn metadata(&self) -> String {
+        self.core.metadata().to_json()
+    }
+
+    /// The URL of the metadata.
+    pub fn metadata_url(&self) -> String {
+        self.core.policy().metadata_url()
+    }
+
+    /// The path of that URL.
+    pub fn metadata_path(&self) -> String {
+        self.core.policy().metadata_path()
+    }
+}
+
+impl Access {
+    /// Where it stands: an object with `state` and
+    ///
+    /// | `state` | members | go on with |
+    /// |---|---|---|
+    /// | `keys` | `issuer`, `kid`, `algorithm` | [`keys`](Self::keys) |
+    /// | `introspection` | `token`, a secret | [`introspected`](Self::introspected) |
+    /// | `insert` | those of an [`Entry`] | [`settle`](Self::settle), [`insert_into`](Self::insert_into) |
+    /// | `granted` | `principal` | |
+    /// | `refused` | `refusal` | |
+    ///
+    /// # Errors
+    /// Misuse, if it was used already.
+    pub fn state(&self) -> Result<String, Error> {
+        self.lock().shown().map(|state| state.to_json()).ok_or_else(Error::already_used)
+    }
+
+    /// What goes into the replay store, in the state `insert`.
+    pub fn entry(&self) -> Option<Entry> {
+        match &*self.lock() {
+            State::Open(resource::Access::Pending(pending)) => Some(Entry::of(pending.replay_entry())),
+            _ => None,
+        }
+    }
+
+    /// Whether `keys` can answer. If not, the issuer's set is to be fetched anew, but not more often than once in a while: anyone
+    /// can send a token with an invented `kid`.
+    pub fn is_answered_by(&self, keys: &JwkSet) -> bool {
+        matches!(&*self.lock(), State::Open(resource::Access::NeedsKeys(wanted)) if wanted.is_answered_by(&keys.0))
+    }
+
+    /// Goes on with the issuer's keys.
+    ///
+    /// # Errors
+    /// Misuse in another state.
+    pub fn keys(&self, keys: &JwkSet, now: i64) -> Result<(), Error> {
+        self.advance(|access| match access {
+            resource::Access::NeedsKeys(wanted) => Ok(State::of(wanted.resume(&keys.0, UnixTime::from_secs(now)))),
+            other => Err(Box::new(other)),
+        })
+    }
+
+    /// Goes on with the body of the introspection endpoint's answer, whose status was 200.
+    ///
+    /// # Errors
+    /// Misuse in another state.
+    pub fn introspected(&self, answer: &[u8], now: i64) -> Result<(), Error> {
+        self.advance(|access| match access {
+            resource::Access::NeedsIntrospection(wanted) => {
+                Ok(State::of(wanted.resume(answer, UnixTime::from_secs(now))))
+            }
+            other => Err(Box::new(other)),
+        })
+    }
+
+    /// Refuses the request with 503, because keys or introspection cannot be had.
+    ///
+    /// # Errors
+    /// Misuse in another state.
+    pub fn unavailable(&self) -> Result<(), Error> {
+        self.advance(|access| match access {
+            resource::Access::NeedsKeys(wanted) => Ok(State::Refused(Refusal::of(&wanted.unavailable()))),
+            resource::Access::NeedsIntrospection(wanted) => Ok(State::Refused(Refusal::of(&wanted.unavailable()))),
+            other => Err(Box::new(other)),
+        })
+    }
+
+    /// Admits or refuses the request by the replay store's answer: `fresh`, `seen`, `unavailable`, `full` or `before_floor`.
+    ///
+    /// # Errors
+    /// Misuse for another word or in another state.
+    pub fn settle(&self, insertion: &str, now: i64) -> Result<(), Error> {
+        let insertion = insertion_of(insertion)?;
+        self.settle_with(|_| insertion, now)
+    }
+
+    /// Consumes the proof in a store of this process.
+    ///
+    /// # Errors
+    /// Misuse in another state.
+    pub fn insert_into(&self, store: &MemoryStore, now: i64) -> Result<(), Error> {
+        let time = UnixTime::from_secs(now);
+        self.settle_with(|entry| store.core.insert(entry, time).unwrap_or(Insertion::Unavailable), now)
+    }
+
+    fn settle_with(
+        &self,
+        insert: impl FnOnce(&keybound::replay::ReplayEntry) -> Insertion,
+        now: i64,
+    ) -> Result<(), Error> {
+        self.advance(|access| match access {
+            resource::Access::Pending(pending) => {
+                let insertion = insert(pending.replay_entry());
+                Ok(match pending.settle(insertion, UnixTime::from_secs(now)) {
+                    Ok(principal) => State::Granted(Box::new(principal)),
+                    Err(refusal) => State::Refused(Refusal::of(&refusal)),
+                })
+            }
+            other => Err(Box::new(other)),
+        })
+    }
+
+    /// The intent that the token carries.
+    ///
+    /// # Errors
+    /// The peer's fault, if it carries none; misuse, if access is not granted.
+    pub fn intent(&self) -> Result<Intent, Error> {
+        let intent = self.granted(CoreIntent::of_token)??;
+        Ok(Intent::from_core(intent, &self.crypto))
+    }
+
+    /// What to insert into a store, whose agreement is that of `like`, to use the token up.
+    ///
+    /// # Errors
+    /// The peer's fault, if nobody can tell whether it was used; misuse, if access is not granted.
+    pub fn use_up(&self, like: &Entry) -> Result<Entry, Error> {
+        let agreement = like.core.agreement();
+        let entry = self.granted(|principal| {
+            CoreIntent::of_token(principal).and_then(|intent| intent.use_up(principal, agreement, self.crypto.digest))
+        })??;
+        Ok(Entry::of(&entry))
+    }
+
+    fn granted<T>(&self, read: impl FnOnce(&Principal) -> T) -> Result<T, Error> {
+        match &*self.lock() {
+            State::Granted(principal) => Ok(read(principal)),
+            _ => Err(Error::misuse("not_granted", "access is not granted; drive the request to its end first")),
+        }
+    }
+
+    fn advance(
+        &self,
+        step: impl FnOnce(resource::Access) -> Result<State, Box<resource::Access>>,
+    ) -> Result<(), Error> {
+        let mut state = self.lock();
+        match std::mem::replace(&mut *state, State::Used) {
+            State::Open(access) => match step(access) {
+                Ok(next) => {
+                    *state = next;
+                    Ok(())
+                }
+                Err(access) => {
+                    *state = State::Open(*access);
+                    Err(Error::misuse("reply_mismatch", "the request waits for something else; look at its state"))
+                }
+            },
+            other => {
+                *state = other;
+                Err(Error::already_used())
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn of(access: resource::Access) -> Self {
+        match access {
+            resource::Access::Granted(principal) => Self::Granted(principal),
+            resource::Access::Refused(refusal) => Self::Refused(Refusal::of(&refusal)),
+            open => Self::Open(open),
+        }
+    }
+
+    fn shown(&self) -> Option<Value> {
+        let state = |name: &str| Value::object().with("state", name);
+        Some(match self {
+            Self::Open(resource::Access::NeedsKeys(wanted)) => state("keys")
+                .with("issuer", wanted.issuer())
+                .with_some("kid", wanted.kid())
+                .with("algorithm", wanted.algorithm().name()),
+            Self::Open(resource::Access::NeedsIntrospection(wanted)) => {
+                state("introspection").with("token", wanted.token())
+            }
+            Self::Open(resource::Access::Pending(pending)) => {
+                state("insert").with("entry", Entry::of(pending.replay_entry()).to_value())
+            }
+            Self::Granted(principal) => state("granted").with("principal", described(principal)),
+            Self::Refused(refusal) => state("refused").with("refusal", refusal.to_value()),
+            Self::Open(_) | Self::Used => return None,
+        })
+    }
+}
+
+fn described(principal: &Principal) -> Value {
+    Value::object()
+        .with_some("subject", principal.subject())
+        .with_some("client_id", principal.client_id())
+        .with_some("issuer", principal.issuer())
+        .with("audience", principal.audience().collect::<Value>())
+        .with("scopes", principal.scopes().collect::<Value>())
+        .with_some("expires_at", principal.expires_at())
+        .with_some("thumbprint", principal.thumbprint().map(|thumbprint| thumbprint.to_string()))
+        .with_some("authorization_details", principal.authorization_details().cloned())
+        .with("claims", principal.claims().clone())
+        .with("headers", pairs(principal.headers().into_iter()))
+}
+
+/// Where targets come from: the configured origin, or trusted proxies.
+fn targets(options: &Options, resource: &str) -> Result<TargetSource, Error> {
+    let unusable = |error: keybound::http::uri::UriError| Error::misuse("origin_unusable", error.to_string());
+    let own = keybound::http::url::Url::parse(resource).map(|url| url.origin().to_owned()).unwrap_or_default();
+    let mut targets = TargetUri::fixed(options.text("origin")?.unwrap_or(&own)).map_err(unusable)?;
+    for origin in options.texts("also_origins")? {
+        targets = targets.also_origin(origin).map_err(unusable)?;
+    }
+    if let Some(prefix) = options.text("path_prefix")? {
+        targets = targets.path_prefix(prefix).map_err(unusable)?;
+    }
+    let Some(given) = options.value("proxies") else { return Ok(targets) };
+    let given = Options::of(given.clone(), &["addresses", "family", "hops"])?;
+    let families = [
+        ("forwarded", Family::Forwarded),
+        ("x_forwarded", Family::XForwarded),
+        ("x_forwarded_with_port", Family::XForwardedWithPort),
+    ];
+    let hops = given.number("hops")?.unwrap_or(0);
+    let hop = match u8::try_from(hops).unwrap_or(u8::MAX) {
+        0 => Hop::Only,
+        places => Hop::FromRight(places),
+    };
+    let mut proxies = TrustedProxies::new(one_of("a family", given.needed("family")?, &families)?, hop);
+    for address in given.texts("addresses")? {
+        let wrong = || Error::misuse("wrong_type", "an address is written like 10.0.0.1, 10.0.0.0/8 or fd00::/8");
+        let (network, bits) = address.split_once('/').unwrap_or((address, ""));
+        let network: std::net::IpAddr = network.parse().map_err(|_| wrong())?;
+        proxies = match bits {
+            "" => proxies.address(network),
+            bits => proxies.network(network, bits.parse().map_err(|_| wrong())?),
+        };
+    }
+    Ok(targets.behind(proxies))
+}

@@ -1,0 +1,409 @@
+//! Judging proofs: the verifier, the pair of check and settle, refusals and explanations.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use keybound::json::Value;
+use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys, NonceWindow};
+use keybound::replay::{Insertion, ReplayStore, StoreEpoch};
+use keybound::{
+    Context, Crypto, HeaderMemory, PendingProof, Policy, Presentation, Rejection, SettleError, TargetUri, TimeSource,
+    UnixTime, VerifiedProof, base64url,
+};
+
+use crate::error::{Error, Kind};
+use crate::plain::{Options, one_of, pairs, parse_thumbprint};
+use crate::proof::role;
+use crate::replay::{Entry, MemoryStore};
+
+/// The members of a verifier's options.
+pub(crate) const OPTIONS: &[&str] = &[
+    "preset",
+    "algorithms",
+    "max_age",
+    "max_ahead",
+    "store_margin",
+    "require_nonces",
+    "nonce_replaces_iat",
+    "bare_htu",
+    "namespace",
+    "nonces",
+    "header_memory",
+];
+
+/// How many headers a memory holds at most: a gigabyte.
+const MAX_HEADERS: usize = 1 << 20;
+
+/// A proof as it comes with a request.
+#[derive(Clone, Copy)]
+pub struct Presented<'a> {
+    /// The method, as received.
+    pub method: &'a str,
+    /// The target URI from configuration and the raw path: never from a decoded path or an unchecked `Host`.
+    pub url: &'a str,
+    /// The values of all `DPoP` fields.
+    pub proofs: &'a [&'a [u8]],
+    /// The access token without scheme; none makes it a request to the authorization server.
+    pub access_token: Option<&'a str>,
+    /// The thumbprint that the token (`cnf.jkt`), code or refresh token is bound to. A token needs one.
+    pub bound_to: Option<&'a str>,
+    /// The one nonce this client was given, where the host remembers it itself.
+    pub expected_nonce: Option<&'a str>,
+}
+
+/// What a verified proof says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verified {
+    /// The thumbprint of the key that made it.
+    pub thumbprint: String,
+    /// Its algorithm.
+    pub algorithm: &'static str,
+    /// Its `iat`.
+    pub issued_at: i64,
+    /// The nonce to hand out with the answer, when the present one ends soon.
+    pub next_nonce: Option<String>,
+}
+
+/// An answer to send instead of what was asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// The reason, for logs. Not for the peer.
+    pub reason: String,
+    /// The error code on the wire.
+    pub error: Option<String>,
+    /// All fields to send.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+}
+
+/// Judges proofs by one policy.
+#[derive(Debug)]
+pub struct Verifier {
+    core: Arc<keybound::Verifier>,
+}
+
+/// A proof that passed every check but replay.
+pub struct Pending {
+    verifier: Arc<keybound::Verifier>,
+    request: Owned,
+    entry: Entry,
+    proof: Mutex<Option<PendingProof>>,
+}
+
+struct Owned {
+    method: String,
+    url: String,
+    proofs: Vec<Vec<u8>>,
+    access_token: Option<String>,
+    bound_to: Option<String>,
+    expected_nonce: Option<String>,
+}
+
+impl Verifier {
+    /// A verifier. `options` is an object with any of `preset` (`default`, `fapi2`, `mcp`, `atproto`, `haip`), `algorithms`,
+    /// `max_age`, `max_ahead`, `store_margin` (seconds), `require_nonces`, `nonce_replaces_iat`, `bare_htu`, `namespace`,
+    /// `header_memory` (how many headers are remembered) and `nonces`, an object with `keys` (one or two, each with `id` and
+    /// `secret`, the base64url of 32 bytes; a random one otherwise, good for one process), `namespace`, `bound_to_key` and `short`.
+    ///
+    /// `epoch` is that of the replay store, so that nonces vouch for its present life.
+    ///
+    /// # Errors
+    /// Misuse, if an option cannot be used.
+    pub fn new(options: &str, epoch: Option<&str>, crypto: &Crypto) -> Result<Self, Error> {
+        Ok(Self { core: Arc::new(verifier_of(options, epoch, crypto)?) })
+    }
+
+    /// Makes every check but replay.
+    ///
+    /// # Errors
+    /// The rejection, with the refusal to send; misuse.
+    pub fn check(&self, presented: &Presented<'_>, now: i64) -> Result<Pending, Error> {
+        let now = UnixTime::from_secs(now);
+        let proof = presented.with(|presentation| {
+            self.core
+                .check(presentation, now)
+                .map_err(|error| refused(&self.core, SettleError::Rejected(error), presentation, now))
+        })??;
+        let entry = Entry::of(proof.replay_entry());
+        let (verifier, request) = (self.core.clone(), Owned::of(presented));
+        Ok(Pending { verifier, request, entry, proof: Mutex::new(Some(proof)) })
+    }
+
+    /// Checks a proof and consumes it in a store of this process.
+    ///
+    /// # Errors
+    /// The rejection, with the refusal to send; misuse.
+    pub fn verify(&self, presented: &Presented<'_>, store: &MemoryStore, now: i64) -> Result<Verified, Error> {
+        let now = UnixTime::from_secs(now);
+        presented.with(|presentation| {
+            let judged = self.core.check(presentation, now).map_err(SettleError::Rejected).and_then(|pending| {
+                let insertion = store.core.insert(pending.replay_entry(), now).unwrap_or(Insertion::Unavailable);
+                pending.settle(insertion, now)
+            });
+            judged.map(Verified::of).map_err(|error| refused(&self.core, error, presentation, now))
+        })?
+    }
+
+    /// What came of every check, for the developer whose proof was refused: a JSON object as of [`Explanation::to_json`].
+    /// It consumes nothing and is not for the peer.
+    ///
+    /// [`Explanation::to_json`]: keybound::Explanation::to_json
+    ///
+    /// # Errors
+    /// Misuse.
+    pub fn explain(&self, presented: &Presented<'_>, now: i64) -> Result<String, Error> {
+        presented.with(|presentation| self.core.explain(presentation, UnixTime::from_secs(now)).to_json())
+    }
+
+    /// The answer to a request that the host refuses for a reason of its own choosing, for example `replayed`.
+    ///
+    /// # Errors
+    /// Misuse, if there is no such reason.
+    pub fn refuse(&self, reason: &str, presented: &Presented<'_>, now: i64) -> Result<Refusal, Error> {
+        let rejection = Rejection::from_reason(reason);
+        let rejection =
+            rejection.ok_or_else(|| Error::misuse("unknown_value", "there is no rejection of this reason"))?;
+        presented.with(|presentation| {
+            let role = presentation.context.role();
+            Refusal::of(&self.core.refuse(rejection, role, presentation, UnixTime::from_secs(now)))
+        })
+    }
+
+    /// A nonce for the next proof of any key; none without an issuer. The role is `resource` or `token`.
+    ///
+    /// # Errors
+    /// Misuse, if the role is none.
+    pub fn fresh_nonce(&self, role_name: &str, now: i64) -> Result<Option<String>, Error> {
+        let nonce = self.core.fresh_nonce(role(role_name)?, UnixTime::from_secs(now));
+        Ok(nonce.map(|nonce| nonce.as_str().into()))
+    }
+
+    /// The names of the algorithms that are accepted.
+    pub fn algorithms(&self) -> Vec<&'static str> {
+        self.core.policy().algorithms().iter().map(keybound::Algorithm::name).collect()
+    }
+}
+
+impl Pending {
+    /// What goes into the replay store.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// Accepts or refuses the proof by the store's answer: `fresh`, `seen`, `unavailable`, `full` or `before_floor`.
+    ///
+    /// # Errors
+    /// The rejection, with the refusal to send; misuse for another word or on second use.
+    pub fn settle(&self, insertion: &str, now: i64) -> Result<Verified, Error> {
+        let insertion = insertion_of(insertion)?;
+        let (proof, now) = (self.take()?, UnixTime::from_secs(now));
+        proof.settle(insertion, now).map(Verified::of).map_err(|error| self.request.refused(&self.verifier, error, now))
+    }
+
+    /// Accepts the proof without a replay store: whoever sees the request can repeat it until the proof is too old.
+    ///
+    /// # Errors
+    /// Misuse on second use.
+    pub fn danger_skip_replay_check(&self) -> Result<Verified, Error> {
+        Ok(Verified::of(self.take()?.danger_skip_replay_check()))
+    }
+
+    fn take(&self) -> Result<PendingProof, Error> {
+        self.proof.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(Error::already_used)
+    }
+}
+
+impl Presented<'_> {
+    /// Hands the request to the core.
+    pub(crate) fn with<T>(&self, judge: impl FnOnce(&Presentation<'_>) -> T) -> Result<T, Error> {
+        // A target that is none is a fault of the request, not of its proof.
+        let target = TargetUri::parse(self.url)
+            .map_err(|_| Error { status: Some(400), ..Error::from(Rejection::TargetMalformed) })?;
+        let bound_to = self.bound_to.map(parse_thumbprint).transpose()?;
+        let context = match (self.access_token, bound_to) {
+            (None, dpop_jkt) => Context::TokenEndpoint { dpop_jkt },
+            (Some(access_token), Some(bound_to)) => Context::Resource { access_token, bound_to },
+            (Some(_), None) => {
+                return Err(Error::misuse(
+                    "missing_option",
+                    "an access token is judged with the thumbprint it is bound to: give its cnf.jkt as bound_to",
+                ));
+            }
+        };
+        let presentation = Presentation::new(self.method, &target, self.proofs, context);
+        Ok(judge(&match self.expected_nonce {
+            Some(nonce) => presentation.expecting_nonce(nonce),
+            None => presentation,
+        }))
+    }
+}
+
+impl Owned {
+    fn of(presented: &Presented<'_>) -> Self {
+        Self {
+            method: presented.method.into(),
+            url: presented.url.into(),
+            proofs: presented.proofs.iter().map(|proof| proof.to_vec()).collect(),
+            access_token: presented.access_token.map(Into::into),
+            bound_to: presented.bound_to.map(Into::into),
+            expected_nonce: presented.expected_nonce.map(Into::into),
+        }
+    }
+
+    fn refused(&self, verifier: &keybound::Verifier, error: SettleError, now: UnixTime) -> Error {
+        let proofs: Vec<&[u8]> = self.proofs.iter().map(Vec::as_slice).collect();
+        let presented = Presented {
+            method: &self.method,
+            url: &self.url,
+            proofs: &proofs,
+            access_token: self.access_token.as_deref(),
+            bound_to: self.bound_to.as_deref(),
+            expected_nonce: self.expected_nonce.as_deref(),
+        };
+        presented.with(|presentation| refused(verifier, error, presentation, now)).unwrap_or_else(|misuse| misuse)
+    }
+}
+
+fn refused(verifier: &keybound::Verifier, error: SettleError, shown: &Presentation<'_>, now: UnixTime) -> Error {
+    let refusal = verifier.refuse_undecided(error, shown.context.role(), shown, now);
+    Error::from(error).answered(Refusal::of(&refusal))
+}
+
+impl Verified {
+    fn of(proof: VerifiedProof) -> Self {
+        Self {
+            thumbprint: proof.thumbprint().to_string(),
+            algorithm: proof.algorithm().name(),
+            issued_at: proof.issued_at().secs(),
+            next_nonce: proof.next_nonce().map(|nonce| nonce.as_str().into()),
+        }
+    }
+}
+
+impl Refusal {
+    pub(crate) fn of(refusal: &keybound::Refusal) -> Self {
+        Self {
+            status: refusal.status(),
+            reason: refusal.reason().into(),
+            error: refusal.error().map(Into::into),
+            headers: refusal.headers().iter().map(|(name, value)| ((*name).into(), value.clone())).collect(),
+            body: refusal.body().into(),
+        }
+    }
+
+    /// The error that goes with the answer, for a request that was refused.
+    pub(crate) fn into_error(self) -> Error {
+        let known = Rejection::from_reason(&self.reason).map(Error::from);
+        let kind = if self.status == 503 { Kind::Host } else { Kind::Rejected };
+        known.unwrap_or_else(|| Error::new(kind, &self.reason, ["refused: ", &self.reason].concat())).answered(self)
+    }
+
+    pub(crate) fn to_value(&self) -> Value {
+        Value::object()
+            .with("status", u64::from(self.status))
+            .with("reason", self.reason.as_str())
+            .with_some("error", self.error.as_deref())
+            .with("headers", pairs(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))))
+            .with("body", self.body.as_str())
+    }
+}
+
+pub(crate) fn insertion_of(name: &str) -> Result<Insertion, Error> {
+    use Insertion::{BeforeFloor, Fresh, Full, Seen, Unavailable};
+    let table = [Fresh, Seen, Unavailable, Full, BeforeFloor].map(|insertion| (insertion.name(), insertion));
+    one_of("what a store answers", name, &table)
+}
+
+/// The core's verifier with these options.
+pub(crate) fn verifier_of(options: &str, epoch: Option<&str>, crypto: &Crypto) -> Result<keybound::Verifier, Error> {
+    let options = Options::parse(options, OPTIONS)?;
+    let mut core = keybound::Verifier::new(policy(&options)?, crypto);
+    if let Some(issuer) = nonces(&options, epoch, crypto)? {
+        core = core.with_nonces(issuer);
+    }
+    if let Some(capacity) = options.number("header_memory")? {
+        let capacity = usize::try_from(capacity).unwrap_or(usize::MAX).min(MAX_HEADERS);
+        core = core.with_header_memory(Arc::new(HeaderMemory::new(capacity)));
+    }
+    core.check_configuration()?;
+    Ok(core)
+}
+
+pub(crate) fn policy(options: &Options) -> Result<Policy, Error> {
+    type Preset = fn() -> Policy;
+    let presets: [(&str, Preset); 5] = [
+        ("default", Policy::default),
+        ("fapi2", Policy::fapi2),
+        ("mcp", Policy::mcp),
+        ("atproto", Policy::atproto),
+        ("haip", Policy::haip),
+    ];
+    let mut policy = one_of("a preset", options.text("preset")?.unwrap_or("default"), &presets)?();
+    if let Some(algorithms) = options.algorithms("algorithms")? {
+        policy = policy.with_algorithms(algorithms)?;
+    }
+    if let Some(seconds) = options.number("max_age")? {
+        policy = policy.with_max_age(seconds)?;
+    }
+    if let Some(seconds) = options.number("max_ahead")? {
+        policy = policy.with_max_ahead(seconds)?;
+    }
+    if let Some(seconds) = options.number("store_margin")? {
+        policy = policy.with_store_margin(seconds)?;
+    }
+    if options.flag("require_nonces")? {
+        policy = policy.requiring_nonces();
+    }
+    if options.flag("nonce_replaces_iat")? {
+        policy = policy.with_time_source(TimeSource::Nonce);
+    }
+    if options.flag("bare_htu")? {
+        policy = policy.requiring_bare_htu();
+    }
+    Ok(match options.text("namespace")? {
+        Some(namespace) => policy.with_namespace(namespace),
+        None => policy,
+    })
+}
+
+pub(crate) fn nonces(options: &Options, epoch: Option<&str>, crypto: &Crypto) -> Result<Option<NonceIssuer>, Error> {
+    let Some(given) = options.value("nonces") else { return Ok(None) };
+    let given = Options::of(given.clone(), &["keys", "namespace", "bound_to_key", "short"])?;
+    let mut keys = given.array("keys")?.iter().map(nonce_key);
+    let mut ring = NonceKeys::new(match keys.next() {
+        Some(key) => key?,
+        None => NonceKey::generate(1, crypto.random).map_err(|_| Error::new(Kind::Host, "random", "no randomness"))?,
+    });
+    for other in keys {
+        ring = ring.with_other(other?).map_err(|error| Error::misuse("nonce_key", error.to_string()))?;
+    }
+    let mut issuer = NonceIssuer::new(crypto.mac, ring, given.text("namespace")?.unwrap_or_default());
+    if given.flag("bound_to_key")? {
+        issuer = issuer.bound_to_thumbprint();
+    }
+    if given.flag("short")? {
+        issuer = issuer.with_window(NonceWindow::Short);
+    }
+    if let Some(epoch) = epoch {
+        issuer = issuer.with_epoch(parse_epoch(epoch)?.to_u64());
+    }
+    Ok(Some(issuer))
+}
+
+/// A store's epoch: 64 bits, written in decimal because not every language has such numbers.
+pub(crate) fn parse_epoch(text: &str) -> Result<StoreEpoch, Error> {
+    let number = text.parse().map_err(|_| Error::misuse("wrong_type", "an epoch is a number below 2^64, as text"))?;
+    Ok(StoreEpoch::from_u64(number))
+}
+
+fn nonce_key(value: &Value) -> Result<NonceKey, Error> {
+    let key = Options::of(value.clone(), &["id", "secret"])?;
+    let id = key.number("id")?.and_then(|id| u8::try_from(id).ok());
+    let id = id.ok_or_else(|| Error::misuse("nonce_key", "the id of a nonce key is a number from 0 to 255"))?;
+    let mut secret = [0; 32];
+    base64url::decode_exact(key.needed("secret")?.as_bytes(), &mut secret)
+        .map_err(|_| Error::misuse("nonce_key", "the secret of a nonce key is 32 random bytes as base64url"))?;
+    NonceKey::from_secret(id, secret).map_err(|error| Error::misuse("nonce_key", error.to_string()))
+}
