@@ -42,6 +42,7 @@ mod intent;
 mod key;
 mod plain;
 mod proof;
+mod refused;
 mod replay;
 mod resource;
 mod verify;
@@ -53,6 +54,7 @@ pub use flow::{Device, Flow, Outcome, Reply, Step, from_byte_string, session_inf
 pub use intent::{Intent, request_detail};
 pub use key::{Key, thumbprint};
 pub use proof::{NonceCache, ProofRequest, Unsigned, prepare, proof};
+pub use refused::explain_response;
 pub use replay::{Entry, MemoryStore};
 pub use resource::{Access, JwkSet, ResourceServer};
 pub use verify::{Pending, Presented, Refusal, Verified, Verifier};

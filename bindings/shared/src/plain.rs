@@ -64,6 +64,15 @@ impl Options {
         self.read(name, "a whole number, not negative", read)
     }
 
+    /// A whole number that may be negative, for times.
+    pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>, Error> {
+        let read = |value: &Value| match value {
+            Value::Number(digits) => digits.parse().ok(),
+            _ => None,
+        };
+        self.read(name, "a whole number", read)
+    }
+
     pub(crate) fn array(&self, name: &str) -> Result<&[Value], Error> {
         fn read(value: &Value) -> Option<&[Value]> {
             match value {
