@@ -1,0 +1,254 @@
+/** Drives a flow of the core to its end over a host: keys, storage, locks, HTTP and time. The same in Node and in browsers. */
+
+import { HostFailed, KeyboundError, LoginRequired, decoded } from './errors.js';
+import type { NativeDevice, NativeDiscovered, NativeFlow, NativeSession } from './native.js';
+
+/** An algorithm's name as JOSE has it, for example `ES256`. */
+export type Algorithm = 'ES256' | 'ES384' | 'ES512' | 'Ed25519' | 'EdDSA' | 'PS256' | 'PS384' | 'PS512' | 'RS256' | 'RS384' | 'RS512' | (string & {});
+
+/** Where a key lives, as its host claims. */
+export type Protection =
+  | 'software' | 'os_store' | 'browser_non_extractable' | 'tee' | 'strong_box' | 'secure_enclave' | 'hsm' | 'remote_kms';
+
+/** A public key as a JWK (RFC 7517) with its required members. */
+export type PublicJwk = Readonly<Record<string, string>>;
+
+/** A key that a host made. */
+export interface CreatedKey {
+  readonly publicJwk: PublicJwk;
+  /** One of those that were asked for. */
+  readonly algorithm: Algorithm;
+  readonly protection: Protection;
+}
+
+/** What is to be signed. */
+export interface Signing {
+  /** Which key: its SHA-256 thumbprint (RFC 7638). */
+  readonly thumbprint: string;
+  readonly for: 'proof' | 'client_assertion';
+  readonly algorithm: Algorithm;
+  readonly message: Uint8Array;
+  /** The message's digest by the algorithm's own hash, for signers that want that; none for Ed25519. */
+  readonly digest: Uint8Array | undefined;
+}
+
+/** A signature and how it is written: `raw` as JOSE has it (R and S side by side), or `der`. */
+export interface Signed {
+  readonly bytes: Uint8Array;
+  readonly encoding: 'raw' | 'der';
+}
+
+/** A request to send exactly as it is, without following redirects. */
+export interface HostRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** `bytes`: in `content`. `repeatable` and `one_shot`: the caller's own body, which {@link Exchange} holds. */
+  readonly body: 'empty' | 'bytes' | 'repeatable' | 'one_shot';
+  readonly content: Uint8Array | undefined;
+  /** How many bytes of the answer are read; a longer one is an error. None: the body is the caller's to read. */
+  readonly maxBody: number | undefined;
+  /** For how many seconds the whole answer is waited for. */
+  readonly timeout: number | undefined;
+}
+
+/** What came back. */
+export interface HostResponse {
+  readonly status: number;
+  readonly headers: Iterable<readonly [name: string, value: string]>;
+  /** At most `maxBody` bytes, or empty where the body is the caller's. */
+  readonly body: Uint8Array;
+}
+
+/** A stored value: a secret. */
+export interface Stored {
+  /** The number it was saved with, at most 2^53. */
+  readonly version: number;
+  readonly value: string;
+}
+
+/** Why a host cannot use a key. */
+export class KeyFault extends Error {
+  /** `missing`: there is none any more. `changed`: there is another under its name. `unreadable`: not now. */
+  readonly fault: 'missing' | 'changed' | 'unreadable';
+
+  constructor(fault: 'missing' | 'changed' | 'unreadable', message: string = fault, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'KeyFault';
+    this.fault = fault;
+  }
+}
+
+/** Where a client keeps keys and sessions, and how its tasks and processes take turns. */
+export interface Store {
+  /** Makes a key for one of `algorithms`, best first, in one of the places `protections`, and keeps it under its thumbprint. */
+  createKey(algorithms: readonly Algorithm[], protections: readonly Protection[]): Promise<CreatedKey>;
+  /** Deletes a key. One that is gone already is no error. */
+  deleteKey(thumbprint: string): Promise<void>;
+  /** Signs. Throws {@link KeyFault} where the key cannot be used. */
+  sign(signing: Signing): Promise<Signed>;
+  /** What is stored in a slot: `session/…`, `login/…` or `registration/…`, up to 2,048 bytes with arbitrary characters. */
+  load(slot: string): Promise<Stored | undefined>;
+  /** Stores `value`, or deletes what is there, if the stored version is `expected`; false if it is not. Durable when it answers. */
+  save(slot: string, expected: number | undefined, version: number, value: string | undefined): Promise<boolean>;
+  /** Takes a lock, waiting for other tasks and processes; gives what releases it. It may be taken away after `lease` seconds. */
+  lock(name: string, lease: number): Promise<() => void | Promise<void>>;
+}
+
+/** A store with HTTP and time: all that a flow asks for. */
+export interface Host extends Store {
+  fetch(request: HostRequest): Promise<HostResponse>;
+  wait(seconds: number): Promise<void>;
+  /** Whole seconds since 1970. */
+  now(): number;
+}
+
+/** Sends the caller's own request, as often as the core asks, and keeps the answer for the caller. */
+export interface Exchange {
+  fetch(request: HostRequest): Promise<HostResponse>;
+}
+
+/** What a flow came to, as `Flow.step` of the core says it, with its handles. */
+export type Result = Readonly<Record<string, unknown>> & { readonly kind: string };
+
+/** A finished flow. */
+export interface Finished {
+  readonly result: Result;
+  readonly discovered: NativeDiscovered | undefined;
+  readonly session: NativeSession | undefined;
+  readonly device: NativeDevice | undefined;
+}
+
+interface Step {
+  step: string;
+  [member: string]: unknown;
+}
+
+/** The byte string of bytes: one character for each. */
+export function toByteString(bytes: Uint8Array): string {
+  let text = '';
+  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  return text;
+}
+
+/** The bytes of a byte string. */
+export function fromByteString(text: string): Uint8Array {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+
+/**
+ * Runs `flow` to its end.
+ *
+ * What the host throws ends the flow as the core decides, and if the flow ends because of it, that very error is thrown. Locks are
+ * given back whatever happens.
+ *
+ * @param exchange sends the caller's own request, in flows of `call`
+ * @throws KeyboundError, or the host's own error
+ */
+export async function drive(flow: NativeFlow, host: Host, exchange?: Exchange): Promise<Finished> {
+  const held = new Map<string, () => void | Promise<void>>();
+  let fault: unknown;
+  try {
+    let step = JSON.parse(flow.step()) as Step;
+    while (step.step !== 'done') {
+      let reply: Record<string, unknown>;
+      try {
+        reply = await answer(step, host, held, exchange);
+      } catch (thrown) {
+        fault = thrown;
+        reply = failure(step, thrown);
+      }
+      step = JSON.parse(flow.resume(JSON.stringify(reply), host.now())) as Step;
+    }
+    return {
+      result: step['result'] as Result,
+      discovered: flow.discovered(),
+      session: flow.session(),
+      device: flow.device(),
+    };
+  } catch (thrown) {
+    const error = decoded(thrown);
+    const hosts = error instanceof HostFailed || (error instanceof KeyboundError && error.reason === 'key_unreadable');
+    if (hosts && fault !== undefined) throw fault;
+    if (error instanceof LoginRequired && fault instanceof KeyFault) error.cause = fault;
+    throw error;
+  } finally {
+    for (const release of held.values()) await release();
+  }
+}
+
+type Locks = Map<string, () => void | Promise<void>>;
+
+async function answer(step: Step, host: Host, held: Locks, exchange?: Exchange): Promise<Record<string, unknown>> {
+  switch (step.step) {
+    case 'create_key': {
+      const key = await host.createKey(step['algorithms'] as Algorithm[], step['protections'] as Protection[]);
+      return { key: { public_jwk: key.publicJwk, algorithm: key.algorithm, protection: key.protection } };
+    }
+    case 'delete_key':
+      await host.deleteKey(step['thumbprint'] as string);
+      return { ok: true };
+    case 'sign': {
+      const digest = step['digest'] as string | undefined;
+      const { bytes, encoding } = await host.sign({
+        thumbprint: step['thumbprint'] as string,
+        for: step['for'] as Signing['for'],
+        algorithm: step['algorithm'] as string,
+        message: fromByteString(step['message'] as string),
+        digest: digest === undefined ? undefined : fromByteString(digest),
+      });
+      return { signature: toByteString(bytes), encoding };
+    }
+    case 'fetch': {
+      const { status, headers, body } = await send(step, host, exchange);
+      return { response: { status, headers: [...headers], body: toByteString(body) } };
+    }
+    case 'lock': {
+      const name = step['lock'] as string;
+      held.set(name, await host.lock(name, step['lease'] as number));
+      return { ok: true };
+    }
+    case 'unlock': {
+      const name = step['lock'] as string;
+      const release = held.get(name);
+      held.delete(name);
+      await release?.();
+      return { ok: true };
+    }
+    case 'load': {
+      const stored = await host.load(step['slot'] as string);
+      return { stored: stored === undefined ? null : { version: stored.version, value: stored.value } };
+    }
+    case 'save': {
+      const [expected, value] = [step['expected'] as number | undefined, step['value'] as string | undefined];
+      return { saved: await host.save(step['slot'] as string, expected, step['version'] as number, value) };
+    }
+    case 'wait':
+      await host.wait(step['seconds'] as number);
+      return { ok: true };
+    default:
+      throw new TypeError(`the core asks for ${step.step}, which this version does not know`);
+  }
+}
+
+function send(step: Step, host: Host, exchange: Exchange | undefined): Promise<HostResponse> {
+  const content = step['content'] as string | undefined;
+  const request: HostRequest = {
+    method: step['method'] as string,
+    url: step['url'] as string,
+    headers: step['headers'] as [string, string][],
+    body: step['body'] as HostRequest['body'],
+    content: content === undefined ? undefined : fromByteString(content),
+    maxBody: step['max_body'] as number | undefined,
+    timeout: step['timeout'] as number | undefined,
+  };
+  // What the core reads itself is sent by the host; the caller's own request by whoever has its body.
+  return exchange !== undefined && request.maxBody === undefined ? exchange.fetch(request) : host.fetch(request);
+}
+
+function failure(step: Step, thrown: unknown): Record<string, unknown> {
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  if (step.step !== 'sign' || !(thrown instanceof KeyFault)) return { failed: text };
+  if (thrown.fault === 'missing') return { key_missing: true };
+  return thrown.fault === 'changed' ? { key_changed: true } : { key_unreadable: text };
+}

@@ -1,0 +1,135 @@
+/** One tree of errors, by whose fault it is: the peer's, a flow's end, the caller's, the host's. */
+
+import type { Rejection, TokenRejection } from './reasons.js';
+
+/** An answer to send instead of what was asked for. */
+export interface Refusal {
+  /** The HTTP status. */
+  readonly status: number;
+  /** Why, for logs. Not for the peer. */
+  readonly reason: string;
+  /** The error code on the wire, for example `use_dpop_nonce`. */
+  readonly error?: string;
+  /** All fields to send, as pairs of name and value. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** The body. */
+  readonly body: string;
+}
+
+/** The members of an error that programs may look at. */
+export interface Details {
+  readonly reason: string;
+  readonly detail: string;
+  readonly code?: string;
+  readonly status?: number;
+  readonly section?: string;
+  readonly refusal?: Refusal;
+}
+
+/** The root of all errors of this package. `reason` is stable, `message` is for people. */
+export class KeyboundError extends Error {
+  /** The stable name, to switch on. */
+  readonly reason: string;
+  /** The OAuth error code, if there is one. */
+  readonly code: string | undefined;
+  /** The HTTP status: to answer with, or the one that was received. */
+  readonly status: number | undefined;
+  /** Where the rule is written, for example `RFC 9449 section 4.3 check 8`. */
+  readonly section: string | undefined;
+  /** The answer to send, where a request was refused. */
+  readonly refusal: Refusal | undefined;
+
+  constructor(details: Details, options?: ErrorOptions) {
+    super(details.detail, options);
+    this.name = new.target.name;
+    this.reason = details.reason;
+    this.code = details.code;
+    this.status = details.status;
+    this.section = details.section;
+    this.refusal = details.refusal;
+  }
+}
+
+/** The peer's proof, token or intent was refused. Send {@link KeyboundError.refusal}. */
+export class ProofRejected extends KeyboundError {
+  declare readonly reason: Rejection | TokenRejection | (string & {});
+}
+
+/** A proof without a nonce, or with an old one (RFC 9449 section 8): the peer tries again with {@link nonce}. */
+export class NonceRequired extends ProofRejected {
+  /** The nonce that the refusal carries. */
+  get nonce(): string | undefined {
+    return this.refusal?.headers.find(([name]) => name.toLowerCase() === 'dpop-nonce')?.[1];
+  }
+}
+
+/** The proof was used before (RFC 9449 section 11.1). */
+export class ReplayDetected extends ProofRejected {}
+
+/** The proof is by another key than the token or code is bound to. */
+export class BindingMismatch extends ProofRejected {}
+
+/** A flow of the client ended without its result. */
+export class FlowFailed extends KeyboundError {}
+
+/** Only a new login helps: the session ended, or its key is lost or another one. */
+export class LoginRequired extends FlowFailed {}
+
+/** The calling program is wrong. */
+export class Misuse extends KeyboundError {}
+
+/** The host failed: a store, the network, a key that cannot be used now. Its own error is the `cause`, where there is one. */
+export class HostFailed extends KeyboundError {}
+
+const LOGIN = new Set([
+  'login_required', 'no_session', 'key_missing', 'key_changed', 'stored_malformed', 'stored_version', 'stored_issuer', 'stored_client',
+  'stored_level', 'stored_key',
+]);
+
+function classOf(kind: unknown, { reason, code }: Details): new (details: Details, options?: ErrorOptions) => KeyboundError {
+  switch (kind) {
+    case 'rejected':
+      if (code === 'use_dpop_nonce') return NonceRequired;
+      if (reason === 'replayed') return ReplayDetected;
+      return reason === 'binding_mismatch' ? BindingMismatch : ProofRejected;
+    case 'flow':
+      return LOGIN.has(reason) ? LoginRequired : FlowFailed;
+    case 'host':
+      return HostFailed;
+    default:
+      return Misuse;
+  }
+}
+
+/** The caller's mistake, to be thrown. */
+export function misuse(reason: string, detail: string, options?: ErrorOptions): Misuse {
+  return new Misuse({ reason, detail }, options);
+}
+
+/** The error that the core threw as JSON text; anything else as it is. */
+export function decoded(thrown: unknown): unknown {
+  const text = typeof thrown === 'string' ? thrown : thrown instanceof Error ? thrown.message : '';
+  if (!text.startsWith('{"kind":')) return thrown;
+  const { kind, ...details } = JSON.parse(text) as Details & { kind: string };
+  const error = new (classOf(kind, details))(details);
+  if (Error.captureStackTrace) Error.captureStackTrace(error, decoded);
+  return error;
+}
+
+/** Calls the core, and throws what it throws as one of the classes here. */
+export function guarded<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (thrown) {
+    throw decoded(thrown);
+  }
+}
+
+/** What was given, in words, for the text of a {@link Misuse}; never its content. */
+export function named(value: unknown): string {
+  if (value === null || value === undefined || typeof value === 'boolean') return String(value);
+  if (typeof (value as { then?: unknown }).then === 'function') return 'a promise that was not awaited';
+  if (typeof value === 'string') return 'another text';
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}

@@ -1,0 +1,171 @@
+/** HTTP by `fetch`: what flows ask for, and the caller's own requests with a token. */
+
+import type { Exchange, Host, HostRequest, HostResponse, Store } from './drive.js';
+
+/** How a client reaches servers and the clock. */
+export interface Settings {
+  /** Another `fetch`. Redirects have to stay visible to it: it is called with `redirect: 'manual'`. */
+  readonly fetch?: typeof globalThis.fetch;
+  /** Whole seconds since 1970; the system's clock by default. */
+  readonly now?: () => number;
+  /** For how many seconds an answer of an authorization server is waited for: 60 by default. */
+  readonly timeout?: number;
+  /** How often a request that can be repeated is sent again when the network failed, with a new proof each time: 2 by default. */
+  readonly retries?: number;
+}
+
+/** The system's clock in whole seconds. */
+export function systemNow(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+/** A store with HTTP by `fetch` and the clock. */
+export function hostOf(store: Store, settings: Settings): Host {
+  const send = settings.fetch ?? globalThis.fetch.bind(globalThis);
+  return {
+    createKey: (algorithms, protections) => store.createKey(algorithms, protections),
+    deleteKey: (thumbprint) => store.deleteKey(thumbprint),
+    sign: (signing) => store.sign(signing),
+    load: (slot) => store.load(slot),
+    save: (slot, expected, version, value) => store.save(slot, expected, version, value),
+    lock: (name, lease) => store.lock(name, lease),
+    wait: (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000)),
+    now: settings.now ?? systemNow,
+    async fetch(request) {
+      const signal = AbortSignal.timeout((request.timeout ?? settings.timeout ?? 60) * 1000);
+      const response = visible(await send(request.url, init(request, request.content, { signal, credentials: 'omit' })));
+      return { status: response.status, headers: fields(response), body: await read(response, request.maxBody ?? 0) };
+    },
+  };
+}
+
+/** What `fetch` takes for a request of the core. */
+function init(request: HostRequest, body: BodyInit | Uint8Array | null | undefined, more: RequestInit): RequestInit {
+  const streamed = body instanceof ReadableStream ? { duplex: 'half' } : {};
+  const headers = request.headers.map(([name, value]): [string, string] => [name, value]);
+  return { ...more, ...streamed, method: request.method, headers, body: (body ?? null) as BodyInit | null, redirect: 'manual' };
+}
+
+/** The response, unless a browser hides a redirect: nobody may follow that with a token. */
+function visible(response: Response): Response {
+  if (response.type === 'opaqueredirect') throw new TypeError('the server redirects, which a browser does not let this client look at');
+  return response;
+}
+
+function fields(response: Response): [string, string][] {
+  return [...response.headers];
+}
+
+/** At most `limit` bytes of the body. */
+async function read(response: Response, limit: number): Promise<Uint8Array> {
+  if (limit === 0 || response.body === null) {
+    await response.body?.cancel();
+    return new Uint8Array();
+  }
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of iterate(response.body)) {
+    length += chunk.length;
+    if (length > limit) throw new RangeError(`the answer is longer than ${limit} bytes`);
+    chunks.push(chunk);
+  }
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}
+
+// Not every browser iterates streams.
+async function* iterate(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
+  } finally {
+    await reader.cancel().catch(() => undefined);
+  }
+}
+
+/** A failure of the network, as opposed to the caller's `abort` or a fault of a store. */
+export class NetworkError extends Error {
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.name = 'NetworkError';
+  }
+}
+
+/** The caller's request, sent by `fetch` as often as the core asks. */
+export class FetchExchange implements Exchange {
+  /** The last answer, its body unread. */
+  response: Response | undefined;
+  readonly #request: Request;
+  readonly #send: typeof globalThis.fetch;
+  readonly #again: Uint8Array | undefined;
+  #once: ReadableStream<Uint8Array> | null;
+
+  private constructor(request: Request, again: Uint8Array | undefined, send: typeof globalThis.fetch) {
+    this.#request = request;
+    this.#again = again;
+    this.#once = again === undefined ? request.body : null;
+    this.#send = send;
+  }
+
+  /** Takes what `fetch` takes. A body in memory can be sent again; a stream, or the body of a `Request`, once. */
+  static async of(input: RequestInfo | URL, init: RequestInit | undefined, send?: typeof globalThis.fetch): Promise<FetchExchange> {
+    const given = init?.body;
+    const isStream = given instanceof ReadableStream;
+    const request = new Request(input, isStream ? ({ duplex: 'half', ...init } as RequestInit) : init);
+    const inMemory = given !== undefined && given !== null && !isStream;
+    const again = inMemory ? new Uint8Array(await request.clone().arrayBuffer()) : undefined;
+    return new FetchExchange(request, again, send ?? globalThis.fetch.bind(globalThis));
+  }
+
+  /** Whether sending it twice means the same as once (RFC 9110 section 9.2.2), and can be done. */
+  get isRepeatable(): boolean {
+    const idempotent = ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'].includes(this.#request.method);
+    return idempotent && this.#kind !== 'one_shot' && !this.#request.signal.aborted;
+  }
+
+  get #kind(): 'empty' | 'repeatable' | 'one_shot' {
+    if (this.#again !== undefined) return 'repeatable';
+    return this.#request.body === null ? 'empty' : 'one_shot';
+  }
+
+  /** The operation `call` of the core for this request. */
+  operation(): Record<string, unknown> {
+    const { method, url, headers } = this.#request;
+    return { do: 'call', method, url: url.split('#', 1)[0], headers: [...headers], body: this.#kind };
+  }
+
+  /** Throws the caller's reason, if the request was aborted. */
+  throwIfAborted(): void {
+    this.#request.signal.throwIfAborted();
+  }
+
+  async fetch(wanted: HostRequest): Promise<HostResponse> {
+    this.throwIfAborted();
+    await this.response?.body?.cancel();
+    this.response = undefined;
+    const { signal, credentials, mode, cache, keepalive, referrerPolicy, integrity } = this.#request;
+    const kept = { signal, credentials, cache, keepalive, referrerPolicy, integrity, ...(mode === 'navigate' ? {} : { mode }) };
+    let answered: Response;
+    try {
+      answered = await this.#send(wanted.url, init(wanted, this.#body(wanted.body), kept));
+    } catch (thrown) {
+      throw signal.aborted ? thrown : new NetworkError(thrown);
+    }
+    this.response = visible(answered);
+    return { status: answered.status, headers: fields(answered), body: new Uint8Array() };
+  }
+
+  #body(kind: HostRequest['body']): BodyInit | Uint8Array | null {
+    if (kind === 'empty') return null;
+    if (kind === 'repeatable' && this.#again !== undefined) return this.#again;
+    const stream = this.#once;
+    this.#once = null;
+    if (stream === null) throw new TypeError('the body was sent already');
+    return stream;
+  }
+}

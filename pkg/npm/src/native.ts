@@ -1,0 +1,197 @@
+/**
+ * What the compiled core exports, the same from the Node addon and from WASM. The classes of this package wrap it; nothing here is API.
+ *
+ * Values with several members are JSON text with `snake_case` members. Byte strings hold one byte in each character. Times are whole
+ * seconds since 1970. What throws, throws an error of the facade as JSON text: see `errors.ts`.
+ */
+
+/** A key in this process. */
+export interface NativeKey {
+  algorithm(): string;
+  publicJwk(): string;
+  thumbprint(): string;
+  sign(message: Uint8Array): Uint8Array;
+  dangerPrivateJwk(): string;
+  dangerPrivatePem(): string;
+}
+
+/** A proof without its signature. */
+export interface NativeUnsigned {
+  message(): Uint8Array;
+  digest(): Uint8Array | undefined;
+  attach(signature: Uint8Array, encoding: string): string;
+}
+
+/** The nonces that servers gave. */
+export interface NativeNonceCache {
+  observe(origin: string, role: string, thumbprint: string, values: string[]): void;
+  get(origin: string, role: string, thumbprint: string): string | undefined;
+}
+
+/** A proof as a replay store sees it. */
+export interface NativeEntry {
+  toJson(): string;
+  lifetime(now: number): number;
+}
+
+/** The replay store of one process. */
+export interface NativeMemoryStore {
+  insert(entry: NativeEntry, now: number): string;
+  epoch(): string;
+  held(): number;
+  wasForked(): boolean;
+}
+
+/** A proof that passed every check but replay. */
+export interface NativePending {
+  entry(): NativeEntry;
+  settle(insertion: string, now: number): string;
+  dangerSkipReplayCheck(): string;
+}
+
+/** Judges proofs. The six arguments in the middle of each call describe the request. */
+export interface NativeVerifier {
+  check(
+    method: string, url: string, proofs: string[], accessToken: string | undefined, boundTo: string | undefined,
+    expectedNonce: string | undefined, now: number,
+  ): NativePending;
+  verify(
+    method: string, url: string, proofs: string[], accessToken: string | undefined, boundTo: string | undefined,
+    expectedNonce: string | undefined, now: number, store: NativeMemoryStore,
+  ): string;
+  explain(
+    method: string, url: string, proofs: string[], accessToken: string | undefined, boundTo: string | undefined,
+    expectedNonce: string | undefined, now: number,
+  ): string;
+  refuse(
+    method: string, url: string, proofs: string[], accessToken: string | undefined, boundTo: string | undefined,
+    expectedNonce: string | undefined, now: number, reason: string,
+  ): string;
+  freshNonce(role: string, now: number): string | undefined;
+  algorithms(): string[];
+}
+
+/** Keys of an issuer. */
+export interface NativeJwkSet {
+  readonly _jwkSet?: never;
+}
+
+/** Where a request to a resource stands. */
+export interface NativeAccess {
+  state(): string;
+  entry(): NativeEntry | undefined;
+  isAnsweredBy(keys: NativeJwkSet): boolean;
+  keys(keys: NativeJwkSet, now: number): void;
+  introspected(answer: Uint8Array, now: number): void;
+  unavailable(): void;
+  settle(insertion: string, now: number): void;
+  insertInto(store: NativeMemoryStore, now: number): void;
+  intent(): NativeIntent;
+  useUp(like: NativeEntry): NativeEntry;
+}
+
+/** A protected resource. `fields` are names and values in turn, values as byte strings. */
+export interface NativeResourceServer {
+  receive(method: string, url: string, fields: string[], now: number): NativeAccess;
+  receiveRaw(method: string, rawTarget: string, peer: string | undefined, fields: string[], now: number): NativeAccess;
+  requireScopes(access: NativeAccess, scopes: string[]): string | undefined;
+  refuseRevoked(access: NativeAccess): string;
+  metadata(): string;
+  metadataUrl(): string;
+  metadataPath(): string;
+}
+
+/** A request to an authorization server on its way. */
+export interface NativeAdmission {
+  entry(): NativeEntry | undefined;
+  settle(insertion: string, now: number): void;
+  admitted(): string;
+}
+
+/** The endpoints of an authorization server. */
+export interface NativeAuthorizationServer {
+  check(request: string, proofs: string[], now: number): NativeAdmission;
+  freshNonce(now: number): string | undefined;
+  metadata(issuer: string): string;
+}
+
+/** What a user agreed to, for one key. */
+export interface NativeIntent {
+  grant(granted: string, now: number): NativeIntent;
+  permits(method: string, url: string, body: Uint8Array, key: string, now: number): void;
+  details(): string;
+  key(): string;
+  expiresAt(): number;
+}
+
+/** A session: shows no token in its `info`. */
+export interface NativeSession {
+  info(): string;
+  dangerAccessToken(): string | undefined;
+}
+
+/** What was discovered. */
+export interface NativeDiscovered {
+  readonly _discovered?: never;
+}
+
+/** A login on another device. */
+export interface NativeDevice {
+  readonly _device?: never;
+}
+
+/** What an operation refers to besides its arguments. */
+export interface NativeHandles {
+  discovered(value: NativeDiscovered): void;
+  session(value: NativeSession): void;
+  device(value: NativeDevice): void;
+}
+
+/** An operation of the client under way. */
+export interface NativeFlow {
+  step(): string;
+  resume(reply: string, now: number): string;
+  discovered(): NativeDiscovered | undefined;
+  session(): NativeSession | undefined;
+  device(): NativeDevice | undefined;
+}
+
+/** An OAuth client. */
+export interface NativeClient {
+  begin(operation: string, handles: NativeHandles, now: number): NativeFlow;
+}
+
+/** What both builds export: enough for a client whose keys are held by the host. */
+export interface NativeClientParts {
+  Client: new (options: string) => NativeClient;
+  Handles: new () => NativeHandles;
+  thumbprint(jwk: string): string;
+}
+
+/** What the full build and the addon export. */
+export interface Native extends NativeClientParts {
+  Key: {
+    generate(algorithm: string): NativeKey;
+    fromJwk(json: string, algorithm: string | undefined): NativeKey;
+    fromPem(pem: string, algorithm: string | undefined): NativeKey;
+    fromDer(der: Uint8Array, algorithm: string | undefined): NativeKey;
+  };
+  NonceCache: new () => NativeNonceCache;
+  Verifier: new (options: string, epoch: string | undefined) => NativeVerifier;
+  MemoryStore: new (capacity: number, options: string, now: number) => NativeMemoryStore;
+  JwkSet: { parse(json: Uint8Array): NativeJwkSet };
+  ResourceServer: new (options: string, verifier: string, epoch: string | undefined) => NativeResourceServer;
+  AuthorizationServer: new (options: string, epoch: string | undefined) => NativeAuthorizationServer;
+  Intent: { declare(details: string, key: string, lifetime: number, now: number): NativeIntent };
+  proof(
+    method: string, url: string, accessToken: string | undefined, nonce: string | undefined, key: NativeKey, now: number,
+  ): string;
+  prepare(
+    method: string, url: string, accessToken: string | undefined, nonce: string | undefined, publicJwk: string, algorithm: string,
+    now: number,
+  ): NativeUnsigned;
+  requestDetail(method: string, url: string, body: Uint8Array | undefined): string;
+  reasons(): string;
+  /** What a 401 or 403 means, with the request it answers: see `keybound.explainResponse`. */
+  explainResponse(question: string): string;
+}

@@ -1,0 +1,380 @@
+/** The OAuth client over a native core and a store: each operation of the core as a method. */
+
+import type { Algorithm, Finished, Host, Store } from './drive.js';
+import { drive } from './drive.js';
+import { FlowFailed, guarded, misuse } from './errors.js';
+import type { Settings } from './http.js';
+import { FetchExchange, NetworkError, hostOf } from './http.js';
+import type { NativeClient, NativeClientParts, NativeDiscovered, NativeSession } from './native.js';
+import { snakeCase } from './options.js';
+
+/** How much protection a session has: see the project's documentation of levels. */
+export type Level = 'standard' | 'enhanced' | 'maximum';
+
+/** A client that one issuer knows. */
+export interface Credentials {
+  readonly issuer: string;
+  readonly clientId: string;
+  /** `none` for a public client. */
+  readonly method?: 'none' | 'secret' | 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt';
+  readonly secret?: string;
+  /** For `private_key_jwt`: the public part of a key that the store holds, another than those of proofs. */
+  readonly publicJwk?: Readonly<Record<string, unknown>>;
+  readonly algorithm?: Algorithm;
+  readonly keyId?: string;
+}
+
+/** How a client behaves. */
+export interface ClientOptions {
+  readonly level: Level;
+  readonly redirectUri?: string;
+  readonly credentials?: readonly Credentials[];
+  /** The URL of this client's metadata document, which is its identifier too. */
+  readonly metadataDocument?: string;
+  /** Metadata to register with (RFC 7591), where no credentials are given. */
+  readonly register?: Readonly<Record<string, unknown>>;
+  /** The issuers that logins go to; without it, any that a resource names. */
+  readonly acceptIssuers?: readonly string[];
+  /** Metadata (RFC 8414) of servers that publish none. */
+  readonly servers?: readonly Readonly<Record<string, unknown>>[];
+  /** Origins that may have a session's token besides that of its resource. */
+  readonly alsoOrigins?: readonly string[];
+  readonly algorithms?: readonly Algorithm[];
+  /** Take keys in hardware alone. */
+  readonly hardwareKeys?: boolean;
+  /** Permit `http` on loopback. */
+  readonly allowLoopback?: boolean;
+  readonly pushWithProof?: boolean;
+  readonly dangerAssumePkce?: boolean;
+  readonly dangerAssumeEndpoints?: boolean;
+  readonly dangerAcceptBearer?: boolean;
+}
+
+/** What a new session is to be. */
+export interface SessionRequest {
+  /** Its name: sessions are stored and opened by it. Not with `again`. */
+  readonly session?: string;
+  /** What {@link OAuthClient.discover} found. Not with `again`. */
+  readonly discovered?: Discovered;
+  /** The session to log in again. */
+  readonly again?: Session;
+  readonly scope?: string;
+  readonly resource?: string;
+  readonly level?: Level;
+  /** RFC 9396. */
+  readonly authorizationDetails?: readonly Readonly<Record<string, unknown>>[];
+  /** Details of an intent, which one fresh key may carry out. */
+  readonly intent?: readonly Readonly<Record<string, unknown>>[];
+  /** Seconds. */
+  readonly intentLifetime?: number;
+  readonly offlineAccess?: boolean;
+  /** Further parameters of the authorization or token request. */
+  readonly parameters?: Readonly<Record<string, string>>;
+}
+
+/** A token to exchange (RFC 8693). */
+export interface TokenExchange {
+  readonly subjectToken: string;
+  readonly subjectTokenType: string;
+  readonly actorToken?: string;
+  readonly actorTokenType?: string;
+  readonly requestedTokenType?: string;
+  readonly audience?: string;
+}
+
+/** Where to send the user's browser. */
+export interface Authorization {
+  readonly url: string;
+  readonly state: string;
+  /** Whole seconds since 1970. */
+  readonly expiresAt: number;
+}
+
+/** What to show the user who logs in on another device. */
+export interface DevicePrompt {
+  readonly userCode: string;
+  readonly verificationUri: string;
+  readonly verificationUriComplete?: string;
+  readonly expiresAt: number;
+}
+
+/** A token that is no access token, from {@link OAuthClient.exchangeFor}. */
+export interface IssuedToken {
+  readonly token: string;
+  readonly tokenType: string;
+  readonly expiresAt?: number;
+}
+
+/** What a refused request needs: see {@link demandOf}. */
+export type Demand = { readonly do: 'login' } | { readonly do: 'step_up'; readonly scope: string };
+
+/** What protects a target. */
+export class Discovered {
+  readonly issuer: string;
+  readonly resource: string | undefined;
+  readonly challengedScope: string | undefined;
+  /** @internal */
+  readonly _native: NativeDiscovered;
+
+  /** @internal */
+  constructor({ result, discovered }: Finished) {
+    this.issuer = result['issuer'] as string;
+    this.resource = result['resource'] as string | undefined;
+    this.challengedScope = result['challenged_scope'] as string | undefined;
+    this._native = discovered as NativeDiscovered;
+    Object.defineProperty(this, '_native', { enumerable: false });
+  }
+}
+
+/** A session: tokens bound to a key. It shows no token; `client.fetch(session)` sends them. */
+export class Session {
+  /** @internal */
+  readonly _native: NativeSession;
+
+  /** @internal */
+  constructor(native: NativeSession) {
+    this._native = native;
+    Object.defineProperty(this, '_native', { enumerable: false });
+  }
+
+  get #info(): Record<string, unknown> {
+    return JSON.parse(this._native.info()) as Record<string, unknown>;
+  }
+  get name(): string {
+    return this.#info['name'] as string;
+  }
+  get level(): Level {
+    return this.#info['level'] as Level;
+  }
+  get issuer(): string {
+    return this.#info['issuer'] as string;
+  }
+  get resource(): string | undefined {
+    return this.#info['resource'] as string | undefined;
+  }
+  /** Scopes, separated by spaces. */
+  get scope(): string | undefined {
+    return this.#info['scope'] as string | undefined;
+  }
+  get authorizationDetails(): readonly Record<string, unknown>[] | undefined {
+    return this.#info['authorization_details'] as Record<string, unknown>[] | undefined;
+  }
+  /** When the access token ends; it is refreshed before that where it can be. */
+  get expiresAt(): number | undefined {
+    return this.#info['expires_at'] as number | undefined;
+  }
+  /** Whether the tokens are bound to a key. */
+  get bound(): boolean {
+    return this.#info['bound'] as boolean;
+  }
+  get thumbprint(): string | undefined {
+    return this.#info['thumbprint'] as string | undefined;
+  }
+  /** Whether only a new login helps. */
+  get ended(): boolean {
+    return this.#info['ended'] as boolean;
+  }
+  /** The access token: a secret, worthless without its key if it is {@link bound}. */
+  dangerAccessToken(): string | undefined {
+    return this._native.dangerAccessToken();
+  }
+  toJSON(): Record<string, unknown> {
+    return this.#info;
+  }
+}
+
+const demands = new WeakMap<Response, Demand>();
+
+/** Whether a login or more scope would help against this refusal, which `client.fetch(session)` gave. */
+export function demandOf(response: Response): Demand | undefined {
+  return demands.get(response);
+}
+
+/** An OAuth 2.1 client whose keys and sessions are in a store. */
+export class OAuthClient {
+  readonly #native: NativeClientParts;
+  readonly #settings: Settings;
+  /** @internal */
+  protected readonly host: Host;
+  #client: NativeClient;
+
+  /** @throws Misuse for options that cannot be used */
+  constructor(native: NativeClientParts, options: ClientOptions, store: Store, settings: Settings = {}) {
+    const { credentials, ...rest } = options;
+    const all = { ...snakeCase(rest), ...(credentials && { credentials: credentials.map(snakeCase) }) };
+    this.#native = native;
+    this.#settings = settings;
+    this.host = hostOf(store, settings);
+    this.#client = guarded(() => new native.Client(JSON.stringify(all)));
+  }
+
+  /** Finds out what protects `url`, from its answer to a request without a token. */
+  async discover(url: string): Promise<Discovered> {
+    // Refused at once if it is no URL to talk to: nothing is sent then.
+    this.#begin({ do: 'discover', target: url });
+    const send = this.#settings.fetch ?? globalThis.fetch;
+    const response = await send(url, { redirect: 'manual', credentials: 'omit', signal: AbortSignal.timeout(60_000) });
+    await response.body?.cancel();
+    const challenge = response.headers.get('www-authenticate');
+    return new Discovered(await this.#run({ do: 'discover', target: url, challenges: challenge === null ? [] : [challenge] }));
+  }
+
+  /** Finds the authorization server with this issuer identifier, for resources that publish no metadata. */
+  async discoverIssuer(issuer: string): Promise<Discovered> {
+    return new Discovered(await this.#run({ do: 'discover_issuer', issuer }));
+  }
+
+  /** Begins a login: bring the browser to the URL, and what it comes back to, to {@link exchange}. */
+  async authorize(request: SessionRequest): Promise<Authorization> {
+    return this.#authorization(await this.#request('authorize', request));
+  }
+
+  /** Begins a login for more scope. */
+  async stepUp(session: Session, scope: string): Promise<Authorization> {
+    return this.#authorization(await this.#run({ do: 'step_up', scope }, { session }));
+  }
+
+  #authorization({ result }: Finished): Authorization {
+    return { url: result['url'] as string, state: result['state'] as string, expiresAt: result['expires_at'] as number };
+  }
+
+  /** Completes a login with the URL that the browser came back to. */
+  async exchange(callback: string): Promise<Session> {
+    return session(await this.#run({ do: 'exchange', callback }));
+  }
+
+  /** Logs in on another device; `show` is given what the user has to see. */
+  async device(request: SessionRequest, show: (prompt: DevicePrompt) => void): Promise<Session> {
+    const { result, device } = await this.#request('device', request);
+    show({
+      userCode: result['user_code'] as string,
+      verificationUri: result['verification_uri'] as string,
+      ...(result['verification_uri_complete'] !== undefined && {
+        verificationUriComplete: result['verification_uri_complete'] as string,
+      }),
+      expiresAt: result['expires_at'] as number,
+    });
+    const handles = new this.#native.Handles();
+    if (device !== undefined) handles.device(device);
+    const flow = guarded(() => this.#client.begin(JSON.stringify({ do: 'poll_device' }), handles, this.host.now()));
+    return session(await drive(flow, this.host));
+  }
+
+  /** A session in the client's own name. */
+  async clientCredentials(request: SessionRequest): Promise<Session> {
+    return session(await this.#request('client_credentials', request));
+  }
+
+  /** A session for a token of somebody else (RFC 8693). */
+  async tokenExchange(request: SessionRequest, exchange: TokenExchange): Promise<Session> {
+    return session(await this.#request('token_exchange', request, snakeCase(exchange)));
+  }
+
+  /** A token of another type for a token, for example an assertion for another server. */
+  async exchangeFor(request: SessionRequest, exchange: TokenExchange): Promise<IssuedToken> {
+    const { result } = await this.#request('exchange_for', request, snakeCase(exchange));
+    const [token, tokenType, expiresAt] = [result['token'] as string, result['token_type'] as string, result['expires_at']];
+    return { token, tokenType, ...(expiresAt !== undefined && { expiresAt: expiresAt as number }) };
+  }
+
+  /** A session for an assertion (RFC 7523). */
+  async jwtBearer(request: SessionRequest, assertion: string): Promise<Session> {
+    return session(await this.#request('jwt_bearer', request, { assertion }));
+  }
+
+  /** Opens a stored session. With `boundTo`, a thumbprint, only one that is bound to that key. */
+  async open(name: string, boundTo?: string): Promise<Session> {
+    return session(await this.#run({ do: 'open', session: name, ...(boundTo !== undefined && { bound_to: boundTo }) }));
+  }
+
+  /** Renews the tokens now; `fetch` does so by itself when it is time. */
+  async refresh(session: Session): Promise<void> {
+    await this.#run({ do: 'refresh' }, { session });
+  }
+
+  /** Revokes the session's tokens (RFC 7009). */
+  async revoke(session: Session): Promise<void> {
+    await this.#run({ do: 'revoke' }, { session });
+  }
+
+  /** Revokes the session's tokens and deletes it and its key. */
+  async end(session: Session): Promise<void> {
+    await this.#run({ do: 'end' }, { session });
+  }
+
+  /** What the authorization server says of a token (RFC 7662). */
+  async introspect(discovered: Discovered, token: string): Promise<Record<string, unknown>> {
+    const { result } = await this.#run({ do: 'introspect', token }, { discovered });
+    return result['claims'] as Record<string, unknown>;
+  }
+
+  /**
+   * A `fetch` that sends the session's token with a fresh proof: nonces, one retry and refresh included.
+   *
+   * The token goes to the origin of the session's resource and those listed in `alsoOrigins`; redirects within the origin are followed
+   * with a new proof, others are the answer. A body that is a stream is primed by a `HEAD` request where its server's nonce is not known.
+   *
+   * @throws LoginRequired, where only a new login helps; see {@link demandOf} for refusals; the network's and `AbortSignal`'s own errors
+   */
+  fetch(session: Session): typeof globalThis.fetch {
+    return async (input, init) => {
+      const exchange = await FetchExchange.of(input as RequestInfo | URL, init, this.#settings.fetch);
+      for (let retry = 0; ; retry += 1) {
+        try {
+          return await this.#call(session, exchange);
+        } catch (thrown) {
+          exchange.throwIfAborted();
+          if (!(thrown instanceof NetworkError)) throw thrown;
+          if (retry >= (this.#settings.retries ?? 2) || !exchange.isRepeatable) throw thrown.cause;
+          await new Promise((resolve) => setTimeout(resolve, 200 * 2 ** retry));
+        }
+      }
+    };
+  }
+
+  async #call(session: Session, exchange: FetchExchange): Promise<Response> {
+    const { result } = await drive(this.#begin(exchange.operation(), { session }), this.host, exchange);
+    const demand = result['demand'] as Demand | { readonly do: 'resend' } | undefined;
+    const response = exchange.response;
+    if (demand?.do === 'resend' || response === undefined) {
+      await response?.body?.cancel();
+      const detail = 'the server asks for the request once more, and its body was a stream; make it anew';
+      throw new FlowFailed({ reason: 'resend', detail });
+    }
+    if (demand !== undefined) demands.set(response, demand);
+    return response;
+  }
+
+  async #request(operation: string, request: SessionRequest, more: Record<string, unknown> = {}): Promise<Finished> {
+    const { discovered, again, authorizationDetails, intent, parameters, ...rest } = request;
+    const members = {
+      ...snakeCase(rest),
+      ...(authorizationDetails && { authorization_details: authorizationDetails }),
+      ...(intent && { intent }),
+      ...(parameters && { parameters }),
+      ...(again && { again: true }),
+    };
+    return this.#run({ ...members, ...more, do: operation }, { ...(discovered && { discovered }), ...(again && { session: again }) });
+  }
+
+  async #run(operation: Record<string, unknown>, refers: Refers = {}): Promise<Finished> {
+    return drive(this.#begin(operation, refers), this.host);
+  }
+
+  #begin(operation: Record<string, unknown>, { discovered, session }: Refers = {}): ReturnType<NativeClient['begin']> {
+    const handles = new this.#native.Handles();
+    if (discovered !== undefined) handles.discovered(discovered._native);
+    if (session !== undefined) handles.session(session._native);
+    return guarded(() => this.#client.begin(JSON.stringify(operation), handles, this.host.now()));
+  }
+}
+
+interface Refers {
+  readonly discovered?: Discovered;
+  readonly session?: Session;
+}
+
+function session(finished: Finished): Session {
+  if (finished.session === undefined) throw misuse('no_session', 'the flow gave no session');
+  return new Session(finished.session);
+}
