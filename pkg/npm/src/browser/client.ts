@@ -1,0 +1,385 @@
+// The client of a page: logs in, holds the session, and sends requests with it.
+
+import { drive, type Finished } from '../drive.js';
+import { KeyboundError, LoginRequired, guarded, misuse } from '../errors.js';
+import type { NativeClient, NativeDiscovered, NativeSession } from '../native.js';
+import { Call } from './call.js';
+import { Channel } from './channel.js';
+import { BrowserHost, type Shared } from './host.js';
+import { Keys } from './keys.js';
+import { Locks } from './locks.js';
+import { coreOptions, type ClientOptions } from './options.js';
+import { isPopup, openPopup } from './popup.js';
+import { advice, describe, unseen, proofTime, type Advice, type Refused } from './refused.js';
+import { keyLost, sessionInfo, type Need, type SessionInfo, type SessionState } from './session.js';
+import { Storage } from './storage.js';
+import { explainWith, loadCore, type Core } from './wasm.js';
+
+/** What a login asks for besides the client's options. */
+export interface LoginOptions {
+  /** The scope; with a session that is active, what it has is kept (step-up). The client's otherwise. */
+  readonly scope?: string;
+  /** Permissions in detail (RFC 9396). */
+  readonly authorizationDetails?: readonly Readonly<Record<string, unknown>>[];
+  /** More parameters of the authorization request, for example `{ prompt: 'login' }`. */
+  readonly parameters?: Readonly<Record<string, string>>;
+  /** `redirect` leaves the page; `popup` opens a window (call it in a click) and works without IndexedDB, too. */
+  readonly mode?: 'redirect' | 'popup';
+}
+
+/** What became of a logout. Key and session are deleted in any case. */
+export interface LogoutResult {
+  /** Whether the server revoked the tokens. */
+  readonly revoked: boolean;
+  /** Why it did not, if it was asked. */
+  readonly error: unknown;
+}
+
+/** Called with each new state. */
+export type Listener = (state: SessionState) => void;
+
+/**
+ * A client for one resource or issuer. Make it once, by `createClient`; tabs of one origin share key, session and nonces.
+ *
+ * Its tokens are bound to a key that no script can export. A script injected into this page can still use the key here and now.
+ */
+export class Client {
+  readonly #options: ClientOptions;
+  readonly #coreOptions: string;
+  readonly #name: string;
+  readonly #shared: Shared;
+  readonly #listeners = new Set<Listener>();
+  readonly #answers = new WeakMap<Response, { readonly refused: Refused; readonly need: Need | null }>();
+  readonly #failures = new WeakMap<object, Refused>();
+  #state: SessionState = { state: 'opening' };
+  #native: Promise<NativeClient> | null = null;
+  #session: NativeSession | null = null;
+  #discovered: Promise<NativeDiscovered> | null = null;
+  #opened: Promise<void> | null = null;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+    this.#coreOptions = coreOptions(options);
+    this.#name = options.session ?? 'default';
+    const database = options.database ?? 'keybound';
+    const storage = new Storage(database, () => this.#tell());
+    const channel = new Channel(database, () => void this.#reopen().catch(() => undefined));
+    this.#shared = { storage, channel, keys: new Keys(storage), locks: new Locks(database) };
+  }
+
+  /** Where the client stands. `open()` waits until what is stored was read. */
+  get session(): SessionState {
+    return this.#state;
+  }
+
+  /** Where key and session are kept: with `memory` they end with this page. Known after `open()`. */
+  get storage(): 'indexeddb' | 'memory' {
+    return this.#shared.storage.kind;
+  }
+
+  /** Why there is no IndexedDB; null if there is. */
+  get storageReason(): string | null {
+    return this.#shared.storage.reason;
+  }
+
+  /** `web`: tabs refresh one at a time (Web Locks). `tab`: only this one takes turns. */
+  get locks(): 'web' | 'tab' {
+    return this.#shared.locks.kind;
+  }
+
+  /** Calls `listener` with each new state, from this tab or another; what it gives ends that. */
+  onChange(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Reads what is stored. All methods do that by themselves. */
+  async open(): Promise<SessionState> {
+    this.#opened ??= this.#reopen().catch((error: unknown) => {
+      this.#opened = null;
+      throw error;
+    });
+    await this.#opened;
+    return this.#state;
+  }
+
+  /**
+   * Logs in: by redirect the page is left, and the promise never settles; by popup it resolves with the session.
+   *
+   * @throws KeyboundError
+   */
+  async login(options: LoginOptions = {}): Promise<SessionInfo> {
+    // The window has to be opened in the user's click, before anything is awaited.
+    const popup = options.mode === 'popup' ? openPopup() : null;
+    try {
+      await this.open();
+      await this.#shared.storage.sweep();
+      if (popup === null) this.#mayLeave();
+      const url = await this.#authorize(options);
+      if (popup !== null) return await this.#exchange(await popup.callback(url, this.#options.redirectUri));
+      // Only now is it known whether the database holds keys.
+      this.#mayLeave();
+      location.assign(url);
+      return await new Promise<never>(() => undefined);
+    } finally {
+      popup?.close();
+    }
+  }
+
+  /**
+   * Completes a login on the page of `redirectUri`. Does nothing on other pages, and in the popup of a login, which is closed by
+   * the page that opened it.
+   *
+   * @param url where the browser came back to
+   * @returns the session; null if this is no answer to a login
+   * @throws KeyboundError; the login is used up then
+   */
+  async handleRedirect(url: string = location.href): Promise<SessionInfo | null> {
+    if (!isCallback(url, this.#options.redirectUri)) return null;
+    if (isPopup()) return null;
+    // A code is good once; nobody finds it in the history.
+    if (url === location.href) history.replaceState(history.state, '', url.split('?')[0] ?? url);
+    await this.open();
+    return this.#exchange(url);
+  }
+
+  /**
+   * `fetch` with the session's token and a proof: nonces, one retry, refresh and the server's clock are taken care of.
+   *
+   * A body that is a stream, or that of a `Request`, is sent once: what the server wants is asked for before, by `HEAD`. Redirects
+   * are not followed. An answer with any status is no error; `needs` says whether a login helps.
+   *
+   * @throws LoginRequired, KeyLost, FlowFailed; Misuse for a URL outside the resource; what `fetch` throws
+   */
+  readonly fetch = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
+    const host = new BrowserHost(this.#shared);
+    const call = new Call(input, init, host);
+    call.signal.throwIfAborted();
+    return untilAborted(this.#call(call, host), call.signal);
+  };
+
+  /** What a refused response of `fetch` needs; null if nothing that this client could get. */
+  needs(response: Response): Need | null {
+    return this.#answers.get(response)?.need ?? null;
+  }
+
+  /**
+   * Says what is wrong with a refused response, or with a request that failed: CORS and clocks included.
+   *
+   * @param subject a response of any `fetch`, or an error that `login`, `handleRedirect` or `fetch` threw
+   */
+  async explain(subject: Response | Error): Promise<Advice> {
+    const refused = subject instanceof Response ? await this.#refused(subject) : (this.#failures.get(subject) ?? unseen());
+    return advice(await explainWith(JSON.stringify(refused)));
+  }
+
+  /** Gets a new token now. `fetch` does that by itself. */
+  async refresh(): Promise<SessionInfo> {
+    await this.open();
+    const session = this.#needed();
+    await this.#run({ do: 'refresh' }, { session });
+    return this.#show(session);
+  }
+
+  /** Ends the session: the server revokes its tokens, and key, session, nonces and pending logins are deleted. */
+  async logout(): Promise<LogoutResult> {
+    await this.open();
+    let result: LogoutResult = { revoked: false, error: null };
+    const session = this.#session;
+    if (session !== null) {
+      try {
+        await this.#run({ do: 'end' }, { session });
+        result = { revoked: true, error: null };
+      } catch (error) {
+        result = { revoked: false, error };
+      }
+    }
+    await this.#shared.storage.wipe();
+    // Nonces live in the core's client.
+    this.#native = null;
+    this.#discovered = null;
+    this.#session = null;
+    this.#set({ state: 'none' });
+    this.#shared.channel.announce();
+    return result;
+  }
+
+  /** Lets go of the line to other tabs; the client must not be used any more. */
+  close(): void {
+    this.#shared.channel.close();
+    this.#listeners.clear();
+  }
+
+  async #core(): Promise<NativeClient> {
+    this.#native ??= loadCore().then((core: Core) => guarded(() => new core.Client(this.#coreOptions)));
+    return this.#native;
+  }
+
+  async #run(operation: object | string, handles: Handles = {}, host?: BrowserHost, call?: Call): Promise<Finished> {
+    const used = host ?? new BrowserHost(this.#shared);
+    const core = await loadCore();
+    const native = await this.#core();
+    try {
+      const given = new core.Handles();
+      if (handles.discovered !== undefined) given.discovered(handles.discovered);
+      if (handles.session !== undefined) given.session(handles.session);
+      const text = typeof operation === 'string' ? operation : JSON.stringify(operation);
+      const flow = guarded(() => native.begin(text, given, used.now()));
+      return await drive(flow, used, call);
+    } catch (thrown) {
+      const error = keyLost(thrown);
+      if (error instanceof Error && used.refused !== null) this.#failures.set(error, used.refused);
+      if (error instanceof LoginRequired) this.#set({ state: 'login_required', reason: error.reason });
+      throw error;
+    }
+  }
+
+  async #reopen(): Promise<void> {
+    await this.#shared.storage.open();
+    try {
+      const { session } = await this.#run({ do: 'open', session: this.#name });
+      this.#session = session ?? null;
+      if (session !== undefined) this.#show(session);
+    } catch (error) {
+      this.#session = null;
+      if (!(error instanceof LoginRequired)) throw error;
+      if (error.reason === 'no_session') this.#set({ state: 'none' });
+    }
+  }
+
+  async #discover(): Promise<NativeDiscovered> {
+    const { resource, issuer } = this.#options;
+    const operation = resource === undefined ? { do: 'discover_issuer', issuer } : { do: 'discover', target: resource, challenges: [] };
+    this.#discovered ??= this.#run(operation).then(({ discovered }) => needed(discovered));
+    try {
+      return await this.#discovered;
+    } catch (error) {
+      this.#discovered = null;
+      throw error;
+    }
+  }
+
+  async #authorize(options: LoginOptions): Promise<string> {
+    const { authorizationDetails, parameters } = options;
+    const session = this.#session;
+    if (options.scope !== undefined && session !== null && authorizationDetails === undefined && parameters === undefined) {
+      try {
+        return urlOf(await this.#run({ do: 'step_up', scope: options.scope }, { session }));
+      } catch (error) {
+        // All of it was asked for before: then this is an ordinary login.
+        if (!(error instanceof KeyboundError) || error.reason !== 'step_up_exhausted') throw error;
+      }
+    }
+    const request = {
+      do: 'authorize',
+      session: this.#name,
+      scope: options.scope ?? this.#options.scope,
+      offline_access: this.#options.offlineAccess,
+      authorization_details: authorizationDetails,
+      parameters,
+    };
+    return urlOf(await this.#run(request, { discovered: await this.#discover() }));
+  }
+
+  #mayLeave(): void {
+    if (this.storage === 'indexeddb') return;
+    throw misuse('no_storage', "without IndexedDB a login by redirect loses its key with the page; use login({ mode: 'popup' })");
+  }
+
+  async #exchange(callback: string): Promise<SessionInfo> {
+    const { session } = await this.#run({ do: 'exchange', callback });
+    this.#session = needed(session);
+    return this.#show(this.#session);
+  }
+
+  async #call(call: Call, host: BrowserHost): Promise<Response> {
+    await this.open();
+    const { result } = await this.#run(call.operation(), { session: this.#needed() }, host, call);
+    const demand = result['demand'] as { do: string; scope?: string } | undefined;
+    if (demand?.do === 'resend') {
+      const detail = 'the body could be sent only once, and the server asks for it again; send the request again with its body';
+      throw new KeyboundError({ reason: 'resend', detail });
+    }
+    const response = needed(call.response);
+    if (this.#session !== null) this.#show(this.#session);
+    const sent = call.sent;
+    const refused = describe(response, new Uint8Array(), sent === null ? undefined : proofTime(sent.headers));
+    this.#answers.set(response, { refused, need: needOf(demand) });
+    return response;
+  }
+
+  async #refused(response: Response): Promise<Refused> {
+    const known = this.#answers.get(response)?.refused ?? describe(response, new Uint8Array(), undefined);
+    const isError = response.status >= 400 && (response.headers.get('content-type') ?? '').includes('json');
+    if (!isError || response.bodyUsed) return known;
+    const body = new Uint8Array(await response.clone().arrayBuffer());
+    return describe(response, body, known.proof_iat);
+  }
+
+  #needed(): NativeSession {
+    if (this.#session !== null) return this.#session;
+    const reason = this.#state.state === 'login_required' ? this.#state.reason : 'no_session';
+    const detail = reason === 'no_session' ? 'nobody is logged in; call login()' : 'the session cannot be used any more; call login()';
+    throw keyLost(new LoginRequired({ reason, detail }));
+  }
+
+  #show(session: NativeSession): SessionInfo {
+    const { info, ended } = sessionInfo(session.info());
+    const state: SessionState = ended ? { state: 'login_required', reason: 'login_required' } : { state: 'active', session: info };
+    this.#set(state);
+    return info;
+  }
+
+  #set(state: SessionState): void {
+    if (JSON.stringify(state) === JSON.stringify(this.#state)) return;
+    this.#state = state;
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener(this.#state);
+  }
+}
+
+interface Handles {
+  readonly discovered?: NativeDiscovered;
+  readonly session?: NativeSession;
+}
+
+function needOf(demand: { do: string; scope?: string } | undefined): Need | null {
+  if (demand?.do === 'login') return { need: 'login' };
+  return demand?.do === 'step_up' ? { need: 'scope', scope: demand.scope ?? '' } : null;
+}
+
+function urlOf({ result }: Finished): string {
+  return String(result['url']);
+}
+
+/** Whether a URL is an authorization response: that of the redirect URI, with a `state`. */
+function isCallback(url: string, redirectUri: string): boolean {
+  const [place, query] = [url.split(/[?#]/)[0], new URL(url).searchParams];
+  return place === redirectUri.split('?')[0] && query.has('state') && (query.has('code') || query.has('error'));
+}
+
+/** A flow gives what it was asked for. */
+function needed<T>(value: T | null | undefined): T {
+  if (value === null || value === undefined) throw new TypeError('the core finished without its result; please report this');
+  return value;
+}
+
+/**
+ * Rejects when `signal` is aborted, and lets the work go on: a token that is being refreshed must be stored.
+ */
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+    work.catch(() => undefined);
+  }
+}

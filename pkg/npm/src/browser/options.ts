@@ -1,0 +1,80 @@
+// What a browser's client is configured with, and how the core is told.
+
+import { misuse } from '../errors.js';
+
+/** What a client demands of servers and keys; see the documentation of levels. */
+export type SecurityLevel = 'standard' | 'enhanced' | 'maximum';
+
+/** How to find the server, who the client is there, and what its sessions are for. */
+export interface ClientOptions {
+  /** The level below which no session is. Take `enhanced`: tokens are bound to the key. */
+  readonly level: SecurityLevel;
+  /** The protected resource, for example `https://api.example.com`: its metadata (RFC 9728) names the authorization server. */
+  readonly resource?: string;
+  /** The authorization server's issuer identifier. Needed with `clientId`, or where the resource publishes no metadata. */
+  readonly issuer?: string;
+  /** Where logins come back to: a page of this origin that calls `handleRedirect`, byte for byte as registered. */
+  readonly redirectUri: string;
+  /** The public client's identifier at `issuer`. */
+  readonly clientId?: string;
+  /** The URL of this client's metadata document, its identifier where servers support that. */
+  readonly metadataDocument?: string;
+  /** Registers the client where it is not known (RFC 7591), with this metadata, for example `{ client_name: 'Notes' }`. */
+  readonly register?: Readonly<Record<string, unknown>>;
+  /** The scope that logins ask for. */
+  readonly scope?: string;
+  /** Asks for a refresh token where the server wants to be asked (`offline_access`). */
+  readonly offlineAccess?: boolean;
+  /** Origins whose URLs get the token although they lie outside `resource`. */
+  readonly alsoOrigins?: readonly string[];
+  /** Algorithms of proofs; all that are known otherwise. */
+  readonly algorithms?: readonly string[];
+  /** Permits `http` on loopback, for development. */
+  readonly allowLoopback?: boolean;
+  /** The name of the session, where a page has several. `default` otherwise. */
+  readonly session?: string;
+  /** The name of the database, shared by all clients of this origin that name it. `keybound` otherwise. */
+  readonly database?: string;
+  /** Takes a server to support PKCE with S256 although it does not say so. If it does not, codes can be injected. */
+  readonly dangerAssumePkce?: boolean;
+  /** Takes a server without metadata to have `/authorize`, `/token` and `/register`. */
+  readonly dangerAssumeEndpoints?: boolean;
+  /** Keeps tokens that a server did not bind. A thief can use them. */
+  readonly dangerAcceptBearer?: boolean;
+}
+
+/** The options of the core's client, as JSON. */
+export function coreOptions(options: ClientOptions): string {
+  check(options);
+  const { clientId, issuer } = options;
+  return JSON.stringify({
+    level: options.level,
+    redirect_uri: options.redirectUri,
+    credentials: clientId !== undefined && issuer !== undefined ? [{ issuer, client_id: clientId, method: 'none' }] : undefined,
+    metadata_document: options.metadataDocument,
+    register: options.register,
+    accept_issuers: issuer === undefined ? undefined : [issuer],
+    also_origins: options.alsoOrigins,
+    algorithms: options.algorithms,
+    allow_loopback: options.allowLoopback,
+    danger_assume_pkce: options.dangerAssumePkce,
+    danger_assume_endpoints: options.dangerAssumeEndpoints,
+    danger_accept_bearer: options.dangerAcceptBearer,
+  });
+}
+
+function check(options: ClientOptions): void {
+  const { resource, issuer, clientId, metadataDocument, register } = options;
+  if (resource === undefined && issuer === undefined) {
+    throw misuse('missing_option', 'give the resource that is to be called, or the issuer');
+  }
+  if (clientId !== undefined && issuer === undefined) {
+    throw misuse('missing_option', 'a clientId is known to one server: give its issuer as well');
+  }
+  if (clientId === undefined && metadataDocument === undefined && register === undefined) {
+    throw misuse('missing_option', 'say who the client is: clientId with issuer, metadataDocument, or register');
+  }
+  if (resource === undefined && (options.alsoOrigins ?? []).length === 0) {
+    throw misuse('missing_option', 'without a resource no URL may get the token: name the API in resource or alsoOrigins');
+  }
+}

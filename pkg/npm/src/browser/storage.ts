@@ -1,0 +1,125 @@
+// Where keys and sessions are kept: IndexedDB, or the page's memory where there is none.
+
+import { openDatabase } from './indexeddb.js';
+import { Memory } from './memory.js';
+
+/** A stored value and the version it was stored with. The value is a secret. */
+export interface Stored {
+  readonly version: number;
+  readonly value: string;
+}
+
+/** A key pair of WebCrypto under its SHA-256 thumbprint (RFC 7638). The private key cannot be exported. */
+export interface StoredKey {
+  readonly thumbprint: string;
+  readonly algorithm: string;
+  readonly privateKey: CryptoKey;
+  readonly publicKey: CryptoKey;
+}
+
+/** What is to be stored in a slot, if it still has the expected version. */
+export interface Change {
+  readonly slot: string;
+  /** The version that must be there now; null if nothing may be. */
+  readonly expected: number | null;
+  readonly version: number;
+  /** Null deletes. */
+  readonly value: string | null;
+  /** The key that goes with a pending login, so that both can be swept when nobody comes back. */
+  readonly key: string | null;
+}
+
+/** Slots with compare-and-set, and keys. */
+export interface Backend {
+  load(slot: string): Promise<Stored | null>;
+  /** Whether it was stored: false if the slot has another version. Durable when the promise resolves. */
+  save(change: Change): Promise<boolean>;
+  key(thumbprint: string): Promise<StoredKey | null>;
+  putKey(key: StoredKey): Promise<void>;
+  deleteKey(thumbprint: string): Promise<void>;
+  /** Deletes logins that were begun before `before` (milliseconds since 1970), and their keys. */
+  sweep(before: number): Promise<void>;
+  /** Deletes pending logins with their keys; where no session is left, everything. */
+  wipe(): Promise<void>;
+}
+
+/** For how long a login may stay away, in milliseconds: the core waits ten minutes. */
+const LOGIN_LIFETIME = 15 * 60 * 1000;
+
+/**
+ * Keys, sessions and pending logins of one database.
+ *
+ * Where IndexedDB cannot be used, or cannot hold keys (some private windows), everything is kept in this page's memory and is
+ * gone when it is left; `kind` and `reason` say so.
+ */
+export class Storage {
+  readonly #name: string;
+  readonly #onDegrade: () => void;
+  #backend: Promise<Backend> | null = null;
+  #reason: string | null = null;
+
+  constructor(name: string, onDegrade: () => void) {
+    this.#name = name;
+    this.#onDegrade = onDegrade;
+  }
+
+  /** `memory` once IndexedDB has failed; known after the first use. */
+  get kind(): 'indexeddb' | 'memory' {
+    return this.#reason === null ? 'indexeddb' : 'memory';
+  }
+
+  /** Why IndexedDB is not used; null if it is. */
+  get reason(): string | null {
+    return this.#reason;
+  }
+
+  /** Opens the database, or decides for memory. */
+  open(): Promise<Backend> {
+    this.#backend ??= openDatabase(this.#name).catch((error: unknown) => this.#degrade(error));
+    return this.#backend;
+  }
+
+  async load(slot: string): Promise<Stored | null> {
+    return (await this.open()).load(slot);
+  }
+
+  async save(change: Change): Promise<boolean> {
+    return (await this.open()).save(change);
+  }
+
+  async key(thumbprint: string): Promise<StoredKey | null> {
+    return (await this.open()).key(thumbprint);
+  }
+
+  async putKey(key: StoredKey): Promise<void> {
+    const backend = await this.open();
+    try {
+      await backend.putKey(key);
+    } catch (error) {
+      // A database that holds no keys is no place for a session either.
+      if (backend instanceof Memory) throw error;
+      const memory = this.#degrade(error);
+      this.#backend = Promise.resolve(memory);
+      await memory.putKey(key);
+    }
+  }
+
+  async deleteKey(thumbprint: string): Promise<void> {
+    await (await this.open()).deleteKey(thumbprint);
+  }
+
+  async sweep(): Promise<void> {
+    await (await this.open()).sweep(Date.now() - LOGIN_LIFETIME);
+  }
+
+  async wipe(): Promise<void> {
+    await (await this.open()).wipe();
+  }
+
+  #degrade(error: unknown): Memory {
+    const why = error instanceof Error ? error.message : String(error);
+    this.#reason = `IndexedDB cannot be used (${why}): key and session end with this page`;
+    queueMicrotask(this.#onDegrade);
+    return new Memory();
+  }
+}

@@ -1,0 +1,48 @@
+// The core as WebAssembly, loaded when it is first needed: the small build, and the full one to explain refusals.
+
+import { HostFailed } from '../errors.js';
+import type { Native, NativeClientParts } from '../native.js';
+
+/** What a browser's client takes from the core. */
+export type Core = NativeClientParts;
+
+interface Glue {
+  default(options: { module_or_path: URL }): Promise<unknown>;
+}
+
+let client: Promise<Core> | undefined;
+let full: Promise<Native> | undefined;
+
+/** The build without cryptography in software: keys are WebCrypto's. */
+export function loadCore(): Promise<Core> {
+  // @ts-ignore The packaging puts it there; bundlers find it by these literals.
+  const glue = import('../wasm/client/keybound.js') as Promise<Core & Glue>;
+  client ??= load(glue, new URL('../wasm/client/keybound_bg.wasm', import.meta.url)).catch((error: unknown) => {
+    client = undefined;
+    throw error;
+  });
+  return client;
+}
+
+/** What a refused response means, by the full build. */
+export async function explainWith(question: string): Promise<string> {
+  // @ts-ignore As above.
+  const glue = import('../wasm/full/keybound.js') as Promise<Native & Glue>;
+  full ??= load(glue, new URL('../wasm/full/keybound_bg.wasm', import.meta.url)).catch((error: unknown) => {
+    full = undefined;
+    throw error;
+  });
+  return (await full).explainResponse(question);
+}
+
+async function load<T>(glue: Promise<T & Glue>, url: URL): Promise<T> {
+  const loaded = await glue;
+  try {
+    await loaded.default({ module_or_path: url });
+  } catch (error) {
+    if (!(error instanceof WebAssembly.CompileError)) throw error;
+    const detail = "the page's Content-Security-Policy forbids WebAssembly: add 'wasm-unsafe-eval' to script-src";
+    throw new HostFailed({ reason: 'wasm_forbidden', detail }, { cause: error });
+  }
+  return loaded;
+}

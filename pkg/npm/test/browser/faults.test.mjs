@@ -1,0 +1,205 @@
+// What goes wrong in browsers: CORS, clocks, lost keys, no storage.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import {
+  launch, loaded, loggedIn, login, missing, open, options, revokeAccessToken, run, startPages, startServers, stored, until, watch,
+} from './harness.mjs';
+
+describe('faults', { skip: missing }, () => {
+  let browser;
+  let pages;
+  let context;
+  const running = [];
+
+  before(async () => {
+    [browser, pages] = await Promise.all([launch(), startPages()]);
+  });
+  after(async () => {
+    await browser.close();
+    await pages.close();
+    await Promise.all(running.map((servers) => servers.stop()));
+  });
+  const start = async (...faults) => {
+    const servers = await startServers(...faults);
+    running.push(servers);
+    await context?.close();
+    context = await browser.newContext();
+    return servers;
+  };
+
+  test('a nonce hidden by CORS fails the login with a reason and an explanation', async () => {
+    const servers = await start('--fault', 'drop-cors');
+    const page = await open(context, pages);
+    await run(page, (given) => globalThis.make(given), options(servers, pages));
+    const back = page.waitForURL('**/callback?**');
+    await run(page, () => void client.login());
+    await back;
+    await loaded(page);
+    const { reason, advice } = await run(page, async () => {
+      const error = await client.handleRedirect().catch((thrown) => thrown);
+      return { reason: error.reason, advice: await client.explain(error) };
+    });
+    assert.equal(reason, 'nonce_withheld');
+    assert.equal(advice.nonceState, 'hidden');
+    assert.ok(advice.hidden.includes('DPoP-Nonce'));
+    assert.match(advice.next, /Access-Control-Expose-Headers/);
+  });
+
+  test('a challenge hidden by CORS is noticed by its absence', async () => {
+    const servers = await start('--no-nonces', '--fault', 'drop-cors');
+    const page = await loggedIn(context, servers, pages);
+    const seen = watch(context, servers.issuer);
+    await run(page, async (url) => (await client.fetch(url)).status, servers.resource);
+    await revokeAccessToken(servers, seen);
+    const { status, advice, need } = await run(page, async (url) => {
+      const response = await client.fetch(url);
+      return { status: response.status, advice: await client.explain(response), need: client.needs(response) };
+    }, servers.resource);
+    assert.equal(status, 401);
+    assert.deepEqual(advice.hidden, ['WWW-Authenticate', 'Date']);
+    assert.match(advice.wrong, /hides why/);
+    assert.equal(typeof advice.proofAge, 'number');
+    assert.deepEqual(need, { need: 'login' });
+  });
+
+  test('a request that the browser shows no answer to is explained', async () => {
+    const servers = await start();
+    const page = await loggedIn(context, servers, pages);
+    await context.route(`${servers.issuer}/api`, (route) => route.abort());
+    const { name, advice } = await run(page, async (url) => {
+      const error = await client.fetch(url).catch((thrown) => thrown);
+      return { name: error.name, advice: await client.explain(error) };
+    }, servers.resource);
+    assert.equal(name, 'TypeError');
+    assert.equal(advice.status, 0);
+    assert.match(advice.next, /Access-Control-Allow-Headers/);
+  });
+
+  test('a clock that is an hour wrong is learned from Date', async () => {
+    const servers = await start('--fault', 'clock-skew=3600');
+    const page = await loggedIn(context, servers, pages);
+    assert.equal(await run(page, async (url) => (await client.fetch(url)).status, servers.resource), 200);
+  });
+
+  test('a key deleted under the session is an error of its own, and a login helps', async () => {
+    const servers = await start();
+    const page = await loggedIn(context, servers, pages);
+    const { keys: [key] } = await stored(page);
+    await run(page, (thumbprint) => new Promise((resolve, reject) => {
+      const request = indexedDB.open('keybound');
+      request.onsuccess = () => {
+        const transaction = request.result.transaction('keys', 'readwrite');
+        transaction.objectStore('keys').delete(thumbprint);
+        transaction.oncomplete = () => resolve();
+        transaction.onabort = () => reject(transaction.error);
+      };
+    }), key.thumbprint);
+    const lost = await run(page, async (url) => {
+      const error = await client.fetch(url).catch((thrown) => thrown);
+      return { name: error.name, reason: error.reason, typed: error instanceof keybound.KeyLost, state: client.session };
+    }, servers.resource);
+    assert.deepEqual(lost, { name: 'KeyLost', reason: 'key_missing', typed: true, state: { state: 'login_required', reason: 'key_missing' } });
+    const session = await login(page);
+    assert.notEqual(session.thumbprint, key.thumbprint);
+    assert.equal(await run(page, async (url) => (await client.fetch(url)).status, servers.resource), 200);
+  });
+
+  test('another key under the name of the session\'s is told apart', async () => {
+    const servers = await start();
+    const page = await loggedIn(context, servers, pages);
+    const { keys: [key] } = await stored(page);
+    await page.reload();
+    await loaded(page);
+    await run(page, async (thumbprint) => {
+      const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign', 'verify']);
+      await new Promise((resolve) => {
+        const request = indexedDB.open('keybound');
+        request.onsuccess = () => {
+          const transaction = request.result.transaction('keys', 'readwrite');
+          transaction.objectStore('keys').put({ thumbprint, algorithm: 'ES256', ...{ privateKey: pair.privateKey, publicKey: pair.publicKey } });
+          transaction.oncomplete = () => resolve();
+        };
+      });
+    }, key.thumbprint);
+    await assert.rejects(run(page, (url) => client.fetch(url), servers.resource), { name: 'KeyLost', reason: 'key_changed' });
+  });
+
+  test('a database that the user deletes is a session that is gone', async () => {
+    const servers = await start();
+    const page = await loggedIn(context, servers, pages);
+    await run(page, () => new Promise((resolve, reject) => {
+      const request = indexedDB.deleteDatabase('keybound');
+      request.onsuccess = () => resolve();
+      request.onerror = () => reject(request.error);
+    }));
+    await assert.rejects(run(page, (url) => client.fetch(url), servers.resource), { name: 'KeyLost' });
+    await login(page);
+    assert.equal(await run(page, async (url) => (await client.fetch(url)).status, servers.resource), 200);
+  });
+
+  for (const [what, block] of [
+    ['IndexedDB is denied', () => {
+      const deny = () => {
+        throw new DOMException('access is denied', 'SecurityError');
+      };
+      Object.defineProperty(globalThis, 'indexedDB', { get: deny });
+    }],
+    ['IndexedDB takes no keys', () => {
+      const put = IDBObjectStore.prototype.put;
+      IDBObjectStore.prototype.put = function (value, ...rest) {
+        if (this.name === 'keys') throw new DOMException('keys cannot be stored', 'DataCloneError');
+        return put.call(this, value, ...rest);
+      };
+    }],
+  ]) {
+    test(`where ${what}, key and session live in memory, and the state says so`, async () => {
+      const servers = await start();
+      await context.addInitScript(block);
+      const page = await open(context, pages);
+      await run(page, (given) => globalThis.make(given), options(servers, pages));
+      await assert.rejects(run(page, () => client.login()), { name: 'Misuse', reason: 'no_storage' });
+      const { storage, reason } = await run(page, () => ({ storage: client.storage, reason: client.storageReason }));
+      assert.equal(storage, 'memory');
+      assert.match(reason, /end with this page/);
+      await page.locator('#popup').click();
+      const session = await run(page, () => globalThis.popup);
+      assert.equal(session.bound, true);
+      assert.equal(await run(page, async (url) => (await client.fetch(url)).status, servers.resource), 200);
+      await until('the window to close', () => context.pages().length === 1);
+      await page.reload();
+      await loaded(page);
+      assert.equal((await run(page, () => client.open())).state, 'none');
+    });
+  }
+
+  test('a popup that is closed is a login that was abandoned', async () => {
+    const servers = await start('--consent');
+    const page = await open(context, pages);
+    await run(page, (given) => globalThis.make(given), options(servers, pages));
+    const opened = context.waitForEvent('page');
+    await page.locator('#popup').click();
+    const popup = await opened;
+    await popup.waitForURL('**/authorize?**');
+    await popup.close();
+    await assert.rejects(run(page, () => globalThis.popup), { name: 'FlowFailed', reason: 'login_abandoned' });
+  });
+
+  test('options that cannot work are refused at once', async () => {
+    const servers = await start();
+    const page = await open(context, pages);
+    const good = options(servers, pages);
+    const reasons = await run(page, (good) => [{ resource: undefined, issuer: undefined }, { issuer: undefined }, { clientId: undefined }].map((wrong) => {
+      try {
+        keybound.createClient({ ...good, ...wrong });
+        return null;
+      } catch (error) {
+        return error.reason;
+      }
+    }), good);
+    assert.deepEqual(reasons, ['missing_option', 'missing_option', 'missing_option']);
+    await run(page, (given) => globalThis.make(given), { ...good, level: 'maximum' });
+    await assert.rejects(run(page, () => client.login()), { name: 'FlowFailed', reason: 'no_intent' });
+  });
+});

@@ -1,0 +1,19 @@
+// Holds a client under `globalThis.client`, made again with the same options when the page is loaded again.
+
+import * as keybound from '/keybound/browser/index.js';
+
+globalThis.keybound = keybound;
+
+globalThis.make = (options) => {
+  sessionStorage.setItem('options', JSON.stringify(options));
+  globalThis.client = keybound.createClient(options);
+};
+
+const options = sessionStorage.getItem('options');
+if (options !== null) globalThis.client = keybound.createClient(JSON.parse(options));
+
+document.querySelector('#popup').addEventListener('click', () => {
+  globalThis.popup = globalThis.client.login({ mode: 'popup' });
+});
+
+document.documentElement.dataset.loaded = 'yes';

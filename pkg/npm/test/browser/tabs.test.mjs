@@ -1,0 +1,95 @@
+// Several tabs of one origin: one key, one session, one refresh.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import {
+  launch, loggedIn, missing, open, options, redeemed, revokeAccessToken, run, startPages, startServers, stored, until, watch,
+} from './harness.mjs';
+
+describe('several tabs', { skip: missing }, () => {
+  let browser;
+  let pages;
+  let servers;
+  let context;
+
+  before(async () => {
+    [browser, pages, servers] = await Promise.all([launch(), startPages(), startServers()]);
+  });
+  after(async () => {
+    await browser.close();
+    await pages.close();
+    await servers.stop();
+  });
+
+  const twoTabs = async () => {
+    await context?.close();
+    context = await browser.newContext();
+    const first = await loggedIn(context, servers, pages);
+    const second = await open(context, pages);
+    await run(second, (given) => globalThis.make(given), options(servers, pages));
+    assert.equal((await run(second, () => client.open())).state, 'active');
+    return [first, second];
+  };
+  const call = (page) => run(page, async (url) => (await client.fetch(url)).json(), servers.resource);
+
+  test('share key and session', async () => {
+    const [first, second] = await twoTabs();
+    const [one, two] = [await call(first), await call(second)];
+    assert.equal(one.bound_to, two.bound_to);
+    assert.equal((await stored(second)).keys.length, 1);
+  });
+
+  test('refresh exactly once when both find the token refused', async () => {
+    const [first, second] = await twoTabs();
+    const seen = watch(context, servers.issuer);
+    await Promise.all([call(first), call(second)]);
+    for (let round = 1; round <= 3; round += 1) {
+      await revokeAccessToken(servers, seen);
+      const answers = await Promise.all([call(first), call(second)]);
+      assert.deepEqual(answers.map(({ path }) => path), ['/api', '/api']);
+      await until(`refresh ${round}`, () => redeemed(seen) >= round);
+      assert.equal(redeemed(seen), round);
+    }
+  });
+
+  test('refresh exactly once when both ask for it', async () => {
+    const [first, second] = await twoTabs();
+    const seen = watch(context, servers.issuer);
+    await Promise.all([first, second].map((page) => run(page, () => client.refresh())));
+    await Promise.all([call(first), call(second)]);
+    await until('the refresh', () => redeemed(seen) >= 1);
+    assert.equal(redeemed(seen), 1);
+  });
+
+  test('hear of a login, and of a logout', async () => {
+    const [first, second] = await twoTabs();
+    await run(second, () => {
+      globalThis.heard = [];
+      client.onChange(({ state }) => globalThis.heard.push(state));
+    });
+    await run(first, () => client.logout());
+    await until('the logout', () => run(second, () => globalThis.heard.at(-1) === 'none'));
+    await assert.rejects(call(second), { name: 'LoginRequired', reason: 'no_session' });
+    await first.close();
+    await second.close();
+    const third = await open(context, pages);
+    await run(third, (given) => globalThis.make(given), options(servers, pages));
+    await run(third, () => client.open());
+    await loggedIn(context, servers, pages);
+    await until('the login', () => run(third, () => client.session.state === 'active'));
+    assert.equal((await call(third)).path, '/api');
+  });
+
+  test('say nothing to each other but that something changed', async () => {
+    const [first, second] = await twoTabs();
+    await run(second, () => {
+      globalThis.messages = [];
+      new BroadcastChannel('keybound:default').onmessage = ({ data }) => globalThis.messages.push(data);
+      new BroadcastChannel('keybound:keybound').onmessage = ({ data }) => globalThis.messages.push(data);
+    });
+    await run(first, () => client.refresh());
+    await until('a message', () => run(second, () => globalThis.messages.length > 0));
+    assert.deepEqual([...new Set(await run(second, () => globalThis.messages))], ['changed']);
+  });
+});
