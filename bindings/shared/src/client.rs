@@ -6,11 +6,13 @@ use keybound::http::challenge::Challenge;
 use keybound::http::message::{Body, Request};
 use keybound::json::Value;
 use keybound::key::Protection;
-use keybound::oauth::{self, Credentials, Discovered, Secret, Session, SessionRequest, TokenExchange};
+#[cfg(feature = "grants")]
+use keybound::oauth::TokenExchange;
+use keybound::oauth::{self, Credentials, Discovered, Operation, Secret, Session, SessionRequest};
 use keybound::{Crypto, SecurityLevel, UnixTime};
 
 use crate::error::Error;
-use crate::flow::{Device, Flow, Outcome};
+use crate::flow::{Device, Flow};
 use crate::key::public_key;
 use crate::plain::{Options, algorithm, one_of};
 
@@ -162,53 +164,59 @@ impl Client {
     /// Misuse, and what ends the flow at once.
     pub fn begin(&self, operation: &str, handles: Handles, now: i64) -> Result<Flow, Error> {
         let given = &Options::parse(operation, OPERATION)?;
-        let (client, now) = (&self.core, UnixTime::from_secs(now));
-        let session = || handles.session.as_ref().ok_or_else(|| missing("a session"));
-        let discovered = || handles.discovered.as_ref().ok_or_else(|| missing("what was discovered"));
-        let request = || request(given, &handles);
-        match given.needed("do")? {
-            "discover" => {
-                let challenges = given.texts("challenges")?;
-                let fields = challenges.into_iter().map(crate::plain::bytes).collect::<Result<Vec<_>, _>>()?;
-                let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
-                // A challenge that cannot be read leads nowhere; the well-known places still may.
-                let challenges = Challenge::parse_fields(&fields).unwrap_or_default();
-                Flow::new(client.discover(given.needed("target")?, &challenges, now), Outcome::Discovered)
-            }
-            "discover_issuer" => Flow::new(client.discover_issuer(given.needed("issuer")?, now), Outcome::Discovered),
-            "authorize" => Flow::new(client.authorize(request()?, now), Outcome::Authorization),
-            "step_up" => Flow::new(client.step_up(session()?, given.needed("scope")?, now), Outcome::Authorization),
-            "exchange" => Flow::new(client.exchange(given.needed("callback")?, now), Outcome::Session),
-            "client_credentials" => Flow::new(client.client_credentials(request()?, now), Outcome::Session),
-            "token_exchange" => Flow::new(client.token_exchange(request()?, &exchange(given)?, now), Outcome::Session),
-            "exchange_for" => Flow::new(client.exchange_for(request()?, &exchange(given)?, now), Outcome::Issued),
-            "jwt_bearer" => {
-                let assertion = Secret::new(given.needed("assertion")?);
-                Flow::new(client.jwt_bearer(request()?, &assertion, now), Outcome::Session)
-            }
-            "device" => Flow::new(client.device(request()?, now), Outcome::device),
-            "poll_device" => {
-                let device = handles.device.as_ref().ok_or_else(|| missing("a device login"))?.take()?;
-                Flow::new(client.poll_device(device, now), Outcome::Session)
-            }
-            "open" => {
-                let name = given.needed("session")?;
-                match given.thumbprint("bound_to")? {
-                    Some(key) => Flow::new(client.open_bound_to(name, key, now), Outcome::Session),
-                    None => Flow::new(client.open(name, now), Outcome::Session),
-                }
-            }
-            "refresh" => Flow::new(client.refresh(session()?, now), Outcome::nothing),
-            "revoke" => Flow::new(client.revoke(session()?, now), Outcome::nothing),
-            "end" => Flow::new(client.end(session()?, now), Outcome::nothing),
-            "introspect" => {
-                let token = Secret::new(given.needed("token")?);
-                Flow::new(client.introspect(discovered()?, token, now), Outcome::Claims)
-            }
-            "call" => Flow::new(client.call(session()?, called(given)?, now), Outcome::Answer),
-            _ => Err(Error::misuse("unknown_value", "there is no operation of this name")),
-        }
+        let operation = read(given, &handles)?;
+        Ok(Flow::new(self.core.begin(operation, UnixTime::from_secs(now))?))
     }
+}
+
+fn read(given: &Options, handles: &Handles) -> Result<Operation, Error> {
+    let session = || handles.session.clone().ok_or_else(|| missing("a session"));
+    Ok(match given.needed("do")? {
+        "discover" => {
+            let challenges = given.texts("challenges")?;
+            let fields = challenges.into_iter().map(crate::plain::bytes).collect::<Result<Vec<_>, _>>()?;
+            let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
+            // A challenge that cannot be read leads nowhere; the well-known places still may.
+            let challenges = Challenge::parse_fields(&fields).unwrap_or_default();
+            Operation::Discover(given.needed("target")?.into(), challenges)
+        }
+        "discover_issuer" => Operation::DiscoverIssuer(given.needed("issuer")?.into()),
+        "authorize" => Operation::Authorize(request(given, handles)?),
+        "step_up" => Operation::StepUp(session()?, given.needed("scope")?.into()),
+        "exchange" => Operation::Exchange(given.needed("callback")?.into()),
+        "open" => {
+            let name = given.needed("session")?.into();
+            match given.thumbprint("bound_to")? {
+                Some(key) => Operation::OpenBoundTo(name, key),
+                None => Operation::Open(name),
+            }
+        }
+        "refresh" => Operation::Refresh(session()?),
+        "revoke" => Operation::Revoke(session()?),
+        "end" => Operation::End(session()?),
+        "call" => Operation::Call(session()?, called(given)?),
+        #[cfg(feature = "grants")]
+        "client_credentials" => Operation::ClientCredentials(request(given, handles)?),
+        #[cfg(feature = "grants")]
+        "token_exchange" => Operation::TokenExchange(request(given, handles)?, exchange(given)?),
+        #[cfg(feature = "grants")]
+        "exchange_for" => Operation::ExchangeFor(request(given, handles)?, exchange(given)?),
+        #[cfg(feature = "grants")]
+        "jwt_bearer" => Operation::JwtBearer(request(given, handles)?, Secret::new(given.needed("assertion")?)),
+        #[cfg(feature = "grants")]
+        "device" => Operation::Device(request(given, handles)?),
+        #[cfg(feature = "grants")]
+        "poll_device" => {
+            let device = handles.device.as_ref().ok_or_else(|| missing("a device login"))?;
+            Operation::PollDevice(device.take()?)
+        }
+        #[cfg(feature = "grants")]
+        "introspect" => {
+            let discovered = handles.discovered.clone().ok_or_else(|| missing("what was discovered"))?;
+            Operation::Introspect(discovered, Secret::new(given.needed("token")?))
+        }
+        _ => return Err(Error::misuse("unknown_value", "this build has no operation of this name")),
+    })
 }
 
 fn missing(what: &str) -> Error {
@@ -277,6 +285,7 @@ fn request(given: &Options, handles: &Handles) -> Result<SessionRequest, Error> 
     Ok(request)
 }
 
+#[cfg(feature = "grants")]
 fn exchange(given: &Options) -> Result<TokenExchange, Error> {
     let subject = Secret::new(given.needed("subject_token")?);
     let mut exchange = TokenExchange::new(subject, given.needed("subject_token_type")?);

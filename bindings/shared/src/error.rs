@@ -1,6 +1,7 @@
 //! One error for everything: whose fault it is, its stable name, and what to do.
 
 use core::fmt;
+use core::ops::Deref;
 
 use keybound::intent::IntentDefect;
 use keybound::json::Value;
@@ -24,9 +25,13 @@ pub enum Kind {
     Host,
 }
 
-/// Why there is no result.
+/// Why there is no result: a [`Fault`], in one word so that results stay small.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Error {
+pub struct Error(Box<Fault>);
+
+/// What an [`Error`] says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
     /// Whose fault it is.
     pub kind: Kind,
     /// The stable name, for programs.
@@ -58,7 +63,7 @@ impl Kind {
 impl Error {
     pub(crate) fn new(kind: Kind, reason: &str, detail: impl Into<String>) -> Self {
         let (reason, detail) = (reason.into(), detail.into());
-        Self { kind, reason, detail, code: None, status: None, section: None, refusal: None }
+        Self(Box::new(Fault { kind, reason, detail, code: None, status: None, section: None, refusal: None }))
     }
 
     /// The caller's mistake.
@@ -71,11 +76,17 @@ impl Error {
         Self::misuse("already_used", "this was used already; each proof, request and step is good for one answer")
     }
 
+    /// The same with a status.
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
     /// The same with the answer to send.
     pub(crate) fn answered(mut self, refusal: Refusal) -> Self {
-        self.code = refusal.error.clone();
-        self.status = Some(refusal.status);
-        self.refusal = Some(Box::new(refusal));
+        self.0.code = refusal.error.clone();
+        self.0.status = Some(refusal.status);
+        self.0.refusal = Some(Box::new(refusal));
         self
     }
 
@@ -94,6 +105,14 @@ impl Error {
     }
 }
 
+impl Deref for Error {
+    type Target = Fault;
+
+    fn deref(&self) -> &Fault {
+        &self.0
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.detail)
@@ -105,7 +124,9 @@ impl std::error::Error for Error {}
 impl From<Rejection> for Error {
     fn from(rejection: Rejection) -> Self {
         let detail = [&rejection.to_string(), "; ", rejection.fix()].concat();
-        Self { section: Some(rejection.section().into()), ..Self::new(Kind::Rejected, rejection.reason(), detail) }
+        let mut error = Self::new(Kind::Rejected, rejection.reason(), detail);
+        error.0.section = Some(rejection.section().into());
+        error
     }
 }
 
@@ -141,8 +162,8 @@ impl From<FlowError> for Error {
         };
         let mut plain = Self::new(kind, error.reason(), error.to_string());
         if let FlowError::Denied(denial) = &error {
-            plain.code = Some(denial.error.clone());
-            plain.status = Some(denial.status).filter(|status| *status != 0);
+            plain.0.code = Some(denial.error.clone());
+            plain.0.status = Some(denial.status).filter(|status| *status != 0);
         }
         plain
     }

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use keybound::http::message::{Body, Response};
 use keybound::json::Value;
 use keybound::key::Protection;
+#[cfg(feature = "grants")]
+use keybound::oauth::DeviceAuthorization;
 use keybound::oauth::step::{self, CreatedKey, HostError, KeyFault, KeyUse, Saved, Stored};
-use keybound::oauth::{
-    Answer, Authorization, Demand, DeviceAuthorization, Discovered, FlowError, IssuedToken, Session,
-};
+use keybound::oauth::{Demand, Discovered, FlowError, Outcome, Session};
 use keybound::{Algorithm, UnixTime};
 
 use crate::client::describe;
@@ -17,41 +17,22 @@ use crate::key::public_key;
 use crate::plain::{Options, algorithm, byte_string, bytes, one_of, pairs};
 use crate::proof::decode_signature;
 
-/// What a flow came to.
+/// What a flow came to, as far as later operations refer to it.
 #[derive(Clone, Debug)]
-pub enum Outcome {
+pub enum Handle {
     /// What protects a target.
     Discovered(Discovered),
-    /// Where to send the user's browser.
-    Authorization(Authorization),
     /// A session.
     Session(Session),
     /// A login on another device, to be polled.
     Device(Arc<Device>),
-    /// The resource's answer.
-    Answer(Answer),
-    /// A token that is no access token.
-    Issued(IssuedToken),
-    /// What an authorization server says of a token.
-    Claims(Value),
-    /// It is done.
-    Nothing,
-}
-
-impl Outcome {
-    pub(crate) fn device(authorization: DeviceAuthorization) -> Self {
-        Self::Device(Arc::new(Device(Mutex::new(Some(authorization)))))
-    }
-
-    pub(crate) fn nothing((): ()) -> Self {
-        Self::Nothing
-    }
 }
 
 /// A login on another device. Polling uses it up.
 #[derive(Debug)]
-pub struct Device(Mutex<Option<DeviceAuthorization>>);
+pub struct Device(#[cfg(feature = "grants")] Mutex<Option<DeviceAuthorization>>);
 
+#[cfg(feature = "grants")]
 impl Device {
     pub(crate) fn take(&self) -> Result<DeviceAuthorization, Error> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(Error::already_used)
@@ -59,7 +40,12 @@ impl Device {
 }
 
 /// A flow: what it wants, and what it is given.
-pub struct Flow(Mutex<Option<Next>>);
+pub struct Flow(Mutex<State>);
+
+struct State {
+    step: Option<Next>,
+    handle: Option<Handle>,
+}
 
 type Next = step::Step<Outcome>;
 
@@ -91,11 +77,8 @@ pub enum Reply {
 }
 
 impl Flow {
-    pub(crate) fn new<T: 'static>(
-        step: Result<step::Step<T>, FlowError>,
-        finish: fn(T) -> Outcome,
-    ) -> Result<Self, Error> {
-        Ok(Self(Mutex::new(Some(step?.map(finish)))))
+    pub(crate) fn new(step: Next) -> Self {
+        Self(Mutex::new(State { step: Some(step), handle: None }))
     }
 
     /// What the host has to do: an object with `step` and
@@ -115,11 +98,12 @@ impl Flow {
     ///
     /// Each but `done` also takes `failed`, a text. See `keybound::oauth::step` for what each asks of the host.
     ///
+    /// `done` comes once; what later operations refer to is kept as [`handle`](Self::handle).
+    ///
     /// # Errors
-    /// Misuse after the flow has failed.
+    /// Misuse after the flow has failed or `done` was given.
     pub fn step(&self) -> Result<Step, Error> {
-        let flow = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        flow.as_ref().map(|step| wanted(step).to_json()).ok_or_else(Error::already_used)
+        self.lock().show()
     }
 
     /// Goes on with the host's answer, and says what is next.
@@ -127,29 +111,45 @@ impl Flow {
     /// # Errors
     /// Misuse, if the reply does not fit: the flow then waits for one that does. Any other error ends the flow.
     pub fn resume(&self, reply: Reply, now: i64) -> Result<Step, Error> {
-        let mut flow = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let step = flow.take().ok_or_else(Error::already_used)?;
+        let mut state = self.lock();
+        let step = state.step.take().ok_or_else(Error::already_used)?;
         match answered(step, reply, UnixTime::from_secs(now)) {
             Ok(next) => {
-                let next = next?;
-                let shown = wanted(&next).to_json();
-                *flow = Some(next);
-                Ok(shown)
+                state.step = Some(next?);
+                state.show()
             }
             Err((step, error)) => {
-                *flow = Some(*step);
+                state.step = Some(*step);
                 Err(error)
             }
         }
     }
 
-    /// What it came to, after `done`.
-    pub fn outcome(&self) -> Option<Outcome> {
-        let flow = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match flow.as_ref() {
-            Some(step::Step::Done(outcome)) => Some(outcome.clone()),
-            _ => None,
-        }
+    /// What later operations refer to, after `done`.
+    pub fn handle(&self) -> Option<Handle> {
+        self.lock().handle.clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn show(&mut self) -> Result<Step, Error> {
+        let shown = match self.step.take().ok_or_else(Error::already_used)? {
+            step::Step::Done(outcome) => {
+                let (result, handle) = finished(outcome);
+                self.handle = handle;
+                Value::object().with("step", "done").with("result", result)
+            }
+            step => {
+                let shown = wanted(&step);
+                self.step = Some(step);
+                shown
+            }
+        };
+        Ok(shown.to_json())
     }
 }
 
@@ -225,7 +225,7 @@ fn wanted(step: &Next) -> Value {
     use step::Step;
     let view = Value::object().with("step", step.name());
     match step {
-        Step::Done(outcome) => view.with("result", shown(outcome)),
+        Step::Done(_) => view,
         Step::CreateKey(step) => view
             .with("algorithms", step.algorithms().iter().map(Algorithm::name).collect::<Value>())
             .with("protections", step.protections().iter().map(|place| place.name()).collect::<Value>()),
@@ -305,7 +305,6 @@ fn answered(step: Next, reply: Reply, now: UnixTime) -> Answered {
         (Step::Lock(step), reply @ (Reply::Ok | Reply::Failed(_))) => step.resume(done(reply), now),
         (Step::Unlock(step), reply @ (Reply::Ok | Reply::Failed(_))) => step.resume(done(reply), now),
         (Step::Wait(step), Reply::Ok) => step.resume((), now),
-        (step @ Step::Done(_), _) => return Err((Box::new(step), Error::already_used())),
         (step, _) => {
             let detail = ["this reply does not answer the step ", step.name()].concat();
             return Err((Box::new(step), misfit(&detail)));
@@ -313,30 +312,33 @@ fn answered(step: Next, reply: Reply, now: UnixTime) -> Answered {
     })
 }
 
-/// A result as JSON: `kind`, and what can be shown of it. Handles come from [`Flow::outcome`].
-fn shown(outcome: &Outcome) -> Value {
+/// A result as JSON, `kind` and what can be shown of it, and what is kept of it.
+fn finished(outcome: Outcome) -> (Value, Option<Handle>) {
     let kind = |kind: &str| Value::object().with("kind", kind);
-    match outcome {
-        Outcome::Discovered(found) => kind("discovered")
-            .with("issuer", found.server().issuer())
-            .with_some("resource", found.resource().map(|resource| resource.resource()))
-            .with_some("challenged_scope", found.challenged_scope()),
+    let shown = match outcome {
+        Outcome::Discovered(found) => {
+            let shown = kind("discovered")
+                .with("issuer", found.server().issuer())
+                .with_some("resource", found.resource().map(|resource| resource.resource()))
+                .with_some("challenged_scope", found.challenged_scope());
+            return (shown, Some(Handle::Discovered(found)));
+        }
+        Outcome::Session(session) => {
+            return (kind("session").with("session", describe(&session)), Some(Handle::Session(session)));
+        }
+        #[cfg(feature = "grants")]
+        Outcome::Device(device) => {
+            let shown = kind("device")
+                .with("user_code", device.user_code())
+                .with("verification_uri", device.verification_uri())
+                .with_some("verification_uri_complete", device.verification_uri_complete())
+                .with("expires_at", device.expires_at());
+            return (shown, Some(Handle::Device(Arc::new(Device(Mutex::new(Some(device)))))));
+        }
         Outcome::Authorization(sent) => kind("authorization")
             .with("url", sent.url.as_str())
             .with("state", sent.state.as_str())
             .with("expires_at", sent.expires_at),
-        Outcome::Session(session) => kind("session").with("session", describe(session)),
-        Outcome::Device(device) => {
-            let device = device.0.lock().unwrap_or_else(PoisonError::into_inner);
-            match device.as_ref() {
-                None => kind("device"),
-                Some(device) => kind("device")
-                    .with("user_code", device.user_code())
-                    .with("verification_uri", device.verification_uri())
-                    .with_some("verification_uri_complete", device.verification_uri_complete())
-                    .with("expires_at", device.expires_at()),
-            }
-        }
         Outcome::Answer(answer) => {
             let demand = answer.demand.as_ref().map(|demand| match demand {
                 Demand::Login(_) => Value::object().with("do", "login"),
@@ -349,13 +351,16 @@ fn shown(outcome: &Outcome) -> Value {
                 .with("status", u64::from(answer.status))
                 .with_some("demand", demand)
         }
+        #[cfg(feature = "grants")]
         Outcome::Issued(issued) => kind("issued")
             .with("token", issued.token.expose())
             .with("token_type", issued.token_type.as_str())
             .with_some("expires_at", issued.expires_at),
-        Outcome::Claims(claims) => kind("claims").with("claims", claims.clone()),
-        Outcome::Nothing => kind("nothing"),
-    }
+        #[cfg(feature = "grants")]
+        Outcome::Claims(claims) => kind("claims").with("claims", claims),
+        _ => kind("nothing"),
+    };
+    (shown, None)
 }
 
 /// What a session shows, as JSON: `name`, `level`, `issuer`, `resource`, `scope`, `authorization_details`, `expires_at`, `bound`,

@@ -49,8 +49,8 @@ mod verify;
 
 pub use authorization::{Admission, AuthorizationServer};
 pub use client::{Client, Handles};
-pub use error::{Error, Kind, reasons};
-pub use flow::{Device, Flow, Outcome, Reply, Step, from_byte_string, session_info};
+pub use error::{Error, Fault, Kind, reasons};
+pub use flow::{Device, Flow, Handle, Reply, Step, from_byte_string, session_info};
 pub use intent::{Intent, request_detail};
 pub use key::{Key, thumbprint};
 pub use proof::{NonceCache, ProofRequest, Unsigned, prepare, proof};

@@ -219,8 +219,8 @@ impl Presented<'_> {
     /// Hands the request to the core.
     pub(crate) fn with<T>(&self, judge: impl FnOnce(&Presentation<'_>) -> T) -> Result<T, Error> {
         // A target that is none is a fault of the request, not of its proof.
-        let target = TargetUri::parse(self.url)
-            .map_err(|_| Error { status: Some(400), ..Error::from(Rejection::TargetMalformed) })?;
+        let target =
+            TargetUri::parse(self.url).map_err(|_| Error::from(Rejection::TargetMalformed).with_status(400))?;
         let bound_to = self.bound_to.map(parse_thumbprint).transpose()?;
         let context = match (self.access_token, bound_to) {
             (None, dpop_jkt) => Context::TokenEndpoint { dpop_jkt },

@@ -3,6 +3,7 @@
 //! `unbound.rs` is this module's counterpart in builds without DPoP, where no session has a binding.
 
 use alloc::string::{String, ToString as _};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::client::Inner;
@@ -32,7 +33,9 @@ pub(super) const SCHEME: &str = DPOP;
 
 /// A key that tokens are bound to.
 #[derive(Clone)]
-pub(super) struct Binding {
+pub(super) struct Binding(Arc<Key>);
+
+struct Key {
     public_key: PublicJwk,
     algorithm: Algorithm,
     protection: Protection,
@@ -100,9 +103,9 @@ impl Binding {
         }
         let thumbprint = made.public_key.thumbprint(client.crypto.digest);
         credentials.differs_from(&thumbprint, client)?;
-        let binding =
-            Self { public_key: made.public_key, algorithm: made.algorithm, protection: made.protection, thumbprint };
-        if !protections.contains(&binding.protection) {
+        let (algorithm, protection) = (made.algorithm, made.protection);
+        let binding = Self(Arc::new(Key { public_key: made.public_key, algorithm, protection, thumbprint }));
+        if !protections.contains(&protection) {
             binding.delete(io).await?;
             return Err(Downgrade::Protection.into());
         }
@@ -110,21 +113,21 @@ impl Binding {
     }
 
     pub(super) async fn delete(&self, io: &Io) -> Result<(), FlowError> {
-        io.delete_key(self.thumbprint).await
+        io.delete_key(self.0.thumbprint).await
     }
 
-    pub(super) const fn thumbprint(&self) -> Thumbprint {
-        self.thumbprint
+    pub(super) fn thumbprint(&self) -> Thumbprint {
+        self.0.thumbprint
     }
 
     /// Whether the key lives where Maximum permits it.
     pub(super) fn is_in_hardware(&self) -> bool {
-        Protection::HARDWARE.contains(&self.protection)
+        Protection::HARDWARE.contains(&self.0.protection)
     }
 
     /// Adds `dpop_jkt` to an authorization or device request (RFC 9449 section 10).
     pub(super) fn announce(&self, form: &mut Form) {
-        form.push("dpop_jkt", &self.thumbprint.to_string());
+        form.push("dpop_jkt", &self.0.thumbprint.to_string());
     }
 
     /// Adds a proof to a request: with the hash of `token` to a resource, without one to the authorization server.
@@ -140,7 +143,7 @@ impl Binding {
         let url = Url::parse(&target).map_err(Misuse::Target)?;
         let (nonce, offset) = {
             let mut shared = client.shared.lock();
-            let nonce = shared.memory.nonces.get(url.origin(), role, &self.thumbprint).cloned();
+            let nonce = shared.memory.nonces.get(url.origin(), role, &self.0.thumbprint).cloned();
             (nonce, shared.memory.offset(url.origin()))
         };
         let mut builder = ProofBuilder::new(&request.method, &target);
@@ -152,8 +155,8 @@ impl Binding {
         }
         let jti = random_text::<16>(&client.crypto)?;
         let now = UnixTime::from_secs(io.now().secs().saturating_add(offset));
-        let unsigned = builder.prepare(&client.crypto, &self.public_key, self.algorithm, &jti, now)?;
-        let key = (&self.public_key, self.algorithm, self.thumbprint);
+        let unsigned = builder.prepare(&client.crypto, &self.0.public_key, self.0.algorithm, &jti, now)?;
+        let key = (&self.0.public_key, self.0.algorithm, self.0.thumbprint);
         let signature = client.sign(io, KeyUse::Proof, key, unsigned.message().to_vec()).await?;
         request.fields.push((DPOP.into(), unsigned.attach(signature)?.into_string()));
         Ok(())
@@ -171,14 +174,14 @@ impl Binding {
         let fields: Vec<&[u8]> = response.all(DPOP_NONCE).collect();
         let Some(origin) = origin(url) else { return Ok(false) };
         let mut shared = client.shared.lock();
-        shared.memory.answered(&origin, self.thumbprint, now);
-        shared.memory.nonces.observe(&origin, role, &self.thumbprint, &fields).map(|nonce| nonce.is_some())
+        shared.memory.answered(&origin, self.0.thumbprint, now);
+        shared.memory.nonces.observe(&origin, role, &self.0.thumbprint, &fields).map(|nonce| nonce.is_some())
     }
 
     /// Whether a nonce is known, which a proof made now would carry.
     pub(super) fn has_nonce(&self, client: &Inner, url: &str, role: Role) -> bool {
         let Some(origin) = origin(url) else { return false };
-        client.shared.lock().memory.nonces.get(&origin, role, &self.thumbprint).is_some()
+        client.shared.lock().memory.nonces.get(&origin, role, &self.0.thumbprint).is_some()
     }
 
     /// Whether this resource answered a proof a moment ago, so that the nonce it wants is known.
@@ -186,7 +189,7 @@ impl Binding {
         let Some(origin) = origin(url) else { return false };
         let shared = client.shared.lock();
         let known = |(known, key, at): &(String, Thumbprint, UnixTime)| {
-            *known == origin && *key == self.thumbprint && now.since(*at) <= STILL_FRESH
+            *known == origin && *key == self.0.thumbprint && now.since(*at) <= STILL_FRESH
         };
         shared.memory.answered.iter().any(known)
     }
@@ -240,17 +243,17 @@ impl Binding {
             (resource, Role::ResourceServer, "resource_server"),
         ] {
             let Some(origin) = url.and_then(origin) else { continue };
-            if let Some(nonce) = shared.memory.nonces.get(&origin, role, &self.thumbprint) {
+            if let Some(nonce) = shared.memory.nonces.get(&origin, role, &self.0.thumbprint) {
                 nonces.push(
                     Value::object().with("origin", origin.as_str()).with("role", name).with("nonce", nonce.as_str()),
                 );
             }
         }
-        let jwk = Value::parse(self.public_key.to_json().as_bytes()).unwrap_or(Value::Null);
+        let jwk = Value::parse(self.0.public_key.to_json().as_bytes()).unwrap_or(Value::Null);
         Value::object()
             .with("jwk", jwk)
-            .with("alg", self.algorithm.name())
-            .with("protection", self.protection.name())
+            .with("alg", self.0.algorithm.name())
+            .with("protection", self.0.protection.name())
             .with("nonces", Value::Array(nonces))
     }
 
@@ -278,7 +281,7 @@ impl Binding {
                 }
             }
         }
-        Ok(Self { public_key, algorithm, protection, thumbprint })
+        Ok(Self(Arc::new(Key { public_key, algorithm, protection, thumbprint })))
     }
 }
 

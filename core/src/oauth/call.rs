@@ -58,20 +58,21 @@ impl Client {
     /// [`Misuse::OutsideResource`] if the target must not get the token; [`FlowError::LoginRequired`] if there is no token to
     /// send; [`FlowError`]. An answer with any status is no error.
     pub fn call(&self, session: &Session, request: Request, now: UnixTime) -> Result<Step<Answer>, FlowError> {
-        let reserved = |name: &str| name.eq_ignore_ascii_case("authorization") || name.eq_ignore_ascii_case("dpop");
-        if request.fields.iter().any(|(name, _)| reserved(name)) {
-            return Err(Misuse::ReservedField.into());
-        }
-        let target = self.0.rule.given(&provable(&request.url))?;
-        if !self.0.may_receive(session.resource().as_deref(), &target) {
-            return Err(Misuse::OutsideResource.into());
-        }
         let (client, session) = (self.0.clone(), session.clone());
-        Flow::start(now, |io| async move {
-            let mut call = Call { io: &io, client: &client, session: &session, tries: Tries::default() };
-            call.run(request).await
-        })
+        Flow::start(now, |io| async move { call(&io, &client, &session, request).await })
     }
+}
+
+pub(super) async fn call(io: &Io, client: &Inner, session: &Session, request: Request) -> Result<Answer, FlowError> {
+    let reserved = |name: &str| name.eq_ignore_ascii_case("authorization") || name.eq_ignore_ascii_case("dpop");
+    if request.fields.iter().any(|(name, _)| reserved(name)) {
+        return Err(Misuse::ReservedField.into());
+    }
+    let target = client.rule.given(&provable(&request.url))?;
+    if !client.may_receive(session.resource().as_deref(), &target) {
+        return Err(Misuse::OutsideResource.into());
+    }
+    Call { io, client, session, tries: Tries::default() }.run(request).await
 }
 
 /// What was tried already, each once.

@@ -1,5 +1,6 @@
 //! The client: what it is configured with, and what its flows share.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -30,7 +31,7 @@ pub struct Client(pub(super) Arc<Inner>);
 
 /// What a [`Client`] is configured with.
 #[must_use]
-pub struct ClientBuilder(Inner);
+pub struct ClientBuilder(Box<Inner>);
 
 pub(super) struct Inner {
     pub(super) crypto: Crypto,
@@ -66,7 +67,7 @@ const MAX_CHECKED: usize = 64;
 impl Client {
     /// A client that never goes below `level`.
     pub fn builder(level: SecurityLevel, crypto: &Crypto) -> ClientBuilder {
-        ClientBuilder(Inner {
+        ClientBuilder(Box::new(Inner {
             crypto: *crypto,
             level,
             redirect_uri: None,
@@ -84,7 +85,7 @@ impl Client {
             assumes_endpoints: false,
             accepts_bearer: false,
             shared: Mutex::default(),
-        })
+        }))
     }
 
     /// The level below which no session of this client is.
@@ -211,7 +212,7 @@ impl ClientBuilder {
         if inner.algorithms.is_empty() {
             return Err(Misuse::NoAlgorithms);
         }
-        Ok(Client(Arc::new(self.0)))
+        Ok(Client(Arc::from(self.0)))
     }
 }
 

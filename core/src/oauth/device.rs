@@ -75,20 +75,8 @@ impl Client {
     /// # Errors
     /// [`FlowError`], now or when the step is resumed.
     pub fn device(&self, request: SessionRequest, now: UnixTime) -> Result<Step<DeviceAuthorization>, FlowError> {
-        let level = request.checked(&self.0)?;
-        request.server.require(Endpoint::DeviceAuthorization)?;
         let client = self.0.clone();
-        Flow::start(now, |io| async move {
-            match ask(&io, &client, request.clone(), level).await {
-                // A server that lost its clients is registered with anew, once.
-                Err(error)
-                    if error.is_unknown_client() && registration::forget(&io, &client, &request.server).await? =>
-                {
-                    ask(&io, &client, request, level).await
-                }
-                outcome => outcome,
-            }
-        })
+        Flow::start(now, |io| async move { device(&io, &client, &request).await })
     }
 
     /// Waits until the user has decided, by [`Wait`](super::step::Wait) steps between the questions.
@@ -97,18 +85,42 @@ impl Client {
     /// [`FlowError::Denied`] with `access_denied` or `expired_token`, and the others.
     pub fn poll_device(&self, authorization: DeviceAuthorization, now: UnixTime) -> Result<Step<Session>, FlowError> {
         let client = self.0.clone();
-        Flow::start(now, |io| async move {
-            let binding = authorization.grant.binding.clone();
-            let outcome = poll(&io, &client, authorization).await;
-            concluded(&io, binding.as_ref(), outcome).await
-        })
+        Flow::start(now, |io| async move { poll_device(&io, &client, authorization).await })
     }
+}
+
+pub(super) async fn device(
+    io: &Io,
+    client: &Inner,
+    request: &SessionRequest,
+) -> Result<DeviceAuthorization, FlowError> {
+    let level = request.checked(client)?;
+    request.server.require(Endpoint::DeviceAuthorization)?;
+    let mut outcome = ask(io, client, request, level).await;
+    // A server that lost its clients is registered with anew, once.
+    if let Err(error) = &outcome
+        && error.is_unknown_client()
+        && registration::forget(io, client, &request.server).await?
+    {
+        outcome = ask(io, client, request, level).await;
+    }
+    outcome
+}
+
+pub(super) async fn poll_device(
+    io: &Io,
+    client: &Inner,
+    authorization: DeviceAuthorization,
+) -> Result<Session, FlowError> {
+    let binding = authorization.grant.binding.clone();
+    let outcome = poll(io, client, authorization).await;
+    concluded(io, binding.as_ref(), outcome).await
 }
 
 async fn ask(
     io: &Io,
     client: &Inner,
-    request: SessionRequest,
+    request: &SessionRequest,
     level: SecurityLevel,
 ) -> Result<DeviceAuthorization, FlowError> {
     let grant = Grant::prepare(io, client, request, level).await?;

@@ -63,11 +63,8 @@ impl Client {
         challenges: &[Challenge],
         now: UnixTime,
     ) -> Result<Step<Discovered>, FlowError> {
-        let target = self.0.rule.given(&super::binding::provable(target))?;
-        let metadata = challenges.iter().find_map(|challenge| challenge.param("resource_metadata")).map(String::from);
-        let scope = challenges.iter().find_map(|challenge| challenge.param("scope")).map(String::from);
-        let client = self.0.clone();
-        Flow::start(now, |io| async move { discover(&io, &client, &target, metadata.as_deref(), scope).await })
+        let (client, target, challenges) = (self.0.clone(), String::from(target), challenges.to_vec());
+        Flow::start(now, |io| async move { discover(&io, &client, &target, &challenges).await })
     }
 
     /// Finds an authorization server by its issuer identifier alone.
@@ -75,24 +72,28 @@ impl Client {
     /// # Errors
     /// [`FlowError`], now or when the step is resumed.
     pub fn discover_issuer(&self, issuer: &str, now: UnixTime) -> Result<Step<Discovered>, FlowError> {
-        self.0.rule.given(issuer)?;
         let (client, issuer) = (self.0.clone(), String::from(issuer));
-        Flow::start(now, |io| async move {
-            let server = server(&io, &client, &issuer).await?;
-            Ok(Discovered { resource: None, server, scope: None, assumed: false, origin: None })
-        })
+        Flow::start(now, |io| async move { discover_issuer(&io, &client, &issuer).await })
     }
 }
 
-async fn discover(
+pub(super) async fn discover_issuer(io: &Io, client: &Inner, issuer: &str) -> Result<Discovered, FlowError> {
+    client.rule.given(issuer)?;
+    let server = server(io, client, issuer).await?;
+    Ok(Discovered { resource: None, server, scope: None, assumed: false, origin: None })
+}
+
+pub(super) async fn discover(
     io: &Io,
     client: &Inner,
-    target: &Url,
-    metadata: Option<&str>,
-    scope: Option<String>,
+    target: &str,
+    challenges: &[Challenge],
 ) -> Result<Discovered, FlowError> {
-    let Some(resource) = resource(io, client, target, metadata).await? else {
-        let (server, assumed) = own_server(io, client, target).await?;
+    let target = client.rule.given(&super::binding::provable(target))?;
+    let metadata = challenges.iter().find_map(|challenge| challenge.param("resource_metadata"));
+    let scope = challenges.iter().find_map(|challenge| challenge.param("scope")).map(String::from);
+    let Some(resource) = resource(io, client, &target, metadata).await? else {
+        let (server, assumed) = own_server(io, client, &target).await?;
         return Ok(Discovered { resource: None, server, scope, assumed, origin: Some(target.origin().into()) });
     };
     let mut named = resource.authorization_servers().peekable();

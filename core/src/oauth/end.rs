@@ -4,6 +4,7 @@ use super::client::{Client, Inner};
 use super::discovery::Discovered;
 use super::error::{Endpoint, FlowError};
 use super::flow::{Flow, Io};
+use super::metadata::AuthorizationServer;
 use super::post::{Post, object};
 use super::registration;
 use super::renew::forget;
@@ -20,7 +21,6 @@ impl Client {
     /// # Errors
     /// [`FlowError::Discovery`] if the server has no revocation; [`FlowError`].
     pub fn revoke(&self, session: &Session, now: UnixTime) -> Result<Step<()>, FlowError> {
-        session.state().server.require(Endpoint::Revocation)?;
         let (client, session) = (self.0.clone(), session.clone());
         Flow::start(now, |io| async move { revoke(&io, &client, &session).await })
     }
@@ -31,12 +31,7 @@ impl Client {
     /// [`FlowError`]: the revocation's, if everything else succeeded.
     pub fn end(&self, session: &Session, now: UnixTime) -> Result<Step<()>, FlowError> {
         let (client, session) = (self.0.clone(), session.clone());
-        Flow::start(now, |io| async move {
-            let can_revoke = session.state().server.endpoint(Endpoint::Revocation).is_some();
-            let revoked = if can_revoke { revoke(&io, &client, &session).await } else { Ok(()) };
-            forget(&io, &client, &session).await?;
-            revoked
-        })
+        Flow::start(now, |io| async move { end(&io, &client, &session).await })
     }
 
     /// Asks an authorization server about a token (RFC 7662 section 2). No proof goes with it (RFC 9449 section 6.2).
@@ -46,22 +41,37 @@ impl Client {
     /// # Errors
     /// [`FlowError`], now or when the step is resumed.
     pub fn introspect(&self, at: &Discovered, token: Secret, now: UnixTime) -> Result<Step<Value>, FlowError> {
-        at.server.require(Endpoint::Introspection)?;
         let (client, server) = (self.0.clone(), at.server.clone());
-        Flow::start(now, |io| async move {
-            let credentials = registration::credentials(&io, &client, &server).await?;
-            let mut form = Form::new();
-            form.push("token", token.expose());
-            let post = Post::without_proof(&server, Endpoint::Introspection, &credentials);
-            let response = post.form(&io, &client, &form).await?;
-            object(Endpoint::Introspection, &response)
-        })
+        Flow::start(now, |io| async move { introspect(&io, &client, &server, &token).await })
     }
 }
 
+pub(super) async fn end(io: &Io, client: &Inner, session: &Session) -> Result<(), FlowError> {
+    let can_revoke = session.state().server.endpoint(Endpoint::Revocation).is_some();
+    let revoked = if can_revoke { revoke(io, client, session).await } else { Ok(()) };
+    forget(io, client, session).await?;
+    revoked
+}
+
+pub(super) async fn introspect(
+    io: &Io,
+    client: &Inner,
+    server: &AuthorizationServer,
+    token: &Secret,
+) -> Result<Value, FlowError> {
+    server.require(Endpoint::Introspection)?;
+    let credentials = registration::credentials(io, client, server).await?;
+    let mut form = Form::new();
+    form.push("token", token.expose());
+    let post = Post::without_proof(server, Endpoint::Introspection, &credentials);
+    let response = post.form(io, client, &form).await?;
+    object(Endpoint::Introspection, &response)
+}
+
 /// Revokes the refresh token, with which the server revokes the access tokens made of it, and the access token.
-async fn revoke(io: &Io, client: &Inner, session: &Session) -> Result<(), FlowError> {
+pub(super) async fn revoke(io: &Io, client: &Inner, session: &Session) -> Result<(), FlowError> {
     let state = session.state();
+    state.server.require(Endpoint::Revocation)?;
     let refresh = state.refresh.map(|token| ("refresh_token", token));
     let access = state.token.map(|token| ("access_token", token.access));
     for (hint, token) in [refresh, access].into_iter().flatten() {

@@ -1,5 +1,6 @@
 //! Why a flow ended without its result.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
@@ -30,7 +31,7 @@ pub enum FlowError {
     /// An endpoint answered with something that is not the answer of its protocol.
     Answer(Endpoint, AnswerDefect),
     /// An endpoint refused, with an error of OAuth.
-    Denied(Denial),
+    Denied(Box<Denial>),
     /// The authorization response cannot be believed.
     Redirect(RedirectDefect),
     /// Less protection than the session's level demands.

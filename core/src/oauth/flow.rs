@@ -83,15 +83,6 @@ impl<T> Flow<T> {
         self.advance()
     }
 
-    /// The same flow with another result.
-    pub(super) fn map<U>(self, finish: fn(T) -> U) -> Flow<U>
-    where
-        T: 'static,
-        U: 'static,
-    {
-        Flow { future: Box::pin(async move { self.future.await.map(finish) }), io: self.io }
-    }
-
     fn advance(mut self) -> Result<Step<T>, FlowError> {
         match self.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => outcome.map(Step::Done),

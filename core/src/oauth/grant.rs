@@ -97,9 +97,8 @@ impl Client {
     /// # Errors
     /// [`FlowError`], now or when the step is resumed.
     pub fn client_credentials(&self, request: SessionRequest, now: UnixTime) -> Result<Step<Session>, FlowError> {
-        let mut form = Form::new();
-        form.push("grant_type", "client_credentials");
-        self.grant(request, form, Renewal::ClientCredentials, now)
+        let client = self.0.clone();
+        Flow::start(now, |io| async move { client_credentials(&io, &client, &request).await })
     }
 
     /// A session for a token that the client holds (RFC 8693).
@@ -112,9 +111,8 @@ impl Client {
         exchange: &TokenExchange,
         now: UnixTime,
     ) -> Result<Step<Session>, FlowError> {
-        let mut form = Form::new();
-        exchange.describe(&mut form);
-        self.grant(request, form, Renewal::RefreshToken, now)
+        let (client, exchange) = (self.0.clone(), exchange.clone());
+        Flow::start(now, |io| async move { token_exchange(&io, &client, &request, &exchange).await })
     }
 
     /// A session for an assertion that another server signed (RFC 7523 section 2.1).
@@ -127,10 +125,8 @@ impl Client {
         assertion: &Secret,
         now: UnixTime,
     ) -> Result<Step<Session>, FlowError> {
-        let mut form = Form::new();
-        form.push("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
-        form.push("assertion", assertion.expose());
-        self.grant(request, form, Renewal::RefreshToken, now)
+        let (client, assertion) = (self.0.clone(), assertion.clone());
+        Flow::start(now, |io| async move { jwt_bearer(&io, &client, &request, &assertion).await })
     }
 
     /// Exchanges a token for one that is no access token, such as an assertion that [`jwt_bearer`](Self::jwt_bearer) takes to
@@ -145,44 +141,81 @@ impl Client {
         exchange: &TokenExchange,
         now: UnixTime,
     ) -> Result<Step<IssuedToken>, FlowError> {
-        request.checked(&self.0)?;
-        let mut form = Form::new();
-        exchange.describe(&mut form);
-        request.describe(&mut form);
-        let client = self.0.clone();
-        Flow::start(now, |io| async move {
-            let credentials = registration::credentials(&io, &client, &request.server).await?;
-            let post = Post::without_proof(&request.server, Endpoint::Token, &credentials);
-            let response = post.form(&io, &client, &form).await?;
-            let document = object(Endpoint::Token, &response)?;
-            let token_type = text(Endpoint::Token, &document, "issued_token_type")?;
-            if token_type == ACCESS_TOKEN {
-                return Err(Downgrade::TokenType.into());
-            }
-            let lifetime = document.integer("expires_in").and_then(|seconds| u64::try_from(seconds).ok());
-            Ok(IssuedToken {
-                token: Secret::new(text(Endpoint::Token, &document, "access_token")?),
-                token_type: token_type.into(),
-                expires_at: lifetime.map(|seconds| io.now().saturating_add(seconds)),
-            })
-        })
+        let (client, exchange) = (self.0.clone(), exchange.clone());
+        Flow::start(now, |io| async move { exchange_for(&io, &client, &request, &exchange).await })
     }
+}
 
-    fn grant(
-        &self,
-        request: SessionRequest,
-        mut form: Form,
-        renewal: Renewal,
-        now: UnixTime,
-    ) -> Result<Step<Session>, FlowError> {
-        let level = request.checked(&self.0)?;
-        request.describe(&mut form);
-        let client = self.0.clone();
-        Flow::start(now, |io| async move {
-            let grant = Grant::prepare(&io, &client, request, level).await?;
-            grant.redeem(&io, &client, &form, renewal).await
-        })
+pub(super) async fn client_credentials(
+    io: &Io,
+    client: &Inner,
+    request: &SessionRequest,
+) -> Result<Session, FlowError> {
+    let mut form = Form::new();
+    form.push("grant_type", "client_credentials");
+    grant(io, client, request, form, Renewal::ClientCredentials).await
+}
+
+pub(super) async fn token_exchange(
+    io: &Io,
+    client: &Inner,
+    request: &SessionRequest,
+    exchange: &TokenExchange,
+) -> Result<Session, FlowError> {
+    let mut form = Form::new();
+    exchange.describe(&mut form);
+    grant(io, client, request, form, Renewal::RefreshToken).await
+}
+
+pub(super) async fn jwt_bearer(
+    io: &Io,
+    client: &Inner,
+    request: &SessionRequest,
+    assertion: &Secret,
+) -> Result<Session, FlowError> {
+    let mut form = Form::new();
+    form.push("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
+    form.push("assertion", assertion.expose());
+    grant(io, client, request, form, Renewal::RefreshToken).await
+}
+
+pub(super) async fn exchange_for(
+    io: &Io,
+    client: &Inner,
+    request: &SessionRequest,
+    exchange: &TokenExchange,
+) -> Result<IssuedToken, FlowError> {
+    request.checked(client)?;
+    let mut form = Form::new();
+    exchange.describe(&mut form);
+    request.describe(&mut form);
+    let credentials = registration::credentials(io, client, &request.server).await?;
+    let post = Post::without_proof(&request.server, Endpoint::Token, &credentials);
+    let response = post.form(io, client, &form).await?;
+    let document = object(Endpoint::Token, &response)?;
+    let token_type = text(Endpoint::Token, &document, "issued_token_type")?;
+    if token_type == ACCESS_TOKEN {
+        return Err(Downgrade::TokenType.into());
     }
+    let lifetime = document.integer("expires_in").and_then(|seconds| u64::try_from(seconds).ok());
+    Ok(IssuedToken {
+        token: Secret::new(text(Endpoint::Token, &document, "access_token")?),
+        token_type: token_type.into(),
+        expires_at: lifetime.map(|seconds| io.now().saturating_add(seconds)),
+    })
+}
+
+async fn grant(
+    io: &Io,
+    client: &Inner,
+    request: &SessionRequest,
+    mut form: Form,
+    renewal: Renewal,
+) -> Result<Session, FlowError> {
+    let level = request.checked(client)?;
+    request.describe(&mut form);
+    let grant = Grant::prepare(io, client, request, level).await?;
+    grant.redeem(io, client, &form, renewal).await
 }
 
 /// A grant under way: who asks, at which level, with which key.
@@ -198,7 +231,7 @@ impl Grant {
     pub(super) async fn prepare(
         io: &Io,
         client: &Inner,
-        request: SessionRequest,
+        request: &SessionRequest,
         level: SecurityLevel,
     ) -> Result<Self, FlowError> {
         Replaced::load(io, client, &request.name).await?.permits(level)?;
@@ -207,7 +240,7 @@ impl Grant {
             true => Some(Binding::create(io, client, &request.server, &credentials, level).await?),
             false => None,
         };
-        Ok(Self { request, level, credentials, binding })
+        Ok(Self { request: request.clone(), level, credentials, binding })
     }
 
     /// Sends the token request and makes the session of its answer. The key is deleted if there is none.

@@ -1,5 +1,6 @@
 //! Login by the user's browser: the authorization request, and the response that comes back (OAuth 2.1 section 4.1).
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -54,19 +55,8 @@ impl Client {
     /// # Errors
     /// [`FlowError`], now or when the step is resumed.
     pub fn authorize(&self, request: SessionRequest, now: UnixTime) -> Result<Step<Authorization>, FlowError> {
-        let level = request.checked(&self.0)?;
         let client = self.0.clone();
-        Flow::start(now, |io| async move {
-            match authorize(&io, &client, request.clone(), level).await {
-                // A server that lost its clients, as one in memory does, is registered with anew, once.
-                Err(error)
-                    if error.is_unknown_client() && registration::forget(&io, &client, &request.server).await? =>
-                {
-                    authorize(&io, &client, request, level).await
-                }
-                outcome => outcome,
-            }
-        })
+        Flow::start(now, |io| async move { begin(&io, &client, &request).await })
     }
 
     /// Begins a login that asks for `scope` besides what the session has, after [`Demand::StepUp`](super::Demand::StepUp).
@@ -75,13 +65,7 @@ impl Client {
     /// [`FlowError::StepUpExhausted`] if all of it was asked for before, or this was tried three times;
     /// [`Misuse::NoUser`] if no user made the session.
     pub fn step_up(&self, session: &Session, scope: &str, now: UnixTime) -> Result<Step<Authorization>, FlowError> {
-        if session.state().renewal == Renewal::ClientCredentials {
-            return Err(Misuse::NoUser.into());
-        }
-        let (union, step_ups) = widened(session, scope)?;
-        let mut request = SessionRequest::again(session).scope(&union);
-        request.step_ups = step_ups;
-        self.authorize(request, now)
+        self.authorize(stepped_up(session, scope)?, now)
     }
 
     /// Completes a login with the URL that the browser came back to.
@@ -89,10 +73,33 @@ impl Client {
     /// # Errors
     /// [`FlowError`], now or when the step is resumed. Whatever the outcome, the login is used up.
     pub fn exchange(&self, callback: &str, now: UnixTime) -> Result<Step<Session>, FlowError> {
-        let response = AuthorizationResponse::read(callback, self.0.redirect_uri.as_deref())?;
-        let client = self.0.clone();
-        Flow::start(now, |io| async move { exchange(&io, &client, &response).await })
+        let (client, callback) = (self.0.clone(), String::from(callback));
+        Flow::start(now, |io| async move { exchange(&io, &client, &callback).await })
     }
+}
+
+pub(super) async fn begin(io: &Io, client: &Inner, request: &SessionRequest) -> Result<Authorization, FlowError> {
+    let level = request.checked(client)?;
+    let mut outcome = authorize(io, client, request, level).await;
+    // A server that lost its clients, as one in memory does, is registered with anew, once.
+    if let Err(error) = &outcome
+        && error.is_unknown_client()
+        && registration::forget(io, client, &request.server).await?
+    {
+        outcome = authorize(io, client, request, level).await;
+    }
+    outcome
+}
+
+/// The request for a login that adds `scope` to a session.
+pub(super) fn stepped_up(session: &Session, scope: &str) -> Result<SessionRequest, FlowError> {
+    if session.state().renewal == Renewal::ClientCredentials {
+        return Err(Misuse::NoUser.into());
+    }
+    let (union, step_ups) = widened(session, scope)?;
+    let mut request = SessionRequest::again(session).scope(&union);
+    request.step_ups = step_ups;
+    Ok(request)
 }
 
 /// The scope of a session with `scope` added, and how often that was done.
@@ -121,7 +128,7 @@ pub(super) fn widened(session: &Session, scope: &str) -> Result<(String, u8), Fl
 async fn authorize(
     io: &Io,
     client: &Inner,
-    request: SessionRequest,
+    request: &SessionRequest,
     level: SecurityLevel,
 ) -> Result<Authorization, FlowError> {
     let redirect_uri = client.redirect_uri.clone().ok_or(Misuse::RedirectUriMissing)?;
@@ -287,7 +294,8 @@ impl AuthorizationResponse {
     }
 }
 
-async fn exchange(io: &Io, client: &Inner, response: &AuthorizationResponse) -> Result<Session, FlowError> {
+pub(super) async fn exchange(io: &Io, client: &Inner, callback: &str) -> Result<Session, FlowError> {
+    let response = &AuthorizationResponse::read(callback, client.redirect_uri.as_deref())?;
     let slot = Slot(alloc::format!("login/{}", response.state));
     if response.state.len() > 128 {
         return Err(RedirectDefect::StateUnknown.into());
@@ -324,6 +332,6 @@ fn check<'r>(pending: &Pending, response: &'r AuthorizationResponse, now: UnixTi
         _ => {}
     }
     response.outcome.as_ref().map_err(|(error, description)| {
-        FlowError::Denied(Denial::new(Endpoint::Authorization, 0, error, description.as_deref()))
+        FlowError::Denied(Box::new(Denial::new(Endpoint::Authorization, 0, error, description.as_deref())))
     })
 }

@@ -1,6 +1,7 @@
 //! What servers publish about themselves: protected resources (RFC 9728) and authorization servers (RFC 8414).
 
 use alloc::string::String;
+use alloc::sync::Arc;
 
 use super::error::{DiscoveryDefect, Endpoint, FlowError};
 use crate::Misuse;
@@ -104,7 +105,7 @@ pub(super) fn covers(resource: &Url, target: &Url) -> bool {
 /// Metadata of an authorization server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AuthorizationServer {
-    document: Value,
+    document: Arc<Value>,
     issuer: String,
 }
 
@@ -139,7 +140,7 @@ impl AuthorizationServer {
                 Some(_) => return Err(DiscoveryDefect::Url(member)),
             }
         }
-        Ok(Self { document, issuer: issuer.into() })
+        Ok(Self { document: Arc::new(document), issuer: issuer.into() })
     }
 
     /// The issuer identifier.
@@ -226,7 +227,7 @@ impl AuthorizationServer {
     }
 
     /// The whole document.
-    pub const fn document(&self) -> &Value {
+    pub fn document(&self) -> &Value {
         &self.document
     }
 }

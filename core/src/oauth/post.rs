@@ -1,5 +1,6 @@
 //! Requests to an authorization server: authenticated, proved where they must be, and tried again where that helps.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -105,9 +106,12 @@ pub(super) async fn fetch(io: &Io, request: Request) -> Result<Response, FlowErr
 /// What an answer without success says.
 pub(super) fn refused(endpoint: Endpoint, response: &Response, document: Option<&Value>) -> FlowError {
     match document.and_then(|document| document.text("error").map(|error| (document, error))) {
-        Some((document, error)) => {
-            FlowError::Denied(Denial::new(endpoint, response.status, error, document.text("error_description")))
-        }
+        Some((document, error)) => FlowError::Denied(Box::new(Denial::new(
+            endpoint,
+            response.status,
+            error,
+            document.text("error_description"),
+        ))),
         None if matches!(response.status, 300..=399) => FlowError::Answer(endpoint, AnswerDefect::Redirect),
         None => FlowError::Answer(endpoint, AnswerDefect::Status(response.status)),
     }

@@ -26,11 +26,13 @@ impl Client {
     /// [`FlowError::LoginRequired`] if the session cannot be renewed; [`FlowError`].
     pub fn refresh(&self, session: &Session, now: UnixTime) -> Result<Step<()>, FlowError> {
         let (client, session) = (self.0.clone(), session.clone());
-        Flow::start(now, |io| async move {
-            let used = session.danger_access_token();
-            renew(&io, &client, &session, used.as_ref(), None).await
-        })
+        Flow::start(now, |io| async move { refresh(&io, &client, &session).await })
     }
+}
+
+pub(super) async fn refresh(io: &Io, client: &Inner, session: &Session) -> Result<(), FlowError> {
+    let used = session.danger_access_token();
+    renew(io, client, session, used.as_ref(), None).await
 }
 
 /// Gets a token that is another than `refused`, for `scope` if the session is to be widened.

@@ -100,14 +100,17 @@ impl Client {
     #[cfg(feature = "dpop")]
     pub fn open_bound_to(&self, name: &str, key: Thumbprint, now: UnixTime) -> Result<Step<Session>, FlowError> {
         let (client, name) = (self.0.clone(), String::from(name));
-        Flow::start(now, |io| async move {
-            let session = open(&io, &client, &name).await?;
-            if session.thumbprint() == Some(key) { Ok(session) } else { Err(StoredDefect::Key.into()) }
-        })
+        Flow::start(now, |io| async move { open_bound_to(&io, &client, &name, key).await })
     }
 }
 
-async fn open(io: &Io, client: &Inner, name: &str) -> Result<Session, FlowError> {
+#[cfg(feature = "dpop")]
+pub(super) async fn open_bound_to(io: &Io, client: &Inner, name: &str, key: Thumbprint) -> Result<Session, FlowError> {
+    let session = open(io, client, name).await?;
+    if session.thumbprint() == Some(key) { Ok(session) } else { Err(StoredDefect::Key.into()) }
+}
+
+pub(super) async fn open(io: &Io, client: &Inner, name: &str) -> Result<Session, FlowError> {
     let stored = io.load(slot(name)).await?.ok_or(FlowError::NoSession)?;
     let state = State::read(&stored.value, client)?;
     let (credentials, _) = super::registration::known(io, client, &state.server).await?;

@@ -201,17 +201,6 @@ macro_rules! steps {
                 }
             }
 
-            /// The same step of a flow whose result becomes another: for hosts that drive flows of all kinds alike.
-            pub fn map<U: 'static>(self, finish: fn(T) -> U) -> Step<U>
-            where
-                T: 'static,
-            {
-                match self {
-                    Self::Done(result) => Step::Done(finish(result)),
-                    $(Self::$name($name { wanted, flow }) => Step::$name($name { wanted, flow: flow.map(finish) }),)*
-                }
-            }
-
             /// What is wanted: `done`, `create_key`, `delete_key`, `sign`, `fetch`, `lock`, `unlock`, `load`, `save` or `wait`.
             pub const fn name(&self) -> &'static str {
                 match self {
