@@ -333,7 +333,7 @@ fn finished(outcome: Outcome) -> (Value, Option<Handle>) {
                 .with("verification_uri", device.verification_uri())
                 .with_some("verification_uri_complete", device.verification_uri_complete())
                 .with("expires_at", device.expires_at());
-            return (shown, Some(Handle::Device(Arc::new(Device(Mutex::new(Some(device)))))));
+            return (shown, Some(Handle::Device(Arc::new(Device(Mutex::new(Some(*device)))))));
         }
         Outcome::Authorization(sent) => kind("authorization")
             .with("url", sent.url.as_str())

@@ -1,5 +1,7 @@
 //! Every flow of a client as a value: for hosts in other languages, which drive them all alike.
 
+#[cfg(feature = "grants")]
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -95,7 +97,7 @@ pub enum Outcome {
     Answer(Answer),
     /// A login on another device, to be polled.
     #[cfg(feature = "grants")]
-    Device(DeviceAuthorization),
+    Device(Box<DeviceAuthorization>),
     /// A token that is no access token.
     #[cfg(feature = "grants")]
     Issued(IssuedToken),
@@ -162,7 +164,7 @@ async fn perform(io: &Io, client: &Inner, operation: Operation) -> Result<Outcom
             Outcome::Session(grant::jwt_bearer(io, client, &request, &assertion).await?)
         }
         #[cfg(feature = "grants")]
-        Operation::Device(request) => Outcome::Device(device::device(io, client, &request).await?),
+        Operation::Device(request) => Outcome::Device(Box::new(device::device(io, client, &request).await?)),
         #[cfg(feature = "grants")]
         Operation::PollDevice(device) => Outcome::Session(device::poll_device(io, client, device).await?),
         #[cfg(feature = "grants")]
