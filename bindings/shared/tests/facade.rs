@@ -1,0 +1,272 @@
+//! What the facade adds to the core: strict options, plain errors, one answer for each thing that can be used once.
+
+use keybound::RUSTCRYPTO;
+use keybound::json::Value;
+use keybound_ffi::{
+    Access, AuthorizationServer, Client, Entry, Error, Handles, Intent, JwkSet, Key, Kind, MemoryStore, NonceCache,
+    Presented, ProofRequest, Reply, ResourceServer, Verifier, prepare, proof, reasons, request_detail, thumbprint,
+};
+
+const NOW: i64 = 1_700_000_000;
+const URL: &str = "https://api.example.com/items/7";
+const NONCES: &str = r#"{"nonces":{"keys":[{"id":1,"secret":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]}}"#;
+
+fn key() -> Key {
+    Key::generate("ES256", &RUSTCRYPTO).unwrap()
+}
+
+fn made(key: &Key, nonce: Option<&str>) -> String {
+    let request = ProofRequest { method: "GET", url: URL, access_token: Some("token"), nonce };
+    proof(&request, key, &RUSTCRYPTO, NOW).unwrap()
+}
+
+fn presented<'a>(proofs: &'a [&'a [u8]], bound_to: &'a str) -> Presented<'a> {
+    let (method, url) = ("GET", URL);
+    Presented { method, url, proofs, access_token: Some("token"), bound_to: Some(bound_to), expected_nonce: None }
+}
+
+fn misuse<T>(outcome: Result<T, Error>) -> String {
+    let error = outcome.err().expect("a misuse");
+    assert_eq!(error.kind, Kind::Misuse, "{error:?}");
+    error.reason.clone()
+}
+
+/// A member of the JSON text.
+fn member(json: &str, name: &str) -> String {
+    let value = Value::parse(json.as_bytes()).unwrap();
+    value.text(name).unwrap_or_else(|| panic!("{name} in {json}")).into()
+}
+
+#[test]
+fn the_contract_is_what_the_core_says() {
+    let told = Value::parse(reasons().as_bytes()).unwrap();
+    for (file, list, members) in [
+        ("reasons.json", "rejections", ["reason", "check", "section"]),
+        ("token_reasons.json", "token_rejections", ["reason", "status", "error"]),
+    ] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/contract").join(file);
+        let known = Value::parse(&std::fs::read(path).unwrap()).unwrap();
+        let Value::Array(known) = &known else { panic!("{file} is an array") };
+        let shown = |value: &Value| members.map(|name| value.member(name).map(Value::to_json));
+        let told: Vec<_> = told.array(list).unwrap().iter().map(shown).collect();
+        assert_eq!(told, known.iter().map(shown).collect::<Vec<_>>(), "{file}");
+    }
+}
+
+#[test]
+fn a_pending_proof_is_settled_once_and_by_a_word_of_the_enumeration() {
+    let (key, verifier) = (key(), Verifier::new("{}", None, &RUSTCRYPTO).unwrap());
+    let (made, bound_to) = (made(&key, None), key.thumbprint());
+    let pending = verifier.check(&presented(&[made.as_bytes()], &bound_to), NOW).unwrap();
+    for word in ["true", "Fresh", "", "ok", "1"] {
+        assert_eq!(misuse(pending.settle(word, NOW)), "unknown_value", "{word}");
+    }
+    assert_eq!(pending.settle("fresh", NOW).unwrap().thumbprint, bound_to);
+    assert_eq!(misuse(pending.settle("fresh", NOW)), "already_used");
+    assert_eq!(misuse(pending.danger_skip_replay_check()), "already_used");
+}
+
+#[test]
+fn every_word_of_a_store_has_its_outcome() {
+    let (key, verifier) = (key(), Verifier::new("{}", None, &RUSTCRYPTO).unwrap());
+    let (made, bound_to) = (made(&key, None), key.thumbprint());
+    for (word, reason, status) in [
+        ("seen", "replayed", 401),
+        ("unavailable", "store_unavailable", 503),
+        ("full", "store_full", 503),
+        ("before_floor", "before_store_floor", 503),
+    ] {
+        let pending = verifier.check(&presented(&[made.as_bytes()], &bound_to), NOW).unwrap();
+        let error = pending.settle(word, NOW).unwrap_err();
+        assert_eq!((error.reason.as_str(), error.status), (reason, Some(status)), "{word}");
+        assert_eq!(error.refusal.as_ref().map(|refusal| refusal.status), Some(status), "{word}");
+    }
+}
+
+#[test]
+fn a_refusal_brings_its_answer() {
+    let (key, verifier) = (key(), Verifier::new(NONCES, None, &RUSTCRYPTO).unwrap());
+    let (first, bound_to) = (made(&key, None), key.thumbprint());
+    let error = verifier.check(&presented(&[first.as_bytes()], &bound_to), NOW).err().unwrap();
+    assert_eq!((error.kind, error.reason.as_str()), (Kind::Rejected, "nonce_missing"));
+    assert_eq!(error.code.as_deref(), Some("use_dpop_nonce"));
+    let refusal = error.refusal.clone().unwrap();
+    let nonce = refusal.headers.iter().find(|(name, _)| name == "DPoP-Nonce").unwrap().1.clone();
+    assert!(error.to_json().contains(&nonce));
+    // A client that keeps nonces sends it with the next proof.
+    let cache = NonceCache::new();
+    cache.observe("https://api.example.com", "resource", &bound_to, &[nonce.as_bytes()]).unwrap();
+    let nonce = cache.get("https://api.example.com", "resource", &bound_to).unwrap();
+    let second = made(&key, nonce.as_deref());
+    assert!(verifier.check(&presented(&[second.as_bytes()], &bound_to), NOW).is_ok());
+    // Without the token's binding nothing is judged.
+    let unbound = Presented { bound_to: None, ..presented(&[], "") };
+    assert_eq!(misuse(verifier.check(&unbound, NOW)), "missing_option");
+}
+
+#[test]
+fn options_are_strict() {
+    for (options, reason) in [
+        ("[]", "not_json"),
+        (r#"{"max_age":60,"max_age":60}"#, "not_json"),
+        (r#"{"maxAge":60}"#, "unknown_option"),
+        (r#"{"max_age":"60"}"#, "wrong_type"),
+        (r#"{"max_age":-1}"#, "wrong_type"),
+        (r#"{"max_age":301}"#, "misuse"),
+        (r#"{"require_nonces":"yes"}"#, "wrong_type"),
+        (r#"{"require_nonces":true}"#, "misuse"),
+        (r#"{"preset":"fapi"}"#, "unknown_value"),
+        (r#"{"algorithms":["HS256"]}"#, "unknown_algorithm"),
+        (r#"{"algorithms":"ES256"}"#, "wrong_type"),
+        (r#"{"nonces":{"keys":[{"id":1,"secret":"short"}]}}"#, "nonce_key"),
+        (r#"{"nonces":{"keys":[{"id":256,"secret":""}]}}"#, "nonce_key"),
+    ] {
+        assert_eq!(misuse(Verifier::new(options, None, &RUSTCRYPTO)), reason, "{options}");
+    }
+    assert_eq!(misuse(Client::new("{}", &RUSTCRYPTO)), "missing_option");
+    assert_eq!(misuse(Client::new(r#"{"level":"high"}"#, &RUSTCRYPTO)), "unknown_value");
+    assert_eq!(misuse(ResourceServer::new(r#"{"resource":"api"}"#, "{}", None, &RUSTCRYPTO)), "misuse");
+}
+
+#[test]
+fn a_flow_waits_for_a_reply_that_fits() {
+    let client = Client::new(r#"{"level":"enhanced"}"#, &RUSTCRYPTO).unwrap();
+    let operation = r#"{"do":"discover_issuer","issuer":"https://as.example.com"}"#;
+    let flow = client.begin(operation, Handles::default(), NOW).unwrap();
+    let step = flow.step().unwrap();
+    assert_eq!((member(&step, "step"), member(&step, "body")), ("fetch".into(), "empty".into()));
+    assert_eq!(misuse(flow.resume(Reply::Ok, NOW)), "reply_mismatch");
+    assert_eq!(flow.step().unwrap(), step, "nothing is lost by a reply of the wrong kind");
+    for text in ["{}", "[]", r#"{"response":{}}"#, r#"{"ok":false}"#, r#"{"response":{"status":200,"body":"\u0100"}}"#]
+    {
+        assert_eq!(Reply::from_json(text).err().map(|error| error.kind), Some(Kind::Misuse), "{text}");
+    }
+    let error = flow.resume(Reply::from_json(r#"{"failed":"no network"}"#).unwrap(), NOW).unwrap_err();
+    assert_eq!((error.kind, error.detail.as_str()), (Kind::Host, "no network"));
+    assert_eq!(misuse(flow.step()), "already_used");
+    assert_eq!(misuse(client.begin(r#"{"do":"refresh"}"#, Handles::default(), NOW)), "missing_option");
+    assert_eq!(misuse(client.begin(r#"{"do":"fly"}"#, Handles::default(), NOW)), "unknown_value");
+}
+
+#[test]
+fn a_discovery_ends_with_a_handle() {
+    let client = Client::new(r#"{"level":"enhanced"}"#, &RUSTCRYPTO).unwrap();
+    let operation = r#"{"do":"discover_issuer","issuer":"https://as.example.com"}"#;
+    let flow = client.begin(operation, Handles::default(), NOW).unwrap();
+    let body = r#"{\"issuer\":\"https://as.example.com\",\"token_endpoint\":\"https://as.example.com/token\"}"#;
+    let reply =
+        format!(r#"{{"response":{{"status":200,"headers":[["Content-Type","application/json"]],"body":"{body}"}}}}"#);
+    let done = flow.resume(Reply::from_json(&reply).unwrap(), NOW).unwrap();
+    assert!(done.contains(r#""kind":"discovered","issuer":"https://as.example.com""#), "{done}");
+    assert!(flow.handle().is_some());
+    assert_eq!(misuse(flow.step()), "already_used");
+}
+
+#[test]
+fn an_outside_signature_completes_a_proof_once() {
+    let key = key();
+    let request = ProofRequest { method: "GET", url: URL, access_token: None, nonce: None };
+    let unsigned = prepare(&request, &key.public_jwk(), "ES256", &RUSTCRYPTO, NOW).unwrap();
+    assert_eq!(unsigned.digest().map(<[u8]>::len), Some(32));
+    let signature = key.sign(unsigned.message()).unwrap();
+    assert!(unsigned.attach(&signature, "raw").unwrap().starts_with("ey"));
+    assert_eq!(misuse(unsigned.attach(&signature, "raw")), "already_used");
+    // The signature of another key is found out at once.
+    let other = prepare(&request, &key.public_jwk(), "ES256", &RUSTCRYPTO, NOW).unwrap();
+    let wrong = Key::generate("ES256", &RUSTCRYPTO).unwrap().sign(other.message()).unwrap();
+    assert_eq!(misuse(other.attach(&wrong, "raw")), "misuse");
+    let again = Key::from_jwk(&key.danger_private_jwk().unwrap(), None, &RUSTCRYPTO).unwrap();
+    assert_eq!(again.thumbprint(), thumbprint(&key.public_jwk(), &RUSTCRYPTO).unwrap());
+    assert!(!format!("{again:?}").contains(&member(&key.danger_private_jwk().unwrap(), "d")));
+}
+
+fn state(access: &Access) -> String {
+    member(&access.state().unwrap(), "state")
+}
+
+#[test]
+fn a_resource_goes_from_request_to_refusal_and_says_what_it_waits_for() {
+    let options =
+        r#"{"resource":"https://api.example.com","introspection":true,"scopes":["read"],"publish_metadata":true}"#;
+    let server = ResourceServer::new(options, "{}", None, &RUSTCRYPTO).unwrap();
+    assert_eq!(server.metadata_path(), "/.well-known/oauth-protected-resource");
+    assert_eq!(state(&server.receive("GET", URL, &[], NOW)), "refused");
+    let (key, store) = (key(), MemoryStore::new(1000, "{}", &RUSTCRYPTO, NOW - 1000).unwrap());
+    let made = made(&key, None);
+    let fields: &[(&str, &[u8])] = &[("Authorization", b"DPoP token"), ("DPoP", made.as_bytes())];
+    let answer = format!(
+        r#"{{"active":true,"sub":"alice","scope":"read","aud":"https://api.example.com","exp":1700000100,"cnf":{{"jkt":"{}"}}}}"#,
+        key.thumbprint()
+    );
+    let receive = || {
+        let access = server.receive_raw("GET", b"/items/7?page=2", None, fields, NOW);
+        assert_eq!(state(&access), "introspection");
+        assert_eq!(misuse(access.insert_into(&store, NOW)), "reply_mismatch");
+        access.introspected(answer.as_bytes(), NOW).unwrap();
+        assert_eq!(state(&access), "insert");
+        access
+    };
+    let access = receive();
+    access.insert_into(&store, NOW).unwrap();
+    assert_eq!(state(&access), "granted");
+    assert!(server.require_scopes(&access, &["read"]).unwrap().is_none());
+    assert_eq!(server.require_scopes(&access, &["write"]).unwrap().map(|refusal| refusal.status), Some(403));
+    assert_eq!(misuse(access.settle("fresh", NOW)), "already_used");
+    let again = receive();
+    again.insert_into(&store, NOW).unwrap();
+    assert!(again.state().unwrap().contains("replayed"));
+    let unreachable = server.receive("GET", URL, fields, NOW);
+    unreachable.unavailable().unwrap();
+    assert!(unreachable.state().unwrap().contains("introspection_unavailable"));
+    assert!(JwkSet::parse(b"{}").is_err());
+}
+
+#[test]
+fn a_token_endpoint_binds_what_it_issues() {
+    let server = AuthorizationServer::new("{}", None, &RUSTCRYPTO).unwrap();
+    let key = key();
+    let url = "https://as.example.com/token";
+    let proof = proof(&ProofRequest { method: "POST", url, access_token: None, nonce: None }, &key, &RUSTCRYPTO, NOW);
+    let proof = proof.unwrap();
+    let request = |bound_to: &str| {
+        format!(
+            r#"{{"method":"POST","url":"{url}","client":"public","grant":{{"type":"refresh_token","bound_to":"{bound_to}"}}}}"#
+        )
+    };
+    let admission = server.check(&request(&key.thumbprint()), &[proof.as_bytes()], NOW).unwrap();
+    assert_eq!(misuse(admission.admitted()), "not_settled");
+    assert!(admission.entry().is_some());
+    admission.settle("fresh", NOW).unwrap();
+    assert_eq!(misuse(admission.settle("fresh", NOW)), "already_used");
+    assert_eq!(member(&admission.admitted().unwrap(), "access_binding"), key.thumbprint());
+    let other = Key::generate("ES256", &RUSTCRYPTO).unwrap().thumbprint();
+    let error = server.check(&request(&other), &[proof.as_bytes()], NOW).err().unwrap();
+    assert_eq!((error.reason.as_str(), error.code.as_deref()), ("binding_mismatch", Some("invalid_grant")));
+    assert_eq!(misuse(server.check("{}", &[], NOW)), "missing_option");
+}
+
+#[test]
+fn an_intent_permits_its_request() {
+    let key = key().thumbprint();
+    let details = format!("[{}]", request_detail("POST", URL, Some(b"ten"), &RUSTCRYPTO));
+    let intent = Intent::declare(&details, &key, 60, &RUSTCRYPTO, NOW).unwrap();
+    assert!(intent.permits("POST", URL, b"ten", &key, NOW).is_ok());
+    let error = intent.permits("POST", URL, b"eleven", &key, NOW).unwrap_err();
+    assert_eq!((error.kind, error.reason.as_str()), (Kind::Rejected, "intent_no_match"));
+    assert_eq!(
+        intent.grant(&details, NOW + 60).err().map(|error| error.reason.clone()).as_deref(),
+        Some("intent_expired")
+    );
+}
+
+#[test]
+fn an_entry_shows_what_a_store_of_the_hosts_own_needs() {
+    let (key, verifier) = (key(), Verifier::new("{}", None, &RUSTCRYPTO).unwrap());
+    let (made, bound_to) = (made(&key, None), key.thumbprint());
+    let pending = verifier.check(&presented(&[made.as_bytes()], &bound_to), NOW).unwrap();
+    let entry: &Entry = pending.entry();
+    assert_eq!((entry.timed_at, entry.thumbprint.as_str()), (NOW, bound_to.as_str()));
+    assert_eq!(entry.lifetime(NOW), u64::try_from(entry.keep_until - NOW).unwrap() + 1);
+    let store = MemoryStore::new(1000, r#"{"max_age":61}"#, &RUSTCRYPTO, NOW - 1000).unwrap();
+    assert_eq!(store.insert(entry, NOW), "unavailable", "a store of other verifiers does not serve this one");
+}
