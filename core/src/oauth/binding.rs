@@ -48,8 +48,8 @@ pub(super) struct Memory {
     nonces: NonceCache,
     /// How far a server's clock is ahead of ours, by origin, in seconds.
     offsets: Vec<(String, i64)>,
-    /// When an origin last answered a proof, for one-shot bodies.
-    answered: Vec<(String, Thumbprint, UnixTime)>,
+    /// When a server last answered a proof, for one-shot bodies. Both servers may be at one origin.
+    answered: Vec<(String, Role, Thumbprint, UnixTime)>,
 }
 
 /// What a server wants of the next attempt.
@@ -174,7 +174,7 @@ impl Binding {
         let fields: Vec<&[u8]> = response.all(DPOP_NONCE).collect();
         let Some(origin) = origin(url) else { return Ok(false) };
         let mut shared = client.shared.lock();
-        shared.memory.answered(&origin, self.0.thumbprint, now);
+        shared.memory.answered(&origin, role, self.0.thumbprint, now);
         shared.memory.nonces.observe(&origin, role, &self.0.thumbprint, &fields).map(|nonce| nonce.is_some())
     }
 
@@ -188,8 +188,11 @@ impl Binding {
     pub(super) fn is_primed(&self, client: &Inner, url: &str, now: UnixTime) -> bool {
         let Some(origin) = origin(url) else { return false };
         let shared = client.shared.lock();
-        let known = |(known, key, at): &(String, Thumbprint, UnixTime)| {
-            *known == origin && *key == self.0.thumbprint && now.since(*at) <= STILL_FRESH
+        let known = |(known, role, key, at): &(String, Role, Thumbprint, UnixTime)| {
+            *known == origin
+                && *role == Role::ResourceServer
+                && *key == self.0.thumbprint
+                && now.since(*at) <= STILL_FRESH
         };
         shared.memory.answered.iter().any(known)
     }
@@ -298,12 +301,12 @@ impl Memory {
         self.offsets.push((origin.into(), offset));
     }
 
-    fn answered(&mut self, origin: &str, key: Thumbprint, now: UnixTime) {
-        self.answered.retain(|(known, by, _)| known != origin || *by != key);
+    fn answered(&mut self, origin: &str, role: Role, key: Thumbprint, now: UnixTime) {
+        self.answered.retain(|(known, of, by, _)| known != origin || *of != role || *by != key);
         if self.answered.len() >= MAX_ORIGINS {
             self.answered.remove(0);
         }
-        self.answered.push((origin.into(), key, now));
+        self.answered.push((origin.into(), role, key, now));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Nonces: learned from every response, tried once more, never mixed.
 
 use keybound_conformance::flow::Story;
-use keybound_conformance::flow::server::{RESOURCE, Server, answer, with};
+use keybound_conformance::flow::server::{ISSUER, RESOURCE, Server, answer, with};
 use keybound_conformance::flow::story::public;
 use serde_json::{Value, json};
 
@@ -132,6 +132,20 @@ fn a_body_that_can_be_sent_once_is_sent_once() {
     assert_eq!(story.ok(upload.clone())["status"], 200);
     assert_eq!(story.server.log.iter().filter(|r| r.url.ends_with("/u")).count(), 3);
     story.end();
+}
+
+#[test]
+fn what_an_authorization_server_at_the_same_origin_answered_says_nothing_about_the_resource() {
+    let mut config = public("enhanced");
+    config["also_origins"] = json!([ISSUER]);
+    let mut story = Story::new("", "", config, Server::default());
+    story.discover();
+    story.log_in(authorize());
+    let upload =
+        json!({ "do": "call", "session": "work", "method": "POST", "url": format!("{ISSUER}/u"), "body": "one_shot" });
+    story.ok(upload);
+    let methods: Vec<_> = story.server.log.iter().filter(|r| r.url.ends_with("/u")).map(|r| r.method.clone()).collect();
+    assert_eq!(methods, ["HEAD", "POST"]);
 }
 
 #[test]
