@@ -51,11 +51,13 @@ fn fixed_sentences_lead_back_to_reason_cause_and_fix() {
     let fields = [("www-authenticate", challenge.as_bytes())];
     let advice = Advice::of(&RefusedResponse::new(401, &fields));
     assert_eq!((advice.reason, &*advice.next), (Some("replayed"), Rejection::Replayed.fix()));
+    assert_eq!(advice.wrong, "the proof was used before");
     let challenge =
         format!("Bearer, DPoP error=\"invalid_token\", error_description=\"{}\"", TokenRejection::TokenExpired);
     let fields = [("www-authenticate", challenge.as_bytes())];
     let advice = Advice::of(&RefusedResponse::new(401, &fields));
     assert_eq!((advice.reason, advice.error.as_deref()), (Some("token_expired"), Some("invalid_token")));
+    assert_eq!(advice.wrong, "the access token has expired");
 }
 
 #[test]

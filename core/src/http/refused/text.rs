@@ -2,9 +2,11 @@
 
 use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 
 use super::{Advice, ChallengeAdvice, NonceSeen, RefusedResponse};
+use crate::Rejection;
+use crate::server::resource::TokenRejection;
 
 /// What a server of another origin has to say so that scripts can read it.
 const EXPOSE: &str = "have the server send Access-Control-Expose-Headers: WWW-Authenticate, DPoP-Nonce, Date with every \
@@ -70,7 +72,14 @@ pub(super) fn of(
     if advice.nonce == NonceSeen::Repeated {
         cause = format!("{cause}; besides, the answer has several DPoP-Nonce fields, of which none counts");
     }
-    (main.meaning.to_owned(), cause, next)
+    (defect(advice).unwrap_or_else(|| main.meaning.to_owned()), cause, next)
+}
+
+/// The sentence of the defect, where the server says which it is.
+fn defect(advice: &Advice) -> Option<String> {
+    let reason = advice.reason.filter(|_| advice.error.as_deref() != Some("use_dpop_nonce"))?;
+    let of_token = || TokenRejection::ALL.iter().find(|known| known.reason() == reason).map(ToString::to_string);
+    Rejection::from_reason(reason).map(|rejection| rejection.to_string()).or_else(of_token)
 }
 
 fn is_about_time(advice: &Advice) -> bool {
