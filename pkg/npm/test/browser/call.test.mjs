@@ -94,6 +94,17 @@ describe('a call', { skip: missing }, () => {
     assert.ok(seen[1].body === null || seen[1].body.includes(boundary));
   });
 
+  test('asks for the nonce before it sends the body of a Request, which can be sent once', async () => {
+    await fresh();
+    const body = await run(page, async (resource) => {
+      const request = new Request(`${resource}/once`, { method: 'POST', body: 'only once' });
+      return (await client.fetch(request)).json();
+    }, servers.resource);
+    assert.equal(body.body_sha256, sha256('only once'));
+    await until('two answers', () => seen.length === 2);
+    assert.deepEqual(seen.map(({ method, status }) => `${method} ${status}`), ['HEAD 401', 'POST 200']);
+  });
+
   test('sends a stream once, after asking, and gives the answer as it comes', async () => {
     await fresh();
     const sent = await run(page, async (origin) => {
