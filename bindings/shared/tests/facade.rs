@@ -1,4 +1,11 @@
 //! What the facade adds to the core: strict options, plain errors, one answer for each thing that can be used once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    reason = "a test may fail"
+)]
 
 use keybound::RUSTCRYPTO;
 use keybound::json::Value;
