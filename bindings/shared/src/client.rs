@@ -7,8 +7,10 @@ use keybound::http::message::{Body, Request};
 use keybound::json::Value;
 use keybound::key::Protection;
 #[cfg(feature = "grants")]
-use keybound::oauth::TokenExchange;
+use keybound::oauth::step::CreatedKey;
 use keybound::oauth::{self, Credentials, Discovered, Operation, Secret, Session, SessionRequest};
+#[cfg(feature = "grants")]
+use keybound::oauth::{HeldToken, TokenExchange};
 use keybound::{Crypto, SecurityLevel, UnixTime};
 
 use crate::error::Error;
@@ -65,6 +67,10 @@ const OPERATION: &[&str] = &[
     "url",
     "headers",
     "body",
+    "public_jwk",
+    "algorithm",
+    "protection",
+    "expires_at",
 ];
 
 /// An OAuth 2.1 client. It holds no private key, no token and no session.
@@ -152,6 +158,7 @@ impl Client {
     /// | `step_up` | `scope`; handle `session` |
     /// | `poll_device` | handle `device` |
     /// | `open` | `session`, a name; `bound_to`, a thumbprint |
+    /// | `adopt` | `session`, a name; `token`, `resource`, `public_jwk`, `algorithm`, `protection`, `expires_at` |
     /// | `refresh`, `revoke`, `end` | handle `session` |
     /// | `introspect` | `token`; handle `discovered` |
     /// | `call` | `method`, `url`, `headers`, `body` (`empty`, `repeatable` or `one_shot`); handle `session` |
@@ -195,6 +202,8 @@ fn read(given: &Options, handles: &Handles) -> Result<Operation, Error> {
         "revoke" => Operation::Revoke(session()?),
         "end" => Operation::End(session()?),
         "call" => Operation::Call(session()?, called(given)?),
+        #[cfg(feature = "grants")]
+        "adopt" => Operation::Adopt(held(given)?),
         #[cfg(feature = "grants")]
         "client_credentials" => Operation::ClientCredentials(request(given, handles)?),
         #[cfg(feature = "grants")]
@@ -283,6 +292,26 @@ fn request(given: &Options, handles: &Handles) -> Result<SessionRequest, Error> 
         }
     }
     Ok(request)
+}
+
+#[cfg(feature = "grants")]
+fn held(given: &Options) -> Result<HeldToken, Error> {
+    let public_jwk = given.value("public_jwk").ok_or_else(|| missing("public_jwk"))?;
+    let unknown = || Error::misuse("unknown_value", "there is no protection of this name");
+    let protection = given
+        .text("protection")?
+        .map_or(Ok(Protection::Software), |name| Protection::from_name(name).ok_or_else(unknown))?;
+    Ok(HeldToken {
+        session: given.needed("session")?.into(),
+        token: Secret::new(given.needed("token")?),
+        resource: given.needed("resource")?.into(),
+        key: CreatedKey {
+            public_key: public_key(&public_jwk.to_json())?,
+            algorithm: algorithm(given.needed("algorithm")?)?,
+            protection,
+        },
+        expires_at: given.integer("expires_at")?.map(UnixTime::from_secs),
+    })
 }
 
 #[cfg(feature = "grants")]

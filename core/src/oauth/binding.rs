@@ -12,7 +12,7 @@ use super::error::{AnswerDefect, Downgrade, FlowError, StoredDefect};
 use super::flow::Io;
 use super::metadata::AuthorizationServer;
 use super::pkce::random_text;
-use super::step::{KeyUse, KeyWanted};
+use super::step::{CreatedKey, KeyUse, KeyWanted};
 use crate::http::date;
 use crate::http::form::Form;
 use crate::http::message::{Request, Response};
@@ -110,6 +110,23 @@ impl Binding {
             return Err(Downgrade::Protection.into());
         }
         Ok(binding)
+    }
+
+    /// A key that the caller has, to which a token is bound already.
+    pub(super) fn given(client: &Inner, key: CreatedKey) -> Result<Self, FlowError> {
+        let CreatedKey { public_key, algorithm, protection } = key;
+        if public_key.key_type() != algorithm.key_type() {
+            return Err(Misuse::AlgorithmKey(algorithm).into());
+        }
+        if !client.algorithms.contains(algorithm) {
+            return Err(Misuse::KeyAlgorithm.into());
+        }
+        let is_in_hardware = Protection::HARDWARE.contains(&protection);
+        if !client.protections.contains(&protection) || (client.level == SecurityLevel::Maximum && !is_in_hardware) {
+            return Err(Downgrade::Protection.into());
+        }
+        let thumbprint = public_key.thumbprint(client.crypto.digest);
+        Ok(Self(Arc::new(Key { public_key, algorithm, protection, thumbprint })))
     }
 
     pub(super) async fn delete(&self, io: &Io) -> Result<(), FlowError> {

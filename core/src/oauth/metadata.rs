@@ -143,6 +143,12 @@ impl AuthorizationServer {
         Ok(Self { document: Arc::new(document), issuer: issuer.into() })
     }
 
+    /// A server of which nothing is known: no issuer is called so, and it has no endpoint.
+    #[cfg(feature = "dpop")]
+    pub(super) fn unknown() -> Self {
+        Self { document: Arc::new(Value::object()), issuer: String::new() }
+    }
+
     /// The issuer identifier.
     pub fn issuer(&self) -> &str {
         &self.issuer

@@ -105,6 +105,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "dpop")]
+mod adopt;
 #[cfg_attr(not(feature = "dpop"), path = "unbound.rs")]
 mod binding;
 mod call;
@@ -130,6 +132,8 @@ mod session;
 pub mod step;
 mod token;
 
+#[cfg(feature = "dpop")]
+pub use adopt::HeldToken;
 pub use call::{Answer, Demand};
 pub use client::{Client, ClientBuilder};
 pub use credentials::Credentials;

@@ -7,6 +7,8 @@ use alloc::vec::Vec;
 
 #[cfg(feature = "grants")]
 use super::DeviceAuthorization;
+#[cfg(all(feature = "dpop", feature = "grants"))]
+use super::adopt::{self, HeldToken};
 use super::call::Answer;
 use super::client::{Client, Inner};
 use super::discovery::Discovered;
@@ -50,6 +52,9 @@ pub enum Operation {
     /// [`Client::open_bound_to`], with a name.
     #[cfg(feature = "dpop")]
     OpenBoundTo(String, Thumbprint),
+    /// [`Client::adopt`].
+    #[cfg(all(feature = "dpop", feature = "grants"))]
+    Adopt(HeldToken),
     /// [`Client::refresh`].
     Refresh(Session),
     /// [`Client::revoke`].
@@ -134,6 +139,8 @@ async fn perform(io: &Io, client: &Inner, operation: Operation) -> Result<Outcom
         Operation::Open(name) => Outcome::Session(session::open(io, client, &name).await?),
         #[cfg(feature = "dpop")]
         Operation::OpenBoundTo(name, key) => Outcome::Session(session::open_bound_to(io, client, &name, key).await?),
+        #[cfg(all(feature = "dpop", feature = "grants"))]
+        Operation::Adopt(held) => Outcome::Session(adopt::adopt(client, held)?),
         Operation::Refresh(session) => {
             renew::refresh(io, client, &session).await?;
             Outcome::Nothing
