@@ -1,0 +1,105 @@
+//! The OAuth client: operations and flows.
+
+use std::sync::Arc;
+
+use keybound_aws_lc::AWS_LC;
+use keybound_ffi as ffi;
+use pyo3::prelude::*;
+
+use crate::raised;
+
+/// An OAuth 2.1 client.
+#[pyclass(frozen, module = "keybound._keybound")]
+struct NativeClient(ffi::Client);
+
+/// What was discovered.
+#[pyclass(frozen, module = "keybound._keybound")]
+struct NativeDiscovered(ffi::Discovered);
+
+/// A session.
+#[pyclass(frozen, module = "keybound._keybound")]
+struct NativeSession(ffi::Session);
+
+/// A login on another device.
+#[pyclass(frozen, module = "keybound._keybound")]
+struct NativeDevice(Arc<ffi::Device>);
+
+/// A flow: what it wants, and what it is given.
+#[pyclass(frozen, module = "keybound._keybound")]
+struct NativeFlow(ffi::Flow);
+
+#[pymethods]
+impl NativeClient {
+    #[new]
+    fn new(options: &str) -> PyResult<Self> {
+        ffi::Client::new(options, &AWS_LC).map(Self).map_err(raised)
+    }
+
+    #[pyo3(signature = (operation, now, discovered=None, session=None, device=None))]
+    fn begin(
+        &self,
+        operation: &str,
+        now: i64,
+        discovered: Option<&NativeDiscovered>,
+        session: Option<&NativeSession>,
+        device: Option<&NativeDevice>,
+    ) -> PyResult<NativeFlow> {
+        let handles = ffi::Handles {
+            discovered: discovered.map(|handle| handle.0.clone()),
+            session: session.map(|handle| handle.0.clone()),
+            device: device.map(|handle| handle.0.clone()),
+        };
+        self.0.begin(operation, handles, now).map(NativeFlow).map_err(raised)
+    }
+}
+
+#[pymethods]
+impl NativeSession {
+    fn info(&self) -> String {
+        ffi::session_info(&self.0)
+    }
+
+    fn danger_access_token(&self) -> Option<String> {
+        self.0.danger_access_token().map(|token| token.expose().to_owned())
+    }
+}
+
+#[pymethods]
+impl NativeFlow {
+    fn step(&self) -> PyResult<String> {
+        self.0.step().map_err(raised)
+    }
+
+    fn resume(&self, reply: &str, now: i64) -> PyResult<String> {
+        ffi::Reply::from_json(reply).and_then(|reply| self.0.resume(reply, now)).map_err(raised)
+    }
+
+    fn discovered(&self) -> Option<NativeDiscovered> {
+        match self.0.handle() {
+            Some(ffi::Handle::Discovered(handle)) => Some(NativeDiscovered(handle)),
+            _ => None,
+        }
+    }
+
+    fn session(&self) -> Option<NativeSession> {
+        match self.0.handle() {
+            Some(ffi::Handle::Session(handle)) => Some(NativeSession(handle)),
+            _ => None,
+        }
+    }
+
+    fn device(&self) -> Option<NativeDevice> {
+        match self.0.handle() {
+            Some(ffi::Handle::Device(handle)) => Some(NativeDevice(handle)),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<NativeClient>()?;
+    module.add_class::<NativeDiscovered>()?;
+    module.add_class::<NativeSession>()?;
+    module.add_class::<NativeDevice>()?;
+    module.add_class::<NativeFlow>()
+}
