@@ -159,7 +159,7 @@ impl Client {
     /// | `poll_device` | handle `device` |
     /// | `open` | `session`, a name; `bound_to`, a thumbprint |
     /// | `adopt` | `session`, a name; `token`, `resource`, `public_jwk`, `algorithm`, `protection`, `expires_at` |
-    /// | `refresh`, `revoke`, `end` | handle `session` |
+    /// | `keep`, `refresh`, `revoke`, `end` | handle `session` |
     /// | `introspect` | `token`; handle `discovered` |
     /// | `call` | `method`, `url`, `headers`, `body` (`empty`, `repeatable` or `one_shot`); handle `session` |
     ///
@@ -198,6 +198,7 @@ fn read(given: &Options, handles: &Handles) -> Result<Operation, Error> {
                 None => Operation::Open(name),
             }
         }
+        "keep" => Operation::Keep(session()?),
         "refresh" => Operation::Refresh(session()?),
         "revoke" => Operation::Revoke(session()?),
         "end" => Operation::End(session()?),

@@ -55,6 +55,8 @@ pub enum Operation {
     /// [`Client::adopt`].
     #[cfg(all(feature = "dpop", feature = "grants"))]
     Adopt(HeldToken),
+    /// [`Client::keep`].
+    Keep(Session),
     /// [`Client::refresh`].
     Refresh(Session),
     /// [`Client::revoke`].
@@ -90,7 +92,7 @@ pub enum Operation {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It is done: refresh, revocation, end.
+    /// It is done: keeping, refresh, revocation, end.
     Nothing,
     /// What protects a target.
     Discovered(Discovered),
@@ -141,6 +143,10 @@ async fn perform(io: &Io, client: &Inner, operation: Operation) -> Result<Outcom
         Operation::OpenBoundTo(name, key) => Outcome::Session(session::open_bound_to(io, client, &name, key).await?),
         #[cfg(all(feature = "dpop", feature = "grants"))]
         Operation::Adopt(held) => Outcome::Session(adopt::adopt(client, held)?),
+        Operation::Keep(session) => {
+            session::keep(io, client, &session).await?;
+            Outcome::Nothing
+        }
         Operation::Refresh(session) => {
             renew::refresh(io, client, &session).await?;
             Outcome::Nothing

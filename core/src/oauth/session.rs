@@ -93,6 +93,18 @@ impl Client {
         Flow::start(now, |io| async move { open(&io, &client, &name).await })
     }
 
+    /// Stores what was learned since the session was stored, the resource's nonce above all, so that whoever opens it next
+    /// begins with that. Nothing is stored if somebody else has stored it meanwhile.
+    ///
+    /// Useful where a program lives shortly, or has many instances, after a call that needed a second attempt.
+    ///
+    /// # Errors
+    /// [`FlowError`]: the host's, which the session survives.
+    pub fn keep(&self, session: &Session, now: UnixTime) -> Result<Step<()>, FlowError> {
+        let (client, session) = (self.0.clone(), session.clone());
+        Flow::start(now, |io| async move { keep(&io, &client, &session).await })
+    }
+
     /// Opens a stored session that must be bound to this key.
     ///
     /// # Errors
@@ -117,6 +129,23 @@ pub(super) async fn open(io: &Io, client: &Inner, name: &str) -> Result<Session,
     let credentials = credentials.filter(|known| known.client_id() == state.client_id).ok_or(StoredDefect::Client)?;
     let live = Live { state, version: Some(stored.version), unsaved: false };
     Ok(Session(Arc::new(Shared { name: name.into(), credentials, live: Mutex::new(live) })))
+}
+
+pub(super) async fn keep(io: &Io, client: &Inner, session: &Session) -> Result<(), FlowError> {
+    let (value, expected) = {
+        let live = session.0.live.lock();
+        let Some(expected) = live.version.filter(|_| !live.unsaved) else { return Ok(()) };
+        (live.state.to_value(client).to_json().into_bytes(), expected)
+    };
+    let saving = Saving::new(client, io.now(), slot(session.name()), Some(expected), Some(value))?;
+    let next = saving.version;
+    if io.save(saving).await? == Saved::Stored {
+        let mut live = session.0.live.lock();
+        if live.version == Some(expected) {
+            live.version = Some(next);
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn slot(name: &str) -> Slot {

@@ -191,6 +191,11 @@ impl Player {
                 self.drive(step, network)?;
                 Ok(self.shown(&session))
             }
+            "keep" => {
+                let session = self.session(operation);
+                let step = client.keep(&session, now);
+                self.drive(step, network).map(|()| json!({}))
+            }
             "revoke" => {
                 let session = self.session(operation);
                 let step = client.revoke(&session, now);

@@ -69,6 +69,33 @@ fn nonces_are_stored_with_the_session() {
 }
 
 #[test]
+fn a_resources_nonce_is_there_for_the_next_once_it_is_kept() {
+    let mut story = logged_in("enhanced", Server { api_nonces: true, ..Server::default() });
+    assert_eq!(story.ok(call())["status"], 200);
+    story.ok(json!({ "do": "keep", "session": "work" }));
+    configured(&mut story, &public("enhanced"));
+    story.ok(json!({ "do": "open", "session": "work" }));
+    assert_eq!(story.ok(call())["status"], 200);
+    let asked = story.server.log.iter().filter(|request| request.url == RESOURCE).count();
+    assert_eq!(asked, 3, "two for the first call, one for the second");
+}
+
+#[test]
+fn keeping_never_overwrites_what_another_process_stored() {
+    let mut story = logged_in("enhanced", Server { api_nonces: true, ..Server::default() });
+    let ours = story.player.session(&json!({ "session": "work" }));
+    configured(&mut story, &public("enhanced"));
+    story.ok(json!({ "do": "open", "session": "work" }));
+    story.ok(json!({ "do": "refresh", "session": "work" }));
+    let stored = story.player.host.stored("session/work");
+    let step = story.player.client.keep(&ours, story.player.host.now).expect("a flow");
+    let keybound::oauth::Step::Save(save) = step else { panic!("{}", step.name()) };
+    let saved = story.player.host.save(save.slot(), save.expected(), save.version(), save.value());
+    assert!(matches!(save.resume(saved, story.player.host.now), Ok(keybound::oauth::Step::Done(()))));
+    assert_eq!(story.player.host.stored("session/work"), stored);
+}
+
+#[test]
 fn sessions_of_others_are_not_opened() {
     let open = json!({ "do": "open", "session": "work" });
     let change = |change: &dyn Fn(&mut Value)| {
