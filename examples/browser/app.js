@@ -26,7 +26,7 @@ make.setUp();
 await live.setUp();
 
 const size = async (build) => {
-  const answer = await fetch(`/keybound/wasm/${build}/keybound_bg.wasm`, { method: 'HEAD' });
+  const answer = await fetch(`/keybound/wasm/${build}_bg.wasm`, { method: 'HEAD' });
   return `${Math.round(Number(answer.headers.get('content-length')) / 1000)} kB`;
 };
 at('sizes').textContent = `${await size('client')} for a client, ${await size('full')} for everything, before compression`;

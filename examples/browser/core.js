@@ -4,7 +4,7 @@ let loading;
 
 /** The core's exports, as `pkg/npm/src/native.ts` describes them. */
 export function core() {
-  loading ??= import('/keybound/wasm/full/keybound.js').then(async (module) => {
+  loading ??= import('/keybound/wasm/full.js').then(async (module) => {
     await module.default();
     return module;
   });

@@ -91,7 +91,7 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.a
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     console.error('usage: node examples/browser/serve.mjs [--port NUMBER]');
     process.exitCode = 2;
-  } else if ((await stat(join(dist, 'wasm', 'full')).catch(() => null)) === null) {
+  } else if ((await stat(join(dist, 'wasm', 'full.js')).catch(() => null)) === null) {
     console.error('the package is not built yet: see pkg/npm/README.md, then start this again');
     process.exitCode = 3;
   } else {

@@ -294,14 +294,17 @@ export class Client {
 
   async #call(call: Call, host: BrowserHost): Promise<Response> {
     await this.open();
-    const { result } = await this.#run(call.operation(), { session: this.#needed() }, host, call);
+    const session = this.#needed();
+    const { result } = await this.#run(call.operation(), { session }, host, call);
+    // The page need not wait until other tabs can begin with this nonce, nor fail if they cannot.
+    if (host.learned) this.#run({ do: 'keep' }, { session }).catch(() => undefined);
     const demand = result['demand'] as { do: string; scope?: string } | undefined;
     if (demand?.do === 'resend') {
       const detail = 'the body could be sent only once, and the server asks for it again; send the request again with its body';
       throw new KeyboundError({ reason: 'resend', detail });
     }
     const response = needed(call.response);
-    if (this.#session !== null) this.#show(this.#session);
+    if (session === this.#session) this.#show(session);
     const sent = call.sent;
     const refused = describe(response, new Uint8Array(), sent === null ? undefined : proofTime(sent.headers));
     this.#answers.set(response, { refused, need: needOf(demand) });

@@ -34,6 +34,11 @@ export class BrowserHost implements Host {
     return this.#refusals.last;
   }
 
+  /** Whether anything was refused on the way, a nonce asked for above all: then there is something new to be kept. */
+  get learned(): boolean {
+    return this.#refusals.any;
+  }
+
   async createKey(algorithms: readonly Algorithm[], protections: readonly Protection[]): Promise<CreatedKey> {
     if (!protections.includes(PLACE)) {
       const detail = 'the level asks for a key in hardware, and a browser has non-extractable keys alone; take the level enhanced';

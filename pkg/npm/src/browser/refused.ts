@@ -65,6 +65,12 @@ export function advice(json: string): Advice {
 /** The refused answers of one flow. */
 export class Refusals {
   #last: Refused | null = null;
+  #any = false;
+
+  /** Whether any answer refused something, also where a second attempt was good. */
+  get any(): boolean {
+    return this.#any;
+  }
 
   get last(): Refused | null {
     return this.#last;
@@ -73,6 +79,7 @@ export class Refusals {
   note(request: HostRequest, response: Response, body: Uint8Array): void {
     const iat = proofTime(request.headers);
     this.#last = response.status < 400 ? null : describe(response, body, iat);
+    this.#any ||= this.#last !== null;
   }
 }
 

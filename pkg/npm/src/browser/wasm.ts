@@ -16,8 +16,8 @@ let full: Promise<Native> | undefined;
 /** The build without cryptography in software: keys are WebCrypto's. */
 export function loadCore(): Promise<Core> {
   // @ts-ignore The packaging puts it there; bundlers find it by these literals.
-  const glue = import('../wasm/client/keybound.js') as Promise<Core & Glue>;
-  client ??= load(glue, new URL('../wasm/client/keybound_bg.wasm', import.meta.url)).catch((error: unknown) => {
+  const glue = import('../wasm/client.js') as Promise<Core & Glue>;
+  client ??= load(glue, new URL('../wasm/client_bg.wasm', import.meta.url)).catch((error: unknown) => {
     client = undefined;
     throw error;
   });
@@ -27,8 +27,8 @@ export function loadCore(): Promise<Core> {
 /** What a refused response means, by the full build. */
 export async function explainWith(question: string): Promise<string> {
   // @ts-ignore As above.
-  const glue = import('../wasm/full/keybound.js') as Promise<Native & Glue>;
-  full ??= load(glue, new URL('../wasm/full/keybound_bg.wasm', import.meta.url)).catch((error: unknown) => {
+  const glue = import('../wasm/full.js') as Promise<Native & Glue>;
+  full ??= load(glue, new URL('../wasm/full_bg.wasm', import.meta.url)).catch((error: unknown) => {
     full = undefined;
     throw error;
   });

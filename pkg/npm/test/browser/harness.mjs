@@ -21,7 +21,7 @@ const ARGUMENTS = [
 export const missing = [
   [PROGRAM, 'build it: cargo build -p keybound-cli'],
   [BROWSER, 'install chromium'],
-  [`${ROOT}pkg/npm/dist/wasm/client/keybound.js`, 'build the package'],
+  [`${ROOT}pkg/npm/dist/wasm/client.js`, 'build the package'],
 ].map(([path, how]) => !existsSync(path) && `${path} is missing; ${how}`).find(Boolean) ?? false;
 
 /** Starts Chromium. */
@@ -175,5 +175,23 @@ export function stored(page, name = 'keybound') {
       slots,
       keys: keys.map(({ thumbprint, algorithm, privateKey }) => ({ thumbprint, algorithm, extractable: privateKey.extractable })),
     };
+  }, name);
+}
+
+/** What is stored in a slot, as text. */
+export function slot(page, name) {
+  return run(page, async (name) => {
+    const request = indexedDB.open('keybound');
+    const database = await new Promise((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+    const asked = database.transaction('slots').objectStore('slots').get(name);
+    const stored = await new Promise((resolve, reject) => {
+      asked.onsuccess = () => resolve(asked.result);
+      asked.onerror = () => reject(asked.error);
+    });
+    database.close();
+    return stored?.value ?? '';
   }, name);
 }

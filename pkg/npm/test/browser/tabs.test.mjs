@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import {
-  launch, loggedIn, missing, open, options, redeemed, revokeAccessToken, run, startPages, startServers, stored, until, watch,
+  launch, loaded, loggedIn, missing, open, options, redeemed, revokeAccessToken, run, slot, startPages, startServers, stored, until, watch,
 } from './harness.mjs';
 
 describe('several tabs', { skip: missing }, () => {
@@ -38,6 +38,24 @@ describe('several tabs', { skip: missing }, () => {
     const [one, two] = [await call(first), await call(second)];
     assert.equal(one.bound_to, two.bound_to);
     assert.equal((await stored(second)).keys.length, 1);
+  });
+
+  test('begin with the nonce that another tab learned, also after a reload', async () => {
+    await context?.close();
+    context = await browser.newContext();
+    const first = await loggedIn(context, servers, pages);
+    const seen = watch(context, servers.resource);
+    await call(first);
+    await until('the nonce to be kept', async () => (await slot(first, 'session/default')).includes('resource_server'));
+    const second = await open(context, pages);
+    await run(second, (given) => globalThis.make(given), options(servers, pages));
+    await call(second);
+    await until('three answers', () => seen.length >= 3);
+    await first.reload();
+    await loaded(first);
+    await call(first);
+    await until('four answers', () => seen.length >= 4);
+    assert.deepEqual(seen.map(({ status }) => status), [401, 200, 200, 200]);
   });
 
   test('refresh exactly once when both find the token refused', async () => {
