@@ -272,6 +272,16 @@ fn refused(verifier: &keybound::Verifier, error: SettleError, shown: &Presentati
 }
 
 impl Verified {
+    /// All members as a JSON object.
+    pub fn to_json(&self) -> String {
+        Value::object()
+            .with("thumbprint", self.thumbprint.as_str())
+            .with("algorithm", self.algorithm)
+            .with("issued_at", self.issued_at)
+            .with_some("next_nonce", self.next_nonce.as_deref())
+            .to_json()
+    }
+
     fn of(proof: VerifiedProof) -> Self {
         Self {
             thumbprint: proof.thumbprint().to_string(),
@@ -298,6 +308,11 @@ impl Refusal {
         let known = Rejection::from_reason(&self.reason).map(Error::from);
         let kind = if self.status == 503 { Kind::Host } else { Kind::Rejected };
         known.unwrap_or_else(|| Error::new(kind, &self.reason, ["refused: ", &self.reason].concat())).answered(self)
+    }
+
+    /// All members as a JSON object, `headers` as pairs.
+    pub fn to_json(&self) -> String {
+        self.to_value().to_json()
     }
 
     pub(crate) fn to_value(&self) -> Value {

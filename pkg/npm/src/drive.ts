@@ -162,9 +162,9 @@ export async function drive(flow: NativeFlow, host: Host, exchange?: Exchange): 
     }
     return {
       result: step['result'] as Result,
-      discovered: flow.discovered(),
-      session: flow.session(),
-      device: flow.device(),
+      discovered: flow.discovered() ?? undefined,
+      session: flow.session() ?? undefined,
+      device: flow.device() ?? undefined,
     };
   } catch (thrown) {
     const error = decoded(thrown);

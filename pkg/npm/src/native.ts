@@ -18,14 +18,14 @@ export interface NativeKey {
 /** A proof without its signature. */
 export interface NativeUnsigned {
   message(): Uint8Array;
-  digest(): Uint8Array | undefined;
+  digest(): Uint8Array | undefined | null;
   attach(signature: Uint8Array, encoding: string): string;
 }
 
 /** The nonces that servers gave. */
 export interface NativeNonceCache {
   observe(origin: string, role: string, thumbprint: string, values: string[]): void;
-  get(origin: string, role: string, thumbprint: string): string | undefined;
+  get(origin: string, role: string, thumbprint: string): string | undefined | null;
 }
 
 /** A proof as a replay store sees it. */
@@ -49,6 +49,16 @@ export interface NativePending {
   dangerSkipReplayCheck(): string;
 }
 
+/** One of many requests. */
+export interface NativeRequest {
+  method: string;
+  url: string;
+  proofs: string[];
+  accessToken?: string;
+  boundTo?: string;
+  expectedNonce?: string;
+}
+
 /** Judges proofs. The six arguments in the middle of each call describe the request. */
 export interface NativeVerifier {
   check(
@@ -67,7 +77,9 @@ export interface NativeVerifier {
     method: string, url: string, proofs: string[], accessToken: string | undefined, boundTo: string | undefined,
     expectedNonce: string | undefined, now: number, reason: string,
   ): string;
-  freshNonce(role: string, now: number): string | undefined;
+  /** Judges on another thread; the addon alone has it. Each answer is what `verify` gives or throws. */
+  verifyMany?(requests: NativeRequest[], now: number, store: NativeMemoryStore): Promise<string[]>;
+  freshNonce(role: string, now: number): string | undefined | null;
   algorithms(): string[];
 }
 
@@ -79,7 +91,7 @@ export interface NativeJwkSet {
 /** Where a request to a resource stands. */
 export interface NativeAccess {
   state(): string;
-  entry(): NativeEntry | undefined;
+  entry(): NativeEntry | undefined | null;
   isAnsweredBy(keys: NativeJwkSet): boolean;
   keys(keys: NativeJwkSet, now: number): void;
   introspected(answer: Uint8Array, now: number): void;
@@ -94,7 +106,7 @@ export interface NativeAccess {
 export interface NativeResourceServer {
   receive(method: string, url: string, fields: string[], now: number): NativeAccess;
   receiveRaw(method: string, rawTarget: string, peer: string | undefined, fields: string[], now: number): NativeAccess;
-  requireScopes(access: NativeAccess, scopes: string[]): string | undefined;
+  requireScopes(access: NativeAccess, scopes: string[]): string | undefined | null;
   refuseRevoked(access: NativeAccess): string;
   metadata(): string;
   metadataUrl(): string;
@@ -103,7 +115,7 @@ export interface NativeResourceServer {
 
 /** A request to an authorization server on its way. */
 export interface NativeAdmission {
-  entry(): NativeEntry | undefined;
+  entry(): NativeEntry | undefined | null;
   settle(insertion: string, now: number): void;
   admitted(): string;
 }
@@ -111,7 +123,7 @@ export interface NativeAdmission {
 /** The endpoints of an authorization server. */
 export interface NativeAuthorizationServer {
   check(request: string, proofs: string[], now: number): NativeAdmission;
-  freshNonce(now: number): string | undefined;
+  freshNonce(now: number): string | undefined | null;
   metadata(issuer: string): string;
 }
 
@@ -127,7 +139,7 @@ export interface NativeIntent {
 /** A session: shows no token in its `info`. */
 export interface NativeSession {
   info(): string;
-  dangerAccessToken(): string | undefined;
+  dangerAccessToken(): string | undefined | null;
 }
 
 /** What was discovered. */
@@ -151,9 +163,14 @@ export interface NativeHandles {
 export interface NativeFlow {
   step(): string;
   resume(reply: string, now: number): string;
-  discovered(): NativeDiscovered | undefined;
-  session(): NativeSession | undefined;
-  device(): NativeDevice | undefined;
+  discovered(): NativeDiscovered | undefined | null;
+  session(): NativeSession | undefined | null;
+  device(): NativeDevice | undefined | null;
+}
+
+/** A lock on a file, which ends with its process at the latest. */
+export interface NativeFileLock {
+  release(): void;
 }
 
 /** An OAuth client. */
@@ -166,6 +183,8 @@ export interface NativeClientParts {
   Client: new (options: string) => NativeClient;
   Handles: new () => NativeHandles;
   thumbprint(jwk: string): string;
+  /** What a refused response means. */
+  explainResponse(response: string): string;
 }
 
 /** What the full build and the addon export. */
@@ -192,6 +211,6 @@ export interface Native extends NativeClientParts {
   ): NativeUnsigned;
   requestDetail(method: string, url: string, body: Uint8Array | undefined): string;
   reasons(): string;
-  /** What a 401 or 403 means, with the request it answers: see `keybound.explainResponse`. */
-  explainResponse(question: string): string;
+  /** Takes the operating system's lock on a file, if nobody has it; the addon alone can. */
+  tryLock?(path: string): NativeFileLock | undefined | null;
 }

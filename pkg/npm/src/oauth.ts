@@ -176,7 +176,7 @@ export class Session {
   }
   /** The access token: a secret, worthless without its key if it is {@link bound}. */
   dangerAccessToken(): string | undefined {
-    return this._native.dangerAccessToken();
+    return this._native.dangerAccessToken() ?? undefined;
   }
   toJSON(): Record<string, unknown> {
     return this.#info;

@@ -1,0 +1,62 @@
+//! WASM for JavaScript: translates between it and `keybound-ffi`. It decides nothing.
+//!
+//! Feature `client` is what a browser needs whose keys are WebCrypto's: flows and sessions, without curves and verifiers. Feature `full`
+//! has everything, with cryptography by RustCrypto. What is exported is described in `pkg/npm/src/native.ts`, and the Node addon
+//! exports the same. An error is thrown as the JSON text of [`ffi::Error::to_json`].
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "what JavaScript sees is documented where its users read it, in pkg/npm/src"
+)]
+
+#[cfg(feature = "full")]
+mod keys;
+mod oauth;
+mod provider;
+#[cfg(feature = "full")]
+mod server;
+
+use keybound_ffi as ffi;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use provider::CRYPTO;
+
+type Result<T> = std::result::Result<T, JsValue>;
+
+/// The error as JavaScript gets it.
+fn thrown(error: ffi::Error) -> JsValue {
+    JsValue::from_str(&error.to_json())
+}
+
+/// Numbers of JavaScript are whole seconds; a fraction is cut off.
+fn seconds(now: f64) -> i64 {
+    now as i64
+}
+
+/// The bytes of byte strings.
+#[cfg(feature = "full")]
+fn all_bytes(texts: &[String]) -> Result<Vec<Vec<u8>>> {
+    texts.iter().map(|text| ffi::from_byte_string(text).map_err(thrown)).collect()
+}
+
+#[cfg(feature = "full")]
+fn slices(values: &[Vec<u8>]) -> Vec<&[u8]> {
+    values.iter().map(Vec::as_slice).collect()
+}
+
+#[wasm_bindgen]
+pub fn thumbprint(jwk: String) -> Result<String> {
+    ffi::thumbprint(&jwk, &CRYPTO).map_err(thrown)
+}
+
+#[cfg(feature = "full")]
+#[wasm_bindgen]
+pub fn reasons() -> String {
+    ffi::reasons()
+}
+
+#[wasm_bindgen(js_name = explainResponse)]
+pub fn explain_response(response: String) -> Result<String> {
+    ffi::explain_response(&response).map_err(thrown)
+}

@@ -1,0 +1,95 @@
+//! The client and its flows.
+
+use std::sync::Arc;
+
+use keybound_ffi as ffi;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::{CRYPTO, Result, seconds, thrown};
+
+#[wasm_bindgen]
+pub struct Client(ffi::Client);
+
+#[wasm_bindgen]
+impl Client {
+    #[wasm_bindgen(constructor)]
+    pub fn new(options: String) -> Result<Self> {
+        ffi::Client::new(&options, &CRYPTO).map(Self).map_err(thrown)
+    }
+    pub fn begin(&self, operation: String, handles: &Handles, now: f64) -> Result<Flow> {
+        self.0.begin(&operation, handles.0.clone(), seconds(now)).map(Flow).map_err(thrown)
+    }
+}
+
+#[wasm_bindgen]
+#[derive(Default)]
+pub struct Handles(ffi::Handles);
+
+#[wasm_bindgen]
+impl Handles {
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+    pub fn discovered(&mut self, value: &Discovered) {
+        self.0.discovered = Some(value.0.clone());
+    }
+    pub fn session(&mut self, value: &Session) {
+        self.0.session = Some(value.0.clone());
+    }
+    pub fn device(&mut self, value: &Device) {
+        self.0.device = Some(Arc::clone(&value.0));
+    }
+}
+
+#[wasm_bindgen]
+pub struct Flow(ffi::Flow);
+
+#[wasm_bindgen]
+impl Flow {
+    pub fn step(&self) -> Result<String> {
+        self.0.step().map_err(thrown)
+    }
+    pub fn resume(&self, reply: String, now: f64) -> Result<String> {
+        let reply = ffi::Reply::from_json(&reply).map_err(thrown)?;
+        self.0.resume(reply, seconds(now)).map_err(thrown)
+    }
+    pub fn discovered(&self) -> Option<Discovered> {
+        match self.0.outcome() {
+            Some(ffi::Outcome::Discovered(found)) => Some(Discovered(found)),
+            _ => None,
+        }
+    }
+    pub fn session(&self) -> Option<Session> {
+        match self.0.outcome() {
+            Some(ffi::Outcome::Session(session)) => Some(Session(session)),
+            _ => None,
+        }
+    }
+    pub fn device(&self) -> Option<Device> {
+        match self.0.outcome() {
+            Some(ffi::Outcome::Device(device)) => Some(Device(device)),
+            _ => None,
+        }
+    }
+}
+
+#[wasm_bindgen]
+pub struct Discovered(ffi::Discovered);
+
+#[wasm_bindgen]
+pub struct Device(Arc<ffi::Device>);
+
+#[wasm_bindgen]
+pub struct Session(ffi::Session);
+
+#[wasm_bindgen]
+impl Session {
+    pub fn info(&self) -> String {
+        ffi::session_info(&self.0)
+    }
+    #[wasm_bindgen(js_name = dangerAccessToken)]
+    pub fn danger_access_token(&self) -> Option<String> {
+        self.0.danger_access_token().map(|token| token.expose().into())
+    }
+}

@@ -1,0 +1,206 @@
+/** Keys and sessions in a folder: one file for each, readable by its owner alone. */
+
+import { createHash, randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { native } from '#native';
+import type { Algorithm, CreatedKey, Protection, Signed, Signing, Store, Stored } from './drive.js';
+import { KeyFault } from './drive.js';
+import { misuse } from './errors.js';
+import { Key } from './key.js';
+import { Turns, generate } from './memory.js';
+
+/** What the first line of each stored value begins with; the version follows. */
+const MAGIC = 'keybound 1 ';
+/** The longest stored value, in bytes. */
+const MAX_LEN = 4 * 1024 * 1024;
+/** After how many milliseconds a login that nobody completed is removed. */
+const FORGOTTEN = 3_600_000;
+/** The longest name of a file that is readable; longer ones are hashed. */
+const MAX_NAME_LEN = 120;
+const FOLDERS = ['session', 'login', 'registration', 'key', 'lock'];
+
+/**
+ * Sessions and software keys in a folder, in the files that the Rust library and the program `keybound` write.
+ *
+ * The folder is made with mode 0700, files with 0600. A file is replaced as a whole, by a rename after its bytes have reached the disk.
+ * Processes that share the folder take turns by locks of the operating system, which ends them with the process.
+ */
+export class FileStore implements Store {
+  readonly #folder: string;
+  readonly #turns = new Turns();
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /**
+   * Opens a folder, making it if it is not there.
+   *
+   * @throws Error, if it cannot be made, or others than its owner may look into it
+   */
+  static async open(folder: string): Promise<FileStore> {
+    if (native().tryLock === undefined) {
+      throw misuse('no_file_locks', 'files are locked by the addon, which this platform has none of; use a Store of your own');
+    }
+    for (const name of FOLDERS) await mkdir(join(folder, name), { recursive: true, mode: 0o700 });
+    if (process.platform !== 'win32' && ((await stat(folder)).mode & 0o077) !== 0) {
+      throw new Error(`${folder} can be read by others and is to hold tokens; run: chmod 700 ${folder}`);
+    }
+    const store = new FileStore(folder);
+    await store.#removeForgottenLogins();
+    return store;
+  }
+
+  /** Keeps a key that the caller has, for example the one a client authenticates with. Gives its thumbprint. */
+  async addKey(key: Key): Promise<string> {
+    const { thumbprint } = key;
+    await this.#replace('key', thumbprint, JSON.stringify(key.dangerPrivateJwk()));
+    return thumbprint;
+  }
+
+  /** The names of all stored sessions. */
+  async sessions(): Promise<string[]> {
+    const names = await readdir(join(this.#folder, 'session'));
+    return names.filter((name) => !name.startsWith('.')).map(decodeURIComponent).sort();
+  }
+
+  async createKey(algorithms: readonly Algorithm[], protections: readonly Protection[]): Promise<CreatedKey> {
+    const key = await generate(algorithms, protections);
+    await this.addKey(key);
+    return { publicJwk: key.publicJwk, algorithm: key.algorithm, protection: 'software' };
+  }
+
+  async deleteKey(thumbprint: string): Promise<void> {
+    await rm(join(this.#folder, 'key', fileName(thumbprint)), { force: true });
+  }
+
+  async sign({ thumbprint, algorithm, message }: Signing): Promise<Signed> {
+    let key: Key;
+    try {
+      const jwk = await read(join(this.#folder, 'key', fileName(thumbprint)));
+      if (jwk === undefined) throw new KeyFault('missing');
+      key = Key.fromJwk(jwk, algorithm);
+    } catch (cause) {
+      throw cause instanceof KeyFault ? cause : new KeyFault('unreadable', (cause as Error).message, { cause });
+    }
+    if (key.thumbprint !== thumbprint) throw new KeyFault('changed');
+    return { bytes: key.sign(message), encoding: 'raw' };
+  }
+
+  async load(slot: string): Promise<Stored | undefined> {
+    const [kind, name] = place(slot);
+    const path = join(this.#folder, kind, name);
+    const text = await read(path);
+    if (text === undefined) return undefined;
+    const end = text.indexOf('\n');
+    const version = end > 0 && text.startsWith(MAGIC) ? Number(text.slice(MAGIC.length, end)) : Number.NaN;
+    if (!Number.isSafeInteger(version)) throw new Error(`${path} is no file of this program; move it away`);
+    return { version, value: text.slice(end + 1) };
+  }
+
+  async save(slot: string, expected: number | undefined, version: number, value: string | undefined): Promise<boolean> {
+    // One lock file for all logins: each has a name of its own, which is never used again.
+    const release = await this.lock(`save/${slot.startsWith('login/') ? 'login/' : slot}`);
+    try {
+      if ((await this.load(slot))?.version !== expected) return false;
+      const [kind, name] = place(slot);
+      if (value === undefined) await rm(join(this.#folder, kind, name), { force: true });
+      else await this.#replace(kind, name, `${MAGIC}${version}\n${value}`);
+      return true;
+    } finally {
+      release();
+    }
+  }
+
+  async lock(name: string): Promise<() => void> {
+    const path = join(this.#folder, 'lock', fileName(name));
+    const release = await this.#turns.take(path);
+    try {
+      for (let wait = 1; ; wait = Math.min(wait * 2, 50)) {
+        const held = native().tryLock?.(path);
+        if (held !== undefined && held !== null) {
+          return () => {
+            held.release();
+            release();
+          };
+        }
+        await pause(wait);
+      }
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  async #replace(kind: string, name: string, text: string): Promise<void> {
+    const folder = join(this.#folder, kind);
+    const fresh = join(folder, `.new-${randomBytes(9).toString('base64url')}`);
+    try {
+      const file = await open(fresh, 'wx', 0o600);
+      try {
+        await file.writeFile(text);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(fresh, join(folder, name));
+    } catch (error) {
+      await rm(fresh, { force: true });
+      throw error;
+    }
+    await synced(folder);
+  }
+
+  /** Logins that nobody came back from hold a code verifier each, and would pile up. */
+  async #removeForgottenLogins(): Promise<void> {
+    const folder = join(this.#folder, 'login');
+    for (const name of await readdir(folder)) {
+      const path = join(folder, name);
+      const found = await stat(path).catch(() => undefined);
+      if (found !== undefined && Date.now() - found.mtimeMs > FORGOTTEN) await rm(path, { force: true });
+    }
+  }
+}
+
+/** The file's text; none if there is no file. */
+async function read(path: string): Promise<string | undefined> {
+  try {
+    const file = await open(path, constants.O_RDONLY);
+    try {
+      if ((await file.stat()).size > MAX_LEN) throw new Error(`${path} is longer than any file of this program`);
+      return await file.readFile('utf8');
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** A renamed file is durable when its folder is. */
+async function synced(folder: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const file = await open(folder, constants.O_RDONLY);
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+function place(slot: string): [kind: string, name: string] {
+  const at = slot.indexOf('/');
+  return at < 0 ? ['session', fileName(slot)] : [slot.slice(0, at), fileName(slot.slice(at + 1))];
+}
+
+/** A name that every file system takes: percent-encoded, or hashed where that is too long. */
+function fileName(text: string): string {
+  const encode = (character: string): string => `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+  const plain = encodeURIComponent(text).replace(/[.!~*'()]/g, encode);
+  return plain.length <= MAX_NAME_LEN ? plain : createHash('sha256').update(text).digest('base64url');
+}

@@ -1,0 +1,6 @@
+/** `keybound` on Node: everything, and what needs files and a listener. */
+
+export * from './index.js';
+export { Client } from './client.node.js';
+export { FileStore } from './files.js';
+export { Loopback } from './loopback.js';

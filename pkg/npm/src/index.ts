@@ -1,0 +1,28 @@
+/** `keybound` wherever JavaScript runs: proofs, their verification, keys, replay stores, and the OAuth client. */
+
+export { build, ready } from '#native';
+export type { Advice, ResponseToExplain } from './advice.js';
+export { Client } from './client.js';
+export { KeyFault } from './drive.js';
+export type { Algorithm, CreatedKey, Protection, PublicJwk, Signed, Signing, Store, Stored } from './drive.js';
+export {
+  BindingMismatch, FlowFailed, HostFailed, KeyboundError, LoginRequired, Misuse, NonceRequired, ProofRejected, ReplayDetected,
+} from './errors.js';
+export type { Refusal } from './errors.js';
+export type { Settings } from './http.js';
+export { Key, thumbprint, webCryptoSigner } from './key.js';
+export type { Signer } from './key.js';
+export { MemoryStore } from './memory.js';
+export { Discovered, Session, demandOf } from './oauth.js';
+export type {
+  Authorization, ClientOptions, Credentials, Demand, DevicePrompt, IssuedToken, Level, SessionRequest, TokenExchange,
+} from './oauth.js';
+export type { NonceOptions, Policy } from './policy.js';
+export { NonceCache, proof, proofSync } from './proof.js';
+export type { ProofRequest, Role } from './proof.js';
+export type { Check, Rejection, TokenRejection } from './reasons.js';
+export { explainResponse } from './refused.js';
+export { MemoryReplayStore } from './replay.js';
+export type { Insertion, MemoryReplayOptions, ReplayEntry, ReplayStore } from './replay.js';
+export { PendingProof, Verifier, explain, verify, verifyMany, verifySync } from './verify.js';
+export type { Explanation, Presented, Verified, VerifierOptions } from './verify.js';

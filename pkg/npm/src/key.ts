@@ -1,0 +1,164 @@
+/** Keys: in this process, or outside of it behind a signer. */
+
+import type { webcrypto } from 'node:crypto';
+
+import { native, ready } from '#native';
+import type { Algorithm, Protection, PublicJwk, Signed } from './drive.js';
+import { guarded, misuse } from './errors.js';
+import type { NativeKey } from './native.js';
+
+type CryptoKey = webcrypto.CryptoKey;
+
+/** A private key outside of this process, or one that only WebCrypto may use. */
+export interface Signer {
+  readonly algorithm: Algorithm;
+  readonly publicJwk: PublicJwk;
+  /** Where it lives, for policies of clients. */
+  readonly protection?: Protection;
+  /**
+   * Signs `message`. `digest` is its hash by the algorithm's own function, for devices that want that; none for Ed25519.
+   *
+   * @returns the signature and how it is written: `raw` (R and S side by side) or `der`
+   */
+  sign(message: Uint8Array, digest: Uint8Array | undefined): Promise<Signed>;
+}
+
+/** The parts of Node's `KeyObject` that are read. */
+interface KeyObjectLike {
+  readonly type: string;
+  export(options: { format: 'jwk' }): unknown;
+}
+
+/** A key in this process. Its private part is shown by `danger_` methods alone. */
+export class Key {
+  readonly #native: NativeKey;
+
+  private constructor(key: NativeKey) {
+    this.#native = key;
+  }
+
+  /**
+   * A new key, for ES256 unless another algorithm is named. Elsewhere than on Node, `await ready()` first.
+   *
+   * @throws Misuse, if this build cannot sign with it
+   */
+  static generate(algorithm: Algorithm = 'ES256'): Key {
+    return new Key(guarded(() => native().Key.generate(algorithm)));
+  }
+
+  /**
+   * A private JWK (RFC 7517), as an object or text. Without `algorithm` its own `alg` counts, else the usual one of its type.
+   *
+   * @throws Misuse, if it cannot be used
+   */
+  static fromJwk(jwk: object | string, algorithm?: Algorithm): Key {
+    const text = typeof jwk === 'string' ? jwk : JSON.stringify(jwk);
+    return new Key(guarded(() => native().Key.fromJwk(text, algorithm)));
+  }
+
+  /**
+   * A PKCS#8 private key in PEM (`BEGIN PRIVATE KEY`).
+   *
+   * @throws Misuse, if it cannot be used
+   */
+  static fromPem(pem: string, algorithm?: Algorithm): Key {
+    return new Key(guarded(() => native().Key.fromPem(pem, algorithm)));
+  }
+
+  /** A private `KeyObject` of `node:crypto`. */
+  static fromKeyObject(key: KeyObjectLike, algorithm?: Algorithm): Key {
+    if (key.type !== 'private') throw misuse('key_unusable', `a private key is wanted, and this one is ${key.type}`);
+    return Key.fromJwk(key.export({ format: 'jwk' }) as object, algorithm);
+  }
+
+  /**
+   * A private `CryptoKey` that may be exported. One that may not signs by {@link webCryptoSigner}.
+   *
+   * @throws Misuse, if it is not extractable
+   */
+  static async fromCryptoKey(key: CryptoKey, algorithm?: Algorithm): Promise<Key> {
+    if (!key.extractable) throw misuse('key_not_extractable', 'this CryptoKey cannot be exported; sign with it by webCryptoSigner(pair)');
+    await ready();
+    const { kty, crv, x, y, d, n, e, p, q, dp, dq, qi } = await crypto.subtle.exportKey('jwk', key as globalThis.CryptoKey);
+    return Key.fromJwk({ kty, crv, x, y, d, n, e, p, q, dp, dq, qi }, algorithm ?? algorithmOf(key));
+  }
+
+  /** What it signs with. */
+  get algorithm(): Algorithm {
+    return this.#native.algorithm();
+  }
+
+  /** Its public part: a JWK with the required members alone. */
+  get publicJwk(): PublicJwk {
+    return JSON.parse(this.#native.publicJwk()) as PublicJwk;
+  }
+
+  /** Its SHA-256 thumbprint (RFC 7638), which is what `cnf.jkt` and `dpop_jkt` hold: 43 base64url characters. */
+  get thumbprint(): string {
+    return this.#native.thumbprint();
+  }
+
+  /** A signature as JOSE has it (RFC 7518 section 3.4). */
+  sign(message: Uint8Array): Uint8Array {
+    return guarded(() => this.#native.sign(message));
+  }
+
+  /** The private key as a JWK: a secret. */
+  dangerPrivateJwk(): Record<string, string> {
+    return JSON.parse(guarded(() => this.#native.dangerPrivateJwk())) as Record<string, string>;
+  }
+
+  /** The private key as PKCS#8 in PEM: a secret. */
+  dangerPrivatePem(): string {
+    return guarded(() => this.#native.dangerPrivatePem());
+  }
+
+  /** The public part: what `JSON.stringify` shows. */
+  toJSON(): PublicJwk {
+    return this.publicJwk;
+  }
+
+  /** @internal */
+  static _nativeOf(key: Key): NativeKey {
+    return key.#native;
+  }
+}
+
+/** The thumbprint (RFC 7638) of a public JWK. */
+export function thumbprint(jwk: object | string): string {
+  return guarded(() => native().thumbprint(typeof jwk === 'string' ? jwk : JSON.stringify(jwk)));
+}
+
+/** A signer by WebCrypto, for a pair of keys whose private one need not be extractable. */
+export async function webCryptoSigner(pair: { readonly privateKey: CryptoKey; readonly publicKey: CryptoKey }): Promise<Signer> {
+  const { kty, crv, x, y, n, e } = await crypto.subtle.exportKey('jwk', pair.publicKey as globalThis.CryptoKey);
+  const publicJwk = JSON.parse(JSON.stringify({ kty, crv, x, y, n, e })) as PublicJwk;
+  const algorithm = algorithmOf(pair.privateKey);
+  const how = signing(algorithm);
+  return {
+    algorithm,
+    publicJwk,
+    protection: 'software',
+    async sign(message) {
+      const bytes = await crypto.subtle.sign(how, pair.privateKey as globalThis.CryptoKey, message as BufferSource);
+      return { bytes: new Uint8Array(bytes), encoding: 'raw' };
+    },
+  };
+}
+
+const CURVES: Readonly<Record<string, Algorithm>> = { 'P-256': 'ES256', 'P-384': 'ES384', 'P-521': 'ES512' };
+
+function algorithmOf(key: CryptoKey): Algorithm {
+  const { name, namedCurve, hash } = key.algorithm as { name: string; namedCurve?: string; hash?: { name: string } };
+  const bits = hash?.name.slice(4) ?? '';
+  const known = name === 'ECDSA' ? CURVES[namedCurve ?? ''] : { Ed25519: 'Ed25519', 'RSA-PSS': `PS${bits}`, 'RSASSA-PKCS1-v1_5': `RS${bits}` }[name];
+  if (known === undefined) throw misuse('unknown_algorithm', `${name} is no algorithm that proofs are made with`);
+  return known;
+}
+
+function signing(algorithm: Algorithm): AlgorithmIdentifier | EcdsaParams | RsaPssParams {
+  const bits = algorithm.slice(2);
+  if (algorithm.startsWith('ES')) return { name: 'ECDSA', hash: `SHA-${bits}` };
+  if (algorithm.startsWith('PS')) return { name: 'RSA-PSS', saltLength: Number(bits) / 8 };
+  return { name: algorithm.startsWith('RS') ? 'RSASSA-PKCS1-v1_5' : 'Ed25519' };
+}

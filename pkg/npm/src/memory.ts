@@ -1,0 +1,84 @@
+/** Keys and sessions in the memory of this process: for services that log in anew when they start, and for tests. */
+
+import type { Algorithm, CreatedKey, Protection, Signed, Signing, Store, Stored } from './drive.js';
+import { KeyFault } from './drive.js';
+import { Key } from './key.js';
+import type { Signer } from './key.js';
+import { ready, native } from '#native';
+
+/** The permitted algorithm that most servers know. */
+const PREFERRED: readonly Algorithm[] = ['ES256', 'Ed25519', 'EdDSA', 'ES384', 'ES512'];
+
+/** A new software key for one of `algorithms`. @internal */
+export async function generate(algorithms: readonly Algorithm[], protections: readonly Protection[]): Promise<Key> {
+  if (!protections.includes('software')) throw new Error('a key in hardware or an HSM is asked for, and this store has software keys alone');
+  const algorithm = PREFERRED.find((known) => algorithms.includes(known));
+  if (algorithm === undefined) throw new Error('no software key can be made for the permitted algorithms');
+  await ready();
+  return Key.generate(algorithm);
+}
+
+/** Turns for a name, in the order they were asked for. @internal */
+export class Turns {
+  readonly #last = new Map<string, Promise<void>>();
+
+  /** Waits for its turn; gives what ends it. */
+  async take(name: string): Promise<() => void> {
+    const before = this.#last.get(name);
+    let end: () => void = () => undefined;
+    const mine = new Promise<void>((resolve) => (end = resolve));
+    this.#last.set(name, mine);
+    await before;
+    return () => {
+      if (this.#last.get(name) === mine) this.#last.delete(name);
+      end();
+    };
+  }
+}
+
+/** A store that forgets when the process ends. */
+export class MemoryStore implements Store {
+  readonly #keys = new Map<string, Key | Signer>();
+  readonly #slots = new Map<string, Stored>();
+  readonly #turns = new Turns();
+
+  /** Keeps a key that the caller has, for example the one a client authenticates with. Gives its thumbprint. */
+  async addKey(key: Key | Signer): Promise<string> {
+    await ready();
+    const thumbprint = key instanceof Key ? key.thumbprint : native().thumbprint(JSON.stringify(key.publicJwk));
+    this.#keys.set(thumbprint, key);
+    return thumbprint;
+  }
+
+  async createKey(algorithms: readonly Algorithm[], protections: readonly Protection[]): Promise<CreatedKey> {
+    const key = await generate(algorithms, protections);
+    this.#keys.set(key.thumbprint, key);
+    return { publicJwk: key.publicJwk, algorithm: key.algorithm, protection: 'software' };
+  }
+
+  async deleteKey(thumbprint: string): Promise<void> {
+    this.#keys.delete(thumbprint);
+  }
+
+  async sign({ thumbprint, message, digest }: Signing): Promise<Signed> {
+    const key = this.#keys.get(thumbprint);
+    if (key === undefined) throw new KeyFault('missing');
+    return key instanceof Key ? { bytes: key.sign(message), encoding: 'raw' } : key.sign(message, digest);
+  }
+
+  async load(slot: string): Promise<Stored | undefined> {
+    return this.#slots.get(slot);
+  }
+
+  async save(slot: string, expected: number | undefined, version: number, value: string | undefined): Promise<boolean> {
+    if (this.#slots.get(slot)?.version !== expected) return false;
+    if (value === undefined) this.#slots.delete(slot);
+    else this.#slots.set(slot, { version, value });
+    return true;
+  }
+
+  async lock(name: string): Promise<() => void> {
+    return this.#turns.take(name);
+  }
+
+}

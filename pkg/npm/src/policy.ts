@@ -1,0 +1,58 @@
+/** The rules that proofs are judged by, as this package and the core write them. */
+
+import type { Algorithm } from './drive.js';
+import { snakeCase } from './options.js';
+
+/** Nonces that a verifier issues (RFC 9449 section 8). */
+export interface NonceOptions {
+  /** One or two keys: the present one and another that is accepted too. By default a random one, good for one process. */
+  readonly keys?: readonly { readonly id: number; readonly secret: string }[];
+  /** Which service the nonces are for: services that share keys have different ones. */
+  readonly namespace?: string;
+  /** Each nonce is good for the key it was given to alone. */
+  readonly boundToKey?: boolean;
+  /** Nonces live a quarter as long: for the time that a replay store is out of reach. */
+  readonly short?: boolean;
+}
+
+/** The rules. Without any, those of the project's default policy. */
+export interface Policy {
+  readonly preset?: 'default' | 'fapi2' | 'mcp' | 'atproto' | 'haip';
+  readonly algorithms?: readonly Algorithm[];
+  /** How old a proof may be, in seconds: 60, at most 300. */
+  readonly maxAge?: number;
+  /** How far in the future, for clocks that differ: 10, at most 60. */
+  readonly maxAhead?: number;
+  /** For how long stores remember beyond that: 60. */
+  readonly storeMargin?: number;
+  readonly requireNonces?: boolean;
+  /** A nonce of this server counts instead of `iat`, for clients whose clocks are wrong. */
+  readonly nonceReplacesIat?: boolean;
+  /** Refuses query and fragment in `htu`. */
+  readonly bareHtu?: boolean;
+  /** Separates services that share a replay store. */
+  readonly namespace?: string;
+  /** Issues nonces; `true` with a random key. */
+  readonly nonces?: boolean | NonceOptions;
+  /** How many headers of clients are remembered: 1,024. */
+  readonly headerMemory?: number;
+}
+
+/** The options of a verifier in the core, and those of them that it shares with its store. @internal */
+export function policyJson(policy: Policy): { readonly verifier: string; readonly terms: string } {
+  const { nonces, ...rest } = policy;
+  const { preset, max_age, max_ahead, store_margin, nonce_replaces_iat, ...others } = snakeCase(rest) as Record<string, unknown>;
+  const terms = JSON.stringify({ preset, max_age, max_ahead, store_margin, nonce_replaces_iat });
+  const issued = nonces === undefined || nonces === false ? undefined : nonceJson(nonces === true ? {} : nonces);
+  const verifier = { header_memory: 1024, ...others, preset, max_age, max_ahead, store_margin, nonce_replaces_iat, nonces: issued };
+  return { verifier: JSON.stringify(verifier), terms };
+}
+
+// The key is chosen here, so that it outlives changes of the store.
+function nonceJson(nonces: NonceOptions): Record<string, unknown> {
+  const secret = (): string => {
+    const bytes = crypto.getRandomValues(new Uint8Array(32));
+    return btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+  };
+  return { keys: [{ id: 1, secret: secret() }], ...snakeCase(nonces) };
+}

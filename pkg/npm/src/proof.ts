@@ -1,0 +1,69 @@
+/** Making proofs, and remembering the nonces that servers give. */
+
+import { native, ready } from '#native';
+import { guarded, misuse } from './errors.js';
+import { systemNow } from './http.js';
+import { Key } from './key.js';
+import type { Signer } from './key.js';
+import type { NativeNonceCache } from './native.js';
+
+/** The request that a proof is for. */
+export interface ProofRequest {
+  /** The method, as sent. */
+  readonly method: string;
+  /** The absolute URL. Query and fragment are left out of the proof (RFC 9449 section 4.2). */
+  readonly url: string | URL;
+  /** The access token that goes with it, without scheme; none at a token endpoint. */
+  readonly accessToken?: string | undefined;
+  /** The server's latest nonce. */
+  readonly nonce?: string | undefined;
+  /** Whole seconds since 1970; the system's clock by default. */
+  readonly now?: number | undefined;
+}
+
+/**
+ * A proof: the value of the `DPoP` field, with a fresh `jti`.
+ *
+ * @throws Misuse, if the request cannot be proved; what the signer throws
+ */
+export async function proof(request: ProofRequest & { readonly key: Key | Signer }): Promise<string> {
+  await ready();
+  const { key } = request;
+  if (key instanceof Key) return proofSync({ ...request, key });
+  const { method, url, accessToken, nonce, now = systemNow() } = request;
+  const jwk = JSON.stringify(key.publicJwk);
+  const unsigned = guarded(() => native().prepare(method, String(url), accessToken, nonce, jwk, key.algorithm, now));
+  const { bytes, encoding } = await key.sign(unsigned.message(), unsigned.digest() ?? undefined);
+  return guarded(() => unsigned.attach(bytes, encoding));
+}
+
+/** The same at once, with a key in this process. Elsewhere than on Node, `await ready()` first. */
+export function proofSync(request: ProofRequest & { readonly key: Key }): string {
+  const { key, method, url, accessToken, nonce, now = systemNow() } = request;
+  if (!(key instanceof Key)) throw misuse('wrong_type', 'proofSync takes a Key of this package; proof takes signers too');
+  const inner = Key._nativeOf(key);
+  return guarded(() => native().proof(method, String(url), accessToken, nonce, inner, now));
+}
+
+/** Which server a nonce is of: the authorization server (`token`) or the resource. */
+export type Role = 'resource' | 'token';
+
+/** The nonces that servers gave, by origin, role and key: for those who send requests themselves. Holds 256. */
+export class NonceCache {
+  readonly #native: NativeNonceCache = guarded(() => new (native().NonceCache)());
+
+  /**
+   * Keeps what a response says. Give every response, success included, under the origin that answered.
+   *
+   * @throws ProofRejected, if there are two values or one is no nonce; the one known before stays
+   */
+  observe(response: { readonly headers: Headers }, at: { readonly origin: string; readonly role: Role; readonly thumbprint: string }): void {
+    const value = response.headers.get('dpop-nonce');
+    guarded(() => this.#native.observe(at.origin, at.role, at.thumbprint, value === null ? [] : [value]));
+  }
+
+  /** The nonce for the next proof. */
+  get(at: { readonly origin: string; readonly role: Role; readonly thumbprint: string }): string | undefined {
+    return guarded(() => this.#native.get(at.origin, at.role, at.thumbprint)) ?? undefined;
+  }
+}

@@ -1,0 +1,149 @@
+/** Replay stores: each proof is taken once. */
+
+import { otherWorkers } from '#host';
+import { native } from '#native';
+import { fromByteString } from './drive.js';
+import { guarded, misuse, named } from './errors.js';
+import type { NativeEntry, NativeMemoryStore } from './native.js';
+
+/**
+ * What a store answers: `fresh`, it was not there and is now; `seen`, it was there; `unavailable`, the store could not tell; `full`;
+ * `before_floor`, the proof is timed before the store began to remember, and it cannot vouch for it.
+ */
+export type Insertion = 'fresh' | 'seen' | 'unavailable' | 'full' | 'before_floor';
+
+const INSERTIONS: readonly unknown[] = ['fresh', 'seen', 'unavailable', 'full', 'before_floor'];
+
+/** One proof as a store sees it. The same proof gives the same entry whenever it comes. */
+export interface ReplayEntry {
+  /** Names the proof: 32 hexadecimal digits, the only part that decides whether it was seen. */
+  readonly key: string;
+  /** The thumbprint of its key, by which a store can limit what one client holds of it. */
+  readonly thumbprint: string;
+  /** The time it is judged by. */
+  readonly timedAt: number;
+  /** A store that began at `floor` answers `before_floor` to entries timed at or before `floor + maxAhead`, unless {@link nonceEpoch} is its own. */
+  readonly maxAhead: number;
+  /** The last instant at which the proof can be accepted. */
+  readonly expiresAt: number;
+  /** The last instant at which a store must still know it. */
+  readonly keepUntil: number;
+  /** For how many seconds from now a store must keep it: at least 1. */
+  readonly lifetime: number;
+  /** What all verifiers that share a store agree on: 32 hexadecimal digits. Answer `unavailable` to an entry with another one. */
+  readonly agreement: string;
+  /** The epoch of the store's life inside the proof's nonce. */
+  readonly nonceEpoch: string | undefined;
+}
+
+/**
+ * A store of your own: a database that all processes of a service share.
+ *
+ * Insert atomically, if the key is absent, and keep it for `lifetime` seconds. Never forget a live entry: answer `full` instead. What
+ * `insert` throws is taken for `unavailable`.
+ */
+export interface ReplayStore {
+  insert(entry: ReplayEntry, now: number): Insertion | Promise<Insertion>;
+  /** The present life of the store, a decimal number below 2^64: another one after all was lost. `0` by default. */
+  epoch?(): string;
+}
+
+/** Options of a {@link MemoryReplayStore}. */
+export interface MemoryReplayOptions {
+  /** How many proofs it holds, at 10 to 16 bytes each: a million by default. A full store refuses. */
+  readonly capacity?: number;
+  /**
+   * Takes the store although other workers seem to run: say so only where every proof reaches this process, or each worker has
+   * an origin of its own. Two workers with a store each accept a proof twice.
+   */
+  readonly dangerOneOfSeveral?: boolean;
+  /** Vouches for the time before the store was made. If the service ran before, proofs used then can be used once more. */
+  readonly dangerIgnoreFloor?: boolean;
+}
+
+/** No verifier looks back further than this, in seconds: the longest `maxAge` and `maxAhead` there are. */
+const LEAD = 362;
+
+/**
+ * The replay store of **one process**. Refused in a worker of a cluster, in a worker thread, and where several workers are declared
+ * (`WEB_CONCURRENCY`, PM2): they need one store between them.
+ */
+export class MemoryReplayStore implements ReplayStore {
+  readonly #options: MemoryReplayOptions;
+  #terms: string | undefined;
+  #native: NativeMemoryStore | undefined;
+
+  /** @throws Misuse where other workers run beside this one */
+  constructor(options: MemoryReplayOptions = {}) {
+    const others = otherWorkers();
+    if (others !== undefined && options.dangerOneOfSeveral !== true) {
+      const detail = `a store in memory sees the proofs of one process, but ${others}; give a ReplayStore that all of them share`;
+      throw misuse('several_workers', detail);
+    }
+    this.#options = options;
+  }
+
+  /** How many proofs it holds, for metrics. */
+  get held(): number {
+    return this.#native?.held() ?? 0;
+  }
+
+  /** The store's present life. */
+  epoch(): string {
+    return this.#native?.epoch() ?? '0';
+  }
+
+  /** Not called for this store: verifiers insert in the core. */
+  insert(): Insertion {
+    throw misuse('memory_store', 'a memory store is used by a Verifier or a protection, not by hand');
+  }
+
+  /** The store for verifiers with these options about time; made with the first of them. @internal */
+  _open(terms: string, now: number): NativeMemoryStore {
+    if (this.#native === undefined) {
+      const floor = this.#options.dangerIgnoreFloor === true ? now - LEAD : now;
+      this.#native = guarded(() => new (native().MemoryStore)(this.#options.capacity ?? 1_000_000, terms, floor));
+      this.#terms = terms;
+    } else if (this.#terms !== terms) {
+      throw misuse('store_disagreement', 'this store serves a verifier with other times; verifiers that share a store agree on them');
+    }
+    return this.#native;
+  }
+}
+
+/** The answer, unless it is none: never a boolean, and never a promise. @internal */
+export function insertionOf(value: unknown): Insertion {
+  if (INSERTIONS.includes(value)) return value as Insertion;
+  const detail = `a store answers 'fresh', 'seen', 'unavailable', 'full' or 'before_floor', and this was ${named(value)}`;
+  throw misuse('not_an_insertion', detail);
+}
+
+/** The entry as stores see it. @internal */
+export function entryOf(entry: NativeEntry, now: number): ReplayEntry {
+  const given = JSON.parse(entry.toJson()) as Record<string, unknown>;
+  const hex = (name: string): string =>
+    Array.from(fromByteString(given[name] as string), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return {
+    key: hex('key'),
+    thumbprint: given['thumbprint'] as string,
+    timedAt: given['timed_at'] as number,
+    maxAhead: given['max_ahead'] as number,
+    expiresAt: given['expires_at'] as number,
+    keepUntil: given['keep_until'] as number,
+    lifetime: entry.lifetime(now),
+    agreement: hex('agreement'),
+    nonceEpoch: given['nonce_epoch'] as string | undefined,
+  };
+}
+
+/** Asks a store of the host's own; what that throws counts as `unavailable`. @internal */
+export async function askStore(store: ReplayStore, entry: NativeEntry, now: number, onFault: (fault: unknown) => void): Promise<Insertion> {
+  let answer: unknown;
+  try {
+    answer = await store.insert(entryOf(entry, now), now);
+  } catch (fault) {
+    onFault(fault);
+    return 'unavailable';
+  }
+  return insertionOf(answer);
+}

@@ -1,0 +1,298 @@
+/** Judging proofs: in one call, or in two with a store of your own between them. */
+
+import { native, ready } from '#native';
+import type { Algorithm } from './drive.js';
+import { KeyboundError, decoded, guarded, misuse, named } from './errors.js';
+import type { Refusal } from './errors.js';
+import { systemNow } from './http.js';
+import type { NativePending, NativeRequest, NativeVerifier } from './native.js';
+import type { Policy } from './policy.js';
+import { policyJson } from './policy.js';
+import type { Role } from './proof.js';
+import type { Check, Rejection } from './reasons.js';
+import type { Insertion, ReplayEntry, ReplayStore } from './replay.js';
+import { MemoryReplayStore, askStore, entryOf, insertionOf } from './replay.js';
+
+/** A proof as it comes with a request. */
+export interface Presented {
+  /** The method, as received. */
+  readonly method: string;
+  /** The target URI, from configuration and the raw path: never from a decoded path or an unchecked `Host`. */
+  readonly url: string | URL;
+  /** The values of all `DPoP` fields; one, if there is one. */
+  readonly proof: string | readonly string[] | null | undefined;
+  /** The access token without scheme; none makes it a request to the authorization server. */
+  readonly accessToken?: string | undefined;
+  /** The thumbprint that the token (`cnf.jkt`), code or refresh token is bound to. A token needs one. */
+  readonly boundTo?: string | undefined;
+  /** The one nonce this client was given, where the host remembers it itself. */
+  readonly expectedNonce?: string | undefined;
+  /** Whole seconds since 1970; the system's clock by default. */
+  readonly now?: number | undefined;
+}
+
+/** What a verified proof says. */
+export interface Verified {
+  /** The thumbprint of the key that made it. */
+  readonly thumbprint: string;
+  readonly algorithm: Algorithm;
+  /** Its `iat`. */
+  readonly issuedAt: number;
+  /** The nonce to hand out with the answer, when the present one ends soon. */
+  readonly nextNonce: string | undefined;
+}
+
+/** What came of every check, for the developer whose proof was refused. Not for the peer. */
+export interface Explanation {
+  /** Whether every check but replay was passed. */
+  readonly accepted: boolean;
+  readonly reason: Rejection | null;
+  readonly section: string | null;
+  readonly checks: readonly {
+    readonly check: Check;
+    readonly outcome: 'passed' | 'failed' | 'not_reached';
+    readonly expected?: string;
+    readonly found?: string;
+    readonly cause?: string;
+    readonly fix?: string;
+    readonly note?: string;
+  }[];
+}
+
+/** Options of a {@link Verifier}. */
+export interface VerifierOptions extends Policy {
+  /** Where proofs are remembered. */
+  readonly store?: ReplayStore;
+}
+
+/** A verified proof from the core's text. */
+function verified(text: string): Verified {
+  const given = JSON.parse(text) as Record<string, unknown>;
+  return {
+    thumbprint: given['thumbprint'] as string,
+    algorithm: given['algorithm'] as string,
+    issuedAt: given['issued_at'] as number,
+    nextNonce: given['next_nonce'] as string | undefined,
+  };
+}
+
+/** A proof that passed every check but replay: it says nothing before it is settled. */
+export class PendingProof {
+  readonly #native: NativePending;
+  readonly #entry: ReplayEntry;
+
+  /** @internal */
+  constructor(pending: NativePending, now: number) {
+    this.#native = pending;
+    this.#entry = entryOf(pending.entry(), now);
+  }
+
+  /** What goes into the replay store. */
+  get entry(): ReplayEntry {
+    return this.#entry;
+  }
+
+  /**
+   * Accepts or refuses the proof by the store's answer.
+   *
+   * @throws ProofRejected; HostFailed for `unavailable` and `full`; Misuse for anything but an {@link Insertion}, above all booleans and
+   * promises, and on second use
+   */
+  settle(insertion: Insertion, now: number = systemNow()): Verified {
+    const word = insertionOf(insertion);
+    return verified(guarded(() => this.#native.settle(word, now)));
+  }
+
+  /** Accepts the proof without a replay store: whoever sees the request can repeat it until the proof is too old. */
+  dangerSkipReplayCheck(): Verified {
+    return verified(guarded(() => this.#native.dangerSkipReplayCheck()));
+  }
+}
+
+type Arguments = [string, string, string[], string | undefined, string | undefined, string | undefined, number];
+
+function spread(presented: Presented): Arguments {
+  const { method, url, proof, accessToken, boundTo, expectedNonce, now = systemNow() } = presented;
+  if (typeof now !== 'number') throw misuse('wrong_type', `now is a number of seconds, and this was ${named(now)}`);
+  const proofs = proof === null || proof === undefined ? [] : typeof proof === 'string' ? [proof] : [...proof];
+  return [method, String(url), proofs, accessToken, boundTo, expectedNonce, now];
+}
+
+/** Judges proofs by one policy. */
+export class Verifier {
+  readonly #policy: { readonly verifier: string; readonly terms: string };
+  readonly #store: ReplayStore | undefined;
+  #native: NativeVerifier | undefined;
+  #epoch: string | undefined;
+
+  /**
+   * Elsewhere than on Node the options are looked at when the core is loaded: `await ready()` first to have mistakes shown here.
+   *
+   * @throws Misuse, if an option cannot be used
+   */
+  constructor(options: VerifierOptions = {}) {
+    const { store, ...policy } = options;
+    this.#policy = policyJson(policy);
+    this.#store = store;
+    try {
+      this.#open(systemNow());
+    } catch (error) {
+      if (!(error instanceof KeyboundError && error.reason === 'not_ready')) throw error;
+    }
+  }
+
+  /** The verifier for the store's present life, whose nonces vouch for it. */
+  #open(now: number): NativeVerifier {
+    const store = this.#store;
+    if (store instanceof MemoryReplayStore) store._open(this.#policy.terms, now);
+    const epoch = store?.epoch?.();
+    if (this.#native === undefined || epoch !== this.#epoch) {
+      this.#native = guarded(() => new (native().Verifier)(this.#policy.verifier, epoch));
+      this.#epoch = epoch;
+    }
+    return this.#native;
+  }
+
+  /** Makes every check but replay. Elsewhere than on Node, `await ready()` first. */
+  check(presented: Presented): PendingProof {
+    const request = spread(presented);
+    const verifier = this.#open(request[6]);
+    return new PendingProof(guarded(() => verifier.check(...request)), request[6]);
+  }
+
+  /**
+   * Checks a proof and consumes it in the store.
+   *
+   * @throws ProofRejected with the refusal to send; HostFailed, if the store failed; Misuse
+   */
+  async verify(presented: Presented): Promise<Verified> {
+    await ready();
+    const store = this.#store;
+    if (store === undefined || store instanceof MemoryReplayStore) return this.verifySync(presented);
+    const request = spread(presented);
+    const verifier = this.#open(request[6]);
+    const pending = guarded(() => verifier.check(...request));
+    let fault: unknown;
+    const insertion = await askStore(store, pending.entry(), request[6], (thrown) => (fault = thrown));
+    try {
+      return verified(guarded(() => pending.settle(insertion, presented.now ?? systemNow())));
+    } catch (error) {
+      if (fault !== undefined && error instanceof KeyboundError) error.cause = fault;
+      throw error;
+    }
+  }
+
+  /** The same at once, with a {@link MemoryReplayStore}. Elsewhere than on Node, `await ready()` first. */
+  verifySync(presented: Presented): Verified {
+    const store = this.#store;
+    if (!(store instanceof MemoryReplayStore)) {
+      const detail = store === undefined ? 'a verifier needs a replay store for this; give it one, or check and settle' : 'this store answers later; await verify';
+      throw misuse('no_store', detail);
+    }
+    const request = spread(presented);
+    const verifier = this.#open(request[6]);
+    const inner = store._open(this.#policy.terms, request[6]);
+    return verified(guarded(() => verifier.verify(...request, inner)));
+  }
+
+  /** Judges many at a time, on other threads where the platform has them. Each result is a {@link Verified} or the error. */
+  async verifyMany(all: readonly Presented[], now: number = systemNow()): Promise<(Verified | KeyboundError)[]> {
+    await ready();
+    const store = this.#store;
+    const verifier = this.#open(now);
+    if (!(store instanceof MemoryReplayStore) || verifier.verifyMany === undefined) {
+      return Promise.all(all.map((presented) => this.verify({ now, ...presented }).catch(ours)));
+    }
+    const inner = store._open(this.#policy.terms, now);
+    const size = Math.max(16, Math.ceil(all.length / 4));
+    const batches: Promise<string[]>[] = [];
+    for (let at = 0; at < all.length; at += size) {
+      const requests = all.slice(at, at + size).map(plain);
+      batches.push(guarded(() => verifier.verifyMany?.(requests, now, inner)) as Promise<string[]>);
+    }
+    return (await Promise.all(batches)).flat().map((text) => (text.startsWith('{"kind":') ? ours(decoded(text)) : verified(text)));
+  }
+
+  /** What came of every check. It consumes nothing, and is for developers: not for the peer. */
+  async explain(presented: Presented): Promise<Explanation> {
+    await ready();
+    const request = spread(presented);
+    return JSON.parse(guarded(() => this.#open(request[6]).explain(...request))) as Explanation;
+  }
+
+  /** The answer to a request that the host refuses for a reason of its own choosing, for example `replayed`. */
+  refuse(reason: Rejection, presented: Presented): Refusal {
+    const request = spread(presented);
+    return JSON.parse(guarded(() => this.#open(request[6]).refuse(...request, reason))) as Refusal;
+  }
+
+  /** A nonce for the next proof of any key; none without `nonces`. */
+  freshNonce(role: Role = 'resource', now: number = systemNow()): string | undefined {
+    return guarded(() => this.#open(now).freshNonce(role, now)) ?? undefined;
+  }
+
+  /** The algorithms that are accepted. */
+  get algorithms(): readonly Algorithm[] {
+    return guarded(() => this.#open(systemNow()).algorithms());
+  }
+}
+
+/** One of many as the addon takes it. Its own `now` is not looked at. */
+function plain(presented: Presented): NativeRequest {
+  const [method, url, proofs, accessToken, boundTo, expectedNonce] = spread(presented);
+  const optional = { accessToken, boundTo, expectedNonce };
+  return { method, url, proofs, ...(JSON.parse(JSON.stringify(optional)) as Partial<NativeRequest>) };
+}
+
+/** An error that says something about one request; any other ends the call. */
+function ours(error: unknown): KeyboundError {
+  if (error instanceof KeyboundError && error.name !== 'Misuse') return error;
+  throw error;
+}
+
+/** Verifiers of {@link verify}, by store and policy. */
+const verifiers = new WeakMap<ReplayStore, Map<string, Verifier>>();
+/** How many policies one store is used with; more would be a mistake, and forget the others. */
+const MAX_POLICIES = 16;
+
+function verifierOf(store: ReplayStore, policy: Policy): Verifier {
+  const known = verifiers.get(store) ?? new Map<string, Verifier>();
+  verifiers.set(store, known);
+  const name = JSON.stringify(policy);
+  let verifier = known.get(name);
+  if (verifier === undefined) {
+    if (known.size >= MAX_POLICIES) known.clear();
+    verifier = new Verifier({ ...policy, store });
+    known.set(name, verifier);
+  }
+  return verifier;
+}
+
+/**
+ * Checks a proof and consumes it in `store`, in one call.
+ *
+ * @throws ProofRejected with the refusal to send; HostFailed, if the store failed; Misuse
+ */
+export async function verify(presented: Presented & { readonly store: ReplayStore; readonly policy?: Policy }): Promise<Verified> {
+  await ready();
+  return verifierOf(presented.store, presented.policy ?? {}).verify(presented);
+}
+
+/** The same at once, with a {@link MemoryReplayStore}. Elsewhere than on Node, `await ready()` first. */
+export function verifySync(presented: Presented & { readonly store: MemoryReplayStore; readonly policy?: Policy }): Verified {
+  return verifierOf(presented.store, presented.policy ?? {}).verifySync(presented);
+}
+
+/** Judges many proofs: see {@link Verifier.verifyMany}. */
+export async function verifyMany(
+  all: readonly Presented[],
+  options: { readonly store: ReplayStore; readonly policy?: Policy; readonly now?: number },
+): Promise<(Verified | KeyboundError)[]> {
+  await ready();
+  return verifierOf(options.store, options.policy ?? {}).verifyMany(all, options.now);
+}
+
+/** What came of every check: see {@link Verifier.explain}. */
+export async function explain(presented: Presented & { readonly policy?: Policy }): Promise<Explanation> {
+  return new Verifier(presented.policy ?? {}).explain(presented);
+}
