@@ -9,9 +9,9 @@
     reason = "what JavaScript sees is documented where its users read it, in pkg/npm/src"
 )]
 
-mod files;
-mod oauth;
-mod server;
+pub mod files;
+pub mod oauth;
+pub mod server;
 
 use keybound_aws_lc::AWS_LC as CRYPTO;
 use keybound_ffi as ffi;

@@ -63,6 +63,8 @@ export interface Explanation {
 export interface VerifierOptions extends Policy {
   /** Where proofs are remembered. */
   readonly store?: ReplayStore;
+  /** Whole seconds since 1970, for tests; the system's clock by default. */
+  readonly now?: () => number;
 }
 
 /** A verified proof from the core's text. */
@@ -111,8 +113,8 @@ export class PendingProof {
 
 type Arguments = [string, string, string[], string | undefined, string | undefined, string | undefined, number];
 
-function spread(presented: Presented): Arguments {
-  const { method, url, proof, accessToken, boundTo, expectedNonce, now = systemNow() } = presented;
+function spread(presented: Presented, clock: () => number = systemNow): Arguments {
+  const { method, url, proof, accessToken, boundTo, expectedNonce, now = clock() } = presented;
   if (typeof now !== 'number') throw misuse('wrong_type', `now is a number of seconds, and this was ${named(now)}`);
   const proofs = proof === null || proof === undefined ? [] : typeof proof === 'string' ? [proof] : [...proof];
   return [method, String(url), proofs, accessToken, boundTo, expectedNonce, now];
@@ -122,6 +124,7 @@ function spread(presented: Presented): Arguments {
 export class Verifier {
   readonly #policy: { readonly verifier: string; readonly terms: string };
   readonly #store: ReplayStore | undefined;
+  readonly #now: () => number;
   #native: NativeVerifier | undefined;
   #epoch: string | undefined;
 
@@ -131,11 +134,12 @@ export class Verifier {
    * @throws Misuse, if an option cannot be used
    */
   constructor(options: VerifierOptions = {}) {
-    const { store, ...policy } = options;
+    const { store, now = systemNow, ...policy } = options;
     this.#policy = policyJson(policy);
+    this.#now = now;
     this.#store = store;
     try {
-      this.#open(systemNow());
+      this.#open(this.#now());
     } catch (error) {
       if (!(error instanceof KeyboundError && error.reason === 'not_ready')) throw error;
     }
@@ -155,7 +159,7 @@ export class Verifier {
 
   /** Makes every check but replay. Elsewhere than on Node, `await ready()` first. */
   check(presented: Presented): PendingProof {
-    const request = spread(presented);
+    const request = spread(presented, this.#now);
     const verifier = this.#open(request[6]);
     return new PendingProof(guarded(() => verifier.check(...request)), request[6]);
   }
@@ -169,13 +173,13 @@ export class Verifier {
     await ready();
     const store = this.#store;
     if (store === undefined || store instanceof MemoryReplayStore) return this.verifySync(presented);
-    const request = spread(presented);
+    const request = spread(presented, this.#now);
     const verifier = this.#open(request[6]);
     const pending = guarded(() => verifier.check(...request));
     let fault: unknown;
     const insertion = await askStore(store, pending.entry(), request[6], (thrown) => (fault = thrown));
     try {
-      return verified(guarded(() => pending.settle(insertion, presented.now ?? systemNow())));
+      return verified(guarded(() => pending.settle(insertion, presented.now ?? this.#now())));
     } catch (error) {
       if (fault !== undefined && error instanceof KeyboundError) error.cause = fault;
       throw error;
@@ -189,14 +193,14 @@ export class Verifier {
       const detail = store === undefined ? 'a verifier needs a replay store for this; give it one, or check and settle' : 'this store answers later; await verify';
       throw misuse('no_store', detail);
     }
-    const request = spread(presented);
+    const request = spread(presented, this.#now);
     const verifier = this.#open(request[6]);
     const inner = store._open(this.#policy.terms, request[6]);
     return verified(guarded(() => verifier.verify(...request, inner)));
   }
 
   /** Judges many at a time, on other threads where the platform has them. Each result is a {@link Verified} or the error. */
-  async verifyMany(all: readonly Presented[], now: number = systemNow()): Promise<(Verified | KeyboundError)[]> {
+  async verifyMany(all: readonly Presented[], now: number = this.#now()): Promise<(Verified | KeyboundError)[]> {
     await ready();
     const store = this.#store;
     const verifier = this.#open(now);
@@ -216,24 +220,24 @@ export class Verifier {
   /** What came of every check. It consumes nothing, and is for developers: not for the peer. */
   async explain(presented: Presented): Promise<Explanation> {
     await ready();
-    const request = spread(presented);
+    const request = spread(presented, this.#now);
     return JSON.parse(guarded(() => this.#open(request[6]).explain(...request))) as Explanation;
   }
 
   /** The answer to a request that the host refuses for a reason of its own choosing, for example `replayed`. */
   refuse(reason: Rejection, presented: Presented): Refusal {
-    const request = spread(presented);
+    const request = spread(presented, this.#now);
     return JSON.parse(guarded(() => this.#open(request[6]).refuse(...request, reason))) as Refusal;
   }
 
   /** A nonce for the next proof of any key; none without `nonces`. */
-  freshNonce(role: Role = 'resource', now: number = systemNow()): string | undefined {
+  freshNonce(role: Role = 'resource', now: number = this.#now()): string | undefined {
     return guarded(() => this.#open(now).freshNonce(role, now)) ?? undefined;
   }
 
   /** The algorithms that are accepted. */
   get algorithms(): readonly Algorithm[] {
-    return guarded(() => this.#open(systemNow()).algorithms());
+    return guarded(() => this.#open(this.#now()).algorithms());
   }
 }
 

@@ -1,0 +1,66 @@
+/** `keybound/express`: middleware that admits requests with a bound token and a fresh proof, and serves the resource's metadata. */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import { misuse } from './errors.js';
+import type { Principal } from './server/principal.js';
+import { Protection } from './server/protection.js';
+import type { ProtectionOptions } from './server/protection.js';
+import { complete, partsOf, refuse, sendMetadata } from './server/node.js';
+
+export { Principal } from './server/principal.js';
+export type { ProtectionOptions } from './server/protection.js';
+
+declare global {
+  // The place that Express has for members of requests.
+  // eslint-disable-next-line @typescript-eslint/no-namespace
+  namespace Express {
+    interface Request {
+      /** Whom the request is from, behind `protect`. */
+      auth?: Principal;
+    }
+  }
+}
+
+type Request = IncomingMessage & { originalUrl?: string; auth?: Principal };
+type Middleware = (request: Request, response: ServerResponse, next: (error?: unknown) => void) => void;
+
+/**
+ * Protects what comes after it: `app.use(protect({ resource, issuers }))`. Handlers find the principal in `req.auth`.
+ *
+ * Proofs are judged for the raw target of the request and the origin of `resource`; `Host` is never looked at. Behind proxies, give
+ * `proxies`. With several workers, give a `store` that they share.
+ *
+ * @throws Misuse for options that cannot be used
+ */
+export function protect(options: ProtectionOptions | Protection): Middleware {
+  const protection = options instanceof Protection ? options : new Protection(options);
+  return (request, response, next) => {
+    // A router that is mounted sees what is left of the path.
+    const target = request.originalUrl ?? request.url ?? '';
+    if (protection._isForMetadata(request.method ?? '', target)) {
+      sendMetadata(response, protection);
+      return;
+    }
+    protection.authenticate(partsOf(request, target)).then((decision) => {
+      if (decision.verdict === 'refused') return refuse(response, decision.refusal);
+      request.auth = decision.principal;
+      complete(response, decision.principal);
+      next();
+    }).catch(next);
+  };
+}
+
+/** Refuses requests whose token lacks one of `scopes`; inside of {@link protect}. */
+export function requireScopes(...scopes: string[]): Middleware {
+  return (request, response, next) => {
+    if (request.auth === undefined) return next(unprotected());
+    const refusal = request.auth.requireScopes(...scopes);
+    if (refusal === undefined) next();
+    else refuse(response, refusal);
+  };
+}
+
+function unprotected(): Error {
+  return misuse('unprotected', 'a route asks for scopes, and no protection is laid around it; app.use(protect(…)) first');
+}

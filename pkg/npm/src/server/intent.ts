@@ -1,0 +1,57 @@
+/** Intents: what a user agreed to, for one key (RFC 9396 bound by RFC 9449). */
+
+import { native } from '#native';
+import { guarded } from '../errors.js';
+import { systemNow } from '../http.js';
+import type { NativeIntent } from '../native.js';
+
+type Detail = Readonly<Record<string, unknown>>;
+
+/** Details, the key that may carry them out, and until when. */
+export class Intent {
+  readonly #native: NativeIntent;
+
+  private constructor(intent: NativeIntent) {
+    this.#native = intent;
+  }
+
+  /**
+   * Declares an intent at the authorization server: `key` is a thumbprint, `lifetime` seconds up to 3,600.
+   *
+   * @throws ProofRejected, if details or lifetime are none; Misuse
+   */
+  static declare(details: readonly Detail[], key: string, lifetime: number, now: number = systemNow()): Intent {
+    return new Intent(guarded(() => native().Intent.declare(JSON.stringify(details), key, lifetime, now)));
+  }
+
+  /** The intent with the details that are granted. @throws ProofRejected, if they are not within the declared ones or it is too late */
+  grant(granted: readonly Detail[], now: number = systemNow()): Intent {
+    return new Intent(guarded(() => this.#native.grant(JSON.stringify(granted), now)));
+  }
+
+  /** Throws, unless one of the details names this request, body included, for the key of its proof. @throws ProofRejected */
+  permits(request: { readonly method: string; readonly url: string; readonly body: Uint8Array }, key: string, now: number = systemNow()): void {
+    guarded(() => this.#native.permits(request.method, request.url, request.body, key, now));
+  }
+
+  get details(): readonly Detail[] {
+    return JSON.parse(this.#native.details()) as Detail[];
+  }
+  /** The thumbprint of the key that may carry it out. */
+  get key(): string {
+    return this.#native.key();
+  }
+  get expiresAt(): number {
+    return this.#native.expiresAt();
+  }
+
+  /** @internal */
+  static _of(intent: NativeIntent): Intent {
+    return new Intent(intent);
+  }
+}
+
+/** The detail for one request: its method, its URL and its body, or any body without one. */
+export function requestDetail(method: string, url: string, body?: Uint8Array): Detail {
+  return JSON.parse(guarded(() => native().requestDetail(method, url, body))) as Detail;
+}

@@ -1,0 +1,76 @@
+/** Whom an admitted request is from, and what it may do. */
+
+import type { Refusal } from '../errors.js';
+import { guarded } from '../errors.js';
+import type { NativeAccess, NativeResourceServer } from '../native.js';
+import { Intent } from './intent.js';
+
+/** Fields that scripts of other origins need to read. */
+const EXPOSED = ['Access-Control-Expose-Headers', 'WWW-Authenticate, DPoP-Nonce, Date'] as const;
+
+/** The subject of an admitted request. */
+export class Principal {
+  readonly subject: string | undefined;
+  readonly clientId: string | undefined;
+  readonly issuer: string | undefined;
+  readonly audience: readonly string[];
+  readonly scopes: readonly string[];
+  /** When its token ends. */
+  readonly expiresAt: number | undefined;
+  /** The thumbprint of the key that made the proof; none for an unbound token. */
+  readonly thumbprint: string | undefined;
+  /** All claims of the token. */
+  readonly claims: Readonly<Record<string, unknown>>;
+  /** RFC 9396. */
+  readonly authorizationDetails: readonly Readonly<Record<string, unknown>>[] | undefined;
+  readonly #headers: readonly (readonly [name: string, value: string])[];
+  readonly #server: NativeResourceServer;
+  readonly #access: NativeAccess;
+
+  /** @internal */
+  constructor(described: Record<string, unknown>, server: NativeResourceServer, access: NativeAccess) {
+    this.subject = described['subject'] as string | undefined;
+    this.clientId = described['client_id'] as string | undefined;
+    this.issuer = described['issuer'] as string | undefined;
+    this.audience = described['audience'] as string[];
+    this.scopes = described['scopes'] as string[];
+    this.expiresAt = described['expires_at'] as number | undefined;
+    this.thumbprint = described['thumbprint'] as string | undefined;
+    this.claims = described['claims'] as Record<string, unknown>;
+    this.authorizationDetails = described['authorization_details'] as Record<string, unknown>[] | undefined;
+    this.#headers = [...(described['headers'] as [string, string][]), EXPOSED];
+    this.#server = server;
+    this.#access = access;
+  }
+
+  /** Fields that the answer to this request carries besides its own: the next nonce, and what scripts may read. */
+  get headers(): readonly (readonly [name: string, value: string])[] {
+    return this.#headers;
+  }
+
+  /** The answer to send, if the token lacks one of `scopes`: 403 with what is needed. None, if it has them all. */
+  requireScopes(...scopes: string[]): Refusal | undefined {
+    const refusal = guarded(() => this.#server.requireScopes(this.#access, scopes));
+    return refusal === undefined || refusal === null ? undefined : (JSON.parse(refusal) as Refusal);
+  }
+
+  /** The answer to send, where you know the token to be revoked: 401. */
+  refuseRevoked(): Refusal {
+    return JSON.parse(guarded(() => this.#server.refuseRevoked(this.#access))) as Refusal;
+  }
+
+  /**
+   * The intent that the token carries (RFC 9396).
+   *
+   * @throws ProofRejected, if it carries none
+   */
+  intent(): Intent {
+    return Intent._of(guarded(() => this.#access.intent()));
+  }
+
+  /** The principal without what belongs to this process. */
+  toJSON(): Record<string, unknown> {
+    const { subject, clientId, issuer, audience, scopes, expiresAt, thumbprint } = this;
+    return { subject, clientId, issuer, audience, scopes, expiresAt, thumbprint };
+  }
+}

@@ -1,0 +1,226 @@
+/** A protected resource with all that stands behind it: keys, store, nonces, clock. */
+
+import { native, ready } from '#native';
+import type { Algorithm } from '../drive.js';
+import { KeyboundError, guarded, misuse } from '../errors.js';
+import type { Refusal } from '../errors.js';
+import { systemNow } from '../http.js';
+import type { NativeAccess, NativeEntry, NativeResourceServer } from '../native.js';
+import { snakeCase } from '../options.js';
+import type { Policy } from '../policy.js';
+import { policyJson } from '../policy.js';
+import { MemoryReplayStore, askStore } from '../replay.js';
+import type { ReplayStore } from '../replay.js';
+import { Introspector } from './introspection.js';
+import type { Introspection } from './introspection.js';
+import { FetchedKeys, IssuerKeys } from './keys.js';
+import type { KeySource } from './keys.js';
+import { Principal } from './principal.js';
+
+/** An issuer with its keys: a JWK set, or where they come from. */
+export interface Issuer {
+  readonly issuer: string;
+  readonly keys: KeySource | { readonly keys: readonly object[] };
+}
+
+/** What is protected, and how. */
+export interface ProtectionOptions {
+  /** The resource's identifier, the URL that clients know it by: `https`, or `http` on loopback. Its origin is that of all requests. */
+  readonly resource: string;
+  /** Issuers of JWT access tokens (RFC 9068); their keys are fetched from where their metadata says, unless given. */
+  readonly issuers?: readonly (string | Issuer)[];
+  /** Asks about tokens that are no JWTs. */
+  readonly introspection?: Introspection;
+  /** Bound tokens alone by default. */
+  readonly schemes?: 'dpop' | 'dpop_and_bearer' | 'bearer';
+  /** Other values of `aud` than `resource`. */
+  readonly audiences?: readonly string[];
+  readonly tokenAlgorithms?: readonly Algorithm[];
+  /** How far the clocks of issuers may differ, in seconds. */
+  readonly leeway?: number;
+  readonly requireClientId?: boolean;
+  readonly realm?: string;
+  /** The scope that a request without a token is told to ask for. */
+  readonly challengeScope?: string;
+  /** The scopes there are, for the metadata. */
+  readonly scopes?: readonly string[];
+  /** A name for people, for the metadata. */
+  readonly name?: string;
+  /** The URL of documentation, for the metadata. */
+  readonly documentation?: string;
+  /** The public origin, where it is another than that of `resource`. */
+  readonly origin?: string;
+  readonly alsoOrigins?: readonly string[];
+  /** What a proxy takes off the path before requests arrive here. */
+  readonly pathPrefix?: string;
+  /** Proxies that say what clients asked for. `hops`: which value counts from the right, 0 where they replace what came in. */
+  readonly proxies?: {
+    readonly addresses: readonly string[];
+    readonly family: 'forwarded' | 'x_forwarded' | 'x_forwarded_with_port';
+    readonly hops?: number;
+  };
+  /** How proofs are judged. Nonces are issued unless `nonces` is false. */
+  readonly proofs?: Policy;
+  /** Where proofs are remembered: in the memory of this process, unless a store is given. Refused where several workers run. */
+  readonly store?: ReplayStore;
+  /** Remembers no proofs: whoever sees a request can repeat it until its proof is too old. */
+  readonly dangerNoReplayStore?: boolean;
+  /** Whole seconds since 1970, for tests. */
+  readonly now?: () => number;
+  /** Told of faults of the host: keys that cannot be fetched, a store that fails. By default a warning of the process or console. */
+  readonly onFault?: (fault: unknown) => void;
+}
+
+/** A request as it was received. */
+export interface RequestParts {
+  readonly method: string;
+  /** The raw request target, `/a%2Fb?c`: never a decoded path. */
+  readonly target: string;
+  /** Names and values of all field lines, in turn, as Node's `rawHeaders`. */
+  readonly fields: readonly string[];
+  /** The address of the connection, for resources behind trusted proxies. */
+  readonly peer?: string | undefined;
+}
+
+/** What became of a request. */
+export type Decision =
+  | { readonly verdict: 'granted'; readonly principal: Principal }
+  | { readonly verdict: 'refused'; readonly refusal: Refusal };
+
+/** Decides about the requests to one protected resource. */
+export class Protection {
+  readonly #resource: string;
+  readonly #policy: { readonly verifier: string; readonly terms: string };
+  readonly #store: ReplayStore | undefined;
+  readonly #issuers: readonly (readonly [issuer: string, keys: Issuer['keys']])[];
+  readonly #introspector: Introspector | undefined;
+  readonly #now: () => number;
+  readonly #onFault: (fault: unknown) => void;
+  readonly #keys = new Map<string, IssuerKeys>();
+  #server: NativeResourceServer | undefined;
+  #epoch: string | undefined;
+
+  /** @throws Misuse for options that could never admit a request, and for a memory store where several workers run */
+  constructor(options: ProtectionOptions) {
+    const { issuers = [], introspection, proofs = {}, store, dangerNoReplayStore, now, onFault, proxies, ...rest } = options;
+    this.#issuers = issuers.map((issuer) =>
+      typeof issuer === 'string' ? [issuer, FetchedKeys.ofIssuer(issuer)] : [issuer.issuer, issuer.keys],
+    );
+    this.#resource = JSON.stringify({
+      publish_metadata: true,
+      ...snakeCase(rest),
+      ...(proxies && { proxies }),
+      issuers: this.#issuers.map(([issuer]) => issuer),
+      introspection: introspection !== undefined,
+    });
+    this.#policy = policyJson({ nonces: { namespace: options.resource }, ...proofs });
+    this.#store = dangerNoReplayStore === true ? undefined : (store ?? new MemoryReplayStore());
+    this.#now = now ?? systemNow;
+    this.#onFault = onFault ?? warn;
+    this.#introspector = introspection && new Introspector(introspection, this.#onFault);
+    try {
+      this.#open();
+    } catch (error) {
+      if (!(error instanceof KeyboundError && error.reason === 'not_ready')) throw error;
+    }
+  }
+
+  /** The server for the store's present life, whose nonces vouch for it. */
+  #open(): NativeResourceServer {
+    if (this.#store instanceof MemoryReplayStore) this.#store._open(this.#policy.terms, this.#now());
+    const epoch = this.#store?.epoch?.();
+    if (this.#server === undefined || epoch !== this.#epoch) {
+      this.#server = guarded(() => new (native().ResourceServer)(this.#resource, this.#policy.verifier, epoch));
+      this.#epoch = epoch;
+    }
+    return this.#server;
+  }
+
+  /** Decides about one request, and never throws for what the peer sent. */
+  async authenticate(request: RequestParts): Promise<Decision> {
+    await ready();
+    const server = this.#open();
+    const access = guarded(() => server.receiveRaw(request.method, request.target, request.peer, [...request.fields], this.#now()));
+    for (;;) {
+      const state = JSON.parse(guarded(() => access.state())) as Record<string, unknown>;
+      switch (state['state']) {
+        case 'keys':
+          await this.#answerKeys(access, state['issuer'] as string);
+          break;
+        case 'introspection': {
+          const answer = await this.#introspector?.answer(state['token'] as string, this.#now());
+          guarded(() => (answer === undefined ? access.unavailable() : access.introspected(answer, this.#now())));
+          break;
+        }
+        case 'insert':
+          await this.#consume(access);
+          break;
+        case 'granted':
+          return { verdict: 'granted', principal: new Principal(state['principal'] as Record<string, unknown>, server, access) };
+        case 'refused':
+          return { verdict: 'refused', refusal: state['refusal'] as Refusal };
+        default:
+          throw misuse('unknown_state', `the core is in the state ${String(state['state'])}, which this version does not know`);
+      }
+    }
+  }
+
+  async #answerKeys(access: NativeAccess, issuer: string): Promise<void> {
+    let keys = this.#keys.get(issuer);
+    if (keys === undefined) {
+      const source = this.#issuers.find(([known]) => known === issuer)?.[1] ?? { keys: [] };
+      keys = new IssuerKeys(source, this.#onFault);
+      this.#keys.set(issuer, keys);
+    }
+    const set = await keys.answer(access, this.#now());
+    guarded(() => (set === undefined ? access.unavailable() : access.keys(set, this.#now())));
+  }
+
+  async #consume(access: NativeAccess): Promise<void> {
+    const store = this.#store;
+    if (store instanceof MemoryReplayStore) {
+      const inner = store._open(this.#policy.terms, this.#now());
+      return guarded(() => access.insertInto(inner, this.#now()));
+    }
+    const insertion = store === undefined ? 'fresh' : await this.#ask(store, access.entry() as NativeEntry);
+    return guarded(() => access.settle(insertion, this.#now()));
+  }
+
+  async #ask(store: ReplayStore, entry: NativeEntry): Promise<string> {
+    try {
+      return await askStore(store, entry, this.#now(), this.#onFault);
+    } catch (fault) {
+      // A store that answers with something else than an insertion has not answered.
+      this.#onFault(fault);
+      return 'unavailable';
+    }
+  }
+
+  /** The metadata document (RFC 9728 section 2), to be served as JSON at {@link metadataPath}, open to everyone. */
+  get metadata(): Readonly<Record<string, unknown>> {
+    return JSON.parse(this.#open().metadata()) as Record<string, unknown>;
+  }
+
+  /** The path of the metadata. */
+  get metadataPath(): string {
+    return this.#open().metadataPath();
+  }
+
+  /** Whether a request is for the metadata. @internal */
+  _isForMetadata(method: string, target: string): boolean {
+    return (method === 'GET' || method === 'HEAD') && target.split('?', 1)[0] === this.metadataPath;
+  }
+}
+
+/** Begins to protect a resource. */
+export function protect(options: ProtectionOptions): Protection {
+  return new Protection(options);
+}
+
+/** The fields of the answer with the metadata: public, and wanted by clients in browsers. @internal */
+export const METADATA_FIELDS = { 'content-type': 'application/json', 'access-control-allow-origin': '*' } as const;
+
+function warn(fault: unknown): void {
+  const text = fault instanceof Error ? fault.message : String(fault);
+  console.warn(`keybound: ${text}`);
+}

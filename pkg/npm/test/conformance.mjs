@@ -1,0 +1,140 @@
+// The conformance runner: all vectors, all flow transcripts and the contract, through whichever build is loaded.
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { test } from 'node:test';
+
+const { MemoryReplayStore, Verifier, build, explain, Misuse, ready } = await import('keybound');
+const { toByteString } = await import('../dist/drive.js');
+const { native } = await import('../dist/load/node.js');
+const { playBack } = await import('./flows.mjs');
+await ready();
+
+const root = new URL('../../../tests/', import.meta.url);
+const read = (name) => JSON.parse(readFileSync(new URL(name, root), 'utf8'));
+const list = (folder) => readdirSync(new URL(folder, root)).filter((name) => name.endsWith('.json'));
+
+// All that this build can verify: the text of a mistake lists the names.
+const unknown = (() => {
+  try {
+    return new Verifier({ algorithms: ['none'] });
+  } catch (error) {
+    return error.message;
+  }
+})();
+const ALL = unknown.split('there are: ')[1].split(', ').filter((name) => {
+  try {
+    return new Verifier({ algorithms: [name] });
+  } catch (error) {
+    assert(error instanceof Misuse);
+    return false;
+  }
+});
+// ML-DSA is in the addon alone; Ed448 and a provider without algorithms are nowhere.
+const ML_DSA = ['key-ml-dsa-44', 'own-ml-dsa-44-with-p-256', 'own-ml-dsa-65-with-ed25519'];
+const SKIPPED = ['key-ed448', 'own-alg-not-in-build', ...(build === 'addon' ? [] : ML_DSA)].sort();
+const NOBODY = 'A'.repeat(43);
+const bytes = (text) => toByteString(new TextEncoder().encode(text));
+const segment = (proof, at) => {
+  try {
+    return JSON.parse(Buffer.from(proof.split('.')[at], 'base64url').toString()) ?? {};
+  } catch {
+    return {};
+  }
+};
+
+// What an entry leaves out is taken from the proof itself, since that is not what it tests.
+function present(entry, { maxAge, maxAhead }) {
+  const algorithms = entry.allowed_algs ? ALL.filter((name) => entry.allowed_algs.includes(name)) : ALL;
+  if (algorithms.length === 0) return 'alg_not_permitted';
+  const proofs = entry.proof === null ? [] : [entry.proof].flat().map(bytes);
+  const claims = segment([entry.proof].flat()[0] ?? '', 1);
+  const now = Math.floor(entry.now ?? claims.iat ?? Date.now() / 1000);
+  const method = entry.method ?? (typeof claims.htm === 'string' ? claims.htm : 'GET');
+  const url = entry.url ?? (typeof claims.htu === 'string' ? claims.htu : '');
+  const { secret, key_id: id, namespace } = entry.nonce_issuer ?? {};
+  const policy = {
+    algorithms,
+    maxAge: entry.max_age ?? maxAge,
+    maxAhead: entry.max_ahead ?? maxAhead,
+    bareHtu: entry.bare_htu === true,
+    ...(entry.nonce_issuer && { nonces: { keys: [{ id, secret }], namespace } }),
+  };
+  const usesStore = entry.already_used || entry.store_floor !== undefined;
+  const store = usesStore ? new MemoryReplayStore({ capacity: 1024 }) : undefined;
+  const verifier = new Verifier({ ...policy, ...(store && { store }), now: () => entry.store_floor ?? now - 3600 });
+  const shown = (proof, jkt) => {
+    const own = () => {
+      try {
+        return native().thumbprint(JSON.stringify(segment(proof[0] ?? '', 0).jwk ?? null));
+      } catch {
+        return undefined;
+      }
+    };
+    const bound = jkt ? (/^[\w-]{43}$/.test(jkt) ? jkt : NOBODY) : own();
+    const context = entry.access_token === null ? { boundTo: bound } : { accessToken: entry.access_token, boundTo: bound ?? NOBODY };
+    return { method, url, proof, now, expectedNonce: entry.nonce ?? undefined, ...context };
+  };
+  const judge = (proof, jkt) => {
+    try {
+      if (usesStore) verifier.verifySync(shown(proof, jkt));
+      else verifier.check(shown(proof, jkt));
+      return 'accepted';
+    } catch (error) {
+      if (error instanceof Misuse) throw error;
+      return error.reason;
+    }
+  };
+  if (entry.already_used) judge(entry.already_used === true ? proofs : [bytes(entry.already_used)]);
+  return judge(proofs, entry.jkt);
+}
+
+const lacking = (entry, reason) =>
+  ['alg_unknown', 'alg_unavailable'].includes(reason)
+  || (reason === 'alg_not_permitted' && !ALL.includes(segment(entry.proof, 0).alg))
+  || (reason === 'jwk_unsupported' && segment(entry.proof, 0).jwk.crv === 'Ed448');
+
+for (const [name, window] of [['narrow', { maxAge: 60, maxAhead: 10 }], ['wide', { maxAge: 300, maxAhead: 60 }]]) {
+  test(`${build}: every vector has its outcome, in a ${name} window`, () => {
+    const skipped = [];
+    for (const entry of list('vectors').flatMap((file) => read(`vectors/${file}`))) {
+      // No build for JavaScript can be made without algorithms.
+      if (entry.without_verifiers) {
+        skipped.push(entry.id);
+        continue;
+      }
+      const outcome = present(entry, window);
+      // Nor can an algorithm be permitted that the build does not have.
+      if (outcome !== 'accepted' && outcome !== entry.rejection && lacking(entry, outcome)) skipped.push(entry.id);
+      else if (entry.expect === 'accept') assert.equal(outcome, 'accepted', entry.id);
+      else if (entry.expect === 'reject') assert.deepEqual([outcome, entry.id], [entry.rejection, entry.id]);
+      else assert.equal(entry.expect, 'either');
+    }
+    assert.deepEqual(skipped.sort(), SKIPPED);
+  });
+}
+
+test(`${build}: a wrong expectation is noticed`, () => {
+  const [entry] = read('vectors/accepted.json');
+  assert.equal(present(entry, { maxAge: 60, maxAhead: 10 }), 'accepted');
+  assert.equal(present({ ...entry, now: 1_900_000_000 }, { maxAge: 60, maxAhead: 10 }), 'iat_too_old');
+});
+
+for (const file of list('vectors/flows')) {
+  test(`${build}: the flow ${file} is played back`, () => playBack(read(`vectors/flows/${file}`), native()));
+}
+
+test(`${build}: the reasons are those of the contract`, () => {
+  const { rejections, token_rejections: tokens } = JSON.parse(native().reasons());
+  const pick = (...names) => (all) => all.map((one) => Object.fromEntries(names.map((name) => [name, one[name]])));
+  assert.deepEqual(pick('reason', 'check', 'section')(rejections), read('contract/reasons.json'));
+  assert.deepEqual(pick('reason', 'status', 'error')(tokens), read('contract/token_reasons.json'));
+});
+
+test(`${build}: a refused proof is explained, and the explanation names the check`, async () => {
+  const entry = read('vectors/method.json')[0];
+  const { accepted, reason, checks } = await explain({ method: entry.method ?? 'GET', url: entry.url ?? 'https://a.example', proof: entry.proof, now: entry.now });
+  assert.equal(accepted, false);
+  const failed = checks.find(({ outcome }) => outcome === 'failed');
+  assert.equal(typeof failed.fix, 'string');
+  assert.equal(typeof reason, 'string');
+});

@@ -1,0 +1,3 @@
+// The full WASM build, which browsers and other hosts get.
+process.env.KEYBOUND_NATIVE = 'wasm';
+await import('./conformance.mjs');
