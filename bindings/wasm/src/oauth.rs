@@ -55,20 +55,20 @@ impl Flow {
         self.0.resume(reply, seconds(now)).map_err(thrown)
     }
     pub fn discovered(&self) -> Option<Discovered> {
-        match self.0.outcome() {
-            Some(ffi::Outcome::Discovered(found)) => Some(Discovered(found)),
+        match self.0.handle() {
+            Some(ffi::Handle::Discovered(found)) => Some(Discovered(found)),
             _ => None,
         }
     }
     pub fn session(&self) -> Option<Session> {
-        match self.0.outcome() {
-            Some(ffi::Outcome::Session(session)) => Some(Session(session)),
+        match self.0.handle() {
+            Some(ffi::Handle::Session(session)) => Some(Session(session)),
             _ => None,
         }
     }
     pub fn device(&self) -> Option<Device> {
-        match self.0.outcome() {
-            Some(ffi::Outcome::Device(device)) => Some(Device(device)),
+        match self.0.handle() {
+            Some(ffi::Handle::Device(device)) => Some(Device(device)),
             _ => None,
         }
     }

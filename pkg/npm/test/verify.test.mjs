@@ -120,7 +120,7 @@ test('keys of every origin make proofs', async () => {
   await assert.rejects(Key.fromCryptoKey(hidden.privateKey), { reason: 'key_not_extractable' });
   assert.throws(() => Key.fromKeyObject(pair.publicKey), { reason: 'key_unusable' });
   const roundTrip = Key.fromPem(Key.fromJwk(jwk).dangerPrivatePem());
-  assert.deepEqual(roundTrip.dangerPrivateJwk(), { kty: 'EC', crv: 'P-256', x: jwk.x, y: jwk.y, d: jwk.d });
+  assert.deepEqual(roundTrip.dangerPrivateJwk(), { kty: 'EC', crv: 'P-256', x: jwk.x, y: jwk.y, d: jwk.d, alg: 'ES256' });
 
   // Outside signers: by message and raw, by digest and DER.
   const bound = { ...request, store: lenient() };
