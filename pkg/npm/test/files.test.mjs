@@ -1,0 +1,90 @@
+// Processes that share a folder: compare-and-set loses no change, a lock has one owner, a crash blocks nobody.
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { promisify } from 'node:util';
+
+import { FileStore, Key } from 'keybound';
+
+const folder = await mkdtemp(join(tmpdir(), 'keybound-'));
+after(() => rm(folder, { recursive: true }));
+const cwd = new URL('..', import.meta.url).pathname;
+const script = (place, body) => ['--input-type=module', '-e', `import { FileStore } from 'keybound'; const store = await FileStore.open(${JSON.stringify(place)}); ${body}`];
+const run = (place, body) => promisify(execFile)(process.execPath, script(place, body), { cwd });
+
+test('four processes count to a hundred together', async () => {
+  const place = join(folder, 'count');
+  await FileStore.open(place);
+  const count = `for (let done = 0; done < 25;) {
+    const was = await store.load('session/n');
+    if (await store.save('session/n', was?.version, (was?.version ?? 0) + 1, String(Number(was?.value ?? 0) + 1))) done += 1;
+  }`;
+  await Promise.all([1, 2, 3, 4].map(() => run(place, count)));
+  const store = await FileStore.open(place);
+  assert.deepEqual(await store.load('session/n'), { version: 100, value: '100' });
+  assert.deepEqual((await readdir(join(place, 'session'))), ['n'], 'no unfinished file is left');
+});
+
+test('a lock has one owner, in one process and among several', async () => {
+  const place = join(folder, 'lock');
+  const store = await FileStore.open(place);
+  const log = [];
+  await Promise.all([1, 2, 3].map(async (who) => {
+    const release = await store.lock('one', 30);
+    log.push(`${who} in`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    log.push(`${who} out`);
+    release();
+  }));
+  for (let i = 0; i < log.length; i += 2) assert.equal(log[i].split(' ')[0], log[i + 1].split(' ')[0]);
+  const release = await store.lock('one', 30);
+  const other = run(place, `(await store.lock('one', 30))(); console.log(Date.now())`);
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  const freed = Date.now();
+  release();
+  assert(Number((await other).stdout) >= freed);
+});
+
+test('a process that dies gives its locks back', async () => {
+  const place = join(folder, 'crash');
+  const store = await FileStore.open(place);
+  const child = spawn(process.execPath, script(place, `await store.lock('one', 3600); console.log('held'); setInterval(() => {}, 1000);`), { cwd });
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  child.kill('SIGKILL');
+  (await store.lock('one', 30))();
+});
+
+test('names of any characters are names of files, and strangers\' files are no sessions', async () => {
+  const place = join(folder, 'names');
+  const store = await FileStore.open(place);
+  for (const name of ['../../etc/passwd', 'a/b', '.', '..', 'ümläut', '💥', 'x'.repeat(2000), "it's (fine)!*~"]) {
+    assert.equal(await store.save(`session/${name}`, undefined, 1, name), true);
+    assert.deepEqual(await store.load(`session/${name}`), { version: 1, value: name });
+    assert.equal(await store.save(`session/${name}`, undefined, 2, name), false);
+    assert.equal(await store.save(`session/${name}`, 1, 2, undefined), true);
+    assert.equal(await store.load(`session/${name}`), undefined);
+  }
+  assert.deepEqual(await readdir(join(place, 'session')), []);
+  await writeFile(join(place, 'session', 'odd'), 'something else');
+  await assert.rejects(store.load('session/odd'), /no file of this program/);
+});
+
+test('a key is read from its file each time, and another one under its name is noticed', async () => {
+  const place = join(folder, 'keys');
+  const store = await FileStore.open(place);
+  const [key, other] = [Key.generate(), Key.generate()];
+  const thumbprint = await store.addKey(key);
+  const signing = { thumbprint, for: 'proof', algorithm: 'ES256', message: new Uint8Array([1]), digest: undefined };
+  assert.equal((await store.sign(signing)).bytes.length, 64);
+  const path = join(place, 'key', thumbprint);
+  await writeFile(path, JSON.stringify(other.dangerPrivateJwk()));
+  await assert.rejects(store.sign(signing), { name: 'KeyFault', fault: 'changed' });
+  await writeFile(path, 'no key');
+  await assert.rejects(store.sign(signing), { name: 'KeyFault', fault: 'unreadable' });
+  await store.deleteKey(thumbprint);
+  await store.deleteKey(thumbprint);
+  await assert.rejects(store.sign(signing), { name: 'KeyFault', fault: 'missing' });
+});
