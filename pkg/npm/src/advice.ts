@@ -2,7 +2,7 @@
 
 import { toByteString } from './drive.js';
 import { guarded } from './errors.js';
-import type { NativeClientParts } from './native.js';
+import type { Native } from './native.js';
 
 /** A response that refused a request, and what the client knows besides. */
 export interface ResponseToExplain {
@@ -32,18 +32,34 @@ export interface Advice {
   readonly error: string | null;
   /** The stable name of the defect, where the server says it. */
   readonly reason: string | null;
+  /** The server's nonce. */
   readonly nonce: string | null;
-  readonly nonceState: string;
+  /** `hidden`: the server sent one, and CORS keeps it from the page. `repeated`: there are several, of which none counts. */
+  readonly nonceState: 'present' | 'absent' | 'repeated' | 'hidden';
   /** Fields that a browser hides for want of `Access-Control-Expose-Headers`. */
   readonly hidden: readonly string[];
   /** Seconds that the server's clock is ahead. */
   readonly clockOffset: number | null;
+  /** How old the proof was when it was refused, in seconds. */
   readonly proofAge: number | null;
-  readonly challenges: readonly Readonly<Record<string, unknown>>[];
+  readonly challenges: readonly ChallengeAdvice[];
+}
+
+/** One challenge of the answer. */
+export interface ChallengeAdvice {
+  readonly scheme: string;
+  readonly error: string | null;
+  readonly algs: readonly string[];
+  readonly scope: string | null;
+  readonly reason: string | null;
+  /** What it says. */
+  readonly meaning: string;
+  readonly cause: string;
+  readonly next: string;
 }
 
 /** Asks the core. @internal */
-export function explained(core: Pick<NativeClientParts, 'explainResponse'>, response: ResponseToExplain): Advice {
+export function explained(core: Pick<Native, 'explainResponse'>, response: ResponseToExplain): Advice {
   const { status, headers, text, crossOrigin, now, proofIat } = response;
   const question = {
     status,
@@ -55,6 +71,6 @@ export function explained(core: Pick<NativeClientParts, 'explainResponse'>, resp
   };
   const { nonce_state, clock_offset, proof_age, ...rest } = JSON.parse(
     guarded(() => core.explainResponse(JSON.stringify(question))),
-  ) as Advice & { nonce_state: string; clock_offset: number | null; proof_age: number | null };
+  ) as Advice & { nonce_state: Advice['nonceState']; clock_offset: number | null; proof_age: number | null };
   return { ...rest, nonceState: nonce_state, clockOffset: clock_offset, proofAge: proof_age };
 }

@@ -1,5 +1,6 @@
 // The client of a page: logs in, holds the session, and sends requests with it.
 
+import { explained, type Advice, type ResponseToExplain } from '../advice.js';
 import { drive, type Finished } from '../drive.js';
 import { KeyboundError, LoginRequired, guarded, misuse } from '../errors.js';
 import type { NativeClient, NativeDiscovered, NativeSession } from '../native.js';
@@ -10,10 +11,10 @@ import { Keys } from './keys.js';
 import { Locks } from './locks.js';
 import { coreOptions, type ClientOptions } from './options.js';
 import { isPopup, openPopup } from './popup.js';
-import { advice, describe, unseen, proofTime, type Advice, type Refused } from './refused.js';
+import { describe, proofTime, unseen } from './refused.js';
 import { keyLost, sessionInfo, type Need, type SessionInfo, type SessionState } from './session.js';
 import { Storage } from './storage.js';
-import { explainWith, loadCore, type Core } from './wasm.js';
+import { loadCore, loadFull, type Core } from './wasm.js';
 
 /** What a login asks for besides the client's options. */
 export interface LoginOptions {
@@ -49,8 +50,8 @@ export class Client {
   readonly #name: string;
   readonly #shared: Shared;
   readonly #listeners = new Set<Listener>();
-  readonly #answers = new WeakMap<Response, { readonly refused: Refused; readonly need: Need | null }>();
-  readonly #failures = new WeakMap<object, Refused>();
+  readonly #answers = new WeakMap<Response, { readonly refused: ResponseToExplain; readonly need: Need | null }>();
+  readonly #failures = new WeakMap<object, ResponseToExplain>();
   #state: SessionState = { state: 'opening' };
   #native: Promise<NativeClient> | null = null;
   #session: NativeSession | null = null;
@@ -170,7 +171,7 @@ export class Client {
    */
   async explain(subject: Response | Error): Promise<Advice> {
     const refused = subject instanceof Response ? await this.#refused(subject) : (this.#failures.get(subject) ?? unseen());
-    return advice(await explainWith(JSON.stringify(refused)));
+    return explained(await loadFull(), refused);
   }
 
   /** Gets a new token now. `fetch` does that by itself. */
@@ -311,12 +312,12 @@ export class Client {
     return response;
   }
 
-  async #refused(response: Response): Promise<Refused> {
+  async #refused(response: Response): Promise<ResponseToExplain> {
     const known = this.#answers.get(response)?.refused ?? describe(response, new Uint8Array(), undefined);
     const isError = response.status >= 400 && (response.headers.get('content-type') ?? '').includes('json');
     if (!isError || response.bodyUsed) return known;
     const body = new Uint8Array(await response.clone().arrayBuffer());
-    return describe(response, body, known.proof_iat);
+    return describe(response, body, known.proofIat);
   }
 
   #needed(): NativeSession {

@@ -1,12 +1,13 @@
 // What the core's flows ask of a browser: keys, storage, locks, requests that the page does not see, and time.
 
+import type { ResponseToExplain } from '../advice.js';
 import { KeyFault, type Algorithm, type CreatedKey, type Host, type HostRequest, type HostResponse, type Protection, type Signed,
   type Signing, type Stored } from '../drive.js';
 import { HostFailed } from '../errors.js';
 import type { Channel } from './channel.js';
 import type { Keys } from './keys.js';
 import type { Locks } from './locks.js';
-import { Refusals, type Refused } from './refused.js';
+import { Refusals } from './refused.js';
 import type { Storage } from './storage.js';
 
 const PLACE = 'browser_non_extractable';
@@ -30,7 +31,7 @@ export class BrowserHost implements Host {
   }
 
   /** The last answer with a status of 400 or more. */
-  get refused(): Refused | null {
+  get refused(): ResponseToExplain | null {
     return this.#refusals.last;
   }
 

@@ -1,70 +1,11 @@
 // Answers that refused something, kept for whoever asks what they mean.
 
-import { toByteString, type HostRequest } from '../drive.js';
-
-/** What the core is told about a refused response, to explain it. */
-export interface Refused {
-  /** 0 where the browser showed no response. */
-  readonly status: number;
-  readonly headers: readonly (readonly [string, string])[];
-  readonly body?: string;
-  readonly cross_origin: boolean;
-  /** The page's clock, in seconds since 1970. */
-  readonly now: number;
-  readonly proof_iat?: number;
-}
-
-/** Why a request was refused, what led to it and what to do. */
-export interface Advice {
-  readonly status: number;
-  /** What is wrong, in a sentence. */
-  readonly wrong: string;
-  /** What most likely led to it. */
-  readonly cause: string;
-  /** What to do. */
-  readonly next: string;
-  /** The error on the wire, for example `use_dpop_nonce`. */
-  readonly error: string | null;
-  /** The stable name of the defect, where the server is one of Keybound's. */
-  readonly reason: string | null;
-  /** The server's nonce. */
-  readonly nonce: string | null;
-  /** `hidden`: the server sent one, and CORS keeps it from the page. */
-  readonly nonceState: 'present' | 'absent' | 'repeated' | 'hidden';
-  /** Fields that the server most likely sent and CORS keeps from the page. */
-  readonly hidden: readonly string[];
-  /** How far the server's clock is ahead of this machine's, in seconds. */
-  readonly clockOffset: number | null;
-  /** How old the proof was when it was refused, in seconds. */
-  readonly proofAge: number | null;
-  readonly challenges: readonly ChallengeAdvice[];
-}
-
-/** One challenge of the answer. */
-export interface ChallengeAdvice {
-  readonly scheme: string;
-  readonly error: string | null;
-  readonly algs: readonly string[];
-  readonly scope: string | null;
-  readonly reason: string | null;
-  readonly meaning: string;
-  readonly cause: string;
-  readonly next: string;
-}
-
-/** The advice that the core gives as JSON. */
-export function advice(json: string): Advice {
-  const { nonce_state, clock_offset, proof_age, ...rest } = JSON.parse(json) as Omit<Advice, 'nonceState' | 'clockOffset' | 'proofAge'> & {
-    readonly nonce_state: Advice['nonceState'];
-    readonly clock_offset: number | null;
-    readonly proof_age: number | null;
-  };
-  return { ...rest, nonceState: nonce_state, clockOffset: clock_offset, proofAge: proof_age };
-}
+import type { ResponseToExplain } from '../advice.js';
+import type { HostRequest } from '../drive.js';
 
 /** The refused answers of one flow. */
 export class Refusals {
-  #last: Refused | null = null;
+  #last: ResponseToExplain | null = null;
   #any = false;
 
   /** Whether any answer refused something, also where a second attempt was good. */
@@ -72,7 +13,7 @@ export class Refusals {
     return this.#any;
   }
 
-  get last(): Refused | null {
+  get last(): ResponseToExplain | null {
     return this.#last;
   }
 
@@ -83,21 +24,21 @@ export class Refusals {
   }
 }
 
-/** What is known about a response. */
-export function describe(response: Response, body: Uint8Array, proofIat: number | undefined): Refused {
+/** What is known about a response. Its body may hold the error of an authorization server. */
+export function describe(response: Response, body: Uint8Array, proofIat: number | undefined): ResponseToExplain {
   return {
     status: response.status,
     headers: [...response.headers],
-    body: toByteString(body),
-    cross_origin: response.type === 'cors',
+    text: new TextDecoder().decode(body),
+    crossOrigin: response.type === 'cors',
     now: now(),
-    ...(proofIat === undefined ? {} : { proof_iat: proofIat }),
+    ...(proofIat === undefined ? {} : { proofIat }),
   };
 }
 
 /** What is known where the browser showed no response: the network or the preflight failed. */
-export function unseen(): Refused {
-  return { status: 0, headers: [], cross_origin: true, now: now() };
+export function unseen(): ResponseToExplain {
+  return { status: 0, headers: [], crossOrigin: true, now: now() };
 }
 
 /** The `iat` of the proof in a request. */

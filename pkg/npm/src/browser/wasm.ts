@@ -24,15 +24,15 @@ export function loadCore(): Promise<Core> {
   return client;
 }
 
-/** What a refused response means, by the full build. */
-export async function explainWith(question: string): Promise<string> {
+/** The build that judges and explains. A page that explains nothing does not load it. */
+export function loadFull(): Promise<Native> {
   // @ts-ignore As above.
   const glue = import('../wasm/full.js') as Promise<Native & Glue>;
   full ??= load(glue, new URL('../wasm/full_bg.wasm', import.meta.url)).catch((error: unknown) => {
     full = undefined;
     throw error;
   });
-  return (await full).explainResponse(question);
+  return full;
 }
 
 async function load<T>(glue: Promise<T & Glue>, url: URL): Promise<T> {
