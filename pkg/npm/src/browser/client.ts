@@ -36,6 +36,9 @@ export interface LogoutResult {
   readonly error: unknown;
 }
 
+/** For how long other tabs wait for a logout at most, in seconds: as long as for a refresh. */
+const LOGOUT_LEASE = 90;
+
 /** Called with each new state. */
 export type Listener = (state: SessionState) => void;
 
@@ -128,8 +131,8 @@ export class Client {
   }
 
   /**
-   * Completes a login on the page of `redirectUri`. Does nothing on other pages, and in the popup of a login, which is closed by
-   * the page that opened it.
+   * Completes a login on the page of `redirectUri`, and does nothing on other pages. In the popup of a login it never settles: the
+   * page that opened it completes the login and closes it.
    *
    * @param url where the browser came back to
    * @returns the session; null if this is no answer to a login
@@ -137,7 +140,7 @@ export class Client {
    */
   async handleRedirect(url: string = location.href): Promise<SessionInfo | null> {
     if (!isCallback(url, this.#options.redirectUri)) return null;
-    if (isPopup()) return null;
+    if (isPopup()) return new Promise<never>(() => undefined);
     // A code is good once; nobody finds it in the history.
     if (url === location.href) history.replaceState(history.state, '', url.split('?')[0] ?? url);
     await this.open();
@@ -185,24 +188,21 @@ export class Client {
   /** Ends the session: the server revokes its tokens, and key, session, nonces and pending logins are deleted. */
   async logout(): Promise<LogoutResult> {
     await this.open();
-    let result: LogoutResult = { revoked: false, error: null };
-    const session = this.#session;
-    if (session !== null) {
-      try {
-        await this.#run({ do: 'end' }, { session });
-        result = { revoked: true, error: null };
-      } catch (error) {
-        result = { revoked: false, error };
-      }
+    // Whoever is refreshing, in whichever tab, would store the session anew.
+    const release = await this.#shared.locks.take(`session/${this.#name}`, LOGOUT_LEASE);
+    try {
+      const result = await this.#end();
+      await this.#shared.storage.wipe();
+      return result;
+    } finally {
+      release();
+      // Nonces live in the core's client.
+      this.#native = null;
+      this.#discovered = null;
+      this.#session = null;
+      this.#set({ state: 'none' });
+      this.#shared.channel.announce();
     }
-    await this.#shared.storage.wipe();
-    // Nonces live in the core's client.
-    this.#native = null;
-    this.#discovered = null;
-    this.#session = null;
-    this.#set({ state: 'none' });
-    this.#shared.channel.announce();
-    return result;
   }
 
   /** Lets go of the line to other tabs; the client must not be used any more. */
@@ -230,7 +230,7 @@ export class Client {
     } catch (thrown) {
       const error = keyLost(thrown);
       if (error instanceof Error && used.refused !== null) this.#failures.set(error, used.refused);
-      if (error instanceof LoginRequired) this.#set({ state: 'login_required', reason: error.reason });
+      if (error instanceof LoginRequired && error.reason !== 'no_session') this.#set({ state: 'login_required', reason: error.reason });
       throw error;
     }
   }
@@ -245,6 +245,17 @@ export class Client {
       this.#session = null;
       if (!(error instanceof LoginRequired)) throw error;
       if (error.reason === 'no_session') this.#set({ state: 'none' });
+    }
+  }
+
+  async #end(): Promise<LogoutResult> {
+    const session = this.#session;
+    if (session === null) return { revoked: false, error: null };
+    try {
+      await this.#run({ do: 'end' }, { session });
+      return { revoked: true, error: null };
+    } catch (error) {
+      return { revoked: false, error };
     }
   }
 

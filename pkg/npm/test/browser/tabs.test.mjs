@@ -80,6 +80,24 @@ describe('several tabs', { skip: missing }, () => {
     assert.equal(redeemed(seen), 1);
   });
 
+  test('wait for each other when one logs out while the other refreshes', async () => {
+    const [first, second] = await twoTabs();
+    let held;
+    await context.route(`${servers.issuer}/token`, (route) => (held = route), { times: 1 });
+    await run(second, () => {
+      globalThis.refreshed = client.refresh().then(() => 'refreshed', ({ reason }) => reason);
+    });
+    await until('the refresh', () => held !== undefined);
+    await run(first, () => void (globalThis.left = client.logout()));
+    await until('the logout to wait', () => run(first, async () => (await navigator.locks.query()).pending.length === 1));
+    await held.continue();
+    assert.equal((await run(first, () => globalThis.left)).revoked, true);
+    assert.equal(await run(second, () => globalThis.refreshed), 'refreshed');
+    assert.deepEqual(await stored(first), { slots: [], keys: [] });
+    await assert.rejects(call(second), { name: 'LoginRequired' });
+    assert.deepEqual(await stored(first), { slots: [], keys: [] });
+  });
+
   test('hear of a login, and of a logout', async () => {
     const [first, second] = await twoTabs();
     await run(second, () => {

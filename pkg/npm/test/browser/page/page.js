@@ -16,4 +16,9 @@ document.querySelector('#popup').addEventListener('click', () => {
   globalThis.popup = globalThis.client.login({ mode: 'popup' });
 });
 
+// As an application does on each of its pages; in the window of a login nothing may come of it.
+if (window.opener !== null && location.pathname === '/callback') {
+  globalThis.client.handleRedirect().then(() => globalThis.client.login());
+}
+
 document.documentElement.dataset.loaded = 'yes';
