@@ -123,7 +123,7 @@ impl std::error::Error for Error {}
 
 impl From<Rejection> for Error {
     fn from(rejection: Rejection) -> Self {
-        let detail = [&rejection.to_string(), "; ", rejection.fix()].concat();
+        let detail = [&rejection.to_string(), ". ", rejection.fix()].concat();
         let mut error = Self::new(Kind::Rejected, rejection.reason(), detail);
         error.0.section = Some(rejection.section().into());
         error

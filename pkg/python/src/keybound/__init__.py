@@ -1,0 +1,137 @@
+"""DPoP (RFC 9449) and the OAuth 2.1 flow around it: stolen access tokens become worthless.
+
+Three floors: *one line* (`keybound.httpx`, `keybound.requests`, `keybound.starlette`, `keybound.flask`, `keybound.django`), *one call*
+(:func:`proof`, :func:`verify`, :func:`explain`), and *the parts* (:class:`Verifier`, :class:`PendingProof`, :class:`Client`).
+"""
+
+from ._keybound import __version__, reasons
+from ._types import Insertion, Protection, Refusal, SecurityLevel
+from .client import (
+    AsyncClient,
+    Authorization,
+    Client,
+    Credentials,
+    DeviceLogin,
+    Discovered,
+    IssuedToken,
+    Response,
+    Session,
+    SessionRequest,
+    SubjectToken,
+)
+from .errors import (
+    BindingMismatch,
+    FlowFailed,
+    HostFailed,
+    IntentRejected,
+    KeyboundError,
+    LoginRequired,
+    Misuse,
+    NonceRequired,
+    ProofRejected,
+    Refused,
+    ReplayDetected,
+    StoreUnavailable,
+)
+from .intents import Intent, request_detail
+from .keys import CryptographySigner, Key, Signature, Signer, thumbprint
+from .proofs import NonceCache, UnsignedProof, prepare, proof
+from .resource import AsyncResourceServer, Introspection, Principal, Proxies, ResourceServer
+from .responses import explain_response
+from .sessions import FileStore, KeyFault, MemoryStore, SessionStore, Stored
+from .stores import AsyncReplayStore, MemoryReplayStore, ReplayEntry, ReplayStore
+from .token_endpoint import Admission, Admitted, AuthorizationServer, Grant
+from .transport import AsyncTransport, HttpRequest, HttpResponse, StandardTransport, Transport
+from .verify import (
+    Check,
+    Explanation,
+    NonceKey,
+    Nonces,
+    PendingProof,
+    Policy,
+    Presented,
+    VerifiedProof,
+    Verifier,
+    averify,
+    explain,
+    verify,
+)
+
+__all__ = [
+    "Admission",
+    "Admitted",
+    "AsyncClient",
+    "AsyncReplayStore",
+    "AsyncResourceServer",
+    "AsyncTransport",
+    "Authorization",
+    "AuthorizationServer",
+    "BindingMismatch",
+    "Check",
+    "Client",
+    "Credentials",
+    "CryptographySigner",
+    "DeviceLogin",
+    "Discovered",
+    "Explanation",
+    "FileStore",
+    "FlowFailed",
+    "Grant",
+    "HostFailed",
+    "HttpRequest",
+    "HttpResponse",
+    "Insertion",
+    "Intent",
+    "IntentRejected",
+    "Introspection",
+    "IssuedToken",
+    "Key",
+    "KeyFault",
+    "KeyboundError",
+    "LoginRequired",
+    "MemoryReplayStore",
+    "MemoryStore",
+    "Misuse",
+    "NonceCache",
+    "NonceKey",
+    "NonceRequired",
+    "Nonces",
+    "PendingProof",
+    "Policy",
+    "Presented",
+    "Principal",
+    "ProofRejected",
+    "Protection",
+    "Proxies",
+    "Refusal",
+    "Refused",
+    "ReplayDetected",
+    "ReplayEntry",
+    "ReplayStore",
+    "ResourceServer",
+    "Response",
+    "SecurityLevel",
+    "Session",
+    "SessionRequest",
+    "SessionStore",
+    "Signature",
+    "Signer",
+    "StandardTransport",
+    "Stored",
+    "StoreUnavailable",
+    "SubjectToken",
+    "Transport",
+    "UnsignedProof",
+    "VerifiedProof",
+    "Verifier",
+    "__version__",
+    "averify",
+    "explain",
+    "explain_response",
+    "prepare",
+    "proof",
+    "reasons",
+    "request_detail",
+    "thumbprint",
+    "verify",
+]

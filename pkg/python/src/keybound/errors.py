@@ -1,0 +1,170 @@
+"""What goes wrong, by whose fault: one tree of exceptions, each with a stable `reason` for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from ._types import Refusal
+
+__all__ = [
+    "BindingMismatch",
+    "FlowFailed",
+    "HostFailed",
+    "IntentRejected",
+    "KeyboundError",
+    "LoginRequired",
+    "Misuse",
+    "NonceRequired",
+    "ProofRejected",
+    "Refused",
+    "ReplayDetected",
+    "StoreUnavailable",
+]
+
+
+class KeyboundError(Exception):
+    """The root of all errors of this package.
+
+    `reason` is a stable name, `detail` says what was wrong and what to do; neither holds tokens or keys.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.reason!r}, {self.detail!r})"
+
+
+class Misuse(KeyboundError):
+    """The caller is wrong: an argument or an option. The detail says what to do instead."""
+
+
+class HostFailed(KeyboundError):
+    """The caller's surroundings failed: network, storage, randomness. The cause, if there is one, is `__cause__`."""
+
+
+class StoreUnavailable(HostFailed):
+    """The replay store could not decide, so the proof was not accepted: answer 503 with `refusal`."""
+
+    def __init__(self, reason: str, detail: str, refusal: Refusal | None = None) -> None:
+        super().__init__(reason, detail)
+        self.refusal = refusal
+
+
+class ProofRejected(KeyboundError):
+    """A proof was refused (RFC 9449 section 4.3).
+
+    `section` says where the rule stands, `code` and `status` what goes over the wire, `refusal` is the whole answer to send.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        detail: str,
+        *,
+        section: str | None = None,
+        code: str | None = None,
+        status: int | None = None,
+        refusal: Refusal | None = None,
+    ) -> None:
+        super().__init__(reason, detail)
+        self.section = section
+        self.code = code
+        self.status = status
+        self.refusal = refusal
+
+
+class NonceRequired(ProofRejected):
+    """The proof needs a nonce of this server, which `refusal` brings along (RFC 9449 sections 8 and 9)."""
+
+
+class ReplayDetected(ProofRejected):
+    """The proof was used before (RFC 9449 section 11.1)."""
+
+
+class BindingMismatch(ProofRejected):
+    """The proof was made with another key than the token, code or refresh token is bound to (RFC 9449 section 6)."""
+
+
+class IntentRejected(KeyboundError):
+    """An intent does not permit this request, or was not granted as declared (RFC 9396)."""
+
+
+class Refused(KeyboundError):
+    """A request to a protected resource was not admitted: send `refusal`."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reason, f"the request was refused: {refusal.reason}")
+        self.refusal = refusal
+
+
+class FlowFailed(KeyboundError):
+    """A flow of the OAuth client ended without its result.
+
+    `code` and `status` are those of the server's answer, where it denied the request.
+    """
+
+    def __init__(self, reason: str, detail: str, *, code: str | None = None, status: int | None = None) -> None:
+        super().__init__(reason, detail)
+        self.code = code
+        self.status = status
+
+
+class LoginRequired(FlowFailed):
+    """Only a new login helps: there is no session, its key is gone, or the server has ended it."""
+
+
+#: Reasons of flows after which only a new login helps.
+_LOGIN = frozenset(
+    {
+        "login_required",
+        "no_session",
+        "key_missing",
+        "key_changed",
+        "stored_malformed",
+        "stored_version",
+        "stored_issuer",
+        "stored_client",
+        "stored_level",
+        "stored_key",
+    }
+)
+
+
+def refusal_of(told: dict[str, Any]) -> Refusal:
+    """The answer that the core wrote."""
+    headers = tuple((name, value) for name, value in told["headers"])
+    return Refusal(
+        status=told["status"],
+        reason=told["reason"],
+        error=told.get("error"),
+        headers=headers,
+        body=told["body"].encode(),
+    )
+
+
+def translated(error: BaseException) -> KeyboundError:
+    """The exception for an error of the native module."""
+    told: dict[str, Any] = json.loads(error.args[0])
+    kind, reason, detail = told["kind"], told["reason"], told["detail"]
+    code, status = told.get("code"), told.get("status")
+    refusal = refusal_of(told["refusal"]) if "refusal" in told else None
+    if kind == "misuse":
+        return Misuse(reason, detail)
+    if kind == "flow":
+        return (LoginRequired if reason in _LOGIN else FlowFailed)(reason, detail, code=code, status=status)
+    if kind == "host":
+        return StoreUnavailable(reason, detail, refusal) if refusal is not None else HostFailed(reason, detail)
+    if "section" not in told and refusal is None:
+        return IntentRejected(reason, detail)
+    kinds = {"replayed": ReplayDetected, "binding_mismatch": BindingMismatch}
+    rejected = NonceRequired if code == "use_dpop_nonce" else kinds.get(reason, ProofRejected)
+    return rejected(reason, detail, section=told.get("section"), code=code, status=status, refusal=refusal)
+
+
+def reraise(error: BaseException) -> NoReturn:
+    """Raises the exception for an error of the native module in its place."""
+    raise translated(error) from None

@@ -1,0 +1,98 @@
+"""What a verifier accepts."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+from ._types import given
+from .errors import Misuse
+
+__all__ = ["NonceKey", "Nonces", "Policy"]
+
+Preset = Literal["default", "fapi2", "mcp", "atproto", "haip"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NonceKey:
+    """A secret that nonces are made with, the same on every node of a service, and its number from 0 to 255."""
+
+    id: int
+    secret: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.secret) != 32:
+            raise Misuse("nonce_key", "the secret of a nonce key has 32 bytes; take secrets.token_bytes(32) and keep it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nonces:
+    """How nonces are issued (RFC 9449 sections 8 and 9): without a store, on every node that has the keys.
+
+    Without `keys` a random one is made, which is good for one process. `namespace` names the service.
+    """
+
+    keys: tuple[NonceKey, ...] = ()
+    namespace: str = ""
+    bound_to_key: bool = False
+    short: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a verifier accepts, within bounds that cannot be left.
+
+    `preset` is where it starts: `default`, `fapi2` (nonces required, algorithms of FAPI 2.0), `mcp` (300 s back, 60 s ahead),
+    `atproto` or `haip` (ES256). Times are in seconds: `max_age` from 1 to 300, `max_ahead` up to 60, `store_margin` from 1 to 600.
+    """
+
+    preset: Preset = "default"
+    algorithms: tuple[str, ...] | None = None
+    max_age: int | None = None
+    max_ahead: int | None = None
+    store_margin: int | None = None
+    require_nonces: bool = False
+    nonce_replaces_iat: bool = False
+    bare_htu: bool = False
+    namespace: str = ""
+    nonces: Nonces | None = None
+    header_memory: int = 4096
+
+    def options(self) -> str:
+        """The options as the core reads them: a JSON object. It may hold the secrets of nonce keys."""
+        return _options(self)
+
+
+@lru_cache(maxsize=64)
+def _options(policy: Policy) -> str:
+    nonces = None
+    if policy.nonces is not None:
+        keys = [
+            {"id": key.id, "secret": base64.urlsafe_b64encode(key.secret).rstrip(b"=").decode()} for key in policy.nonces.keys
+        ]
+        rest = given(
+            keys=keys,
+            namespace=policy.nonces.namespace,
+            bound_to_key=policy.nonces.bound_to_key,
+            short=policy.nonces.short,
+        )
+        nonces = rest
+    options = given(
+        preset=policy.preset,
+        require_nonces=policy.require_nonces,
+        nonce_replaces_iat=policy.nonce_replaces_iat,
+        bare_htu=policy.bare_htu,
+        namespace=policy.namespace,
+    )
+    for name in ("max_age", "max_ahead", "store_margin", "header_memory"):
+        value = getattr(policy, name)
+        if value is not None:
+            options[name] = value
+    if policy.algorithms is not None:
+        options["algorithms"] = list(policy.algorithms)
+    if nonces is not None:
+        options["nonces"] = nonces
+    return json.dumps(options)

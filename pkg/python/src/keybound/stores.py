@@ -1,0 +1,163 @@
+"""Replay stores: what makes a proof good for one use (RFC 9449 section 11.1)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Protocol, runtime_checkable
+
+from . import _keybound
+from ._types import Insertion, current
+from .errors import Misuse, reraise
+from .policy import Policy
+
+__all__ = ["AsyncReplayStore", "Insertion", "MemoryReplayStore", "ReplayEntry", "ReplayStore"]
+
+
+class ReplayEntry:
+    """One proof as a store sees it. The same proof gives the same entry whenever it comes."""
+
+    __slots__ = ("_native",)
+
+    def __init__(self, native: _keybound.NativeEntry) -> None:
+        self._native = native
+
+    @property
+    def key(self) -> bytes:
+        """Names the proof: 16 bytes, the only part that decides whether it was seen."""
+        return bytes(self._native.key)
+
+    @property
+    def thumbprint(self) -> str:
+        """The thumbprint of its key, by which a store limits what one client can hold of it."""
+        return self._native.thumbprint
+
+    @property
+    def timed_at(self) -> int:
+        """The time it is judged by, in seconds since 1970."""
+        return self._native.timed_at
+
+    @property
+    def max_ahead(self) -> int:
+        """How many seconds in the future that may lie.
+
+        A store that began at `floor` answers `BEFORE_FLOOR` to entries timed at or before `floor + max_ahead`, unless their
+        `nonce_epoch` is its own epoch.
+        """
+        return self._native.max_ahead
+
+    @property
+    def expires_at(self) -> int:
+        """The last instant at which the proof can be accepted."""
+        return self._native.expires_at
+
+    @property
+    def keep_until(self) -> int:
+        """The last instant at which a store must still know it."""
+        return self._native.keep_until
+
+    @property
+    def agreement(self) -> bytes:
+        """What all verifiers that share a store agree on: 16 bytes. Another one is answered `UNAVAILABLE`."""
+        return bytes(self._native.agreement)
+
+    @property
+    def nonce_epoch(self) -> str | None:
+        """The epoch inside its nonce: a number below 2^64 as text."""
+        return self._native.nonce_epoch
+
+    def lifetime(self, now: int) -> int:
+        """For how many seconds from `now` a store must keep it: at least 1. For stores with relative lifetimes."""
+        return self._native.lifetime(now)
+
+    def __repr__(self) -> str:
+        return f"ReplayEntry(timed_at={self.timed_at}, keep_until={self.keep_until})"
+
+
+@runtime_checkable
+class ReplayStore(Protocol):
+    """A store that answers at once. It inserts in one atomic step and never forgets a live entry."""
+
+    @property
+    def epoch(self) -> str:
+        """Names the present life of the store: a number below 2^64 as text, another one after each loss of entries."""
+
+    def insert(self, entry: ReplayEntry, *, now: int) -> Insertion:
+        """Inserts `entry` if it is absent. A store that does not know says anything but `FRESH`."""
+
+
+@runtime_checkable
+class AsyncReplayStore(Protocol):
+    """The same for stores that are awaited."""
+
+    @property
+    def epoch(self) -> str:
+        """See :class:`ReplayStore`."""
+
+    async def insert(self, entry: ReplayEntry, *, now: int) -> Insertion:
+        """See :class:`ReplayStore`."""
+
+
+class MemoryReplayStore:
+    """The replay store of one process: bounded, and no proof it took is forgotten early.
+
+    Another process knows nothing of it: where several workers are declared it refuses to begin, and after a fork it answers
+    `UNAVAILABLE`. Each entry takes about 16 bytes.
+    """
+
+    def __init__(
+        self, *, policy: Policy | None = None, capacity: int = 1_000_000, workers: int | None = None, now: int | None = None
+    ) -> None:
+        """A store for at most `capacity` proofs of verifiers with this `policy`.
+
+        `workers` says with how many processes the application runs, where it cannot be seen. Raises :class:`Misuse` for more than one.
+        """
+        count = declared_workers() if workers is None else workers
+        if count > 1:
+            raise Misuse(
+                "several_workers",
+                f"{count} worker processes would each remember proofs for themselves, so that one proof is good once for each of "
+                "them; use a store that they share, or run one worker",
+            )
+        try:
+            self._native = _keybound.NativeMemoryStore(capacity, (policy or Policy()).options(), current(now))
+        except _keybound.NativeError as error:
+            reraise(error)
+
+    @property
+    def epoch(self) -> str:
+        """The present life of this store."""
+        return self._native.epoch
+
+    @property
+    def held(self) -> int:
+        """How many proofs it holds, for metrics."""
+        return self._native.held
+
+    @property
+    def was_forked(self) -> bool:
+        """Whether this is the copy in a forked child, which answers `UNAVAILABLE`."""
+        return self._native.was_forked
+
+    def insert(self, entry: ReplayEntry, *, now: int) -> Insertion:
+        """Inserts an entry if it is absent."""
+        return Insertion(self._native.insert(entry._native, now))
+
+    def __repr__(self) -> str:
+        return f"MemoryReplayStore(held={self.held})"
+
+
+def declared_workers() -> int:
+    """How many worker processes this program was started with, as far as its environment and command line say: at least 1."""
+    import re
+
+    found = [1]
+    for name in ("WEB_CONCURRENCY", "UVICORN_WORKERS", "GRANIAN_WORKERS"):
+        value = os.environ.get(name, "")
+        if value.isdigit():
+            found.append(int(value))
+    program = os.path.basename(sys.argv[0] if sys.argv else "").lower()
+    arguments = " ".join([*sys.argv[1:], os.environ.get("GUNICORN_CMD_ARGS", "")])
+    if any(name in program for name in ("uvicorn", "gunicorn", "hypercorn", "granian", "fastapi", "uwsgi")):
+        found += [int(number) for number in re.findall(r"(?:^|\s)(?:--workers|--processes|-w|-p)[= ]?(\d+)", arguments)]
+    return max(found)

@@ -1,0 +1,154 @@
+"""An authorization server's endpoints, as far as proofs are concerned (RFC 9449 sections 5 and 10)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from . import _keybound
+from ._types import Insertion, current
+from .errors import reraise
+from .policy import Policy
+from .stores import ReplayEntry, ReplayStore
+from .verify import Proofs, store_answer
+
+__all__ = ["Admission", "Admitted", "AuthorizationServer", "Grant"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a request to the authorization server is about.
+
+    `bound_to` is the thumbprint that is stored with the code, device code or refresh token; `confirmed` are those in the `cnf` of
+    tokens that are shown (`derived`: token exchange and assertions); `form` is the body of a pushed or device request
+    (`announcement`), whose `dpop_jkt` is read.
+    """
+
+    type: Literal["authorization_code", "refresh_token", "device_code", "client_credentials", "derived", "announcement"]
+    bound_to: str | None = None
+    confirmed: Sequence[str] = ()
+    may_rebind: bool = False
+    form: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """What the tokens of an admitted request get."""
+
+    access_binding: str | None
+    """The `cnf.jkt` of the access token; none makes it a Bearer token."""
+    refresh_binding: str | None
+    """The thumbprint to store with the refresh token: those of public clients alone are bound."""
+    announced: str | None
+    """The thumbprint to store with a pushed or device request."""
+    token_type: Literal["DPoP", "Bearer"]
+    next_nonce: str | None
+    """The value of `DPoP-Nonce` in the answer, if there is one."""
+
+
+class Admission:
+    """A request whose proof is good, replay apart. Only after :meth:`settle` may codes and tokens be used up."""
+
+    __slots__ = ("_native",)
+
+    def __init__(self, native: _keybound.NativeAdmission) -> None:
+        self._native = native
+
+    @property
+    def entry(self) -> ReplayEntry | None:
+        """What goes into the replay store, after client authentication and the lookup of the grant; `None` without a proof."""
+        entry = self._native.entry
+        return None if entry is None else ReplayEntry(entry)
+
+    def settle(self, insertion: Insertion, *, now: int | None = None) -> Admitted:
+        """Admits or refuses the request by the store's answer."""
+        try:
+            self._native.settle(store_answer(insertion).value, current(now))
+        except _keybound.NativeError as error:
+            reraise(error)
+        return self.admitted()
+
+    def admitted(self) -> Admitted:
+        """What the tokens get. Raises :class:`~keybound.Misuse` if it is not settled."""
+        try:
+            told: dict[str, Any] = json.loads(self._native.admitted())
+        except _keybound.NativeError as error:
+            reraise(error)
+        return Admitted(
+            access_binding=told.get("access_binding"),
+            refresh_binding=told.get("refresh_binding"),
+            announced=told.get("announced"),
+            token_type=told["token_type"],
+            next_nonce=told.get("next_nonce"),
+        )
+
+
+class AuthorizationServer:
+    """Judges the proofs of requests to an authorization server. It holds no store, no clients and no clock."""
+
+    __slots__ = ("_native",)
+
+    def __init__(
+        self,
+        *,
+        policy: Policy | None = None,
+        epoch: str | None = None,
+        nonces_for_public_clients: bool = False,
+        unbound_access_tokens: bool = False,
+    ) -> None:
+        """`nonces_for_public_clients` asks these alone for nonces; `unbound_access_tokens` binds refresh tokens alone."""
+        options = json.loads((policy or Policy()).options())
+        options["nonces_for_public_clients"] = nonces_for_public_clients
+        options["unbound_access_tokens"] = unbound_access_tokens
+        try:
+            self._native = _keybound.NativeAuthorizationServer(json.dumps(options), epoch)
+        except _keybound.NativeError as error:
+            reraise(error)
+
+    def check(
+        self,
+        *,
+        method: str,
+        url: str,
+        proof: Proofs,
+        client: Literal["public", "confidential"],
+        grant: Grant,
+        must_bind: bool = False,
+        now: int | None = None,
+    ) -> Admission:
+        """Makes every check but replay. `url` is the endpoint's own, from configuration.
+
+        `must_bind` is for clients registered with `dpop_bound_access_tokens`. Raises :class:`~keybound.ProofRejected` with the
+        answer to send.
+        """
+        told: dict[str, Any] = {"type": grant.type, "may_rebind": grant.may_rebind, "confirmed": list(grant.confirmed)}
+        if grant.bound_to is not None:
+            told["bound_to"] = grant.bound_to
+        if grant.form is not None:
+            told["form"] = grant.form.decode("latin-1")
+        request = {"method": method, "url": url, "client": client, "grant": told, "must_bind": must_bind}
+        given = [] if proof is None else [proof] if isinstance(proof, (str, bytes)) else list(proof)
+        proofs = [each.encode("latin-1", "replace") if isinstance(each, str) else each for each in given]
+        try:
+            return Admission(self._native.check(json.dumps(request), proofs, current(now)))
+        except _keybound.NativeError as error:
+            reraise(error)
+
+    def admit(self, *, store: ReplayStore, now: int | None = None, **request: Any) -> Admitted:
+        """Checks a request, with the arguments of :meth:`check`, and consumes its proof in `store`."""
+        admission = self.check(now=now, **request)
+        entry = admission.entry
+        if entry is None:
+            return admission.admitted()
+        return admission.settle(store.insert(entry, now=current(now)), now=now)
+
+    def fresh_nonce(self, *, now: int | None = None) -> str | None:
+        """A nonce for the next proof; `None` if none are issued."""
+        return self._native.fresh_nonce(current(now))
+
+    def metadata(self, issuer: str) -> dict[str, Any]:
+        """The members that the server's metadata gets (RFC 9449 section 5.1)."""
+        members: dict[str, Any] = json.loads(self._native.metadata(issuer))
+        return members

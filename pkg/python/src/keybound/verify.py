@@ -1,0 +1,427 @@
+"""Judging proofs (RFC 9449 section 4.3): verdicts, the parts they are made of, and explanations."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from . import _keybound
+from ._types import Insertion, Refusal, current
+from .errors import KeyboundError, Misuse, StoreUnavailable, reraise, translated
+from .policy import NonceKey, Nonces, Policy
+from .stores import AsyncReplayStore, MemoryReplayStore, ReplayEntry, ReplayStore
+
+__all__ = [
+    "Check",
+    "Explanation",
+    "NonceKey",
+    "Nonces",
+    "PendingProof",
+    "Policy",
+    "Presented",
+    "VerifiedProof",
+    "Verifier",
+    "averify",
+    "explain",
+    "verify",
+]
+
+Proofs = str | bytes | Sequence[str | bytes] | None
+_Request = tuple[str, str, list[bytes], str | None, str | None, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedProof:
+    """What an accepted proof says."""
+
+    thumbprint: str
+    """The thumbprint of the key that made it."""
+    algorithm: str
+    """Its algorithm."""
+    issued_at: int
+    """Its `iat`, in seconds since 1970."""
+    next_nonce: str | None
+    """The nonce to hand out with the answer (`DPoP-Nonce`), when the present one ends soon."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presented:
+    """A request as far as its proof is concerned.
+
+    `url` is the target from configuration and the raw path: never from a decoded path or an unchecked `Host`. `proof` is the value
+    of the `DPoP` field, or all values. `access_token` goes without its scheme, and with `bound_to`, the thumbprint in its `cnf.jkt`;
+    without a token it is a request to the authorization server, and `bound_to` the key that code or refresh token are bound to.
+    """
+
+    proof: Proofs
+    method: str
+    url: str
+    access_token: str | None = None
+    bound_to: str | None = None
+    expected_nonce: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Presented({self.method} {self.url!r})"
+
+    def _request(self) -> _Request:
+        given = [] if self.proof is None else [self.proof] if isinstance(self.proof, (str, bytes)) else self.proof
+        proofs = [proof.encode("latin-1", "replace") if isinstance(proof, str) else proof for proof in given]
+        return self.method, self.url, proofs, self.access_token, self.bound_to, self.expected_nonce
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What came of one check of an explanation."""
+
+    check: str
+    outcome: Literal["passed", "failed", "not_reached"]
+    expected: str | None = None
+    found: str | None = None
+    cause: str | None = None
+    fix: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What came of every check, in order. `str()` gives it as text. It is for developers, not for the peer."""
+
+    accepted: bool
+    """Whether every check but replay was passed; an explanation consumes nothing."""
+    reason: str | None
+    section: str | None
+    checks: tuple[Check, ...]
+
+    @property
+    def failure(self) -> Check | None:
+        """The one check that failed."""
+        return next((check for check in self.checks if check.outcome == "failed"), None)
+
+    def __str__(self) -> str:
+        marks = {"passed": "ok", "failed": "FAILED", "not_reached": "-"}
+        lines = []
+        for check in self.checks:
+            title = f" [{self.reason}, {self.section}]" if check.outcome == "failed" else ""
+            lines.append(f"{marks[check.outcome]:<6}  {check.check}{title}")
+            for name in ("expected", "found", "cause", "fix"):
+                text = getattr(check, name)
+                if text is not None:
+                    lines.append(f"        {name:<8}  {text}")
+            if check.note is not None:
+                lines.append(f"        {check.note}")
+        return "\n".join(lines)
+
+
+class PendingProof:
+    """A proof that passed every check but replay. It is accepted when :meth:`settle` gives a :class:`VerifiedProof`."""
+
+    __slots__ = ("_native",)
+
+    def __init__(self, native: _keybound.NativePending) -> None:
+        self._native = native
+
+    @property
+    def entry(self) -> ReplayEntry:
+        """What goes into the replay store."""
+        return ReplayEntry(self._native.entry)
+
+    def settle(self, insertion: Insertion, *, now: int | None = None) -> VerifiedProof:
+        """Accepts or refuses the proof by the store's answer. `now` is the time after the store answered.
+
+        Raises :class:`~keybound.ReplayDetected`, :class:`~keybound.StoreUnavailable`, another
+        :class:`~keybound.ProofRejected`, or :class:`~keybound.Misuse` for anything but an :class:`Insertion`, and on second use.
+        """
+        answer = store_answer(insertion)
+        try:
+            return VerifiedProof(*self._native.settle(answer.value, current(now)))
+        except _keybound.NativeError as error:
+            reraise(error)
+
+    def danger_skip_replay_check(self) -> VerifiedProof:
+        """Accepts the proof without a store: whoever sees the request can repeat it until the proof is too old."""
+        try:
+            return VerifiedProof(*self._native.danger_skip_replay_check())
+        except _keybound.NativeError as error:
+            reraise(error)
+
+
+def store_answer(given: object) -> Insertion:
+    """The answer of a store, which is one word of an enumeration and nothing that could pass for one."""
+    if isinstance(given, Insertion):
+        return given
+    if inspect.iscoroutine(given):
+        given.close()
+    if inspect.isawaitable(given):
+        what = "something to be awaited; await the store's insert first, or use averify"
+    elif isinstance(given, bool) or given is None:
+        what = f"{given}; a truth value cannot say why, and would let requests in that nobody checked"
+    else:
+        what = f"a value of type {type(given).__name__}"
+    raise Misuse("not_an_insertion", f"a proof is settled with keybound.Insertion, and this is {what}")
+
+
+class Verifier:
+    """Judges proofs by one policy. It holds no store, and all threads may use it.
+
+    With nonces, give it the `epoch` of the replay store, so that nonces vouch for the store's present life.
+    """
+
+    __slots__ = ("_native", "policy")
+
+    def __init__(self, *, policy: Policy | None = None, epoch: str | None = None) -> None:
+        """Raises :class:`~keybound.Misuse` for a policy outside its bounds."""
+        self.policy = policy or Policy()
+        try:
+            self._native = _keybound.NativeVerifier(self.policy.options(), epoch)
+        except _keybound.NativeError as error:
+            reraise(error)
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """The algorithms that are accepted."""
+        return tuple(self._native.algorithms)
+
+    def verify(
+        self,
+        *,
+        store: ReplayStore,
+        proof: Proofs,
+        method: str,
+        url: str,
+        access_token: str | None = None,
+        bound_to: str | None = None,
+        expected_nonce: str | None = None,
+        now: int | None = None,
+    ) -> VerifiedProof:
+        """Judges a proof and consumes it in `store`. The arguments are those of :class:`Presented`.
+
+        Raises :class:`~keybound.ProofRejected` with the answer to send, or :class:`~keybound.StoreUnavailable`.
+        """
+        at = current(now)
+        if type(store) is MemoryReplayStore:
+            try:
+                if type(proof) is str:
+                    told = self._native.verify_one(
+                        store._native, proof, method, url, access_token, bound_to, expected_nonce, at
+                    )
+                else:
+                    shown = Presented(
+                        proof=proof,
+                        method=method,
+                        url=url,
+                        access_token=access_token,
+                        bound_to=bound_to,
+                        expected_nonce=expected_nonce,
+                    )
+                    told = self._native.verify(store._native, shown._request(), at)
+            except _keybound.NativeError as error:
+                reraise(error)
+            return VerifiedProof(*told)
+        pending = self.check(
+            proof=proof,
+            method=method,
+            url=url,
+            access_token=access_token,
+            bound_to=bound_to,
+            expected_nonce=expected_nonce,
+            now=now,
+        )
+        try:
+            insertion: Insertion = store.insert(pending.entry, now=at)
+        except KeyboundError:
+            raise
+        except Exception as failure:
+            raise _failed(pending, now) from failure
+        return pending.settle(insertion, now=now)
+
+    async def averify(
+        self,
+        *,
+        store: AsyncReplayStore,
+        proof: Proofs,
+        method: str,
+        url: str,
+        access_token: str | None = None,
+        bound_to: str | None = None,
+        expected_nonce: str | None = None,
+        now: int | None = None,
+    ) -> VerifiedProof:
+        """The same with a store that is awaited."""
+        pending = self.check(
+            proof=proof,
+            method=method,
+            url=url,
+            access_token=access_token,
+            bound_to=bound_to,
+            expected_nonce=expected_nonce,
+            now=now,
+        )
+        try:
+            answer = store.insert(pending.entry, now=current(now))
+            insertion = (await answer) if inspect.isawaitable(answer) else answer
+        except KeyboundError:
+            raise
+        except Exception as failure:
+            raise _failed(pending, now) from failure
+        return pending.settle(insertion, now=now)
+
+    def verify_many(
+        self, requests: Iterable[Presented], *, store: MemoryReplayStore, now: int | None = None
+    ) -> list[VerifiedProof | KeyboundError]:
+        """Verdicts in the order of the requests: a :class:`VerifiedProof`, or the error that :meth:`verify` would raise.
+
+        Other threads run meanwhile.
+        """
+        if type(store) is not MemoryReplayStore:
+            raise Misuse("store_type", "a batch is consumed in a MemoryReplayStore; for another store call verify for each")
+        shown = [request._request() for request in requests]
+        told = self._native.verify_many(store._native, shown, current(now))
+        return [translated(each) if isinstance(each, BaseException) else VerifiedProof(*each) for each in told]
+
+    def check(
+        self,
+        *,
+        proof: Proofs,
+        method: str,
+        url: str,
+        access_token: str | None = None,
+        bound_to: str | None = None,
+        expected_nonce: str | None = None,
+        now: int | None = None,
+    ) -> PendingProof:
+        """Makes every check but replay. Raises :class:`~keybound.ProofRejected` with the answer to send."""
+        shown = Presented(
+            proof=proof,
+            method=method,
+            url=url,
+            access_token=access_token,
+            bound_to=bound_to,
+            expected_nonce=expected_nonce,
+        )
+        try:
+            return PendingProof(self._native.check(shown._request(), current(now)))
+        except _keybound.NativeError as error:
+            reraise(error)
+
+    def explain(self, presented: Presented, *, now: int | None = None) -> Explanation:
+        """What came of every check, with cause and fix for the one that failed. It consumes nothing."""
+        try:
+            told: dict[str, Any] = json.loads(self._native.explain(presented._request(), current(now)))
+        except _keybound.NativeError as error:
+            reraise(error)
+        checks = tuple(Check(**check) for check in told["checks"])
+        return Explanation(accepted=told["accepted"], reason=told["reason"], section=told["section"], checks=checks)
+
+    def refuse(self, reason: str, presented: Presented, *, now: int | None = None) -> Refusal:
+        """The answer to a request that the caller refuses, for one of the reasons of rejections."""
+        try:
+            return refusal(self._native.refuse(reason, presented._request(), current(now)))
+        except _keybound.NativeError as error:
+            reraise(error)
+
+    def fresh_nonce(self, role: Literal["resource", "token"], *, now: int | None = None) -> str | None:
+        """A nonce for the next proof of any key; `None` if none are issued, or they are bound to keys."""
+        try:
+            return self._native.fresh_nonce(role, current(now))
+        except _keybound.NativeError as error:
+            reraise(error)
+
+    def __repr__(self) -> str:
+        return f"Verifier({self.policy.preset}, {' '.join(self.algorithms)})"
+
+
+def refusal(told: tuple[int, str, str | None, list[tuple[str, str]], str]) -> Refusal:
+    """An answer as the native module gives it."""
+    status, reason, error, headers, body = told
+    return Refusal(status=status, reason=reason, error=error, headers=tuple(headers), body=body.encode())
+
+
+def _failed(pending: PendingProof, now: int | None) -> StoreUnavailable:
+    """The error where a store raised one: nobody knows whether the proof was used."""
+    try:
+        pending.settle(Insertion.UNAVAILABLE, now=now)
+    except StoreUnavailable as error:
+        return error
+    except KeyboundError as error:
+        return StoreUnavailable("store_unavailable", error.detail)
+    return StoreUnavailable("store_unavailable", "the replay store failed")
+
+
+@lru_cache(maxsize=16)
+def _verifier(policy: Policy, epoch: str | None) -> Verifier:
+    return Verifier(policy=policy, epoch=epoch)
+
+
+def verify(
+    *,
+    store: ReplayStore,
+    proof: Proofs,
+    method: str,
+    url: str,
+    access_token: str | None = None,
+    bound_to: str | None = None,
+    expected_nonce: str | None = None,
+    policy: Policy | None = None,
+    now: int | None = None,
+) -> VerifiedProof:
+    """Judges a proof by `policy` and consumes it in `store`; see :meth:`Verifier.verify`.
+
+    Verifiers are remembered by policy, so nothing is lost by this form.
+    """
+    return _verifier(policy or Policy(), store.epoch).verify(
+        store=store,
+        proof=proof,
+        method=method,
+        url=url,
+        access_token=access_token,
+        bound_to=bound_to,
+        expected_nonce=expected_nonce,
+        now=now,
+    )
+
+
+async def averify(
+    *,
+    store: AsyncReplayStore,
+    proof: Proofs,
+    method: str,
+    url: str,
+    access_token: str | None = None,
+    bound_to: str | None = None,
+    expected_nonce: str | None = None,
+    policy: Policy | None = None,
+    now: int | None = None,
+) -> VerifiedProof:
+    """The same with a store that is awaited."""
+    return await _verifier(policy or Policy(), store.epoch).averify(
+        store=store,
+        proof=proof,
+        method=method,
+        url=url,
+        access_token=access_token,
+        bound_to=bound_to,
+        expected_nonce=expected_nonce,
+        now=now,
+    )
+
+
+def explain(
+    *,
+    proof: Proofs,
+    method: str,
+    url: str,
+    access_token: str | None = None,
+    bound_to: str | None = None,
+    expected_nonce: str | None = None,
+    policy: Policy | None = None,
+    now: int | None = None,
+) -> Explanation:
+    """Why a proof is accepted or refused, check by check; see :meth:`Verifier.explain`."""
+    shown = Presented(
+        proof=proof, method=method, url=url, access_token=access_token, bound_to=bound_to, expected_nonce=expected_nonce
+    )
+    return _verifier(policy or Policy(), None).explain(shown, now=now)
