@@ -11,6 +11,7 @@ use super::client::{self, Client};
 use super::http::{Answer, Incoming, escape, need, param};
 use super::metadata::SCOPES;
 use super::state::{Code, Granted, Pushed, State, unguessable};
+use super::token::audience;
 
 /// For how long a pushed request waits, in seconds.
 const PUSHED_LIFETIME: u64 = 60;
@@ -32,6 +33,7 @@ struct Asked {
     state: Option<String>,
     challenge: String,
     scope: String,
+    audience: String,
     details: Option<Value>,
     key: Option<Thumbprint>,
 }
@@ -200,9 +202,9 @@ fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wr
     let Some(scope) = granted_scope(get("scope")) else {
         return wrong("invalid_scope", "none of these scopes is known here");
     };
-    if form.all("resource").any(|resource| resource != state.resource) {
-        return wrong("invalid_target", "resource is not the API of this server");
-    }
+    let Ok(audience) = audience(state, form) else {
+        return wrong("invalid_target", "resource is none that tokens are issued for here, or there are two");
+    };
     let details = match get("authorization_details").map(|text| Value::parse(text.as_bytes())) {
         None => None,
         Some(Ok(details)) => Some(details),
@@ -225,6 +227,7 @@ fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wr
         state: client_state.clone(),
         challenge: challenge.into(),
         scope,
+        audience,
         details,
         key: pushed.key,
     })
@@ -253,7 +256,7 @@ fn decided(state: &State, asked: Asked, approved: bool) -> Result<Answer, Answer
         client_id: asked.client_id,
         subject: USER.into(),
         scope: asked.scope,
-        audience: state.resource.clone(),
+        audience: asked.audience,
         details: asked.details,
         actor: None,
         family: code.clone(),

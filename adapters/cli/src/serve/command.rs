@@ -15,6 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   keybound serve
   keybound serve --listen 127.0.0.1:9449 --consent
+  keybound serve --resource http://127.0.0.1:8000
   keybound serve --fault clock-skew=3600 --fault new-nonce-each-call
   keybound call http://127.0.0.1:9449/api        (in another terminal)
 
@@ -50,6 +51,9 @@ pub(crate) struct Args {
     /// The secret of the confidential client keybound-service; made anew at each start otherwise.
     #[arg(long, value_name = "SECRET", env = "KEYBOUND_SERVE_SECRET", hide_env_values = true)]
     client_secret: Option<String>,
+    /// Issue tokens for this resource, too: an API of yours that takes them. Give it as often as you like.
+    #[arg(long, value_name = "URL")]
+    resource: Vec<String>,
     /// Something to do wrong; see below.
     #[arg(long, value_name = "FAULT")]
     fault: Vec<String>,
@@ -82,6 +86,7 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<Outcome, Failure> {
         token_lifetime: args.token_lifetime,
         consent: args.consent,
         device_approval: if args.device_consent { None } else { Some(0) },
+        also_resources: args.resource,
         faults,
         clients: vec![ClientSecret { client_id: "keybound-service".into(), secret: Secret::new(secret.as_str()) }],
     };

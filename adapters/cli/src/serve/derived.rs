@@ -10,7 +10,7 @@ use super::assertion::{Assertion, is_signed, parts};
 use super::client::{Authentication, Known};
 use super::http::{Answer, Incoming, need, param};
 use super::state::{Access, Granted, State};
-use super::token::{Ready, check_resource, invalid_grant, issue, narrowed, own, prove};
+use super::token::{Ready, audience, invalid_grant, issue, narrowed, own, prove};
 
 /// The token type of access tokens (RFC 8693 section 3).
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -25,9 +25,13 @@ pub(super) fn exchange(state: &State, request: &Incoming, form: &Form, known: &K
         None => ACCESS_TOKEN,
         Some(kind) => token_type(kind)?,
     };
-    check_resource(state, form)?;
-    if form.all("audience").any(|audience| audience != state.resource) {
-        return Err(Answer::error(400, "invalid_target", "audience is not the API of this server"));
+    let audience = audience(state, form)?;
+    if form.all("audience").any(|named| named != audience) {
+        return Err(Answer::error(
+            400,
+            "invalid_target",
+            "audience is not the resource that tokens are issued for here",
+        ));
     }
     let subject = live(state, subject_token)?;
     let actor = match (param(form, "actor_token")?, param(form, "actor_token_type")?) {
@@ -42,7 +46,7 @@ pub(super) fn exchange(state: &State, request: &Incoming, form: &Form, known: &K
     let scope = narrowed(form, &subject.granted.scope)?;
     let act = actor.as_ref().map(|actor| act(&actor.granted, subject.granted.actor.as_ref()));
     let actor_of = act.or_else(|| subject.granted.actor.clone());
-    let granted = Granted { client_id: known.id.clone(), scope, actor: actor_of, ..subject.granted.clone() };
+    let granted = Granted { client_id: known.id.clone(), scope, audience, actor: actor_of, ..subject.granted.clone() };
     let keys: Vec<Thumbprint> =
         [Some(&subject), actor.as_ref()].into_iter().flatten().filter_map(|token| token.key).collect();
     let admitted = prove(state, request, known, Grant::Derived { confirmed: &keys, may_rebind: false })?;
@@ -88,7 +92,6 @@ pub(super) fn verified_jti(state: &State, token: &str) -> Option<String> {
 /// other issuer is known here.
 pub(super) fn jwt_bearer(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {
     let text = need(form, "assertion")?;
-    check_resource(state, form)?;
     let Authentication::Keys(keys) = &known.client.authentication else {
         return Err(invalid_grant("assertions are taken of clients that registered keys"));
     };

@@ -10,7 +10,7 @@ use super::client::{self, Known};
 use super::http::{Answer, Incoming, escape, need, param};
 use super::metadata::DEVICE_CODE;
 use super::state::{Device, Granted, State, unguessable};
-use super::token::{Ready, admit, check_resource, invalid_grant, issue, prove};
+use super::token::{Ready, admit, audience, check_resource, invalid_grant, issue, prove};
 
 /// For how long the user may decide, in seconds.
 const LIFETIME: u64 = 600;
@@ -25,7 +25,7 @@ pub(super) fn begin(state: &State, request: &Incoming) -> Result<Answer, Answer>
     known.must_be_permitted(DEVICE_CODE)?;
     let scope = granted_scope(param(&form, "scope")?);
     let scope = scope.ok_or_else(|| Answer::error(400, "invalid_scope", "none of these scopes is known here"))?;
-    check_resource(state, &form)?;
+    let audience = audience(state, &form)?;
     let proofs = request.all("dpop");
     let target = request.target(state);
     let grant = Grant::announcement(&form)?;
@@ -40,7 +40,7 @@ pub(super) fn begin(state: &State, request: &Incoming) -> Result<Answer, Answer>
         client_id: known.id,
         subject: USER.into(),
         scope,
-        audience: state.resource.clone(),
+        audience,
         details: None,
         actor: None,
         family: code.clone(),
@@ -115,12 +115,12 @@ pub(super) fn decide(state: &State, request: &Incoming) -> Result<Answer, Answer
 /// Answers a device that asks for its token.
 pub(super) fn token(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {
     let name = need(form, "device_code")?;
-    check_resource(state, form)?;
     let now = state.now();
     let found = state.kept().devices.get(name, now).cloned().filter(|device| device.granted.client_id == known.id);
     let Some(found) = found else {
         return Err(invalid_grant("the device code is unknown, used, or another client's"));
     };
+    check_resource(form, &found.granted)?;
     if now >= found.expires {
         return Err(Answer::error(400, "expired_token", "the device code is over; begin again"));
     }

@@ -59,6 +59,8 @@ pub struct Options {
     pub consent: bool,
     /// After how many seconds a device login is approved by itself; `None` leaves it to the user.
     pub device_approval: Option<u64>,
+    /// Resources besides the API that tokens are issued for: identifiers of APIs of your own.
+    pub also_resources: Vec<String>,
     /// What to do wrong.
     pub faults: Faults,
     /// Clients known from the beginning, besides `keybound-demo`, which is public and may come back to any port on loopback.
@@ -75,6 +77,7 @@ impl Default for Options {
             token_lifetime: 300,
             consent: false,
             device_approval: Some(0),
+            also_resources: Vec::new(),
             faults: Faults::default(),
             clients: Vec::new(),
         }

@@ -209,6 +209,11 @@ impl State {
         self.kept().clients.insert(id, client, never, now).map_err(|_| Misuse::Name)
     }
 
+    /// Whether tokens are issued for this resource.
+    pub(super) fn is_resource(&self, name: &str) -> bool {
+        name == self.resource || self.options.also_resources.iter().any(|known| known == name)
+    }
+
     /// The servers' clock.
     pub(super) fn now(&self) -> UnixTime {
         UnixTime::from_secs(UnixTime::now().secs().saturating_add(self.faults().clock_skew))

@@ -56,12 +56,21 @@ fn proof_defect(state: &State, request: &Incoming, known: &Known) -> Option<Answ
     state.authorization().check(&endpoint, state.now()).err().map(Answer::from)
 }
 
-/// Refuses resources that are not the API here (RFC 8707 section 2).
-pub(super) fn check_resource(state: &State, form: &Form) -> Result<(), Answer> {
-    if form.all("resource").all(|resource| resource == state.resource) {
+/// The resource that tokens are asked for, the API here if none is named (RFC 8707 section 2).
+pub(super) fn audience(state: &State, form: &Form) -> Result<String, Answer> {
+    let asked = form.all("resource").next().unwrap_or(&state.resource);
+    if state.is_resource(asked) && form.all("resource").all(|resource| resource == asked) {
+        return Ok(asked.to_owned());
+    }
+    Err(Answer::error(400, "invalid_target", "resource is none that tokens are issued for here, or there are two"))
+}
+
+/// Refuses resources other than the one that was granted.
+pub(super) fn check_resource(form: &Form, granted: &Granted) -> Result<(), Answer> {
+    if form.all("resource").all(|resource| resource == granted.audience) {
         return Ok(());
     }
-    Err(Answer::error(400, "invalid_target", "resource is not the API of this server"))
+    Err(Answer::error(400, "invalid_target", "resource is not the one that was granted"))
 }
 
 /// The scope asked for, if it is no more than `had` (RFC 6749 section 6).
@@ -80,10 +89,10 @@ pub(super) fn invalid_grant(text: &str) -> Answer {
 fn code(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {
     let name = need(form, "code")?;
     let verifier = need(form, "code_verifier")?;
-    check_resource(state, form)?;
     let now = state.now();
     let found = state.kept().codes.get(name, now).cloned().filter(|code| code.granted.client_id == known.id);
     let Some(found) = found else { return Err(invalid_grant("the code is unknown, over, or another client's")) };
+    check_resource(form, &found.granted)?;
     if found.used {
         return Err(used_again(state, &found.granted));
     }
@@ -122,12 +131,12 @@ fn used_again(state: &State, granted: &Granted) -> Answer {
 
 fn refresh(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {
     let name = need(form, "refresh_token")?;
-    check_resource(state, form)?;
     let now = state.now();
     let found = state.kept().refresh.get(name, now).cloned().filter(|found| found.granted.client_id == known.id);
     let Some(found) = found else {
         return Err(invalid_grant("the refresh token is unknown, over, or another client's"));
     };
+    check_resource(form, &found.granted)?;
     let granted = Granted { scope: narrowed(form, &found.granted.scope)?, ..found.granted.clone() };
     let admitted = prove(state, request, known, Grant::RefreshToken { bound_to: found.key })?;
     known.use_up(state)?;
@@ -145,7 +154,6 @@ fn client_credentials(state: &State, request: &Incoming, form: &Form, known: &Kn
     if known.kind() == ClientType::Public {
         return Err(Answer::error(400, "unauthorized_client", "a public client has no credentials to show"));
     }
-    check_resource(state, form)?;
     let granted = own(state, form, known, &known.id)?;
     let admitted = prove(state, request, known, Grant::ClientCredentials)?;
     known.use_up(state)?;
@@ -161,7 +169,7 @@ pub(super) fn own(state: &State, form: &Form, known: &Known, subject: &str) -> R
         client_id: known.id.clone(),
         subject: subject.into(),
         scope,
-        audience: state.resource.clone(),
+        audience: audience(state, form)?,
         details: None,
         actor: None,
         family: unguessable()?,

@@ -81,6 +81,26 @@ fn clients_get_tokens_in_their_own_name() {
 }
 
 #[test]
+fn tokens_are_issued_for_an_api_of_the_user() {
+    let mine = "http://127.0.0.1:8000";
+    let (server, key) = (Server::with(Options { also_resources: vec![mine.into()], ..Options::default() }), key());
+    let own = server.running.as_ref().unwrap().resource.clone();
+    let ask = |resources: &[&str]| {
+        let mut form = vec![("grant_type", "client_credentials"), ("client_id", "service"), ("client_secret", SECRET)];
+        form.extend(resources.iter().map(|resource| ("resource", *resource)));
+        server.prove(&key, "/token", &form)
+    };
+    let audience = |token: &str| {
+        let claims = keybound::base64url::decode(token.split('.').nth(1).unwrap().as_bytes()).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&claims).unwrap()["aud"].clone()
+    };
+    assert_eq!(audience(&ask(&[mine]).text("access_token")), mine);
+    assert_eq!(audience(&ask(&[]).text("access_token")), own.as_str());
+    assert_eq!(ask(&["http://127.0.0.1:8001"]).verdict(), (400, Some("invalid_target")));
+    assert_eq!(ask(&[mine, &own]).verdict(), (400, Some("invalid_target")));
+}
+
+#[test]
 fn devices_get_their_tokens_with_the_key_that_asked() {
     let (server, own, other) = (Server::start(), key(), key());
     let begun = server.prove(&own, "/device_authorization", &[("client_id", "keybound-demo"), ("scope", "read")]);
