@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from . import _keybound
 from ._types import Protection
@@ -31,10 +31,13 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class OwnBody:
-    """Send the caller's own request with these fields, body included, and send back its status and fields."""
+    """Send the caller's own request with these fields, and send back its status and fields.
+
+    Its body goes along, unless `body` is `empty`: a redirect may have made a `GET` of it.
+    """
 
     request: HttpRequest
-    one_shot: bool
+    body: Literal["empty", "repeatable", "one_shot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,7 @@ def _request(step: dict[str, Any]) -> Fetch | OwnBody:
         timeout=step.get("timeout"),
     )
     # What the core reads itself is fetched; the caller's own request is sent by whoever has its body.
-    return Fetch(request) if request.max_body is not None else OwnBody(request, step["body"] == "one_shot")
+    return Fetch(request) if request.max_body is not None else OwnBody(request, step["body"])
 
 
 def _failure(step: dict[str, Any], failure: Exception) -> dict[str, Any]:

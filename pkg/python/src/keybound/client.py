@@ -15,6 +15,7 @@ from . import _keybound
 from ._drive import Clock, Fetch, Finished, OwnBody, Pause, TakeLock, Wait, Work, drive, system_clock
 from ._types import SecurityLevel, given
 from .errors import FlowFailed, Misuse, reraise
+from .keys import Key, Signer
 from .sessions import MemoryStore, SessionStore
 from .transport import AsyncTransport, HttpRequest, HttpResponse, StandardTransport, Transport
 
@@ -334,6 +335,13 @@ class _Flows:
         assert done.session is not None
         return Session(done.session)
 
+    def _adopt(self, token: str, key: Key | Signer, resource: str, name: str, expires_at: int | None) -> Flow[Session]:
+        jwk, place = dict(key.public_jwk), key.protection.value
+        told = given(session=name, token=token, resource=resource, public_jwk=jwk, algorithm=key.algorithm, protection=place)
+        if expires_at is not None:
+            told["expires_at"] = expires_at
+        return self._session(self.flow({"do": "adopt", **told}))
+
     def _device(self, request: SessionRequest) -> Flow[DeviceLogin]:
         done = yield from self._asked("device", request)
         told = done.result
@@ -467,6 +475,15 @@ class Client(_Flows):
         operation = {"do": "open", "session": name, **given(bound_to=bound_to)}
         return self.run(self._session(self.flow(operation)))
 
+    def adopt(
+        self, token: str, *, key: Key | Signer, resource: str, name: str = "adopted", expires_at: int | None = None
+    ) -> Session:
+        """A session for a token that was obtained elsewhere, which is bound to `key`. Nobody can renew it, and nothing is stored.
+
+        The store has to have the key: a :class:`~keybound.MemoryStore` is given it by its `add_key`.
+        """
+        return self.run(self._adopt(token, key, resource, name, expires_at))
+
     def refresh(self, session: Session) -> None:
         """Gets a new access token, once among all tasks and processes that want one."""
         self.run(self._nothing(self.flow({"do": "refresh"}, session=session.native)))
@@ -522,8 +539,8 @@ class Client(_Flows):
         match pause:
             case Fetch(request):
                 return self._transport.send(request)
-            case OwnBody(request):
-                answer = self._transport.send(_with_body(request, body))
+            case OwnBody(request, kind):
+                answer = self._transport.send(_with_body(request, None if kind == "empty" else body))
                 if kept is not None:
                     kept.append(answer)
                 return HttpResponse(status=answer.status, headers=answer.headers)
@@ -609,6 +626,12 @@ class AsyncClient(_Flows):
         operation = {"do": "open", "session": name, **given(bound_to=bound_to)}
         return await self.run(self._session(self.flow(operation)))
 
+    async def adopt(
+        self, token: str, *, key: Key | Signer, resource: str, name: str = "adopted", expires_at: int | None = None
+    ) -> Session:
+        """See :meth:`Client.adopt`."""
+        return await self.run(self._adopt(token, key, resource, name, expires_at))
+
     async def refresh(self, session: Session) -> None:
         """See :meth:`Client.refresh`."""
         await self.run(self._nothing(self.flow({"do": "refresh"}, session=session.native)))
@@ -669,8 +692,8 @@ class AsyncClient(_Flows):
         match pause:
             case Fetch(request):
                 return await self._send(request)
-            case OwnBody(request):
-                answer = await self._send(_with_body(request, body))
+            case OwnBody(request, kind):
+                answer = await self._send(_with_body(request, None if kind == "empty" else body))
                 if kept is not None:
                     kept.append(answer)
                 return HttpResponse(status=answer.status, headers=answer.headers)

@@ -156,8 +156,11 @@ def declared_workers() -> int:
         value = os.environ.get(name, "")
         if value.isdigit():
             found.append(int(value))
-    program = os.path.basename(sys.argv[0] if sys.argv else "").lower()
+    # `python -m uvicorn` has its folder there, and `__main__.py` as its file.
+    program = "/".join((sys.argv[0] if sys.argv else "").replace("\\", "/").lower().split("/")[-2:])
     arguments = " ".join([*sys.argv[1:], os.environ.get("GUNICORN_CMD_ARGS", "")])
     if any(name in program for name in ("uvicorn", "gunicorn", "hypercorn", "granian", "fastapi", "uwsgi")):
-        found += [int(number) for number in re.findall(r"(?:^|\s)(?:--workers|--processes|-w|-p)[= ]?(\d+)", arguments)]
+        found += [int(number) for number in re.findall(r"(?:^|\s)(?:--workers|--processes|-w)[= ]?(\d+)", arguments)]
+    if "uwsgi" in program:
+        found += [int(number) for number in re.findall(r"(?:^|\s)-p[= ]?(\d+)", arguments)]
     return max(found)

@@ -1,0 +1,127 @@
+"""Protects Flask applications.
+
+    from flask import Flask, g
+    from keybound.flask import Keybound, require
+
+    app = Flask(__name__)
+    Keybound(app, resource="https://api.example.com", issuers=["https://as.example.com"])
+
+    @app.get("/items")
+    @require("items:read")
+    def items() -> dict[str, str | None]:
+        return {"hello": g.principal.subject}
+
+Every request then needs an access token that is bound to a key, and a fresh proof made with that key (RFC 9449 section 7). What is
+refused gets its answer before a view runs, and the metadata of the resource (RFC 9728) is served.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection
+from typing import Any, ParamSpec, TypeVar
+
+from flask import Flask, Response, g, request
+
+from ._resource_app import METADATA_FIELDS, completed, log, check_process, wsgi_fields, wsgi_target
+from .errors import Misuse, Refused
+from .resource import Principal, Refusal, ResourceServer
+
+__all__ = ["Keybound", "Principal", "require"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Keybound:
+    """Admits requests with a bound token and a fresh proof, and answers the others. Views find the principal as `g.principal`."""
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        *,
+        server: ResourceServer | None = None,
+        public: Collection[str] = (),
+        workers: int | None = None,
+        danger_decoded_path: bool = False,
+        **options: Any,
+    ) -> None:
+        """Protects `app`, or whatever :meth:`init_app` is given.
+
+        `server` decides; without one, it is made of `options`: those of :class:`ResourceServer`. `public` lists the paths, decoded and
+        exact, that need no token. `workers` says in how many processes the application runs, where that cannot be seen.
+
+        Raises :class:`Misuse` for options that cannot be used, and where several processes would each remember proofs for themselves.
+        """
+        if server is not None and options:
+            raise Misuse("unknown_option", "give either a server or the options of one")
+        self.server = ResourceServer(workers=workers, **options) if server is None else server
+        self._workers = workers
+        self._public = frozenset(public)
+        self._decoded = danger_decoded_path
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Protects every route of `app`, static files included."""
+        app.before_request(self._admit)
+        app.after_request(_complete)
+        app.register_error_handler(Refused, _refused)
+
+    def _admit(self) -> Response | None:
+        path = request.path
+        if path in self._public:
+            return None
+        if request.method in ("GET", "HEAD") and path == self.server.metadata_path:
+            return Response(self.server.metadata(), headers=list(METADATA_FIELDS))
+        try:
+            check_process(self.server.store, self._workers, request.environ)
+            target = wsgi_target(request.environ, danger_decoded_path=self._decoded)
+        except Misuse as error:
+            # So it is with every request: nothing about it is the peer's fault.
+            log.error("%s", error)
+            return Response(f"keybound: {error}\n", status=500, content_type="text/plain")
+        try:
+            g.principal = self.server.authenticate(
+                method=request.method, target=target, headers=wsgi_fields(request.environ), peer=request.environ.get("REMOTE_ADDR")
+            )
+        except Refused as refused:
+            return _response(refused.refusal)
+        return None
+
+
+def require(*scopes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorates a view that needs a token with all of `scopes`; others are answered 403."""
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            principal = g.get("principal")
+            if not isinstance(principal, Principal):
+                raise Misuse("not_protected", "this view asks for a principal; make Keybound(app, …) first")
+            principal.require(*scopes)
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def _complete(response: Response) -> Response:
+    principal = g.get("principal")
+    if isinstance(principal, Principal):
+        for name, value in completed(response.headers.keys(), principal.headers):
+            response.headers.add(name, value)
+    return response
+
+
+def _refused(refused: Refused) -> Response:
+    return _response(refused.refusal)
+
+
+def _response(refusal: Refusal) -> Response:
+    # Flask's own default of a content type is not for an empty body.
+    response = Response(refusal.body, status=refusal.status)
+    response.headers.clear()
+    response.headers.extend(refusal.headers)
+    return response

@@ -1,0 +1,215 @@
+"""Calls to protected APIs by requests: token, proofs, nonces, retries and refresh are done for you.
+
+    import requests
+    from keybound import Client, FileStore
+    from keybound.requests import DPoPAuth
+
+    client = Client(store=FileStore("sessions"))
+    session = client.open("work")
+    print(requests.get("https://api.example.com/items", auth=DPoPAuth(client, session)).json())
+
+The token goes to targets under the session's resource alone. Redirects within the origin are followed with new proofs; one to elsewhere is
+followed by requests without token and proof, unless `allow_redirects=False`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+import requests
+from requests.auth import AuthBase
+from requests.cookies import extract_cookies_to_jar
+
+from ._drive import Finished, OwnBody, Pause
+from .client import Client, Flow, Session
+from .errors import FlowFailed
+from .keys import Key, Signer, thumbprint
+from .sessions import MemoryStore
+from .transport import HttpRequest, HttpResponse
+
+__all__ = ["DPoPAuth", "RequestsTransport", "demand_of"]
+
+
+class DPoPAuth(AuthBase):
+    """Sends requests in a session: with its token and a fresh proof each, one more attempt where a nonce, a newer token or the server's
+    clock makes the difference, and a refresh when it is time, once for all threads and processes.
+
+    A body that is a stream is sent once: what the server wants is found out by a `HEAD` request before. A prepared request is good for
+    one sending.
+    """
+
+    def __init__(self, client: Client, session: Session) -> None:
+        """Requests go out in `session`, which `client` opened or logged in."""
+        self._client = client
+        self._session = session
+
+    @classmethod
+    def for_token(
+        cls,
+        access_token: str,
+        *,
+        key: Key | Signer,
+        resource: str,
+        expires_at: int | None = None,
+        allow_loopback: bool = False,
+    ) -> DPoPAuth:
+        """The same for a token that was obtained elsewhere, which is bound to `key`. It goes to targets under `resource` alone."""
+        store = MemoryStore()
+        store.add_key(key, thumbprint(key.public_jwk))
+        client = Client(store=store, algorithms=[key.algorithm], allow_loopback=allow_loopback)
+        session = client.adopt(access_token, key=key, resource=resource, expires_at=expires_at)
+        return cls(client, session)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Called by requests."""
+        _Call(self._client, self._session, request).begin()
+        return request
+
+    def __repr__(self) -> str:
+        return f"DPoPAuth({self._session!r})"
+
+
+def demand_of(response: requests.Response) -> tuple[Literal["login", "step_up"], str | None] | None:
+    """Whether a login, or a login for more scope (the second part), would help against this refusal."""
+    demand = getattr(response, "keybound_demand", None)
+    return None if demand is None else (demand["do"], demand.get("scope"))
+
+
+class RequestsTransport:
+    """Sends the requests of a :class:`~keybound.Client` by requests: its proxies, certificates and adapters."""
+
+    def __init__(self, session: requests.Session | None = None) -> None:
+        """Sends by `session`, which follows no redirects here."""
+        self._session = session or requests.Session()
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        """Sends one request. Raises `requests.RequestException`, or `OSError` for an answer that is too long or slow."""
+        timeout = 60.0 if request.timeout is None else request.timeout
+        until, body = time.monotonic() + timeout, bytearray()
+        with self._session.request(
+            request.method,
+            request.url,
+            headers=dict(request.headers),
+            data=request.body,
+            timeout=timeout,
+            allow_redirects=False,
+            stream=True,
+            # Neither the session's own nor the one of a .netrc.
+            auth=_unchanged,
+        ) as response:
+            for chunk in response.iter_content(16 * 1024):
+                body += chunk
+                if request.max_body is not None and len(body) > request.max_body:
+                    raise OSError(f"the answer is longer than the {request.max_body} bytes that are read")
+                if time.monotonic() > until:
+                    raise TimeoutError("the answer took too long")
+            return HttpResponse(status=response.status_code, headers=_fields(response), body=bytes(body))
+
+
+class _Call:
+    """A request of the caller's on its way: the flow of the core, and the attempts it asks for."""
+
+    def __init__(self, client: Client, session: Session, request: requests.PreparedRequest) -> None:
+        headers = [(name, _text(value)) for name, value in request.headers.items()]
+        self._client = client
+        self._request = request
+        self._is_over = False
+        self._flow: Flow[Finished] = client.call_flow(
+            session, method=request.method or "GET", url=request.url or "", headers=headers, body=_kind(request)
+        )
+
+    def begin(self) -> None:
+        """Equips the request for its first attempt."""
+        pause = self._advance(lambda: next(self._flow))
+        if not isinstance(pause, OwnBody):
+            raise FlowFailed("interrupted", "the request was not sent")
+        _equip(self._request, pause)
+        self._request.register_hook("response", self)  # type: ignore[no-untyped-call]
+
+    def __call__(self, response: requests.Response, **options: Any) -> requests.Response:
+        """Called by requests with the answer: further attempts are sent from here."""
+        if self._is_over:
+            # The answer to a redirect that requests followed.
+            return response
+        sent = [self._request]
+        try:
+            while True:
+                told = HttpResponse(status=response.status_code, headers=_fields(response))
+                pause = self._advance(lambda told=told: self._flow.send(told))
+                if not isinstance(pause, OwnBody):
+                    return self._concluded(pause, response)
+                # Read to its end, so that its connection can be used again.
+                response.content  # noqa: B018
+                response.close()
+                attempt = self._request.copy()
+                extract_cookies_to_jar(attempt._cookies, response.request, response.raw)  # type: ignore[attr-defined, no-untyped-call]
+                _equip(attempt, pause)
+                attempt.prepare_cookies(attempt._cookies)  # type: ignore[attr-defined]
+                sent.append(attempt)
+                following: requests.Response = response.connection.send(attempt, **options)
+                following.history = [*response.history, response]
+                following.request = attempt
+                response = following
+        finally:
+            self._is_over = True
+            self._flow.close()
+            # What requests sends after this, to wherever it is redirected, has neither token nor proof.
+            for request in sent:
+                for name in ("Authorization", "DPoP"):
+                    request.headers.pop(name, None)
+
+    def _concluded(self, done: Finished, response: requests.Response) -> requests.Response:
+        demand = done.result.get("demand")
+        if demand is not None and demand["do"] == "resend":
+            detail = "the server asks for the request once more, and its body was a stream; make it anew and send it again"
+            raise FlowFailed("resend", detail)
+        response.keybound_demand = demand  # type: ignore[attr-defined]
+        return response
+
+    def _advance(self, step: Any) -> OwnBody | Finished:
+        """Goes on until the caller's own request is to be sent, or there is an end."""
+        try:
+            pause: Pause = step()
+            while not isinstance(pause, OwnBody):
+                try:
+                    answer = self._client._answer(pause, None, None)
+                except Exception as failure:
+                    pause = self._flow.throw(failure)
+                else:
+                    pause = self._flow.send(answer)
+        except StopIteration as done:
+            finished: Finished = done.value
+            return finished
+        return pause
+
+
+def _equip(request: requests.PreparedRequest, pause: OwnBody) -> None:
+    """Makes `request` the attempt that is asked for."""
+    request.method, request.url = pause.request.method, pause.request.url
+    request.headers.clear()
+    for name, value in pause.request.headers:
+        request.headers[name] = value
+    if pause.body == "empty":
+        request.body = None
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _fields(response: requests.Response) -> tuple[tuple[str, bytes], ...]:
+    """One element for each field line: `response.headers` has joined them."""
+    raw: Any = getattr(response.raw, "headers", None)
+    pairs = raw.iteritems() if hasattr(raw, "iteritems") else response.headers.items()
+    return tuple((name, value.encode("latin-1", "replace")) for name, value in pairs)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value.encode().decode("latin-1")
+
+
+def _kind(request: requests.PreparedRequest) -> Literal["empty", "repeatable", "one_shot"]:
+    if not request.body:
+        return "empty"
+    return "repeatable" if isinstance(request.body, (str, bytes)) else "one_shot"

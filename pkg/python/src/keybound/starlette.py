@@ -1,0 +1,152 @@
+"""Protects Starlette and FastAPI applications, and any other of ASGI.
+
+    from fastapi import Depends, FastAPI
+    from keybound.starlette import KeyboundMiddleware, Principal, require
+
+    app = FastAPI()
+    app.add_middleware(KeyboundMiddleware, resource="https://api.example.com", issuers=["https://as.example.com"])
+
+    @app.get("/items")
+    async def items(principal: Principal = Depends(require("items:read"))) -> dict[str, str | None]:
+        return {"hello": principal.subject}
+
+Every request then needs an access token that is bound to a key, and a fresh proof made with that key (RFC 9449 section 7). What is
+refused gets its answer from the middleware, and the metadata of the resource (RFC 9728) is served by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
+from typing import Any
+
+from starlette.requests import HTTPConnection
+
+from ._resource_app import METADATA_FIELDS, asgi_fields, asgi_target, check_process, completed, log
+from .errors import Misuse, Refused
+from .resource import AsyncResourceServer, Principal, Refusal
+
+__all__ = ["KeyboundMiddleware", "Principal", "require"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class KeyboundMiddleware:
+    """Admits requests with a bound token and a fresh proof, and answers the others.
+
+    `request.state.principal` is then the :class:`Principal`. A middleware for CORS goes around this one, so that preflights are answered.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        server: AsyncResourceServer | None = None,
+        public: Collection[str] = (),
+        workers: int | None = None,
+        danger_decoded_path: bool = False,
+        **options: Any,
+    ) -> None:
+        """Lays the protection around `app`.
+
+        `server` decides; without one, it is made of `options`: those of :class:`AsyncResourceServer`. `public` lists the paths, decoded
+        and exact, that need no token. `workers` says in how many processes the application runs, where that cannot be seen.
+
+        Raises :class:`Misuse` for options that cannot be used, and where several processes would each remember proofs for themselves.
+        """
+        if server is not None and options:
+            raise Misuse("unknown_option", "give either a server or the options of one")
+        self.app = app
+        self.server = AsyncResourceServer(workers=workers, **options) if server is None else server
+        self._public = frozenset(public)
+        self._decoded = danger_decoded_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one connection."""
+        if scope["type"] not in ("http", "websocket") or scope["path"] in self._public:
+            await self.app(scope, receive, send)
+            return
+        if scope.get("method") in ("GET", "HEAD") and scope["path"] == self.server.metadata_path:
+            await _answer(scope, send, 200, METADATA_FIELDS, self.server.metadata())
+            return
+        try:
+            check_process(self.server.store, None, {})
+            target = asgi_target(scope, danger_decoded_path=self._decoded)
+        except Misuse as error:
+            # So it is with every request: nothing about it is the peer's fault.
+            log.error("%s", error)
+            await _answer(scope, send, 500, [("Content-Type", "text/plain")], f"keybound: {error}\n".encode())
+            return
+        answering = _Answering(send)
+        try:
+            # A WebSocket's handshake is a GET request (RFC 6455 section 4.1).
+            principal = await self.server.authenticate(
+                method=scope.get("method", "GET"),
+                target=target,
+                headers=asgi_fields(scope),
+                peer=scope["client"][0] if scope.get("client") else None,
+            )
+            scope.setdefault("state", {})["principal"] = principal
+            answering.principal = principal
+            await self.app(scope, receive, answering)
+        except Refused as refused:
+            if answering.has_begun:
+                raise
+            await _refuse(scope, send, refused.refusal)
+
+
+class require:
+    """A FastAPI dependency that gives the principal, if its token has all of `scopes`; others are answered 403."""
+
+    def __init__(self, *scopes: str) -> None:
+        self.scopes = scopes
+
+    async def __call__(self, connection: HTTPConnection) -> Principal:
+        """The principal of this request."""
+        principal = getattr(connection.state, "principal", None)
+        if not isinstance(principal, Principal):
+            raise Misuse("not_protected", "this route asks for a principal; add KeyboundMiddleware to its application")
+        principal.require(*self.scopes)
+        return principal
+
+
+class _Answering:
+    """Sends the application's answer with what the principal's answer has besides."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.principal: Principal | None = None
+        self.has_begun = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] in ("http.response.start", "websocket.accept", "websocket.http.response.start"):
+            headers = list(message.get("headers", ()))
+            present = [name.decode("latin-1") for name, _ in headers]
+            added = completed(present, self.principal.headers if self.principal is not None else ())
+            message = {**message, "headers": [*headers, *_raw(added)]}
+            self.has_begun = True
+        await self._send(message)
+
+
+async def _refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
+    await _answer(scope, send, refusal.status, refusal.headers, refusal.body)
+
+
+async def _answer(scope: Scope, send: Send, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+    kind = "http.response"
+    if scope["type"] == "websocket":
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            # Before the handshake is accepted, this is answered with 403.
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        kind = "websocket.http.response"
+    length = ("Content-Length", str(len(body)))
+    await send({"type": f"{kind}.start", "status": status, "headers": _raw([*headers, length])})
+    await send({"type": f"{kind}.body", "body": b"" if scope.get("method") == "HEAD" else body})
+
+
+def _raw(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
