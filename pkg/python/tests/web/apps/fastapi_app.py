@@ -1,0 +1,26 @@
+"""A FastAPI application."""
+
+from typing import Annotated
+
+from fastapi import Depends, FastAPI
+from settings import OPTIONS
+
+from keybound.starlette import KeyboundMiddleware, Principal, require
+
+app = FastAPI()
+app.add_middleware(KeyboundMiddleware, **OPTIONS)
+
+
+@app.get("/health")
+async def health() -> str:
+    return "fine"
+
+
+@app.api_route("/api/write", methods=["GET", "POST"])
+async def write(principal: Annotated[Principal, Depends(require("write"))]) -> dict[str, bool]:
+    return {"wrote": True}
+
+
+@app.api_route("/api/{rest:path}", methods=["GET", "POST"])
+def echo(rest: str, principal: Annotated[Principal, Depends(require())]) -> dict[str, str | None]:
+    return {"path": f"/api/{rest}", "subject": principal.subject, "thumbprint": principal.thumbprint}
