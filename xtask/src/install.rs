@@ -75,15 +75,21 @@ pub(crate) fn ensure_npm(folder: &str, why: &str) -> Result<(), Failure> {
 /// `why` is said when they are installed.
 pub(crate) fn ensure_python(folder: &str, why: &str) -> Result<(), Failure> {
     let root = run::root().join(folder);
-    let requirements = root.join("requirements.txt");
-    let environment = root.join(".venv");
-    ensure_locked(&requirements, &environment, || {
+    ensure_environment(&root.join(".venv"), &root.join("requirements.txt"), why)
+}
+
+/// Makes sure that the virtual environment `environment` has the Python packages of `requirements`, which are named with hashes.
+///
+/// `why` is said when they are installed.
+pub(crate) fn ensure_environment(environment: &Path, requirements: &Path, why: &str) -> Result<(), Failure> {
+    ensure_locked(requirements, environment, || {
         let otherwise = "install Python 3.10 or newer with its module venv";
         if run::output(run::command("python3").args(["-c", "import ensurepip, venv"])).is_none() {
             ensure_debian(&["python3", "python3-venv"], "Python with venv is missing", otherwise)?;
         }
-        println!("    installing the Python packages of {folder}: {why}");
-        run::run(run::command("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
+        let shown = requirements.strip_prefix(run::root()).unwrap_or(requirements).display();
+        println!("    installing the Python packages of {shown}: {why}");
+        run::run(run::command("python3").args(["-m", "venv", "--clear"]).arg(environment))?;
         let mut pip = run::command(environment.join(if cfg!(windows) { "Scripts" } else { "bin" }).join("python"));
         pip.args([
             "-m",
@@ -94,7 +100,7 @@ pub(crate) fn ensure_python(folder: &str, why: &str) -> Result<(), Failure> {
             "--require-hashes",
             "--requirement",
         ]);
-        run::run(pip.arg(&requirements))
+        run::run(pip.arg(requirements))
     })
 }
 

@@ -1,10 +1,12 @@
-//! The project's own commands: `cargo xtask check` and `cargo xtask test`.
+//! The project's own commands: `cargo xtask help`.
 
 mod check;
 mod install;
 mod links;
+mod packages;
 mod requirements;
 mod run;
+mod suites;
 mod test;
 mod toolchain;
 
@@ -17,6 +19,8 @@ fn main() -> ExitCode {
     match words.next() {
         Some("check") => check::command(&words.collect::<Vec<_>>()),
         Some("test") => test::command(&words.collect::<Vec<_>>()),
+        Some("build") => packages::command(&words.collect::<Vec<_>>()),
+        Some("sizes") => packages::sizes::command(&words.collect::<Vec<_>>()),
         None | Some("help" | "--help" | "-h") => {
             print!("{}", help());
             ExitCode::SUCCESS
@@ -30,6 +34,8 @@ fn help() -> String {
         "\
 cargo xtask check [STEP...]       everything a change must pass before it is committed, or some steps of it
 cargo xtask test [--only NAME]    every test of every language whose parts are here, and their sum
+cargo xtask build [PACKAGE...]    the packages of other languages: npm, python; wasm for the WASM builds alone
+cargo xtask sizes [--write]       how many bytes browsers load, compared with what is recorded
 cargo xtask help                  this text
 
 Steps of check:

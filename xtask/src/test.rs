@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::install;
 use crate::run::{self, Failure};
+use crate::suites;
 
 /// The tests of one language or host. Another is added by another entry in [`SUITES`].
 pub(crate) struct Suite {
@@ -34,24 +35,49 @@ pub(crate) const SUITES: &[Suite] = &[
         missing: || interop_peers().err(),
         run: interop,
     },
+    Suite {
+        name: "python",
+        about: "the wheel in an environment of its own: vectors, flows, frameworks, types",
+        missing: || suites::python_parts().err(),
+        run: suites::python,
+    },
+    Suite {
+        name: "node",
+        about: "the npm package over the addon and over WASM: vectors, flows, frameworks, sizes",
+        missing: || suites::node_parts().err(),
+        run: suites::node,
+    },
+    Suite {
+        name: "browser",
+        about: "the npm package in Chromium: keys, tabs, faults, the playground",
+        missing: || suites::browser_parts().err(),
+        run: suites::browser,
+    },
 ];
 
 /// How many tests ended how.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Counts {
-    passed: u64,
-    failed: u64,
-    skipped: u64,
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    pub(crate) skipped: u64,
 }
 
 impl Counts {
     /// A suite that ended without counting its failure, or was skipped as a whole, counts as one test.
-    const ONE_FAILED: Self = Self { passed: 0, failed: 1, skipped: 0 };
+    pub(crate) const ONE_FAILED: Self = Self { passed: 0, failed: 1, skipped: 0 };
     const ONE_SKIPPED: Self = Self { passed: 0, failed: 0, skipped: 1 };
+
+    pub(crate) const ONE_PASSED: Self = Self { passed: 1, failed: 0, skipped: 0 };
+
+    /// Whether no test failed.
+    pub(crate) fn is_clean(self) -> bool {
+        self.failed == 0
+    }
 
     /// A run in which nothing passed has not shown anything.
     fn is_success(self) -> bool {
-        self.failed == 0 && self.passed > 0
+        self.is_clean() && self.passed > 0
     }
 }
 

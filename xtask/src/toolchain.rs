@@ -4,7 +4,7 @@
 //! `core` and `alloc` for any target. The sources serve that very version only. Each compiler has a target
 //! directory of its own, else they would throw away each other's work.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::install;
@@ -47,6 +47,57 @@ pub(crate) fn build_core(target: &str, features: &[&str]) -> Result<(), Failure>
         run::run(&mut cargo)?;
     }
     Ok(())
+}
+
+/// The flags of WASM builds: a panic is a trap without words, which saves the words; and SHA-256 that is small, not unrolled.
+const WASM_FLAGS: &str = "--cfg sha2_backend=\"soft\" --cfg sha2_backend_soft=\"compact\"";
+const WASM_FLAGS_PINNED: &str = "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none";
+
+/// Builds `package` with `features` for browsers in the profile `wasm`. Gives the module, and whether the compiler is the pinned one.
+pub(crate) fn build_wasm(package: &str, features: &str) -> Result<(PathBuf, bool), Failure> {
+    const TARGET: &str = "wasm32-unknown-unknown";
+    let ensured = install::ensure_debian(
+        &["rustc-web", "cargo-web", "rust-web-src"],
+        "it builds the standard library for WASM, as small as can be",
+        &format!("install the target: rustup target add {TARGET}"),
+    );
+    let pinned = ensured.is_ok();
+    let folder = run::target_dir().join(if pinned { "rustc-web-wasm" } else { "wasm-release" });
+    let mut cargo = if pinned {
+        same_version("rustc-web", "rust-web-src")?;
+        let mut cargo = debian_cargo();
+        cargo.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker()?);
+        cargo.env("RUSTFLAGS", format!("{WASM_FLAGS_PINNED} {WASM_FLAGS}"));
+        cargo
+    } else if has_target(TARGET) {
+        let mut cargo = run::cargo();
+        cargo.env("RUSTFLAGS", WASM_FLAGS);
+        cargo
+    } else {
+        return ensured.map(|()| (PathBuf::new(), false));
+    };
+    cargo.env("CARGO_TARGET_DIR", &folder);
+    cargo.args(["build", "--quiet", "--locked", "--package", package, "--profile", "wasm", "--target", TARGET]);
+    cargo.args(["--no-default-features", "--features", features]);
+    if pinned {
+        cargo.args(["-Z", "build-std=std,panic_abort", "-Z", "build-std-features=optimize_for_size"]);
+    }
+    run::run(&mut cargo)?;
+    Ok((folder.join(TARGET).join("wasm").join(package.replace('-', "_")).with_extension("wasm"), pinned))
+}
+
+/// A linker for WASM: rustup's compiler has one, Debian a package.
+fn linker() -> Result<PathBuf, Failure> {
+    if let Some(root) = run::output(run::command("rustc").args(["--print", "sysroot"])) {
+        let host = run::output(run::command("rustc").arg("-vV")).unwrap_or_default();
+        let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default().to_owned();
+        let bundled = Path::new(&root).join("lib/rustlib").join(host).join("bin/rust-lld");
+        if bundled.exists() {
+            return Ok(bundled);
+        }
+    }
+    install::ensure_debian(&["lld-19"], "a linker for WASM is missing", "install LLVM's lld 19")?;
+    Ok(PathBuf::from("wasm-ld-19"))
 }
 
 /// Debian's cargo with Debian's compiler, whatever else is first in the path.

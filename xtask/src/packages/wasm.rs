@@ -1,0 +1,63 @@
+//! The WASM builds: three modules of one crate, each as small as the tools make it.
+
+use std::path::Path;
+
+use super::npm::{DIST, PACKAGE, ensure_modules};
+use super::{copy, folder_of, is_same};
+use crate::run::{self, Failure};
+use crate::toolchain;
+
+/// Name and features: what a browser loads, the client with every grant, and keys, proofs and judging.
+pub(crate) const BUILDS: [(&str, &str); 3] = [("client", "client"), ("flows", "grants"), ("full", "full")];
+
+/// What LLVM may use: all of it is in every browser and runtime since 2022.
+const FEATURES: [&str; 6] =
+    ["bulk-memory", "nontrapping-float-to-int", "sign-ext", "mutable-globals", "reference-types", "multivalue"];
+
+pub(crate) fn build() -> Result<(), Failure> {
+    ensure_modules()?;
+    for (name, features) in BUILDS {
+        println!("    {name}");
+        let (module, pinned) = toolchain::build_wasm("keybound-wasm", features)?;
+        bundle(name, &module)?;
+        std::fs::write(marker(), if pinned { "pinned" } else { "other" })
+            .map_err(|error| format!("cannot write {}: {error}", marker().display()))?;
+    }
+    Ok(())
+}
+
+/// Whether the builds came from the pinned compiler, whose sizes are recorded.
+pub(crate) fn is_pinned() -> bool {
+    std::fs::read_to_string(marker()).is_ok_and(|text| text == "pinned")
+}
+
+fn marker() -> std::path::PathBuf {
+    run::target_dir().join("wasm").join("compiler")
+}
+
+/// Writes the JavaScript beside a module and shrinks it, unless it is the one that was bundled last.
+fn bundle(name: &str, module: &Path) -> Result<(), Failure> {
+    let work = run::target_dir().join("wasm").join(name);
+    let last = work.join("bundled.wasm");
+    let folder = run::root().join(DIST).join("wasm");
+    let (script, binary) = (folder.join(format!("{name}.js")), folder.join(format!("{name}_bg.wasm")));
+    if script.exists() && binary.exists() && is_same(module, &last) {
+        return Ok(());
+    }
+    folder_of(&last)?;
+    folder_of(&binary)?;
+    run::run(
+        run::cargo()
+            .args(["run", "--quiet", "--locked", "--package", "wasm-bundle", "--"])
+            .arg(module)
+            .arg(name)
+            .arg(&work),
+    )?;
+    let mut shrink = run::command("node");
+    shrink.arg(run::root().join(PACKAGE).join("node_modules/binaryen/bin/wasm-opt"));
+    shrink.args(["-Oz", "--low-memory-unused", "--strip-debug", "--strip-producers"]);
+    shrink.args(FEATURES.map(|feature| format!("--enable-{feature}")));
+    run::run(shrink.arg(work.join(format!("{name}_bg.wasm"))).arg("-o").arg(&binary))?;
+    copy(&work.join(format!("{name}.js")), &script)?;
+    copy(module, &last)
+}
