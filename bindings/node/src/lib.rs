@@ -12,6 +12,7 @@
 pub mod files;
 pub mod oauth;
 pub mod server;
+pub mod verify;
 
 use keybound_aws_lc::AWS_LC as CRYPTO;
 use keybound_ffi as ffi;

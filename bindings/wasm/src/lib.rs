@@ -1,8 +1,9 @@
 //! WASM for JavaScript: translates between it and `keybound-ffi`. It decides nothing.
 //!
-//! Feature `client` is what a browser needs whose keys are WebCrypto's: flows and sessions, without curves and verifiers. Feature `full`
-//! has everything, with cryptography by RustCrypto. What is exported is described in `pkg/npm/src/native.ts`, and the Node addon
-//! exports the same. An error is thrown as the JSON text of [`ffi::Error::to_json`].
+//! Feature `client` is what a browser needs whose keys are WebCrypto's: flows and sessions, without curves and verifiers; `grants` adds
+//! those without a browser. Feature `full` has keys, proofs and judging, with cryptography by RustCrypto; `server` adds resource and authorization servers. They are built apart, so that
+//! nobody loads what is not needed. What is exported is described in `pkg/npm/src/native.ts`, and the Node addon exports all of it. An
+//! error is thrown as the JSON text of [`ffi::Error::to_json`].
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -11,10 +12,13 @@
 
 #[cfg(feature = "full")]
 mod keys;
+#[cfg(feature = "client")]
 mod oauth;
 mod provider;
-#[cfg(feature = "full")]
+#[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "full")]
+mod verify;
 
 use keybound_ffi as ffi;
 use wasm_bindgen::JsValue;
@@ -56,6 +60,7 @@ pub fn reasons() -> String {
     ffi::reasons()
 }
 
+#[cfg(feature = "full")]
 #[wasm_bindgen(js_name = explainResponse)]
 pub fn explain_response(response: String) -> Result<String> {
     ffi::explain_response(&response).map_err(thrown)

@@ -1,7 +1,5 @@
 //! The client and its flows.
 
-use std::sync::Arc;
-
 use keybound_ffi as ffi;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -37,9 +35,6 @@ impl Handles {
     pub fn session(&mut self, value: &Session) {
         self.0.session = Some(value.0.clone());
     }
-    pub fn device(&mut self, value: &Device) {
-        self.0.device = Some(Arc::clone(&value.0));
-    }
 }
 
 #[wasm_bindgen]
@@ -66,19 +61,40 @@ impl Flow {
             _ => None,
         }
     }
-    pub fn device(&self) -> Option<Device> {
-        match self.0.handle() {
-            Some(ffi::Handle::Device(device)) => Some(Device(device)),
-            _ => None,
-        }
-    }
 }
 
 #[wasm_bindgen]
 pub struct Discovered(ffi::Discovered);
 
-#[wasm_bindgen]
-pub struct Device(Arc<ffi::Device>);
+#[cfg(feature = "grants")]
+mod device {
+    use std::sync::Arc;
+
+    use keybound_ffi as ffi;
+    use wasm_bindgen::prelude::wasm_bindgen;
+
+    use super::{Flow, Handles};
+
+    #[wasm_bindgen]
+    pub struct Device(Arc<ffi::Device>);
+
+    #[wasm_bindgen]
+    impl Handles {
+        pub fn device(&mut self, value: &Device) {
+            self.0.device = Some(Arc::clone(&value.0));
+        }
+    }
+
+    #[wasm_bindgen]
+    impl Flow {
+        pub fn device(&self) -> Option<Device> {
+            match self.0.handle() {
+                Some(ffi::Handle::Device(device)) => Some(Device(device)),
+                _ => None,
+            }
+        }
+    }
+}
 
 #[wasm_bindgen]
 pub struct Session(ffi::Session);

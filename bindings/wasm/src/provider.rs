@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 /// RustCrypto, with the host's randomness.
 #[cfg(feature = "full")]
-pub(crate) const CRYPTO: Crypto = Crypto { random: &HostRandom, ..keybound::RUSTCRYPTO };
+pub(crate) const CRYPTO: Crypto = keybound::crypto::rustcrypto::with_random(&HostRandom);
 
 /// No key is held and no signature judged here: what signs is WebCrypto.
 #[cfg(not(feature = "full"))]

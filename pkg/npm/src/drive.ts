@@ -164,7 +164,7 @@ export async function drive(flow: NativeFlow, host: Host, exchange?: Exchange): 
       result: step['result'] as Result,
       discovered: flow.discovered() ?? undefined,
       session: flow.session() ?? undefined,
-      device: flow.device() ?? undefined,
+      device: flow.device?.() ?? undefined,
     };
   } catch (thrown) {
     const error = decoded(thrown);

@@ -15,7 +15,7 @@ export type { Signer } from './key.js';
 export { MemoryStore } from './memory.js';
 export { Discovered, Session, demandOf } from './oauth.js';
 export type {
-  Authorization, ClientOptions, Credentials, Demand, DevicePrompt, IssuedToken, Level, SessionRequest, TokenExchange,
+  Authorization, ClientOptions, Credentials, Demand, DevicePrompt, HeldToken, IssuedToken, Level, SessionRequest, TokenExchange,
 } from './oauth.js';
 export type { NonceOptions, Policy } from './policy.js';
 export { NonceCache, proof, proofSync } from './proof.js';

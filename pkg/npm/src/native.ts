@@ -156,7 +156,8 @@ export interface NativeDevice {
 export interface NativeHandles {
   discovered(value: NativeDiscovered): void;
   session(value: NativeSession): void;
-  device(value: NativeDevice): void;
+  /** Where the build has the grants of devices. */
+  device?(value: NativeDevice): void;
 }
 
 /** An operation of the client under way. */
@@ -165,7 +166,7 @@ export interface NativeFlow {
   resume(reply: string, now: number): string;
   discovered(): NativeDiscovered | undefined | null;
   session(): NativeSession | undefined | null;
-  device(): NativeDevice | undefined | null;
+  device?(): NativeDevice | undefined | null;
 }
 
 /** A lock on a file, which ends with its process at the latest. */
@@ -178,17 +179,18 @@ export interface NativeClient {
   begin(operation: string, handles: NativeHandles, now: number): NativeFlow;
 }
 
-/** What both builds export: enough for a client whose keys are held by the host. */
+/** What the WASM builds of the client export, and the addon: enough for a client whose keys are held by the host. */
 export interface NativeClientParts {
   Client: new (options: string) => NativeClient;
   Handles: new () => NativeHandles;
   thumbprint(jwk: string): string;
-  /** What a refused response means. */
-  explainResponse(response: string): string;
 }
 
 /** What the full build and the addon export. */
-export interface Native extends NativeClientParts {
+export interface Native {
+  thumbprint(jwk: string): string;
+  /** What a refused response means. */
+  explainResponse(response: string): string;
   Key: {
     generate(algorithm: string): NativeKey;
     fromJwk(json: string, algorithm: string | undefined): NativeKey;

@@ -1,11 +1,11 @@
 /** The OAuth client over a native core and a store: each operation of the core as a method. */
 
-import type { Algorithm, Finished, Host, Store } from './drive.js';
+import type { Algorithm, Finished, Host, Protection, PublicJwk, Store } from './drive.js';
 import { drive } from './drive.js';
 import { FlowFailed, guarded, misuse } from './errors.js';
 import type { Settings } from './http.js';
 import { FetchExchange, NetworkError, hostOf } from './http.js';
-import type { NativeClient, NativeClientParts, NativeDiscovered, NativeSession } from './native.js';
+import type { NativeClient, NativeClientParts, NativeDiscovered, NativeFlow, NativeSession } from './native.js';
 import { snakeCase } from './options.js';
 
 /** How much protection a session has: see the project's documentation of levels. */
@@ -80,6 +80,19 @@ export interface TokenExchange {
   readonly actorTokenType?: string;
   readonly requestedTokenType?: string;
   readonly audience?: string;
+}
+
+/** A bound access token that was obtained elsewhere. */
+export interface HeldToken {
+  /** The name for its session. */
+  readonly session: string;
+  readonly token: string;
+  /** Where it is good. */
+  readonly resource: string;
+  readonly publicJwk: PublicJwk;
+  readonly algorithm: Algorithm;
+  readonly protection?: Protection;
+  readonly expiresAt?: number;
 }
 
 /** Where to send the user's browser. */
@@ -192,26 +205,34 @@ export function demandOf(response: Response): Demand | undefined {
 
 /** An OAuth 2.1 client whose keys and sessions are in a store. */
 export class OAuthClient {
-  readonly #native: NativeClientParts;
+  readonly #core: () => Core | Promise<Core>;
   readonly #settings: Settings;
   /** @internal */
   protected readonly host: Host;
-  #client: NativeClient;
 
-  /** @throws Misuse for options that cannot be used */
-  constructor(native: NativeClientParts, options: ClientOptions, store: Store, settings: Settings = {}) {
+  /**
+   * @param native what the build exports, or what loads it; mistakes in the options are then shown by the first operation
+   * @throws Misuse for options that cannot be used
+   */
+  constructor(
+    native: NativeClientParts | (() => Promise<NativeClientParts>),
+    options: ClientOptions,
+    store: Store,
+    settings: Settings = {},
+  ) {
     const { credentials, ...rest } = options;
     const all = { ...snakeCase(rest), ...(credentials && { credentials: credentials.map(snakeCase) }) };
-    this.#native = native;
     this.#settings = settings;
     this.host = hostOf(store, settings);
-    this.#client = guarded(() => new native.Client(JSON.stringify(all)));
+    const make = (native: NativeClientParts): Core => [native, guarded(() => new native.Client(JSON.stringify(all)))];
+    let core: Core | Promise<Core> | undefined = typeof native === 'function' ? undefined : make(native);
+    this.#core = () => (core ??= (native as () => Promise<NativeClientParts>)().then(make));
   }
 
   /** Finds out what protects `url`, from its answer to a request without a token. */
   async discover(url: string): Promise<Discovered> {
     // Refused at once if it is no URL to talk to: nothing is sent then.
-    this.#begin({ do: 'discover', target: url });
+    await this.#begin({ do: 'discover', target: url });
     const send = this.#settings.fetch ?? globalThis.fetch;
     const response = await send(url, { redirect: 'manual', credentials: 'omit', signal: AbortSignal.timeout(60_000) });
     await response.body?.cancel();
@@ -254,9 +275,10 @@ export class OAuthClient {
       }),
       expiresAt: result['expires_at'] as number,
     });
-    const handles = new this.#native.Handles();
-    if (device !== undefined) handles.device(device);
-    const flow = guarded(() => this.#client.begin(JSON.stringify({ do: 'poll_device' }), handles, this.host.now()));
+    const [{ Handles }, client] = await this.#core();
+    const handles = new Handles();
+    if (device !== undefined) handles.device?.(device);
+    const flow = guarded(() => client.begin(JSON.stringify({ do: 'poll_device' }), handles, this.host.now()));
     return session(await drive(flow, this.host));
   }
 
@@ -285,6 +307,12 @@ export class OAuthClient {
   /** Opens a stored session. With `boundTo`, a thumbprint, only one that is bound to that key. */
   async open(name: string, boundTo?: string): Promise<Session> {
     return session(await this.#run({ do: 'open', session: name, ...(boundTo !== undefined && { bound_to: boundTo }) }));
+  }
+
+  /** A session of a token that was obtained elsewhere and is bound to a key of the store. */
+  async adopt(token: HeldToken): Promise<Session> {
+    const { publicJwk, ...rest } = token;
+    return session(await this.#run({ ...snakeCase(rest), public_jwk: publicJwk, do: 'adopt' }));
   }
 
   /** Renews the tokens now; `fetch` does so by itself when it is time. */
@@ -333,7 +361,7 @@ export class OAuthClient {
   }
 
   async #call(session: Session, exchange: FetchExchange): Promise<Response> {
-    const { result } = await drive(this.#begin(exchange.operation(), { session }), this.host, exchange);
+    const { result } = await drive(await this.#begin(exchange.operation(), { session }), this.host, exchange);
     const demand = result['demand'] as Demand | { readonly do: 'resend' } | undefined;
     const response = exchange.response;
     if (demand?.do === 'resend' || response === undefined) {
@@ -358,16 +386,20 @@ export class OAuthClient {
   }
 
   async #run(operation: Record<string, unknown>, refers: Refers = {}): Promise<Finished> {
-    return drive(this.#begin(operation, refers), this.host);
+    return drive(await this.#begin(operation, refers), this.host);
   }
 
-  #begin(operation: Record<string, unknown>, { discovered, session }: Refers = {}): ReturnType<NativeClient['begin']> {
-    const handles = new this.#native.Handles();
+  async #begin(operation: Record<string, unknown>, { discovered, session }: Refers = {}): Promise<NativeFlow> {
+    const [{ Handles }, client] = await this.#core();
+    const handles = new Handles();
     if (discovered !== undefined) handles.discovered(discovered._native);
     if (session !== undefined) handles.session(session._native);
-    return guarded(() => this.#client.begin(JSON.stringify(operation), handles, this.host.now()));
+    return guarded(() => client.begin(JSON.stringify(operation), handles, this.host.now()));
   }
 }
+
+/** What a build exports, and the client made of it. */
+type Core = readonly [native: NativeClientParts, client: NativeClient];
 
 interface Refers {
   readonly discovered?: Discovered;

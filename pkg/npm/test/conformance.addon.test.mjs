@@ -1,5 +1,5 @@
 // The addon of this platform.
 delete process.env.KEYBOUND_NATIVE;
-const { build } = await import('keybound').then(async (module) => (await module.ready(), module));
-if (build !== 'addon') throw new Error('there is no addon for this platform');
+const { build } = await import('keybound');
+if (build() !== 'addon') throw new Error('there is no addon for this platform');
 await import('./conformance.mjs');

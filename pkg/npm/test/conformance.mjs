@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 
-const { MemoryReplayStore, Verifier, build, explain, Misuse, ready } = await import('keybound');
+const { MemoryReplayStore, Verifier, build: used, explain, Misuse, ready } = await import('keybound');
+const build = used();
 const { toByteString } = await import('../dist/drive.js');
-const { native } = await import('../dist/load/node.js');
+const { flows, native } = await import('../dist/load/node.js');
 const { playBack } = await import('./flows.mjs');
 await ready();
 
@@ -120,7 +121,7 @@ test(`${build}: a wrong expectation is noticed`, () => {
 });
 
 for (const file of list('vectors/flows')) {
-  test(`${build}: the flow ${file} is played back`, () => playBack(read(`vectors/flows/${file}`), native()));
+  test(`${build}: the flow ${file} is played back`, () => playBack(read(`vectors/flows/${file}`), flows()));
 }
 
 test(`${build}: the reasons are those of the contract`, () => {

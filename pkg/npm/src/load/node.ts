@@ -3,18 +3,30 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
-import type { Native } from '../native.js';
-import { initSync } from '../wasm.js';
-import * as wasm from '../wasm.js';
+import type { Native, NativeClientParts } from '../native.js';
+import { full, grants } from '../wasm.js';
+import type { Glue } from '../wasm.js';
 
-/** Which build this process uses. */
-export let build: 'addon' | 'wasm' = 'addon';
 
+let used: 'addon' | 'wasm' = 'addon';
 let loaded: Native | undefined;
+let client: NativeClientParts | undefined;
 
 /** The core, loaded when it is first needed. `KEYBOUND_NATIVE=wasm` in the environment asks for WASM. */
 export function native(): Native {
   return (loaded ??= (process.env['KEYBOUND_NATIVE'] === 'wasm' ? undefined : addon()) ?? fallback());
+}
+
+/** Which build this process uses. */
+export function build(): 'addon' | 'wasm' {
+  native();
+  return used;
+}
+
+/** The OAuth client of the core. */
+export function flows(): NativeClientParts {
+  const core = native();
+  return (client ??= 'Client' in core ? (core as unknown as NativeClientParts) : instantiate<NativeClientParts>(grants, 'flows'));
 }
 
 /** Loads the core. On Node it is there at once. */
@@ -47,7 +59,11 @@ function addon(): Native | undefined {
 }
 
 function fallback(): Native {
-  build = 'wasm';
-  initSync({ module: readFileSync(new URL('../wasm/full_bg.wasm', import.meta.url)) });
-  return wasm as unknown as Native;
+  used = 'wasm';
+  return instantiate<Native>(full, 'full');
+}
+
+function instantiate<T>(glue: Glue, name: string): T {
+  glue.initSync({ module: readFileSync(new URL(`../wasm/${name}_bg.wasm`, import.meta.url)) });
+  return glue as unknown as T;
 }

@@ -1,25 +1,37 @@
-/** The compiled core as WASM, imported as a module: for workers at the edge, which cannot compile at run time. */
+/** The compiled core as WASM, imported as modules: for workers at the edge, which cannot compile at run time. */
 
-import type { Native } from '../native.js';
-import { initSync } from '../wasm.js';
-import * as wasm from '../wasm.js';
-import module from '../wasm/full_bg.wasm';
+import type { Native, NativeClientParts } from '../native.js';
+import { full, grants } from '../wasm.js';
+import type { Glue } from '../wasm.js';
+import grantsModule from '../wasm/flows_bg.wasm';
+import fullModule from '../wasm/full_bg.wasm';
 
 /** Which build this process uses. */
-export const build: 'addon' | 'wasm' = 'wasm';
+export function build(): 'addon' | 'wasm' {
+  return 'wasm';
+}
 
-let loaded = false;
+const loaded = new Set<Glue>();
 
 /** The core. */
 export function native(): Native {
-  if (!loaded) {
-    initSync({ module });
-    loaded = true;
-  }
-  return wasm as unknown as Native;
+  return instantiate<Native>(full, fullModule);
+}
+
+/** The OAuth client of the core. */
+export function flows(): NativeClientParts {
+  return instantiate<NativeClientParts>(grants, grantsModule);
 }
 
 /** Loads the core. Here it is there at once. */
 export async function ready(): Promise<void> {
   native();
+}
+
+function instantiate<T>(glue: Glue, module: WebAssembly.Module): T {
+  if (!loaded.has(glue)) {
+    glue.initSync({ module });
+    loaded.add(glue);
+  }
+  return glue as unknown as T;
 }

@@ -1,0 +1,55 @@
+// The API is what is kept in test/api, and the reasons are the contract's. `KEYBOUND_WRITE_API=1` writes the snapshot anew.
+import assert from 'node:assert/strict';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { test } from 'node:test';
+
+import * as keybound from 'keybound';
+import { text as reasons } from '../scripts/reasons.mjs';
+
+const ENTRIES = [
+  'index', 'index.node', 'express', 'fastify', 'hono', 'server/index', 'browser/index',
+  // What they pass on.
+  'advice', 'client', 'client.node', 'drive', 'errors', 'files', 'http', 'key', 'loopback', 'memory', 'oauth', 'policy', 'proof', 'reasons', 'refused',
+  'replay', 'verify', 'server/authorization', 'server/intent', 'server/introspection', 'server/keys', 'server/node', 'server/principal', 'server/protection',
+];
+
+/** Declarations without comments and what is marked internal. */
+function declared(text) {
+  return text
+    .replace(/\/\*\*(?:(?!\*\/)[\s\S])*@internal(?:(?!\*\/)[\s\S])*\*\/\n.*\n/g, '')
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/^\s*\/\/.*$/gm, '')
+    .replace(/\n\s*\n+/g, '\n')
+    .trim() + '\n';
+}
+
+for (const entry of ENTRIES) {
+  test(`the types of ${entry} are those that are kept`, async () => {
+    const made = declared(await readFile(new URL(`../dist/${entry}.d.ts`, import.meta.url), 'utf8'));
+    const kept = new URL(`api/${entry}.d.ts`, import.meta.url);
+    if (process.env.KEYBOUND_WRITE_API) {
+      await mkdir(new URL('.', kept), { recursive: true });
+      await writeFile(kept, made);
+    }
+    assert.equal(made, await readFile(kept, 'utf8').catch(() => ''), `${entry} changed; KEYBOUND_WRITE_API=1 writes it, and the change belongs into CHANGELOG.md`);
+  });
+}
+
+test('the reasons are those of the contract', async () => {
+  assert.equal(await readFile(new URL('../src/reasons.ts', import.meta.url), 'utf8'), reasons, 'node scripts/reasons.mjs writes them');
+});
+
+test('both entries export the same, but for what needs Node', async () => {
+  const anywhere = await import('../dist/index.js');
+  assert.deepEqual(Object.keys(keybound).filter((name) => !(name in anywhere)), ['FileStore', 'Loopback']);
+  assert.deepEqual(Object.keys(anywhere).filter((name) => !(name in keybound)), []);
+});
+
+test('errors make one tree', () => {
+  const { BindingMismatch, FlowFailed, HostFailed, KeyboundError, LoginRequired, Misuse, NonceRequired, ProofRejected, ReplayDetected } = keybound;
+  const parent = (kind) => Object.getPrototypeOf(kind);
+  assert.deepEqual([NonceRequired, ReplayDetected, BindingMismatch].map(parent), [ProofRejected, ProofRejected, ProofRejected]);
+  assert.equal(parent(LoginRequired), FlowFailed);
+  assert.deepEqual([ProofRejected, FlowFailed, Misuse, HostFailed].map(parent), Array(4).fill(KeyboundError));
+  assert.equal(parent(KeyboundError), Error);
+});

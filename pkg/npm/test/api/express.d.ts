@@ -1,0 +1,20 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Principal } from './server/principal.js';
+import { Protection } from './server/protection.js';
+import type { ProtectionOptions } from './server/protection.js';
+export { Principal } from './server/principal.js';
+export type { ProtectionOptions } from './server/protection.js';
+declare global {
+    namespace Express {
+        interface Request {
+            auth?: Principal;
+        }
+    }
+}
+type Request = IncomingMessage & {
+    originalUrl?: string;
+    auth?: Principal;
+};
+type Middleware = (request: Request, response: ServerResponse, next: (error?: unknown) => void) => void;
+export declare function protect(options: ProtectionOptions | Protection): Middleware;
+export declare function requireScopes(...scopes: string[]): Middleware;

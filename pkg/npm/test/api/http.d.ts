@@ -1,0 +1,22 @@
+import type { Exchange, Host, HostRequest, HostResponse, Store } from './drive.js';
+export interface Settings {
+    readonly fetch?: typeof globalThis.fetch;
+    readonly now?: () => number;
+    readonly timeout?: number;
+    readonly retries?: number;
+}
+export declare function systemNow(): number;
+export declare function hostOf(store: Store, settings: Settings): Host;
+export declare class NetworkError extends Error {
+    constructor(cause: unknown);
+}
+export declare class FetchExchange implements Exchange {
+    #private;
+    response: Response | undefined;
+    private constructor();
+    static of(input: RequestInfo | URL, init: RequestInit | undefined, send?: typeof globalThis.fetch): Promise<FetchExchange>;
+    get isRepeatable(): boolean;
+    operation(): Record<string, unknown>;
+    throwIfAborted(): void;
+    fetch(wanted: HostRequest): Promise<HostResponse>;
+}

@@ -1,0 +1,4 @@
+export * from './index.js';
+export { Client } from './client.node.js';
+export { FileStore } from './files.js';
+export { Loopback } from './loopback.js';

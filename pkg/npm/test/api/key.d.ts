@@ -1,0 +1,38 @@
+import type { webcrypto } from 'node:crypto';
+import type { Algorithm, Protection, PublicJwk, Signed } from './drive.js';
+import type { NativeKey } from './native.js';
+type CryptoKey = webcrypto.CryptoKey;
+export interface Signer {
+    readonly algorithm: Algorithm;
+    readonly publicJwk: PublicJwk;
+    readonly protection?: Protection;
+    sign(message: Uint8Array, digest: Uint8Array | undefined): Promise<Signed>;
+}
+interface KeyObjectLike {
+    readonly type: string;
+    export(options: {
+        format: 'jwk';
+    }): unknown;
+}
+export declare class Key {
+    #private;
+    private constructor();
+    static generate(algorithm?: Algorithm): Key;
+    static fromJwk(jwk: object | string, algorithm?: Algorithm): Key;
+    static fromPem(pem: string, algorithm?: Algorithm): Key;
+    static fromKeyObject(key: KeyObjectLike, algorithm?: Algorithm): Key;
+    static fromCryptoKey(key: CryptoKey, algorithm?: Algorithm): Promise<Key>;
+    get algorithm(): Algorithm;
+    get publicJwk(): PublicJwk;
+    get thumbprint(): string;
+    sign(message: Uint8Array): Uint8Array;
+    dangerPrivateJwk(): Record<string, string>;
+    dangerPrivatePem(): string;
+    toJSON(): PublicJwk;
+    }
+export declare function thumbprint(jwk: object | string): string;
+export declare function webCryptoSigner(pair: {
+    readonly privateKey: CryptoKey;
+    readonly publicKey: CryptoKey;
+}): Promise<Signer>;
+export {};

@@ -1,0 +1,29 @@
+import type { NativeEntry, NativeMemoryStore } from './native.js';
+export type Insertion = 'fresh' | 'seen' | 'unavailable' | 'full' | 'before_floor';
+export interface ReplayEntry {
+    readonly key: string;
+    readonly thumbprint: string;
+    readonly timedAt: number;
+    readonly maxAhead: number;
+    readonly expiresAt: number;
+    readonly keepUntil: number;
+    readonly lifetime: number;
+    readonly agreement: string;
+    readonly nonceEpoch: string | undefined;
+}
+export interface ReplayStore {
+    insert(entry: ReplayEntry, now: number): Insertion | Promise<Insertion>;
+    epoch?(): string;
+}
+export interface MemoryReplayOptions {
+    readonly capacity?: number;
+    readonly dangerOneOfSeveral?: boolean;
+    readonly dangerIgnoreFloor?: boolean;
+}
+export declare class MemoryReplayStore implements ReplayStore {
+    #private;
+    constructor(options?: MemoryReplayOptions);
+    get held(): number;
+    epoch(): string;
+    insert(): Insertion;
+    }

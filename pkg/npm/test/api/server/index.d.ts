@@ -1,0 +1,11 @@
+export { protect, Protection } from './protection.js';
+export type { Decision, ProtectionOptions, RequestParts } from './protection.js';
+export { Principal } from './principal.js';
+export { FetchedKeys } from './keys.js';
+export type { KeySource } from './keys.js';
+export { IntrospectionEndpoint } from './introspection.js';
+export type { Introspection } from './introspection.js';
+export { AuthorizationServer, Admission } from './authorization.js';
+export type { Admitted, AuthorizationServerOptions, EndpointRequest, Grant } from './authorization.js';
+export { Intent, requestDetail } from './intent.js';
+export { partsOf } from './node.js';

@@ -1,0 +1,20 @@
+import type { Refusal } from '../errors.js';
+import type { NativeAccess, NativeResourceServer } from '../native.js';
+import { Intent } from './intent.js';
+export declare class Principal {
+    #private;
+    readonly subject: string | undefined;
+    readonly clientId: string | undefined;
+    readonly issuer: string | undefined;
+    readonly audience: readonly string[];
+    readonly scopes: readonly string[];
+    readonly expiresAt: number | undefined;
+    readonly thumbprint: string | undefined;
+    readonly claims: Readonly<Record<string, unknown>>;
+    readonly authorizationDetails: readonly Readonly<Record<string, unknown>>[] | undefined;
+    get headers(): readonly (readonly [name: string, value: string])[];
+    requireScopes(...scopes: string[]): Refusal | undefined;
+    refuseRevoked(): Refusal;
+    intent(): Intent;
+    toJSON(): Record<string, unknown>;
+}

@@ -1,0 +1,65 @@
+import type { Algorithm } from '../drive.js';
+import type { Refusal } from '../errors.js';
+import type { Policy } from '../policy.js';
+import type { ReplayStore } from '../replay.js';
+import type { Introspection } from './introspection.js';
+import type { KeySource } from './keys.js';
+import { Principal } from './principal.js';
+export interface Issuer {
+    readonly issuer: string;
+    readonly keys: KeySource | {
+        readonly keys: readonly object[];
+    };
+}
+export interface ProtectionOptions {
+    readonly resource: string;
+    readonly issuers?: readonly (string | Issuer)[];
+    readonly introspection?: Introspection;
+    readonly schemes?: 'dpop' | 'dpop_and_bearer' | 'bearer';
+    readonly audiences?: readonly string[];
+    readonly tokenAlgorithms?: readonly Algorithm[];
+    readonly leeway?: number;
+    readonly requireClientId?: boolean;
+    readonly realm?: string;
+    readonly challengeScope?: string;
+    readonly scopes?: readonly string[];
+    readonly name?: string;
+    readonly documentation?: string;
+    readonly origin?: string;
+    readonly alsoOrigins?: readonly string[];
+    readonly pathPrefix?: string;
+    readonly proxies?: {
+        readonly addresses: readonly string[];
+        readonly family: 'forwarded' | 'x_forwarded' | 'x_forwarded_with_port';
+        readonly hops?: number;
+    };
+    readonly proofs?: Policy;
+    readonly store?: ReplayStore;
+    readonly dangerNoReplayStore?: boolean;
+    readonly now?: () => number;
+    readonly onFault?: (fault: unknown) => void;
+}
+export interface RequestParts {
+    readonly method: string;
+    readonly target: string;
+    readonly fields: readonly string[];
+    readonly peer?: string | undefined;
+}
+export type Decision = {
+    readonly verdict: 'granted';
+    readonly principal: Principal;
+} | {
+    readonly verdict: 'refused';
+    readonly refusal: Refusal;
+};
+export declare class Protection {
+    #private;
+    constructor(options: ProtectionOptions);
+    authenticate(request: RequestParts): Promise<Decision>;
+    get metadata(): Readonly<Record<string, unknown>>;
+    get metadataPath(): string;
+    }
+export declare function protect(options: ProtectionOptions): Protection;
+    readonly 'content-type': 'application/json';
+    readonly 'access-control-allow-origin': '*';
+};
