@@ -226,4 +226,3 @@ impl Task for Batch {
         Ok(output)
     }
 }
-

@@ -156,4 +156,3 @@ impl Verifier {
         self.0.algorithms().into_iter().map(Into::into).collect()
     }
 }
-

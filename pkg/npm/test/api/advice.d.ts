@@ -15,9 +15,19 @@ export interface Advice {
     readonly error: string | null;
     readonly reason: string | null;
     readonly nonce: string | null;
-    readonly nonceState: string;
+    readonly nonceState: 'present' | 'absent' | 'repeated' | 'hidden';
     readonly hidden: readonly string[];
     readonly clockOffset: number | null;
     readonly proofAge: number | null;
-    readonly challenges: readonly Readonly<Record<string, unknown>>[];
+    readonly challenges: readonly ChallengeAdvice[];
+}
+export interface ChallengeAdvice {
+    readonly scheme: string;
+    readonly error: string | null;
+    readonly algs: readonly string[];
+    readonly scope: string | null;
+    readonly reason: string | null;
+    readonly meaning: string;
+    readonly cause: string;
+    readonly next: string;
 }

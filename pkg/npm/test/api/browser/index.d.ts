@@ -4,7 +4,7 @@ export declare function createClient(options: ClientOptions): Client;
 export { Client } from './client.js';
 export type { Listener, LoginOptions, LogoutResult } from './client.js';
 export type { ClientOptions, SecurityLevel } from './options.js';
-export type { Advice, ChallengeAdvice } from './refused.js';
+export type { Advice, ChallengeAdvice } from '../advice.js';
 export { KeyLost } from './session.js';
 export type { Need, SessionInfo, SessionState } from './session.js';
 export { FlowFailed, HostFailed, KeyboundError, LoginRequired, Misuse } from '../errors.js';
