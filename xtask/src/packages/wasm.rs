@@ -1,4 +1,4 @@
-//! The WASM builds: three modules of one crate, each as small as the tools make it.
+//! The WASM builds: four modules of one crate, each as small as the tools make it.
 
 use std::path::Path;
 
@@ -7,8 +7,9 @@ use super::{copy, folder_of, is_same};
 use crate::run::{self, Failure};
 use crate::toolchain;
 
-/// Name and features: what a browser loads, the client with every grant, and keys, proofs and judging.
-pub(crate) const BUILDS: [(&str, &str); 3] = [("client", "client"), ("flows", "grants"), ("full", "full")];
+/// Name and features: what a browser loads, the client with every grant, keys with proofs and judging them, and that with servers.
+pub(crate) const BUILDS: [(&str, &str); 4] =
+    [("client", "client"), ("flows", "grants"), ("full", "full"), ("server", "server")];
 
 /// What LLVM may use: all of it is in every browser and runtime since 2022.
 const FEATURES: [&str; 6] =

@@ -4,8 +4,11 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 import type { Native, NativeClientParts } from '../native.js';
-import { full, grants } from '../wasm.js';
-import type { Glue } from '../wasm.js';
+// @ts-ignore: the build puts them there, and their types are those of native.ts.
+import * as grants from '../wasm/flows.js';
+// @ts-ignore
+import * as judging from '../wasm/server.js';
+import type { Glue } from './wasm.js';
 
 
 let used: 'addon' | 'wasm' = 'addon';
@@ -26,7 +29,7 @@ export function build(): 'addon' | 'wasm' {
 /** The OAuth client of the core. */
 export function flows(): NativeClientParts {
   const core = native();
-  return (client ??= 'Client' in core ? (core as unknown as NativeClientParts) : instantiate<NativeClientParts>(grants, 'flows'));
+  return (client ??= 'Client' in core ? (core as unknown as NativeClientParts) : instantiate<NativeClientParts>(grants as unknown as Glue, 'flows'));
 }
 
 /** Loads the core. On Node it is there at once. */
@@ -60,7 +63,7 @@ function addon(): Native | undefined {
 
 function fallback(): Native {
   used = 'wasm';
-  return instantiate<Native>(full, 'full');
+  return instantiate<Native>(judging as unknown as Glue, 'server');
 }
 
 function instantiate<T>(glue: Glue, name: string): T {

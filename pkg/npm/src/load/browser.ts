@@ -1,0 +1,8 @@
+/** The compiled core in browsers and web workers: keys, proofs and judging them, without servers. */
+
+// @ts-ignore: the build puts it there, and its types are those of native.ts.
+import * as judging from '../wasm/full.js';
+import { loader } from './wasm.js';
+import type { Glue } from './wasm.js';
+
+export const { build, flows, native, ready } = loader(judging as unknown as Glue);
