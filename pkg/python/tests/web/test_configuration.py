@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from conftest import APPS, GUNICORN, SERVERS, UVICORN, Protected, start
+from protected import APPS, GUNICORN, SERVERS, UVICORN, Protected, start
 from loopback import PYTHON, exchange, free_port, running
 from token_issuer import TokenIssuer
 from websockets.exceptions import InvalidStatus

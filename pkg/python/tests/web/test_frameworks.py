@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Protected
+from protected import Protected
 from loopback import Answer
 
 from keybound import proof

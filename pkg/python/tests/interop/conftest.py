@@ -1,0 +1,5 @@
+"""Fixtures of this folder."""
+
+from logins import server
+
+__all__ = ["server"]
