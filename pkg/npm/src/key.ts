@@ -1,13 +1,17 @@
 /** Keys: in this process, or outside of it behind a signer. */
 
-import type { webcrypto } from 'node:crypto';
-
 import { native, ready } from '#native';
 import type { Algorithm, Protection, PublicJwk, Signed } from './drive.js';
 import { guarded, misuse } from './errors.js';
 import type { NativeKey } from './native.js';
 
-type CryptoKey = webcrypto.CryptoKey;
+/** The parts of a WebCrypto `CryptoKey` that are read; each platform has its own type for it. */
+export interface CryptoKeyLike {
+  readonly type: string;
+  readonly extractable: boolean;
+  readonly algorithm: object;
+  readonly usages: readonly string[];
+}
 
 /** A private key outside of this process, or one that only WebCrypto may use. */
 export interface Signer {
@@ -76,10 +80,10 @@ export class Key {
    *
    * @throws Misuse, if it is not extractable
    */
-  static async fromCryptoKey(key: CryptoKey, algorithm?: Algorithm): Promise<Key> {
+  static async fromCryptoKey(key: CryptoKeyLike, algorithm?: Algorithm): Promise<Key> {
     if (!key.extractable) throw misuse('key_not_extractable', 'this CryptoKey cannot be exported; sign with it by webCryptoSigner(pair)');
     await ready();
-    const { kty, crv, x, y, d, n, e, p, q, dp, dq, qi } = await crypto.subtle.exportKey('jwk', key as globalThis.CryptoKey);
+    const { kty, crv, x, y, d, n, e, p, q, dp, dq, qi } = await crypto.subtle.exportKey('jwk', key as CryptoKey);
     return Key.fromJwk({ kty, crv, x, y, d, n, e, p, q, dp, dq, qi }, algorithm ?? algorithmOf(key));
   }
 
@@ -130,8 +134,8 @@ export function thumbprint(jwk: object | string): string {
 }
 
 /** A signer by WebCrypto, for a pair of keys whose private one need not be extractable. */
-export async function webCryptoSigner(pair: { readonly privateKey: CryptoKey; readonly publicKey: CryptoKey }): Promise<Signer> {
-  const { kty, crv, x, y, n, e } = await crypto.subtle.exportKey('jwk', pair.publicKey as globalThis.CryptoKey);
+export async function webCryptoSigner(pair: { readonly privateKey: CryptoKeyLike; readonly publicKey: CryptoKeyLike }): Promise<Signer> {
+  const { kty, crv, x, y, n, e } = await crypto.subtle.exportKey('jwk', pair.publicKey as CryptoKey);
   const publicJwk = JSON.parse(JSON.stringify({ kty, crv, x, y, n, e })) as PublicJwk;
   const algorithm = algorithmOf(pair.privateKey);
   const how = signing(algorithm);
@@ -140,7 +144,7 @@ export async function webCryptoSigner(pair: { readonly privateKey: CryptoKey; re
     publicJwk,
     protection: 'software',
     async sign(message) {
-      const bytes = await crypto.subtle.sign(how, pair.privateKey as globalThis.CryptoKey, message as BufferSource);
+      const bytes = await crypto.subtle.sign(how, pair.privateKey as CryptoKey, message as BufferSource);
       return { bytes: new Uint8Array(bytes), encoding: 'raw' };
     },
   };
@@ -148,7 +152,7 @@ export async function webCryptoSigner(pair: { readonly privateKey: CryptoKey; re
 
 const CURVES: Readonly<Record<string, Algorithm>> = { 'P-256': 'ES256', 'P-384': 'ES384', 'P-521': 'ES512' };
 
-function algorithmOf(key: CryptoKey): Algorithm {
+function algorithmOf(key: CryptoKeyLike): Algorithm {
   const { name, namedCurve, hash } = key.algorithm as { name: string; namedCurve?: string; hash?: { name: string } };
   const bits = hash?.name.slice(4) ?? '';
   const known = name === 'ECDSA' ? CURVES[namedCurve ?? ''] : { Ed25519: 'Ed25519', 'RSA-PSS': `PS${bits}`, 'RSASSA-PKCS1-v1_5': `RS${bits}` }[name];

@@ -1,7 +1,11 @@
-import type { webcrypto } from 'node:crypto';
 import type { Algorithm, Protection, PublicJwk, Signed } from './drive.js';
 import type { NativeKey } from './native.js';
-type CryptoKey = webcrypto.CryptoKey;
+export interface CryptoKeyLike {
+    readonly type: string;
+    readonly extractable: boolean;
+    readonly algorithm: object;
+    readonly usages: readonly string[];
+}
 export interface Signer {
     readonly algorithm: Algorithm;
     readonly publicJwk: PublicJwk;
@@ -21,7 +25,7 @@ export declare class Key {
     static fromJwk(jwk: object | string, algorithm?: Algorithm): Key;
     static fromPem(pem: string, algorithm?: Algorithm): Key;
     static fromKeyObject(key: KeyObjectLike, algorithm?: Algorithm): Key;
-    static fromCryptoKey(key: CryptoKey, algorithm?: Algorithm): Promise<Key>;
+    static fromCryptoKey(key: CryptoKeyLike, algorithm?: Algorithm): Promise<Key>;
     get algorithm(): Algorithm;
     get publicJwk(): PublicJwk;
     get thumbprint(): string;
@@ -32,7 +36,7 @@ export declare class Key {
     }
 export declare function thumbprint(jwk: object | string): string;
 export declare function webCryptoSigner(pair: {
-    readonly privateKey: CryptoKey;
-    readonly publicKey: CryptoKey;
+    readonly privateKey: CryptoKeyLike;
+    readonly publicKey: CryptoKeyLike;
 }): Promise<Signer>;
 export {};

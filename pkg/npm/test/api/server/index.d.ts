@@ -9,3 +9,4 @@ export { AuthorizationServer, Admission } from './authorization.js';
 export type { Admitted, AuthorizationServerOptions, EndpointRequest, Grant } from './authorization.js';
 export { Intent, requestDetail } from './intent.js';
 export { partsOf } from './node.js';
+export type { NodeRequest } from './node.js';
