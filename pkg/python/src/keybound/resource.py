@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
 
 from . import _keybound
+from ._issuers import Introspection, checked_url, document_at, keys_url, metadata_urls, name_of, question
 from ._types import Refusal, current, given
 from .errors import KeyboundError, Misuse, Refused, refusal_of, reraise
 from .intents import Intent
@@ -23,21 +23,14 @@ from .verify import refusal, store_answer
 
 __all__ = ["AsyncResourceServer", "Introspection", "Principal", "Proxies", "Refusal", "Refused", "ResourceServer"]
 
-#: How long keys of an issuer are kept, and how soon they may be fetched again for a key that is not among them, in seconds.
-KEYS_KEPT, KEYS_AGAIN = 600, 30
+log = logging.getLogger("keybound")
+
+#: How old keys of an issuer may be before they are fetched again, and how old if they cannot be, in seconds.
+KEYS_KEPT, KEYS_STALE = 600, 86_400
+#: The shortest time between two attempts to fetch them, in seconds: anyone can name a key that nobody has.
+KEYS_AGAIN = 10
 #: How long an introspection answer that denies a token is kept, in seconds; and how many are kept.
 DENIED_KEPT, DENIED_MAX = 5, 1024
-#: The longest document that is read, in bytes.
-MAX_DOCUMENT = 256 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Introspection:
-    """Asks the authorization server about tokens that are no JWTs (RFC 7662): its endpoint, and who asks."""
-
-    url: str
-    client_id: str
-    client_secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +135,7 @@ class _Resource:
         if not issuers and introspection is None:
             raise Misuse("missing_option", "a resource accepts tokens of somebody: name issuers, or an introspection endpoint")
         for url in [*issuers, *([introspection.url] if introspection else [])]:
-            _checked_url(url, allow_loopback)
+            checked_url(url, allow_loopback)
         options = given(
             resource=resource,
             issuers=list(issuers),
@@ -168,12 +161,24 @@ class _Resource:
             options["proxies"] = {"addresses": addresses, "family": proxies.family, "hops": proxies.hops}
         self.policy = policy or _usual_policy()
         self._introspection = introspection
+        self._options = json.dumps(options)
+        self._epoch = epoch
+        self._native = self._made(epoch)
+        self._keys: dict[str, tuple[float, _keybound.NativeJwkSet]] = {}
+        self._tried: dict[str, float] = {}
+        self._denied: dict[bytes, float] = {}
+
+    def _made(self, epoch: str | None) -> _keybound.NativeResourceServer:
         try:
-            self._native = _keybound.NativeResourceServer(json.dumps(options), self.policy.options(), epoch)
+            return _keybound.NativeResourceServer(self._options, self.policy.options(), epoch)
         except _keybound.NativeError as error:
             reraise(error)
-        self._keys: dict[str, tuple[float, _keybound.NativeJwkSet]] = {}
-        self._denied: dict[bytes, float] = {}
+
+    def _live(self, epoch: str) -> _keybound.NativeResourceServer:
+        """The server for the store's present life, which its nonces vouch for."""
+        if epoch != self._epoch:
+            self._native, self._epoch = self._made(epoch), epoch
+        return self._native
 
     def metadata(self) -> bytes:
         """The metadata document (RFC 9728 section 2): JSON, to be served at :attr:`metadata_path` without a token."""
@@ -190,16 +195,23 @@ class _Resource:
         return self._native.metadata_url()
 
     def _judge(
-        self, method: str, target: bytes | None, url: str | None, headers: Headers, peer: str | None, now: int | None
+        self,
+        epoch: str,
+        method: str,
+        target: bytes | None,
+        url: str | None,
+        headers: Headers,
+        peer: str | None,
+        now: int | None,
     ) -> _Asks:
-        fields = [(name, value) for name, value in headers]
+        fields, server = [(name, value) for name, value in headers], self._live(epoch)
         if target is not None:
-            native = self._native.receive_raw(method, target, peer, fields, current(now))
+            native = server.receive_raw(method, target, peer, fields, current(now))
         elif url is not None:
-            native = self._native.receive(method, url, fields, current(now))
+            native = server.receive(method, url, fields, current(now))
         else:
             raise Misuse("missing_option", "give the raw request target, or the whole URL")
-        access = Access(self._native, native)
+        access = Access(server, native)
         try:
             while True:
                 state = json.loads(native.state())
@@ -223,13 +235,14 @@ class _Resource:
 
     def _kept_keys(self, issuer: str, native: _keybound.NativeAccess) -> tuple[_keybound.NativeJwkSet | None, bool]:
         """The issuer's keys, if they are here, and whether they are to be fetched."""
+        now = time.monotonic()
+        may_fetch = now - self._tried.get(issuer, -KEYS_AGAIN) >= KEYS_AGAIN
         known = self._keys.get(issuer)
-        if known is None:
-            return None, True
+        if known is None or now - known[0] > KEYS_STALE:
+            return None, may_fetch
         fetched, keys = known
-        age = time.monotonic() - fetched
-        stale = age > KEYS_KEPT or (age > KEYS_AGAIN and not native.is_answered_by(keys))
-        return keys, stale
+        is_good = now - fetched < KEYS_KEPT and native.is_answered_by(keys)
+        return keys, may_fetch and not is_good
 
     def _keep_keys(self, issuer: str, response: HttpResponse) -> _keybound.NativeJwkSet:
         if response.status != 200:
@@ -239,20 +252,8 @@ class _Resource:
         return keys
 
     def _is_denied(self, token: str) -> bool:
-        until = self._denied.get(_name(token))
+        until = self._denied.get(name_of(token))
         return until is not None and time.monotonic() < until
-
-    def _question(self, token: str) -> HttpRequest:
-        assert self._introspection is not None
-        client = f"{quote(self._introspection.client_id, safe='')}:{quote(self._introspection.client_secret, safe='')}"
-        headers = (
-            ("Accept", "application/json"),
-            ("Authorization", "Basic " + base64.b64encode(client.encode()).decode()),
-            ("Content-Type", "application/x-www-form-urlencoded"),
-        )
-        body = f"token={quote(token, safe='')}&token_type_hint=access_token".encode()
-        url = self._introspection.url
-        return HttpRequest(method="POST", url=url, headers=headers, body=body, max_body=MAX_DOCUMENT, timeout=10)
 
     def _told(self, token: str, response: HttpResponse) -> bytes:
         if response.status != 200:
@@ -260,26 +261,13 @@ class _Resource:
         if b'"active":false' in response.body.replace(b" ", b""):
             while len(self._denied) >= DENIED_MAX:
                 self._denied.pop(next(iter(self._denied)))
-            self._denied[_name(token)] = time.monotonic() + DENIED_KEPT
+            self._denied[name_of(token)] = time.monotonic() + DENIED_KEPT
         return response.body
 
 
 def _usual_policy() -> Policy:
     """With nonces, so that a proof from before a start is answered by a nonce and never by an error."""
     return Policy(nonces=Nonces())
-
-
-def _name(token: str) -> bytes:
-    import hashlib
-
-    return hashlib.sha256(token.encode()).digest()
-
-
-def _checked_url(url: str, allow_loopback: bool) -> None:
-    parts = urlsplit(url)
-    loopback = allow_loopback and parts.hostname in ("127.0.0.1", "::1", "localhost")
-    if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
-        raise Misuse("insecure_url", f"{url} is no https URL; for a server on this machine pass allow_loopback=True")
 
 
 def _principal(told: dict[str, Any], access: Access) -> Principal:
@@ -295,37 +283,6 @@ def _principal(told: dict[str, Any], access: Access) -> Principal:
         headers=tuple((name, value) for name, value in told["headers"]),
         access=access,
     )
-
-
-def _metadata_urls(issuer: str) -> list[str]:
-    """Where the metadata of an issuer may be (RFC 8414 section 3; OpenID Connect Discovery section 4)."""
-    parts = urlsplit(issuer)
-    path = parts.path.rstrip("/")
-    base = f"{parts.scheme}://{parts.netloc}"
-    return [
-        f"{base}/.well-known/oauth-authorization-server{path}",
-        f"{base}/.well-known/openid-configuration{path}",
-        f"{base}{path}/.well-known/openid-configuration",
-    ]
-
-
-def _get(url: str) -> HttpRequest:
-    return HttpRequest(method="GET", url=url, headers=(("Accept", "application/json"),), max_body=MAX_DOCUMENT, timeout=10)
-
-
-def _keys_url(issuer: str, response: HttpResponse, loopback: bool) -> str | None:
-    """Where an issuer's metadata says its keys are; `None` if this is not its metadata."""
-    if response.status != 200:
-        return None
-    try:
-        document = json.loads(response.body)
-    except ValueError:
-        return None
-    if not isinstance(document, dict) or document.get("issuer") != issuer or not isinstance(document.get("jwks_uri"), str):
-        return None
-    url: str = document["jwks_uri"]
-    _checked_url(url, loopback)
-    return url
 
 
 class ResourceServer(_Resource):
@@ -367,7 +324,7 @@ class ResourceServer(_Resource):
 
         Raises :class:`~keybound.Refused` with the answer to send.
         """
-        judging = self._judge(method, target, url, headers, peer, now)
+        judging = self._judge(self.store.epoch, method, target, url, headers, peer, now)
         try:
             what, about = next(judging)
             while True:
@@ -390,25 +347,38 @@ class ResourceServer(_Resource):
             if what == "introspection":
                 if self._is_denied(about):
                     return b'{"active":false}'
-                return self._told(about, self._transport.send(self._question(about)))
+                return self._told(about, self._transport.send(question(self._introspection, about)))
             issuer, native = about
             keys, stale = self._kept_keys(issuer, native)
-            if not stale:
+            if not stale and keys is not None:
                 return keys
             with self._lock:
                 # Whoever waited here finds what the one before fetched.
                 keys, stale = self._kept_keys(issuer, native)
-                return keys if not stale else self._fetch_keys(issuer)
+                if stale:
+                    self._tried[issuer] = time.monotonic()
+                    # Those of before are better than none.
+                    keys = self._fetched(issuer) or keys
+                return keys
         except Misuse:
             raise
         except Exception:
             return None
 
+    def _fetched(self, issuer: str) -> _keybound.NativeJwkSet | None:
+        try:
+            return self._fetch_keys(issuer)
+        except Misuse:
+            raise
+        except Exception as failure:
+            log.warning("the keys of %s cannot be fetched: %s", issuer, failure)
+            return None
+
     def _fetch_keys(self, issuer: str) -> _keybound.NativeJwkSet | None:
-        for url in _metadata_urls(issuer):
-            found = _keys_url(issuer, self._transport.send(_get(url)), self._loopback)
+        for url in metadata_urls(issuer):
+            found = keys_url(issuer, self._transport.send(document_at(url)), self._loopback)
             if found is not None:
-                return self._keep_keys(issuer, self._transport.send(_get(found)))
+                return self._keep_keys(issuer, self._transport.send(document_at(found)))
         return None
 
 
@@ -445,7 +415,7 @@ class AsyncResourceServer(_Resource):
         now: int | None = None,
     ) -> Principal:
         """See :meth:`ResourceServer.authenticate`."""
-        judging = self._judge(method, target, url, headers, peer, now)
+        judging = self._judge(self.store.epoch, method, target, url, headers, peer, now)
         try:
             what, about = next(judging)
             while True:
@@ -469,26 +439,37 @@ class AsyncResourceServer(_Resource):
             if what == "introspection":
                 if self._is_denied(about):
                     return b'{"active":false}'
-                return self._told(about, await self._transport.send(self._question(about)))
+                return self._told(about, await self._transport.send(question(self._introspection, about)))
             issuer, native = about
             keys, stale = self._kept_keys(issuer, native)
-            if not stale:
-                return keys
             task = self._fetching.get(issuer)
+            if not stale and (keys is not None or task is None or task.done()):
+                return keys
             if task is None or task.done():
-                task = asyncio.ensure_future(self._fetch_keys(issuer))
+                self._tried[issuer] = time.monotonic()
+                task = asyncio.ensure_future(self._fetched(issuer))
                 self._fetching[issuer] = task
-            return await asyncio.shield(task)
+            # The fetch goes on if this request is given up; those of before are better than none.
+            return await asyncio.shield(task) or keys
         except Misuse:
             raise
         except Exception:
             return None
 
+    async def _fetched(self, issuer: str) -> _keybound.NativeJwkSet | None:
+        try:
+            return await self._fetch_keys(issuer)
+        except Misuse:
+            raise
+        except Exception as failure:
+            log.warning("the keys of %s cannot be fetched: %s", issuer, failure)
+            return None
+
     async def _fetch_keys(self, issuer: str) -> _keybound.NativeJwkSet | None:
-        for url in _metadata_urls(issuer):
-            found = _keys_url(issuer, await self._transport.send(_get(url)), self._loopback)
+        for url in metadata_urls(issuer):
+            found = keys_url(issuer, await self._transport.send(document_at(url)), self._loopback)
             if found is not None:
-                return self._keep_keys(issuer, await self._transport.send(_get(found)))
+                return self._keep_keys(issuer, await self._transport.send(document_at(found)))
         return None
 
 
