@@ -58,6 +58,9 @@ export function requireScopes(...scopes: string[]): (request: FastifyRequest, re
 
 function send(reply: FastifyReply, refusal: Refusal): FastifyReply {
   reply.code(refusal.status);
-  for (const [name, value] of refusal.headers) reply.header(name, value);
+  // A field may come several times, one challenge in each.
+  for (const [name] of refusal.headers) {
+    reply.header(name, refusal.headers.filter(([other]) => other === name).map(([, value]) => value));
+  }
   return reply.send(refusal.body);
 }

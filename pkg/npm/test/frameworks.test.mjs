@@ -1,6 +1,7 @@
 // Each framework, asked over raw sockets: encoded paths, repeated and folded fields, metadata, nonces, refusals as the core says them.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
+import { connect as http2 } from 'node:http2';
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 
@@ -180,6 +181,47 @@ for (const [name, start] of Object.entries(frameworks)) {
     });
   });
 }
+
+test('where Bearer tokens are taken too, each framework sends both challenges', async () => {
+  const both = () => ({ ...options(), schemes: 'dpop_and_bearer' });
+  const web = express().use(forExpress.protect(both())).listen(0, '127.0.0.1');
+  await new Promise((resolve) => web.once('listening', resolve));
+  const app = fastify();
+  await app.register(forFastify.keybound, both());
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  const hono = new Hono().use(forHono.protect(both()));
+  const server = await new Promise((resolve) => {
+    const made = serve({ fetch: hono.fetch, port: 0, hostname: '127.0.0.1' }, () => resolve(made));
+  });
+  for (const { port } of [web.address(), app.server.address(), server.address()]) {
+    const { headers } = await raw(port, '/v1/a', []);
+    const challenges = headers.filter(([name]) => name === 'www-authenticate').map(([, value]) => value).join(', ');
+    assert.match(challenges, /DPoP .*Bearer|Bearer .*DPoP/);
+  }
+  web.close();
+  server.close();
+  await app.close();
+});
+
+test('over HTTP/2 the target is that of :path', async () => {
+  const app = fastify({ http2: true });
+  await app.register(forFastify.keybound, options());
+  app.get('/v1/*', async ({ auth }) => auth.subject);
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  const session = http2(`http://127.0.0.1:${app.server.address().port}`);
+  const ask = (fields) => new Promise((resolve) => {
+    const stream = session.request({ ':path': '/v1/a%2Fb', ...fields });
+    stream.once('response', (headers) => stream.resume().once('end', () => resolve(headers)));
+  });
+  const access = await token();
+  const made = (more) => proofSync({ key, method: 'GET', url: `${ORIGIN}/v1/a%2Fb`, accessToken: access, ...more });
+  const first = await ask({ authorization: `DPoP ${access}`, dpop: made() });
+  assert.deepEqual([first[':status'], typeof first['dpop-nonce']], [401, 'string']);
+  const second = await ask({ authorization: `DPoP ${access}`, dpop: made({ nonce: first['dpop-nonce'] }) });
+  assert.equal(second[':status'], 200, second['www-authenticate']);
+  session.close();
+  await app.close();
+});
 
 test('a resource that cannot be protected is refused at the start', () => {
   assert.throws(() => protect({ resource: 'http://api.example.com', issuers: [ISSUER] }), Misuse);

@@ -1,0 +1,208 @@
+// What stands behind a protection: keys that are fetched, introspection, stores; and the endpoints of an authorization server.
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { after, test } from 'node:test';
+
+import { SignJWT, exportJWK, generateKeyPair } from 'jose';
+import { Key, MemoryReplayStore, Misuse, ProofRejected, proof } from 'keybound';
+import { AuthorizationServer, FetchedKeys, Intent, IntrospectionEndpoint, protect, requestDetail } from 'keybound/server';
+import * as oauth from 'oauth4webapi';
+
+const RESOURCE = 'https://api.example.com/v1';
+const key = Key.generate();
+const lenient = () => new MemoryReplayStore({ dangerIgnoreFloor: true });
+const closing = [];
+after(() => closing.forEach((server) => server.close()));
+
+/** An issuer: metadata, keys and introspection, each counted. */
+async function issuer() {
+  const pair = await generateKeyPair('ES256');
+  const jwk = { ...(await exportJWK(pair.publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' };
+  const state = { seen: [], broken: false, active: true, origin: '', keys: [jwk] };
+  const server = createServer((request, response) => {
+    state.seen.push(request.url);
+    const { origin } = state;
+    if (state.broken) return response.writeHead(500).end();
+    if (request.url === '/.well-known/oauth-authorization-server') return response.end(JSON.stringify({ issuer: origin, jwks_uri: `${origin}/jwks` }));
+    if (request.url === '/jwks') return setTimeout(() => response.end(JSON.stringify({ keys: state.keys })), 20);
+    if (request.url === '/introspect') {
+      assert.equal(request.headers.authorization, `Basic ${Buffer.from('api%3A:s%25cret').toString('base64')}`);
+      const said = state.active ? { active: true, iss: origin, sub: 'bob', client_id: 'app', aud: RESOURCE, exp: 9e9, cnf: { jkt: key.thumbprint } } : { active: false };
+      return setTimeout(() => response.end(JSON.stringify(said)), 20);
+    }
+    return response.writeHead(404).end();
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closing.push(server);
+  state.origin = `http://127.0.0.1:${server.address().port}`;
+  state.count = (path) => state.seen.filter((one) => one === path).length;
+  state.token = (more = {}, header = {}) => {
+    const now = Math.floor(Date.now() / 1000);
+    return new SignJWT({ client_id: 'app', scope: 'read', cnf: { jkt: key.thumbprint }, jti: crypto.randomUUID(), ...more })
+      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'k1', ...header })
+      .setIssuer(state.origin).setAudience(RESOURCE).setSubject('alice').setIssuedAt(now).setExpirationTime(more.exp ?? now + 300).sign(pair.privateKey);
+  };
+  return state;
+}
+
+async function ask(protection, token, more = {}) {
+  const made = await proof({ key, method: 'GET', url: `${RESOURCE}/a`, accessToken: token, ...more });
+  return protection.authenticate({ method: 'GET', target: '/v1/a', fields: ['Authorization', `DPoP ${token}`, 'DPoP', made] });
+}
+
+const without = { proofs: { nonces: false } };
+
+test('keys are fetched once for many requests, and again for a new key, but not for every invented one', async () => {
+  const as = await issuer();
+  let now = Math.floor(Date.now() / 1000);
+  const protection = protect({ resource: RESOURCE, issuers: [as.origin], store: lenient(), now: () => now, ...without });
+  const token = await as.token();
+  const decisions = await Promise.all(Array.from({ length: 20 }, () => ask(protection, token)));
+  assert.deepEqual(new Set(decisions.map(({ verdict }) => verdict)), new Set(['granted']));
+  assert.equal(decisions[0].principal.subject, 'alice');
+  assert.equal(as.count('/jwks'), 1);
+  const invented = await as.token({}, { kid: 'k2' });
+  for (let i = 0; i < 5; i += 1) assert.equal((await ask(protection, invented)).refusal.reason, 'token_key_unknown');
+  assert.equal(as.count('/jwks'), 1, 'not within ten seconds');
+  now += 11;
+  await ask(protection, invented, { now });
+  assert.equal(as.count('/jwks'), 2);
+});
+
+test('an issuer that is out of reach is answered with 503, and its last keys serve for a while', async () => {
+  const as = await issuer();
+  as.broken = true;
+  const faults = [];
+  let now = Math.floor(Date.now() / 1000);
+  const protection = protect({ resource: RESOURCE, issuers: [as.origin], store: lenient(), now: () => now, onFault: (fault) => faults.push(fault), ...without });
+  const { refusal } = await ask(protection, await as.token());
+  assert.equal(refusal.status, 503);
+  assert.match(faults[0].message, /answered with status 500/);
+  as.broken = false;
+  now += 11;
+  assert.equal((await ask(protection, await as.token(), { now })).verdict, 'granted');
+  as.broken = true;
+  now += 700;
+  assert.equal((await ask(protection, await as.token({ exp: now + 60 }), { now })).verdict, 'granted');
+});
+
+test('metadata of another issuer is not believed, nor keys without https', async () => {
+  const as = await issuer();
+  const other = FetchedKeys.ofIssuer(`${as.origin}/`);
+  await assert.rejects(other.fetch(), /names another issuer/);
+  await assert.rejects(FetchedKeys.at('http://as.example.com/jwks').fetch(), /is not https/);
+});
+
+test('tokens that are no JWTs are introspected: one question for many, inactive ones remembered for a moment', async () => {
+  const as = await issuer();
+  const introspection = new IntrospectionEndpoint(`${as.origin}/introspect`, 'api:', 's%cret');
+  const protection = protect({ resource: RESOURCE, issuers: [{ issuer: as.origin, keys: { keys: as.keys } }], introspection, store: lenient(), ...without });
+  const decisions = await Promise.all(Array.from({ length: 5 }, () => ask(protection, 'opaque')));
+  assert.deepEqual(decisions.map(({ principal }) => principal?.subject), Array(5).fill('bob'));
+  assert.equal(as.count('/introspect'), 1);
+  as.active = false;
+  assert.equal((await ask(protection, 'opaque')).refusal.reason, 'token_inactive');
+  assert.equal((await ask(protection, 'opaque')).refusal.reason, 'token_inactive');
+  assert.equal(as.count('/introspect'), 2);
+  as.broken = true;
+  const broken = protect({ resource: RESOURCE, issuers: [as.origin], introspection, store: lenient(), onFault() {}, ...without });
+  assert.equal((await ask(broken, 'another')).refusal.status, 503);
+});
+
+test('a store that fails, or answers with a boolean, refuses with 503', async () => {
+  const as = await issuer();
+  for (const insert of [async () => { throw new Error('down'); }, async () => true, () => undefined, async () => 'unavailable', async () => 'full']) {
+    const faults = [];
+    const protection = protect({ resource: RESOURCE, issuers: [as.origin], store: { insert }, onFault: (fault) => faults.push(fault), ...without });
+    const { refusal } = await ask(protection, await as.token());
+    assert.equal(refusal.status, 503);
+    assert(refusal.headers.some(([name]) => name === 'Retry-After'));
+  }
+  const seen = protect({ resource: RESOURCE, issuers: [as.origin], store: { insert: async () => 'seen' }, ...without });
+  assert.equal((await ask(seen, await as.token())).refusal.reason, 'replayed');
+});
+
+test('a store that begins a new life is told by its epoch: nonces of the old one do not count', async () => {
+  const as = await issuer();
+  let epoch = '1';
+  const kept = new Set();
+  const store = {
+    epoch: () => epoch,
+    insert: async ({ key, nonceEpoch }) => {
+      if (nonceEpoch !== epoch) return 'before_floor';
+      return kept.has(key) ? 'seen' : (kept.add(key), 'fresh');
+    },
+  };
+  const protection = protect({ resource: RESOURCE, issuers: [as.origin], store });
+  const token = await as.token();
+  const nonceOf = ({ refusal }) => refusal.headers.find(([name]) => name === 'DPoP-Nonce')[1];
+  const nonce = nonceOf(await ask(protection, token));
+  assert.equal((await ask(protection, token, { nonce })).verdict, 'granted');
+  epoch = '2';
+  const again = nonceOf(await ask(protection, token, { nonce }));
+  assert.equal((await ask(protection, token, { nonce: again })).verdict, 'granted');
+});
+
+test('an intent is carried out by its key, as it was agreed', async () => {
+  const as = await issuer();
+  const body = new TextEncoder().encode('pay 10');
+  const detail = requestDetail('POST', `${RESOURCE}/pay`, body);
+  const protection = protect({ resource: RESOURCE, issuers: [as.origin], store: lenient(), ...without });
+  const { principal } = await ask(protection, await as.token({ authorization_details: [detail] }));
+  const intent = principal.intent();
+  assert.equal(intent.key, key.thumbprint);
+  intent.permits({ method: 'POST', url: `${RESOURCE}/pay`, body }, key.thumbprint);
+  assert.throws(() => intent.permits({ method: 'POST', url: `${RESOURCE}/pay`, body: new Uint8Array() }, key.thumbprint), ProofRejected);
+  assert.throws(() => intent.permits({ method: 'POST', url: `${RESOURCE}/pay`, body }, Key.generate().thumbprint), ProofRejected);
+  const declared = Intent.declare([detail], key.thumbprint, 300);
+  assert.deepEqual(declared.grant([detail]).details, [detail]);
+  assert.throws(() => declared.grant([requestDetail('POST', `${RESOURCE}/other`)]), ProofRejected);
+});
+
+test('an authorization server binds what it issues, and refuses another key', async () => {
+  const url = 'https://as.example.com/token';
+  const server = new AuthorizationServer({ nonces: true });
+  const request = async (grant, more = {}, by = key) => ({
+    method: 'POST', url, client: 'public', grant, proofs: [await proof({ key: by, method: 'POST', url, nonce: server.freshNonce() })], ...more,
+  });
+  const admission = server.check(await request({ type: 'authorization_code', boundTo: key.thumbprint }));
+  assert.match(admission.entry.key, /^[0-9a-f]{32}$/);
+  assert.throws(() => admission.admitted(), { reason: 'not_settled' });
+  assert.throws(() => admission.settle(true), Misuse);
+  admission.settle('fresh');
+  const { accessBinding, refreshBinding, tokenType } = admission.admitted();
+  assert.deepEqual([accessBinding, refreshBinding, tokenType], [key.thumbprint, key.thumbprint, 'DPoP']);
+  assert.throws(() => server.check({ method: 'POST', url, client: 'public', grant: { type: 'client_credentials' }, proofs: ['x'] }), ProofRejected);
+  const thief = Key.generate();
+  const stolen = await request({ type: 'refresh_token', boundTo: key.thumbprint }, {}, thief);
+  assert.throws(() => server.check(stolen), (error) => error instanceof ProofRejected && error.refusal.status === 400);
+  const pushed = await request({ type: 'announcement', form: `response_type=code&dpop_jkt=${key.thumbprint}` }, { proofs: [] });
+  assert.equal(server.check(pushed).admitted().announced, key.thumbprint);
+  const replayed = server.check(await request({ type: 'client_credentials' }));
+  assert.throws(() => replayed.settle('seen'), { reason: 'replayed' });
+  assert.deepEqual(server.metadata('https://as.example.com').dpop_signing_alg_values_supported.slice(0, 1), ['ES256']);
+});
+
+test('oauth4webapi as the client: its proofs are taken, its nonces followed', async () => {
+  const as = await issuer();
+  const pair = await oauth.generateKeyPair('ES256');
+  const handle = oauth.DPoP({ client_id: 'app' }, pair);
+  const token = await as.token({ cnf: { jkt: await handle.calculateThumbprint() } });
+  const protection = protect({ resource: RESOURCE, issuers: [as.origin], store: lenient() });
+  const statuses = [];
+  const send = () => oauth.protectedResourceRequest(token, 'GET', new URL(`${RESOURCE}/a?b=c`), undefined, undefined, {
+    DPoP: handle,
+    [oauth.customFetch]: async (url, { method, headers }) => {
+      const { pathname, search } = new URL(url);
+      const fields = Object.entries(headers instanceof Headers ? Object.fromEntries(headers) : headers).flat();
+      const decision = await protection.authenticate({ method, target: pathname + search, fields });
+      statuses.push(decision.refusal?.status ?? 200);
+      return decision.refusal
+        ? new Response(decision.refusal.body, { status: decision.refusal.status, headers: decision.refusal.headers })
+        : new Response(decision.principal.subject, { headers: decision.principal.headers });
+    },
+  });
+  await send().catch((error) => assert(oauth.isDPoPNonceError(error)));
+  assert.equal(await (await send()).text(), 'alice');
+  assert.deepEqual(statuses, [401, 200]);
+});
