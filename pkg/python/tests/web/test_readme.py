@@ -1,0 +1,67 @@
+"""The snippets of the README about applications and calls run as they stand."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from loopback import PYTHON, ROOT, exchange, free_port, program, running, serve
+
+README = (ROOT / "pkg" / "python" / "README.md").read_text()
+SNIPPETS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+DJANGO = """
+SECRET_KEY, ROOT_URLCONF, ALLOWED_HOSTS = "x", "urls", ["*"]
+"""
+URLS = """
+from django.urls import path
+from views import items
+urlpatterns = [path("items", items)]
+"""
+
+
+def snippet(word: str) -> str:
+    """The one snippet that has this word."""
+    (found,) = [code for code in SNIPPETS if word in code]
+    return str(found)
+
+
+@pytest.mark.parametrize("framework", ["fastapi", "flask", "django"])
+def test_an_application_in_five_lines(framework: str, tmp_path: Path) -> None:
+    port = free_port()
+    server = [PYTHON, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"]
+    environment = {"PYTHONPATH": str(tmp_path)}
+    if framework == "django":
+        (tmp_path / "settings.py").write_text(snippet("# settings.py") + DJANGO)
+        (tmp_path / "views.py").write_text(snippet("# views.py"))
+        (tmp_path / "urls.py").write_text(URLS)
+        environment["DJANGO_SETTINGS_MODULE"] = "settings"
+        server += ["django.core.wsgi:get_wsgi_application()"]
+    else:
+        (tmp_path / "application.py").write_text(snippet("FastAPI()" if framework == "fastapi" else "Flask(__name__)"))
+        uvicorn = [PYTHON, "-m", "uvicorn", "--port", str(port), "application:app"]
+        server = uvicorn if framework == "fastapi" else [*server, "application:app"]
+    with running(server, port, env=environment_with(environment), cwd=tmp_path):
+        refused = exchange(port, "/items")
+        assert (refused.status, refused.one("www-authenticate").split(" ")[0]) == (401, "DPoP")
+        metadata = exchange(port, "/.well-known/oauth-protected-resource").json()
+        assert metadata["resource"] == "https://api.example.com"
+
+
+def environment_with(added: dict[str, str]) -> dict[str, str]:
+    """The environment, where this package may be found by PYTHONPATH."""
+    import os
+
+    found = os.environ.get("PYTHONPATH")
+    return {**added, "PYTHONPATH": os.pathsep.join([added["PYTHONPATH"], *([found] if found else [])])}
+
+
+@pytest.mark.skipif(program() is None, reason="the program keybound is not built: cargo build -p keybound-cli")
+def test_calls(tmp_path: Path) -> None:
+    with serve() as server:
+        for word, said in (("import httpx", "200"), ("import requests", "403 ('step_up', 'admin')")):
+            code = snippet(word).replace("http://127.0.0.1:9449", server.issuer)
+            ended = subprocess.run([PYTHON, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+            assert ended.returncode == 0, ended.stderr
+            assert ended.stdout.splitlines()[-1] == said
