@@ -174,7 +174,7 @@ export class Client {
    */
   async explain(subject: Response | Error): Promise<Advice> {
     const refused = subject instanceof Response ? await this.#refused(subject) : (this.#failures.get(subject) ?? unseen());
-    return explained(await loadFull(), refused);
+    return explained(await loadFull(this.#options.wasm?.full), refused);
   }
 
   /** Gets a new token now. `fetch` does that by itself. */
@@ -212,13 +212,13 @@ export class Client {
   }
 
   async #core(): Promise<NativeClient> {
-    this.#native ??= loadCore().then((core: Core) => guarded(() => new core.Client(this.#coreOptions)));
+    this.#native ??= loadCore(this.#options.wasm?.client).then((core: Core) => guarded(() => new core.Client(this.#coreOptions)));
     return this.#native;
   }
 
   async #run(operation: object | string, handles: Handles = {}, host?: BrowserHost, call?: Call): Promise<Finished> {
     const used = host ?? new BrowserHost(this.#shared);
-    const core = await loadCore();
+    const core = await loadCore(this.#options.wasm?.client);
     const native = await this.#core();
     try {
       const given = new core.Handles();

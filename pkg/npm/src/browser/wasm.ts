@@ -7,17 +7,17 @@ import type { Native, NativeClientParts } from '../native.js';
 export type Core = NativeClientParts;
 
 interface Glue {
-  default(options: { module_or_path: URL }): Promise<unknown>;
+  default(options: { module_or_path: string | URL }): Promise<unknown>;
 }
 
 let client: Promise<Core> | undefined;
 let full: Promise<Native> | undefined;
 
 /** The build without cryptography in software: keys are WebCrypto's. */
-export function loadCore(): Promise<Core> {
+export function loadCore(from: string | URL = new URL('../wasm/client_bg.wasm', import.meta.url)): Promise<Core> {
   // @ts-ignore The packaging puts it there; bundlers find it by these literals.
   const glue = import('../wasm/client.js') as Promise<Core & Glue>;
-  client ??= load(glue, new URL('../wasm/client_bg.wasm', import.meta.url)).catch((error: unknown) => {
+  client ??= load(glue, from).catch((error: unknown) => {
     client = undefined;
     throw error;
   });
@@ -25,17 +25,17 @@ export function loadCore(): Promise<Core> {
 }
 
 /** The build that judges and explains. A page that explains nothing does not load it. */
-export function loadFull(): Promise<Native> {
+export function loadFull(from: string | URL = new URL('../wasm/full_bg.wasm', import.meta.url)): Promise<Native> {
   // @ts-ignore As above.
   const glue = import('../wasm/full.js') as Promise<Native & Glue>;
-  full ??= load(glue, new URL('../wasm/full_bg.wasm', import.meta.url)).catch((error: unknown) => {
+  full ??= load(glue, from).catch((error: unknown) => {
     full = undefined;
     throw error;
   });
   return full;
 }
 
-async function load<T>(glue: Promise<T & Glue>, url: URL): Promise<T> {
+async function load<T>(glue: Promise<T & Glue>, url: string | URL): Promise<T> {
   const loaded = await glue;
   try {
     await loaded.default({ module_or_path: url });
