@@ -92,7 +92,7 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.a
     console.error('usage: node examples/browser/serve.mjs [--port NUMBER]');
     process.exitCode = 2;
   } else if ((await stat(join(dist, 'wasm', 'full.js')).catch(() => null)) === null) {
-    console.error('the package is not built yet: see pkg/npm/README.md, then start this again');
+    console.error('the package is not built yet: run `cargo xtask build npm`, then start this again');
     process.exitCode = 3;
   } else {
     const { origin } = await serve({ port });

@@ -1,0 +1,25 @@
+export type SecurityLevel = 'standard' | 'enhanced' | 'maximum';
+export interface ClientOptions {
+    readonly level: SecurityLevel;
+    readonly resource?: string;
+    readonly issuer?: string;
+    readonly redirectUri: string;
+    readonly clientId?: string;
+    readonly metadataDocument?: string;
+    readonly register?: Readonly<Record<string, unknown>>;
+    readonly scope?: string;
+    readonly offlineAccess?: boolean;
+    readonly alsoOrigins?: readonly string[];
+    readonly algorithms?: readonly string[];
+    readonly allowLoopback?: boolean;
+    readonly wasm?: {
+        readonly client?: string | URL;
+        readonly full?: string | URL;
+    };
+    readonly session?: string;
+    readonly database?: string;
+    readonly dangerAssumePkce?: boolean;
+    readonly dangerAssumeEndpoints?: boolean;
+    readonly dangerAcceptBearer?: boolean;
+}
+export declare function coreOptions(options: ClientOptions): string;
