@@ -160,7 +160,7 @@ class _Call:
         self._sent: httpx.Request | None = None
         self._last: httpx.Response | None = None
         self._flow: Flow[Finished] = client.call_flow(
-            session, method=request.method, url=str(request.url), headers=headers, body=_kind(request)
+            session, method=request.method, url=str(request.url).partition("#")[0], headers=headers, body=_kind(request)
         )
 
     def begin(self) -> Pause | None:

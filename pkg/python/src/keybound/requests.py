@@ -116,7 +116,7 @@ class _Call:
         self._request = request
         self._is_over = False
         self._flow: Flow[Finished] = client.call_flow(
-            session, method=request.method or "GET", url=request.url or "", headers=headers, body=_kind(request)
+            session, method=request.method or "GET", url=(request.url or "").partition("#")[0], headers=headers, body=_kind(request)
         )
 
     def begin(self) -> None:
