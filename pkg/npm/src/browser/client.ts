@@ -11,7 +11,7 @@ import { Keys } from './keys.js';
 import { Locks } from './locks.js';
 import { coreOptions, type ClientOptions } from './options.js';
 import { isPopup, openPopup } from './popup.js';
-import { describe, proofTime, unseen } from './refused.js';
+import { describe, ofThisPage, proofTime, unseen } from './refused.js';
 import { keyLost, sessionInfo, type Need, type SessionInfo, type SessionState } from './session.js';
 import { Storage } from './storage.js';
 import { loadCore, loadFull, type Core } from './wasm.js';
@@ -173,8 +173,9 @@ export class Client {
    * @param subject a response of any `fetch`, or an error that `login`, `handleRedirect` or `fetch` threw
    */
   async explain(subject: Response | Error): Promise<Advice> {
-    const refused = subject instanceof Response ? await this.#refused(subject) : (this.#failures.get(subject) ?? unseen());
-    return explained(await loadFull(this.#options.wasm?.full), refused);
+    if (subject instanceof Response) return explained(await this.#full(), await this.#refused(subject));
+    const refused = this.#failures.get(subject) ?? (subject instanceof TypeError ? unseen() : null);
+    return refused === null ? ofThisPage(subject) : explained(await this.#full(), refused);
   }
 
   /** Gets a new token now. `fetch` does that by itself. */
@@ -209,6 +210,10 @@ export class Client {
   close(): void {
     this.#shared.channel.close();
     this.#listeners.clear();
+  }
+
+  #full(): ReturnType<typeof loadFull> {
+    return loadFull(this.#options.wasm?.full);
   }
 
   async #core(): Promise<NativeClient> {

@@ -1,7 +1,8 @@
 // Answers that refused something, kept for whoever asks what they mean.
 
-import type { ResponseToExplain } from '../advice.js';
+import type { Advice, ResponseToExplain } from '../advice.js';
 import type { HostRequest } from '../drive.js';
+import { KeyboundError, LoginRequired } from '../errors.js';
 
 /** The refused answers of one flow. */
 export class Refusals {
@@ -39,6 +40,16 @@ export function describe(response: Response, body: Uint8Array, proofIat: number 
 /** What is known where the browser showed no response: the network or the preflight failed. */
 export function unseen(): ResponseToExplain {
   return { status: 0, headers: [], crossOrigin: true, now: now() };
+}
+
+/** An error that no server's answer led to: it says itself what is wrong. */
+export function ofThisPage(error: Error): Advice {
+  const next = error instanceof LoginRequired ? 'call login()' : 'do what the message says; if it does not say, see where it was thrown';
+  return {
+    status: 0, wrong: error.message, cause: 'no server refused anything: this was found out in the page', next, error: null,
+    reason: error instanceof KeyboundError ? error.reason : null, nonce: null, nonceState: 'absent', hidden: [], clockOffset: null,
+    proofAge: null, challenges: [],
+  };
 }
 
 /** The `iat` of the proof in a request. */

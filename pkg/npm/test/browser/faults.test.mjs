@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import {
-  launch, loaded, loggedIn, login, missing, open, options, revokeAccessToken, run, startPages, startServers, stored, until, watch,
+  launch, loaded, loggedIn, login, missing, open, options, redeemed, revokeAccessToken, run, startPages, startServers, stored, until, watch,
 } from './harness.mjs';
 
 describe('faults', { skip: missing }, () => {
@@ -100,6 +100,8 @@ describe('faults', { skip: missing }, () => {
       const error = await client.fetch(url).catch((thrown) => thrown);
       return { name: error.name, reason: error.reason, typed: error instanceof keybound.KeyLost, state: client.session };
     }, servers.resource);
+    const advice = await run(page, async (url) => client.explain(await client.fetch(url).catch((thrown) => thrown)), servers.resource);
+    assert.deepEqual([advice.reason, advice.next], ['key_missing', 'call login()']);
     assert.deepEqual(lost, { name: 'KeyLost', reason: 'key_missing', typed: true, state: { state: 'login_required', reason: 'key_missing' } });
     const session = await login(page);
     assert.notEqual(session.thumbprint, key.thumbprint);
@@ -184,6 +186,42 @@ describe('faults', { skip: missing }, () => {
     await popup.waitForURL('**/authorize?**');
     await popup.close();
     await assert.rejects(run(page, () => globalThis.popup), { name: 'FlowFailed', reason: 'login_abandoned' });
+  });
+
+  test('a policy that forbids WebAssembly is named', async () => {
+    const servers = await start();
+    await context.route(`${pages.origin}/`, async (route) => {
+      const response = await route.fetch();
+      const headers = { ...response.headers(), 'content-security-policy': "script-src 'self'; connect-src *" };
+      await route.fulfill({ response, headers });
+    });
+    const page = await open(context, pages);
+    await run(page, (given) => globalThis.make(given), options(servers, pages));
+    await assert.rejects(run(page, () => client.open()), { name: 'HostFailed', reason: 'wasm_forbidden' });
+  });
+
+  test('an Ed25519 key signs as well, where that alone is permitted', async () => {
+    const servers = await start();
+    const page = await loggedIn(context, servers, pages, { algorithms: ['Ed25519'] });
+    const { keys: [key] } = await stored(page);
+    assert.deepEqual([key.algorithm, key.extractable], ['Ed25519', false]);
+    assert.equal(await run(page, async (url) => (await client.fetch(url)).status, servers.resource), 200);
+  });
+
+  test('without Web Locks and BroadcastChannel a tab takes turns with itself, and says so', async () => {
+    const servers = await start();
+    await context.addInitScript(() => {
+      Object.defineProperty(Navigator.prototype, 'locks', { value: undefined });
+      delete globalThis.BroadcastChannel;
+    });
+    const page = await loggedIn(context, servers, pages);
+    const seen = watch(context, servers.issuer);
+    assert.equal(await run(page, () => client.locks), 'tab');
+    await run(page, () => Promise.all([client.refresh(), client.refresh(), client.refresh()]));
+    assert.equal(await run(page, async (url) => (await client.fetch(url)).status, servers.resource), 200);
+    await until('the refresh', () => redeemed(seen) >= 1);
+    assert.equal(redeemed(seen), 1);
+    assert.equal((await run(page, () => client.logout())).revoked, true);
   });
 
   test('options that cannot work are refused at once', async () => {
