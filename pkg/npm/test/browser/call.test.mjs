@@ -142,10 +142,12 @@ describe('a call', { skip: missing }, () => {
       globalThis.hanging = client.fetch(`${url}/hangs`, { signal: globalThis.controller.signal }).catch((error) => error.name);
     }, servers.resource);
     await asked;
+    const cancelled = page.waitForEvent('requestfailed', (request) => request.url() === `${servers.resource}/hangs`);
     assert.equal(await run(page, () => {
       globalThis.controller.abort();
       return globalThis.hanging;
     }), 'AbortError');
+    await cancelled;
     assert.equal(await run(page, async (url) => (await client.fetch(url)).status, servers.resource), 200);
   });
 
