@@ -17,14 +17,6 @@ impl Key {
     pub fn from_jwk(json: String, algorithm: Option<String>) -> Result<Self> {
         ffi::Key::from_jwk(&json, algorithm.as_deref(), &CRYPTO).map(Self).map_err(thrown)
     }
-    #[wasm_bindgen(js_name = fromPem)]
-    pub fn from_pem(pem: String, algorithm: Option<String>) -> Result<Self> {
-        ffi::Key::from_pem(&pem, algorithm.as_deref(), &CRYPTO).map(Self).map_err(thrown)
-    }
-    #[wasm_bindgen(js_name = fromDer)]
-    pub fn from_der(der: &[u8], algorithm: Option<String>) -> Result<Self> {
-        ffi::Key::from_der(der, algorithm.as_deref(), &CRYPTO).map(Self).map_err(thrown)
-    }
     pub fn algorithm(&self) -> String {
         self.0.algorithm().into()
     }
@@ -41,6 +33,20 @@ impl Key {
     #[wasm_bindgen(js_name = dangerPrivateJwk)]
     pub fn danger_private_jwk(&self) -> Result<String> {
         self.0.danger_private_jwk().map_err(thrown)
+    }
+}
+
+/// PKCS#8 has a tenth of what the build for pages may weigh, and keys of pages are JWKs.
+#[cfg(feature = "server")]
+#[wasm_bindgen]
+impl Key {
+    #[wasm_bindgen(js_name = fromPem)]
+    pub fn from_pem(pem: String, algorithm: Option<String>) -> Result<Self> {
+        ffi::Key::from_pem(&pem, algorithm.as_deref(), &CRYPTO).map(Self).map_err(thrown)
+    }
+    #[wasm_bindgen(js_name = fromDer)]
+    pub fn from_der(der: &[u8], algorithm: Option<String>) -> Result<Self> {
+        ffi::Key::from_der(der, algorithm.as_deref(), &CRYPTO).map(Self).map_err(thrown)
     }
     #[wasm_bindgen(js_name = dangerPrivatePem)]
     pub fn danger_private_pem(&self) -> Result<String> {

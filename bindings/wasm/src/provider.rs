@@ -5,8 +5,12 @@ use keybound::crypto::{RandomUnavailable, SecureRandom};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// RustCrypto, with the host's randomness.
-#[cfg(feature = "full")]
+#[cfg(feature = "server")]
 pub(crate) const CRYPTO: Crypto = keybound::crypto::rustcrypto::with_random(&HostRandom);
+
+/// ES256 and Ed25519: pages explain and try out proofs with this build, and load all of it.
+#[cfg(all(feature = "full", not(feature = "server")))]
+pub(crate) const CRYPTO: Crypto = keybound::crypto::rustcrypto::compact(&HostRandom);
 
 /// No key is held and no signature judged here: what signs is WebCrypto.
 #[cfg(not(feature = "full"))]

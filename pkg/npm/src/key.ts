@@ -61,12 +61,14 @@ export class Key {
   }
 
   /**
-   * A PKCS#8 private key in PEM (`BEGIN PRIVATE KEY`).
+   * A PKCS#8 private key in PEM (`BEGIN PRIVATE KEY`). In pages, which load no parser for it, take a JWK.
    *
    * @throws Misuse, if it cannot be used
    */
   static fromPem(pem: string, algorithm?: Algorithm): Key {
-    return new Key(guarded(() => native().Key.fromPem(pem, algorithm)));
+    const { Key: core } = native();
+    if (core.fromPem === undefined) throw noPem();
+    return new Key(guarded(() => core.fromPem!(pem, algorithm)));
   }
 
   /** A private `KeyObject` of `node:crypto`. */
@@ -114,7 +116,8 @@ export class Key {
 
   /** The private key as PKCS#8 in PEM: a secret. */
   dangerPrivatePem(): string {
-    return guarded(() => this.#native.dangerPrivatePem());
+    if (this.#native.dangerPrivatePem === undefined) throw noPem();
+    return guarded(() => this.#native.dangerPrivatePem!());
   }
 
   /** The public part: what `JSON.stringify` shows. */
@@ -165,4 +168,8 @@ function signing(algorithm: Algorithm): AlgorithmIdentifier | EcdsaParams | RsaP
   if (algorithm.startsWith('ES')) return { name: 'ECDSA', hash: `SHA-${bits}` };
   if (algorithm.startsWith('PS')) return { name: 'RSA-PSS', saltLength: Number(bits) / 8 };
   return { name: algorithm.startsWith('RS') ? 'RSASSA-PKCS1-v1_5' : 'Ed25519' };
+}
+
+function noPem(): Error {
+  return misuse('pem_unavailable', 'the build for pages reads and writes keys as JWK alone; use fromJwk and dangerPrivateJwk');
 }

@@ -12,7 +12,8 @@ export interface NativeKey {
   thumbprint(): string;
   sign(message: Uint8Array): Uint8Array;
   dangerPrivateJwk(): string;
-  dangerPrivatePem(): string;
+  /** Not in the build for pages. */
+  dangerPrivatePem?(): string;
 }
 
 /** A proof without its signature. */
@@ -194,8 +195,9 @@ export interface Native {
   Key: {
     generate(algorithm: string): NativeKey;
     fromJwk(json: string, algorithm: string | undefined): NativeKey;
-    fromPem(pem: string, algorithm: string | undefined): NativeKey;
-    fromDer(der: Uint8Array, algorithm: string | undefined): NativeKey;
+    /** This and the next: not in the build for pages. */
+    fromPem?(pem: string, algorithm: string | undefined): NativeKey;
+    fromDer?(der: Uint8Array, algorithm: string | undefined): NativeKey;
   };
   NonceCache: new () => NativeNonceCache;
   Verifier: new (options: string, epoch: string | undefined) => NativeVerifier;

@@ -7,7 +7,7 @@ use super::{copy, folder_of, is_same};
 use crate::run::{self, Failure};
 use crate::toolchain;
 
-/// Name and features: what a browser loads, the client with every grant, keys with proofs and judging them, and that with servers.
+/// Name and features: what a browser loads to call, the client with every grant, keys and judging of proofs, and that with servers.
 pub(crate) const BUILDS: [(&str, &str); 4] =
     [("client", "client"), ("flows", "grants"), ("full", "full"), ("server", "server")];
 
@@ -56,7 +56,14 @@ fn bundle(name: &str, module: &Path) -> Result<(), Failure> {
     )?;
     let mut shrink = run::command("node");
     shrink.arg(run::root().join(PACKAGE).join("node_modules/binaryen/bin/wasm-opt"));
-    shrink.args(["-Oz", "--low-memory-unused", "--strip-debug", "--strip-producers"]);
+    shrink.args([
+        "-Oz",
+        "--low-memory-unused",
+        "--optimize-added-constants-propagate",
+        "-Oz",
+        "--strip-debug",
+        "--strip-producers",
+    ]);
     shrink.args(FEATURES.map(|feature| format!("--enable-{feature}")));
     run::run(shrink.arg(work.join(format!("{name}_bg.wasm"))).arg("-o").arg(&binary))?;
     copy(&work.join(format!("{name}.js")), &script)?;

@@ -25,6 +25,14 @@ pub const fn with_random(random: &'static dyn SecureRandom) -> Crypto {
     Crypto { digest: &Sha2, mac: &HmacSha256, random, verifiers: VERIFIERS, signers: SIGNERS }
 }
 
+/// ES256 and Ed25519 alone, which every client can do, for builds in which size counts: the others have twice the size of these.
+pub const fn compact(random: &'static dyn SecureRandom) -> Crypto {
+    Crypto { digest: &Sha2, mac: &HmacSha256, random, verifiers: COMPACT_VERIFIERS, signers: COMPACT_SIGNERS }
+}
+
+const COMPACT_VERIFIERS: &[&dyn VerifyAlgorithm] = &[&ecdsa::Es256, &ed25519::ED25519, &ed25519::EDDSA];
+const COMPACT_SIGNERS: &[&dyn SignAlgorithm] = &[&ecdsa::Es256, &ed25519::ED25519, &ed25519::EDDSA];
+
 const VERIFIERS: &[&dyn VerifyAlgorithm] = &[
     &ecdsa::Es256,
     &ed25519::ED25519,
