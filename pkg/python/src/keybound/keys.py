@@ -111,6 +111,7 @@ class Key:
         """A copy of a private key of the library `cryptography`; see :class:`CryptographySigner` for one that cannot be copied."""
         from cryptography.hazmat.primitives import serialization as form
 
+        algorithm = _fitting_algorithm(private_key, algorithm)
         der = private_key.private_bytes(form.Encoding.DER, form.PrivateFormat.PKCS8, form.NoEncryption())
         return cls.from_der(der, algorithm=algorithm)
 
@@ -172,22 +173,10 @@ class CryptographySigner:
     def __init__(
         self, private_key: Any, *, algorithm: str | None = None, protection: Protection = Protection.SOFTWARE
     ) -> None:
-        from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-
+        """Raises :class:`Misuse` for a key of another type, or one that `algorithm` is not for."""
         self._key = private_key
         self.protection = protection
-        if isinstance(private_key, ec.EllipticCurvePrivateKey):
-            usual = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}.get(private_key.curve.name)
-        elif isinstance(private_key, ed25519.Ed25519PrivateKey):
-            usual = "Ed25519"
-        elif isinstance(private_key, rsa.RSAPrivateKey):
-            usual = "PS256"
-        else:
-            usual = None
-        chosen = algorithm or usual
-        if chosen is None:
-            raise Misuse("key_unusable", "proofs are signed with P-256, P-384, P-521, Ed25519 or RSA keys; take one of these")
-        self.algorithm = chosen
+        self.algorithm = _fitting_algorithm(private_key, algorithm)
 
     @property
     def public_jwk(self) -> dict[str, str]:
@@ -214,6 +203,25 @@ class CryptographySigner:
 
     def __repr__(self) -> str:
         return f"CryptographySigner({self.algorithm})"
+
+
+def _fitting_algorithm(private_key: Any, wanted: str | None) -> str:
+    """What a private key of `cryptography` signs with: what is wanted, or else what is usual for its type."""
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+    fitting: tuple[str, ...] = ()
+    if isinstance(private_key, ec.EllipticCurvePrivateKey):
+        curves = {"secp256r1": ("ES256",), "secp384r1": ("ES384",), "secp521r1": ("ES512",)}
+        fitting = curves.get(private_key.curve.name, ())
+    elif isinstance(private_key, ed25519.Ed25519PrivateKey):
+        fitting = ("Ed25519", "EdDSA")
+    elif isinstance(private_key, rsa.RSAPrivateKey):
+        fitting = ("PS256", "PS384", "PS512", "RS256", "RS384", "RS512")
+    if not fitting:
+        raise Misuse("key_unusable", "proofs are signed with P-256, P-384, P-521, Ed25519 or RSA keys; take one of these")
+    if wanted is not None and wanted not in fitting:
+        raise Misuse("key_unusable", f"this key signs with {' or '.join(fitting)}, not with what was asked for")
+    return wanted or fitting[0]
 
 
 def _jwk_of(public_key: Any) -> dict[str, str]:

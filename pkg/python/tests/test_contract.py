@@ -1,0 +1,94 @@
+"""What users rely on: the reasons that all languages share, and the names and signatures of this package.
+
+`KEYBOUND_WRITE_API=1 pytest tests/test_contract.py` writes the list of names anew.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import importlib.metadata
+import inspect
+import json
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import keybound
+from vectors import CONTRACT, read
+
+API = CONTRACT / "python_api.txt"
+
+
+def test_reasons() -> None:
+    told = json.loads(keybound.reasons())
+    rejections = [{name: one[name] for name in ("reason", "check", "section")} for one in told["rejections"]]
+    tokens = [{name: one[name] for name in ("reason", "status", "error")} for one in told["token_rejections"]]
+    assert rejections == read("contract/reasons.json")
+    assert tokens == read("contract/token_reasons.json")
+    assert all(one["cause"] and one["fix"] for one in told["rejections"])
+
+
+def test_version() -> None:
+    assert keybound.__version__ == importlib.metadata.version("keybound")
+
+
+def test_everything_public_is_described() -> None:
+    for name in keybound.__all__:
+        value = getattr(keybound, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert inspect.getdoc(value), name
+
+
+def signature(of: Any) -> str:
+    """A signature as it is written, without the quotes of annotations that were not evaluated."""
+    return re.sub(r"""(: |-> )(['"])(.*?)\2""", r"\1\3", str(inspect.signature(of)))
+
+
+def member(owner: type, name: str) -> str | None:
+    """One line for a member of a class; none for what Python itself made."""
+    home = next(base for base in owner.__mro__ if name in base.__dict__)
+    if not home.__module__.startswith("keybound"):
+        return None
+    value = inspect.getattr_static(owner, name)
+    if isinstance(value, property):
+        assert value.fget is not None
+        return f"{name}: {inspect.signature(value.fget).return_annotation}"
+    kind = "classmethod " if isinstance(value, classmethod) else "staticmethod " if isinstance(value, staticmethod) else ""
+    if isinstance(value, (classmethod, staticmethod)):
+        value = value.__func__
+    if inspect.isfunction(value):
+        kind += "async " if inspect.iscoroutinefunction(value) else ""
+        return f"{kind}{name}{signature(value)}"
+    return None
+
+
+def lines() -> Iterator[str]:
+    """The public names, each with what can be relied on."""
+    for name in keybound.__all__:
+        value: Any = getattr(keybound, name)
+        if inspect.isfunction(value):
+            yield f"{'async ' if inspect.iscoroutinefunction(value) else ''}{name}{signature(value)}"
+        elif inspect.isclass(value):
+            bases = ", ".join(base.__name__ for base in value.__bases__ if base is not object and not base.__name__.startswith("_"))
+            yield f"class {name}({bases})" if bases else f"class {name}"
+            if issubclass(value, enum.Enum):
+                yield from (f"    {each.name} = {each.value!r}" for each in value)
+                continue
+            if "__init__" in vars(value) and not getattr(value, "_is_protocol", False):
+                yield f"    __init__{signature(value.__init__)}"
+            if dataclasses.is_dataclass(value):
+                yield from (f"    {each.name}: {each.type}" for each in dataclasses.fields(value) if not each.name.startswith("_"))
+            described = (member(value, each) for each in dir(value) if not each.startswith("_"))
+            yield from (f"    {each}" for each in described if each is not None)
+        else:
+            yield name
+
+
+def test_the_public_api_is_as_it_was() -> None:
+    now = "".join(f"{line}\n" for line in lines())
+    assert " at 0x" not in now, "a default is shown by its address"
+    if os.environ.get("KEYBOUND_WRITE_API") == "1":
+        API.write_text(now)
+    assert now == API.read_text(), "if this was meant: KEYBOUND_WRITE_API=1 pytest tests/test_contract.py"

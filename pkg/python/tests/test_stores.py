@@ -1,0 +1,249 @@
+"""Replay stores: each proof is good once, whoever asks at the same time, and whatever fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from keybound import (
+    HostFailed,
+    Insertion,
+    Key,
+    MemoryReplayStore,
+    Misuse,
+    NonceRequired,
+    Nonces,
+    Policy,
+    ProofRejected,
+    ReplayDetected,
+    ReplayEntry,
+    StoreUnavailable,
+    Verifier,
+    averify,
+    proof,
+    verify,
+)
+
+URL = "https://api.example.com/items"
+
+
+def settled_store(policy: Policy | None = None) -> MemoryReplayStore:
+    """A store that is an hour old: its floor is past."""
+    return MemoryReplayStore(policy=policy, now=int(time.time()) - 3600)
+
+
+def shown(key: Key, nonce: str | None = None) -> dict[str, Any]:
+    """What a request brings."""
+    text = proof(key=key, method="GET", url=URL, access_token="a-token", nonce=nonce)
+    return {"proof": text, "method": "GET", "url": URL, "access_token": "a-token", "bound_to": key.thumbprint}
+
+
+def test_threads_accept_each_proof_once() -> None:
+    key, store, verifier = Key.generate(), settled_store(), Verifier()
+    proofs = [shown(key) for _ in range(200)]
+    start = threading.Barrier(16)
+
+    def present_all(first: int) -> list[str]:
+        start.wait()
+        accepted = []
+        for each in proofs[first:] + proofs[:first]:
+            try:
+                verifier.verify(store=store, **each)
+            except ReplayDetected:
+                continue
+            accepted.append(each["proof"])
+        return accepted
+
+    with ThreadPoolExecutor(16) as pool:
+        accepted = [text for texts in pool.map(present_all, range(0, 160, 10)) for text in texts]
+    assert sorted(accepted) == sorted(each["proof"] for each in proofs)
+    assert store.held == 200
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_the_copy_in_a_forked_process_answers_unavailable() -> None:
+    key, store = Key.generate(), settled_store()
+    once = shown(key)
+    verify(store=store, **once)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        # Nothing of pytest may run in the child.
+        said = "?"
+        try:
+            verify(store=store, **shown(key))
+            said = "accepted"
+        except StoreUnavailable as error:
+            said = f"{error.reason} {error.refusal.status if error.refusal else None} {store.was_forked}"
+        except BaseException as error:
+            said = repr(error)
+        finally:
+            os.write(write, said.encode())
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(write)
+    with os.fdopen(read) as answer:
+        assert answer.read() == "store_unavailable 503 True"
+    assert not store.was_forked
+    assert verify(store=store, **shown(key)).thumbprint == key.thumbprint
+
+
+@pytest.mark.parametrize("variable", ["WEB_CONCURRENCY", "UVICORN_WORKERS", "GRANIAN_WORKERS"])
+def test_several_workers_are_refused(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "4")
+    with pytest.raises(Misuse) as told:
+        MemoryReplayStore()
+    assert told.value.reason == "several_workers"
+    assert "4 worker processes" in told.value.detail
+    MemoryReplayStore(workers=1)
+    monkeypatch.setenv(variable, "1")
+    MemoryReplayStore()
+    with pytest.raises(Misuse):
+        MemoryReplayStore(workers=2)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["/venv/bin/uvicorn", "app:app", "--workers", "2"],
+        ["/venv/bin/gunicorn", "-w", "3", "app:app"],
+        ["/venv/bin/gunicorn", "--workers=3", "app:app"],
+        ["/venv/bin/hypercorn", "-w4", "app:app"],
+        ["/usr/bin/uwsgi", "--processes", "2"],
+        ["/venv/lib/uvicorn/__main__.py", "app:app", "--workers", "2"],
+    ],
+    ids=" ".join,
+)
+def test_the_command_line_of_a_server_is_read(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(Misuse):
+        MemoryReplayStore()
+    monkeypatch.setattr(sys, "argv", ["/home/me/tool", *arguments[1:]])
+    MemoryReplayStore()
+
+
+class Table:
+    """A synchronous store of the application's own."""
+
+    epoch = "7"
+
+    def __init__(self) -> None:
+        self.entries: dict[bytes, ReplayEntry] = {}
+
+    def insert(self, entry: ReplayEntry, *, now: int) -> Insertion:
+        """One atomic step: `setdefault`."""
+        fresh = self.entries.setdefault(entry.key, entry) is entry
+        return Insertion.FRESH if fresh else Insertion.SEEN
+
+
+class SlowTable(Table):
+    """The same for those who await it."""
+
+    async def insert(self, entry: ReplayEntry, *, now: int) -> Insertion:  # type: ignore[override]
+        """The insert is atomic, the answer takes its time."""
+        answer = super().insert(entry, now=now)
+        await asyncio.sleep(0.005)
+        return answer
+
+
+def test_own_stores() -> None:
+    key, table = Key.generate(), Table()
+    once = shown(key)
+    assert verify(store=table, **once).thumbprint == key.thumbprint
+    with pytest.raises(ReplayDetected):
+        verify(store=table, **once)
+    (entry,) = table.entries.values()
+    now = int(time.time())
+    assert len(entry.key) == 16 and len(entry.agreement) == 16
+    assert entry.thumbprint == key.thumbprint
+    assert entry.timed_at <= now < entry.expires_at <= entry.keep_until
+    assert 0 < entry.lifetime(now) <= entry.keep_until - now + 1
+
+    async def many() -> list[object]:
+        asked = [averify(store=slow, **once) for _ in range(64)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    slow = SlowTable()
+    outcomes = asyncio.run(many())
+    assert sum(isinstance(outcome, ReplayDetected) for outcome in outcomes) == 63
+
+
+def test_verifiers_that_disagree_do_not_share_a_store() -> None:
+    key, store = Key.generate(), settled_store()
+    verify(store=store, **shown(key))
+    with pytest.raises(StoreUnavailable):
+        verify(store=store, policy=Policy(max_age=20), **shown(key))
+
+
+def test_a_store_that_fails_is_unavailable_and_keeps_the_cause() -> None:
+    cause = ConnectionError("the database is down")
+
+    class Broken(Table):
+        def insert(self, entry: ReplayEntry, *, now: int) -> Insertion:
+            raise cause
+
+    class SlowBroken(SlowTable):
+        async def insert(self, entry: ReplayEntry, *, now: int) -> Insertion:  # type: ignore[override]
+            raise cause
+
+    key = Key.generate()
+    errors = []
+    with pytest.raises(StoreUnavailable) as told:
+        verify(store=Broken(), **shown(key))
+    errors.append(told.value)
+    with pytest.raises(StoreUnavailable) as told:
+        asyncio.run(averify(store=SlowBroken(), **shown(key)))
+    errors.append(told.value)
+    for error in errors:
+        assert isinstance(error, HostFailed) and not isinstance(error, ProofRejected)
+        assert error.__cause__ is cause
+        assert error.refusal is not None and error.refusal.status == 503
+        assert error.reason == "store_unavailable"
+
+
+def test_a_full_store_accepts_nothing_more() -> None:
+    key, store = Key.generate(), MemoryReplayStore(capacity=1, now=int(time.time()) - 3600)
+    outcomes = []
+    for _ in range(200):
+        try:
+            verify(store=store, **shown(key))
+            outcomes.append("accepted")
+        except StoreUnavailable as error:
+            outcomes.append(error.reason)
+    assert outcomes[0] == "accepted"
+    assert outcomes[-1] == "store_full"
+    assert store.held == outcomes.count("accepted")
+
+
+def test_a_store_that_has_just_begun_asks_for_a_nonce() -> None:
+    policy = Policy(nonces=Nonces())
+    store = MemoryReplayStore(policy=policy)
+    verifier = Verifier(policy=policy, epoch=store.epoch)
+    key = Key.generate()
+    with pytest.raises(NonceRequired) as told:
+        verifier.verify(store=store, **shown(key))
+    assert (told.value.code, told.value.status) == ("use_dpop_nonce", 401)
+    assert told.value.refusal is not None
+    (nonce,) = [value for name, value in told.value.refusal.headers if name == "DPoP-Nonce"]
+    assert verifier.verify(store=store, **shown(key, nonce)).thumbprint == key.thumbprint
+    assert verifier.verify(store=store, **shown(key, verifier.fresh_nonce("resource"))).thumbprint == key.thumbprint
+    # A nonce of another life of the store vouches for nothing.
+    other = Verifier(policy=Policy(nonces=policy.nonces), epoch="12")
+    with pytest.raises((NonceRequired, ProofRejected)):
+        verifier.verify(store=store, **shown(key, other.fresh_nonce("resource")))
+
+
+def test_without_nonces_it_asks_for_patience() -> None:
+    store = MemoryReplayStore()
+    with pytest.raises(ProofRejected) as told:
+        verify(store=store, **shown(Key.generate()))
+    assert told.value.reason == "before_store_floor"
+    assert told.value.refusal is not None and told.value.refusal.status == 503
+    assert "Retry-After" in dict(told.value.refusal.headers)
