@@ -6,19 +6,7 @@ Three floors: *one line* (`keybound.httpx`, `keybound.requests`, `keybound.starl
 
 from ._keybound import __version__, reasons
 from ._types import Insertion, Protection, Refusal, SecurityLevel
-from .client import (
-    AsyncClient,
-    Authorization,
-    Client,
-    Credentials,
-    DeviceLogin,
-    Discovered,
-    IssuedToken,
-    Response,
-    Session,
-    SessionRequest,
-    SubjectToken,
-)
+from .client import AsyncClient, Client, ClientOptions
 from .errors import (
     BindingMismatch,
     FlowFailed,
@@ -35,27 +23,29 @@ from .errors import (
 )
 from .intents import Intent, request_detail
 from .keys import CryptographySigner, Key, Signature, Signer, thumbprint
+from .policy import NonceKey, Nonces, Policy
+from .presented import Check, Explanation, Presented, VerifiedProof
+from .principal import Principal
 from .proofs import NonceCache, UnsignedProof, prepare, proof
-from .resource import AsyncResourceServer, Introspection, Principal, Proxies, ResourceServer
+from .resource import AsyncResourceServer, Introspection, Proxies, ResourceOptions, ResourceServer
 from .responses import explain_response
+from .session import (
+    Authorization,
+    Credentials,
+    DeviceLogin,
+    Discovered,
+    IssuedToken,
+    Response,
+    Session,
+    SessionRequest,
+    SubjectToken,
+)
 from .sessions import FileStore, KeyFault, MemoryStore, SessionStore, Stored
 from .stores import AsyncReplayStore, MemoryReplayStore, ReplayEntry, ReplayStore
 from .token_endpoint import Admission, Admitted, AuthorizationServer, Grant
 from .transport import AsyncTransport, HttpRequest, HttpResponse, StandardTransport, Transport
-from .verify import (
-    Check,
-    Explanation,
-    NonceKey,
-    Nonces,
-    PendingProof,
-    Policy,
-    Presented,
-    VerifiedProof,
-    Verifier,
-    averify,
-    explain,
-    verify,
-)
+from .verifier import PendingProof, Verifier
+from .verify import averify, explain, verify
 
 __all__ = [
     "Admission",
@@ -69,6 +59,7 @@ __all__ = [
     "BindingMismatch",
     "Check",
     "Client",
+    "ClientOptions",
     "Credentials",
     "CryptographySigner",
     "DeviceLogin",
@@ -108,6 +99,7 @@ __all__ = [
     "ReplayDetected",
     "ReplayEntry",
     "ReplayStore",
+    "ResourceOptions",
     "ResourceServer",
     "Response",
     "SecurityLevel",

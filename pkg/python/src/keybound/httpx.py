@@ -23,7 +23,8 @@ from typing import Any, Literal
 import httpx
 
 from ._drive import Finished, OwnBody, Pause, TakeLock
-from .client import AsyncClient, Client, Flow, Session, _locked
+from ._locks import locked
+from .client import AsyncClient, Client, Flow, Session
 from .errors import FlowFailed, Misuse
 from .keys import Key, Signer, thumbprint
 from .sessions import MemoryStore
@@ -106,7 +107,7 @@ class DPoPAuth(httpx.Auth):
         if isinstance(self._client, AsyncClient):
             return await self._client._answer(pause, None, None)
         if isinstance(pause, TakeLock):
-            return await _locked(self._client.store, pause.name, pause.lease)
+            return await locked(self._client.store, pause.name, pause.lease)
         return await asyncio.to_thread(self._client._answer, pause, None, None)
 
     def __repr__(self) -> str:

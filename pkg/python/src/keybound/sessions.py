@@ -201,9 +201,12 @@ class FileStore:
         except FileNotFoundError:
             return None
         version = first.removeprefix(MAGIC)
-        if version == first or not version.isdigit():
-            raise OSError(f"{path} is no file of this program; move it away")
-        return Stored(int(version), rest.decode())
+        try:
+            if version == first or not version.isdigit():
+                raise ValueError
+            return Stored(int(version), rest.decode())
+        except ValueError:
+            raise OSError(f"{path} is no file of this program; move it away") from None
 
     def save(self, slot: str, *, expected: int | None, version: int, value: str | None) -> bool:
         """See :class:`SessionStore`."""

@@ -11,8 +11,9 @@ from . import _keybound
 from ._types import Insertion, current
 from .errors import reraise
 from .policy import Policy
+from .presented import Proofs
 from .stores import ReplayEntry, ReplayStore
-from .verify import Proofs, store_answer
+from .verifier import store_answer
 
 __all__ = ["Admission", "Admitted", "AuthorizationServer", "Grant"]
 

@@ -1,0 +1,247 @@
+"""The flows of both clients: generators that stop where the host has something to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, TypedDict, TypeVar
+
+from . import _keybound
+from ._drive import Clock, Fetch, Finished, Pause, drive, system_clock
+from ._types import SecurityLevel, given
+from .errors import FlowFailed, reraise
+from .keys import Key, Signer
+from .session import (
+    Authorization,
+    Credentials,
+    DeviceLogin,
+    Discovered,
+    IssuedToken,
+    Json,
+    Response,
+    Session,
+    SessionRequest,
+    SubjectToken,
+)
+from .sessions import MemoryStore, SessionStore
+from .transport import HttpRequest, HttpResponse
+
+__all__ = ["ClientOptions", "Flow", "Flows", "answered", "subject_options", "with_body"]
+
+T = TypeVar("T")
+Flow = Generator[Pause, Any, T]
+
+
+class ClientOptions(TypedDict, total=False):
+    """The options of :class:`~keybound.Client` and :class:`~keybound.AsyncClient`."""
+
+    level: SecurityLevel
+    """The least protection that sessions have: `ENHANCED` otherwise."""
+    redirect_uri: str | None
+    """Where logins come back to."""
+    credentials: Sequence[Credentials]
+    """Clients that the servers know."""
+    metadata_document: str | None
+    """The URL of a document that says who the client is, for servers that do not know it."""
+    register: Json | None
+    """Metadata to register with (RFC 7591), where the server permits that."""
+    accept_issuers: Sequence[str]
+    """The only authorization servers that are trusted; all otherwise."""
+    servers: Sequence[Json]
+    """Metadata of servers that publish none."""
+    also_origins: Sequence[str]
+    """Further origins that a resource's tokens may be sent to."""
+    algorithms: Sequence[str] | None
+    """The algorithms of keys that are made."""
+    hardware_keys: bool
+    """Keys live in hardware: the store has to make such keys."""
+    allow_loopback: bool
+    """Permits `http` servers on this machine."""
+    push_with_proof: bool
+    """Pushed requests carry a proof (RFC 9449 section 10.1)."""
+    danger_assume_pkce: bool
+    """Takes servers that do not say whether they know PKCE."""
+    danger_assume_endpoints: bool
+    """Takes the usual endpoints of servers without metadata."""
+    danger_accept_bearer: bool
+    """Takes tokens that are bound to nothing."""
+    store: SessionStore | None
+    """Keeps keys and sessions; in memory otherwise."""
+    clock: Clock
+    """Whole seconds since 1970; the system's otherwise."""
+
+
+class Flows:
+    """The flows of both clients: generators that stop where the host has something to do."""
+
+    def __init__(
+        self,
+        *,
+        level: SecurityLevel = SecurityLevel.ENHANCED,
+        redirect_uri: str | None = None,
+        credentials: Sequence[Credentials] = (),
+        metadata_document: str | None = None,
+        register: Json | None = None,
+        accept_issuers: Sequence[str] = (),
+        servers: Sequence[Json] = (),
+        also_origins: Sequence[str] = (),
+        algorithms: Sequence[str] | None = None,
+        hardware_keys: bool = False,
+        allow_loopback: bool = False,
+        push_with_proof: bool = False,
+        danger_assume_pkce: bool = False,
+        danger_assume_endpoints: bool = False,
+        danger_accept_bearer: bool = False,
+        store: SessionStore | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        options = given(
+            level=SecurityLevel(level).value,
+            redirect_uri=redirect_uri,
+            credentials=[credentials_options(known) for known in credentials],
+            metadata_document=metadata_document,
+            accept_issuers=list(accept_issuers),
+            servers=[dict(server) for server in servers],
+            also_origins=list(also_origins),
+            algorithms=list(algorithms or []),
+            hardware_keys=hardware_keys,
+            allow_loopback=allow_loopback,
+            push_with_proof=push_with_proof,
+            danger_assume_pkce=danger_assume_pkce,
+            danger_assume_endpoints=danger_assume_endpoints,
+            danger_accept_bearer=danger_accept_bearer,
+        )
+        if register is not None:
+            options["register"] = dict(register)
+        self.store: SessionStore = store if store is not None else MemoryStore()
+        self.redirect_uri = redirect_uri
+        self._clock = clock
+        try:
+            self._native = _keybound.NativeClient(json.dumps(options))
+        except _keybound.NativeError as error:
+            reraise(error)
+
+    def flow(
+        self,
+        operation: Mapping[str, Any],
+        *,
+        discovered: _keybound.NativeDiscovered | None = None,
+        session: _keybound.NativeSession | None = None,
+        device: _keybound.NativeDevice | None = None,
+    ) -> Flow[Finished]:
+        """Any operation of the core, by its name and arguments: a generator of pauses, for transports of one's own."""
+        text = json.dumps(dict(operation))
+
+        def begin(now: int) -> _keybound.NativeFlow:
+            return self._native.begin(text, now, discovered, session, device)
+
+        return drive(begin, self.store, self._clock)
+
+    def call_flow(
+        self, session: Session, *, method: str, url: str, headers: Sequence[tuple[str, str]], body: str
+    ) -> Flow[Finished]:
+        """A request with the session's token; `body` is `empty`, `repeatable` or `one_shot`. Made for HTTP libraries' own hooks."""
+        fields = [[name, value] for name, value in headers]
+        operation = {"do": "call", "method": method, "url": url, "headers": fields, "body": body}
+        return self.flow(operation, session=session.native)
+
+    def _discover(self, url: str) -> Flow[Discovered]:
+        probe = yield Fetch(HttpRequest(method="GET", url=url, max_body=1024 * 1024, timeout=20))
+        values = [value.decode("latin-1") for name, value in probe.headers if name.lower() == "www-authenticate"]
+        done = yield from self.flow({"do": "discover", "target": url, "challenges": values})
+        return discovered_of(done)
+
+    def _discover_issuer(self, issuer: str) -> Flow[Discovered]:
+        return discovered_of((yield from self.flow({"do": "discover_issuer", "issuer": issuer})))
+
+    def _asked(self, what: str, request: SessionRequest, **rest: Any) -> Flow[Finished]:
+        operation = {"do": what, **request._operation(), **rest}
+        if isinstance(request.at, Session):
+            return self.flow(operation, session=request.at.native)
+        return self.flow(operation, discovered=request.at.native)
+
+    def _authorize(self, request: SessionRequest) -> Flow[Authorization]:
+        return authorization_of((yield from self._asked("authorize", request)))
+
+    def _step_up(self, session: Session, scope: str) -> Flow[Authorization]:
+        return authorization_of((yield from self.flow({"do": "step_up", "scope": scope}, session=session.native)))
+
+    def _session(self, flow: Flow[Finished]) -> Flow[Session]:
+        done = yield from flow
+        assert done.session is not None
+        return Session(done.session)
+
+    def _adopt(self, token: str, key: Key | Signer, resource: str, name: str, expires_at: int | None) -> Flow[Session]:
+        jwk, place = dict(key.public_jwk), key.protection.value
+        told = given(session=name, token=token, resource=resource, public_jwk=jwk, algorithm=key.algorithm, protection=place)
+        if expires_at is not None:
+            told["expires_at"] = expires_at
+        return self._session(self.flow({"do": "adopt", **told}))
+
+    def _device(self, request: SessionRequest) -> Flow[DeviceLogin]:
+        done = yield from self._asked("device", request)
+        told = done.result
+        assert done.device is not None
+        complete = told.get("verification_uri_complete")
+        return DeviceLogin(told["user_code"], told["verification_uri"], complete, told["expires_at"], done.device)
+
+    def _exchange_for(self, request: SessionRequest, subject: SubjectToken) -> Flow[IssuedToken]:
+        told = (yield from self._asked("exchange_for", request, **subject_options(subject))).result
+        return IssuedToken(told["token"], told["token_type"], told.get("expires_at"))
+
+    def _nothing(self, flow: Flow[Finished]) -> Flow[None]:
+        yield from flow
+
+    def _introspect(self, at: Discovered, token: str) -> Flow[dict[str, Any]]:
+        done = yield from self.flow({"do": "introspect", "token": token}, discovered=at.native)
+        claims: dict[str, Any] = done.result["claims"]
+        return claims
+
+
+def credentials_options(known: Credentials) -> dict[str, Any]:
+    """Credentials as the core reads them."""
+    told = given(secret=known.secret, algorithm=known.algorithm, key_id=known.key_id)
+    if known.public_jwk is not None:
+        told["public_jwk"] = dict(known.public_jwk)
+    return {"issuer": known.issuer, "client_id": known.client_id, "method": known.method, **told}
+
+
+def subject_options(subject: SubjectToken) -> dict[str, Any]:
+    """The members of an operation that exchanges a token."""
+    return given(
+        subject_token=subject.token,
+        subject_token_type=subject.type,
+        actor_token=subject.actor_token,
+        actor_token_type=subject.actor_type,
+        audience=subject.audience,
+        requested_token_type=subject.requested_type,
+    )
+
+
+def discovered_of(done: Finished) -> Discovered:
+    """What a discovery came to."""
+    assert done.discovered is not None
+    told = done.result
+    return Discovered(told["issuer"], told.get("resource"), told.get("challenged_scope"), done.discovered)
+
+
+def authorization_of(done: Finished) -> Authorization:
+    """Where a login begins."""
+    told = done.result
+    return Authorization(told["url"], told["state"], told["expires_at"])
+
+
+def answered(done: Finished, answer: HttpResponse | None) -> Response:
+    """The answer to the caller's own request, and what the core makes of it."""
+    if answer is None:
+        raise FlowFailed("interrupted", "the request was not sent")
+    demand = done.result.get("demand") or {}
+    url, headers, body = done.result["url"], answer.headers, answer.body
+    what = demand.get("do")
+    return Response(url=url, status=answer.status, headers=headers, body=body, demand=what, scope=demand.get("scope"))
+
+
+def with_body(request: HttpRequest, body: bytes | None) -> HttpRequest:
+    """The caller's own request with its body."""
+    url, headers, timeout = request.url, request.headers, request.timeout
+    return HttpRequest(method=request.method, url=url, headers=headers, body=body, timeout=timeout)

@@ -1,0 +1,255 @@
+"""Judging requests to a resource as a generator that does no IO, with what is remembered between them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from . import _keybound
+from ._issuers import Introspection, checked_url, name_of
+from ._types import current, given
+from .errors import Misuse, Refused, refusal_of, reraise
+from .policy import Nonces, Policy
+from .principal import Access, Principal, principal_of
+from .stores import ReplayEntry
+from .transport import HttpResponse
+from .verifier import store_answer
+
+if TYPE_CHECKING:
+    from typing_extensions import Required
+
+__all__ = ["Headers", "Proxies", "Resource", "ResourceOptions", "usual_policy"]
+
+#: How old keys of an issuer may be before they are fetched again, and how old if they cannot be, in seconds.
+KEYS_KEPT, KEYS_STALE = 600, 86_400
+#: The shortest time between two attempts to fetch them, in seconds: anyone can name a key that nobody has.
+KEYS_AGAIN = 10
+#: How long an introspection answer that denies a token is kept, in seconds; and how many are kept.
+DENIED_KEPT, DENIED_MAX = 5, 1024
+
+Headers = Sequence[tuple[str, bytes]]
+#: What judging a request waits for: keys of an issuer, an answer about a token, an entry's insertion.
+Asks = Generator[tuple[str, Any], Any, Principal]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxies:
+    """Proxies whose fields say under which origin a request came: trusted by address alone, with one family of fields.
+
+    `hops` says which value counts, from the right, where proxies append theirs; 0 where they replace what came in.
+    """
+
+    addresses: tuple[str, ...]
+    family: Literal["forwarded", "x_forwarded", "x_forwarded_with_port"]
+    hops: int = 0
+
+
+class ResourceOptions(TypedDict, total=False):
+    """The options of :class:`~keybound.ResourceServer` and :class:`~keybound.AsyncResourceServer`."""
+
+    resource: Required[str]
+    """The identifier of the resource (RFC 8707): an `https` URL."""
+    issuers: Sequence[str]
+    """The authorization servers whose JWT access tokens are taken (RFC 9068), found by their metadata."""
+    introspection: Introspection | None
+    """Who is asked about other tokens."""
+    policy: Policy | None
+    """What proofs have to be like; with nonces otherwise."""
+    schemes: Literal["dpop", "dpop_and_bearer", "bearer"] | None
+    """What is admitted: bound tokens alone otherwise."""
+    audiences: Sequence[str]
+    """Values of `aud` besides the identifier of the resource."""
+    token_algorithms: Sequence[str] | None
+    """With what access tokens may be signed."""
+    leeway: int | None
+    """How far clocks may differ, in seconds."""
+    require_client_id: bool
+    """Refuses tokens that name no client."""
+    realm: str | None
+    """The realm of challenges."""
+    scope: str | None
+    """The scope that challenges ask for."""
+    scopes: Sequence[str]
+    """The scopes of the metadata."""
+    name: str | None
+    """The name in the metadata."""
+    documentation: str | None
+    """The documentation in the metadata."""
+    origin: str | None
+    """The origin of targets: that of `resource` otherwise."""
+    also_origins: Sequence[str]
+    """Further origins that requests may be for."""
+    path_prefix: str | None
+    """What a proxy removes from paths."""
+    proxies: Proxies | None
+    """Proxies that say under which origin requests came."""
+    allow_loopback: bool
+    """Permits `http` servers on this machine."""
+
+
+class Resource:
+    """What both servers share: options, metadata, and judging as a generator that does no IO."""
+
+    def __init__(
+        self,
+        *,
+        resource: str,
+        issuers: Sequence[str] = (),
+        introspection: Introspection | None = None,
+        policy: Policy | None = None,
+        schemes: Literal["dpop", "dpop_and_bearer", "bearer"] | None = None,
+        audiences: Sequence[str] = (),
+        token_algorithms: Sequence[str] | None = None,
+        leeway: int | None = None,
+        require_client_id: bool = False,
+        realm: str | None = None,
+        scope: str | None = None,
+        scopes: Sequence[str] = (),
+        name: str | None = None,
+        documentation: str | None = None,
+        origin: str | None = None,
+        also_origins: Sequence[str] = (),
+        path_prefix: str | None = None,
+        proxies: Proxies | None = None,
+        epoch: str | None = None,
+        allow_loopback: bool = False,
+    ) -> None:
+        if not issuers and introspection is None:
+            raise Misuse("missing_option", "a resource accepts tokens of somebody: name issuers, or an introspection endpoint")
+        for url in [*issuers, *([introspection.url] if introspection else [])]:
+            checked_url(url, allow_loopback)
+        options = given(
+            resource=resource,
+            issuers=list(issuers),
+            introspection=introspection is not None,
+            schemes=schemes,
+            audiences=list(audiences),
+            token_algorithms=list(token_algorithms or []),
+            require_client_id=require_client_id,
+            realm=realm,
+            challenge_scope=scope,
+            publish_metadata=True,
+            scopes=list(scopes),
+            name=name,
+            documentation=documentation,
+            origin=origin,
+            also_origins=list(also_origins),
+            path_prefix=path_prefix,
+        )
+        if leeway is not None:
+            options["leeway"] = leeway
+        if proxies is not None:
+            addresses = list(proxies.addresses)
+            options["proxies"] = {"addresses": addresses, "family": proxies.family, "hops": proxies.hops}
+        self.policy = policy or usual_policy()
+        self._introspection = introspection
+        self._options = json.dumps(options)
+        self._epoch = epoch
+        self._native = self._made(epoch)
+        self._keys: dict[str, tuple[float, _keybound.NativeJwkSet]] = {}
+        self._tried: dict[str, float] = {}
+        self._denied: dict[bytes, float] = {}
+
+    def _made(self, epoch: str | None) -> _keybound.NativeResourceServer:
+        try:
+            return _keybound.NativeResourceServer(self._options, self.policy.options(), epoch)
+        except _keybound.NativeError as error:
+            reraise(error)
+
+    def _live(self, epoch: str) -> _keybound.NativeResourceServer:
+        """The server for the store's present life, which its nonces vouch for."""
+        if epoch != self._epoch:
+            self._native, self._epoch = self._made(epoch), epoch
+        return self._native
+
+    def metadata(self) -> bytes:
+        """The metadata document (RFC 9728 section 2): JSON, to be served at :attr:`metadata_path` without a token."""
+        return self._native.metadata().encode()
+
+    @property
+    def metadata_path(self) -> str:
+        """The path of the metadata: below `/.well-known/oauth-protected-resource`."""
+        return self._native.metadata_path()
+
+    @property
+    def metadata_url(self) -> str:
+        """The URL of the metadata."""
+        return self._native.metadata_url()
+
+    def _judge(
+        self,
+        epoch: str,
+        method: str,
+        target: bytes | None,
+        url: str | None,
+        headers: Headers,
+        peer: str | None,
+        now: int | None,
+    ) -> Asks:
+        fields, server = [(name, value) for name, value in headers], self._live(epoch)
+        if target is not None:
+            native = server.receive_raw(method, target, peer, fields, current(now))
+        elif url is not None:
+            native = server.receive(method, url, fields, current(now))
+        else:
+            raise Misuse("missing_option", "give the raw request target, or the whole URL")
+        access = Access(server, native)
+        try:
+            while True:
+                state = json.loads(native.state())
+                if state["state"] == "granted":
+                    return principal_of(state["principal"], access)
+                if state["state"] == "refused":
+                    raise Refused(refusal_of(state["refusal"]))
+                if state["state"] == "insert":
+                    entry = native.entry
+                    assert entry is not None
+                    answer = yield "insert", ReplayEntry(entry)
+                    native.settle(store_answer(answer).value, current(now))
+                elif state["state"] == "keys":
+                    keys = yield "keys", (state["issuer"], native)
+                    native.unavailable() if keys is None else native.keys(keys, current(now))
+                else:
+                    told = yield "introspection", state["token"]
+                    native.unavailable() if told is None else native.introspected(told, current(now))
+        except _keybound.NativeError as error:
+            reraise(error)
+
+    def _kept_keys(self, issuer: str, native: _keybound.NativeAccess) -> tuple[_keybound.NativeJwkSet | None, bool]:
+        """The issuer's keys, if they are here, and whether they are to be fetched."""
+        now = time.monotonic()
+        may_fetch = now - self._tried.get(issuer, -KEYS_AGAIN) >= KEYS_AGAIN
+        known = self._keys.get(issuer)
+        if known is None or now - known[0] > KEYS_STALE:
+            return None, may_fetch
+        fetched, keys = known
+        is_good = now - fetched < KEYS_KEPT and native.is_answered_by(keys)
+        return keys, may_fetch and not is_good
+
+    def _keep_keys(self, issuer: str, response: HttpResponse) -> _keybound.NativeJwkSet:
+        if response.status != 200:
+            raise OSError(f"the keys of {issuer} were answered with status {response.status}")
+        keys = _keybound.NativeJwkSet(response.body)
+        self._keys[issuer] = (time.monotonic(), keys)
+        return keys
+
+    def _is_denied(self, token: str) -> bool:
+        until = self._denied.get(name_of(token))
+        return until is not None and time.monotonic() < until
+
+    def _told(self, token: str, response: HttpResponse) -> bytes:
+        if response.status != 200:
+            raise OSError(f"introspection was answered with status {response.status}")
+        if b'"active":false' in response.body.replace(b" ", b""):
+            while len(self._denied) >= DENIED_MAX:
+                self._denied.pop(next(iter(self._denied)))
+            self._denied[name_of(token)] = time.monotonic() + DENIED_KEPT
+        return response.body
+
+
+def usual_policy() -> Policy:
+    """With nonces, so that a proof from before a start is answered by a nonce and never by an error."""
+    return Policy(nonces=Nonces())

@@ -1,0 +1,173 @@
+"""The OAuth 2.1 client for asyncio: what :class:`~keybound.Client` does, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ._drive import Fetch, OwnBody, Pause, TakeLock, Wait, Work
+from ._flows import ClientOptions, Flow, Flows, answered, subject_options, with_body
+from ._locks import locked
+from ._loopback import Loopback
+from ._types import given
+from .keys import Key, Signer
+from .session import Authorization, DeviceLogin, Discovered, IssuedToken, Response, Session, SessionRequest, SubjectToken
+from .transport import AsyncTransport, HttpRequest, HttpResponse, StandardTransport
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["AsyncClient"]
+
+T = TypeVar("T")
+
+
+class AsyncClient(Flows):
+    """The same as :class:`Client`, awaited. Keys, storage and locks are used on other threads.
+
+    Without a transport, requests are sent by the standard library on another thread.
+    """
+
+    def __init__(self, *, transport: AsyncTransport | None = None, **options: Unpack[ClientOptions]) -> None:
+        """Raises :class:`~keybound.Misuse` for options that cannot be used."""
+        super().__init__(**options)
+        self._transport = transport
+        self._standard = StandardTransport()
+
+    async def discover(self, url: str) -> Discovered:
+        """See :meth:`Client.discover`."""
+        return await self.run(self._discover(url))
+
+    async def discover_issuer(self, issuer: str) -> Discovered:
+        """See :meth:`Client.discover_issuer`."""
+        return await self.run(self._discover_issuer(issuer))
+
+    async def authorize(self, request: SessionRequest) -> Authorization:
+        """See :meth:`Client.authorize`."""
+        return await self.run(self._authorize(request))
+
+    async def exchange(self, callback: str) -> Session:
+        """See :meth:`Client.exchange`."""
+        return await self.run(self._session(self.flow({"do": "exchange", "callback": callback})))
+
+    async def step_up(self, session: Session, scope: str) -> Authorization:
+        """See :meth:`Client.step_up`."""
+        return await self.run(self._step_up(session, scope))
+
+    async def login(self, request: SessionRequest, *, browser: Callable[[str], object], timeout: float = 300.0) -> Session:
+        """See :meth:`Client.login`."""
+        with Loopback(self.redirect_uri) as listener:
+            authorization = await self.authorize(request)
+            browser(authorization.url)
+            callback = await asyncio.to_thread(listener.wait, timeout)
+        return await self.exchange(callback)
+
+    async def device(self, request: SessionRequest, *, show: Callable[[DeviceLogin], object]) -> Session:
+        """See :meth:`Client.device`."""
+        device = await self.run(self._device(request))
+        show(device)
+        return await self.poll_device(device)
+
+    async def poll_device(self, device: DeviceLogin) -> Session:
+        """See :meth:`Client.poll_device`."""
+        return await self.run(self._session(self.flow({"do": "poll_device"}, device=device.native)))
+
+    async def client_credentials(self, request: SessionRequest) -> Session:
+        """See :meth:`Client.client_credentials`."""
+        return await self.run(self._session(self._asked("client_credentials", request)))
+
+    async def token_exchange(self, request: SessionRequest, subject: SubjectToken) -> Session:
+        """See :meth:`Client.token_exchange`."""
+        return await self.run(self._session(self._asked("token_exchange", request, **subject_options(subject))))
+
+    async def exchange_for(self, request: SessionRequest, subject: SubjectToken) -> IssuedToken:
+        """See :meth:`Client.exchange_for`."""
+        return await self.run(self._exchange_for(request, subject))
+
+    async def jwt_bearer(self, request: SessionRequest, assertion: str) -> Session:
+        """See :meth:`Client.jwt_bearer`."""
+        return await self.run(self._session(self._asked("jwt_bearer", request, assertion=assertion)))
+
+    async def open(self, name: str = "default", *, bound_to: str | None = None) -> Session:
+        """See :meth:`Client.open`."""
+        operation = {"do": "open", "session": name, **given(bound_to=bound_to)}
+        return await self.run(self._session(self.flow(operation)))
+
+    async def adopt(
+        self, token: str, *, key: Key | Signer, resource: str, name: str = "adopted", expires_at: int | None = None
+    ) -> Session:
+        """See :meth:`Client.adopt`."""
+        return await self.run(self._adopt(token, key, resource, name, expires_at))
+
+    async def refresh(self, session: Session) -> None:
+        """See :meth:`Client.refresh`."""
+        await self.run(self._nothing(self.flow({"do": "refresh"}, session=session.native)))
+
+    async def revoke(self, session: Session) -> None:
+        """See :meth:`Client.revoke`."""
+        await self.run(self._nothing(self.flow({"do": "revoke"}, session=session.native)))
+
+    async def end(self, session: Session) -> None:
+        """See :meth:`Client.end`."""
+        await self.run(self._nothing(self.flow({"do": "end"}, session=session.native)))
+
+    async def introspect(self, at: Discovered, token: str) -> dict[str, Any]:
+        """See :meth:`Client.introspect`."""
+        return await self.run(self._introspect(at, token))
+
+    async def call(
+        self,
+        session: Session,
+        url: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+        body: bytes | None = None,
+    ) -> Response:
+        """See :meth:`Client.call`."""
+        fields = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
+        kind = "empty" if body is None else "repeatable"
+        kept: list[HttpResponse] = []
+        flow = self.call_flow(session, method=method, url=url, headers=fields, body=kind)
+        done = await self.run(flow, body=body, kept=kept)
+        return answered(done, kept[-1] if kept else None)
+
+    async def run(self, flow: Flow[T], *, body: bytes | None = None, kept: list[HttpResponse] | None = None) -> T:
+        """See :meth:`Client.run`."""
+        try:
+            pause = next(flow)
+            while True:
+                try:
+                    answer = await self._answer(pause, body, kept)
+                except Exception as failure:
+                    pause = flow.throw(failure)
+                else:
+                    pause = flow.send(answer)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        finally:
+            # Cancelled in the middle: locks are given back now, not when the garbage is collected.
+            flow.close()
+
+    async def _send(self, request: HttpRequest) -> HttpResponse:
+        if self._transport is not None:
+            return await self._transport.send(request)
+        return await asyncio.to_thread(self._standard.send, request)
+
+    async def _answer(self, pause: Pause, body: bytes | None, kept: list[HttpResponse] | None) -> Any:
+        match pause:
+            case Fetch(request):
+                return await self._send(request)
+            case OwnBody(request, kind):
+                answer = await self._send(with_body(request, None if kind == "empty" else body))
+                if kept is not None:
+                    kept.append(answer)
+                return HttpResponse(status=answer.status, headers=answer.headers)
+            case TakeLock(name, lease):
+                return await locked(self.store, name, lease)
+            case Wait(seconds):
+                return await asyncio.sleep(seconds)
+            case Work(call):
+                return await asyncio.to_thread(call)

@@ -1,0 +1,96 @@
+"""What is presented to a verifier, and what it says of that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Check", "Explanation", "Presented", "Proofs", "Request", "VerifiedProof"]
+
+#: The value of the `DPoP` field, all its values, or none.
+Proofs = str | bytes | Sequence[str | bytes] | None
+#: A request as the native module takes it.
+Request = tuple[str, str, list[bytes], str | None, str | None, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedProof:
+    """What an accepted proof says."""
+
+    thumbprint: str
+    """The thumbprint of the key that made it."""
+    algorithm: str
+    """Its algorithm."""
+    issued_at: int
+    """Its `iat`, in seconds since 1970."""
+    next_nonce: str | None
+    """The nonce to hand out with the answer (`DPoP-Nonce`), when the present one ends soon."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presented:
+    """A request as far as its proof is concerned.
+
+    `url` is the target from configuration and the raw path: never from a decoded path or an unchecked `Host`. `proof` is the value
+    of the `DPoP` field, or all values. `access_token` goes without its scheme, and with `bound_to`, the thumbprint in its `cnf.jkt`;
+    without a token it is a request to the authorization server, and `bound_to` the key that code or refresh token are bound to.
+    """
+
+    proof: Proofs
+    method: str
+    url: str
+    access_token: str | None = None
+    bound_to: str | None = None
+    expected_nonce: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Presented({self.method} {self.url!r})"
+
+    def _request(self) -> Request:
+        given = [] if self.proof is None else [self.proof] if isinstance(self.proof, (str, bytes)) else self.proof
+        proofs = [proof.encode("latin-1", "replace") if isinstance(proof, str) else proof for proof in given]
+        return self.method, self.url, proofs, self.access_token, self.bound_to, self.expected_nonce
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What came of one check of an explanation."""
+
+    check: str
+    outcome: Literal["passed", "failed", "not_reached"]
+    expected: str | None = None
+    found: str | None = None
+    cause: str | None = None
+    fix: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What came of every check, in order. `str()` gives it as text. It is for developers, not for the peer."""
+
+    accepted: bool
+    """Whether every check but replay was passed; an explanation consumes nothing."""
+    reason: str | None
+    section: str | None
+    checks: tuple[Check, ...]
+
+    @property
+    def failure(self) -> Check | None:
+        """The one check that failed."""
+        return next((check for check in self.checks if check.outcome == "failed"), None)
+
+    def __str__(self) -> str:
+        marks = {"passed": "ok", "failed": "FAILED", "not_reached": "-"}
+        lines = []
+        for check in self.checks:
+            title = f" [{self.reason}, {self.section}]" if check.outcome == "failed" else ""
+            lines.append(f"{marks[check.outcome]:<6}  {check.check}{title}")
+            for name in ("expected", "found", "cause", "fix"):
+                text = getattr(check, name)
+                if text is not None:
+                    lines.append(f"        {name:<8}  {text}")
+            if check.note is not None:
+                lines.append(f"        {check.note}")
+        return "\n".join(lines)

@@ -1,0 +1,86 @@
+"""Who sends an admitted request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import _keybound
+from ._types import Refusal
+from .errors import Refused, reraise
+from .intents import Intent
+from .verifier import refusal
+
+__all__ = ["Access", "Principal", "principal_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who sends an admitted request. Its `repr` shows neither subject nor claims."""
+
+    subject: str | None = field(repr=False)
+    """The user, or the client where it acts for itself; unique together with the issuer."""
+    client_id: str | None
+    issuer: str | None
+    audience: tuple[str, ...] = field(repr=False)
+    scopes: frozenset[str]
+    expires_at: int | None
+    """When the token ends, in seconds since 1970."""
+    thumbprint: str | None
+    """The key that the token is bound to; none for a Bearer token."""
+    claims: Mapping[str, Any] = field(repr=False)
+    """All claims, or all members of the introspection answer."""
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    """What the answer carries besides its own fields: the next nonce (RFC 9449 section 8.2)."""
+    access: Access = field(repr=False, compare=False)
+
+    @property
+    def authorization_details(self) -> Any:
+        """The granted details (RFC 9396): a list, or `None`."""
+        return self.claims.get("authorization_details")
+
+    def has_scope(self, scope: str) -> bool:
+        """Whether the token permits `scope`."""
+        return scope in self.scopes
+
+    def require(self, *scopes: str) -> None:
+        """Raises :class:`~keybound.Refused` with status 403 if the token lacks one of `scopes`."""
+        refused = self.access.server.require_scopes(self.access.native, list(scopes))
+        if refused is not None:
+            raise Refused(refusal(refused))
+
+    def intent(self) -> Intent:
+        """The intent that the token carries. Raises :class:`~keybound.IntentRejected` if there is none."""
+        try:
+            return Intent(self.access.native.intent())
+        except _keybound.NativeError as error:
+            reraise(error)
+
+    def revoked(self) -> Refusal:
+        """The answer for a token that the caller knows to be revoked: 401."""
+        return refusal(self.access.server.refuse_revoked(self.access.native))
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A request on its way, and the server that judges it."""
+
+    server: _keybound.NativeResourceServer
+    native: _keybound.NativeAccess
+
+
+def principal_of(told: dict[str, Any], access: Access) -> Principal:
+    """The principal as the core tells it."""
+    return Principal(
+        subject=told.get("subject"),
+        client_id=told.get("client_id"),
+        issuer=told.get("issuer"),
+        audience=tuple(told["audience"]),
+        scopes=frozenset(told["scopes"]),
+        expires_at=told.get("expires_at"),
+        thumbprint=told.get("thumbprint"),
+        claims=told["claims"],
+        headers=tuple((name, value) for name, value in told["headers"]),
+        access=access,
+    )

@@ -1,0 +1,221 @@
+"""Sessions of a client: what is asked for, and what comes of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from . import _keybound
+from ._types import SecurityLevel, given
+from .transport import HttpResponse
+
+__all__ = [
+    "Authorization",
+    "Credentials",
+    "DeviceLogin",
+    "Discovered",
+    "IssuedToken",
+    "Response",
+    "Session",
+    "SessionRequest",
+    "SubjectToken",
+]
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """A client that `issuer` knows already, and how it authenticates.
+
+    `method` is `none` for public clients, `secret` for whichever way the server permits, or the way itself. With
+    `private_key_jwt` the session store has the key of `public_jwk`, which must not be the key of proofs.
+    """
+
+    issuer: str
+    client_id: str
+    method: Literal["none", "secret", "client_secret_basic", "client_secret_post", "private_key_jwt"] = "none"
+    secret: str | None = field(default=None, repr=False)
+    public_jwk: Json | None = None
+    algorithm: str | None = None
+    key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """What protects a target."""
+
+    issuer: str
+    resource: str | None
+    challenged_scope: str | None
+    native: _keybound.NativeDiscovered = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """Where to send the user's browser. Its response is recognised by `state`: keep that in the browser's own session."""
+
+    url: str = field(repr=False)
+    state: str = field(repr=False)
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLogin:
+    """A login on another device: what to show, and what :meth:`Client.poll_device` takes, once."""
+
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str | None
+    expires_at: int
+    native: _keybound.NativeDevice = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token that is no access token."""
+
+    token: str = field(repr=False)
+    token_type: str
+    expires_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectToken:
+    """A token to exchange (RFC 8693), and who acts for its subject."""
+
+    token: str = field(repr=False)
+    type: str = "urn:ietf:params:oauth:token-type:access_token"
+    actor_token: str | None = field(default=None, repr=False)
+    actor_type: str | None = None
+    audience: str | None = None
+    requested_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRequest:
+    """A session to be made: its name, where, and for what.
+
+    `at` is what was discovered, or a session to make anew. `authorization_details` and `intent` are lists of objects with a `type`
+    (RFC 9396): an intent has a key of its own and ends after `intent_lifetime` seconds. `parameters` are further ones of the request.
+    """
+
+    at: Discovered | Session
+    name: str = "default"
+    scope: str | None = None
+    resource: str | None = None
+    level: SecurityLevel | None = None
+    authorization_details: Sequence[Json] | None = None
+    intent: Sequence[Json] | None = None
+    intent_lifetime: int | None = None
+    offline_access: bool = False
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def _operation(self) -> dict[str, Any]:
+        operation = given(
+            resource=self.resource,
+            level=None if self.level is None else self.level.value,
+            offline_access=self.offline_access,
+            again=isinstance(self.at, Session),
+        )
+        if not isinstance(self.at, Session):
+            operation["session"] = self.name
+        if self.scope is not None:
+            operation["scope"] = self.scope
+        for name in ("authorization_details", "intent"):
+            details = getattr(self, name)
+            if details is not None:
+                operation[name] = [dict(detail) for detail in details]
+        if self.intent_lifetime is not None:
+            operation["intent_lifetime"] = self.intent_lifetime
+        if self.parameters:
+            operation["parameters"] = dict(self.parameters)
+        return operation
+
+
+class Session:
+    """Tokens, whom they are from and for, and the key they are bound to. Its `repr` shows no token."""
+
+    __slots__ = ("native",)
+
+    def __init__(self, native: _keybound.NativeSession) -> None:
+        self.native = native
+
+    def _info(self) -> dict[str, Any]:
+        info: dict[str, Any] = json.loads(self.native.info())
+        return info
+
+    @property
+    def name(self) -> str:
+        """Its name in the store."""
+        return str(self._info()["name"])
+
+    @property
+    def level(self) -> SecurityLevel:
+        """How much it is protected."""
+        return SecurityLevel(self._info()["level"])
+
+    @property
+    def issuer(self) -> str:
+        """The authorization server."""
+        return str(self._info()["issuer"])
+
+    @property
+    def resource(self) -> str | None:
+        """What its tokens are for: it sends them nowhere else."""
+        return self._info().get("resource")
+
+    @property
+    def scope(self) -> str | None:
+        """What was granted, names separated by spaces."""
+        return self._info().get("scope")
+
+    @property
+    def authorization_details(self) -> list[dict[str, Any]] | None:
+        """The granted details."""
+        return self._info().get("authorization_details")
+
+    @property
+    def expires_at(self) -> int | None:
+        """When the access token ends, in seconds since 1970."""
+        return self._info().get("expires_at")
+
+    @property
+    def thumbprint(self) -> str | None:
+        """The key that its tokens are bound to; none at level Standard."""
+        return self._info().get("thumbprint")
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether only a new login helps."""
+        return bool(self._info()["ended"])
+
+    def danger_access_token(self) -> str | None:
+        """The access token: a secret, worthless without the key if it is bound."""
+        return self.native.danger_access_token()
+
+    def __repr__(self) -> str:
+        info = self._info()
+        return f"Session({info['name']!r}, {info['level']}, {info['issuer']!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """The resource's answer, and what a refused request needs (`login`, or `step_up` with a scope), if anything helps."""
+
+    url: str
+    status: int
+    headers: tuple[tuple[str, bytes], ...] = field(repr=False)
+    body: bytes = field(repr=False)
+    demand: Literal["login", "step_up", "resend"] | None
+    scope: str | None
+
+    def header(self, name: str) -> str | None:
+        """The first value of a field."""
+        return HttpResponse(status=self.status, headers=self.headers).header(name)
+
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
