@@ -103,3 +103,4 @@ if (process.argv.includes('json') || process.argv.includes('--format=json')) {
   for (const { name, wall_us, cpu_us } of figures) console.log(`${name.padEnd(36)} ${String(wall_us).padStart(9)} µs ${String(cpu_us).padStart(9)} µs of CPU`);
   for (const { id, kind, ratio, target } of ratios) console.log(`${id.padEnd(20)} ${kind.padEnd(8)} ${ratio} (target ${target})`);
 }
+if (ratios.some(({ ratio, target }) => ratio > target)) process.exitCode = 1;
