@@ -24,8 +24,8 @@ from keybound import (
     ReplayEntry,
     ResourceServer,
     proof,
-    resource,
 )
+from keybound import _judging
 
 ISSUER = "https://as.example.com"
 API = "https://api.example.com"
@@ -140,12 +140,12 @@ def test_keys_that_cannot_be_fetched_anew_are_used(
     admit: Admit, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert isinstance(admit(requests_of(network))[0], Principal)
-    monkeypatch.setattr(resource, "KEYS_KEPT", 0)
-    monkeypatch.setattr(resource, "KEYS_AGAIN", 0)
+    monkeypatch.setattr(_judging, "KEYS_KEPT", 0)
+    monkeypatch.setattr(_judging, "KEYS_AGAIN", 0)
     network.is_down = True
     assert isinstance(admit(requests_of(network))[0], Principal)
     assert len(network.asked) > 2
-    monkeypatch.setattr(resource, "KEYS_STALE", -1)
+    monkeypatch.setattr(_judging, "KEYS_STALE", -1)
     (told,) = admit(requests_of(network))
     assert isinstance(told, Refused) and told.refusal.status == 503
 
