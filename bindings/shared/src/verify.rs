@@ -6,8 +6,8 @@ use keybound::json::Value;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys, NonceWindow};
 use keybound::replay::{Insertion, ReplayStore, StoreEpoch};
 use keybound::{
-    Context, Crypto, HeaderMemory, PendingProof, Policy, Presentation, Rejection, SettleError, TargetUri, TimeSource,
-    UnixTime, VerifiedProof, base64url,
+    Context, Crypto, HeaderMemory, Misuse, PendingProof, Policy, Presentation, Rejection, SettleError, TargetUri,
+    TimeSource, UnixTime, VerifiedProof, base64url,
 };
 
 use crate::error::{Error, Kind};
@@ -342,7 +342,11 @@ pub(crate) fn verifier_of(options: &str, epoch: Option<&str>, crypto: &Crypto) -
         let capacity = usize::try_from(capacity).unwrap_or(usize::MAX).min(MAX_HEADERS);
         core = core.with_header_memory(Arc::new(HeaderMemory::new(capacity)));
     }
-    core.check_configuration()?;
+    match core.check_configuration() {
+        // Whoever names no algorithm permits those of the profile: one that this build lacks is refused as `alg_unavailable`.
+        Err(Misuse::AlgorithmUnavailable(_)) if options.value("algorithms").is_none() => {}
+        checked => checked?,
+    }
     Ok(core)
 }
 
