@@ -1,4 +1,4 @@
-"""The snippets of the README about applications and calls run as they stand."""
+"""The snippets of the README run as they stand."""
 
 from __future__ import annotations
 
@@ -25,6 +25,16 @@ def snippet(word: str) -> str:
     """The one snippet that has this word."""
     (found,) = [code for code in SNIPPETS if word in code]
     return str(found)
+
+
+def test_all_snippets_are_among_those_that_run() -> None:
+    assert len(SNIPPETS) == 8
+
+
+@pytest.mark.parametrize(("word", "said"), [("Key.generate()", "ES256"), ("NonceRequired", "proof_missing False")])
+def test_a_snippet_says_what_stands_beside_it(word: str, said: str) -> None:
+    ended = subprocess.run([PYTHON, "-c", snippet(word)], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout.strip()) == (0, said), ended.stderr
 
 
 @pytest.mark.parametrize("framework", ["fastapi", "flask", "django"])
