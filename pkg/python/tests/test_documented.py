@@ -1,0 +1,96 @@
+"""The README: every snippet runs, here or against the servers of tests/web/test_readme.py, and says what it is said to say."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+import subprocess
+import sys
+import threading
+import urllib.request
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import keybound
+from flow_server import listening
+from keybound import Key, KeyboundError, ReplayDetected, proof, verify
+from loopback import free_port
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+SNIPPETS = [code for code in re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)]
+#: What those snippets have that run there.
+ELSEWHERE = (
+    "# settings.py",
+    "# views.py",
+    "FastAPI()",
+    "Flask(__name__)",
+    "import httpx",
+    "import requests",
+    "Key.generate()",
+    "NonceRequired",
+)
+HERE = [code for code in SNIPPETS if not any(word in code for word in ELSEWHERE)]
+
+
+def said(code: str) -> list[str]:
+    """What the comments say that is printed."""
+    return re.findall(r"^ *print\(.*  # (.*)$", code, re.MULTILINE)
+
+
+def test_every_snippet_is_run_somewhere() -> None:
+    elsewhere = (Path(__file__).parent / "web" / "test_readme.py").read_text()
+    assert all(word in elsewhere for word in ELSEWHERE)
+    assert len(HERE) == 3
+    for code in SNIPPETS:
+        compile(code, "README.md", "exec")
+
+
+@pytest.mark.parametrize("code", [code for code in HERE if "webbrowser" not in code], ids=lambda code: code.split("import ")[1][:20])
+def test_snippet(code: str) -> None:
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stderr
+    for line in said(code):
+        assert line in ended.stdout.splitlines()
+
+
+def test_a_store_like_that_of_the_readme() -> None:
+    (code,) = [code for code in HERE if "class TableStore" in code]
+    found: dict[str, Any] = {}
+    exec(code, found)
+    store, key = found["TableStore"](), Key.generate()
+    text = proof(key=key, method="GET", url="https://api.example.com/")
+    verify(store=store, proof=text, method="GET", url="https://api.example.com/")
+    with pytest.raises(ReplayDetected):
+        verify(store=store, proof=text, method="GET", url="https://api.example.com/")
+
+
+def test_the_login_of_a_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (code,) = [code for code in HERE if "webbrowser" in code]
+    monkeypatch.chdir(tmp_path)
+    with listening() as server:
+
+        def browse(url: str) -> None:
+            urllib.request.urlopen(server.login(url), timeout=10).close()
+
+        monkeypatch.setattr(webbrowser, "open", lambda url: threading.Thread(target=browse, args=(url,)).start())
+        exec(code.replace("http://127.0.0.1:9449", server.origin).replace("7777", str(free_port())), {})
+    assert capsys.readouterr().out == "200\n"
+
+
+def test_the_table_of_errors_is_whole() -> None:
+    table = README[README.index("## Errors") : README.index("## How fast")]
+    errors = {name for name in keybound.__all__ if inspect.isclass(each := getattr(keybound, name)) and issubclass(each, KeyboundError)}
+    assert errors == {name for name in re.findall(r"`(\w+)`", table) if name[0].isupper()} | {"KeyboundError"}
+
+
+def test_operations_that_the_readme_names() -> None:
+    for name in re.findall(r"`([a-z_]+)`", README[README.index("## Log in") : README.index("## Replay stores")]):
+        if name != "keybound":
+            assert callable(getattr(keybound.Client, name)), name
+            assert asyncio.iscoroutinefunction(getattr(keybound.AsyncClient, name)), name
