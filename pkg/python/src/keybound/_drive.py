@@ -12,7 +12,7 @@ from typing import Any, Literal
 from . import _keybound
 from ._types import Protection
 from .errors import KeyboundError, LoginRequired, translated
-from .keys import Signer
+from .keys import Signer, signed
 from .sessions import KeyFault, SessionStore
 from .transport import HttpRequest, HttpResponse
 
@@ -129,7 +129,7 @@ def _answer(
     if kind == "sign":
         signing = step["message"].encode("latin-1"), step.get("digest")
         digest = None if signing[1] is None else signing[1].encode("latin-1")
-        signature = yield Work(lambda: store.signer(step["thumbprint"]).sign(signing[0], digest))
+        signature = yield Work(lambda: signed(store.signer(step["thumbprint"]), signing[0], digest))
         return {"signature": signature.value.decode("latin-1"), "encoding": signature.encoding}
     if kind == "create_key":
         places = [Protection(place) for place in step["protections"]]

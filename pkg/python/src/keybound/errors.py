@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
+from . import _keybound
 from ._types import Refusal
 
 __all__ = [
@@ -146,8 +147,16 @@ def refusal_of(told: dict[str, Any]) -> Refusal:
     )
 
 
+#: What a call of the native module raises: its own error, and those of arguments that are no text or no number of its own.
+NATIVE = (_keybound.NativeError, UnicodeEncodeError, OverflowError)
+
+
 def translated(error: BaseException) -> KeyboundError:
     """The exception for an error of the native module."""
+    if isinstance(error, UnicodeEncodeError):
+        return Misuse("not_text", "an argument holds lone surrogates; decode what was received as latin-1, or refuse it")
+    if isinstance(error, OverflowError):
+        return Misuse("out_of_range", "a number is outside its range; times are in whole seconds since 1970")
     told: dict[str, Any] = json.loads(error.args[0])
     kind, reason, detail = told["kind"], told["reason"], told["detail"]
     code, status = told.get("code"), told.get("status")

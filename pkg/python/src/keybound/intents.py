@@ -8,7 +8,7 @@ from typing import Any
 
 from . import _keybound
 from ._types import current
-from .errors import reraise
+from .errors import NATIVE, reraise
 
 __all__ = ["Intent", "request_detail"]
 
@@ -37,14 +37,14 @@ class Intent:
         """
         try:
             return cls(_keybound.NativeIntent.declare(json.dumps(list(details)), key, lifetime, current(now)))
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     def grant(self, granted: Sequence[Mapping[str, Any]], *, now: int | None = None) -> Intent:
         """The intent with the details that are granted, which lie within the declared ones."""
         try:
             return Intent(self._native.grant(json.dumps(list(granted)), current(now)))
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     def permits(self, *, method: str, url: str, body: bytes, key: str, now: int | None = None) -> None:
@@ -54,7 +54,7 @@ class Intent:
         """
         try:
             self._native.permits(method, url, body, key, current(now))
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from . import _keybound
 from ._types import Protection
-from .errors import Misuse, reraise
+from .errors import NATIVE, Misuse, reraise
 
 __all__ = ["CryptographySigner", "Key", "Protection", "Signature", "Signer", "thumbprint"]
 
@@ -77,7 +78,7 @@ class Key:
         """A new key. Raises :class:`Misuse` for an algorithm that is none of proofs."""
         try:
             return cls(_keybound.NativeKey.generate(algorithm))
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     @classmethod
@@ -86,7 +87,7 @@ class Key:
         text = jwk if isinstance(jwk, str) else json.dumps(dict(jwk))
         try:
             return cls(_keybound.NativeKey.from_jwk(text, algorithm))
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     @classmethod
@@ -95,7 +96,7 @@ class Key:
         text = pem if isinstance(pem, str) else pem.decode("ascii", "replace")
         try:
             return cls(_keybound.NativeKey.from_pem(text, algorithm))
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     @classmethod
@@ -103,7 +104,7 @@ class Key:
         """An unencrypted PKCS#8 key."""
         try:
             return cls(_keybound.NativeKey.from_der(der, algorithm))
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     @classmethod
@@ -140,21 +141,21 @@ class Key:
         """Signs `message`; the digest is not needed."""
         try:
             return Signature.raw(bytes(self._native.sign(message)))
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     def danger_private_jwk(self) -> str:
         """The private key as JWK: a secret."""
         try:
             return self._native.danger_private_jwk()
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     def danger_private_pem(self) -> str:
         """The private key as PKCS#8 in PEM: a secret."""
         try:
             return self._native.danger_private_pem()
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     def __repr__(self) -> str:
@@ -205,6 +206,17 @@ class CryptographySigner:
         return f"CryptographySigner({self.algorithm})"
 
 
+def signed(key: Signer, message: bytes, digest: bytes | None) -> Signature:
+    """What a signer gives, which says its encoding: bytes alone could be either, and a coroutine is no signature yet."""
+    given: object = key.sign(message, digest)
+    if isinstance(given, Signature):
+        return given
+    if inspect.iscoroutine(given):
+        given.close()
+    what = "something to be awaited" if inspect.isawaitable(given) else f"a value of type {type(given).__name__}"
+    raise Misuse("not_a_signature", f"a signer gives Signature.raw(…) or Signature.der(…), and this is {what}")
+
+
 def _fitting_algorithm(private_key: Any, wanted: str | None) -> str:
     """What a private key of `cryptography` signs with: what is wanted, or else what is usual for its type."""
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -252,5 +264,5 @@ def thumbprint(jwk: Mapping[str, Any] | str) -> str:
     """The SHA-256 thumbprint of a public JWK (RFC 7638): 43 base64url characters."""
     try:
         return _keybound.thumbprint(jwk if isinstance(jwk, str) else json.dumps(dict(jwk)))
-    except _keybound.NativeError as error:
+    except NATIVE as error:
         reraise(error)

@@ -40,6 +40,10 @@ class Nonces:
     bound_to_key: bool = False
     short: bool = False
 
+    def __post_init__(self) -> None:
+        # A list would do as well, but verifiers are remembered by their policy.
+        object.__setattr__(self, "keys", tuple(self.keys))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -60,6 +64,10 @@ class Policy:
     namespace: str = ""
     nonces: Nonces | None = None
     header_memory: int = 4096
+
+    def __post_init__(self) -> None:
+        if self.algorithms is not None:
+            object.__setattr__(self, "algorithms", tuple(self.algorithms))
 
     def options(self) -> str:
         """The options as the core reads them: a JSON object. It may hold the secrets of nonce keys."""

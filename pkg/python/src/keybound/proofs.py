@@ -8,8 +8,8 @@ from typing import Literal
 
 from . import _keybound
 from ._types import current
-from .errors import reraise
-from .keys import Key, Signature, Signer
+from .errors import NATIVE, reraise
+from .keys import Key, Signature, Signer, signed
 
 __all__ = ["NonceCache", "UnsignedProof", "prepare", "proof"]
 
@@ -36,7 +36,7 @@ def proof(
     if isinstance(key, Key):
         try:
             return _keybound.proof(key._native, method, url, access_token, nonce, current(now))
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
     unsigned = prepare(
         public_jwk=key.public_jwk,
@@ -47,7 +47,7 @@ def proof(
         nonce=nonce,
         now=now,
     )
-    return unsigned.attach(key.sign(unsigned.message, unsigned.digest))
+    return unsigned.attach(signed(key, unsigned.message, unsigned.digest))
 
 
 class UnsignedProof:
@@ -73,7 +73,7 @@ class UnsignedProof:
         """The finished proof. The signature is verified; a wrong key, hash or encoding is :class:`~keybound.Misuse`."""
         try:
             return self._native.attach(signature.value, signature.encoding)
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
 
@@ -93,7 +93,7 @@ def prepare(
         return UnsignedProof(
             _keybound.prepare(jwk, algorithm, method, url, access_token, nonce, current(now))
         )
-    except _keybound.NativeError as error:
+    except NATIVE as error:
         reraise(error)
 
 
@@ -112,12 +112,12 @@ class NonceCache:
         """Keeps what a response says: all its `DPoP-Nonce` values, for every response, success included (RFC 9449 section 8.2)."""
         try:
             self._native.observe(origin, role, thumbprint, list(values))
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     def get(self, *, origin: str, role: Literal["resource", "token"], thumbprint: str) -> str | None:
         """The nonce for the next proof."""
         try:
             return self._native.get(origin, role, thumbprint)
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)

@@ -8,7 +8,7 @@ from typing import Any
 
 from . import _keybound
 from ._types import current
-from .errors import reraise
+from .errors import NATIVE, reraise
 
 __all__ = ["explain_response"]
 
@@ -31,6 +31,6 @@ def explain_response(
         told["proof_iat"] = proof_iat
     try:
         advice: dict[str, Any] = json.loads(_keybound.explain_response(json.dumps(told)))
-    except _keybound.NativeError as error:
+    except NATIVE as error:
         reraise(error)
     return advice

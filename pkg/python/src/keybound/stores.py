@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from . import _keybound
 from ._types import Insertion, current
-from .errors import Misuse, reraise
+from .errors import NATIVE, Misuse, reraise
 from .policy import Policy
 
 __all__ = ["AsyncReplayStore", "Insertion", "MemoryReplayStore", "ReplayEntry", "ReplayStore"]
@@ -121,7 +121,7 @@ class MemoryReplayStore:
             )
         try:
             self._native = _keybound.NativeMemoryStore(capacity, (policy or Policy()).options(), current(now))
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     @property

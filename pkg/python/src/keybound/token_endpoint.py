@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from . import _keybound
 from ._types import Insertion, current
-from .errors import reraise
+from .errors import NATIVE, reraise
 from .policy import Policy
 from .presented import Proofs
 from .stores import ReplayEntry, ReplayStore
@@ -67,7 +67,7 @@ class Admission:
         """Admits or refuses the request by the store's answer."""
         try:
             self._native.settle(store_answer(insertion).value, current(now))
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
         return self.admitted()
 
@@ -75,7 +75,7 @@ class Admission:
         """What the tokens get. Raises :class:`~keybound.Misuse` if it is not settled."""
         try:
             told: dict[str, Any] = json.loads(self._native.admitted())
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
         return Admitted(
             access_binding=told.get("access_binding"),
@@ -105,7 +105,7 @@ class AuthorizationServer:
         options["unbound_access_tokens"] = unbound_access_tokens
         try:
             self._native = _keybound.NativeAuthorizationServer(json.dumps(options), epoch)
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     def check(
@@ -134,7 +134,7 @@ class AuthorizationServer:
         proofs = [each.encode("latin-1", "replace") if isinstance(each, str) else each for each in given]
         try:
             return Admission(self._native.check(json.dumps(request), proofs, current(now)))
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     def admit(self, *, store: ReplayStore, now: int | None = None, **request: Any) -> Admitted:

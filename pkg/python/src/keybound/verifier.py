@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from . import _keybound
 from ._types import Insertion, Refusal, current
-from .errors import KeyboundError, Misuse, StoreUnavailable, reraise, translated
+from .errors import NATIVE, KeyboundError, Misuse, StoreUnavailable, reraise, translated
 from .policy import Policy
 from .presented import Check, Explanation, Presented, Proofs, VerifiedProof
 from .stores import AsyncReplayStore, MemoryReplayStore, ReplayEntry, ReplayStore
@@ -39,14 +39,14 @@ class PendingProof:
         answer = store_answer(insertion)
         try:
             return VerifiedProof(*self._native.settle(answer.value, current(now)))
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     def danger_skip_replay_check(self) -> VerifiedProof:
         """Accepts the proof without a store: whoever sees the request can repeat it until the proof is too old."""
         try:
             return VerifiedProof(*self._native.danger_skip_replay_check())
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
 
@@ -78,7 +78,7 @@ class Verifier:
         self.policy = policy or Policy()
         try:
             self._native = _keybound.NativeVerifier(self.policy.options(), epoch)
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     @property
@@ -105,7 +105,7 @@ class Verifier:
         at = current(now)
         if type(store) is MemoryReplayStore:
             try:
-                if type(proof) is str:
+                if type(proof) is str and proof.isascii():
                     told = self._native.verify_one(
                         store._native, proof, method, url, access_token, bound_to, expected_nonce, at
                     )
@@ -119,7 +119,7 @@ class Verifier:
                         expected_nonce=expected_nonce,
                     )
                     told = self._native.verify(store._native, shown._request(), at)
-            except _keybound.NativeError as error:
+            except NATIVE as error:
                 reraise(error)
             return VerifiedProof(*told)
         pending = self.check(
@@ -205,14 +205,14 @@ class Verifier:
         )
         try:
             return PendingProof(self._native.check(shown._request(), current(now)))
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     def explain(self, presented: Presented, *, now: int | None = None) -> Explanation:
         """What came of every check, with cause and fix for the one that failed. It consumes nothing."""
         try:
             told: dict[str, Any] = json.loads(self._native.explain(presented._request(), current(now)))
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
         checks = tuple(Check(**check) for check in told["checks"])
         return Explanation(accepted=told["accepted"], reason=told["reason"], section=told["section"], checks=checks)
@@ -221,14 +221,14 @@ class Verifier:
         """The answer to a request that the caller refuses, for one of the reasons of rejections."""
         try:
             return refusal(self._native.refuse(reason, presented._request(), current(now)))
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     def fresh_nonce(self, role: Literal["resource", "token"], *, now: int | None = None) -> str | None:
         """A nonce for the next proof of any key; `None` if none are issued, or they are bound to keys."""
         try:
             return self._native.fresh_nonce(role, current(now))
-        except _keybound.NativeError as error:
+        except NATIVE as error:
             reraise(error)
 
     def __repr__(self) -> str:
