@@ -19,13 +19,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from flask import Flask, Response, g, request
 
 from ._resource_app import METADATA_FIELDS, completed, log, check_process, wsgi_fields, wsgi_target
 from .errors import Misuse, Refused
-from .resource import Principal, Refusal, ResourceServer
+from .resource import Principal, Refusal, ResourceOptions, ResourceServer
+from .stores import ReplayStore
+from .transport import Transport
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["Keybound", "Principal", "require"]
 
@@ -41,10 +46,12 @@ class Keybound:
         app: Flask | None = None,
         *,
         server: ResourceServer | None = None,
+        store: ReplayStore | None = None,
+        transport: Transport | None = None,
         public: Collection[str] = (),
         workers: int | None = None,
         danger_decoded_path: bool = False,
-        **options: Any,
+        **options: Unpack[ResourceOptions],
     ) -> None:
         """Protects `app`, or whatever :meth:`init_app` is given.
 
@@ -53,9 +60,11 @@ class Keybound:
 
         Raises :class:`Misuse` for options that cannot be used, and where several processes would each remember proofs for themselves.
         """
-        if server is not None and options:
+        if server is not None and (options or store is not None or transport is not None):
             raise Misuse("unknown_option", "give either a server or the options of one")
-        self.server = ResourceServer(workers=workers, **options) if server is None else server
+        if server is None:
+            server = ResourceServer(store=store, transport=transport, workers=workers, **options)
+        self.server = server
         self._workers = workers
         self._public = frozenset(public)
         self._decoded = danger_decoded_path

@@ -16,22 +16,22 @@ refused gets its answer from the middleware, and the metadata of the resource (R
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
-from typing import Any
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
 
 from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ._resource_app import METADATA_FIELDS, asgi_fields, asgi_target, check_process, completed, log
 from .errors import Misuse, Refused
-from .resource import AsyncResourceServer, Principal, Refusal
+from .resource import AsyncResourceServer, Principal, Refusal, ResourceOptions
+from .stores import AsyncReplayStore, ReplayStore
+from .transport import AsyncTransport
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["KeyboundMiddleware", "Principal", "require"]
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class KeyboundMiddleware:
@@ -42,13 +42,15 @@ class KeyboundMiddleware:
 
     def __init__(
         self,
-        app: App,
+        app: ASGIApp,
         *,
         server: AsyncResourceServer | None = None,
+        store: AsyncReplayStore | ReplayStore | None = None,
+        transport: AsyncTransport | None = None,
         public: Collection[str] = (),
         workers: int | None = None,
         danger_decoded_path: bool = False,
-        **options: Any,
+        **options: Unpack[ResourceOptions],
     ) -> None:
         """Lays the protection around `app`.
 
@@ -57,10 +59,12 @@ class KeyboundMiddleware:
 
         Raises :class:`Misuse` for options that cannot be used, and where several processes would each remember proofs for themselves.
         """
-        if server is not None and options:
+        if server is not None and (options or store is not None or transport is not None):
             raise Misuse("unknown_option", "give either a server or the options of one")
         self.app = app
-        self.server = AsyncResourceServer(workers=workers, **options) if server is None else server
+        if server is None:
+            server = AsyncResourceServer(store=store, transport=transport, workers=workers, **options)
+        self.server = server
         self._public = frozenset(public)
         self._decoded = danger_decoded_path
 

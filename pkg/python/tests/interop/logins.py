@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx
@@ -23,13 +24,13 @@ def server() -> Iterator[Serve]:
         yield running
 
 
-def client_of(server: Serve, **options: object) -> Client:
+def client_of(server: Serve, **options: Any) -> Client:
     """A public client of `server`."""
     credentials = [Credentials(issuer=server.issuer, client_id="keybound-demo")]
     return Client(redirect_uri=REDIRECT_URI, credentials=credentials, allow_loopback=True, **options)
 
 
-def service_of(server: Serve, **options: object) -> Client:
+def service_of(server: Serve, **options: Any) -> Client:
     """The confidential client of `server`."""
     known = Credentials(
         issuer=server.issuer, client_id=server.client_id, method="client_secret_basic", secret=server.client_secret

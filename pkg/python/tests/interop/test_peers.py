@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import pydpop
+import pydpop  # type: ignore[import-untyped]
 import pytest
 import requests
 from loopback import PYTHON, Serve, free_port, program, running, serve
-from pydpop.integrations.httpx import DPoPAuth as PydpopAuth
+from pydpop.integrations.httpx import DPoPAuth as PydpopAuth  # type: ignore[import-untyped]
 from requests_oauth2client import DPoPKey, DPoPToken, OAuth2Client
 from requests_oauth2client.dpop import InvalidDPoPProof, validate_dpop_proof
 from token_issuer import encoded

@@ -13,6 +13,10 @@ from token_issuer import TokenIssuer
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from keybound import AsyncResourceServer, Misuse, ResourceServer
+from keybound.flask import Keybound
+from keybound.starlette import KeyboundMiddleware
+
 SERVERS["decoded"] = ([*UVICORN, "starlette_app:decoded"], {})
 SERVERS["wsgiref"] = ([PYTHON, "-c", "from wsgiref.simple_server import make_server as m; from flask_app import app; m('', {port}, app).serve_forever()"], {})
 
@@ -87,3 +91,13 @@ def test_the_handshake_of_a_websocket_is_proved(starlette: Protected) -> None:
 def test_an_answer_keeps_what_the_application_says_of_caches(starlette: Protected) -> None:
     answer = starlette.call("/api/write", starlette.token("write"))
     assert answer.one("cache-control") == "max-age=5"
+
+
+def test_a_server_comes_without_options_beside_it() -> None:
+    options = {"resource": "https://api.example.com", "issuers": ["https://as.example.com"]}
+    for make, kind in ((lambda **given: KeyboundMiddleware(lambda *_: None, **given), AsyncResourceServer), (Keybound, ResourceServer)):
+        server = kind(**options)
+        assert make(server=server).server is server
+        for more in (options, {"store": server.store}):
+            with pytest.raises(Misuse):
+                make(server=server, **more)
