@@ -106,11 +106,15 @@ def browse(url: str, seen: list[int]) -> None:
 def test_login_of_a_program() -> None:
     server, seen = FakeServer(), list[int]()
 
+    threads: list[threading.Thread] = []
+
     def browser(url: str) -> None:
-        threading.Thread(target=browse, args=(server.login(url), seen)).start()
+        threads.append(threading.Thread(target=browse, args=(server.login(url), seen)))
+        threads[0].start()
 
     client = made(server)
     session = client.login(SessionRequest(at=client.discover(server.api), scope="read"), browser=browser, timeout=10)
+    threads[0].join(10)
     assert (session.level, session.issuer, session.resource) == (SecurityLevel.ENHANCED, server.origin, server.api)
     assert session.danger_access_token() == "access-1" and seen == [200]
     answer = client.call(session, f"{server.api}/items?page=2", method="POST", body=b"{}", headers={"X-Own": "1"})
