@@ -1,6 +1,7 @@
-// The full WebAssembly build, loaded when something is first explained or made.
+// The WebAssembly builds, loaded when something is first explained or made.
 
 let loading;
+let advising;
 
 /** The core's exports, as `pkg/npm/src/native.ts` describes them. */
 export function core() {
@@ -9,6 +10,15 @@ export function core() {
     return module;
   });
   return loading;
+}
+
+/** What explains refused responses. */
+export function advice() {
+  advising ??= import('/keybound/wasm/advice.js').then(async (module) => {
+    await module.default();
+    return module;
+  });
+  return advising;
 }
 
 /** Whole seconds since 1970. */

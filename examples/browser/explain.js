@@ -1,6 +1,6 @@
 // The first section: why a proof was refused, check by check, or what a 401 means.
 
-import { core, decode, now, wording } from './core.js';
+import { advice as advising, core, decode, now, wording } from './core.js';
 import { at, element, facts, show } from './dom.js';
 import { read } from './paste.js';
 
@@ -70,7 +70,7 @@ async function explain() {
 }
 
 async function explainedResponse({ status, headers, body }) {
-  const { explainResponse } = await core();
+  const { explainResponse } = await advising();
   const byteString = (text) => String.fromCharCode(...new TextEncoder().encode(text));
   const advice = JSON.parse(explainResponse(JSON.stringify({
     status, headers: headers.map(([name, value]) => [name, byteString(value)]), body: byteString(body),

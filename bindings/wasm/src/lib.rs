@@ -1,7 +1,7 @@
 //! WASM for JavaScript: translates between it and `keybound-ffi`. It decides nothing.
 //!
 //! Feature `client` is what a browser needs whose keys are WebCrypto's: flows and sessions, without curves and verifiers; `grants` adds
-//! those without a browser. Feature `full` has keys, proofs and judging, with cryptography by RustCrypto; `server` adds resource and authorization servers. They are built apart, so that
+//! those without a browser. Feature `full` has keys, proofs and judging, with cryptography by RustCrypto; `server` adds resource and authorization servers; feature `advice` is what a page asks about a refusal. They are built apart, so that
 //! nobody loads what is not needed. What is exported is described in `pkg/npm/src/native.ts`, and the Node addon exports all of it. An
 //! error is thrown as the JSON text of [`ffi::Error::to_json`].
 #![allow(
@@ -14,6 +14,7 @@
 mod keys;
 #[cfg(feature = "client")]
 mod oauth;
+#[cfg(any(feature = "client", feature = "full"))]
 mod provider;
 #[cfg(feature = "server")]
 mod server;
@@ -24,6 +25,7 @@ use keybound_ffi as ffi;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+#[cfg(any(feature = "client", feature = "full"))]
 use provider::CRYPTO;
 
 type Result<T> = std::result::Result<T, JsValue>;
@@ -34,6 +36,7 @@ fn thrown(error: ffi::Error) -> JsValue {
 }
 
 /// Numbers of JavaScript are whole seconds; a fraction is cut off.
+#[cfg(any(feature = "client", feature = "full"))]
 fn seconds(now: f64) -> i64 {
     now as i64
 }
@@ -49,6 +52,7 @@ fn slices(values: &[Vec<u8>]) -> Vec<&[u8]> {
     values.iter().map(Vec::as_slice).collect()
 }
 
+#[cfg(any(feature = "client", feature = "full"))]
 #[wasm_bindgen]
 pub fn thumbprint(jwk: String) -> Result<String> {
     ffi::thumbprint(&jwk, &CRYPTO).map_err(thrown)
@@ -60,7 +64,7 @@ pub fn reasons() -> String {
     ffi::reasons()
 }
 
-#[cfg(feature = "full")]
+#[cfg(feature = "advice")]
 #[wasm_bindgen(js_name = explainResponse)]
 pub fn explain_response(response: String) -> Result<String> {
     ffi::explain_response(&response).map_err(thrown)

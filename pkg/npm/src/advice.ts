@@ -2,7 +2,7 @@
 
 import { toByteString } from './drive.js';
 import { guarded } from './errors.js';
-import type { Native } from './native.js';
+import type { NativeAdvice } from './native.js';
 
 /** A response that refused a request, and what the client knows besides. */
 export interface ResponseToExplain {
@@ -59,7 +59,7 @@ export interface ChallengeAdvice {
 }
 
 /** Asks the core. @internal */
-export function explained(core: Pick<Native, 'explainResponse'>, response: ResponseToExplain): Advice {
+export function explained(core: NativeAdvice, response: ResponseToExplain): Advice {
   const { status, headers, text, crossOrigin, now, proofIat } = response;
   const question = {
     status,

@@ -187,11 +187,15 @@ export interface NativeClientParts {
   thumbprint(jwk: string): string;
 }
 
+/** What the build that explains refusals exports, and so do the addon and the build with servers. */
+export interface NativeAdvice {
+  /** What a refused response means. */
+  explainResponse(response: string): string;
+}
+
 /** What the full build and the addon export. */
 export interface Native {
   thumbprint(jwk: string): string;
-  /** What a refused response means. */
-  explainResponse(response: string): string;
   Key: {
     generate(algorithm: string): NativeKey;
     fromJwk(json: string, algorithm: string | undefined): NativeKey;

@@ -1,4 +1,4 @@
-//! The WASM builds: four modules of one crate, each as small as the tools make it.
+//! The WASM builds: five modules of one crate, each as small as the tools make it.
 
 use std::path::Path;
 
@@ -7,9 +7,10 @@ use super::{copy, folder_of, is_same};
 use crate::run::{self, Failure};
 use crate::toolchain;
 
-/// Name and features: what a browser loads to call, the client with every grant, keys and judging of proofs, and that with servers.
-pub(crate) const BUILDS: [(&str, &str); 4] =
-    [("client", "client"), ("flows", "grants"), ("full", "full"), ("server", "server")];
+/// Name and features: what a browser loads to call, the client with every grant, what
+/// explains refusals, keys and judging of proofs, and that with servers.
+pub(crate) const BUILDS: [(&str, &str); 5] =
+    [("client", "client"), ("flows", "grants"), ("advice", "advice"), ("full", "full"), ("server", "server")];
 
 /// What LLVM may use: all of it is in every browser and runtime since 2022.
 const FEATURES: [&str; 6] =

@@ -14,7 +14,7 @@ import { isPopup, openPopup } from './popup.js';
 import { describe, ofThisPage, proofTime, unseen } from './refused.js';
 import { keyLost, sessionInfo, type Need, type SessionInfo, type SessionState } from './session.js';
 import { Storage } from './storage.js';
-import { loadCore, loadFull, type Core } from './wasm.js';
+import { loadCore, loadAdvice, type Core } from './wasm.js';
 
 /** What a login asks for besides the client's options. */
 export interface LoginOptions {
@@ -173,9 +173,9 @@ export class Client {
    * @param subject a response of any `fetch`, or an error that `login`, `handleRedirect` or `fetch` threw
    */
   async explain(subject: Response | Error): Promise<Advice> {
-    if (subject instanceof Response) return explained(await this.#full(), await this.#refused(subject));
+    if (subject instanceof Response) return explained(await this.#advice(), await this.#refused(subject));
     const refused = this.#failures.get(subject) ?? (subject instanceof TypeError ? unseen() : null);
-    return refused === null ? ofThisPage(subject) : explained(await this.#full(), refused);
+    return refused === null ? ofThisPage(subject) : explained(await this.#advice(), refused);
   }
 
   /** Gets a new token now. `fetch` does that by itself. */
@@ -212,8 +212,8 @@ export class Client {
     this.#listeners.clear();
   }
 
-  #full(): ReturnType<typeof loadFull> {
-    return loadFull(this.#options.wasm?.full);
+  #advice(): ReturnType<typeof loadAdvice> {
+    return loadAdvice(this.#options.wasm?.advice);
   }
 
   async #core(): Promise<NativeClient> {

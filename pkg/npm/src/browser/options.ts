@@ -32,7 +32,7 @@ export interface ClientOptions {
   /** Permits `http` on loopback, for development. */
   readonly allowLoopback?: boolean;
   /** Where the two WebAssembly files are, for bundlers that do not follow `new URL(…, import.meta.url)`. */
-  readonly wasm?: { readonly client?: string | URL; readonly full?: string | URL };
+  readonly wasm?: { readonly client?: string | URL; readonly advice?: string | URL };
   /** The name of the session, where a page has several. `default` otherwise. */
   readonly session?: string;
   /** The name of the database, shared by all clients of this origin that name it. `keybound` otherwise. */

@@ -1,7 +1,7 @@
-// The core as WebAssembly, loaded when it is first needed: the small build, and the full one to explain refusals.
+// The core as WebAssembly, loaded when it is first needed: the client, and what explains refusals.
 
 import { HostFailed } from '../errors.js';
-import type { Native, NativeClientParts } from '../native.js';
+import type { NativeAdvice, NativeClientParts } from '../native.js';
 
 /** What a browser's client takes from the core. */
 export type Core = NativeClientParts;
@@ -11,7 +11,7 @@ interface Glue {
 }
 
 let client: Promise<Core> | undefined;
-let full: Promise<Native> | undefined;
+let advice: Promise<NativeAdvice> | undefined;
 
 /** The build without cryptography in software: keys are WebCrypto's. */
 export function loadCore(from: string | URL = new URL('../wasm/client_bg.wasm', import.meta.url)): Promise<Core> {
@@ -24,15 +24,15 @@ export function loadCore(from: string | URL = new URL('../wasm/client_bg.wasm', 
   return client;
 }
 
-/** The build that judges and explains. A page that explains nothing does not load it. */
-export function loadFull(from: string | URL = new URL('../wasm/full_bg.wasm', import.meta.url)): Promise<Native> {
+/** The build that explains refusals. A page that explains nothing does not load it. */
+export function loadAdvice(from: string | URL = new URL('../wasm/advice_bg.wasm', import.meta.url)): Promise<NativeAdvice> {
   // @ts-ignore As above.
-  const glue = import('../wasm/full.js') as Promise<Native & Glue>;
-  full ??= load(glue, from).catch((error: unknown) => {
-    full = undefined;
+  const glue = import('../wasm/advice.js') as Promise<NativeAdvice & Glue>;
+  advice ??= load(glue, from).catch((error: unknown) => {
+    advice = undefined;
     throw error;
   });
-  return full;
+  return advice;
 }
 
 async function load<T>(glue: Promise<T & Glue>, url: string | URL): Promise<T> {

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
-import type { Native, NativeClientParts } from '../native.js';
+import type { Native, NativeAdvice, NativeClientParts } from '../native.js';
 // @ts-ignore: the build puts them there, and their types are those of native.ts.
 import * as grants from '../wasm/flows.js';
 // @ts-ignore
@@ -30,6 +30,11 @@ export function build(): 'addon' | 'wasm' {
 export function flows(): NativeClientParts {
   const core = native();
   return (client ??= 'Client' in core ? (core as unknown as NativeClientParts) : instantiate<NativeClientParts>(grants as unknown as Glue, 'flows'));
+}
+
+/** What explains refused responses. */
+export async function advice(): Promise<NativeAdvice> {
+  return native() as Native & NativeAdvice;
 }
 
 /** Loads the core. On Node it is there at once. */

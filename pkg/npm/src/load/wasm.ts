@@ -1,7 +1,7 @@
 /** WASM builds fetched from beside these files: one that judges, and the client when it is needed. */
 
 import { misuse } from '../errors.js';
-import type { Native, NativeClientParts } from '../native.js';
+import type { Native, NativeAdvice, NativeClientParts } from '../native.js';
 // @ts-ignore: the build puts it there, and its types are those of native.ts.
 import * as grants from '../wasm/flows.js';
 
@@ -20,14 +20,16 @@ export interface Loader {
   native(): Native;
   /** The OAuth client of the core, when it is first needed. */
   flows(): NativeClientParts | (() => Promise<NativeClientParts>);
+  /** What explains refused responses. */
+  advice(): Promise<NativeAdvice>;
   /** Loads the core, once. `source` is for hosts that keep the WASM elsewhere. */
   ready(source?: Source): Promise<void>;
   /** Which build this process uses. */
   build(): 'addon' | 'wasm';
 }
 
-/** A loader of `judging` and, when it is needed, the client. */
-export function loader(judging: Glue): Loader {
+/** A loader of `judging` and, when they are needed, the client and `advising`, where that is a build of its own. */
+export function loader(judging: Glue, advising: Glue = judging): Loader {
   let loaded = false;
   const loading = new Map<Glue, Promise<unknown>>();
   async function load(glue: Glue, source?: Source): Promise<void> {
@@ -48,6 +50,11 @@ export function loader(judging: Glue): Loader {
     flows: () => async () => {
       await load(grants as unknown as Glue);
       return grants as unknown as NativeClientParts;
+    },
+    async advice() {
+      await load(advising);
+      loaded ||= advising === judging;
+      return advising as unknown as NativeAdvice;
     },
     async ready(source) {
       if (loaded) return;

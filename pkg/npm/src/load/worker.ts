@@ -1,6 +1,6 @@
 /** The compiled core as WASM, imported as modules: for workers at the edge, which cannot compile at run time. */
 
-import type { Native, NativeClientParts } from '../native.js';
+import type { Native, NativeAdvice, NativeClientParts } from '../native.js';
 // @ts-ignore: the build puts it there, and its types are those of native.ts.
 import * as grants from '../wasm/flows.js';
 import grantsModule from '../wasm/flows_bg.wasm';
@@ -24,6 +24,11 @@ export function native(): Native {
 /** The OAuth client of the core. */
 export function flows(): NativeClientParts {
   return instantiate<NativeClientParts>(grants as unknown as Glue, grantsModule);
+}
+
+/** What explains refused responses. */
+export async function advice(): Promise<NativeAdvice> {
+  return native() as Native & NativeAdvice;
 }
 
 /** Loads the core. Here it is there at once. */

@@ -1,4 +1,4 @@
-import type { Native } from './native.js';
+import type { NativeAdvice } from './native.js';
 export interface ResponseToExplain {
     readonly status: number;
     readonly headers: Iterable<readonly [name: string, value: string]>;

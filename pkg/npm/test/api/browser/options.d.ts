@@ -14,7 +14,7 @@ export interface ClientOptions {
     readonly allowLoopback?: boolean;
     readonly wasm?: {
         readonly client?: string | URL;
-        readonly full?: string | URL;
+        readonly advice?: string | URL;
     };
     readonly session?: string;
     readonly database?: string;
