@@ -16,6 +16,10 @@ pub(crate) const BUILDS: [(&str, &str); 5] =
 const FEATURES: [&str; 6] =
     ["bulk-memory", "nontrapping-float-to-int", "sign-ext", "mutable-globals", "reference-types", "multivalue"];
 
+/// How `wasm-opt` makes a module small. Nothing lies below address 1024, where the stack ends.
+const SHRINK: [&str; 6] =
+    ["-Oz", "--low-memory-unused", "--optimize-added-constants-propagate", "-Oz", "--strip-debug", "--strip-producers"];
+
 pub(crate) fn build() -> Result<(), Failure> {
     ensure_modules()?;
     for (name, features) in BUILDS {
@@ -43,7 +47,9 @@ fn bundle(name: &str, module: &Path) -> Result<(), Failure> {
     let last = work.join("bundled.wasm");
     let folder = run::root().join(DIST).join("wasm");
     let (script, binary) = (folder.join(format!("{name}.js")), folder.join(format!("{name}_bg.wasm")));
-    if script.exists() && binary.exists() && is_same(module, &last) {
+    let (tools, recipe) = (work.join("tools"), recipe()?);
+    let same_tools = std::fs::read(&tools).is_ok_and(|last| last == recipe);
+    if script.exists() && binary.exists() && same_tools && is_same(module, &last) {
         return Ok(());
     }
     folder_of(&last)?;
@@ -57,16 +63,19 @@ fn bundle(name: &str, module: &Path) -> Result<(), Failure> {
     )?;
     let mut shrink = run::command("node");
     shrink.arg(run::root().join(PACKAGE).join("node_modules/binaryen/bin/wasm-opt"));
-    shrink.args([
-        "-Oz",
-        "--low-memory-unused",
-        "--optimize-added-constants-propagate",
-        "-Oz",
-        "--strip-debug",
-        "--strip-producers",
-    ]);
+    shrink.args(SHRINK);
     shrink.args(FEATURES.map(|feature| format!("--enable-{feature}")));
     run::run(shrink.arg(work.join(format!("{name}_bg.wasm"))).arg("-o").arg(&binary))?;
     copy(&work.join(format!("{name}.js")), &script)?;
+    std::fs::write(&tools, recipe).map_err(|error| format!("cannot write {}: {error}", tools.display()))?;
     copy(module, &last)
+}
+
+/// What else than the module decides about the bundle: the tools, their versions and what they are told.
+fn recipe() -> Result<Vec<u8>, Failure> {
+    let mut recipe = SHRINK.join(" ").into_bytes();
+    for file in ["pkg/npm/package-lock.json", "xtask/wasm-bundle/Cargo.toml", "xtask/wasm-bundle/src/main.rs"] {
+        recipe.extend(std::fs::read(run::root().join(file)).map_err(|error| format!("cannot read {file}: {error}"))?);
+    }
+    Ok(recipe)
 }
