@@ -110,7 +110,7 @@ def test_login_of_a_program() -> None:
 
     def browser(url: str) -> None:
         threads.append(threading.Thread(target=browse, args=(server.login(url), seen)))
-        threads[0].start()
+        threads[-1].start()
 
     client = made(server)
     session = client.login(SessionRequest(at=client.discover(server.api), scope="read"), browser=browser, timeout=10)
