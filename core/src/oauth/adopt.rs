@@ -38,7 +38,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Misuse`](crate::Misuse), if the resource is no URL to talk to, or if the key is of another type than its algorithm's or
-    /// for one that this client does not take; [`Downgrade::Protection`](super::Downgrade::Protection)(super::Downgrade::Protection), if its level does not take the place of the key.
+    /// for one that this client does not take; [`Downgrade::Protection`](super::Downgrade::Protection), if its level does not take the place of the key.
     pub fn adopt(&self, held: HeldToken) -> Result<Session, FlowError> {
         adopt(&self.0, held)
     }
