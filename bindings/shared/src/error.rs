@@ -46,6 +46,8 @@ pub struct Fault {
     pub section: Option<String>,
     /// The answer to send, where a proof was refused.
     pub refusal: Option<Box<Refusal>>,
+    /// Whether only a new login helps.
+    pub needs_login: bool,
 }
 
 impl Kind {
@@ -63,7 +65,8 @@ impl Kind {
 impl Error {
     pub(crate) fn new(kind: Kind, reason: &str, detail: impl Into<String>) -> Self {
         let (reason, detail) = (reason.into(), detail.into());
-        Self(Box::new(Fault { kind, reason, detail, code: None, status: None, section: None, refusal: None }))
+        let (code, status, section, refusal, needs_login) = (None, None, None, None, false);
+        Self(Box::new(Fault { kind, reason, detail, code, status, section, refusal, needs_login }))
     }
 
     /// The caller's mistake.
@@ -90,7 +93,7 @@ impl Error {
         self
     }
 
-    /// All members but the refusal's as a JSON object, and that as its own.
+    /// All members but `needs_login` as a JSON object, the refusal as one of its own.
     pub fn to_json(&self) -> String {
         let refusal = self.refusal.as_ref().map(|refusal| refusal.to_value());
         Value::object()
@@ -161,6 +164,7 @@ impl From<FlowError> for Error {
             _ => Kind::Flow,
         };
         let mut plain = Self::new(kind, error.reason(), error.to_string());
+        plain.0.needs_login = error.needs_login();
         if let FlowError::Denied(denial) = &error {
             plain.0.code = Some(denial.error.clone());
             plain.0.status = Some(denial.status).filter(|status| *status != 0);

@@ -34,6 +34,11 @@ pub struct Device(#[cfg(feature = "grants")] Mutex<Option<DeviceAuthorization>>)
 
 #[cfg(feature = "grants")]
 impl Device {
+    /// A login to be polled once.
+    pub fn new(device: DeviceAuthorization) -> Self {
+        Self(Mutex::new(Some(device)))
+    }
+
     pub(crate) fn take(&self) -> Result<DeviceAuthorization, Error> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(Error::already_used)
     }
@@ -48,6 +53,14 @@ struct State {
 }
 
 type Next = step::Step<Outcome>;
+
+/// A step as the core has it, for bindings with types of their own.
+pub enum Seen<'a> {
+    /// What the host has to do.
+    Wanted(&'a step::Step<Outcome>),
+    /// What the flow came to.
+    Done(Outcome),
+}
 
 /// What the host has to do next, as JSON; the members are listed at [`Flow::step`].
 pub type Step = String;
@@ -106,23 +119,31 @@ impl Flow {
         self.lock().show()
     }
 
+    /// Shows what the host has to do as the core has it. What [`step`](Self::step) says of `done` holds here too, but that no handle
+    /// is kept: the outcome is the caller's.
+    ///
+    /// # Errors
+    /// Misuse after the flow has failed or its outcome was given.
+    pub fn look<T>(&self, show: impl FnOnce(Seen<'_>) -> T) -> Result<T, Error> {
+        self.lock().look(show)
+    }
+
     /// Goes on with the host's answer, and says what is next.
     ///
     /// # Errors
     /// Misuse, if the reply does not fit: the flow then waits for one that does. Any other error ends the flow.
     pub fn resume(&self, reply: Reply, now: i64) -> Result<Step, Error> {
         let mut state = self.lock();
-        let step = state.step.take().ok_or_else(Error::already_used)?;
-        match answered(step, reply, UnixTime::from_secs(now)) {
-            Ok(next) => {
-                state.step = Some(next?);
-                state.show()
-            }
-            Err((step, error)) => {
-                state.step = Some(*step);
-                Err(error)
-            }
-        }
+        state.answer(reply, now)?;
+        state.show()
+    }
+
+    /// Goes on with the host's answer; [`look`](Self::look) shows what is next.
+    ///
+    /// # Errors
+    /// As of [`resume`](Self::resume).
+    pub fn answer(&self, reply: Reply, now: i64) -> Result<(), Error> {
+        self.lock().answer(reply, now)
     }
 
     /// What later operations refer to, after `done`.
@@ -136,24 +157,58 @@ impl Flow {
 }
 
 impl State {
-    fn show(&mut self) -> Result<Step, Error> {
-        let shown = match self.step.take().ok_or_else(Error::already_used)? {
-            step::Step::Done(outcome) => {
-                let (result, handle) = finished(outcome);
-                self.handle = handle;
-                Value::object().with("step", "done").with("result", result)
-            }
+    fn look<T>(&mut self, show: impl FnOnce(Seen<'_>) -> T) -> Result<T, Error> {
+        Ok(match self.step.take().ok_or_else(Error::already_used)? {
+            step::Step::Done(outcome) => show(Seen::Done(outcome)),
             step => {
-                let shown = wanted(&step);
+                let shown = show(Seen::Wanted(&step));
                 self.step = Some(step);
                 shown
             }
-        };
+        })
+    }
+
+    fn show(&mut self) -> Result<Step, Error> {
+        let (shown, handle) = self.look(|seen| match seen {
+            Seen::Wanted(step) => (wanted(step), None),
+            Seen::Done(outcome) => {
+                let (result, handle) = finished(outcome);
+                (Value::object().with("step", "done").with("result", result), handle)
+            }
+        })?;
+        self.handle = handle;
         Ok(shown.to_json())
+    }
+
+    fn answer(&mut self, reply: Reply, now: i64) -> Result<(), Error> {
+        let step = self.step.take().ok_or_else(Error::already_used)?;
+        match answered(step, reply, UnixTime::from_secs(now)) {
+            Ok(next) => {
+                self.step = Some(next?);
+                Ok(())
+            }
+            Err((step, error)) => {
+                self.step = Some(*step);
+                Err(error)
+            }
+        }
     }
 }
 
 impl Reply {
+    /// A key was made: its public JWK, and the names of its algorithm and of where it lives.
+    ///
+    /// # Errors
+    /// Misuse.
+    pub fn key(public_jwk: &str, algorithm_name: &str, protection: &str) -> Result<Self, Error> {
+        let places: Vec<_> = Protection::ALL.iter().map(|place| (place.name(), *place)).collect();
+        Ok(Self::Key(CreatedKey {
+            public_key: public_key(public_jwk)?,
+            algorithm: algorithm(algorithm_name)?,
+            protection: one_of("a protection", protection, &places)?,
+        }))
+    }
+
     /// Reads a reply: an object with one of the members listed at [`Flow::step`].
     ///
     /// # Errors
@@ -181,12 +236,7 @@ impl Reply {
             |name: &str, known: &[&str]| reply.value(name).map(|part| Options::of(part.clone(), known)).transpose();
         if let Some(key) = part("key", &["public_jwk", "algorithm", "protection"])? {
             let jwk = key.value("public_jwk").ok_or_else(|| misfit("a key has a public_jwk"))?;
-            let places: Vec<_> = Protection::ALL.iter().map(|place| (place.name(), *place)).collect();
-            return Ok(Self::Key(CreatedKey {
-                public_key: public_key(&jwk.to_json())?,
-                algorithm: algorithm(key.needed("algorithm")?)?,
-                protection: one_of("a protection", key.needed("protection")?, &places)?,
-            }));
+            return Self::key(&jwk.to_json(), key.needed("algorithm")?, key.needed("protection")?);
         }
         if let Some(signature) = reply.bytes("signature")? {
             return Ok(Self::Signature(signature, reply.needed("encoding")?.into()));
@@ -333,7 +383,7 @@ fn finished(outcome: Outcome) -> (Value, Option<Handle>) {
                 .with("verification_uri", device.verification_uri())
                 .with_some("verification_uri_complete", device.verification_uri_complete())
                 .with("expires_at", device.expires_at());
-            return (shown, Some(Handle::Device(Arc::new(Device(Mutex::new(Some(*device)))))));
+            return (shown, Some(Handle::Device(Arc::new(Device::new(*device)))));
         }
         Outcome::Authorization(sent) => kind("authorization")
             .with("url", sent.url.as_str())

@@ -127,7 +127,7 @@ pub(crate) fn bytes(text: &str) -> Result<Vec<u8>, Error> {
 }
 
 /// The byte string of bytes.
-pub(crate) fn byte_string(bytes: &[u8]) -> String {
+pub fn byte_string(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 

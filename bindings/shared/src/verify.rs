@@ -6,8 +6,8 @@ use keybound::json::Value;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys, NonceWindow};
 use keybound::replay::{Insertion, ReplayStore, StoreEpoch};
 use keybound::{
-    Context, Crypto, HeaderMemory, Misuse, PendingProof, Policy, Presentation, Rejection, SettleError, TargetUri,
-    TimeSource, UnixTime, VerifiedProof, base64url,
+    Context, Crypto, Explanation, HeaderMemory, Misuse, PendingProof, Policy, Presentation, Rejection, SettleError,
+    TargetUri, TimeSource, UnixTime, VerifiedProof, base64url,
 };
 
 use crate::error::{Error, Kind};
@@ -149,12 +149,18 @@ impl Verifier {
     /// What came of every check, for the developer whose proof was refused: a JSON object as of [`Explanation::to_json`].
     /// It consumes nothing and is not for the peer.
     ///
-    /// [`Explanation::to_json`]: keybound::Explanation::to_json
-    ///
     /// # Errors
     /// Misuse.
     pub fn explain(&self, presented: &Presented<'_>, now: i64) -> Result<String, Error> {
-        presented.with(|presentation| self.core.explain(presentation, UnixTime::from_secs(now)).to_json())
+        self.explanation(presented, now).map(|explanation| explanation.to_json())
+    }
+
+    /// The same as the core has it, for bindings with types of their own.
+    ///
+    /// # Errors
+    /// Misuse.
+    pub fn explanation(&self, presented: &Presented<'_>, now: i64) -> Result<Explanation, Error> {
+        presented.with(|presentation| self.core.explain(presentation, UnixTime::from_secs(now)))
     }
 
     /// The answer to a request that the host refuses for a reason of its own choosing, for example `replayed`.

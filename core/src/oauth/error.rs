@@ -220,6 +220,27 @@ impl FlowError {
         matches!(self, Self::Denied(denial) if denial.error == "invalid_client")
     }
 
+    /// Whether only a new login helps: there is no usable session any more, or its key is lost or another one.
+    pub const fn needs_login(&self) -> bool {
+        match self {
+            Self::KeyMissing | Self::KeyChanged | Self::NoSession | Self::Stored(_) | Self::LoginRequired => true,
+            Self::Misuse(_)
+            | Self::Host(_)
+            | Self::KeyUnreadable(_)
+            | Self::Discovery(_)
+            | Self::Answer(..)
+            | Self::Denied(_)
+            | Self::Redirect(_)
+            | Self::Downgrade(_)
+            | Self::NoCommonAlgorithm
+            | Self::Contended
+            | Self::StepUpExhausted
+            | Self::IntentExceeded
+            | Self::TooManyRedirects
+            | Self::Interrupted => false,
+        }
+    }
+
     /// The stable name of the error, for programs.
     pub fn reason(&self) -> &'static str {
         match self {

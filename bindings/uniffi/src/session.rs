@@ -1,0 +1,86 @@
+//! What operations refer to: discovered servers, sessions, and logins on other devices.
+
+use std::sync::Arc;
+
+use keybound_ffi as ffi;
+
+use crate::options::SecurityLevel;
+
+/// What protects a target.
+#[derive(Debug, uniffi::Object)]
+pub struct Discovered(pub(crate) ffi::Discovered);
+
+#[uniffi::export]
+impl Discovered {
+    /// The authorization server's issuer identifier (RFC 8414).
+    pub fn issuer(&self) -> String {
+        self.0.server().issuer().into()
+    }
+
+    /// The resource's identifier (RFC 9728), if it publishes one.
+    pub fn resource(&self) -> Option<String> {
+        self.0.resource().map(|resource| resource.resource().into())
+    }
+
+    /// The scope that the resource asked for.
+    pub fn challenged_scope(&self) -> Option<String> {
+        self.0.challenged_scope().map(Into::into)
+    }
+}
+
+/// A session: tokens bound to a key. Its tokens are renewed within it.
+#[derive(Debug, uniffi::Object)]
+pub struct Session(pub(crate) ffi::Session);
+
+/// What a session shows.
+#[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]
+pub struct SessionInfo {
+    /// Its name: sessions are stored and opened by it.
+    pub name: String,
+    /// How much protection it has.
+    pub level: SecurityLevel,
+    /// The issuer of its tokens.
+    pub issuer: String,
+    /// Where they are good.
+    pub resource: Option<String>,
+    /// Its scopes, separated by spaces.
+    pub scope: Option<String>,
+    /// What was granted (RFC 9396): a JSON array.
+    pub authorization_details: Option<String>,
+    /// When the access token ends; it is renewed before that where it can be.
+    pub expires_at: Option<i64>,
+    /// Whether the tokens are bound to a key.
+    pub bound: bool,
+    /// The thumbprint of that key.
+    pub thumbprint: Option<String>,
+    /// Whether only a new login helps.
+    pub ended: bool,
+}
+
+#[uniffi::export]
+impl Session {
+    /// What it shows at present. No token.
+    pub fn info(&self) -> SessionInfo {
+        SessionInfo {
+            name: self.0.name().into(),
+            level: SecurityLevel::of(self.0.level()),
+            issuer: self.0.issuer(),
+            resource: self.0.resource(),
+            scope: self.0.scope(),
+            authorization_details: self.0.authorization_details().map(|details| details.to_json()),
+            expires_at: self.0.expires_at().map(|time| time.secs()),
+            bound: self.0.is_bound(),
+            thumbprint: self.0.thumbprint().map(|thumbprint| thumbprint.to_string()),
+            ended: self.0.has_ended(),
+        }
+    }
+
+    /// The access token: a secret, worthless without its key if it is bound.
+    pub fn danger_access_token(&self) -> Option<String> {
+        self.0.danger_access_token().map(|token| token.expose().into())
+    }
+}
+
+/// A login on another device, to be polled once.
+#[derive(Debug, uniffi::Object)]
+pub struct DeviceLogin(pub(crate) Arc<ffi::Device>);

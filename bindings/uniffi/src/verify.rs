@@ -1,0 +1,167 @@
+//! Judging proofs: in one call, or in two with a store of the host's own between them.
+
+use std::sync::Arc;
+
+use keybound_ffi as ffi;
+
+use crate::CRYPTO;
+use crate::error::{KeyboundError, Refusal};
+use crate::explain::Explanation;
+use crate::options::VerifierOptions;
+use crate::plain::{clock, field_bytes, shown};
+use crate::proof::ServerRole;
+use crate::replay::{Insertion, MemoryReplayStore, ReplayEntry};
+
+/// A proof as it comes with a request.
+#[derive(Clone, Debug, uniffi::Record)]
+#[uniffi::export(Display)]
+pub struct PresentedProof {
+    /// The method, as received.
+    pub method: String,
+    /// The target URI from configuration and the raw path: never from a decoded path or an unchecked `Host`.
+    pub url: String,
+    /// The values of all `DPoP` fields of the request.
+    pub proofs: Vec<String>,
+    /// The access token without scheme; none makes it a request to the authorization server.
+    #[uniffi(default)]
+    pub access_token: Option<String>,
+    /// The thumbprint that the token (`cnf.jkt`), code or refresh token is bound to. A token needs one.
+    #[uniffi(default)]
+    pub bound_to: Option<String>,
+    /// The one nonce this client was given, where the host remembers it itself.
+    #[uniffi(default)]
+    pub expected_nonce: Option<String>,
+}
+
+shown!(PresentedProof { method, url, bound_to });
+
+/// What a verified proof says.
+#[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]
+pub struct VerifiedProof {
+    /// The thumbprint of the key that made it.
+    pub thumbprint: String,
+    /// Its algorithm.
+    pub algorithm: String,
+    /// Its `iat`.
+    pub issued_at: i64,
+    /// The nonce to hand out with the answer (`DPoP-Nonce`), when the present one ends soon.
+    pub next_nonce: Option<String>,
+}
+
+impl From<ffi::Verified> for VerifiedProof {
+    fn from(verified: ffi::Verified) -> Self {
+        Self {
+            thumbprint: verified.thumbprint,
+            algorithm: verified.algorithm.into(),
+            issued_at: verified.issued_at,
+            next_nonce: verified.next_nonce,
+        }
+    }
+}
+
+impl PresentedProof {
+    fn with<T>(&self, judge: impl FnOnce(&ffi::Presented<'_>) -> Result<T, ffi::Error>) -> Result<T, KeyboundError> {
+        let proofs: Vec<Vec<u8>> = self.proofs.iter().map(|proof| field_bytes(proof)).collect();
+        let proofs: Vec<&[u8]> = proofs.iter().map(Vec::as_slice).collect();
+        let presented = ffi::Presented {
+            method: &self.method,
+            url: &self.url,
+            proofs: &proofs,
+            access_token: self.access_token.as_deref(),
+            bound_to: self.bound_to.as_deref(),
+            expected_nonce: self.expected_nonce.as_deref(),
+        };
+        Ok(judge(&presented)?)
+    }
+}
+
+/// Judges proofs by one policy (RFC 9449 section 4.3).
+#[derive(uniffi::Object)]
+pub struct Verifier(ffi::Verifier);
+
+#[uniffi::export]
+impl Verifier {
+    /// A verifier. With `replay`, its nonces vouch for that store's present life.
+    ///
+    /// Throws misuse, if an option cannot be used.
+    #[uniffi::constructor(default(replay = None))]
+    pub fn new(options: VerifierOptions, replay: Option<Arc<MemoryReplayStore>>) -> Result<Self, KeyboundError> {
+        let epoch = replay.map(|store| store.0.epoch());
+        Ok(Self(ffi::Verifier::new(&options.to_json()?, epoch.as_deref(), &CRYPTO)?))
+    }
+
+    /// Checks a proof and consumes it in a store of this process.
+    ///
+    /// Throws the rejection, with the refusal to send; misuse.
+    #[uniffi::method(default(now = None))]
+    pub fn verify(
+        &self,
+        presented: &PresentedProof,
+        store: &Arc<MemoryReplayStore>,
+        now: Option<i64>,
+    ) -> Result<VerifiedProof, KeyboundError> {
+        presented.with(|presented| self.0.verify(presented, &store.0, clock(now)).map(Into::into))
+    }
+
+    /// Makes every check but replay: insert the entry of what comes back into a store, and settle it by what that answers.
+    ///
+    /// Throws the rejection, with the refusal to send; misuse.
+    #[uniffi::method(default(now = None))]
+    pub fn check(&self, presented: &PresentedProof, now: Option<i64>) -> Result<PendingProof, KeyboundError> {
+        presented.with(|presented| self.0.check(presented, clock(now)).map(PendingProof))
+    }
+
+    /// What came of every check, for the developer whose proof was refused. It consumes nothing and is not for the peer.
+    ///
+    /// Throws misuse.
+    #[uniffi::method(default(now = None))]
+    pub fn explain(&self, presented: &PresentedProof, now: Option<i64>) -> Result<Explanation, KeyboundError> {
+        presented.with(|presented| self.0.explanation(presented, clock(now)).map(Into::into))
+    }
+
+    /// The answer to a request that the host refuses for a reason of its own choosing, for example `replayed`.
+    ///
+    /// Throws misuse, if there is no such reason.
+    #[uniffi::method(default(now = None))]
+    pub fn refuse(&self, reason: &str, presented: &PresentedProof, now: Option<i64>) -> Result<Refusal, KeyboundError> {
+        presented.with(|presented| self.0.refuse(reason, presented, clock(now)).map(Into::into))
+    }
+
+    /// A nonce for the next proof of any key; none if the options have no `nonces`.
+    #[uniffi::method(default(now = None))]
+    pub fn fresh_nonce(&self, role: ServerRole, now: Option<i64>) -> Result<Option<String>, KeyboundError> {
+        Ok(self.0.fresh_nonce(role.name(), clock(now))?)
+    }
+
+    /// The names of the algorithms that are accepted.
+    pub fn algorithms(&self) -> Vec<String> {
+        self.0.algorithms().into_iter().map(Into::into).collect()
+    }
+}
+
+/// A proof that passed every check but replay: it says nothing before it is settled.
+#[derive(uniffi::Object)]
+pub struct PendingProof(ffi::Pending);
+
+#[uniffi::export]
+impl PendingProof {
+    /// What goes into the replay store.
+    pub fn entry(&self) -> ReplayEntry {
+        ReplayEntry(self.0.entry().clone())
+    }
+
+    /// Accepts or refuses the proof by the store's answer.
+    ///
+    /// Throws the rejection, with the refusal to send; the host's fault for `UNAVAILABLE` and `FULL`; misuse on second use.
+    #[uniffi::method(default(now = None))]
+    pub fn settle(&self, insertion: Insertion, now: Option<i64>) -> Result<VerifiedProof, KeyboundError> {
+        Ok(self.0.settle(insertion.name(), clock(now))?.into())
+    }
+
+    /// Accepts the proof without a replay store: whoever sees the request can repeat it until the proof is too old.
+    ///
+    /// Throws misuse on second use.
+    pub fn danger_skip_replay_check(&self) -> Result<VerifiedProof, KeyboundError> {
+        Ok(self.0.danger_skip_replay_check()?.into())
+    }
+}
