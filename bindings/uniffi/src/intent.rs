@@ -43,11 +43,11 @@ impl Intent {
         &self,
         method: &str,
         url: &str,
-        body: &[u8],
+        body: Vec<u8>,
         key: &str,
         now: Option<i64>,
     ) -> Result<(), KeyboundError> {
-        Ok(self.0.permits(method, url, body, key, clock(now))?)
+        Ok(self.0.permits(method, url, &body, key, clock(now))?)
     }
 
     /// The details: a JSON array.

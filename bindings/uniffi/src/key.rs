@@ -39,8 +39,8 @@ impl Key {
     ///
     /// Throws misuse, if it cannot be used.
     #[uniffi::constructor(default(algorithm = None))]
-    pub fn from_der(der: &[u8], algorithm: Option<String>) -> Result<Self, KeyboundError> {
-        Ok(Self(ffi::Key::from_der(der, algorithm.as_deref(), &CRYPTO)?))
+    pub fn from_der(der: Vec<u8>, algorithm: Option<String>) -> Result<Self, KeyboundError> {
+        Ok(Self(ffi::Key::from_der(&der, algorithm.as_deref(), &CRYPTO)?))
     }
 
     /// Its algorithm as JOSE names it, for example `ES256`.
@@ -61,8 +61,8 @@ impl Key {
     /// The signature of a message as JOSE has it (for ES256, R and S side by side: 64 bytes).
     ///
     /// Throws the host's fault, if there is no randomness.
-    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyboundError> {
-        Ok(self.0.sign(message)?)
+    pub fn sign(&self, message: Vec<u8>) -> Result<Vec<u8>, KeyboundError> {
+        Ok(self.0.sign(&message)?)
     }
 
     /// The private key as a JWK: a secret.

@@ -9,10 +9,11 @@
 // Records cross the boundary as values, and an error is one of them.
 #![allow(clippy::result_large_err)]
 
-uniffi::setup_scaffolding!();
+uniffi::setup_scaffolding!("keybound");
 
 mod error;
 mod explain;
+mod files;
 mod flow;
 mod intent;
 mod key;
@@ -29,6 +30,7 @@ pub use error::{Fault, Header, KeyboundError, Refusal};
 pub use explain::{
     Advice, ChallengeAdvice, CheckOutcome, CheckResult, Explanation, RefusedResponse, explain_response, reasons,
 };
+pub use files::{FileLock, try_lock_file};
 pub use flow::{CoreClient, CoreFlow};
 pub use intent::{Intent, request_detail};
 pub use key::{Key, Signature, SignatureEncoding, thumbprint};

@@ -11,8 +11,8 @@ use crate::plain::{clock, field_bytes};
 
 /// A proof by a key in this process: the value of the `DPoP` field (RFC 9449 section 4.2), with a fresh `jti`.
 ///
-/// `method` and `url` are those of the request, as they are sent; query and fragment are left out of the proof, the path is kept
-/// byte for byte. `access_token` goes with a request to a resource, without its scheme; `nonce` is the server's latest.
+/// Method and URL are those of the request, as they are sent; query and fragment are left out of the proof, the path is kept byte
+/// for byte. An access token goes with a request to a resource, without its scheme; the nonce is the server's latest.
 ///
 /// Throws misuse, if the request cannot be proved.
 #[uniffi::export(default(access_token = None, nonce = None, now = None))]
@@ -30,7 +30,7 @@ pub fn proof(
 
 /// A proof that a key outside of this library has yet to sign, for example one in hardware.
 ///
-/// `public_jwk` is the key's public part and `algorithm` what it signs with; the rest is as for `proof`.
+/// The public JWK is the key's public part, and the algorithm what it signs with; the rest is as for `proof`.
 ///
 /// Throws misuse, if the request cannot be proved by this key.
 #[uniffi::export(default(access_token = None, nonce = None, now = None))]

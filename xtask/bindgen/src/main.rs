@@ -1,0 +1,50 @@
+//! `bindgen swift|kotlin LIBRARY FOLDER`: writes what UniFFI generates for a built library, rewritten to read as its language does,
+//! and beside it `api.txt`, its public declarations.
+
+mod api;
+mod kotlin;
+mod rewrite;
+mod swift;
+
+use std::fs;
+use std::process::ExitCode;
+
+use camino::Utf8Path;
+use uniffi_bindgen::bindings::{GenerateOptions, TargetLanguage, generate};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [language, library, folder] = arguments.as_slice() else {
+        eprintln!("usage: bindgen swift|kotlin LIBRARY FOLDER");
+        return ExitCode::from(2);
+    };
+    match write(language, Utf8Path::new(library), Utf8Path::new(folder)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bindgen: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write(language: &str, library: &Utf8Path, folder: &Utf8Path) -> Result<(), String> {
+    let (language, file, improve, declarations): (_, _, fn(String) -> Result<String, String>, fn(&str) -> String) =
+        match language {
+            "swift" => (TargetLanguage::Swift, "keybound.swift", swift::improve, api::swift),
+            "kotlin" => (TargetLanguage::Kotlin, "dev/keybound/keybound.kt", kotlin::improve, api::kotlin),
+            other => return Err(format!("there is no language '{other}'; there are swift and kotlin")),
+        };
+    let options = GenerateOptions {
+        languages: vec![language],
+        source: library.to_owned(),
+        out_dir: folder.to_owned(),
+        ..GenerateOptions::default()
+    };
+    generate(options).map_err(|error| format!("{error:#}"))?;
+    let file = folder.join(file);
+    let failed = |path: &Utf8Path, error: std::io::Error| format!("{path}: {error}");
+    let text = improve(fs::read_to_string(&file).map_err(|error| failed(&file, error))?)?;
+    let api = folder.join("api.txt");
+    fs::write(&api, declarations(&text)).map_err(|error| failed(&api, error))?;
+    fs::write(&file, text).map_err(|error| failed(&file, error))
+}

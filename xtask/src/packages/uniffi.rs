@@ -1,0 +1,73 @@
+//! The library inside the Swift package and the Kotlin library, and the code that is generated for it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{copy, folder_of, is_same};
+use crate::run::{self, Failure};
+
+/// The library's name without what each system puts around it.
+const NAME: &str = "keybound_uniffi";
+
+/// The file name of the library on this system.
+pub(crate) fn library_name() -> String {
+    format!("{}{NAME}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
+}
+
+/// Builds the library as apps carry it. It still has the symbols that the generator reads.
+pub(crate) fn library() -> Result<PathBuf, Failure> {
+    let mut cargo = run::cargo();
+    run::run(cargo.args(["build", "--quiet", "--locked", "--profile", "mobile", "--package", "keybound-uniffi"]))?;
+    Ok(run::target_dir().join("mobile").join(library_name()))
+}
+
+/// Puts the library at `place` without its symbols.
+pub(crate) fn stripped(library: &Path, place: &Path) -> Result<(), Failure> {
+    let work = run::target_dir().join("uniffi").join(library_name());
+    copy(library, &work)?;
+    let mut strip = run::command("strip");
+    if cfg!(target_os = "macos") {
+        strip.arg("-x");
+    } else {
+        strip.arg("--strip-unneeded");
+    }
+    run::run(strip.arg(&work))?;
+    if is_same(&work, place) { Ok(()) } else { copy(&work, place) }
+}
+
+/// Generates the code of a language: the folder it is in.
+pub(crate) fn generated(language: &str, library: &Path) -> Result<PathBuf, Failure> {
+    let folder = run::target_dir().join("uniffi").join(language);
+    let mut cargo = run::cargo();
+    cargo.args(["run", "--quiet", "--locked", "--package", "bindgen", "--", language]);
+    run::run(cargo.arg(library).arg(&folder))?;
+    Ok(folder)
+}
+
+/// Copies generated files to where a package has them. What is the same stays untouched, so that nothing is compiled anew for it.
+pub(crate) fn place(files: &[(PathBuf, PathBuf)]) -> Result<(), Failure> {
+    files.iter().filter(|(from, to)| !is_same(from, to)).try_for_each(|(from, to)| copy(from, to))
+}
+
+/// Compares the public declarations of generated code with those on record, or puts them on record.
+pub(crate) fn compare_api(generated: &Path, record: &str, write: bool) -> Result<(), Failure> {
+    let record = run::root().join(record);
+    let found = generated.join("api.txt");
+    if write {
+        folder_of(&record)?;
+        return copy(&found, &record);
+    }
+    if is_same(&found, &record) {
+        return Ok(());
+    }
+    let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+    let (old, new) = (read(&record), read(&found));
+    let gone = old.lines().filter(|line| !new.lines().any(|other| other == *line)).map(|line| format!("    - {line}"));
+    let added = new.lines().filter(|line| !old.lines().any(|other| other == *line)).map(|line| format!("    + {line}"));
+    let difference: Vec<String> = gone.chain(added).take(20).collect();
+    Err(format!(
+        "the public API differs from {}; if that is meant: cargo xtask build --write-api\n{}",
+        record.display(),
+        difference.join("\n")
+    ))
+}
