@@ -1,7 +1,7 @@
 //! Locks on files, which stores in folders take turns by: the same that the other languages take.
 
 use std::fs::{File, OpenOptions};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fs4::{FileExt, TryLockError};
 
@@ -24,14 +24,14 @@ impl FileLock {
 ///
 /// Throws the host's fault, if the file cannot be opened.
 #[uniffi::export]
-pub fn try_lock_file(path: &str) -> Result<Option<FileLock>, KeyboundError> {
+pub fn try_lock_file(path: &str) -> Result<Option<Arc<FileLock>>, KeyboundError> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path).map_err(failed)?;
     match FileExt::try_lock(&file) {
-        Ok(()) => Ok(Some(FileLock(Mutex::new(Some(file))))),
+        Ok(()) => Ok(Some(Arc::new(FileLock(Mutex::new(Some(file)))))),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }

@@ -1,0 +1,95 @@
+package dev.keybound
+
+import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.delay
+
+/** Sends requests of the core: the authorization server's, or the caller's own with the body that the caller has. */
+internal fun interface Exchange {
+    suspend fun send(request: HttpRequest): HttpResponse
+}
+
+/** All that a flow asks for. */
+internal class Host(
+    val keys: ProofKeyStore,
+    val sessions: SessionStore,
+    val exchange: Exchange,
+    val clock: Clock,
+    val wait: suspend (Long) -> Unit = { seconds -> delay(seconds * 1000) },
+)
+
+/**
+ * Runs a flow to its end.
+ *
+ * What the host throws ends the flow as the core decides, and if the flow ends because of it, that very exception is thrown. Locks are
+ * given back whatever happens.
+ *
+ * @param own sends the caller's own request, in flows of `Operation.Call`
+ */
+internal suspend fun drive(flow: CoreFlow, host: Host, own: Exchange? = null): Outcome {
+    val held = LinkedHashMap<String, StoreLock>()
+    var fault: Exception? = null
+    try {
+        var step = flow.step()
+        while (step !is Step.Done) {
+            val reply = try {
+                answer(step, host, held, own)
+            } catch (cancelled: CancellationException) {
+                throw cancelled
+            } catch (thrown: Exception) {
+                fault = thrown
+                failure(step, thrown)
+            }
+            step = flow.resume(reply, host.clock.now())
+        }
+        return step.outcome
+    } catch (error: KeyboundException) {
+        val isHosts = error is KeyboundException.Host || error.fault.reason == "key_unreadable"
+        if (isHosts && fault != null) throw fault
+        if (error is KeyboundException.LoginRequired && fault is KeyFaultException) error.initCause(fault)
+        throw error
+    } finally {
+        held.values.forEach(StoreLock::release)
+        flow.close()
+    }
+}
+
+private suspend fun answer(step: Step, host: Host, held: MutableMap<String, StoreLock>, own: Exchange?): Reply =
+    when (step) {
+        is Step.CreateKey -> Reply.KeyCreated(host.keys.createKey(step.algorithms, step.protections))
+        is Step.DeleteKey -> {
+            host.keys.deleteKey(step.thumbprint)
+            Reply.Completed
+        }
+        is Step.Sign -> Reply.Signed(host.keys.sign(step.request))
+        is Step.Fetch -> {
+            // What the core reads itself is sent by the host; the caller's own request by whoever has its body.
+            val exchange = own?.takeIf { step.request.maxBody == null } ?: host.exchange
+            Reply.Answered(exchange.send(step.request))
+        }
+        is Step.Lock -> {
+            held[step.name] = host.sessions.lock(step.name, step.lease)
+            Reply.Completed
+        }
+        is Step.Unlock -> {
+            held.remove(step.name)?.release()
+            Reply.Completed
+        }
+        is Step.Load -> Reply.Loaded(host.sessions.load(step.slot))
+        is Step.Save -> Reply.Saved(host.sessions.save(step.slot, step.expected, step.version, step.value))
+        is Step.Wait -> {
+            host.wait(step.seconds)
+            Reply.Completed
+        }
+        is Step.Done -> error("a flow that is done asks for nothing")
+    }
+
+private fun failure(step: Step, thrown: Exception): Reply {
+    val detail = thrown.message ?: thrown.javaClass.simpleName
+    if (step !is Step.Sign) return Reply.Failed(detail)
+    return when (thrown) {
+        is KeyFaultException.Missing -> Reply.KeyMissing
+        is KeyFaultException.Changed -> Reply.KeyChanged
+        is KeyFaultException.Unreadable -> Reply.KeyUnreadable(detail)
+        else -> Reply.Failed(detail)
+    }
+}

@@ -1,0 +1,120 @@
+package dev.keybound
+
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.suspendCancellableCoroutine
+import kotlinx.coroutines.withContext
+import okhttp3.Call
+import okhttp3.Callback
+import okhttp3.MediaType.Companion.toMediaType
+import okhttp3.MediaType.Companion.toMediaTypeOrNull
+import okhttp3.OkHttpClient
+import okhttp3.Request
+import okhttp3.RequestBody
+import okhttp3.RequestBody.Companion.toRequestBody
+import okhttp3.Response
+import java.io.IOException
+import java.util.concurrent.TimeUnit
+import kotlin.coroutines.resume
+import kotlin.coroutines.resumeWithException
+
+/** The same client for requests whose redirects the core follows: with a proof for each, and never to elsewhere. */
+internal fun OkHttpClient.withoutRedirects(): OkHttpClient =
+    newBuilder().followRedirects(false).followSslRedirects(false).build()
+
+/** Waits for an answer without a thread; a cancelled task cancels its call. */
+internal suspend fun Call.await(): Response = suspendCancellableCoroutine { continuation ->
+    continuation.invokeOnCancellation { cancel() }
+    enqueue(object : Callback {
+        override fun onFailure(call: Call, e: IOException) = continuation.resumeWithException(e)
+
+        override fun onResponse(call: Call, response: Response) =
+            continuation.resume(response) { _, unwanted, _ -> unwanted.close() }
+    })
+}
+
+/** Requests to authorization servers. */
+internal class ServerExchange(private val client: OkHttpClient) : Exchange {
+    override suspend fun send(request: HttpRequest): HttpResponse {
+        val body = (request.body as? HttpBody.Bytes)?.content
+        val call = client.newCall(built(Request.Builder(), request, body?.toRequestBody(typeOf(request))))
+        call.timeout().timeout(request.timeout ?: DEFAULT_TIMEOUT, TimeUnit.SECONDS)
+        return call.await().use { response ->
+            HttpResponse(response.code, fields(response), withContext(Dispatchers.IO) { read(response, request.maxBody ?: 0) })
+        }
+    }
+
+    private fun read(response: Response, limit: Long): ByteArray {
+        val source = response.body?.source() ?: return ByteArray(0)
+        if (limit > 0 && source.request(limit + 1)) throw IOException("the answer is longer than $limit bytes")
+        return if (limit > 0) source.readByteArray() else ByteArray(0)
+    }
+
+    private companion object {
+        /** Seconds for a whole answer. */
+        const val DEFAULT_TIMEOUT = 60L
+    }
+}
+
+/** The caller's own request, sent as often as the core asks. Keeps the last answer, its body unread. */
+internal class CallExchange(private val request: Request, private val send: suspend (Request) -> Response) : Exchange {
+    /** The last answer. */
+    var response: Response? = null
+        private set
+
+    private var isSent = false
+
+    /** The operation of the core for this request. OkHttp's URL is what goes over the wire. */
+    fun operation(session: Session): Operation {
+        val headers = request.headers.map { (name, value) -> Header(name, value) }
+        return Operation.Call(session, CallRequest(request.method, request.url.toString().substringBefore('#'), headers, kind()))
+    }
+
+    /** Whether sending it twice means the same as once (RFC 9110 section 9.2.2), and can be done. */
+    val isRepeatable: Boolean
+        get() = request.method in setOf("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE") && kind() != CallBody.ONE_SHOT
+
+    override suspend fun send(request: HttpRequest): HttpResponse {
+        forget()
+        val body = when (request.body) {
+            is HttpBody.Repeatable -> this.request.body
+            is HttpBody.OneShot -> this.request.body.also {
+                check(!isSent) { "the body was sent already" }
+                isSent = true
+            }
+            else -> null
+        }
+        val answered = send(built(this.request.newBuilder(), request, body))
+        val followed = generateSequence(answered.priorResponse) { it.priorResponse }.any { it.isRedirect }
+        if (followed) {
+            answered.close()
+            throw IOException("this OkHttpClient follows redirects, and takes tokens along; make it by KeyboundClient.install")
+        }
+        response = answered
+        return HttpResponse(answered.code, fields(answered), ByteArray(0))
+    }
+
+    /** Closes the last answer, which nobody wants any more. */
+    fun forget() {
+        response?.close()
+        response = null
+    }
+
+    private fun kind(): CallBody {
+        val body = request.body ?: return CallBody.EMPTY
+        return if (body.isOneShot() || body.isDuplex()) CallBody.ONE_SHOT else CallBody.REPEATABLE
+    }
+}
+
+/** A request of the core as OkHttp's. */
+internal fun built(builder: Request.Builder, request: HttpRequest, body: RequestBody?): Request {
+    builder.url(request.url)
+    builder.headers(okhttp3.Headers.Builder().apply { request.headers.forEach { addUnsafeNonAscii(it.name, it.value) } }.build())
+    val needsBody = request.method in setOf("POST", "PUT", "PATCH", "PROPPATCH", "REPORT")
+    return builder.method(request.method, body ?: if (needsBody) ByteArray(0).toRequestBody() else null).build()
+}
+
+private fun typeOf(request: HttpRequest) =
+    request.headers.firstOrNull { it.name.equals("content-type", ignoreCase = true) }?.value?.toMediaTypeOrNull()
+        ?: "application/octet-stream".toMediaType()
+
+private fun fields(response: Response): List<Header> = response.headers.map { (name, value) -> Header(name, value) }

@@ -1,0 +1,210 @@
+package dev.keybound
+
+import kotlinx.coroutines.delay
+import okhttp3.OkHttpClient
+import okhttp3.Request
+import okhttp3.Response
+import java.io.IOException
+
+/**
+ * An OAuth 2.1 client whose tokens are bound to keys: whoever steals one cannot use it.
+ *
+ * It makes keys and proofs, keeps nonces, repeats what has to be repeated, and renews tokens, once for all tasks and processes that share
+ * a store. All state of an account is in its session: there is nothing global, and several accounts have a session each.
+ *
+ * Functions throw [KeyboundException], and what keys, stores and the network throw, as it is.
+ *
+ * @param options how it behaves
+ * @param keys where its keys live
+ * @param sessions where its sessions live
+ * @param http sends its requests; redirects are followed by this client, not by OkHttp
+ * @param clock the time by which proofs are made
+ * @throws KeyboundException.Misuse if an option cannot be used
+ */
+public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) constructor(
+    options: ClientOptions,
+    keys: ProofKeyStore = SoftwareKeys(),
+    sessions: SessionStore = MemorySessions(),
+    http: OkHttpClient = OkHttpClient(),
+    private val clock: Clock = Clock.SYSTEM,
+) : AutoCloseable {
+    private val core = CoreClient(options)
+    private val http = http.withoutRedirects()
+    private val host = Host(keys, sessions, ServerExchange(this.http), clock)
+
+    /** Finds out what protects [url], from its answer to a request without a token. */
+    public suspend fun discover(url: String): Discovered {
+        // Refused at once if it is no URL to talk to: nothing is sent then.
+        core.begin(Operation.Discover(url, emptyList()), clock.now()).close()
+        val challenges = http.newCall(Request.Builder().url(url).build()).await().use { it.headers("WWW-Authenticate") }
+        return found(run(Operation.Discover(url, challenges)))
+    }
+
+    /** Finds the authorization server with this issuer identifier, for resources that publish no metadata. */
+    public suspend fun discoverIssuer(issuer: String): Discovered = found(run(Operation.DiscoverIssuer(issuer)))
+
+    /** Begins a login: bring the browser to the URL, and what it comes back to, to [exchange]. */
+    public suspend fun authorize(request: SessionRequest): Authorization = begun(run(Operation.Authorize(request)))
+
+    /** Begins a login for more scope, which [Demand.StepUp] names. */
+    public suspend fun stepUp(session: Session, scope: String): Authorization = begun(run(Operation.StepUp(session, scope)))
+
+    /** Completes a login with the URL that the browser came back to. */
+    public suspend fun exchange(callback: String): Session = opened(run(Operation.Exchange(callback)))
+
+    /** Logs in on another device (RFC 8628): [show] is given what the user has to see, and the login is waited for. */
+    public suspend fun device(request: SessionRequest, show: (DevicePrompt) -> Unit): Session {
+        val prompted = expected<Outcome.DevicePrompted>(run(Operation.Device(request)))
+        show(prompted.prompt)
+        return opened(run(Operation.PollDevice(prompted.device)))
+    }
+
+    /** A session in the client's own name. */
+    public suspend fun clientCredentials(request: SessionRequest): Session = opened(run(Operation.ClientCredentials(request)))
+
+    /** A session for a token of somebody else (RFC 8693). */
+    public suspend fun tokenExchange(request: SessionRequest, exchange: ExchangeRequest): Session =
+        opened(run(Operation.TokenExchange(request, exchange)))
+
+    /** A token of another type for a token, for example an assertion for another server. */
+    public suspend fun exchangeFor(request: SessionRequest, exchange: ExchangeRequest): IssuedToken =
+        expected<Outcome.TokenIssued>(run(Operation.ExchangeFor(request, exchange))).token
+
+    /** A session for an assertion (RFC 7523). */
+    public suspend fun jwtBearer(request: SessionRequest, assertion: String): Session =
+        opened(run(Operation.JwtBearer(request, assertion)))
+
+    /** Opens a stored session. With [boundTo], a thumbprint, only one that is bound to that key. */
+    @JvmOverloads
+    public suspend fun open(name: String, boundTo: String? = null): Session = opened(run(Operation.Open(name, boundTo)))
+
+    /** A session of a token that was obtained elsewhere and is bound to a key of this client's. */
+    public suspend fun adopt(token: HeldToken): Session = opened(run(Operation.Adopt(token)))
+
+    /** Stores a session that [adopt] made. */
+    public suspend fun keep(session: Session) {
+        run(Operation.Keep(session))
+    }
+
+    /** Renews the tokens now; calls do so by themselves when it is time. */
+    public suspend fun refresh(session: Session) {
+        run(Operation.Refresh(session))
+    }
+
+    /** Revokes the session's tokens (RFC 7009). */
+    public suspend fun revoke(session: Session) {
+        run(Operation.Revoke(session))
+    }
+
+    /** Logs out: revokes the session's tokens, and deletes it and its key. */
+    public suspend fun end(session: Session) {
+        run(Operation.End(session))
+    }
+
+    /** What the authorization server says of a token (RFC 7662): a JSON object. */
+    public suspend fun introspect(discovered: Discovered, token: String): String =
+        expected<Outcome.Claims>(run(Operation.Introspect(discovered, token))).json
+
+    /**
+     * Sends a request with the session's token and a fresh proof: nonces, one retry and refresh included.
+     *
+     * The token goes to the origin of the session's resource and to those of `alsoOrigins`; redirects within the origin are followed with
+     * a new proof, others are the answer. A body that can be sent once ([okhttp3.RequestBody.isOneShot]) is preceded by a `HEAD` request
+     * where its server's nonce is not known. A request that can be repeated is sent up to two times more when the network fails.
+     *
+     * @return the answer, whatever its status; [demand] says whether a login or more scope would help. Close it.
+     * @throws KeyboundException.LoginRequired where only a new login helps
+     * @throws IOException as OkHttp throws it
+     */
+    public suspend fun call(session: Session, request: Request): Response = call(session, request) { http.newCall(it).await() }
+
+    internal suspend fun call(session: Session, request: Request, send: suspend (Request) -> Response): Response {
+        var retry = 0
+        while (true) {
+            val exchange = CallExchange(request, send)
+            try {
+                return answered(session, exchange)
+            } catch (failure: IOException) {
+                exchange.forget()
+                if (retry >= RETRIES || !exchange.isRepeatable) throw failure
+                delay(PAUSE shl retry)
+                retry += 1
+            } catch (failure: Throwable) {
+                exchange.forget()
+                throw failure
+            }
+        }
+    }
+
+    private suspend fun answered(session: Session, exchange: CallExchange): Response {
+        val flow = core.begin(exchange.operation(session), clock.now())
+        val demand = expected<Outcome.Answered>(drive(flow, host, exchange)).answer.demand
+        val response = exchange.response
+        if (response == null || demand is Demand.Resend) {
+            val detail = "the server asks for the request once more, and its body could be sent once; make it anew"
+            throw KeyboundException.Flow(Fault("resend", detail))
+        }
+        if (demand == null) return response
+        val marked = response.request.newBuilder().tag(Demand::class.java, demand).build()
+        return response.newBuilder().request(marked).build()
+    }
+
+    /**
+     * The request with the session's token and a proof, to be sent once and soon by other means, for example as a WebSocket handshake.
+     *
+     * [refused] is the answer to an earlier one: what it says of nonces and tokens is heeded. Null, if nothing would help.
+     */
+    @JvmOverloads
+    public suspend fun authorized(session: Session, request: Request, refused: Response? = null): Request? {
+        var known = refused
+        var authorized: Request? = null
+        val own = CallExchange(request) { throw IllegalStateException("nothing is sent here") }
+        val capture = Exchange { wanted ->
+            val earlier = known ?: throw Captured().also { authorized = built(request.newBuilder(), wanted, request.body) }
+            known = null
+            HttpResponse(earlier.code, earlier.headers.map { (name, value) -> Header(name, value) }, ByteArray(0))
+        }
+        try {
+            drive(core.begin(own.operation(session), clock.now()), host, capture)
+        } catch (_: Captured) {
+            // The flow has nothing more to say.
+        }
+        return authorized
+    }
+
+    /**
+     * Makes an `OkHttpClient` that calls with this session: [KeyboundInterceptor] is its last, and redirects are left to that.
+     *
+     * @param builder of the client, with the interceptors of the application
+     */
+    public fun install(builder: OkHttpClient.Builder, session: Session): OkHttpClient =
+        builder.followRedirects(false).followSslRedirects(false).addInterceptor(KeyboundInterceptor(this) { session }).build()
+
+    /** Frees the core. Sessions stay usable by other clients. */
+    override fun close(): Unit = core.close()
+
+    private suspend fun run(operation: Operation): Outcome = drive(core.begin(operation, clock.now()), host)
+
+    private fun found(outcome: Outcome): Discovered = expected<Outcome.Found>(outcome).discovered
+
+    private fun begun(outcome: Outcome): Authorization = expected<Outcome.LoginBegun>(outcome).authorization
+
+    private fun opened(outcome: Outcome): Session = expected<Outcome.Opened>(outcome).session
+
+    private inline fun <reified T : Outcome> expected(outcome: Outcome): T =
+        outcome as? T ?: error("the flow came to another end than ${T::class.simpleName}")
+
+    /** Ends a flow whose request was made. */
+    private class Captured : kotlinx.coroutines.CancellationException("the request is made")
+
+    private companion object {
+        const val RETRIES = 2
+
+        /** Milliseconds before the first retry. */
+        const val PAUSE = 200L
+    }
+}
+
+/** What would help against this refusal, which [KeyboundClient.call] or a [KeyboundInterceptor] gave: a login, or more scope. */
+public val Response.demand: Demand?
+    get() = request.tag(Demand::class.java)

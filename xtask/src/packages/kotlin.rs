@@ -1,0 +1,65 @@
+//! The Kotlin library: a Maven build around the native library and the code that is generated for it.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::uniffi;
+use crate::install;
+use crate::run::{self, Failure};
+
+/// Where the library's sources are.
+pub(crate) const LIBRARY: &str = "pkg/kotlin";
+
+/// Puts native library and generated code where Maven finds them.
+pub(crate) fn prepare(write_api: bool) -> Result<(), Failure> {
+    let root = run::root().join(LIBRARY);
+    let library = uniffi::library()?;
+    let generated = uniffi::generated("kotlin", &library)?;
+    uniffi::compare_api(&generated, "pkg/kotlin/api.txt", write_api)?;
+    let file = PathBuf::from("dev/keybound/keybound.kt");
+    uniffi::place(&[(generated.join(&file), root.join("src/generated/kotlin").join(&file))])?;
+    // Where JNA looks: a folder for each platform, by its own names.
+    uniffi::stripped(&library, &root.join("src/main/resources").join(platform()).join(uniffi::library_name()))
+}
+
+/// This platform as JNA names it.
+fn platform() -> String {
+    let system = match std::env::consts::OS {
+        "macos" => "darwin",
+        "windows" => "win32",
+        other => other,
+    };
+    let machine = match std::env::consts::ARCH {
+        "x86_64" => "x86-64",
+        other => other,
+    };
+    format!("{system}-{machine}")
+}
+
+/// Maven with the library's build.
+pub(crate) fn maven(goals: &[&str]) -> Command {
+    let mut maven = run::command(if cfg!(windows) { "mvn.cmd" } else { "mvn" });
+    maven.args(["--batch-mode", "--no-transfer-progress", "--quiet", "--file"]);
+    maven.arg(run::root().join(LIBRARY).join("pom.xml")).args(goals);
+    maven
+}
+
+/// A JDK and Maven, which brings the Kotlin compiler.
+pub(crate) fn ensure_tools() -> Result<(), Failure> {
+    let has = |program: &str, argument: &str| run::output(run::command(program).arg(argument)).is_some();
+    if has("javac", "-version") && has("mvn", "--version") {
+        return Ok(());
+    }
+    install::ensure_debian(
+        &["openjdk-17-jdk-headless", "maven"],
+        "the Kotlin library is built by Maven on a JDK",
+        "install a JDK from 17 on, and Maven",
+    )
+}
+
+/// The jar.
+pub(crate) fn jar() -> Result<(), Failure> {
+    ensure_tools()?;
+    prepare(false)?;
+    run::run(&mut maven(&["package", "-DskipTests"]))
+}
