@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fs4::{FileExt, TryLockError};
 
+use crate::CRYPTO;
 use crate::error::{Fault, KeyboundError};
 
 /// A lock of the operating system on a file, held until it is released or the process ends.
@@ -41,4 +42,22 @@ fn failed(error: std::io::Error) -> KeyboundError {
     let detail = format!("the lock file cannot be used: {error}");
     let fault = Fault { reason: "lock_file".into(), detail, code: None, status: None, section: None, refusal: None };
     KeyboundError::Host { fault }
+}
+
+/// The longest name of a file that is readable; longer ones are hashed.
+const MAX_NAME_LEN: usize = 120;
+
+/// The name of the file for a slot, key or lock, which every file system takes and stores of all languages agree on: percent-encoded,
+/// or hashed where that is too long.
+#[uniffi::export]
+pub fn stored_file_name(text: &str) -> String {
+    let encoded = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    let plain: String = text.bytes().map(encoded).collect();
+    if plain.len() <= MAX_NAME_LEN {
+        return plain;
+    }
+    keybound::base64url::encode(&CRYPTO.digest.sha256(&[text.as_bytes()]))
 }

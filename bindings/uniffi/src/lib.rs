@@ -30,7 +30,7 @@ pub use error::{Fault, Header, KeyboundError, Refusal};
 pub use explain::{
     Advice, ChallengeAdvice, CheckOutcome, CheckResult, Explanation, RefusedResponse, explain_response, reasons,
 };
-pub use files::{FileLock, try_lock_file};
+pub use files::{FileLock, stored_file_name, try_lock_file};
 pub use flow::{CoreClient, CoreFlow};
 pub use intent::{Intent, request_detail};
 pub use key::{Key, Signature, SignatureEncoding, thumbprint};

@@ -54,6 +54,12 @@ pub(crate) fn improve(text: String) -> Result<String, String> {
         let (lift, rest) = rest.split_once("(try rustCallWithError")?;
         Some(format!("{indent}return try lifted({lift}, try rustCallWithError{rest}"))
     })?;
+    // Cases of errors begin with a small letter, as other cases do.
+    for case in ["Rejected", "Misuse", "LoginRequired", "Flow", "Host"] {
+        let small = format!("{}{}", case[..1].to_lowercase(), &case[1..]);
+        text = all(&text, &format!("case {case}("), &format!("case {small}("))?;
+        text = all(&text, &format!(".{case}("), &format!(".{small}("))?;
+    }
     for (old, new) in [
         ("open class ", "public final class "),
         ("open func ", "public func "),

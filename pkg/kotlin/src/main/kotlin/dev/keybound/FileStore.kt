@@ -15,7 +15,6 @@ import java.nio.file.StandardOpenOption.READ
 import java.nio.file.StandardOpenOption.WRITE
 import java.nio.file.attribute.PosixFilePermission
 import java.nio.file.attribute.PosixFilePermissions
-import java.security.MessageDigest
 import java.security.SecureRandom
 import java.util.Base64
 
@@ -40,8 +39,6 @@ public class FileStore private constructor(private val folder: Path) : ProofKeyS
         /** After how many milliseconds a login that nobody completed is removed. */
         private const val FORGOTTEN = 3_600_000L
 
-        /** The longest name of a file that is readable; longer ones are hashed. */
-        private const val MAX_NAME_LENGTH = 120
         private val FOLDERS = listOf("session", "login", "registration", "key", "lock")
 
         private val OWNER = PosixFilePermissions.fromString("rwx------")
@@ -77,19 +74,6 @@ public class FileStore private constructor(private val folder: Path) : ProofKeyS
                 if (!Files.isDirectory(folder)) throw made
             }
         }
-
-        /** A name that every file system takes: percent-encoded, or hashed where that is too long. */
-        internal fun fileName(text: String): String {
-            val plain = StringBuilder()
-            for (byte in text.encodeToByteArray()) {
-                val letter = byte.toInt().toChar()
-                val isPlain = letter in 'a'..'z' || letter in 'A'..'Z' || letter in '0'..'9' || letter == '-' || letter == '_'
-                if (isPlain) plain.append(letter) else plain.append("%%%02X".format(byte))
-            }
-            if (plain.length <= MAX_NAME_LENGTH) return plain.toString()
-            val hash = MessageDigest.getInstance("SHA-256").digest(text.encodeToByteArray())
-            return Base64.getUrlEncoder().withoutPadding().encodeToString(hash)
-        }
     }
 
     /** Keeps a key that the caller has, for example the one a client authenticates with. Gives its thumbprint. */
@@ -115,7 +99,7 @@ public class FileStore private constructor(private val folder: Path) : ProofKeyS
 
     override suspend fun sign(request: SigningRequest): Signature = io {
         val key = try {
-            val jwk = read(folder.resolve("key").resolve(fileName(request.thumbprint))) ?: throw KeyFaultException.Missing()
+            val jwk = read(folder.resolve("key").resolve(storedFileName(request.thumbprint))) ?: throw KeyFaultException.Missing()
             Key.fromJwk(jwk, request.algorithm)
         } catch (fault: KeyFaultException) {
             throw fault
@@ -129,7 +113,7 @@ public class FileStore private constructor(private val folder: Path) : ProofKeyS
     }
 
     override suspend fun deleteKey(thumbprint: String): Unit = io {
-        Files.deleteIfExists(folder.resolve("key").resolve(fileName(thumbprint)))
+        Files.deleteIfExists(folder.resolve("key").resolve(storedFileName(thumbprint)))
     }
 
     override suspend fun load(slot: String): StoredValue? = io { loaded(slot) }
@@ -154,7 +138,7 @@ public class FileStore private constructor(private val folder: Path) : ProofKeyS
     }
 
     override suspend fun lock(name: String, lease: Long): StoreLock {
-        val path = folder.resolve("lock").resolve(fileName(name)).toString()
+        val path = folder.resolve("lock").resolve(storedFileName(name)).toString()
         val turn = turns.take(path)
         try {
             var pause = 1L
@@ -198,7 +182,7 @@ public class FileStore private constructor(private val folder: Path) : ProofKeyS
 
     private fun place(slot: String): Pair<String, String> {
         val at = slot.indexOf('/')
-        return if (at < 0) "session" to fileName(slot) else slot.substring(0, at) to fileName(slot.substring(at + 1))
+        return if (at < 0) "session" to storedFileName(slot) else slot.substring(0, at) to storedFileName(slot.substring(at + 1))
     }
 
     private fun replace(kind: String, name: String, text: String) {

@@ -1,0 +1,188 @@
+import Foundation
+
+#if canImport(FoundationNetworking)
+import FoundationNetworking
+#endif
+
+/// Sends requests by URLSession: without following redirects, which the core does with a proof for each, and never to elsewhere.
+final class Transport: NSObject, URLSessionDataDelegate, @unchecked Sendable {
+    /// A request under way.
+    private struct Pending {
+        let limit: Int?
+        let continuation: CheckedContinuation<(Data, HTTPURLResponse), any Error>
+        var response: HTTPURLResponse?
+        var data = Data()
+        var isTooLong = false
+    }
+
+    // Guarded by `lock`; URLSession calls from a queue of its own.
+    private let lock = NSLock()
+    private var pending: [Int: Pending] = [:]
+    private var session: URLSession?
+
+    /// - Parameter configuration: how it connects. Cookies, caches and stored credentials have no place in it.
+    init(configuration: URLSessionConfiguration) {
+        super.init()
+        configuration.httpCookieAcceptPolicy = .never
+        configuration.httpShouldSetCookies = false
+        configuration.urlCache = nil
+        configuration.urlCredentialStorage = nil
+        session = URLSession(configuration: configuration, delegate: self, delegateQueue: nil)
+    }
+
+    /// Ends when what is under way has ended.
+    func finish() {
+        session?.finishTasksAndInvalidate()
+    }
+
+    /// Sends a request and reads at most `limit` bytes of its answer; a longer one is an error.
+    func data(for request: URLRequest, limit: Int? = nil) async throws -> (Data, HTTPURLResponse) {
+        guard let task = session?.dataTask(with: request) else { throw URLError(.cancelled) }
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                lock.withLock { pending[task.taskIdentifier] = Pending(limit: limit, continuation: continuation) }
+                task.resume()
+            }
+        } onCancel: {
+            task.cancel()
+        }
+    }
+
+    func urlSession(
+        _ session: URLSession, task: URLSessionTask, willPerformHTTPRedirection response: HTTPURLResponse, newRequest request: URLRequest,
+        completionHandler: @escaping @Sendable (URLRequest?) -> Void
+    ) {
+        completionHandler(nil)
+    }
+
+    func urlSession(
+        _ session: URLSession, dataTask: URLSessionDataTask, didReceive response: URLResponse,
+        completionHandler: @escaping @Sendable (URLSession.ResponseDisposition) -> Void
+    ) {
+        lock.withLock { pending[dataTask.taskIdentifier]?.response = response as? HTTPURLResponse }
+        completionHandler(.allow)
+    }
+
+    func urlSession(_ session: URLSession, dataTask: URLSessionDataTask, didReceive data: Data) {
+        let isTooLong = lock.withLock {
+            guard var known = pending[dataTask.taskIdentifier] else { return false }
+            if let limit = known.limit, known.data.count + data.count > limit { known.isTooLong = true } else { known.data += data }
+            pending[dataTask.taskIdentifier] = known
+            return known.isTooLong
+        }
+        if isTooLong { dataTask.cancel() }
+    }
+
+    func urlSession(_ session: URLSession, task: URLSessionTask, didCompleteWithError error: (any Error)?) {
+        guard let ended = lock.withLock({ pending.removeValue(forKey: task.taskIdentifier) }) else { return }
+        if ended.isTooLong {
+            ended.continuation.resume(throwing: URLError(.dataLengthExceedsMaximum))
+        } else if let error {
+            ended.continuation.resume(throwing: error as? URLError ?? URLError(.unknown, userInfo: [NSUnderlyingErrorKey: error]))
+        } else if let response = ended.response ?? task.response as? HTTPURLResponse {
+            ended.continuation.resume(returning: (ended.data, response))
+        } else {
+            ended.continuation.resume(throwing: URLError(.badServerResponse))
+        }
+    }
+}
+
+/// Requests to authorization servers.
+struct ServerExchange: Exchange {
+    let transport: Transport
+    /// Seconds for a whole answer.
+    static let timeout: Int64 = 60
+
+    func send(_ request: HttpRequest) async throws -> HttpResponse {
+        var sent = try URLRequest(of: request)
+        if case .bytes(let content) = request.body { sent.httpBody = content }
+        sent.timeoutInterval = TimeInterval(request.timeout ?? Self.timeout)
+        let (data, response) = try await transport.data(for: sent, limit: Int(request.maxBody ?? 0))
+        return HttpResponse(status: Int32(response.statusCode), headers: response.fields, body: data)
+    }
+}
+
+/// The caller's own request, sent as often as the core asks. Keeps the last answer.
+final class CallExchange: Exchange, @unchecked Sendable {
+    private let request: URLRequest
+    private let transport: Transport
+    // Guarded by `lock`, although a flow asks for one thing at a time.
+    private let lock = NSLock()
+    private var answer: (Data, HTTPURLResponse)?
+    private var isSent = false
+
+    init(_ request: URLRequest, transport: Transport) {
+        self.request = request
+        self.transport = transport
+    }
+
+    /// The last answer.
+    var last: (Data, HTTPURLResponse)? { lock.withLock { answer } }
+
+    func send(_ wanted: HttpRequest) async throws -> HttpResponse {
+        var sent = try URLRequest(of: wanted, like: request)
+        switch wanted.body {
+        case .repeatable:
+            sent.httpBody = request.httpBody
+        case .oneShot:
+            let wasSent = lock.withLock {
+                defer { isSent = true }
+                return isSent
+            }
+            guard !wasSent, let stream = request.httpBodyStream else { throw URLError(.requestBodyStreamExhausted) }
+            sent.httpBodyStream = stream
+        case .empty, .bytes:
+            break
+        }
+        let (data, response) = try await transport.data(for: sent)
+        lock.withLock { answer = (data, response) }
+        return HttpResponse(status: Int32(response.statusCode), headers: response.fields, body: Data())
+    }
+}
+
+extension URLRequest {
+    /// A request of the core, with the caller's settings but none of their fields and body.
+    init(of request: HttpRequest, like own: URLRequest? = nil) throws {
+        guard let url = URL(string: request.url) else { throw URLError(.badURL) }
+        self = own ?? URLRequest(url: url)
+        self.url = url
+        httpMethod = request.method
+        httpBody = nil
+        httpBodyStream = nil
+        for name in (allHTTPHeaderFields ?? [:]).keys { setValue(nil, forHTTPHeaderField: name) }
+        for header in request.headers { addValue(header.value, forHTTPHeaderField: header.name) }
+        cachePolicy = .reloadIgnoringLocalCacheData
+        httpShouldHandleCookies = false
+    }
+
+    /// The operation of the core for this request. The URL is proved as it is written.
+    func operation(_ session: Session) throws(ClientError) -> Operation {
+        guard let url else { throw .network(URLError(.badURL)) }
+        let written = url.absoluteString
+        let headers = (allHTTPHeaderFields ?? [:]).map { Header(name: $0.key, value: $0.value) }
+        let target = written.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).first.map(String.init) ?? written
+        let request = CallRequest(
+            method: httpMethod ?? "GET", url: target, headers: headers.sorted { $0.name < $1.name }, body: kindOfBody)
+        return .call(session: session, request: request)
+    }
+
+    /// Whether sending it twice means the same as once (RFC 9110 section 9.2.2), and can be done.
+    var isRepeatable: Bool {
+        ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"].contains(httpMethod ?? "GET") && kindOfBody != .oneShot
+    }
+
+    private var kindOfBody: CallBody {
+        if httpBody != nil { return .repeatable }
+        return httpBodyStream == nil ? .empty : .oneShot
+    }
+}
+
+extension HTTPURLResponse {
+    /// All fields; those that came several times are joined by commas.
+    var fields: [Header] {
+        allHeaderFields.compactMap { name, value in
+            guard let name = name as? String, let value = value as? String else { return nil }
+            return Header(name: name, value: value)
+        }
+    }
+}
