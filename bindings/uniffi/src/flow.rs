@@ -4,7 +4,7 @@ use keybound_ffi as ffi;
 
 use crate::CRYPTO;
 use crate::error::KeyboundError;
-use crate::operation::Operation;
+use crate::operation::CoreOperation;
 use crate::options::ClientOptions;
 use crate::plain::clock;
 use crate::step::{Reply, Step};
@@ -28,7 +28,7 @@ impl CoreClient {
     ///
     /// Throws misuse, and what ends the flow at once.
     #[uniffi::method(default(now = None))]
-    pub fn begin(&self, operation: &Operation, now: Option<i64>) -> Result<CoreFlow, KeyboundError> {
+    pub fn begin(&self, operation: &CoreOperation, now: Option<i64>) -> Result<CoreFlow, KeyboundError> {
         let (operation, handles) = operation.read()?;
         Ok(CoreFlow(self.0.begin(&operation, handles, clock(now))?))
     }

@@ -34,7 +34,7 @@ pub use files::{FileLock, stored_file_name, try_lock_file};
 pub use flow::{CoreClient, CoreFlow};
 pub use intent::{Intent, request_detail};
 pub use key::{Key, Signature, SignatureEncoding, thumbprint};
-pub use operation::{CallBody, CallRequest, ExchangeRequest, HeldToken, Operation, SessionRequest, SessionStart};
+pub use operation::{CallBody, CallRequest, CoreOperation, ExchangeRequest, HeldToken, SessionRequest, SessionStart};
 pub use options::{ClientOptions, Credentials, NonceKey, NonceOptions, Preset, SecurityLevel, VerifierOptions};
 pub use proof::{NonceCache, ServerRole, UnsignedProof, prepare, proof};
 pub use replay::{Insertion, MemoryReplayStore, ReplayEntry};

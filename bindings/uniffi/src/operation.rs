@@ -16,7 +16,7 @@ use crate::step::Protection;
 /// An operation to begin.
 #[derive(Clone, Debug, uniffi::Enum)]
 #[uniffi::export(Display)]
-pub enum Operation {
+pub enum CoreOperation {
     /// Find out what protects a URL.
     Discover {
         /// The URL.
@@ -257,13 +257,13 @@ pub enum CallBody {
     OneShot,
 }
 
-impl core::fmt::Display for Operation {
+impl core::fmt::Display for CoreOperation {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(self.name())
     }
 }
 
-impl Operation {
+impl CoreOperation {
     /// Its name in the facade.
     const fn name(&self) -> &'static str {
         match self {

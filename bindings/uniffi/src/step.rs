@@ -258,7 +258,7 @@ pub enum Outcome {
         /// It.
         session: Arc<Session>,
     },
-    /// A login on another device, for `Operation::PollDevice`.
+    /// A login on another device, for `CoreOperation::PollDevice`.
     DevicePrompted {
         /// The login.
         device: Arc<DeviceLogin>,

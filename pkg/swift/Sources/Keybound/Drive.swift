@@ -10,7 +10,7 @@ protocol Exchange: Sendable {
 }
 
 /// All that a flow asks for.
-struct Host: Sendable {
+struct FlowHost: Sendable {
     let keys: any ProofKeyStore
     let sessions: any SessionStore
     let exchange: any Exchange
@@ -23,8 +23,8 @@ struct Host: Sendable {
 /// What the host throws ends the flow as the core decides, and if the flow ends because of it, that very error comes out. Locks are given
 /// back whatever happens.
 ///
-/// - Parameter own: sends the caller's own request, in flows of `Operation.call`.
-func drive(_ flow: CoreFlow, _ host: Host, own: (any Exchange)? = nil) async throws(ClientError) -> Outcome {
+/// - Parameter own: sends the caller's own request, in flows of `CoreOperation.call`.
+func drive(_ flow: CoreFlow, _ host: FlowHost, own: (any Exchange)? = nil) async throws(ClientError) -> Outcome {
     var driver = Driver(host: host, own: own)
     let ended: Result<Outcome, ClientError>
     do {
@@ -37,12 +37,12 @@ func drive(_ flow: CoreFlow, _ host: Host, own: (any Exchange)? = nil) async thr
 }
 
 private struct Driver {
-    let host: Host
+    let host: FlowHost
     let own: (any Exchange)?
     var held: [String: any StoreLock] = [:]
     private var fault: (any Error)?
 
-    init(host: Host, own: (any Exchange)?) {
+    init(host: FlowHost, own: (any Exchange)?) {
         self.host = host
         self.own = own
     }

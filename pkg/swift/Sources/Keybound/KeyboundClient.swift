@@ -10,7 +10,7 @@ import FoundationNetworking
 /// a store. All state of an account is in its session: there is nothing global, and several accounts have a session each.
 public actor KeyboundClient {
     private let core: CoreClient
-    private let host: Host
+    private let host: FlowHost
     private let transport: Transport
 
     /// How often a request that can be repeated is sent again when the network failed, with a new proof each time.
@@ -28,9 +28,17 @@ public actor KeyboundClient {
         configuration: URLSessionConfiguration = .ephemeral,
         now: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) }
     ) throws(KeyboundError) {
+        try self.init(
+            options: options, keys: keys, sessions: sessions, transport: Transport(configuration: configuration), now: now)
+    }
+
+    init(
+        options: ClientOptions, keys: any ProofKeyStore, sessions: any SessionStore, transport: Transport,
+        now: @escaping @Sendable () -> Int64
+    ) throws(KeyboundError) {
         core = try CoreClient(options: options)
-        transport = Transport(configuration: configuration)
-        host = Host(keys: keys, sessions: sessions, exchange: ServerExchange(transport: transport), now: now)
+        self.transport = transport
+        host = FlowHost(keys: keys, sessions: sessions, exchange: ServerExchange(transport: transport), now: now)
     }
 
     deinit {
@@ -194,7 +202,7 @@ public actor KeyboundClient {
         return capture.made
     }
 
-    private func begin(_ operation: Operation) throws(ClientError) -> CoreFlow {
+    private func begin(_ operation: CoreOperation) throws(ClientError) -> CoreFlow {
         do {
             return try core.begin(operation: operation, now: host.now())
         } catch {
@@ -202,21 +210,21 @@ public actor KeyboundClient {
         }
     }
 
-    private func run(_ operation: Operation) async throws(ClientError) -> Outcome {
+    private func run(_ operation: CoreOperation) async throws(ClientError) -> Outcome {
         try await drive(try begin(operation), host)
     }
 
-    private func found(_ operation: Operation) async throws(ClientError) -> Discovered {
+    private func found(_ operation: CoreOperation) async throws(ClientError) -> Discovered {
         guard case .found(let discovered) = try await run(operation) else { throw .unexpected }
         return discovered
     }
 
-    private func begun(_ operation: Operation) async throws(ClientError) -> Authorization {
+    private func begun(_ operation: CoreOperation) async throws(ClientError) -> Authorization {
         guard case .loginBegun(let authorization) = try await run(operation) else { throw .unexpected }
         return authorization
     }
 
-    private func opened(_ operation: Operation) async throws(ClientError) -> Session {
+    private func opened(_ operation: CoreOperation) async throws(ClientError) -> Session {
         guard case .opened(let session) = try await run(operation) else { throw .unexpected }
         return session
     }

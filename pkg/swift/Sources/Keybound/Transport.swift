@@ -19,9 +19,13 @@ final class Transport: NSObject, URLSessionDataDelegate, @unchecked Sendable {
     private let lock = NSLock()
     private var pending: [Int: Pending] = [:]
     private var session: URLSession?
+    private let observe: (@Sendable (URLRequest) -> Void)?
 
-    /// - Parameter configuration: how it connects. Cookies, caches and stored credentials have no place in it.
-    init(configuration: URLSessionConfiguration) {
+    /// - Parameters:
+    ///   - configuration: how it connects. Cookies, caches and stored credentials have no place in it.
+    ///   - observe: is shown every request before it goes out.
+    init(configuration: URLSessionConfiguration = .ephemeral, observe: (@Sendable (URLRequest) -> Void)? = nil) {
+        self.observe = observe
         super.init()
         configuration.httpCookieAcceptPolicy = .never
         configuration.httpShouldSetCookies = false
@@ -37,6 +41,7 @@ final class Transport: NSObject, URLSessionDataDelegate, @unchecked Sendable {
 
     /// Sends a request and reads at most `limit` bytes of its answer; a longer one is an error.
     func data(for request: URLRequest, limit: Int? = nil) async throws -> (Data, HTTPURLResponse) {
+        observe?(request)
         guard let task = session?.dataTask(with: request) else { throw URLError(.cancelled) }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
@@ -156,7 +161,7 @@ extension URLRequest {
     }
 
     /// The operation of the core for this request. The URL is proved as it is written.
-    func operation(_ session: Session) throws(ClientError) -> Operation {
+    func operation(_ session: Session) throws(ClientError) -> CoreOperation {
         guard let url else { throw .network(URLError(.badURL)) }
         let written = url.absoluteString
         let headers = (allHTTPHeaderFields ?? [:]).map { Header(name: $0.key, value: $0.value) }

@@ -23,7 +23,7 @@ internal class Host(
  * What the host throws ends the flow as the core decides, and if the flow ends because of it, that very exception is thrown. Locks are
  * given back whatever happens.
  *
- * @param own sends the caller's own request, in flows of `Operation.Call`
+ * @param own sends the caller's own request, in flows of `CoreOperation.Call`
  */
 internal suspend fun drive(flow: CoreFlow, host: Host, own: Exchange? = null): Outcome {
     val held = LinkedHashMap<String, StoreLock>()

@@ -64,9 +64,9 @@ internal class CallExchange(private val request: Request, private val send: susp
     private var isSent = false
 
     /** The operation of the core for this request. OkHttp's URL is what goes over the wire. */
-    fun operation(session: Session): Operation {
+    fun operation(session: Session): CoreOperation {
         val headers = request.headers.map { (name, value) -> Header(name, value) }
-        return Operation.Call(session, CallRequest(request.method, request.url.toString().substringBefore('#'), headers, kind()))
+        return CoreOperation.Call(session, CallRequest(request.method, request.url.toString().substringBefore('#'), headers, kind()))
     }
 
     /** Whether sending it twice means the same as once (RFC 9110 section 9.2.2), and can be done. */

@@ -35,75 +35,75 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
     /** Finds out what protects [url], from its answer to a request without a token. */
     public suspend fun discover(url: String): Discovered {
         // Refused at once if it is no URL to talk to: nothing is sent then.
-        core.begin(Operation.Discover(url, emptyList()), clock.now()).close()
+        core.begin(CoreOperation.Discover(url, emptyList()), clock.now()).close()
         val challenges = http.newCall(Request.Builder().url(url).build()).await().use { it.headers("WWW-Authenticate") }
-        return found(run(Operation.Discover(url, challenges)))
+        return found(run(CoreOperation.Discover(url, challenges)))
     }
 
     /** Finds the authorization server with this issuer identifier, for resources that publish no metadata. */
-    public suspend fun discoverIssuer(issuer: String): Discovered = found(run(Operation.DiscoverIssuer(issuer)))
+    public suspend fun discoverIssuer(issuer: String): Discovered = found(run(CoreOperation.DiscoverIssuer(issuer)))
 
     /** Begins a login: bring the browser to the URL, and what it comes back to, to [exchange]. */
-    public suspend fun authorize(request: SessionRequest): Authorization = begun(run(Operation.Authorize(request)))
+    public suspend fun authorize(request: SessionRequest): Authorization = begun(run(CoreOperation.Authorize(request)))
 
     /** Begins a login for more scope, which [Demand.StepUp] names. */
-    public suspend fun stepUp(session: Session, scope: String): Authorization = begun(run(Operation.StepUp(session, scope)))
+    public suspend fun stepUp(session: Session, scope: String): Authorization = begun(run(CoreOperation.StepUp(session, scope)))
 
     /** Completes a login with the URL that the browser came back to. */
-    public suspend fun exchange(callback: String): Session = opened(run(Operation.Exchange(callback)))
+    public suspend fun exchange(callback: String): Session = opened(run(CoreOperation.Exchange(callback)))
 
     /** Logs in on another device (RFC 8628): [show] is given what the user has to see, and the login is waited for. */
     public suspend fun device(request: SessionRequest, show: (DevicePrompt) -> Unit): Session {
-        val prompted = expected<Outcome.DevicePrompted>(run(Operation.Device(request)))
+        val prompted = expected<Outcome.DevicePrompted>(run(CoreOperation.Device(request)))
         show(prompted.prompt)
-        return opened(run(Operation.PollDevice(prompted.device)))
+        return opened(run(CoreOperation.PollDevice(prompted.device)))
     }
 
     /** A session in the client's own name. */
-    public suspend fun clientCredentials(request: SessionRequest): Session = opened(run(Operation.ClientCredentials(request)))
+    public suspend fun clientCredentials(request: SessionRequest): Session = opened(run(CoreOperation.ClientCredentials(request)))
 
     /** A session for a token of somebody else (RFC 8693). */
     public suspend fun tokenExchange(request: SessionRequest, exchange: ExchangeRequest): Session =
-        opened(run(Operation.TokenExchange(request, exchange)))
+        opened(run(CoreOperation.TokenExchange(request, exchange)))
 
     /** A token of another type for a token, for example an assertion for another server. */
     public suspend fun exchangeFor(request: SessionRequest, exchange: ExchangeRequest): IssuedToken =
-        expected<Outcome.TokenIssued>(run(Operation.ExchangeFor(request, exchange))).token
+        expected<Outcome.TokenIssued>(run(CoreOperation.ExchangeFor(request, exchange))).token
 
     /** A session for an assertion (RFC 7523). */
     public suspend fun jwtBearer(request: SessionRequest, assertion: String): Session =
-        opened(run(Operation.JwtBearer(request, assertion)))
+        opened(run(CoreOperation.JwtBearer(request, assertion)))
 
     /** Opens a stored session. With [boundTo], a thumbprint, only one that is bound to that key. */
     @JvmOverloads
-    public suspend fun open(name: String, boundTo: String? = null): Session = opened(run(Operation.Open(name, boundTo)))
+    public suspend fun open(name: String, boundTo: String? = null): Session = opened(run(CoreOperation.Open(name, boundTo)))
 
     /** A session of a token that was obtained elsewhere and is bound to a key of this client's. */
-    public suspend fun adopt(token: HeldToken): Session = opened(run(Operation.Adopt(token)))
+    public suspend fun adopt(token: HeldToken): Session = opened(run(CoreOperation.Adopt(token)))
 
     /** Stores a session that [adopt] made. */
     public suspend fun keep(session: Session) {
-        run(Operation.Keep(session))
+        run(CoreOperation.Keep(session))
     }
 
     /** Renews the tokens now; calls do so by themselves when it is time. */
     public suspend fun refresh(session: Session) {
-        run(Operation.Refresh(session))
+        run(CoreOperation.Refresh(session))
     }
 
     /** Revokes the session's tokens (RFC 7009). */
     public suspend fun revoke(session: Session) {
-        run(Operation.Revoke(session))
+        run(CoreOperation.Revoke(session))
     }
 
     /** Logs out: revokes the session's tokens, and deletes it and its key. */
     public suspend fun end(session: Session) {
-        run(Operation.End(session))
+        run(CoreOperation.End(session))
     }
 
     /** What the authorization server says of a token (RFC 7662): a JSON object. */
     public suspend fun introspect(discovered: Discovered, token: String): String =
-        expected<Outcome.Claims>(run(Operation.Introspect(discovered, token))).json
+        expected<Outcome.Claims>(run(CoreOperation.Introspect(discovered, token))).json
 
     /**
      * Sends a request with the session's token and a fresh proof: nonces, one retry and refresh included.
@@ -183,7 +183,7 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
     /** Frees the core. Sessions stay usable by other clients. */
     override fun close(): Unit = core.close()
 
-    private suspend fun run(operation: Operation): Outcome = drive(core.begin(operation, clock.now()), host)
+    private suspend fun run(operation: CoreOperation): Outcome = drive(core.begin(operation, clock.now()), host)
 
     private fun found(outcome: Outcome): Discovered = expected<Outcome.Found>(outcome).discovered
 

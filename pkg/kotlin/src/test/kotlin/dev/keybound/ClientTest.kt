@@ -280,7 +280,7 @@ class ClientTest {
                 Reply.Loaded(StoredValue(1, token)), HeldToken("s", token, "r", "{}", "ES256"), IssuedToken(token, "x", null),
                 Step.Save("session/a", null, 1, token), HttpResponse(200, listOf(Header("a", token)), token.toByteArray()),
                 CallRequest("GET", "https://a.example", listOf(Header("a", token)), CallBody.EMPTY), ExchangeRequest(token, "t"),
-                Operation.Introspect(client.discoverIssuer(served.issuer), token),
+                CoreOperation.Introspect(client.discoverIssuer(served.issuer), token),
             )
             for (one in shown) assertFalse(token in one.toString(), one.javaClass.simpleName)
             assertNull(session.info().authorizationDetails)
