@@ -19,6 +19,8 @@ final class Served: @unchecked Sendable {
         process.arguments = ["serve", "--listen", "127.0.0.1:0", "--format", "json"] + options
         let output = Pipe()
         process.standardOutput = output
+        // Whoever reads the tests' errors is not to wait for the server.
+        process.standardError = FileHandle.nullDevice
         try process.run()
         var line = Data()
         while let byte = try output.fileHandleForReading.read(upToCount: 1), byte != Data("\n".utf8), !byte.isEmpty { line += byte }
@@ -31,9 +33,8 @@ final class Served: @unchecked Sendable {
     deinit { stop() }
 
     func stop() {
-        guard process.isRunning else { return }
-        process.terminate()
-        process.waitUntilExit()
+        // By hand: `waitUntilExit` wants a run loop, which tasks do not have.
+        kill(process.processIdentifier, SIGKILL)
     }
 
     var credentials: [Credentials] { [Credentials(issuer: issuer, clientId: "keybound-demo")] }
