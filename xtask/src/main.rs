@@ -3,10 +3,12 @@
 mod check;
 mod install;
 mod links;
+mod mobile;
 mod packages;
 mod requirements;
 mod run;
 mod suites;
+mod swift;
 mod test;
 mod toolchain;
 
@@ -34,8 +36,9 @@ fn help() -> String {
         "\
 cargo xtask check [STEP...]       everything a change must pass before it is committed, or some steps of it
 cargo xtask test [--only NAME]    every test of every language whose parts are here, and their sum
-cargo xtask build [PACKAGE...]    the packages of other languages: npm, python; wasm for the WASM builds alone
-cargo xtask sizes [--write]       how many bytes browsers load, compared with what is recorded
+cargo xtask build [PACKAGE...]    the packages of other languages: npm, python, swift, kotlin; wasm for the WASM builds alone
+cargo xtask build --write-api     records the public API of Swift and Kotlin, after a change that is meant
+cargo xtask sizes [--write]       how many bytes browsers and apps load, compared with what is recorded
 cargo xtask help                  this text
 
 Steps of check:

@@ -80,7 +80,7 @@ pub(crate) fn browser() -> Result<Counts, Failure> {
 }
 
 /// The program `keybound`, built with the features that the workspace's tests have, so that nothing is built twice.
-fn program() -> Result<PathBuf, Failure> {
+pub(crate) fn program() -> Result<PathBuf, Failure> {
     let mut cargo = run::cargo();
     run::run(cargo.args(["build", "--quiet", "--locked", "--workspace", "--all-features", "--bin", "keybound"]))?;
     Ok(run::target_dir().join("debug").join(format!("keybound{}", std::env::consts::EXE_SUFFIX)))
@@ -140,7 +140,7 @@ fn one(command: &mut std::process::Command) -> Counts {
 }
 
 /// A piece of work that counts as one test.
-fn counted(outcome: Result<(), Failure>) -> Counts {
+pub(crate) fn counted(outcome: Result<(), Failure>) -> Counts {
     match outcome {
         Ok(()) => Counts::ONE_PASSED,
         Err(failure) => {

@@ -5,6 +5,7 @@ use std::ops::AddAssign;
 use std::process::ExitCode;
 
 use crate::install;
+use crate::mobile;
 use crate::run::{self, Failure};
 use crate::suites;
 
@@ -52,6 +53,18 @@ pub(crate) const SUITES: &[Suite] = &[
         about: "the npm package in Chromium: keys, tabs, faults, the playground",
         missing: || suites::browser_parts().err(),
         run: suites::browser,
+    },
+    Suite {
+        name: "swift",
+        about: "the Swift package by Swift's compiler: vectors, flows, keybound serve, sizes",
+        missing: || mobile::swift_parts().err(),
+        run: mobile::swift,
+    },
+    Suite {
+        name: "kotlin",
+        about: "the Kotlin library by Maven: vectors, flows, keybound serve, Java, Android's sources",
+        missing: || mobile::kotlin_parts().err(),
+        run: mobile::kotlin,
     },
 ];
 

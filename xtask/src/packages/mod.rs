@@ -1,8 +1,11 @@
 //! `cargo xtask build`: what the registries of other languages receive.
 
+pub(crate) mod kotlin;
 mod npm;
 mod python;
 pub(crate) mod sizes;
+pub(crate) mod swift;
+pub(crate) mod uniffi;
 mod wasm;
 
 use std::fs;
@@ -25,9 +28,17 @@ const TARGETS: &[Target] = &[
     Target { name: "wasm", about: "the WASM builds of the npm package", build: wasm::build },
     Target { name: "npm", about: "the npm package: addon, WASM and TypeScript", build: npm },
     Target { name: "python", about: "the wheel of the Python package", build: || wheel().map(drop) },
+    Target { name: "swift", about: "the Swift package", build: swift::build },
+    Target { name: "kotlin", about: "the Kotlin library", build: kotlin::jar },
 ];
 
 pub(crate) fn command(names: &[&str]) -> ExitCode {
+    if names == ["--write-api"] {
+        let about = "the public API of Swift and Kotlin";
+        let written = || swift::prepare(true).and_then(|()| kotlin::prepare(true));
+        let written = run::announced("api", about, written, |()| "pkg/swift/api.txt, pkg/kotlin/api.txt".to_owned());
+        return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     if let Some(unknown) = names.iter().find(|name| TARGETS.iter().all(|target| target.name != **name)) {
         let known: Vec<_> = TARGETS.iter().map(|target| target.name).collect();
         return run::usage_error(&format!("there is no package '{unknown}'; there are {}", known.join(", ")));

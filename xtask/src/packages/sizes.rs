@@ -1,10 +1,11 @@
-//! `cargo xtask sizes`: how many bytes a browser loads, compared with what is recorded.
+//! `cargo xtask sizes`: how many bytes browsers and apps load, compared with what is recorded.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::npm::DIST;
+use super::uniffi;
 use super::wasm::{self, BUILDS};
 use crate::run::{self, Failure};
 
@@ -20,6 +21,11 @@ fn record() -> PathBuf {
     run::root().join("bindings/wasm/sizes.txt")
 }
 
+/// The library in apps, by target and compiler.
+fn library_record() -> PathBuf {
+    run::root().join("bindings/uniffi/sizes.txt")
+}
+
 /// Name, bytes of the module and of the script beside it.
 fn measured() -> Result<Vec<(String, u64)>, Failure> {
     let folder = run::root().join(DIST).join("wasm");
@@ -32,8 +38,8 @@ fn measured() -> Result<Vec<(String, u64)>, Failure> {
     Ok(files.into_iter().zip(sizes.collect::<Result<Vec<u64>, _>>()?).collect())
 }
 
-fn known() -> Vec<(String, u64)> {
-    let text = fs::read_to_string(record()).unwrap_or_default();
+fn known(record: &Path) -> Vec<(String, u64)> {
+    let text = fs::read_to_string(record).unwrap_or_default();
     let pair = |line: &str| {
         let (size, name) = line.split_once("  ")?;
         Some((name.to_owned(), size.parse().ok()?))
@@ -47,7 +53,8 @@ pub(crate) fn command(arguments: &[&str]) -> ExitCode {
         ["--write"] => true,
         _ => return run::usage_error("usage: cargo xtask sizes [--write]"),
     };
-    let outcome = if write { write_down() } else { compare() };
+    let both = || compare().and_then(|()| compare_library(&uniffi::library()?));
+    let outcome = if write { write_down() } else { both() };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -60,14 +67,45 @@ pub(crate) fn command(arguments: &[&str]) -> ExitCode {
 fn write_down() -> Result<(), Failure> {
     wasm::build()?;
     let lines: String = measured()?.iter().map(|(name, size)| format!("{size}  {name}\n")).collect();
-    fs::write(record(), lines).map_err(|error| format!("cannot write {}: {error}", record().display()))
+    fs::write(record(), lines).map_err(|error| format!("cannot write {}: {error}", record().display()))?;
+    let (name, size) = weighed(&uniffi::library()?)?;
+    let mut known: Vec<_> = known(&library_record()).into_iter().filter(|(other, _)| *other != name).collect();
+    known.push((name, size));
+    known.sort();
+    let lines: String = known.iter().map(|(name, size)| format!("{size}  {name}\n")).collect();
+    fs::write(library_record(), lines).map_err(|error| format!("cannot write {}: {error}", library_record().display()))
+}
+
+/// The library without its symbols: target, compiler and name, and its bytes.
+fn weighed(library: &Path) -> Result<(String, u64), Failure> {
+    let place = run::target_dir().join("uniffi/weighed").join(uniffi::library_name());
+    uniffi::stripped(library, &place)?;
+    let size = fs::metadata(&place).map_err(|error| format!("cannot read {}: {error}", place.display()))?.len();
+    let about = run::output(run::command("rustc").arg("-vV")).ok_or("rustc cannot be run")?;
+    let part = |name: &str| about.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("unknown");
+    Ok((format!("{} rustc {} {}", part("host: "), part("release: "), uniffi::library_name()), size))
+}
+
+/// Fails if the library in apps has grown by more than one part in a hundred. Other compilers than those on record give other bytes:
+/// then the size is shown only.
+pub(crate) fn compare_library(library: &Path) -> Result<(), Failure> {
+    let (name, size) = weighed(library)?;
+    let recorded = known(&library_record()).into_iter().find(|(other, _)| *other == name).map(|(_, size)| size);
+    let shown = recorded.map_or("nothing, for this compiler".to_owned(), |size| size.to_string());
+    println!("    {size:>7}  {name} (recorded: {shown})");
+    match recorded {
+        Some(recorded) if size > recorded + recorded / 100 => {
+            Err(format!("{name} grew; make it smaller, or record it: cargo xtask sizes --write"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Fails if a file has grown by more than one part in a hundred. Other compilers than the pinned one give other bytes: then the
 /// sizes are shown only.
 pub(crate) fn compare() -> Result<(), Failure> {
     wasm::build()?;
-    let known = known();
+    let known = known(&record());
     let mut grown = Vec::new();
     for (name, size) in measured()? {
         let recorded = known.iter().find(|(other, _)| *other == name).map(|(_, size)| *size);

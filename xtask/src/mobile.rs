@@ -1,0 +1,123 @@
+//! The tests of the Swift package and the Kotlin library, by their own compilers and runners.
+
+use std::fs;
+use std::path::Path;
+
+use crate::packages::{self, kotlin, swift as package, uniffi};
+use crate::run::{self, Failure};
+use crate::suites::{counted, program};
+use crate::swift;
+use crate::test::Counts;
+
+/// What the Swift tests need, or why they cannot run here.
+pub(crate) fn swift_parts() -> Result<(), Failure> {
+    swift::ensure()
+}
+
+/// The package by the compiler: its tests, the files for Apple's systems against stubs, and what the library weighs.
+pub(crate) fn swift() -> Result<Counts, Failure> {
+    package::prepare(false)?;
+    let mut counts = Counts::default();
+    println!("    sizes");
+    counts += counted(packages::sizes::compare_library(&uniffi::library()?));
+    let root = run::root().join(package::PACKAGE);
+    println!("    the files for Apple's systems, against stubs of their modules");
+    counts += counted(run::run(swift::command("sh", &root).arg("Tests/Stubs/typecheck.sh").arg(run::target_dir())));
+    let mut tests = swift::command("swift", &root);
+    tests.env("KEYBOUND_PROGRAM", program()?);
+    tests.args(["test", "--scratch-path"]).arg(run::target_dir().join("swift"));
+    let (mut sum, mut cases) = (None, 0);
+    let succeeded = run::watch(&mut tests, |line| {
+        sum = xctest_sum(line).or(sum);
+        cases += line.strip_prefix("cases: ").and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap_or(0);
+    })?;
+    let mut sum = sum.ok_or("swift test ended without its sum")?;
+    if !succeeded && sum.is_clean() {
+        return Err("swift test failed although no test did".to_owned());
+    }
+    sum.passed += cases;
+    counts += sum;
+    Ok(counts)
+}
+
+/// What the Kotlin tests need, or why they cannot run here.
+pub(crate) fn kotlin_parts() -> Result<(), Failure> {
+    kotlin::ensure_tools()
+}
+
+/// The library by Maven: its tests, and the sources for Android against Android's own classes.
+pub(crate) fn kotlin() -> Result<Counts, Failure> {
+    kotlin::prepare(false)?;
+    let mut counts = Counts::default();
+    for (name, profile, target) in
+        [("the library", "", "target"), ("the sources for Android", "-Pandroid", "target/android")]
+    {
+        println!("    {name}");
+        let reports = run::root().join(kotlin::LIBRARY).join(target).join("surefire-reports");
+        let _ = fs::remove_dir_all(&reports);
+        let mut maven = kotlin::maven(&["test"]);
+        maven.args(Some(profile).filter(|profile| !profile.is_empty()));
+        let tested = run::run(maven.env("KEYBOUND_PROGRAM", program()?));
+        let sum = surefire_sum(&reports)?;
+        if sum == Counts::default() || (tested.is_err() && sum.is_clean()) {
+            return Err(format!("{name}: the build failed before all tests had run"));
+        }
+        counts += sum;
+    }
+    Ok(counts)
+}
+
+/// The counts in a line like `Executed 25 tests, with 1 test skipped and 0 failures (0 unexpected) in 9.8 seconds`.
+fn xctest_sum(line: &str) -> Option<Counts> {
+    let line = line.trim().strip_prefix("Executed ")?;
+    let number = |text: &str| text.split(' ').next()?.parse::<u64>().ok();
+    let (all, rest) = (number(line)?, line.split_once(", with ")?.1);
+    let skipped = rest.contains(" skipped").then(|| number(rest)).flatten().unwrap_or(0);
+    let failed = number(rest.split_once(" and ").map_or(rest, |(_, failures)| failures))?;
+    Some(Counts { passed: all.saturating_sub(skipped + failed), failed, skipped })
+}
+
+/// The counts of all reports in a folder.
+fn surefire_sum(reports: &Path) -> Result<Counts, Failure> {
+    let mut sum = Counts::default();
+    let Ok(entries) = fs::read_dir(reports) else { return Ok(sum) };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.extension().is_some_and(|extension| extension == "xml") {
+            let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            sum += surefire_report(&text).ok_or_else(|| format!("{} is no report", path.display()))?;
+        }
+    }
+    Ok(sum)
+}
+
+/// The counts in a report's first element, `<testsuite tests="3" errors="0" skipped="1" failures="0" …>`.
+fn surefire_report(text: &str) -> Option<Counts> {
+    let (_, suite) = text.split_once("<testsuite ")?;
+    let suite = suite.split('>').next()?;
+    let number = |name: &str| {
+        let (_, rest) = suite.split_once(&format!(" {name}=\""))?;
+        rest.split('"').next()?.parse::<u64>().ok()
+    };
+    let (all, skipped) = (number("tests")?, number("skipped")?);
+    let failed = number("errors")? + number("failures")?;
+    Some(Counts { passed: all.saturating_sub(skipped + failed), failed, skipped })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{surefire_report, xctest_sum};
+    use crate::test::Counts;
+
+    #[test]
+    fn reads_the_sums_of_other_runners() {
+        let sum = |passed, failed, skipped| Some(Counts { passed, failed, skipped });
+        let line = "\t Executed 25 tests, with 0 failures (0 unexpected) in 9.84 (9.84) seconds";
+        assert_eq!(xctest_sum(line), sum(25, 0, 0));
+        let line = "Executed 3 tests, with 1 test skipped and 1 failure (0 unexpected) in 0.1 (0.1) seconds";
+        assert_eq!(xctest_sum(line), sum(1, 1, 1));
+        assert_eq!(xctest_sum("Test Suite 'All tests' passed"), None);
+        let report = r#"<?xml version="1.0"?><testsuite xmlns:x="y" name="a" time="1" tests="9" errors="1" skipped="2" failures="1">"#;
+        assert_eq!(surefire_report(report), sum(5, 2, 2));
+        assert_eq!(surefire_report("<html>"), None);
+    }
+}

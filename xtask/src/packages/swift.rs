@@ -1,0 +1,29 @@
+//! The Swift package: native library, header and generated code in the places that its manifest names.
+
+use super::uniffi;
+use crate::run::{self, Failure};
+use crate::swift;
+
+/// Where the package is.
+pub(crate) const PACKAGE: &str = "pkg/swift";
+
+/// Puts native library and generated code where Swift Package Manager finds them.
+pub(crate) fn prepare(write_api: bool) -> Result<(), Failure> {
+    let root = run::root().join(PACKAGE);
+    let library = uniffi::library()?;
+    let generated = uniffi::generated("swift", &library)?;
+    uniffi::compare_api(&generated, "pkg/swift/api.txt", write_api)?;
+    uniffi::place(&[
+        (generated.join("keybound.swift"), root.join("Sources/Keybound/Generated/keybound.swift")),
+        (generated.join("KeyboundFFI.h"), root.join("Sources/KeyboundFFI/include/KeyboundFFI.h")),
+    ])?;
+    uniffi::stripped(&library, &root.join("lib").join(uniffi::library_name()))
+}
+
+/// Builds the package.
+pub(crate) fn build() -> Result<(), Failure> {
+    swift::ensure()?;
+    prepare(false)?;
+    let mut swift = swift::command("swift", &run::root().join(PACKAGE));
+    run::run(swift.args(["build", "--scratch-path"]).arg(run::target_dir().join("swift")))
+}
