@@ -38,7 +38,8 @@ pub(crate) fn target_dir() -> PathBuf {
 /// A command in the root of the workspace.
 pub(crate) fn command(program: impl Into<OsString>) -> Command {
     let mut command = Command::new(program.into());
-    command.current_dir(root());
+    // `cargo run` names its target folder here, and libraries of it would be loaded in place of those that packages carry.
+    command.current_dir(root()).env_remove("LD_LIBRARY_PATH").env_remove("DYLD_FALLBACK_LIBRARY_PATH");
     command
 }
 

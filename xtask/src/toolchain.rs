@@ -108,9 +108,7 @@ fn debian_cargo() -> Command {
         .env("PATH", format!("/usr/bin:{path}"))
         .env("CARGO", "/usr/bin/cargo")
         .env("RUSTC", "/usr/bin/rustc")
-        .env("CARGO_TARGET_DIR", run::target_dir().join("rustc-web"))
-        // `cargo run` sets this to the libraries of the compiler that runs this program.
-        .env_remove("LD_LIBRARY_PATH");
+        .env("CARGO_TARGET_DIR", run::target_dir().join("rustc-web"));
     cargo
 }
 
