@@ -32,7 +32,12 @@ fn strange_examples() -> Result<Vec<String>, Failure> {
         |page: &str| fs::read_to_string(run::root().join(page)).map_err(|error| format!("cannot read {page}: {error}"));
     let readme = read("README.md")?;
     let mut strange = Vec::new();
-    for (language, page) in [("python", "pkg/python/README.md"), ("js", "pkg/npm/README.md")] {
+    for (language, page) in [
+        ("python", "pkg/python/README.md"),
+        ("js", "pkg/npm/README.md"),
+        ("swift", "pkg/swift/README.md"),
+        ("kotlin", "pkg/kotlin/README.md"),
+    ] {
         let own = read(page)?;
         let unknown =
             examples(&readme, language).find(|example| examples(&own, language).all(|known| known != *example));

@@ -61,6 +61,23 @@ final class FileStoreTests: XCTestCase {
         XCTAssertEqual(lost?.keybound?.reason, "key_missing")
     }
 
+    func testASessionOfTheProgramIsUsedHere() async throws {
+        let served = try Served()
+        let folder = temporary.appendingPathComponent("shared")
+        let program = Process()
+        program.executableURL = URL(fileURLWithPath: try Served.program())
+        program.arguments = ["login", served.resource, "--device", "--session", "work", "--folder", folder.path]
+        let output = Pipe()
+        program.standardOutput = output
+        try program.run()
+        // It is at its end when it writes no more.
+        _ = try output.fileHandleForReading.readToEnd()
+        let store = try FileStore(folder: folder)
+        let client = try KeyboundClient(options: ClientOptions(level: .enhanced, allowLoopback: true), keys: store, sessions: store)
+        let (_, response) = try await client.data(for: try get(served.resource), session: try await client.open("work"))
+        XCTAssertEqual(response.statusCode, 200)
+    }
+
     func testAFolderThatOthersCanReadIsRefused() throws {
         let folder = temporary.appendingPathComponent("open")
         _ = try FileStore(folder: folder)

@@ -43,7 +43,7 @@ final class Served: @unchecked Sendable {
         ClientOptions(level: .enhanced, redirectUri: "http://127.0.0.1:7391/callback", credentials: credentials, allowLoopback: true)
     }
 
-    private static func program() throws -> String {
+    static func program() throws -> String {
         let environment = ProcessInfo.processInfo.environment
         let places: [String?] = [
             environment["KEYBOUND_PROGRAM"], environment["CARGO_TARGET_DIR"].map { "\($0)/debug/keybound" },

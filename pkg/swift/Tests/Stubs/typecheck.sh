@@ -11,3 +11,4 @@ done
 swiftc -swift-version 6 -parse-as-library -warnings-as-errors -emit-module -module-name Keybound -I "$work" -o "$work/Keybound.swiftmodule" \
     Sources/Keybound/*.swift Sources/Keybound/Apple/*.swift Sources/Keybound/Generated/*.swift
 swiftc -swift-version 6 -parse-as-library -warnings-as-errors -typecheck -module-name Example -I "$work" ../../examples/ios-app/Sources/*.swift
+swiftc -swift-version 6 -parse-as-library -warnings-as-errors -typecheck -module-name Readme -I "$work" Tests/Stubs/ReadmeApple.swift

@@ -53,6 +53,20 @@ class FileStoreTest {
     }
 
     @Test
+    fun `a session of the program keybound is used here`() = runBlocking<Unit> {
+        Served().use { served ->
+            val folder = temporary.resolve("shared")
+            val login = listOf(Served.program(), "login", served.resource, "--device", "--session", "work", "--folder", "$folder")
+            val program = ProcessBuilder(login).redirectErrorStream(true).start()
+            val said = program.inputStream.bufferedReader().readText()
+            assertEquals(0, program.waitFor(), said)
+            val store = FileStore.open(folder)
+            val client = KeyboundClient(ClientOptions(SecurityLevel.ENHANCED, allowLoopback = true), store, store)
+            client.call(client.open("work"), get(served.resource)).use { assertEquals(200, it.code) }
+        }
+    }
+
+    @Test
     fun `a lost key needs a new login`() = runBlocking<Unit> {
         Served().use { served ->
             val store = FileStore.open(temporary.resolve("lost"))

@@ -38,7 +38,7 @@ class Served(vararg options: String) : AutoCloseable {
         process.waitFor(5, TimeUnit.SECONDS)
     }
 
-    private companion object {
+    companion object {
         fun program(): String {
             val root = generateSequence(Path.of("").toAbsolutePath()) { it.parent }.first { Files.exists(it.resolve("Cargo.lock")) }
             val places = listOfNotNull(
