@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use crate::packages::{self, kotlin, swift as package, uniffi};
 use crate::run::{self, Failure};
@@ -57,7 +58,14 @@ pub(crate) fn kotlin() -> Result<Counts, Failure> {
         let _ = fs::remove_dir_all(&reports);
         let mut maven = kotlin::maven(&["test"]);
         maven.args(Some(profile).filter(|profile| !profile.is_empty()));
-        let tested = run::run(maven.env("KEYBOUND_PROGRAM", program()?));
+        let tested = built(maven.env("KEYBOUND_PROGRAM", program()?));
+        counts += counted(tested.as_ref().map_or_else(
+            |_| Ok(()),
+            |warnings| match warnings.as_slice() {
+                [] => Ok(()),
+                [first, ..] => Err(format!("{} warnings in written code, first: {first}", warnings.len())),
+            },
+        ));
         let sum = surefire_sum(&reports)?;
         if sum == Counts::default() || (tested.is_err() && sum.is_clean()) {
             return Err(format!("{name}: the build failed before all tests had run"));
@@ -65,6 +73,23 @@ pub(crate) fn kotlin() -> Result<Counts, Failure> {
         counts += sum;
     }
     Ok(counts)
+}
+
+/// Runs Maven, which is quiet about warnings unless all is shown: gives those in code that people wrote.
+fn built(maven: &mut Command) -> Result<Vec<String>, Failure> {
+    let output = maven.output().map_err(|error| format!("cannot start Maven: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let is_generated = |line: &str| {
+        ["/src/generated/", "/examples/", "Duplicate source root"].iter().any(|known| line.contains(known))
+    };
+    for line in said.lines().filter(|line| line.contains("ERROR") || line.contains("Tests run:")) {
+        println!("    {line}");
+    }
+    if !output.status.success() {
+        return Err("Maven failed".to_owned());
+    }
+    let warnings = said.lines().filter(|line| line.contains("WARNING") && line.contains(".kt:") && !is_generated(line));
+    Ok(warnings.map(str::to_owned).collect())
 }
 
 /// The counts in a line like `Executed 25 tests, with 1 test skipped and 0 failures (0 unexpected) in 9.8 seconds`.

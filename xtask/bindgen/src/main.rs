@@ -28,12 +28,13 @@ fn main() -> ExitCode {
 }
 
 fn write(language: &str, library: &Utf8Path, folder: &Utf8Path) -> Result<(), String> {
-    let (language, file, improve, declarations): (_, _, fn(String) -> Result<String, String>, fn(&str) -> String) =
-        match language {
-            "swift" => (TargetLanguage::Swift, "keybound.swift", swift::improve, api::swift),
-            "kotlin" => (TargetLanguage::Kotlin, "dev/keybound/keybound.kt", kotlin::improve, api::kotlin),
-            other => return Err(format!("there is no language '{other}'; there are swift and kotlin")),
-        };
+    type Improve = fn(String) -> Result<String, String>;
+    type Declarations = fn(&str) -> String;
+    let (language, file, improve, declarations): (_, _, Improve, Declarations) = match language {
+        "swift" => (TargetLanguage::Swift, "keybound.swift", swift::improve, api::swift),
+        "kotlin" => (TargetLanguage::Kotlin, "dev/keybound/keybound.kt", kotlin::improve, api::kotlin),
+        other => return Err(format!("there is no language '{other}'; there are swift and kotlin")),
+    };
     let options = GenerateOptions {
         languages: vec![language],
         source: library.to_owned(),

@@ -39,7 +39,7 @@ fn platform() -> String {
 /// Maven with the library's build.
 pub(crate) fn maven(goals: &[&str]) -> Command {
     let mut maven = run::command(if cfg!(windows) { "mvn.cmd" } else { "mvn" });
-    maven.args(["--batch-mode", "--no-transfer-progress", "--quiet", "--file"]);
+    maven.args(["--batch-mode", "--no-transfer-progress", "--file"]);
     maven.arg(run::root().join(LIBRARY).join("pom.xml")).args(goals);
     maven
 }
@@ -61,5 +61,5 @@ pub(crate) fn ensure_tools() -> Result<(), Failure> {
 pub(crate) fn jar() -> Result<(), Failure> {
     ensure_tools()?;
     prepare(false)?;
-    run::run(&mut maven(&["package", "-DskipTests"]))
+    run::run(maven(&["package", "-DskipTests"]).arg("--quiet"))
 }

@@ -23,6 +23,9 @@ struct FlowHost: Sendable {
 /// What the host throws ends the flow as the core decides, and if the flow ends because of it, that very error comes out. Locks are given
 /// back whatever happens.
 ///
+/// A cancelled task ends its flow where that loses nothing: while it waits, for a lock or for the answer to the caller's own request. A token
+/// that a server has renewed, and taken the old one for, is stored first.
+///
 /// - Parameter own: sends the caller's own request, in flows of `CoreOperation.call`.
 func drive(_ flow: CoreFlow, _ host: FlowHost, own: (any Exchange)? = nil) async throws(ClientError) -> Outcome {
     var driver = Driver(host: host, own: own)
@@ -75,25 +78,34 @@ private struct Driver {
         do {
             return try await answer(step)
         } catch {
-            if Task.isCancelled { throw CancellationError() }
+            if Task.isCancelled, canBeCancelled(step) { throw CancellationError() }
             fault = error
             return failure(step, error)
         }
     }
 
+    private func canBeCancelled(_ step: Step) -> Bool {
+        switch step {
+        case .fetch(let request): own != nil && request.maxBody == nil
+        case .lock, .wait: true
+        default: false
+        }
+    }
+
     private mutating func answer(_ step: Step) async throws -> Reply {
+        let host = host
         switch step {
         case .createKey(let algorithms, let protections):
-            return .keyCreated(key: try await host.keys.createKey(algorithms: algorithms, protections: protections))
+            return .keyCreated(key: try await shielded { try await host.keys.createKey(algorithms: algorithms, protections: protections) })
         case .deleteKey(let thumbprint):
-            try await host.keys.deleteKey(thumbprint: thumbprint)
+            try await shielded { try await host.keys.deleteKey(thumbprint: thumbprint) }
             return .completed
         case .sign(let request):
-            return .signed(signature: try await host.keys.sign(request))
+            return .signed(signature: try await shielded { try await host.keys.sign(request) })
         case .fetch(let request):
             // What the core reads itself is sent by the host; the caller's own request by whoever has its body.
-            let exchange = request.maxBody == nil ? own ?? host.exchange : host.exchange
-            return .answered(response: try await exchange.send(request))
+            if let own, request.maxBody == nil { return .answered(response: try await own.send(request)) }
+            return .answered(response: try await shielded { try await host.exchange.send(request) })
         case .lock(let name, let lease):
             held[name] = try await host.sessions.lock(name, lease: lease)
             return .completed
@@ -101,9 +113,13 @@ private struct Driver {
             await held.removeValue(forKey: name)?.unlock()
             return .completed
         case .load(let slot):
-            return .loaded(value: try await host.sessions.load(slot: slot))
+            return .loaded(value: try await shielded { try await host.sessions.load(slot: slot) })
         case .save(let slot, let expected, let version, let value):
-            return .saved(stored: try await host.sessions.save(slot: slot, expected: expected, version: version, value: value))
+            let sessions = host.sessions
+            return .saved(
+                stored: try await shielded {
+                    try await sessions.save(slot: slot, expected: expected, version: version, value: value)
+                })
         case .wait(let seconds):
             try await host.wait(seconds)
             return .completed
@@ -121,6 +137,11 @@ private struct Driver {
         case .unreadable(let why): return .keyUnreadable(detail: why)
         }
     }
+}
+
+/// Does something to its end, whether or not the task is cancelled meanwhile.
+private func shielded<T: Sendable>(_ work: @escaping @Sendable () async throws -> T) async throws -> T {
+    try await Task { try await work() }.value
 }
 
 extension ClientError {

@@ -250,6 +250,25 @@ final class ClientTests: XCTestCase {
         XCTAssertLessThan(Date().timeIntervalSince(began), 2)
     }
 
+    func testACancelledTaskDoesNotLoseARenewedToken() async throws {
+        let served = try Served("--fault", "slow=400")
+        let (keys, sessions) = (SoftwareKeys(), MemorySessions())
+        let client = try KeyboundClient(served, keys: keys, sessions: sessions)
+        let session = try await client.login(served)
+        let token = session.dangerAccessToken()
+        let refresh = Task { try await client.refresh(session) }
+        try await Task.sleep(nanoseconds: 150_000_000)
+        refresh.cancel()
+        _ = await refresh.result
+        // Whether the request was on its way or not: the session that is stored works, and so does its next renewal.
+        let again = try KeyboundClient(served, keys: keys, sessions: sessions)
+        let opened = try await again.open("work")
+        XCTAssertNotEqual(opened.dangerAccessToken(), token, "the renewal that was under way was stored")
+        try await again.refresh(opened)
+        let (_, response) = try await again.data(for: try get(served.resource), session: opened)
+        XCTAssertEqual(response.statusCode, 200)
+    }
+
     func testNothingSecretIsShown() async throws {
         let served = try Served()
         let client = try KeyboundClient(served)

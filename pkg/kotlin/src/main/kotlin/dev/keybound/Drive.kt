@@ -1,7 +1,9 @@
 package dev.keybound
 
 import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.delay
+import kotlinx.coroutines.withContext
 
 /** Sends requests of the core: the authorization server's, or the caller's own with the body that the caller has. */
 internal fun interface Exchange {
@@ -23,6 +25,9 @@ internal class Host(
  * What the host throws ends the flow as the core decides, and if the flow ends because of it, that very exception is thrown. Locks are
  * given back whatever happens.
  *
+ * A cancelled coroutine ends its flow where that loses nothing: while it waits, for a lock or for the answer to the caller's own request. A
+ * token that a server has renewed, and taken the old one for, is stored first.
+ *
  * @param own sends the caller's own request, in flows of `CoreOperation.Call`
  */
 internal suspend fun drive(flow: CoreFlow, host: Host, own: Exchange? = null): Outcome {
@@ -32,7 +37,7 @@ internal suspend fun drive(flow: CoreFlow, host: Host, own: Exchange? = null): O
         var step = flow.step()
         while (step !is Step.Done) {
             val reply = try {
-                answer(step, host, held, own)
+                if (canBeCancelled(step, own)) answer(step, host, held, own) else withContext(NonCancellable) { answer(step, host, held, own) }
             } catch (cancelled: CancellationException) {
                 throw cancelled
             } catch (thrown: Exception) {
@@ -51,6 +56,12 @@ internal suspend fun drive(flow: CoreFlow, host: Host, own: Exchange? = null): O
         held.values.forEach(StoreLock::release)
         flow.close()
     }
+}
+
+private fun canBeCancelled(step: Step, own: Exchange?): Boolean = when (step) {
+    is Step.Fetch -> own != null && step.request.maxBody == null
+    is Step.Lock, is Step.Wait -> true
+    else -> false
 }
 
 private suspend fun answer(step: Step, host: Host, held: MutableMap<String, StoreLock>, own: Exchange?): Reply =

@@ -1,6 +1,7 @@
 package dev.keybound
 
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.withContext
 import java.io.IOException
@@ -143,7 +144,8 @@ public class FileStore private constructor(private val folder: Path) : ProofKeyS
         try {
             var pause = 1L
             while (true) {
-                val held = io { tryLockFile(path) }
+                // A lock that was taken is not lost to a cancellation.
+                val held = withContext(NonCancellable) { io { tryLockFile(path) } }
                 if (held != null) {
                     return StoreLock {
                         held.release()

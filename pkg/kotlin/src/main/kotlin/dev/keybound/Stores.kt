@@ -59,6 +59,7 @@ public sealed class KeyFaultException(message: String, cause: Throwable?) : Exce
 
 /** The time by which proofs are made: whole seconds since 1970. */
 public fun interface Clock {
+    /** Whole seconds since 1970. */
     public fun now(): Long
 
     public companion object {

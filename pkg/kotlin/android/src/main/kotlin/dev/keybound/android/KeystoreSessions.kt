@@ -10,6 +10,7 @@ import dev.keybound.Turns
 import dev.keybound.storedFileName
 import dev.keybound.tryLockFile
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.withContext
 import java.io.File
@@ -56,8 +57,8 @@ public class KeystoreSessions(private val folder: File, account: String) : Sessi
         try {
             val path = file("lock/$name").path
             while (true) {
-                // For apps with several processes.
-                val held = withContext(Dispatchers.IO) { made(place).let { tryLockFile(path) } }
+                // For apps with several processes. A lock that was taken is not lost to a cancellation.
+                val held = withContext(NonCancellable + Dispatchers.IO) { made(place).let { tryLockFile(path) } }
                 if (held != null) {
                     return StoreLock {
                         held.release()
