@@ -19,6 +19,7 @@ mod intent;
 mod key;
 mod operation;
 mod options;
+mod outcome;
 mod plain;
 mod proof;
 mod replay;
@@ -36,12 +37,12 @@ pub use intent::{Intent, request_detail};
 pub use key::{Key, Signature, SignatureEncoding, thumbprint};
 pub use operation::{CallBody, CallRequest, CoreOperation, ExchangeRequest, HeldToken, SessionRequest, SessionStart};
 pub use options::{ClientOptions, Credentials, NonceKey, NonceOptions, Preset, SecurityLevel, VerifierOptions};
+pub use outcome::{Answer, Authorization, Demand, DevicePrompt, IssuedToken, Outcome};
 pub use proof::{NonceCache, ServerRole, UnsignedProof, prepare, proof};
 pub use replay::{Insertion, MemoryReplayStore, ReplayEntry};
 pub use session::{DeviceLogin, Discovered, Session, SessionInfo};
 pub use step::{
-    Answer, Authorization, CreatedKey, Demand, DevicePrompt, HttpBody, HttpRequest, HttpResponse, IssuedToken,
-    KeyPurpose, Outcome, Protection, Reply, SigningRequest, Step, StoredValue,
+    CreatedKey, HttpBody, HttpRequest, HttpResponse, KeyPurpose, Protection, Reply, SigningRequest, Step, StoredValue,
 };
 pub use verify::{PendingProof, PresentedProof, VerifiedProof, Verifier};
 
