@@ -19,7 +19,7 @@ let link: [LinkerSetting] = hasFramework
 
 let package = Package(
     name: "Keybound",
-    platforms: [.iOS(.v15), .macOS(.v12), .tvOS(.v15), .watchOS(.v8), .visionOS(.v1)],
+    platforms: [.iOS(.v15), .macOS(.v12)],
     products: [.library(name: "Keybound", targets: ["Keybound"])],
     targets: [
         native,
