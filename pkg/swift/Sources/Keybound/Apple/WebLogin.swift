@@ -25,7 +25,7 @@ public final class WebLogin: NSObject, ASWebAuthenticationPresentationContextPro
     public func open(_ authorization: Authorization, callbackScheme: String, isEphemeral: Bool = false) async throws -> String {
         guard let url = URL(string: authorization.url) else { throw URLError(.badURL) }
         return try await withCheckedThrowingContinuation { continuation in
-            let session = ASWebAuthenticationSession(url: url, callbackURLScheme: callbackScheme) { callback, error in
+            let session = ASWebAuthenticationSession(url: url, callbackURLScheme: callbackScheme) { @Sendable callback, error in
                 if let callback {
                     continuation.resume(returning: callback.absoluteString)
                 } else {
@@ -35,7 +35,7 @@ public final class WebLogin: NSObject, ASWebAuthenticationPresentationContextPro
             session.presentationContextProvider = self
             session.prefersEphemeralWebBrowserSession = isEphemeral
             running = session
-            // It says through its completion if it cannot be shown.
+            // The system calls back from a queue of its own, and says there too if nothing can be shown.
             session.start()
         }
     }
