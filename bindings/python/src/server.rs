@@ -51,6 +51,14 @@ impl NativeResourceServer {
         NativeAccess(self.0.receive_raw(method, raw_target, peer, &borrowed(&fields), now))
     }
 
+    /// The routed path, or the refusal.
+    fn route(&self, raw_target: &[u8], mount_path: &[u8], path: &[u8]) -> (Option<String>, Option<Refusal>) {
+        match self.0.route(raw_target, mount_path, path) {
+            Ok(path) => (Some(path), None),
+            Err(refused) => (None, Some(refusal(refused))),
+        }
+    }
+
     fn require_scopes(&self, access: &NativeAccess, scopes: Vec<String>) -> PyResult<Option<Refusal>> {
         let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
         self.0.require_scopes(&access.0, &scopes).map(|refused| refused.map(refusal)).map_err(raised)

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use keybound::intent::Intent as CoreIntent;
 use keybound::json::Value;
 use keybound::proof::forwarded::{Family, Hop, TrustedProxies};
+use keybound::proof::route::Routing;
 use keybound::proof::source::{RequestHead, TargetSource};
 use keybound::replay::{Insertion, ReplayStore};
 use keybound::server::resource::{self, IncomingRequest, Principal, ResourcePolicy, Schemes};
@@ -35,6 +36,7 @@ const OPTIONS: &[&str] = &[
     "origin",
     "also_origins",
     "path_prefix",
+    "mount_path",
     "proxies",
 ];
 
@@ -78,7 +80,7 @@ impl ResourceServer {
     /// A resource. `options` is an object with `resource` (its identifier) and any of `issuers`, `introspection`, `schemes` (`dpop`,
     /// `dpop_and_bearer`, `bearer`), `audiences`, `token_algorithms`, `leeway`, `require_client_id`, `realm`, `challenge_scope`,
     /// `publish_metadata`, `scopes`, `name`, `documentation`, and for the targets of requests `origin` (that of `resource`
-    /// otherwise), `also_origins`, `path_prefix` and `proxies`: an object with `addresses` (`10.0.0.1`, `10.0.0.0/8`), `family`
+    /// otherwise), `also_origins`, `path_prefix`, `mount_path` and `proxies`: an object with `addresses` (`10.0.0.1`, `10.0.0.0/8`), `family`
     /// (`forwarded`, `x_forwarded`, `x_forwarded_with_port`) and `hops` (which value counts, from the right, where proxies append; 0 where
     /// they replace what came in).
     ///
@@ -158,6 +160,25 @@ impl ResourceServer {
             Some(target) => self.core.receive(&IncomingRequest::new(method, &target, fields), UnixTime::from_secs(now)),
         };
         Access { state: Mutex::new(State::of(access)), crypto: self.crypto }
+    }
+
+    /// The path that the application routes a request by, once it is known that the request did not choose its mount point: `mount_path` and
+    /// `path` are what the server's interface states, decoded (see [`TargetSource::route`]). Ask this before anything is looked up by path.
+    ///
+    /// # Errors
+    /// The answer to send: 400.
+    pub fn route(&self, raw_target: &[u8], mount_path: &[u8], path: &[u8]) -> Result<String, Refusal> {
+        let routed = self.targets.route(&Routing { raw_target, mount_path, path });
+        routed.map_err(|error| Refusal::of(&self.core.refuse_route(error)))
+    }
+
+    /// The same as an object with `path` or `refusal`, in JSON.
+    pub fn route_json(&self, raw_target: &[u8], mount_path: &[u8], path: &[u8]) -> String {
+        let answer = match self.route(raw_target, mount_path, path) {
+            Ok(path) => Value::object().with("path", path),
+            Err(refusal) => Value::object().with("refusal", refusal.to_value()),
+        };
+        answer.to_json()
     }
 
     /// The answer to a principal that lacks one of `scopes`: 403. None, if it has them all.
@@ -404,6 +425,11 @@ fn targets(options: &Options, resource: &str) -> Result<TargetSource, Error> {
     }
     if let Some(prefix) = options.text("path_prefix")? {
         targets = targets.path_prefix(prefix).map_err(unusable)?;
+    }
+    if let Some(mount_path) = options.text("mount_path")? {
+        targets = targets.mounted_at(mount_path).map_err(|_| {
+            Error::misuse("mount_path_unusable", "a mount point is written /app, decoded: it begins with a slash, does not end with one, and has no dot segments")
+        })?;
     }
     let Some(given) = options.value("proxies") else { return Ok(targets) };
     let given = Options::of(given.clone(), &["addresses", "family", "hops"])?;

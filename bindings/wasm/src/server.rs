@@ -58,6 +58,11 @@ impl ResourceServer {
         let (target, fields) = (ffi::from_byte_string(&raw_target).map_err(thrown)?, Fields::read(fields)?);
         Ok(Access(self.0.receive_raw(&method, &target, peer.as_deref(), &fields.pairs(), seconds(now))))
     }
+    /// `{ path }` or `{ refusal }`, in JSON.
+    pub fn route(&self, raw_target: String, mount_path: String, path: String) -> Result<String> {
+        let target = ffi::from_byte_string(&raw_target).map_err(thrown)?;
+        Ok(self.0.route_json(&target, mount_path.as_bytes(), path.as_bytes()))
+    }
     #[wasm_bindgen(js_name = requireScopes)]
     pub fn require_scopes(&self, access: &Access, scopes: Vec<String>) -> Result<Option<String>> {
         let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();

@@ -3,6 +3,7 @@
 pub mod build;
 pub(crate) mod claims;
 pub mod forwarded;
+pub mod route;
 pub mod source;
 pub mod target;
 

@@ -7,6 +7,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use super::forwarded::TrustedProxies;
+use super::route::has_dot_segment;
 use super::target::TargetUri;
 use crate::http::uri::{Parts, UriError};
 
@@ -27,7 +28,8 @@ use crate::http::uri::{Parts, UriError};
 pub struct TargetSource {
     /// In normal form, without the slash of the path.
     origins: Vec<String>,
-    prefix: String,
+    pub(super) prefix: String,
+    pub(super) mount_path: String,
     proxies: Option<TrustedProxies>,
 }
 
@@ -50,6 +52,11 @@ pub enum TargetError {
     Uri(UriError),
     /// The request target is neither a path nor an absolute URI (`*`, or the authority form of CONNECT).
     Form,
+    /// The path has a segment `.` or `..`, with the dots as they are or as `%2e`: the application would route it as it stands,
+    /// and the proof is for the path without it.
+    DotSegment,
+    /// The request states another mount point than configured, or a path that is not the one it was sent to.
+    MountPath,
     /// The peer is not one of the trusted proxies.
     UntrustedPeer,
     /// A forwarding field is missing.
@@ -67,6 +74,8 @@ impl fmt::Display for TargetError {
         f.write_str(match self {
             Self::Uri(error) => return write!(f, "the request target cannot be used: {error}"),
             Self::Form => "the request target is neither a path nor an absolute URI",
+            Self::DotSegment => "the request target has a segment . or ..; resolve it before the request is sent",
+            Self::MountPath => "the request states another mount point than configured; configure the mount point of this application",
             Self::UntrustedPeer => "the peer is not a trusted proxy; list its address, or let requests come through the proxy",
             Self::ForwardedMissing => "a forwarding field is missing; let the proxy set it on every request",
             Self::ForwardedCount => "a forwarding field has another number of values than configured; let the proxy replace it instead of appending, or count the proxies",
@@ -86,7 +95,12 @@ impl From<UriError> for TargetError {
 
 impl TargetSource {
     pub(super) fn new(origin: &str) -> Result<Self, UriError> {
-        Ok(Self { origins: alloc::vec![normal_origin(origin)?], prefix: String::new(), proxies: None })
+        Ok(Self {
+            origins: alloc::vec![normal_origin(origin)?],
+            prefix: String::new(),
+            mount_path: String::new(),
+            proxies: None,
+        })
     }
 
     /// Permits another origin of this server, for use with trusted proxies or absolute request targets.
@@ -102,9 +116,10 @@ impl TargetSource {
     /// with one.
     ///
     /// # Errors
-    /// [`UriError::Character`] for another form, or what is wrong with its characters.
+    /// [`UriError::Character`] for another form or for dot segments, or what is wrong with its characters.
     pub fn path_prefix(mut self, prefix: &str) -> Result<Self, UriError> {
-        if !prefix.starts_with('/') || prefix.ends_with('/') || prefix.contains(['?', '#']) {
+        let is_path = prefix.starts_with('/') && !prefix.ends_with('/');
+        if !is_path || prefix.contains(['?', '#']) || has_dot_segment(prefix) {
             return Err(UriError::Character);
         }
         let mut probe = "https://prefix.invalid".to_owned();
@@ -138,6 +153,9 @@ impl TargetSource {
             Some(_) => raw,
             None => self.path_of_absolute(raw, &origin)?,
         };
+        if has_dot_segment(path.split(['?', '#']).next().unwrap_or_default()) {
+            return Err(TargetError::DotSegment);
+        }
         let mut uri = String::with_capacity(origin.len().saturating_add(self.prefix.len()).saturating_add(path.len()));
         uri.push_str(&origin);
         uri.push_str(&self.prefix);

@@ -31,8 +31,8 @@ pub(crate) const fn of(rejection: Rejection) -> Advice {
         ),
         Rejection::TargetMalformed => advice(
             "the request's own target is not a valid URI",
-            "The request line or a forwarded header holds something that is no absolute http or https URI.",
-            "Send a well-formed request target. Operators: check the configured origin and the headers that the proxy sets.",
+            "The request line or a forwarded header holds something that is not an absolute http or https URI, or the path has a segment `.` or `..` (also `%2e`).",
+            "Send a well-formed request target, and resolve dot segments first. Operators: check the configured origin and the headers that the proxy sets.",
         ),
         Rejection::ProofTooLarge => advice(
             "the proof is longer than 16 KiB",

@@ -107,6 +107,8 @@ export interface NativeAccess {
 export interface NativeResourceServer {
   receive(method: string, url: string, fields: string[], now: number): NativeAccess;
   receiveRaw(method: string, rawTarget: string, peer: string | undefined, fields: string[], now: number): NativeAccess;
+  /** `{ path }` or `{ refusal }`, in JSON. */
+  route(rawTarget: string, mountPath: string, path: string): string;
   requireScopes(access: NativeAccess, scopes: string[]): string | undefined | null;
   refuseRevoked(access: NativeAccess): string;
   metadata(): string;

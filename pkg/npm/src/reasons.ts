@@ -92,6 +92,7 @@ export type TokenRejection =
   | 'credentials_missing'
   | 'credentials_repeated'
   | 'target_malformed'
+  | 'mount_path_mismatch'
   | 'token_malformed'
   | 'token_too_large'
   | 'scheme_not_accepted'

@@ -9,6 +9,7 @@ use super::rejection::TokenRejection;
 use crate::UnixTime;
 use crate::http::challenge::{Challenge, ChallengeError};
 use crate::nonce::{Nonce, Role};
+use crate::proof::source::TargetError;
 use crate::verify::pending::SettleError;
 use crate::verify::presentation::Presentation;
 use crate::verify::refusal::Refusal;
@@ -53,6 +54,14 @@ impl ResourceServer {
     /// The answer to a request whose target cannot be resolved: 400.
     pub fn refuse_target(&self) -> Refusal {
         self.refuse_token(TokenRejection::TargetMalformed, None)
+    }
+
+    /// The answer to a request that must not be [routed](crate::proof::source::TargetSource::route): 400.
+    pub fn refuse_route(&self, error: TargetError) -> Refusal {
+        match error {
+            TargetError::MountPath => self.refuse_token(TokenRejection::MountPathMismatch, None),
+            _ => self.refuse_target(),
+        }
     }
 
     /// Refuses a principal whose token the host knows to be revoked, which nothing in a signed token shows: 401.

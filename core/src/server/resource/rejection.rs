@@ -73,6 +73,8 @@ rejections! {
     CredentialsRepeated = "credentials_repeated", Request, "the request has more than one set of credentials";
     /// The request's target is no URI that a proof could be for.
     TargetMalformed = "target_malformed", Request, "the request's target is malformed";
+    /// The request states another mount point than configured, or a path other than the one it was sent to.
+    MountPathMismatch = "mount_path_mismatch", Request, "the request states another mount point than this server has";
     /// The token is empty, or holds characters that a token cannot (RFC 9110 section 11.2), or is no signed JWT.
     TokenMalformed = "token_malformed", Token, "the access token is malformed";
     /// The token is longer than 16 KiB.
