@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from keybound import (
+    AsyncResourceServer,
     HostFailed,
     Insertion,
     Key,
     MemoryReplayStore,
     Misuse,
+    NonceKey,
     NonceRequired,
     Nonces,
     Policy,
     ProofRejected,
     ReplayDetected,
     ReplayEntry,
+    ResourceServer,
     StoreUnavailable,
     Verifier,
     averify,
@@ -125,8 +130,91 @@ def test_the_command_line_of_a_server_is_read(arguments: list[str], monkeypatch:
     monkeypatch.setattr(sys, "argv", arguments)
     with pytest.raises(Misuse):
         MemoryReplayStore()
+    # What it orders happens, whatever the application says.
+    with pytest.raises(Misuse):
+        MemoryReplayStore(workers=1)
     monkeypatch.setattr(sys, "argv", ["/home/me/tool", *arguments[1:]])
     MemoryReplayStore()
+
+
+def made_in_a_child(arguments: list[str], options: dict[str, Any]) -> str:
+    """What comes of a store in a process that `multiprocessing` started, under this command line."""
+    sys.argv = arguments
+    try:
+        MemoryReplayStore(**options)
+    except Misuse as error:
+        return f"{error.reason}: {error.detail}"
+    return "made"
+
+
+SCRIPT = ["program.py"]
+
+
+@pytest.fixture(scope="module")
+def child() -> Iterator[ProcessPoolExecutor]:
+    """A process as uvicorn, hypercorn and granian start their workers."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "is_made"),
+    [
+        (SCRIPT, {}, False),
+        (SCRIPT, {"workers": 1}, True),
+        (["/venv/bin/uvicorn", "app:app"], {}, False),
+        (["/venv/bin/uvicorn", "app:app", "--reload"], {}, True),
+        (["/venv/bin/uvicorn", "app:app", "--workers", "2"], {"workers": 1}, False),
+        (["/venv/bin/fastapi", "dev", "app.py"], {}, True),
+        (["/venv/bin/fastapi", "run", "app.py"], {}, False),
+        (["/venv/bin/hypercorn", "app:app"], {}, True),
+        (["/venv/bin/hypercorn", "-c", "file:hypercorn.py", "app:app"], {}, False),
+        (["/venv/bin/hypercorn", "-c", "file:hypercorn.py", "-w", "1", "app:app"], {}, True),
+        (["/venv/bin/granian", "app:app"], {}, True),
+        (["/venv/bin/granian", "--workers", "2", "app:app"], {}, False),
+    ],
+    ids=str,
+)
+def test_a_process_that_another_started_needs_to_be_told(
+    arguments: list[str], options: dict[str, Any], is_made: bool, child: ProcessPoolExecutor
+) -> None:
+    said = child.submit(made_in_a_child, arguments, options).result(timeout=60)
+    assert (said == "made") == is_made, said
+    assert is_made or said.startswith("several_workers: ")
+
+
+@pytest.mark.parametrize("variable", ["SERVER_SOFTWARE", "GUNICORN_PID"])
+def test_a_process_of_a_server_needs_to_be_told(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "gunicorn")
+    with pytest.raises(Misuse, match="workers=1"):
+        MemoryReplayStore()
+    MemoryReplayStore(workers=1)
+    # gunicorn reads a configuration file that is not named, too; its command line counts for more.
+    monkeypatch.setattr(sys, "argv", ["/venv/bin/gunicorn", "app:app"])
+    with pytest.raises(Misuse, match="--workers 1"):
+        MemoryReplayStore()
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--workers 1")
+    MemoryReplayStore()
+    monkeypatch.setattr(sys, "argv", ["/venv/bin/gunicorn", "app:app", "--workers=2"])
+    with pytest.raises(Misuse):
+        MemoryReplayStore()
+
+
+def test_configured_nonce_keys_are_for_several_processes() -> None:
+    policy = Policy(nonces=Nonces(keys=(NonceKey(id=1, secret=bytes(range(32))),)))
+    options: dict[str, Any] = {"resource": URL, "issuers": ["https://as.example.com"], "policy": policy}
+    for make in (lambda: MemoryReplayStore(policy=policy), lambda: ResourceServer(**options), lambda: AsyncResourceServer(**options)):
+        with pytest.raises(Misuse, match="nonce keys") as told:
+            make()
+        assert told.value.reason == "several_workers"
+    with pytest.raises(Misuse, match="nonce keys"):
+        ResourceServer(**options, store=MemoryReplayStore())
+    MemoryReplayStore(policy=policy, workers=1)
+    ResourceServer(**options, workers=1)
+    ResourceServer(**options, store=MemoryReplayStore(policy=policy, workers=1))
+    ResourceServer(**options, store=Table())
+    with pytest.raises(Misuse):
+        ResourceServer(**options, store=MemoryReplayStore(workers=1), workers=2)
 
 
 class Table:

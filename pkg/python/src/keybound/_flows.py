@@ -8,6 +8,7 @@ from typing import Any, TypedDict, TypeVar
 
 from . import _keybound
 from ._drive import Clock, Fetch, Finished, Pause, drive, system_clock
+from ._options import listed, objects, texts
 from ._types import SecurityLevel, given
 from .errors import FlowFailed, reraise
 from .keys import Key, Signer
@@ -98,12 +99,12 @@ class Flows:
         options = given(
             level=SecurityLevel(level).value,
             redirect_uri=redirect_uri,
-            credentials=[credentials_options(known) for known in credentials],
+            credentials=[credentials_options(known) for known in listed("credentials", credentials, Credentials)],
             metadata_document=metadata_document,
-            accept_issuers=list(accept_issuers),
-            servers=[dict(server) for server in servers],
-            also_origins=list(also_origins),
-            algorithms=list(algorithms or []),
+            accept_issuers=texts("accept_issuers", accept_issuers),
+            servers=[dict(server) for server in objects("servers", servers)],
+            also_origins=texts("also_origins", also_origins),
+            algorithms=texts("algorithms", algorithms),
             hardware_keys=hardware_keys,
             allow_loopback=allow_loopback,
             push_with_proof=push_with_proof,

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from . import _keybound
 from ._issuers import Introspection, checked_url, name_of
+from ._options import flag, texts
 from ._types import current, given
 from .errors import Misuse, Refused, refusal_of, reraise
 from .policy import Nonces, Policy
 from .principal import Access, Principal, principal_of
-from .stores import ReplayEntry
+from .stores import AsyncReplayStore, ReplayEntry, ReplayStore
 from .transport import HttpResponse
-from .verifier import store_answer
+from .verifier import refusal, store_answer
 
 if TYPE_CHECKING:
     from typing_extensions import Required
@@ -45,6 +46,9 @@ class Proxies:
     addresses: tuple[str, ...]
     family: Literal["forwarded", "x_forwarded", "x_forwarded_with_port"]
     hops: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "addresses", tuple(texts("addresses", self.addresses)))
 
 
 class ResourceOptions(TypedDict, total=False):
@@ -84,6 +88,8 @@ class ResourceOptions(TypedDict, total=False):
     """Further origins that requests may be for."""
     path_prefix: str | None
     """What a proxy removes from paths."""
+    mount_path: str | None
+    """Where the application is mounted below the root of its server, decoded: `/app`. A request that states another place is refused."""
     proxies: Proxies | None
     """Proxies that say under which origin requests came."""
     allow_loopback: bool
@@ -92,6 +98,11 @@ class ResourceOptions(TypedDict, total=False):
 
 class Resource:
     """What both servers share: options, metadata, and judging as a generator that does no IO."""
+
+    store: AsyncReplayStore | ReplayStore
+    """Remembers used proofs."""
+    _alone: bool
+    """Whether it is stated that one process serves the resource."""
 
     def __init__(
         self,
@@ -113,31 +124,34 @@ class Resource:
         origin: str | None = None,
         also_origins: Sequence[str] = (),
         path_prefix: str | None = None,
+        mount_path: str | None = None,
         proxies: Proxies | None = None,
         epoch: str | None = None,
         allow_loopback: bool = False,
     ) -> None:
+        issuers, allow_loopback = texts("issuers", issuers), flag("allow_loopback", allow_loopback)
         if not issuers and introspection is None:
             raise Misuse("missing_option", "a resource accepts tokens of somebody: name issuers, or an introspection endpoint")
         for url in [*issuers, *([introspection.url] if introspection else [])]:
             checked_url(url, allow_loopback)
         options = given(
             resource=resource,
-            issuers=list(issuers),
+            issuers=issuers,
             introspection=introspection is not None,
             schemes=schemes,
-            audiences=list(audiences),
-            token_algorithms=list(token_algorithms or []),
+            audiences=texts("audiences", audiences),
+            token_algorithms=texts("token_algorithms", token_algorithms),
             require_client_id=require_client_id,
             realm=realm,
             challenge_scope=scope,
             publish_metadata=True,
-            scopes=list(scopes),
+            scopes=texts("scopes", scopes),
             name=name,
             documentation=documentation,
             origin=origin,
-            also_origins=list(also_origins),
+            also_origins=texts("also_origins", also_origins),
             path_prefix=path_prefix,
+            mount_path=mount_path,
         )
         if leeway is not None:
             options["leeway"] = leeway
@@ -145,6 +159,7 @@ class Resource:
             addresses = list(proxies.addresses)
             options["proxies"] = {"addresses": addresses, "family": proxies.family, "hops": proxies.hops}
         self.policy = policy or usual_policy()
+        self.mount_path = mount_path or ""
         self._introspection = introspection
         self._options = json.dumps(options)
         self._epoch = epoch
@@ -178,6 +193,21 @@ class Resource:
     def metadata_url(self) -> str:
         """The URL of the metadata."""
         return self._native.metadata_url()
+
+    def route(self, *, target: bytes, mount_path: bytes, path: bytes) -> str:
+        """The decoded path that the application routes a request by, once it is known that the request did not choose its mount point.
+
+        `target` is the raw request target, `mount_path` and `path` what the server states, decoded: `SCRIPT_NAME` and `PATH_INFO` in
+        WSGI; in ASGI `root_path`, and what `path` has behind it. Ask this first: what needs no token is looked up by the answer alone.
+
+        Raises :class:`~keybound.Refused` with status 400 if the request states another mount point than the option `mount_path`, or if
+        its target is not that mount point followed by the path.
+        """
+        routed, refused = self._native.route(target, mount_path, path)
+        if routed is None:
+            assert refused is not None
+            raise Refused(refusal(refused))
+        return routed
 
     def _judge(
         self,

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote_from_bytes
 
-from .errors import Misuse
+from ._types import Refusal
+from ._workers import FORKED
+from .errors import Misuse, Refused
 from .stores import MemoryReplayStore
+
+if TYPE_CHECKING:
+    from ._judging import Resource
 
 log = logging.getLogger("keybound")
 
@@ -22,46 +28,74 @@ NO_RAW_PATH: Final = (
     "danger_decoded_path=True"
 )
 
+MOUNT_PATH: Final = (
+    "a request was refused: it states another mount point (SCRIPT_NAME, root_path) than the option mount_path, or a path that is not the "
+    "one it was sent to; if this application is mounted below the root of its server, say where: mount_path='/app'"
+)
+
 SEVERAL_WORKERS: Final = (
     "this application runs in several worker processes, which would each remember proofs for themselves, so that one proof is good once "
     "for each of them; give store= one that they share and nonce keys with it, or run one worker"
 )
 
-FORKED: Final = (
-    "this process was forked after the application had made its memory store, which the other process has as well; let the workers "
-    "make the application (gunicorn without --preload), or give store= one that they share"
-)
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a server's interface tells about the path of one request: WSGI and ASGI in the same terms, everything in bytes."""
+
+    raw: bytes | None
+    """The request target as received, where the server gives it."""
+    mount_path: bytes
+    """The mount point that is stated for this request, decoded. Clients can set it under gunicorn and daphne."""
+    path: bytes
+    """The path behind it, which the framework routes by, decoded."""
+    query: bytes
+
+    def routed(self, server: Resource) -> str:
+        """The path that the framework routes by, once it is known that the client did not choose it. Raises :class:`Refused`."""
+        return server.route(target=self.raw or self._encoded(), mount_path=self.mount_path, path=self.path)
+
+    def target(self, danger_decoded_path: bool) -> bytes:
+        """The request target as received. Raises :class:`Misuse` for a server that keeps it."""
+        if self.raw:
+            return self.raw
+        if not danger_decoded_path:
+            raise Misuse("decoded_path", NO_RAW_PATH)
+        return self._encoded()
+
+    def _encoded(self) -> bytes:
+        """The decoded path, encoded again as well as can be."""
+        target = quote_from_bytes(self.mount_path + self.path, safe="/:@!$&'()*+,;=~").encode()
+        return target + b"?" + self.query if self.query else target
 
 
-def wsgi_target(environ: Mapping[str, Any], *, danger_decoded_path: bool) -> bytes:
-    """The request target as received.
+def told_by_wsgi(environ: Mapping[str, Any], *, mount_path: bytes, path: bytes) -> Told:
+    """What WSGI tells, with the mount point that it states and the path that the framework routes by.
 
-    WSGI has no name for it: gunicorn and Werkzeug call it `RAW_URI`, uWSGI, mod_wsgi and waitress `REQUEST_URI`. Clients cannot set
-    either, for their fields arrive as `HTTP_…`.
+    WSGI has no name for the raw request target: gunicorn and Werkzeug call it `RAW_URI`, uWSGI, mod_wsgi and waitress `REQUEST_URI`.
+    Clients cannot set either, for their fields arrive as `HTTP_…`.
     """
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
-    if isinstance(raw, str) and raw:
-        return raw.encode("latin-1", "replace")
-    if not danger_decoded_path:
-        raise Misuse("decoded_path", NO_RAW_PATH)
-    path = str(environ.get("SCRIPT_NAME", "")) + str(environ.get("PATH_INFO", ""))
-    return _encoded(path.encode("latin-1", "replace"), str(environ.get("QUERY_STRING", "")).encode("latin-1", "replace"))
+    return Told(latin(raw) if isinstance(raw, str) else None, mount_path, path, latin(environ.get("QUERY_STRING", "")))
 
 
-def asgi_target(scope: Mapping[str, Any], *, danger_decoded_path: bool) -> bytes:
-    """The request target as received, from `raw_path`, which ASGI leaves to servers to give."""
+def told_by_asgi(scope: Mapping[str, Any], *, mount_path: str | None = None, path: str | None = None) -> Told:
+    """What ASGI tells, with the mount point and the path of a framework that has its own of these."""
     raw, query = scope.get("raw_path"), bytes(scope.get("query_string", b""))
-    if isinstance(raw, bytes) and raw:
-        return raw + b"?" + query if query and b"?" not in raw else raw
-    if not danger_decoded_path:
-        raise Misuse("decoded_path", NO_RAW_PATH)
-    return _encoded(str(scope["path"]).encode(), query)
+    if isinstance(raw, bytes) and query and b"?" not in raw:
+        raw = raw + b"?" + query
+    if mount_path is None:
+        mount_path = scope.get("root_path") or ""
+    if path is None:
+        # `path` has the mount point in front, unless a proxy took it away and only tells of it.
+        path = scope["path"]
+        if path == mount_path or path.startswith(mount_path + "/"):
+            path = path[len(mount_path) :]
+    return Told(raw if isinstance(raw, bytes) else None, mount_path.encode("utf-8", "replace"), path.encode("utf-8", "replace"), query)
 
 
-def _encoded(path: bytes, query: bytes) -> bytes:
-    """A decoded path, encoded again as well as can be."""
-    target = quote_from_bytes(path, safe="/:@!$&'()*+,;=~").encode()
-    return target + b"?" + query if query else target
+def latin(text: object) -> bytes:
+    """A text of WSGI, which has one character for each byte (PEP 3333)."""
+    return str(text).encode("latin-1", "replace")
 
 
 def wsgi_fields(environ: Mapping[str, Any]) -> list[tuple[str, bytes]]:
@@ -86,12 +120,21 @@ def completed(present: Iterable[str], added: Iterable[tuple[str, str]]) -> list[
     return fields if any(name.lower() == EXPOSED[0].lower() for name, _ in fields) else [*fields, EXPOSED]
 
 
-def check_process(store: object, workers: int | None, environ: Mapping[str, Any]) -> None:
+def check_process(server: Resource, environ: Mapping[str, Any]) -> None:
     """Raises :class:`Misuse` where proofs are remembered in memory that other processes do not see."""
-    if not isinstance(store, MemoryReplayStore):
+    if not isinstance(server.store, MemoryReplayStore):
         return
-    if store.was_forked:
+    if server.store.was_forked:
         raise Misuse("forked", FORKED)
     # Only WSGI servers say so; what their command line says was looked at when the store was made.
-    if workers != 1 and environ.get("wsgi.multiprocess"):
+    if not server._alone and environ.get("wsgi.multiprocess"):
         raise Misuse("several_workers", SEVERAL_WORKERS)
+
+
+def refuse_route(refused: Refused) -> Refusal:
+    """The answer to a request that must not be routed. A mount point that nobody configured is a mistake of the application as often
+    as an attack, so it is logged.
+    """
+    if refused.reason == "mount_path_mismatch":
+        log.warning("%s", MOUNT_PATH)
+    return refused.refusal

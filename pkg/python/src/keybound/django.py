@@ -28,15 +28,18 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from ._options import flag, public_paths, texts
 from ._resource_app import (
     METADATA_FIELDS,
+    Told,
     asgi_fields,
-    asgi_target,
+    check_process,
     completed,
     log,
-    check_process,
+    refuse_route,
+    told_by_asgi,
+    told_by_wsgi,
     wsgi_fields,
-    wsgi_target,
 )
 from .errors import Misuse, Refused
 from .resource import AsyncResourceServer, Principal, Refusal, ResourceServer
@@ -52,8 +55,8 @@ class KeyboundMiddleware:
     """Admits requests with a bound token and a fresh proof, and answers the others. Views find the principal as `request.principal`.
 
     The setting `KEYBOUND` has the options of :class:`ResourceServer` (of :class:`AsyncResourceServer` under ASGI) or `server`, one of
-    these; `public`, the paths, decoded and exact, that need no token; `workers`, in how many processes the project runs, where that
-    cannot be seen; and `danger_decoded_path`.
+    these; `public`, the paths, decoded and exact, behind the mount point, that need no token; `workers`, 1 where one process serves the
+    project and that cannot be seen; and `danger_decoded_path`. The option `mount_path` is `FORCE_SCRIPT_NAME` unless it is given.
     """
 
     sync_capable = True
@@ -62,15 +65,27 @@ class KeyboundMiddleware:
     def __init__(self, get_response: Sync | Async) -> None:
         """Made by Django. Raises :class:`Misuse` for settings that cannot be used."""
         options: dict[str, Any] = dict(getattr(settings, "KEYBOUND", {}))
-        self._public = frozenset(options.pop("public", ()))
-        self._decoded = bool(options.pop("danger_decoded_path", False))
-        self._workers: int | None = options.pop("workers", None)
+        self._public = public_paths(options.pop("public", ()))
+        self._decoded = flag("danger_decoded_path", options.pop("danger_decoded_path", False))
+        forced = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
         self.get_response = get_response
         self.is_async = inspect.iscoroutinefunction(get_response)
         kind: type[ResourceServer] | type[AsyncResourceServer] = AsyncResourceServer if self.is_async else ResourceServer
-        self.server: ResourceServer | AsyncResourceServer = options.pop("server", None) or kind(workers=self._workers, **options)
-        if not isinstance(self.server, kind):
+        server = options.pop("server", None)
+        if server is None:
+            if options.get("mount_path") is None:
+                options["mount_path"] = forced
+            server = kind(**options)
+        elif options:
+            raise Misuse("unknown_option", "the setting KEYBOUND has either a server or the options of one")
+        if not isinstance(server, kind):
             raise Misuse("wrong_type", f"the setting KEYBOUND has a server; this project needs {kind.__name__}")
+        if forced and server.mount_path != forced:
+            raise Misuse(
+                "mount_path_unusable",
+                f"FORCE_SCRIPT_NAME mounts this project at {forced!r}, and mount_path is {server.mount_path!r}; write mount_path={forced!r}",
+            )
+        self.server: ResourceServer | AsyncResourceServer = server
         if self.is_async:
             inspect.markcoroutinefunction(self) if hasattr(inspect, "markcoroutinefunction") else _mark(self)
 
@@ -107,29 +122,31 @@ class KeyboundMiddleware:
 
     def _given(self, request: HttpRequest) -> dict[str, Any] | HttpResponseBase | None:
         """What the server is asked with; the answer, if it is one already; or nothing for public paths."""
-        if request.path in self._public:
+        told = _told(request)
+        try:
+            path = told.routed(self.server)
+        except Refused as refused:
+            return _response(refuse_route(refused))
+        if path in self._public:
             return None
-        if request.method in ("GET", "HEAD") and request.path == self.server.metadata_path:
+        if request.method in ("GET", "HEAD") and path == self.server.metadata_path:
             return HttpResponse(self.server.metadata(), headers=dict(METADATA_FIELDS))
         try:
             # Django says `wsgi.multiprocess` under ASGI, too, whatever is the case.
             is_asgi = isinstance(request, ASGIRequest)
-            check_process(self.server.store, self._workers, {} if is_asgi else request.META)
-            if isinstance(request, ASGIRequest):
-                target = asgi_target(request.scope, danger_decoded_path=self._decoded)
-                fields = asgi_fields(request.scope)
-            else:
-                target = wsgi_target(request.META, danger_decoded_path=self._decoded)
-                fields = wsgi_fields(request.META)
+            check_process(self.server, {} if is_asgi else request.META)
+            target = told.target(self._decoded)
         except Misuse as error:
             # So it is with every request: nothing about it is the peer's fault.
             log.error("%s", error)
             return HttpResponse(f"keybound: {error}\n", status=500, content_type="text/plain")
+        fields = asgi_fields(request.scope) if isinstance(request, ASGIRequest) else wsgi_fields(request.META)
         return {"method": request.method, "target": target, "headers": fields, "peer": request.META.get("REMOTE_ADDR")}
 
 
 def require(*scopes: str) -> Callable[[View], View]:
     """Decorates a view, plain or asynchronous, that needs a token with all of `scopes`; others are answered 403."""
+    texts("scopes", scopes)
 
     def decorate(view: View) -> View:
         if inspect.iscoroutinefunction(view):
@@ -149,6 +166,15 @@ def require(*scopes: str) -> Callable[[View], View]:
         return cast(View, guarded)
 
     return decorate
+
+
+def _told(request: HttpRequest) -> Told:
+    """What is told about the path. Django has replaced `SCRIPT_NAME` and `PATH_INFO` by decoded texts, and by `FORCE_SCRIPT_NAME`."""
+    mount_path, path = str(request.META["SCRIPT_NAME"]).rstrip("/"), request.path_info
+    if isinstance(request, ASGIRequest):
+        # What a client states counts here although Django has its own: it is refused, not overlooked.
+        return told_by_asgi(request.scope, mount_path=request.scope.get("root_path") or mount_path, path=path)
+    return told_by_wsgi(request.META, mount_path=mount_path.encode("utf-8", "replace"), path=path.encode("utf-8", "replace"))
 
 
 def _principal(request: HttpRequest) -> Principal:

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from flask import Flask, Response, g, request
 
-from ._resource_app import METADATA_FIELDS, completed, log, check_process, wsgi_fields, wsgi_target
+from ._options import flag, public_paths, texts
+from ._resource_app import METADATA_FIELDS, check_process, completed, latin, log, refuse_route, told_by_wsgi, wsgi_fields
 from .errors import Misuse, Refused
 from .resource import Principal, Refusal, ResourceOptions, ResourceServer
 from .stores import ReplayStore
@@ -56,18 +57,18 @@ class Keybound:
         """Protects `app`, or whatever :meth:`init_app` is given.
 
         `server` decides; without one, it is made of `options`: those of :class:`ResourceServer`. `public` lists the paths, decoded and
-        exact, that need no token. `workers` says in how many processes the application runs, where that cannot be seen.
+        exact, behind the mount point, that need no token. `workers=1` says that one process serves the application, where that cannot
+        be seen.
 
         Raises :class:`Misuse` for options that cannot be used, and where several processes would each remember proofs for themselves.
         """
-        if server is not None and (options or store is not None or transport is not None):
+        if server is not None and (options or store is not None or transport is not None or workers is not None):
             raise Misuse("unknown_option", "give either a server or the options of one")
         if server is None:
             server = ResourceServer(store=store, transport=transport, workers=workers, **options)
         self.server = server
-        self._workers = workers
-        self._public = frozenset(public)
-        self._decoded = danger_decoded_path
+        self._public = public_paths(public)
+        self._decoded = flag("danger_decoded_path", danger_decoded_path)
         if app is not None:
             self.init_app(app)
 
@@ -78,14 +79,21 @@ class Keybound:
         app.register_error_handler(Refused, _refused)
 
     def _admit(self) -> Response | None:
-        path = request.path
+        # Werkzeug routes by `request.path`, which begins with one slash, however many were received.
+        told = told_by_wsgi(
+            request.environ, mount_path=latin(request.environ.get("SCRIPT_NAME", "")), path=request.path.encode("utf-8", "replace")
+        )
+        try:
+            path = told.routed(self.server)
+        except Refused as refused:
+            return _response(refuse_route(refused))
         if path in self._public:
             return None
         if request.method in ("GET", "HEAD") and path == self.server.metadata_path:
             return Response(self.server.metadata(), headers=list(METADATA_FIELDS))
         try:
-            check_process(self.server.store, self._workers, request.environ)
-            target = wsgi_target(request.environ, danger_decoded_path=self._decoded)
+            check_process(self.server, request.environ)
+            target = told.target(self._decoded)
         except Misuse as error:
             # So it is with every request: nothing about it is the peer's fault.
             log.error("%s", error)
@@ -101,6 +109,7 @@ class Keybound:
 
 def require(*scopes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorates a view that needs a token with all of `scopes`; others are answered 403."""
+    texts("scopes", scopes)
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(view)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import _keybound
+from ._options import objects
 from ._types import current
 from .errors import NATIVE, reraise
 
@@ -36,14 +37,14 @@ class Intent:
         `lifetime` is in seconds, up to 3,600. Raises :class:`~keybound.IntentRejected`.
         """
         try:
-            return cls(_keybound.NativeIntent.declare(json.dumps(list(details)), key, lifetime, current(now)))
+            return cls(_keybound.NativeIntent.declare(json.dumps(objects("details", details)), key, lifetime, current(now)))
         except NATIVE as error:
             reraise(error)
 
     def grant(self, granted: Sequence[Mapping[str, Any]], *, now: int | None = None) -> Intent:
         """The intent with the details that are granted, which lie within the declared ones."""
         try:
-            return Intent(self._native.grant(json.dumps(list(granted)), current(now)))
+            return Intent(self._native.grant(json.dumps(objects("granted", granted)), current(now)))
         except NATIVE as error:
             reraise(error)
 

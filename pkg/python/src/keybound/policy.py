@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
+from ._options import listed, texts
 from ._types import given
 from .errors import Misuse
 
@@ -24,7 +25,7 @@ class NonceKey:
     secret: bytes = field(repr=False)
 
     def __post_init__(self) -> None:
-        if len(self.secret) != 32:
+        if not isinstance(self.secret, bytes) or len(self.secret) != 32:
             raise Misuse("nonce_key", "the secret of a nonce key has 32 bytes; take secrets.token_bytes(32) and keep it")
 
 
@@ -42,7 +43,7 @@ class Nonces:
 
     def __post_init__(self) -> None:
         # A list would do as well, but verifiers are remembered by their policy.
-        object.__setattr__(self, "keys", tuple(self.keys))
+        object.__setattr__(self, "keys", tuple(listed("keys", self.keys, NonceKey)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,7 @@ class Policy:
 
     def __post_init__(self) -> None:
         if self.algorithms is not None:
-            object.__setattr__(self, "algorithms", tuple(self.algorithms))
+            object.__setattr__(self, "algorithms", tuple(texts("algorithms", self.algorithms)))
 
     def options(self) -> str:
         """The options as the core reads them: a JSON object. It may hold the secrets of nonce keys."""

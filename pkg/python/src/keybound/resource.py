@@ -15,7 +15,7 @@ from ._judging import Headers, Proxies, Resource, ResourceOptions, usual_policy
 from ._types import Insertion, Refusal, current
 from .errors import KeyboundError, Misuse, Refused
 from .principal import Principal
-from .stores import AsyncReplayStore, MemoryReplayStore, ReplayStore
+from .stores import AsyncReplayStore, MemoryReplayStore, ReplayStore, stated_alone
 from .transport import AsyncTransport, HttpRequest, HttpResponse, StandardTransport, Transport
 
 if TYPE_CHECKING:
@@ -42,8 +42,9 @@ class ResourceServer(Resource):
     (RFC 9068), found by their metadata; `introspection` is asked about others. `store` remembers used proofs: a
     :class:`~keybound.MemoryReplayStore` for one process otherwise. Other arguments: `policy` for proofs (with nonces), `schemes`,
     `audiences`, `token_algorithms`, `leeway` (seconds), `require_client_id`, `realm`, `scope` (for challenges), `scopes`, `name` and
-    `documentation` (for metadata), `origin`, `also_origins`, `path_prefix` and `proxies` (for targets), `allow_loopback` (permits
-    `http` servers on this machine).
+    `documentation` (for metadata), `origin`, `also_origins`, `path_prefix` and `proxies` (for targets), `mount_path` (where the
+    application is mounted), `allow_loopback` (permits `http` servers on this machine). `workers=1` says that one process serves the
+    resource, where that cannot be seen.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class ResourceServer(Resource):
         self._transport: Transport = transport or StandardTransport(timeout=10)
         self._lock = threading.Lock()
         super().__init__(epoch=self.store.epoch, **options)
+        self._alone = stated_alone(self.store, workers, policy)
 
     def authenticate(
         self,
@@ -151,6 +153,7 @@ class AsyncResourceServer(Resource):
         self._transport: AsyncTransport = transport or _Threaded(StandardTransport(timeout=10).send)
         self._fetching: dict[str, asyncio.Task[_keybound.NativeJwkSet | None]] = {}
         super().__init__(epoch=self.store.epoch, **options)
+        self._alone = stated_alone(self.store, workers, policy)
 
     async def authenticate(
         self,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from . import _keybound
+from ._options import objects
 from ._types import SecurityLevel, given
 from .transport import HttpResponse
 
@@ -112,6 +113,11 @@ class SessionRequest:
     intent_lifetime: int | None = None
     offline_access: bool = False
     parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("authorization_details", "intent"):
+            if getattr(self, name) is not None:
+                objects(name, getattr(self, name))
 
     def _operation(self) -> dict[str, Any]:
         operation = given(

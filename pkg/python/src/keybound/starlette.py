@@ -16,13 +16,16 @@ refused gets its answer from the middleware, and the metadata of the resource (R
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ._resource_app import METADATA_FIELDS, asgi_fields, asgi_target, check_process, completed, log
+from ._options import flag, public_paths, texts
+from ._resource_app import METADATA_FIELDS, asgi_fields, check_process, completed, log, refuse_route, told_by_asgi
 from .errors import Misuse, Refused
 from .resource import AsyncResourceServer, Principal, Refusal, ResourceOptions
 from .stores import AsyncReplayStore, ReplayStore
@@ -43,7 +46,7 @@ class KeyboundMiddleware:
     def __init__(
         self,
         app: ASGIApp,
-        *,
+        *excess: NoReturn,
         server: AsyncResourceServer | None = None,
         store: AsyncReplayStore | ReplayStore | None = None,
         transport: AsyncTransport | None = None,
@@ -55,30 +58,56 @@ class KeyboundMiddleware:
         """Lays the protection around `app`.
 
         `server` decides; without one, it is made of `options`: those of :class:`AsyncResourceServer`. `public` lists the paths, decoded
-        and exact, that need no token. `workers` says in how many processes the application runs, where that cannot be seen.
+        and exact, behind the mount point, that need no token. `workers=1` says that one process serves the application, where that
+        cannot be seen.
 
         Raises :class:`Misuse` for options that cannot be used, and where several processes would each remember proofs for themselves.
+        Starlette makes its middleware at the first call: then the server is told that its start failed.
         """
-        if server is not None and (options or store is not None or transport is not None):
-            raise Misuse("unknown_option", "give either a server or the options of one")
         self.app = app
-        if server is None:
-            server = AsyncResourceServer(store=store, transport=transport, workers=workers, **options)
-        self.server = server
-        self._public = frozenset(public)
-        self._decoded = danger_decoded_path
+        self._unusable: Exception | None = None
+        try:
+            if excess:
+                raise Misuse("unknown_option", "options have names; write KeyboundMiddleware(app, resource=…, issuers=[…])")
+            if server is not None and (options or store is not None or transport is not None or workers is not None):
+                raise Misuse("unknown_option", "give either a server or the options of one")
+            self._public = public_paths(public)
+            self._decoded = flag("danger_decoded_path", danger_decoded_path)
+            if server is None:
+                server = AsyncResourceServer(store=store, transport=transport, workers=workers, **options)
+            self.server = server
+        except Exception as error:
+            # In a call of the application it must not be raised: uvicorn would take it for an application without a lifespan, start,
+            # and answer everything with status 500.
+            if not _is_in_a_call():
+                raise
+            self._unusable = error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection."""
-        if scope["type"] not in ("http", "websocket") or scope["path"] in self._public:
+        if scope["type"] == "lifespan":
+            await self._start(scope, receive, send)
+            return
+        if self._unusable is not None:
+            raise self._unusable.with_traceback(None)
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        if scope.get("method") in ("GET", "HEAD") and scope["path"] == self.server.metadata_path:
+        told = told_by_asgi(scope)
+        try:
+            path = told.routed(self.server)
+        except Refused as refused:
+            await _refuse(scope, send, refuse_route(refused))
+            return
+        if path in self._public:
+            await self.app(scope, receive, send)
+            return
+        if scope.get("method") in ("GET", "HEAD") and path == self.server.metadata_path:
             await _answer(scope, send, 200, METADATA_FIELDS, self.server.metadata())
             return
         try:
-            check_process(self.server.store, None, {})
-            target = asgi_target(scope, danger_decoded_path=self._decoded)
+            check_process(self.server, {})
+            target = told.target(self._decoded)
         except Misuse as error:
             # So it is with every request: nothing about it is the peer's fault.
             log.error("%s", error)
@@ -101,12 +130,28 @@ class KeyboundMiddleware:
                 raise
             await _refuse(scope, send, refused.refusal)
 
+    async def _start(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Lets the application start, unless it could decide nothing."""
+        error = self._unusable
+        try:
+            if error is None:
+                check_process(self.server, {})
+        except Misuse as misuse:
+            error = misuse
+        if error is None:
+            await self.app(scope, receive, send)
+            return
+        await receive()
+        told = error.detail if isinstance(error, Misuse) else f"{type(error).__name__}: {error}"
+        await send({"type": "lifespan.startup.failed", "message": f"keybound: {told}"})
+        raise error.with_traceback(None)
+
 
 class require:
     """A FastAPI dependency that gives the principal, if its token has all of `scopes`; others are answered 403."""
 
     def __init__(self, *scopes: str) -> None:
-        self.scopes = scopes
+        self.scopes = texts("scopes", scopes)
 
     async def __call__(self, connection: HTTPConnection) -> Principal:
         """The principal of this request."""
@@ -133,6 +178,16 @@ class _Answering:
             message = {**message, "headers": [*headers, *_raw(added)]}
             self.has_begun = True
         await self._send(message)
+
+
+def _is_in_a_call() -> bool:
+    """Whether an ASGI application is being called by this thread."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_locals.keys() >= {"scope", "receive", "send"}:
+            return True
+        frame = frame.f_back
+    return False
 
 
 async def _refuse(scope: Scope, send: Send, refusal: Refusal) -> None:

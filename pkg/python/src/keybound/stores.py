@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Protocol, runtime_checkable
 
 from . import _keybound
 from ._types import Insertion, current
-from .errors import NATIVE, Misuse, reraise
+from ._workers import check_alone, check_nonce_keys
+from .errors import NATIVE, reraise
 from .policy import Policy
 
 __all__ = ["AsyncReplayStore", "Insertion", "MemoryReplayStore", "ReplayEntry", "ReplayStore"]
@@ -101,8 +100,8 @@ class AsyncReplayStore(Protocol):
 class MemoryReplayStore:
     """The replay store of one process: bounded, and no proof it took is forgotten early.
 
-    Another process knows nothing of it: where several workers are declared it refuses to begin, and after a fork it answers
-    `UNAVAILABLE`. Each entry takes about 16 bytes.
+    Another process knows nothing of it: where there may be several it refuses to begin, and after a fork it answers `UNAVAILABLE`.
+    Each entry takes about 16 bytes.
     """
 
     def __init__(
@@ -110,15 +109,11 @@ class MemoryReplayStore:
     ) -> None:
         """A store for at most `capacity` proofs of verifiers with this `policy`.
 
-        `workers` says with how many processes the application runs, where it cannot be seen. Raises :class:`Misuse` for more than one.
+        `workers=1` says that this is the only process of the application. It is needed where that cannot be seen: in a process that a
+        server or `multiprocessing` started, and with configured nonce keys. Raises :class:`Misuse` where there are several or may be.
         """
-        count = declared_workers() if workers is None else workers
-        if count > 1:
-            raise Misuse(
-                "several_workers",
-                f"{count} worker processes would each remember proofs for themselves, so that one proof is good once for each of "
-                "them; use a store that they share, or run one worker",
-            )
+        check_alone(workers, policy)
+        self._workers = workers
         try:
             self._native = _keybound.NativeMemoryStore(capacity, (policy or Policy()).options(), current(now))
         except NATIVE as error:
@@ -147,20 +142,15 @@ class MemoryReplayStore:
         return f"MemoryReplayStore(held={self.held})"
 
 
-def declared_workers() -> int:
-    """How many worker processes this program was started with, as far as its environment and command line say: at least 1."""
-    import re
+def stated_alone(store: AsyncReplayStore | ReplayStore, workers: int | None, policy: Policy) -> bool:
+    """Whether it is stated that one process serves the application, in the store or beside it.
 
-    found = [1]
-    for name in ("WEB_CONCURRENCY", "UVICORN_WORKERS", "GRANIAN_WORKERS"):
-        value = os.environ.get(name, "")
-        if value.isdigit():
-            found.append(int(value))
-    # `python -m uvicorn` has its folder there, and `__main__.py` as its file.
-    program = "/".join((sys.argv[0] if sys.argv else "").replace("\\", "/").lower().split("/")[-2:])
-    arguments = " ".join([*sys.argv[1:], os.environ.get("GUNICORN_CMD_ARGS", "")])
-    if any(name in program for name in ("uvicorn", "gunicorn", "hypercorn", "granian", "fastapi", "uwsgi")):
-        found += [int(number) for number in re.findall(r"(?:^|\s)(?:--workers|--processes|-w)[= ]?(\d+)", arguments)]
-    if "uwsgi" in program:
-        found += [int(number) for number in re.findall(r"(?:^|\s)-p[= ]?(\d+)", arguments)]
-    return max(found)
+    Raises :class:`Misuse` where that is needed, for nonce keys beside a store in memory, and where more than one are stated.
+    """
+    if not isinstance(store, MemoryReplayStore):
+        return False
+    if workers is not None:
+        check_alone(workers, policy)
+        return workers == 1
+    check_nonce_keys(store._workers, policy)
+    return store._workers == 1

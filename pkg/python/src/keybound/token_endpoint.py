@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from . import _keybound
+from ._options import texts
 from ._types import Insertion, current
 from .errors import NATIVE, reraise
 from .policy import Policy
@@ -32,6 +33,9 @@ class Grant:
     confirmed: Sequence[str] = ()
     may_rebind: bool = False
     form: bytes | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "confirmed", tuple(texts("confirmed", self.confirmed)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,17 +19,23 @@ APPS = Path(__file__).parent / "apps"
 
 UVICORN = [PYTHON, "-m", "uvicorn", "--log-level", "warning", "--port", "{port}"]
 GUNICORN = [PYTHON, "-m", "gunicorn", "--log-level", "warning", "--threads", "4", "--bind", "127.0.0.1:{port}"]
+ALONE = [*GUNICORN, "--workers", "1"]
+DAPHNE = [PYTHON, "-m", "daphne", "-v", "0", "-p", "{port}"]
 
 # By what serves them: command and environment.
 SERVERS: dict[str, tuple[list[str], dict[str, str]]] = {
     "starlette-h11": ([*UVICORN, "--http", "h11", "starlette_app:app"], {}),
     "starlette-httptools": ([*UVICORN, "--http", "httptools", "starlette_app:app"], {}),
     "fastapi": ([*UVICORN, "fastapi_app:app"], {}),
-    "flask-gunicorn": ([*GUNICORN, "flask_app:app"], {}),
+    "flask-gunicorn": ([*ALONE, "flask_app:app"], {}),
     "flask-werkzeug": ([PYTHON, "flask_app.py", "{port}"], {}),
-    "django-gunicorn": ([*GUNICORN, "django_app:wsgi"], {}),
+    "django-gunicorn": ([*ALONE, "django_app:wsgi"], {}),
     "django-uvicorn": ([*UVICORN, "django_app:asgi"], {"ASGI": "1"}),
 }
+#: Those that every test of frameworks runs with.
+USUAL = list(SERVERS)
+SERVERS["starlette-daphne"] = ([*DAPHNE, "starlette_app:app"], {})
+SERVERS["django-daphne"] = ([*DAPHNE, "django_app:asgi"], {"ASGI": "1"})
 
 
 @dataclass
@@ -39,6 +47,7 @@ class Protected:
     origin: str
     issuer: TokenIssuer
     key: Key
+    process: subprocess.Popen[bytes]
     nonce: str | None = None
 
     def token(self, scope: str = "read", **claims: object) -> str:
@@ -61,7 +70,7 @@ class Protected:
         """Sends a request with token and proof; `proved` is the path the proof is for, where that is another one."""
         token = token or self.token()
         if self.nonce is None:
-            self.send(path, ("Authorization", f"DPoP {token}"), ("DPoP", self.proof(path, token)))
+            self.send(path, ("Authorization", f"DPoP {token}"), ("DPoP", self.proof(proved or path, token)))
             assert self.nonce is not None, "a server that has just started asks for its nonce"
         made = self.proof(proved or path, token, method=method)
         return self.send(path, ("Authorization", f"DPoP {token}"), ("DPoP", made), method=method)
@@ -73,18 +82,22 @@ def issuer() -> Iterator[TokenIssuer]:
         yield running_issuer
 
 
+def environment_of(env: Mapping[str, str], port: int, issuer: TokenIssuer, **more: str) -> dict[str, str]:
+    """The whole environment of a server."""
+    return {**os.environ, **env, "ISSUER": issuer.url, "ORIGIN": f"http://127.0.0.1:{port}", **more}
+
+
 def start(stack: ExitStack, kind: str, issuer: TokenIssuer, **environment: str) -> Protected:
     """Starts the server of this kind."""
     command, env = SERVERS[kind]
     port = free_port()
-    origin = f"http://127.0.0.1:{port}"
     command = [part.format(port=port) for part in command]
-    env = {**env, "ISSUER": issuer.url, "ORIGIN": origin, **environment}
-    stack.enter_context(running(command, port, env=env, cwd=APPS))
-    return Protected(kind, port, origin, issuer, Key.generate())
+    env = environment_of(env, port, issuer, **environment)
+    process = stack.enter_context(running(command, port, env=env, cwd=APPS))
+    return Protected(kind, port, env["ORIGIN"], issuer, Key.generate(), process)
 
 
-@pytest.fixture(scope="module", params=list(SERVERS))
+@pytest.fixture(scope="module", params=USUAL)
 def protected(request: pytest.FixtureRequest, issuer: TokenIssuer) -> Iterator[Protected]:
     """Each application in turn."""
     with ExitStack() as stack:

@@ -1,14 +1,12 @@
-"""What the middleware refuses to work with: decoded paths, several processes with a memory each, routes without protection."""
+"""What the middleware refuses to work with: decoded paths, routes without protection, a server beside its options."""
 
 from __future__ import annotations
 
-import contextlib
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
-from protected import APPS, GUNICORN, SERVERS, UVICORN, Protected, start
-from loopback import PYTHON, exchange, free_port, running
+from protected import SERVERS, UVICORN, Protected, start
+from loopback import PYTHON
 from token_issuer import TokenIssuer
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -34,39 +32,6 @@ def test_a_server_without_raw_paths_is_refused_clearly(kind: str, issuer: TokenI
         assert protected.call("/api/items").status == 200
         # What that costs: the two are one path to the application, and whatever its proof was for.
         assert protected.call("/api/a b".replace(" ", "%20")).status == 200
-
-
-def test_workers_with_a_memory_each_are_refused(issuer: TokenIssuer, tmp_path: Path) -> None:
-    config = tmp_path / "gunicorn.conf.py"
-    config.write_text("workers = 2")
-    with ExitStack() as stack:
-        protected = start(stack, "flask-gunicorn", issuer, GUNICORN_CMD_ARGS=f"--config {config}")
-        answer = protected.send("/api/items", ("Authorization", f"DPoP {protected.token()}"))
-        assert (answer.status, b"worker" in answer.body) == (500, True)
-    with ExitStack() as stack:
-        protected = start(stack, "flask-gunicorn", issuer, GUNICORN_CMD_ARGS="--preload")
-        answer = protected.send("/api/items", ("Authorization", f"DPoP {protected.token()}"))
-        assert (answer.status, b"--preload" in answer.body) == (500, True)
-
-
-@pytest.mark.parametrize(
-    ("command", "environment"),
-    [
-        ([*UVICORN, "--workers", "2", "starlette_app:app"], {}),
-        ([*UVICORN, "starlette_app:app"], {"WEB_CONCURRENCY": "2"}),
-        ([*GUNICORN, "-w", "2", "flask_app:app"], {}),
-    ],
-)
-def test_applications_of_several_workers_do_not_start(
-    command: list[str], environment: dict[str, str], issuer: TokenIssuer
-) -> None:
-    port = free_port()
-    env = {"ISSUER": issuer.url, "ORIGIN": f"http://127.0.0.1:{port}", **environment}
-    with running([part.format(port=port) for part in command], port, env=env, cwd=APPS):
-        # Its socket may be open; nobody answers, or all is a failure.
-        for _ in range(3):
-            with contextlib.suppress(OSError, ValueError):
-                assert exchange(port, "/health", timeout=1).status == 500
 
 
 @pytest.fixture
@@ -98,6 +63,6 @@ def test_a_server_comes_without_options_beside_it() -> None:
     for make, kind in ((lambda **given: KeyboundMiddleware(lambda *_: None, **given), AsyncResourceServer), (Keybound, ResourceServer)):
         server = kind(**options)
         assert make(server=server).server is server
-        for more in (options, {"store": server.store}):
+        for more in (options, {"store": server.store}, {"workers": 1}):
             with pytest.raises(Misuse):
                 make(server=server, **more)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from protected import Protected
 from loopback import Answer
@@ -49,7 +51,7 @@ def test_a_proof_without_nonce_is_asked_for_one(protected: Protected) -> None:
     token = protected.token()
     made = protected.proof("/api/items", token, nonce=None) if protected.nonce is None else None
     if made is None:
-        fresh = Protected(protected.kind, protected.port, protected.origin, protected.issuer, protected.key)
+        fresh = dataclasses.replace(protected, nonce=None)
         made = fresh.proof("/api/items", token)
     answer = protected.send("/api/items", ("Authorization", f"DPoP {token}"), ("DPoP", made))
     assert 'error="use_dpop_nonce"' in challenge(answer)
@@ -105,7 +107,7 @@ def test_a_stolen_token_opens_nothing(protected: Protected) -> None:
     token = protected.token()
     assert challenge(protected.send("/api/items", ("Authorization", f"Bearer {token}")))
     assert challenge(protected.send("/api/items", ("Authorization", f"DPoP {token}")))
-    thief = Protected(protected.kind, protected.port, protected.origin, protected.issuer, type(protected.key).generate(), protected.nonce)
+    thief = dataclasses.replace(protected, key=type(protected.key).generate())
     assert challenge(thief.call("/api/items", token))
     unbound = protected.issuer.token(f"{protected.origin}/api", None)
     assert challenge(protected.call("/api/items", unbound))

@@ -41,7 +41,7 @@ def test_a_snippet_says_what_stands_beside_it(word: str, said: str) -> None:
 @pytest.mark.parametrize("framework", ["fastapi", "flask", "django"])
 def test_an_application_in_five_lines(framework: str, tmp_path: Path) -> None:
     port = free_port()
-    server = [PYTHON, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"]
+    server = [PYTHON, "-m", "gunicorn", "--workers", "1", "--bind", f"127.0.0.1:{port}"]
     environment = {"PYTHONPATH": str(tmp_path)}
     if framework == "django":
         (tmp_path / "settings.py").write_text(snippet("# settings.py") + DJANGO)

@@ -18,12 +18,18 @@ django_settings.configure(
     MIDDLEWARE=["keybound.django.KeyboundMiddleware"],
     KEYBOUND=OPTIONS,
     APPEND_SLASH=False,
+    FORCE_SCRIPT_NAME=os.environ.get("FORCE_SCRIPT_NAME"),
 )
 django.setup()
 
 
 def health(request: HttpRequest) -> HttpResponse:
     return HttpResponse("fine")
+
+
+def vault(request: HttpRequest) -> HttpResponse:
+    """Protected by the middleware alone."""
+    return HttpResponse("gold")
 
 
 @require("write")
@@ -43,6 +49,7 @@ def echo(request: HttpRequest, rest: str) -> JsonResponse:
 
 urlpatterns = [
     path("health", health),
+    path("api/vault", vault),
     path("api/write", write_async if os.environ.get("ASGI") else write),
     path("api/", echo, {"rest": ""}),
     path("api/<path:rest>", echo),

@@ -16,6 +16,12 @@ async def health() -> str:
     return "fine"
 
 
+@app.get("/api/vault")
+async def vault() -> str:
+    """Protected by the middleware alone."""
+    return "gold"
+
+
 @app.api_route("/api/write", methods=["GET", "POST"])
 async def write(principal: Annotated[Principal, Depends(require("write"))]) -> dict[str, bool]:
     return {"wrote": True}

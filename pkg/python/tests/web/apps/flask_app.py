@@ -14,6 +14,12 @@ def health() -> str:
     return "fine"
 
 
+@app.get("/api/vault")
+def vault() -> str:
+    """Protected by the middleware alone."""
+    return "gold"
+
+
 @app.route("/api/write", methods=["GET", "POST"])
 @require("write")
 def write() -> dict[str, bool]:

@@ -1,5 +1,6 @@
 """What the applications under test are configured with, from the environment."""
 
+import json
 import os
 from typing import Any
 
@@ -9,6 +10,9 @@ OPTIONS: dict[str, Any] = {
     "issuers": [os.environ["ISSUER"]],
     "scopes": ["read", "write"],
     "allow_loopback": True,
-    "public": ["/health"],
+    "public": ["/health", "/open/api/vault"],
     "danger_decoded_path": os.environ.get("DECODED") == "1",
+    **({"mount_path": os.environ["MOUNT_PATH"]} if "MOUNT_PATH" in os.environ else {}),
+    # What is wrong, for servers that must not start with it.
+    **json.loads(os.environ.get("WRONG", "{}")),
 }

@@ -26,6 +26,11 @@ async def health(request: Request) -> PlainTextResponse:
     return PlainTextResponse("fine")
 
 
+async def vault(request: Request) -> PlainTextResponse:
+    """Protected by the middleware alone."""
+    return PlainTextResponse("gold")
+
+
 async def socket(websocket: WebSocket) -> None:
     await websocket.accept()
     await websocket.send_text(websocket.state.principal.subject)
@@ -35,6 +40,7 @@ async def socket(websocket: WebSocket) -> None:
 app = Starlette(
     routes=[
         Route("/health", health),
+        Route("/api/vault", vault),
         Route("/api/write", write, methods=["GET", "POST"]),
         WebSocketRoute("/api/socket", socket),
         Route("/api/{rest:path}", echo, methods=["GET", "POST"]),

@@ -1,0 +1,129 @@
+"""Whether this process is the only one that serves an application: what can be seen of it, and what it has to be told."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Final
+
+from .errors import Misuse
+
+if TYPE_CHECKING:
+    from .policy import Policy
+
+__all__ = ["FORKED", "check_alone", "check_nonce_keys"]
+
+FORKED: Final = (
+    "this process was forked after the application had made its memory store, which the other process has as well; let the workers "
+    "make the application (gunicorn without --preload), or give store= one that they share"
+)
+
+MAY_BE_SEVERAL: Final = (
+    "this process was started by a server or another process that may have started several, and each would remember proofs for itself, "
+    "so that one proof is good once for each of them; if there is one, say so by workers=1, or on the command line of gunicorn or "
+    "hypercorn by --workers 1; if there are several, give store= one that they share and nonce keys with it"
+)
+
+CONFIGURED_KEYS: Final = (
+    "nonce keys are configured, which several processes need, and proofs are remembered in the memory of this one, so that one proof "
+    "is good once for each of them; give store= one that they share, or, if there is one process, say so by workers=1"
+)
+
+#: Options of servers that say how many processes there are.
+COUNT: Final = re.compile(r"(?:^|\s)(?:--workers|--processes|-w)[= ]?(\d+)")
+VARIABLES: Final = ("WEB_CONCURRENCY", "UVICORN_WORKERS", "GRANIAN_WORKERS")
+
+
+def check_alone(stated: int | None, policy: Policy | None) -> None:
+    """Raises :class:`Misuse` unless this process is the only one, by what can be seen or by what is `stated`."""
+    if stated is not None and (isinstance(stated, bool) or not isinstance(stated, int) or stated < 1):
+        raise Misuse("wrong_type", "workers is the number of processes that serve the application: a whole number, at least 1")
+    ordered = _on_command_line()
+    # What the command line orders happens, whatever the application says. Variables may be meant for another server.
+    count = ordered if ordered is not None and (stated is None or ordered > 1) else stated
+    if count is None:
+        count = _in_environment()
+    if count is not None and count > 1:
+        raise Misuse(
+            "several_workers",
+            f"{count} worker processes would each remember proofs for themselves, so that one proof is good once for each of "
+            "them; give store= one that they share, or run one worker",
+        )
+    if count is None and _is_child() and not _has_one_child():
+        raise Misuse("several_workers", MAY_BE_SEVERAL)
+    if _is_preloaded():
+        raise Misuse("forked", FORKED)
+    check_nonce_keys(stated, policy)
+
+
+def check_nonce_keys(stated: int | None, policy: Policy | None) -> None:
+    """Raises :class:`Misuse` for nonce keys beside a store in memory, unless it is stated that one process has both."""
+    if stated != 1 and policy is not None and policy.nonces is not None and policy.nonces.keys:
+        raise Misuse("several_workers", CONFIGURED_KEYS)
+
+
+def _program() -> str:
+    # `python -m uvicorn` has its folder there, and `__main__.py` as its file.
+    return "/".join((sys.argv[0] if sys.argv else "").replace("\\", "/").lower().split("/")[-2:])
+
+
+def _arguments() -> str:
+    return " ".join(sys.argv[1:])
+
+
+def _on_command_line() -> int | None:
+    """The number of processes that the server's command line orders; it counts for more than variables and configuration files."""
+    program, arguments = _program(), _arguments()
+    if not any(name in program for name in ("uvicorn", "gunicorn", "hypercorn", "granian", "fastapi", "uwsgi")):
+        return None
+    found = COUNT.findall(arguments)
+    if "uwsgi" in program:
+        found += re.findall(r"(?:^|\s)-p[= ]?(\d+)", arguments)
+    if "gunicorn" in program and not found:
+        found = COUNT.findall(os.environ.get("GUNICORN_CMD_ARGS", ""))
+    return int(found[-1]) if found else None
+
+
+def _in_environment() -> int | None:
+    """The number that variables say, if it is more than one: with 1, a configuration file may still say another."""
+    found = [int(value) for value in (os.environ.get(name, "") for name in VARIABLES) if value.isdigit()]
+    # uWSGI shows its configuration to the interpreter that it runs.
+    numproc = getattr(sys.modules.get("uwsgi"), "numproc", None)
+    found += [numproc] if isinstance(numproc, int) else []
+    return max(found) if found and max(found) > 1 else None
+
+
+def _is_child() -> bool:
+    """Whether something that starts processes started this one."""
+    import multiprocessing
+
+    return (
+        multiprocessing.parent_process() is not None
+        or "SERVER_SOFTWARE" in os.environ
+        or any(name.startswith("GUNICORN_") for name in os.environ)
+        or "hypercorn" in _program()
+    )
+
+
+def _has_one_child() -> bool:
+    """Whether what started this process starts one, as its command line shows: to reload it, or by its default."""
+    program, arguments = _program(), _arguments().split()
+    if "uvicorn" in program:
+        return "--reload" in arguments
+    if "fastapi" in program:
+        return "dev" in arguments or "--reload" in arguments
+    if "hypercorn" in program:
+        return not any(each.startswith(("-c", "--config")) for each in arguments)
+    # gunicorn also reads a configuration file that its command line does not name.
+    return "granian" in program
+
+
+def _is_preloaded() -> bool:
+    """Whether gunicorn makes the application in its master process, which forks workers afterwards."""
+    frame = sys._getframe() if "gunicorn.arbiter" in sys.modules else None
+    while frame is not None:
+        if frame.f_code.co_name == "setup" and frame.f_globals.get("__name__") == "gunicorn.arbiter":
+            return True
+        frame = frame.f_back
+    return False

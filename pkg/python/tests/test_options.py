@@ -1,0 +1,133 @@
+"""A text where a list is meant is its characters to Python: no option takes one, and no text for `True` either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from keybound import (
+    AsyncClient,
+    AsyncResourceServer,
+    AuthorizationServer,
+    Client,
+    Credentials,
+    Grant,
+    Intent,
+    Key,
+    Misuse,
+    NonceKey,
+    Nonces,
+    Policy,
+    Proxies,
+    ResourceServer,
+    SessionRequest,
+)
+from keybound.flask import Keybound
+from keybound.flask import require as flask_require
+from keybound.starlette import KeyboundMiddleware
+from keybound.starlette import require as starlette_require
+
+API, AS = "https://api.example.com", "https://as.example.com"
+GIVEN: dict[str, Any] = {"resource": API, "issuers": [AS]}
+DETAIL = {"type": "payment"}
+Made = Callable[..., object]
+
+
+def django_middleware(**options: Any) -> object:
+    if not settings.configured:
+        settings.configure()
+    from keybound.django import KeyboundMiddleware as DjangoMiddleware
+
+    settings.KEYBOUND = options
+    return DjangoMiddleware(lambda request: None)  # type: ignore[arg-type, return-value]
+
+
+def starlette_middleware(**options: Any) -> object:
+    return KeyboundMiddleware(lambda *_: None, **options)  # type: ignore[arg-type, return-value]
+
+
+MIDDLEWARE: list[Made] = [starlette_middleware, Keybound, django_middleware]
+SERVERS: list[Made] = [ResourceServer, AsyncResourceServer, *MIDDLEWARE]
+
+
+@pytest.mark.parametrize("make", MIDDLEWARE)
+@pytest.mark.parametrize("public", ["/health", ("/health"), b"/health", {"/health": True}, ["health"], ["/health", 7], [""], 7])
+def test_public_is_a_list_of_paths(make: Made, public: Any) -> None:
+    with pytest.raises(Misuse) as told:
+        make(**GIVEN, public=public)
+    assert "public" in told.value.detail
+    if public == "/health":
+        assert told.value.detail.endswith("write public=['/health']")
+    make(**GIVEN, public=("/health",))
+
+
+@pytest.mark.parametrize("make", SERVERS)
+@pytest.mark.parametrize("option", ["issuers", "audiences", "token_algorithms", "scopes", "also_origins"])
+def test_a_resource_takes_lists(make: Made, option: str) -> None:
+    good = {"issuers": AS, "token_algorithms": "ES256", "also_origins": "https://b.example"}.get(option, "x")
+    for wrong in (good, good.encode(), {good: 1}, [good, None], 1):
+        with pytest.raises(Misuse) as told:
+            make(**{**GIVEN, option: wrong})
+        assert option in told.value.detail
+    make(**{**GIVEN, option: [good]})
+    make(**{**GIVEN, option: (good,)})
+
+
+@pytest.mark.parametrize("make", SERVERS)
+def test_a_text_is_no_truth(make: Made) -> None:
+    with pytest.raises(Misuse, match="allow_loopback is True or False"):
+        make(resource=API, issuers=["http://127.0.0.1:1"], allow_loopback="false")
+    with pytest.raises(Misuse):
+        make(**GIVEN, require_client_id="false")
+    for workers in ("1", True, 0, 1.0):
+        with pytest.raises(Misuse, match="workers"):
+            make(**GIVEN, workers=workers)
+
+
+@pytest.mark.parametrize("make", MIDDLEWARE)
+def test_a_decoded_path_is_taken_for_true_alone(make: Made) -> None:
+    with pytest.raises(Misuse, match="danger_decoded_path"):
+        make(**GIVEN, danger_decoded_path="false")
+
+
+@pytest.mark.parametrize("make", SERVERS)
+@pytest.mark.parametrize("mount_path", ["app", "/app/", "/", "/a/../b", "/%61pp", "/a?b", ["/app"]])
+def test_a_mount_point_has_one_form(make: Made, mount_path: Any) -> None:
+    with pytest.raises(Misuse):
+        make(**GIVEN, mount_path=mount_path)
+
+
+@pytest.mark.parametrize("make", [Client, AsyncClient])
+@pytest.mark.parametrize("option", ["accept_issuers", "also_origins", "algorithms", "credentials", "servers"])
+def test_a_client_takes_lists(make: Made, option: str) -> None:
+    one = {"credentials": Credentials(issuer=AS, client_id="me"), "servers": {"issuer": AS}}.get(option, "ES256")
+    for wrong in (one, "ES256", [1]):
+        with pytest.raises(Misuse) as told:
+            make(**{option: wrong})
+        assert option in told.value.detail
+
+
+@pytest.mark.parametrize(
+    ("option", "make"),
+    [
+        ("algorithms", lambda: Policy(algorithms="ES256")),  # type: ignore[arg-type]
+        ("keys", lambda: Nonces(keys=NonceKey(id=1, secret=bytes(32)))),  # type: ignore[arg-type]
+        ("keys", lambda: Nonces(keys=(bytes(32),))),  # type: ignore[arg-type]
+        ("secret", lambda: NonceKey(id=1, secret="x" * 32)),  # type: ignore[arg-type]
+        ("addresses", lambda: Proxies(addresses="10.0.0.1", family="forwarded")),  # type: ignore[arg-type]
+        ("confirmed", lambda: Grant(type="derived", confirmed=Key.generate().thumbprint)),
+        ("algorithms", lambda: AuthorizationServer(policy=Policy(algorithms=[None]))),  # type: ignore[arg-type, list-item]
+        ("intent", lambda: SessionRequest(at=None, intent=DETAIL)),  # type: ignore[arg-type]
+        ("authorization_details", lambda: SessionRequest(at=None, authorization_details="payment")),  # type: ignore[arg-type]
+        ("details", lambda: Intent.declare(DETAIL, key=Key.generate().thumbprint)),  # type: ignore[arg-type]
+        ("scopes", lambda: flask_require(["read"])),  # type: ignore[arg-type]
+        ("scopes", lambda: starlette_require(["read"])),  # type: ignore[arg-type]
+    ],
+)
+def test_lists_elsewhere(option: str, make: Callable[[], object]) -> None:
+    with pytest.raises(Misuse) as told:
+        make()
+    assert option in told.value.detail
