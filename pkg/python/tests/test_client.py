@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -22,6 +23,7 @@ from keybound import (
     HttpRequest,
     HttpResponse,
     Key,
+    LockTimeout,
     LoginRequired,
     MemoryStore,
     Misuse,
@@ -29,6 +31,7 @@ from keybound import (
     Session,
     SessionRequest,
 )
+from keybound._locks import locked
 from loopback import free_port
 
 
@@ -130,6 +133,60 @@ def test_login_of_a_program() -> None:
         return session
 
     assert asyncio.run(again()).danger_access_token() == "access-2"
+
+
+def test_the_loopback_takes_the_state_of_its_login_alone() -> None:
+    server, codes = FakeServer(), list[int]()
+    client = made(server)
+    threads: list[threading.Thread] = []
+
+    def browser(url: str) -> None:
+        right = server.login(url)
+        before, state = right.split("state=")[0], right.split("state=")[1].split("&")[0]
+        end = "&iss=" + server.origin
+        # What any page in the user's browser, and any program on the machine, can send.
+        wrong = [f"{before}state=forged{end}", f"{before}state={end}", f"{before}state={state}x{end}", f"{before}xstate={state}{end}"]
+        wrong += [f"{before}state={state}&state={state}{end}", f"{before}state={state[:-1]}{end}", f"{before.split('?')[0]}?state="]
+        wrong += [right.replace("/callback", "/callback/"), right.replace("/callback", "/other")]
+
+        def browse_all() -> None:
+            for each in wrong:
+                with pytest.raises(urllib.error.HTTPError) as told:
+                    urllib.request.urlopen(each, timeout=5)
+                codes.append(told.value.code)
+            with urllib.request.urlopen(right, timeout=5) as answer:
+                codes.append(answer.status)
+
+        threads.append(threading.Thread(target=browse_all))
+        threads[0].start()
+
+    session = client.login(SessionRequest(at=client.discover(server.api)), browser=browser, timeout=10)
+    threads[0].join(10)
+    assert codes == [404] * 9 + [200] and session.danger_access_token() == "access-1"
+
+
+def test_a_cancelled_login_ends_its_wait_and_gives_back_the_port() -> None:
+    server = FakeServer()
+    told = options(server)
+
+    async def cancelled() -> None:
+        client = AsyncClient(transport=Awaited(server), **told)
+        begun = asyncio.Event()
+        request = SessionRequest(at=await client.discover(server.api))
+        login = asyncio.ensure_future(client.login(request, browser=lambda url: begun.set(), timeout=600))
+        await begun.wait()
+        await asyncio.sleep(0)
+        login.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await login
+
+    # Without an end of the wait, its thread would hold up the end of the loop.
+    asyncio.run(asyncio.wait_for(cancelled(), 20))
+    Client(transport=server, **told).login(
+        SessionRequest(at=made(server).discover(server.api)),
+        browser=lambda url: threading.Thread(target=browse, args=(server.login(url), [])).start(),
+        timeout=10,
+    )
 
 
 def test_a_login_that_nobody_completes_ends() -> None:
@@ -246,6 +303,97 @@ def test_cancellation_gives_locks_back() -> None:
     assert store.held == 0
     made(server, store).refresh(session)
     assert session.danger_access_token() == "access-2"
+
+
+class Hurried(CountingStore):
+    """Waits for its locks as if the lease were this short."""
+
+    lease = 0.0
+
+    def lock(self, name: str, lease: int) -> AbstractContextManager[object]:
+        return super().lock(name, self.lease)  # type: ignore[arg-type]
+
+
+def test_no_one_renews_beside_a_slow_holder() -> None:
+    server, store = FakeServer(), Hurried()
+    client = made(server, store)
+    session = logged_in(client, server)
+    server.end_token()
+
+    async def tried() -> None:
+        other = AsyncClient(transport=Awaited(server), **options(server, store))
+        with pytest.raises(LockTimeout):
+            await other.refresh(session)
+        outcomes = await asyncio.gather(*(other.call(session, server.api) for _ in range(20)), return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {LockTimeout}
+
+    # Another thread or process that is merely slow: it may be using the refresh token.
+    with MemoryStore.lock(store, "session/default", 90):
+        for act in (lambda: client.refresh(session), lambda: client.call(session, server.api)):
+            with pytest.raises(LockTimeout) as told:
+                act()
+            assert told.value.reason == "lock_timeout" and "session/default" in told.value.detail
+        asyncio.run(asyncio.wait_for(tried(), 20))
+        assert server.refreshed == 0
+    assert client.call(session, server.api).status == 200
+    assert server.refreshed == 1 and store.held == 0
+
+
+def test_tasks_that_wait_for_a_tasks_lock_give_up_after_the_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, store = FakeServer(), CountingStore()
+    session = logged_in(made(server, store), server)
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(Awaited):
+        async def send(self, request: HttpRequest) -> HttpResponse:
+            reached.set()
+            await go_on.wait()
+            return await super().send(request)
+
+    async def tried() -> None:
+        client = AsyncClient(transport=Slow(server), **options(server, store))
+        first = asyncio.ensure_future(client.refresh(session))
+        await reached.wait()
+        with pytest.raises(LockTimeout):
+            await locked(store, "session/default", 0)
+        cancelled = [asyncio.ensure_future(client.refresh(session)) for _ in range(3)]
+        await asyncio.sleep(0)
+        for task in cancelled:
+            task.cancel()
+        await asyncio.gather(*cancelled, return_exceptions=True)
+        go_on.set()
+        await first
+        # The turn of those who were cancelled is given to the next.
+        await client.refresh(session)
+
+    asyncio.run(asyncio.wait_for(tried(), 20))
+    assert server.refreshed == 2 and store.held == 0
+
+
+def test_cancelled_tasks_leave_one_waiting_thread() -> None:
+    server, store = FakeServer(), CountingStore()
+    session = logged_in(made(server, store), server)
+
+    def waiting() -> int:
+        return sum(thread.name == "keybound-lock" for thread in threading.enumerate())
+
+    async def tried() -> None:
+        client = AsyncClient(transport=Awaited(server), **options(server, store))
+        held = MemoryStore.lock(store, "session/default", 90)
+        held.__enter__()
+        for _ in range(50):
+            task = asyncio.ensure_future(client.refresh(session))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert waiting() == 1
+        held.__exit__(None, None, None)
+        await client.refresh(session)
+
+    asyncio.run(asyncio.wait_for(tried(), 20))
+    assert server.refreshed == 1 and store.held == 0
 
 
 def test_many_tasks_renew_a_token_once() -> None:

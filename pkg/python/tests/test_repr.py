@@ -38,6 +38,7 @@ from keybound import (
     prepare,
     proof,
 )
+from keybound._drive import Finished
 
 SECRET = "s3cr3t-token-that-nobody-sees"
 URL = "https://api.example.com/items"
@@ -91,6 +92,7 @@ def objects() -> list[object]:
         HttpResponse(status=200, headers=(("DPoP-Nonce", SECRET.encode()),), body=SECRET.encode()),
         Response(url=URL, status=200, headers=(), body=SECRET.encode(), demand=None, scope=None),
         keybound.IssuedToken(SECRET, "N_A", None),
+        Finished({"kind": "issued", "token": SECRET}, None, None, None),
         AuthorizationServer(policy=Policy(nonces=Nonces(keys=(NonceKey(id=1, secret=key_bytes),)))),
     ]
 

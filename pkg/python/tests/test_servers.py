@@ -43,6 +43,7 @@ class Network:
         self.issuer = TokenIssuer(AS)
         self.asked: list[str] = []
         self.token: dict[str, Any] = {"active": False}
+        self.body: bytes | None = None
         self.fail: Exception | None = None
         self.delay = 0.0
         self.last: HttpRequest | None = None
@@ -54,6 +55,8 @@ class Network:
         time.sleep(self.delay)
         if self.fail is not None:
             raise self.fail
+        if self.body is not None:
+            return HttpResponse(status=200, body=self.body)
         documents = {
             f"{AS}/.well-known/oauth-authorization-server": {"issuer": AS, "jwks_uri": f"{AS}/jwks"},
             f"{AS}/jwks": self.issuer.keys,

@@ -13,7 +13,21 @@ from pathlib import Path
 import pytest
 
 from flow_server import listening
-from keybound import Client, Credentials, FileStore, Key, KeyFault, LoginRequired, MemoryStore, Misuse, Protection, SessionRequest, Stored
+from keybound import (
+    Client,
+    Credentials,
+    FileStore,
+    HostFailed,
+    Key,
+    KeyFault,
+    LockTimeout,
+    LoginRequired,
+    MemoryStore,
+    Misuse,
+    Protection,
+    SessionRequest,
+    Stored,
+)
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
 HERE = Path(__file__).parent
@@ -54,6 +68,78 @@ def test_a_folder_that_others_can_read_is_refused(folder: Path) -> None:
     assert f"chmod 700 {folder}" in told.value.detail
     folder.chmod(0o700)
     assert FileStore(folder).sessions() == []
+
+
+@POSIX
+@pytest.mark.parametrize("place", ["", "session", "key", "login", "lock"])
+def test_a_folder_of_another_user_is_refused(folder: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    FileStore(folder)
+    owner = (folder / place).stat().st_uid
+    changed = Path.lstat
+
+    class Foreign:
+        """A folder as it looks if another user made it, mode 0700 as it may be."""
+
+        def __init__(self, path: Path) -> None:
+            found = changed(path)
+            self.st_mode, self.st_uid = found.st_mode, owner + 1
+
+    if os.geteuid() == 0:
+        os.chown(folder / place, owner + 1, -1)
+    else:
+        monkeypatch.setattr(Path, "lstat", lambda path: Foreign(path) if path == folder / place else changed(path))
+    with pytest.raises(Misuse) as told:
+        FileStore(folder)
+    assert told.value.reason == "folder_foreign"
+    assert f"user {owner + 1}" in told.value.detail and str(folder) in told.value.detail
+
+
+@POSIX
+@pytest.mark.parametrize("place", ["", "session", "key", "login", "lock"])
+def test_a_folder_that_is_a_link_is_refused(folder: Path, place: str, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    if place:
+        FileStore(folder)
+        (folder / place).rmdir()
+    (folder / place).symlink_to(elsewhere)
+    with pytest.raises(Misuse) as told:
+        FileStore(folder)
+    assert told.value.reason == "folder_linked" and str(elsewhere) in told.value.detail
+    assert list(elsewhere.iterdir()) == []
+    elsewhere.rmdir()
+    with pytest.raises(Misuse):
+        FileStore(folder)
+
+
+@POSIX
+def test_files_that_are_links_are_not_followed(folder: Path, tmp_path: Path) -> None:
+    store, key = FileStore(folder), Key.generate()
+    foreign = tmp_path / "foreign"
+    foreign.write_bytes(b"keybound 1 1\nanother's")
+    (folder / "session" / "work").symlink_to(foreign)
+    for act in (lambda: store.load("session/work"), lambda: store.save("session/work", expected=None, version=1, value="x")):
+        with pytest.raises(OSError, match="is a link"):
+            act()
+    foreign.write_text(key.danger_private_jwk())
+    (folder / "key" / key.thumbprint).symlink_to(foreign)
+    with pytest.raises(KeyFault) as told:
+        store.signer(key.thumbprint)
+    assert told.value.fault == "unreadable"
+    (folder / "lock" / "session%2Fother").symlink_to(tmp_path / "made")
+    with pytest.raises(OSError), store.lock("session/other", 1):
+        pass
+    assert not (tmp_path / "made").exists()
+
+
+@POSIX
+def test_folders_above_are_made_for_their_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        FileStore(tmp_path / "a" / "b" / "c")
+    finally:
+        os.umask(before)
+    assert {oct(stat.S_IMODE(path.stat().st_mode)) for path in (tmp_path / "a", tmp_path / "a" / "b")} == {"0o700"}
 
 
 def test_whoever_saves_first_wins(folder: Path) -> None:
@@ -189,6 +275,47 @@ def test_a_lock_holds_between_processes_and_ends_with_them(folder: Path) -> None
             process.communicate(timeout=10)
         assert got.wait(10)
         thread.join()
+
+
+def test_whoever_waits_for_a_lock_gives_up_after_the_lease(folder: Path) -> None:
+    for one, other in ((FileStore(folder), FileStore(folder)), (MemoryStore(),) * 2):
+        with one.lock("session/work", 90):
+            with pytest.raises(LockTimeout) as told, other.lock("session/work", 0):
+                pytest.fail("two hold it")
+            assert isinstance(told.value, HostFailed)
+            assert told.value.reason == "lock_timeout" and "session/work" in told.value.detail
+        with other.lock("session/work", 0):
+            pass
+
+
+def test_a_lock_held_by_another_process_is_not_waited_for_without_end(folder: Path) -> None:
+    store = FileStore(folder)
+    command = [sys.executable, "-c", LOCKING, str(folder)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "taken\n"
+    with pytest.raises(LockTimeout), store.lock("session/work", 0):
+        pytest.fail("two hold it")
+    process.communicate("\n", timeout=10)
+    with store.lock("session/work", 10):
+        pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_that_was_forked_meanwhile_keeps_no_lock(folder: Path) -> None:
+    store, (read, write) = FileStore(folder), os.pipe()
+    with store.lock("session/work", 1):
+        child = os.fork()
+        if child == 0:
+            os.close(write)
+            os.read(read, 1)
+            os._exit(0)
+    try:
+        with store.lock("session/work", 0):
+            pass
+    finally:
+        os.close(write)
+        os.close(read)
+        os.waitpid(child, 0)
 
 
 CALLING = """

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from . import _keybound
@@ -67,9 +67,9 @@ Pause = Fetch | OwnBody | TakeLock | Wait | Work
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a flow came to."""
+    """What a flow came to. The result of a token exchange is a token."""
 
-    result: dict[str, Any]
+    result: dict[str, Any] = field(repr=False)
     discovered: _keybound.NativeDiscovered | None
     session: _keybound.NativeSession | None
     device: _keybound.NativeDevice | None

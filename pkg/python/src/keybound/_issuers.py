@@ -40,6 +40,13 @@ def question(introspection: Introspection | None, token: str) -> HttpRequest:
     return HttpRequest(method="POST", url=url, headers=headers, body=body, max_body=MAX_DOCUMENT, timeout=10)
 
 
+def answer(response: HttpResponse) -> bytes:
+    """The body of an introspection answer, which the core reads (RFC 7662 section 2.2)."""
+    if response.status != 200:
+        raise OSError(f"introspection was answered with status {response.status}")
+    return response.body
+
+
 def name_of(token: str) -> bytes:
     """Names a token without holding it."""
     return hashlib.sha256(token.encode()).digest()

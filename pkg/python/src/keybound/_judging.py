@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from . import _keybound
 from ._issuers import Introspection, checked_url, name_of
 from ._options import flag, texts
+from ._turns import Turns
 from ._types import current, given
 from .errors import Misuse, Refused, refusal_of, reraise
 from .policy import Nonces, Policy
@@ -29,7 +31,10 @@ KEYS_KEPT, KEYS_STALE = 600, 86_400
 #: The shortest time between two attempts to fetch them, in seconds: anyone can name a key that nobody has.
 KEYS_AGAIN = 10
 #: How long an introspection answer that denies a token is kept, in seconds; and how many are kept.
-DENIED_KEPT, DENIED_MAX = 5, 1024
+DENIED_KEPT, DENIED_MAX, DENIED = 5, 1024, b'{"active":false}'
+#: How many introspection questions are under way at a time, how many requests wait for their turn, and for how long, in seconds: tokens
+#: that no one knows are sent by strangers, and everything is bounded that they can cause.
+ASKED_AT_ONCE, ASKED_NEXT, ASKED_WITHIN = 64, 1024, 10
 
 Headers = Sequence[tuple[str, bytes]]
 #: What judging a request waits for: keys of an issuer, an answer about a token, an entry's insertion.
@@ -167,6 +172,8 @@ class Resource:
         self._keys: dict[str, tuple[float, _keybound.NativeJwkSet]] = {}
         self._tried: dict[str, float] = {}
         self._denied: dict[bytes, float] = {}
+        self._denying = threading.Lock()
+        self._asking = Turns(ASKED_AT_ONCE, waiting=ASKED_NEXT)
 
     def _made(self, epoch: str | None) -> _keybound.NativeResourceServer:
         try:
@@ -227,13 +234,18 @@ class Resource:
         else:
             raise Misuse("missing_option", "give the raw request target, or the whole URL")
         access = Access(server, native)
+        asked: str | None = None
         try:
             while True:
                 state = json.loads(native.state())
                 if state["state"] == "granted":
                     return principal_of(state["principal"], access)
                 if state["state"] == "refused":
-                    raise Refused(refusal_of(state["refusal"]))
+                    refusal = refusal_of(state["refusal"])
+                    # The core has read the answer; what it calls inactive is.
+                    if asked is not None and refusal.reason == "token_inactive":
+                        self._deny(asked)
+                    raise Refused(refusal)
                 if state["state"] == "insert":
                     entry = native.entry
                     assert entry is not None
@@ -243,8 +255,13 @@ class Resource:
                     keys = yield "keys", (state["issuer"], native)
                     native.unavailable() if keys is None else native.keys(keys, current(now))
                 else:
-                    told = yield "introspection", state["token"]
+                    token = state["token"]
+                    if self._is_denied(token):
+                        native.introspected(DENIED, current(now))
+                        continue
+                    told = yield "introspection", token
                     native.unavailable() if told is None else native.introspected(told, current(now))
+                    asked = token
         except _keybound.NativeError as error:
             reraise(error)
 
@@ -270,14 +287,11 @@ class Resource:
         until = self._denied.get(name_of(token))
         return until is not None and time.monotonic() < until
 
-    def _told(self, token: str, response: HttpResponse) -> bytes:
-        if response.status != 200:
-            raise OSError(f"introspection was answered with status {response.status}")
-        if b'"active":false' in response.body.replace(b" ", b""):
+    def _deny(self, token: str) -> None:
+        with self._denying:
             while len(self._denied) >= DENIED_MAX:
                 self._denied.pop(next(iter(self._denied)))
             self._denied[name_of(token)] = time.monotonic() + DENIED_KEPT
-        return response.body
 
 
 def usual_policy() -> Policy:

@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from ._turns import Turns
+from .errors import LockTimeout
 from .sessions import SessionStore
 
 __all__ = ["locked"]
 
 
-class _Turns:
-    """Whose turn it is among the tasks of one loop."""
+class _Shared:
+    """The turns of one loop's tasks for one lock, and how many tasks and threads use them."""
 
     def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.tasks = 0
+        self.turns, self.users = Turns(1), 0
 
 
 #: For each loop its locks that tasks hold or want, by store and name.
-_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[int, str], _Turns]] = weakref.WeakKeyDictionary()
+_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[int, str], _Shared]] = weakref.WeakKeyDictionary()
 _guard = threading.Lock()
 
 
@@ -47,73 +49,108 @@ class _Held:
 
 
 async def locked(store: SessionStore, name: str, lease: int) -> AbstractContextManager[object]:
-    """Takes a lock of `store`, and gives what gives it back, on the loop's own thread. Whoever is cancelled meanwhile holds nothing."""
+    """Takes a lock of `store`, and gives what gives it back, on the loop's own thread. A task that is cancelled meanwhile holds nothing.
+
+    Raises :class:`~keybound.LockTimeout` after `lease` seconds, however many others wait.
+    """
+    until = time.monotonic() + lease
     with _guard:
-        turns_of = _loops.setdefault(asyncio.get_running_loop(), {})
+        shared_of = _loops.setdefault(asyncio.get_running_loop(), {})
     key = id(store), name
-    turns = turns_of.setdefault(key, _Turns())
-    turns.tasks += 1
+    shared = shared_of.setdefault(key, _Shared())
+    shared.users += 1
 
     def forget() -> None:
-        turns.tasks -= 1
-        if turns.tasks == 0:
-            del turns_of[key]
+        shared.users -= 1
+        if shared.users == 0:
+            del shared_of[key]
 
     def leave() -> None:
-        turns.lock.release()
+        shared.turns.give()
         forget()
 
     try:
-        await turns.lock.acquire()
+        has_turn = await shared.turns.take_async(lease)
     except BaseException:
         forget()
         raise
+    if not has_turn:
+        forget()
+        raise LockTimeout(name, lease)
+    entering = _Entering(leave)
     try:
         lock = store.lock(name, lease)
-        await _entered(lock)
+        entering.begin(lock)
     except BaseException:
         leave()
         raise
+    if not await entering.ended(until - time.monotonic()):
+        raise LockTimeout(name, lease)
     return _Held(lock, leave)
 
 
-async def _entered(lock: AbstractContextManager[object]) -> None:
-    """Enters a lock on a thread of its own. If nobody waits any more when it gets it, the thread gives it back."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[BaseException | None] = loop.create_future()
-    guard = threading.Lock()
-    taken = abandoned = False
+class _Entering:
+    """A lock that is entered on a thread of its own.
 
-    def tell(failure: BaseException | None) -> None:
-        if not answer.done():
-            answer.set_result(failure)
+    If nobody waits any more when the thread gets the lock, it gives it back, and the turn after it. Until then the turn stays taken:
+    however often tasks are cancelled, one thread waits.
+    """
 
-    def take() -> None:
-        nonlocal taken
+    def __init__(self, leave: Callable[[], None]) -> None:
+        self._leave, self._loop = leave, asyncio.get_running_loop()
+        self._answer: asyncio.Future[BaseException | None] = self._loop.create_future()
+        self._guard = threading.Lock()
+        self._taken = self._abandoned = False
+
+    def begin(self, lock: AbstractContextManager[object]) -> None:
+        """Starts the thread."""
+        self._lock = lock
+        threading.Thread(target=self._take, name="keybound-lock", daemon=True).start()
+
+    async def ended(self, seconds: float) -> bool:
+        """Whether the lock was taken in time. If not, or if entering it failed, the turn is given back."""
+        try:
+            await asyncio.wait([self._answer], timeout=max(0, seconds))
+        except BaseException:
+            taken = self._abandon()
+            if taken:
+                self._lock.__exit__(None, None, None)
+            if taken or self._answer.done():
+                self._leave()
+            raise
+        if not self._answer.done():
+            return self._abandon()
+        failure = self._answer.result()
+        if failure is not None:
+            self._leave()
+            raise failure
+        return True
+
+    def _abandon(self) -> bool:
+        """From now on nobody waits. Whether the lock was taken before."""
+        with self._guard:
+            self._abandoned = not self._taken
+            return self._taken
+
+    def _take(self) -> None:
         failure: BaseException | None = None
         try:
-            lock.__enter__()
+            self._lock.__enter__()
         except BaseException as error:
             failure = error
         else:
-            with guard:
-                taken = not abandoned
-            if not taken:
-                lock.__exit__(None, None, None)
+            with self._guard:
+                self._taken = not self._abandoned
+            if not self._taken:
+                self._lock.__exit__(None, None, None)
         try:
-            loop.call_soon_threadsafe(tell, failure)
+            self._loop.call_soon_threadsafe(self._tell, failure)
         except RuntimeError:
             # The loop has ended: whoever waited was told by that.
             return
 
-    threading.Thread(target=take, name="keybound-lock", daemon=True).start()
-    try:
-        failure = await answer
-    except BaseException:
-        with guard:
-            abandoned = True
-        if taken:
-            lock.__exit__(None, None, None)
-        raise
-    if failure is not None:
-        raise failure
+    def _tell(self, failure: BaseException | None) -> None:
+        if self._abandoned:
+            self._leave()
+        elif not self._answer.done():
+            self._answer.set_result(failure)

@@ -59,6 +59,7 @@ class AsyncClient(Flows):
         """See :meth:`Client.login`."""
         with Loopback(self.redirect_uri) as listener:
             authorization = await self.authorize(request)
+            listener.expect(authorization.state)
             browser(authorization.url)
             callback = await asyncio.to_thread(listener.wait, timeout)
         return await self.exchange(callback)
@@ -127,7 +128,7 @@ class AsyncClient(Flows):
     ) -> Response:
         """See :meth:`Client.call`."""
         fields = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
-        kind = "empty" if body is None else "repeatable"
+        kind, body = ("empty", None) if body is None else ("repeatable", bytes(body))
         kept: list[HttpResponse] = []
         flow = self.call_flow(session, method=method, url=url, headers=fields, body=kind)
         done = await self.run(flow, body=body, kept=kept)

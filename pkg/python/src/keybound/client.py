@@ -63,6 +63,7 @@ class Client(Flows):
         """
         with Loopback(self.redirect_uri) as listener:
             authorization = self.authorize(request)
+            listener.expect(authorization.state)
             browser(authorization.url)
             callback = listener.wait(timeout)
         return self.exchange(callback)
@@ -138,7 +139,7 @@ class Client(Flows):
         the session's resource alone.
         """
         fields = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
-        kind = "empty" if body is None else "repeatable"
+        kind, body = ("empty", None) if body is None else ("repeatable", bytes(body))
         kept: list[HttpResponse] = []
         done = self.run(self.call_flow(session, method=method, url=url, headers=fields, body=kind), body=body, kept=kept)
         return answered(done, kept[-1] if kept else None)

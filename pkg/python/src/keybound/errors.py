@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import json
 from typing import Any, NoReturn
 
@@ -14,6 +15,7 @@ __all__ = [
     "HostFailed",
     "IntentRejected",
     "KeyboundError",
+    "LockTimeout",
     "LoginRequired",
     "Misuse",
     "NonceRequired",
@@ -38,6 +40,11 @@ class KeyboundError(Exception):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.reason!r}, {self.detail!r})"
 
+    def __reduce__(self) -> Any:
+        # Without a call of `__init__`, whose arguments are others than `args`: an error that a worker process cannot send to its parent
+        # makes that one wait for ever.
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
+
 
 class Misuse(KeyboundError):
     """The caller is wrong: an argument or an option. The detail says what to do instead."""
@@ -53,6 +60,15 @@ class StoreUnavailable(HostFailed):
     def __init__(self, reason: str, detail: str, refusal: Refusal | None = None) -> None:
         super().__init__(reason, detail)
         self.refusal = refusal
+
+
+class LockTimeout(HostFailed):
+    """Another task, thread or process held the lock of a session for as long as one may. Nothing was sent: try again later."""
+
+    def __init__(self, lock: str, seconds: float) -> None:
+        """For stores of your own: the lock's name, and how long it was waited for."""
+        detail = f"the lock {lock!r} was not given back within {seconds:g} s; try again later, or end the process that holds it"
+        super().__init__("lock_timeout", detail)
 
 
 class ProofRejected(KeyboundError):

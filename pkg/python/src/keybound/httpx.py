@@ -16,8 +16,10 @@ followed with new proofs, and one to elsewhere is the answer, as long as the cli
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Generator
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Literal
 
 import httpx
@@ -124,13 +126,14 @@ class HttpxTransport:
     """Sends the requests of a :class:`~keybound.Client` by httpx: its proxies, certificates and limits."""
 
     def __init__(self, client: httpx.Client | None = None) -> None:
-        """Sends by `client`, whose `auth` is not used and which follows no redirects here."""
-        self._client = client or httpx.Client()
+        """Sends by `client`, which follows no redirects here. Its `auth`, `headers`, `params` and `cookies` are for its own requests alone."""
+        self._client = client or httpx.Client(cookies=_no_cookies())
 
     def send(self, request: HttpRequest) -> HttpResponse:
         """Sends one request. Raises `httpx.HTTPError`, or `OSError` for an answer that is too long or slow."""
-        reading = _Reading(request)
-        with self._client.stream(**reading.arguments) as response:
+        reading = _Reading(request, self._client.headers)
+        response = self._client.send(reading.request, stream=True, auth=None, follow_redirects=False)
+        with contextlib.closing(response):
             for chunk in response.iter_bytes():
                 reading.take(chunk)
         return reading.done(response)
@@ -140,15 +143,18 @@ class AsyncHttpxTransport:
     """The same for an :class:`~keybound.AsyncClient`."""
 
     def __init__(self, client: httpx.AsyncClient | None = None) -> None:
-        """Sends by `client`, whose `auth` is not used and which follows no redirects here."""
-        self._client = client or httpx.AsyncClient()
+        """Sends by `client`, which follows no redirects here. Its `auth`, `headers`, `params` and `cookies` are for its own requests alone."""
+        self._client = client or httpx.AsyncClient(cookies=_no_cookies())
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Sends one request. Raises `httpx.HTTPError`, or `OSError` for an answer that is too long or slow."""
-        reading = _Reading(request)
-        async with self._client.stream(**reading.arguments) as response:
+        reading = _Reading(request, self._client.headers)
+        response = await self._client.send(reading.request, stream=True, auth=None, follow_redirects=False)
+        try:
             async for chunk in response.aiter_bytes():
                 reading.take(chunk)
+        finally:
+            await response.aclose()
         return reading.done(response)
 
 
@@ -156,8 +162,12 @@ class _Call:
     """A request of the caller's on its way: the flow of the core, and the attempts it asks for."""
 
     def __init__(self, client: Client | AsyncClient, session: Session, request: httpx.Request) -> None:
+        if "target" in request.extensions:
+            detail = "the extension `target` sends a request to another target than its URL, which token and proof are for; put it into the URL"
+            raise Misuse("request_target", detail)
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
-        self._request = request
+        # What is looked at now is what every attempt sends, whatever becomes of the caller's request meanwhile.
+        self._stream, self._extensions = request.stream, dict(request.extensions)
         self._sent: httpx.Request | None = None
         self._last: httpx.Response | None = None
         self._flow: Flow[Finished] = client.call_flow(
@@ -189,9 +199,9 @@ class _Call:
 
     def attempt(self, pause: OwnBody) -> httpx.Request:
         """The request to send now."""
-        wanted, given = pause.request, self._request
-        stream = None if pause.body == "empty" else given.stream
-        request = httpx.Request(wanted.method, wanted.url, stream=stream, extensions=given.extensions)
+        wanted = pause.request
+        stream = None if pause.body == "empty" else self._stream
+        request = httpx.Request(wanted.method, wanted.url, stream=stream, extensions=self._extensions)
         request.headers = _Sealed(wanted.headers)
         self._sent = request
         return request
@@ -234,18 +244,19 @@ class _Sealed(httpx.Headers):
 class _Reading:
     """A request of the package as httpx takes it, and its answer as it comes, within its bounds."""
 
-    def __init__(self, request: HttpRequest) -> None:
+    def __init__(self, request: HttpRequest, defaults: httpx.Headers) -> None:
         timeout = 60.0 if request.timeout is None else request.timeout
         self._limit, self._body, self._until = request.max_body, bytearray(), time.monotonic() + timeout
-        self.arguments: dict[str, Any] = {
-            "method": request.method,
-            "url": request.url,
-            "headers": list(request.headers),
-            "content": request.body,
-            "timeout": timeout,
-            "follow_redirects": False,
-            "auth": None,
-        }
+        # Made here and not by the client, which would add its own cookies and credentials: they may be another account's, and the request
+        # goes to servers that they are not for.
+        agent = [("User-Agent", defaults[name]) for name in ("User-Agent",) if name in defaults]
+        self.request = httpx.Request(
+            request.method,
+            request.url,
+            headers=[*agent, *request.headers],
+            content=request.body,
+            extensions={"timeout": httpx.Timeout(timeout).as_dict()},
+        )
 
     def take(self, chunk: bytes) -> None:
         self._body += chunk
@@ -257,6 +268,11 @@ class _Reading:
     def done(self, response: httpx.Response) -> HttpResponse:
         headers = tuple((name.decode("latin-1"), value) for name, value in response.headers.raw)
         return HttpResponse(status=response.status_code, headers=headers, body=bytes(self._body))
+
+
+def _no_cookies() -> CookieJar:
+    """A jar that takes nothing: what a server remembers one account by does not go along with another's requests."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 def _kind(request: httpx.Request) -> Literal["empty", "repeatable", "one_shot"]:

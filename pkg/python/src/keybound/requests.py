@@ -14,16 +14,19 @@ followed by requests without token and proof, unless `allow_redirects=False`.
 
 from __future__ import annotations
 
+import functools
 import time
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Literal
 
 import requests
 from requests.auth import AuthBase
 from requests.cookies import extract_cookies_to_jar
+from requests.structures import CaseInsensitiveDict
 
 from ._drive import Finished, OwnBody, Pause
 from .client import Client, Flow, Session
-from .errors import FlowFailed
+from .errors import FlowFailed, Misuse
 from .keys import Key, Signer, thumbprint
 from .sessions import MemoryStore
 from .transport import HttpRequest, HttpResponse
@@ -80,24 +83,19 @@ class RequestsTransport:
     """Sends the requests of a :class:`~keybound.Client` by requests: its proxies, certificates and adapters."""
 
     def __init__(self, session: requests.Session | None = None) -> None:
-        """Sends by `session`, which follows no redirects here."""
-        self._session = session or requests.Session()
+        """Sends by `session`, which follows no redirects here. Its `auth`, `headers`, `params` and `cookies` are for its own requests alone."""
+        if session is None:
+            session = requests.Session()
+            # What a server remembers one account by does not go along with another's requests.
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._session = session
 
     def send(self, request: HttpRequest) -> HttpResponse:
         """Sends one request. Raises `requests.RequestException`, or `OSError` for an answer that is too long or slow."""
         timeout = 60.0 if request.timeout is None else request.timeout
         until, body = time.monotonic() + timeout, bytearray()
-        with self._session.request(
-            request.method,
-            request.url,
-            headers=dict(request.headers),
-            data=request.body,
-            timeout=timeout,
-            allow_redirects=False,
-            stream=True,
-            # Neither the session's own nor the one of a .netrc.
-            auth=_unchanged,
-        ) as response:
+        settings = self._session.merge_environment_settings(request.url, {}, True, None, None)
+        with self._session.send(self._prepared(request), timeout=timeout, allow_redirects=False, **settings) as response:
             for chunk in response.iter_content(16 * 1024):
                 body += chunk
                 if request.max_body is not None and len(body) > request.max_body:
@@ -106,6 +104,22 @@ class RequestsTransport:
                     raise TimeoutError("the answer took too long")
             return HttpResponse(status=response.status_code, headers=_fields(response), body=bytes(body))
 
+    def _prepared(self, request: HttpRequest) -> requests.PreparedRequest:
+        """Made here and not by the session, which would add its own cookies and credentials, and those of a .netrc: they may be another
+        account's, and the request goes to servers that they are not for."""
+        fields: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+        for name, value in request.headers:
+            # RFC 9110 section 5.3: a repeated field is the list of its values.
+            fields[name] = f"{fields[name]}, {value}" if name in fields else value
+        agent = self._session.headers.get("User-Agent")
+        if agent:
+            fields.setdefault("User-Agent", _text(agent))
+        prepared = requests.PreparedRequest()
+        prepared.prepare(method=request.method, url=request.url, headers=fields, data=request.body, auth=_unchanged)
+        # As written: what the proof is for.
+        prepared.url = request.url
+        return prepared
+
 
 class _Call:
     """A request of the caller's on its way: the flow of the core, and the attempts it asks for."""
@@ -113,7 +127,8 @@ class _Call:
     def __init__(self, client: Client, session: Session, request: requests.PreparedRequest) -> None:
         headers = [(name, _text(value)) for name, value in request.headers.items()]
         self._client = client
-        self._request = request
+        # What is looked at now is what every attempt sends, whatever becomes of the caller's request meanwhile.
+        self._request, self._body = request, request.body
         self._is_over = False
         self._flow: Flow[Finished] = client.call_flow(
             session, method=request.method or "GET", url=(request.url or "").partition("#")[0], headers=headers, body=_kind(request)
@@ -124,8 +139,9 @@ class _Call:
         pause = self._advance(lambda: next(self._flow))
         if not isinstance(pause, OwnBody):
             raise FlowFailed("interrupted", "the request was not sent")
-        _equip(self._request, pause)
+        _equip(self._request, pause, self._body)
         self._request.register_hook("response", self)  # type: ignore[no-untyped-call]
+        self._request.__class__ = _bound(type(self._request))  # type: ignore[arg-type]
 
     def __call__(self, response: requests.Response, **options: Any) -> requests.Response:
         """Called by requests with the answer: further attempts are sent from here."""
@@ -144,7 +160,7 @@ class _Call:
                 response.close()
                 attempt = self._request.copy()
                 extract_cookies_to_jar(attempt._cookies, response.request, response.raw)  # type: ignore[attr-defined, no-untyped-call]
-                _equip(attempt, pause)
+                _equip(attempt, pause, self._body)
                 attempt.prepare_cookies(attempt._cookies)  # type: ignore[attr-defined]
                 sent.append(attempt)
                 following: requests.Response = response.connection.send(attempt, **options)
@@ -156,7 +172,7 @@ class _Call:
             self._flow.close()
             # What requests sends after this, to wherever it is redirected, has neither token nor proof.
             for request in sent:
-                for name in ("Authorization", "DPoP"):
+                for name in _SECRET:
                     request.headers.pop(name, None)
 
     def _concluded(self, done: Finished, response: requests.Response) -> requests.Response:
@@ -184,14 +200,44 @@ class _Call:
         return pause
 
 
-def _equip(request: requests.PreparedRequest, pause: OwnBody) -> None:
+class _Bound(requests.PreparedRequest):
+    """A request with token and proof. Its caller may hold it before it is sent, and must not lead it elsewhere."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("method", "url") and value != getattr(self, name, None):
+            detail = f"this request has token and proof for {self.method} {_place(self.url)}; make and prepare another one for another target"
+            raise Misuse("request_changed", detail)
+        super().__setattr__(name, value)
+
+
+@functools.cache
+def _bound(kind: type[requests.PreparedRequest]) -> type[requests.PreparedRequest]:
+    return type(kind.__name__, (_Bound,) if kind is requests.PreparedRequest else (_Bound, kind), {})
+
+
+class _Fields(CaseInsensitiveDict[str]):
+    """Header fields that show neither token nor proof, wherever an error or a log prints them."""
+
+    def copy(self) -> _Fields:
+        return _Fields(self.items())
+
+    def __repr__(self) -> str:
+        return repr({name: "[secure]" if name.lower() in _SECRET else value for name, value in self.items()})
+
+
+_SECRET = ("authorization", "dpop")
+
+
+def _equip(request: requests.PreparedRequest, pause: OwnBody, body: Any) -> None:
     """Makes `request` the attempt that is asked for."""
     request.method, request.url = pause.request.method, pause.request.url
-    request.headers.clear()
-    for name, value in pause.request.headers:
-        request.headers[name] = value
-    if pause.body == "empty":
-        request.body = None
+    request.headers = _Fields(pause.request.headers)
+    request.body = None if pause.body == "empty" else body
+
+
+def _place(url: str | None) -> str:
+    """A URL without its query, for texts."""
+    return (url or "").partition("?")[0]
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:

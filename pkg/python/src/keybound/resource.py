@@ -7,11 +7,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from . import _keybound
-from ._issuers import Introspection, document_at, keys_url, metadata_urls, question
-from ._judging import Headers, Proxies, Resource, ResourceOptions, usual_policy
+from ._issuers import Introspection, answer, document_at, keys_url, metadata_urls, question
+from ._judging import ASKED_AT_ONCE, ASKED_WITHIN, Headers, Proxies, Resource, ResourceOptions, usual_policy
 from ._types import Insertion, Refusal, current
 from .errors import KeyboundError, Misuse, Refused
 from .principal import Principal
@@ -95,9 +96,12 @@ class ResourceServer(Resource):
                 return Insertion.UNAVAILABLE
         try:
             if what == "introspection":
-                if self._is_denied(about):
-                    return b'{"active":false}'
-                return self._told(about, self._transport.send(question(self._introspection, about)))
+                if not self._asking.take(ASKED_WITHIN):
+                    return None
+                try:
+                    return answer(self._transport.send(question(self._introspection, about)))
+                finally:
+                    self._asking.give()
             issuer, native = about
             keys, stale = self._kept_keys(issuer, native)
             if not stale and keys is not None:
@@ -178,17 +182,20 @@ class AsyncResourceServer(Resource):
     async def _answer(self, what: str, about: Any, now: int | None) -> Any:
         if what == "insert":
             try:
-                answer: Any = self.store.insert(about, now=current(now))
-                return (await answer) if hasattr(answer, "__await__") else answer
+                inserted: Any = self.store.insert(about, now=current(now))
+                return (await inserted) if hasattr(inserted, "__await__") else inserted
             except KeyboundError:
                 raise
             except Exception:
                 return Insertion.UNAVAILABLE
         try:
             if what == "introspection":
-                if self._is_denied(about):
-                    return b'{"active":false}'
-                return self._told(about, await self._transport.send(question(self._introspection, about)))
+                if not await self._asking.take_async(ASKED_WITHIN):
+                    return None
+                try:
+                    return answer(await self._transport.send(question(self._introspection, about)))
+                finally:
+                    self._asking.give()
             issuer, native = about
             keys, stale = self._kept_keys(issuer, native)
             task = self._fetching.get(issuer)
@@ -223,10 +230,10 @@ class AsyncResourceServer(Resource):
 
 
 class _Threaded:
-    """A synchronous transport on another thread."""
+    """A synchronous transport on threads of its own: in the loop's pool, slow answers would hold up the application's work."""
 
     def __init__(self, send: Callable[[HttpRequest], HttpResponse]) -> None:
-        self._send = send
+        self._send, self._threads = send, ThreadPoolExecutor(ASKED_AT_ONCE, "keybound")
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        return await asyncio.to_thread(self._send, request)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._send, request)

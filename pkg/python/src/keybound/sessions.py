@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import tempfile
 import threading
 import time
-from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
-from urllib.parse import quote, unquote
+from typing import Literal, Protocol
+from urllib.parse import unquote
 
+from . import _files
 from ._types import Protection
-from .errors import KeyboundError, Misuse
+from .errors import KeyboundError, LockTimeout, Misuse
 from .keys import Key, Signer
 
 __all__ = ["FileStore", "KeyFault", "MemoryStore", "SessionStore", "Stored"]
 
-#: The longest stored value, in bytes; and after how long a login that nobody completed is removed, in seconds.
-MAX_LEN, FORGOTTEN = 4 * 1024 * 1024, 3_600
+#: After how long a login that nobody completed is removed, in seconds.
+FORGOTTEN = 3_600
+#: For how long a value that another process saves is waited for, in seconds.
+SAVING = 30
 MAGIC = b"keybound 1 "
 
 
@@ -65,7 +65,11 @@ class SessionStore(Protocol):
         """
 
     def lock(self, name: str, lease: int) -> AbstractContextManager[object]:
-        """Takes a lock, waiting for other tasks and processes. It may be taken away after `lease` seconds."""
+        """Takes a lock, waiting for other tasks and processes up to `lease` seconds.
+
+        Raises :class:`~keybound.LockTimeout` then: it is never given to two, for a holder that is slow may still be using a refresh
+        token. Only one that has ended gives it back without saying so.
+        """
 
 
 def generated(algorithms: Sequence[str], protections: Sequence[Protection]) -> Key:
@@ -129,8 +133,12 @@ class MemoryStore:
         """See :class:`SessionStore`."""
         with self._guard:
             lock = self._locks.setdefault(name, threading.Lock())
-        with lock:
+        if not lock.acquire(timeout=lease):
+            raise LockTimeout(name, lease)
+        try:
             yield
+        finally:
+            lock.release()
 
     def __repr__(self) -> str:
         return f"MemoryStore({len(self._keys)} keys, {len(self._slots)} values)"
@@ -144,22 +152,20 @@ class FileStore:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        """Opens the folder, making it with mode 0700. Raises :class:`~keybound.Misuse` if others may look into it."""
+        """Opens the folder, making it with mode 0700.
+
+        Raises :class:`~keybound.Misuse` if others may look into it, if it is another user's, or if it is a link.
+        """
         self._folder = Path(folder)
-        for name in ("session", "login", "registration", "key", "lock"):
-            _private_folder(self._folder / name)
-        if os.name == "posix" and self._folder.stat().st_mode & 0o077:
-            raise Misuse(
-                "folder_readable", f"{self._folder} can be read by others and is to hold tokens; run: chmod 700 {self._folder}"
-            )
+        _files.make_private(self._folder, ("session", "login", "registration", "key", "lock"))
         for path in (self._folder / "login").iterdir():
             with contextlib.suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime > FORGOTTEN:
+                if time.time() - path.lstat().st_mtime > FORGOTTEN:
                     path.unlink()
 
     def add_key(self, key: Key) -> None:
         """Keeps a key of the caller's, for example the one a client authenticates with."""
-        self._replace(self._folder / "key" / key.thumbprint, key.danger_private_jwk().encode())
+        _files.replace(self._folder / "key" / key.thumbprint, key.danger_private_jwk().encode())
 
     def sessions(self) -> list[str]:
         """The names of all stored sessions."""
@@ -175,7 +181,7 @@ class FileStore:
     def signer(self, thumbprint: str) -> Signer:
         """See :class:`SessionStore`."""
         try:
-            text = (self._folder / "key" / thumbprint).read_bytes()
+            text = _files.read(self._folder / "key" / thumbprint)
         except FileNotFoundError:
             raise KeyFault("missing") from None
         except OSError as error:
@@ -196,8 +202,7 @@ class FileStore:
         """See :class:`SessionStore`."""
         path = self._path(slot)
         try:
-            with path.open("rb") as file:
-                first, _, rest = file.read(MAX_LEN).partition(b"\n")
+            first, _, rest = _files.read(path).partition(b"\n")
         except FileNotFoundError:
             return None
         version = first.removeprefix(MAGIC)
@@ -212,7 +217,7 @@ class FileStore:
         """See :class:`SessionStore`."""
         # One lock file for all logins: each has a name of its own, which is never used again.
         turn = "login/" if slot.startswith("login/") else slot
-        with self.lock(f"save/{turn}", 0):
+        with self.lock(f"save/{turn}", SAVING):
             stored = self.load(slot)
             if (stored.version if stored else None) != expected:
                 return False
@@ -220,74 +225,23 @@ class FileStore:
             if value is None:
                 path.unlink(missing_ok=True)
             else:
-                self._replace(path, MAGIC + f"{version}\n".encode() + value.encode())
+                _files.replace(path, MAGIC + f"{version}\n".encode() + value.encode())
             return True
 
     @contextlib.contextmanager
     def lock(self, name: str, lease: int) -> Iterator[None]:
         """See :class:`SessionStore`."""
-        descriptor = os.open(self._folder / "lock" / _file_name(name), os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = _files.locked(self._folder / "lock" / _files.name_of(name), lease)
+        if descriptor is None:
+            raise LockTimeout(name, lease)
         try:
-            _lock_file(descriptor)
             yield
         finally:
-            os.close(descriptor)
+            _files.unlock(descriptor)
 
     def _path(self, slot: str) -> Path:
         kind, _, rest = slot.partition("/")
-        return self._folder / kind / _file_name(rest)
-
-    def _replace(self, path: Path, content: bytes) -> None:
-        # Made with mode 0600.
-        descriptor, new = tempfile.mkstemp(prefix=".new-", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(new, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(new)
-            raise
-        if os.name == "posix":
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        return self._folder / kind / _files.name_of(rest)
 
     def __repr__(self) -> str:
         return f"FileStore({str(self._folder)!r})"
-
-
-def _private_folder(path: Path) -> None:
-    if not path.parent.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.mkdir(mode=0o700, exist_ok=True)
-
-
-def _file_name(text: str) -> str:
-    """A name that every file system takes: percent-encoded, or hashed where that is too long."""
-    plain = quote(text, safe="").replace(".", "%2E").replace("~", "%7E")
-    if len(plain) <= 120:
-        return plain
-    return urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-
-
-def _lock_file(descriptor: int) -> None:
-    """Waits for an exclusive lock, which closing the file gives back."""
-    try:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    except ImportError:
-        import msvcrt
-
-        module: Any = msvcrt
-        while True:
-            try:
-                module.locking(descriptor, module.LK_LOCK, 1)
-                return
-            except OSError:
-                continue
