@@ -56,7 +56,7 @@ def test_an_error_is_the_same_after_pickling_and_copying(kind: type[Exception]) 
 
 def verified_elsewhere(number: int) -> None:
     """What a worker does with a proof that is none."""
-    store = keybound.MemoryReplayStore(now=0)
+    store = keybound.MemoryReplayStore(workers=1, now=0)
     keybound.verify(store=store, proof="no proof", method="GET", url="https://api.example.com/", access_token="t", bound_to="A" * 43)
 
 
