@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+import requests
 
 from flow_server import FakeServer
 from keybound import (
@@ -31,6 +32,7 @@ from keybound import (
     Session,
     SessionRequest,
 )
+from keybound import requests as by_requests
 from keybound._locks import locked
 from loopback import free_port
 
@@ -303,6 +305,28 @@ def test_cancellation_gives_locks_back() -> None:
     assert store.held == 0
     made(server, store).refresh(session)
     assert session.danger_access_token() == "access-2"
+
+
+def test_an_interrupted_call_gives_its_locks_back() -> None:
+    server, store = FakeServer(), CountingStore()
+    # The token is not used in its last five seconds: each call renews it first.
+    server.lifetime = 1
+    client = made(server, store)
+    session = logged_in(client, server)
+
+    def interrupt(request: HttpRequest) -> None:
+        assert request.url.endswith("/token") and store.held == 1
+        raise KeyboardInterrupt
+
+    server.fail = interrupt
+    for act in (
+        lambda: client.refresh(session),
+        lambda: requests.get(server.api, auth=by_requests.DPoPAuth(client, session), timeout=5),
+    ):
+        # The traceback keeps the call alive, as a prompt or a debugger does.
+        with pytest.raises(KeyboardInterrupt) as told:
+            act()
+        assert told.value.__traceback__ is not None and store.held == 0
 
 
 class Hurried(CountingStore):

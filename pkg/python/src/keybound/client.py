@@ -158,6 +158,9 @@ class Client(Flows):
         except StopIteration as done:
             result: T = done.value
             return result
+        finally:
+            # Interrupted in the middle: locks are given back now, and not when the garbage is collected.
+            flow.close()
 
     def _answer(self, pause: Pause, body: bytes | None, kept: list[HttpResponse] | None) -> Any:
         match pause:

@@ -197,6 +197,10 @@ class _Call:
         except StopIteration as done:
             finished: Finished = done.value
             return finished
+        except BaseException:
+            # Interrupted in the middle: locks are given back now, and not when the garbage is collected.
+            self._flow.close()
+            raise
         return pause
 
 
