@@ -17,6 +17,7 @@ from keybound import (
     Grant,
     Intent,
     Key,
+    MemoryReplayStore,
     Misuse,
     NonceKey,
     Nonces,
@@ -131,3 +132,46 @@ def test_lists_elsewhere(option: str, make: Callable[[], object]) -> None:
     with pytest.raises(Misuse) as told:
         make()
     assert option in told.value.detail
+
+
+class Awaited:
+    """A store and a transport that are awaited."""
+
+    epoch = "1"
+
+    async def insert(self, entry: object, *, now: int) -> None: ...
+
+    async def send(self, request: object) -> None: ...
+
+
+@pytest.mark.parametrize("make", SERVERS)
+@pytest.mark.parametrize(
+    ("option", "wrong"),
+    [
+        ("policy", "fapi2"),
+        ("policy", {"max_age": 60}),
+        ("introspection", "https://as.example.com/introspect"),
+        ("proxies", ["10.0.0.1"]),
+        ("store", "redis://localhost"),
+        ("store", object()),
+        ("store", MemoryReplayStore),
+    ],
+    ids=str,
+)
+def test_an_option_of_another_kind_is_told_at_the_start(make: Made, option: str, wrong: Any) -> None:
+    with pytest.raises(Misuse) as told:
+        make(**{**GIVEN, option: wrong})
+    assert option in told.value.detail
+
+
+@pytest.mark.parametrize("make", [ResourceServer, Keybound, django_middleware])
+@pytest.mark.parametrize("option", ["store", "transport"])
+def test_a_server_that_blocks_takes_nothing_that_is_awaited(make: Made, option: str) -> None:
+    with pytest.raises(Misuse, match="AsyncResourceServer"):
+        make(**GIVEN, **{option: Awaited()})
+
+
+@pytest.mark.parametrize(("make", "kind"), [(starlette_middleware, ResourceServer), (Keybound, AsyncResourceServer)])
+def test_a_middleware_takes_its_kind_of_server(make: Made, kind: Made) -> None:
+    with pytest.raises(Misuse, match="server"):
+        make(server=kind(**GIVEN))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from . import _keybound
 from ._issuers import Introspection, checked_url, name_of
-from ._options import flag, texts
+from ._options import flag, one, texts
 from ._turns import Turns
 from ._types import current, given
 from .errors import Misuse, Refused, refusal_of, reraise
@@ -106,6 +106,7 @@ class Resource:
 
     store: AsyncReplayStore | ReplayStore
     """Remembers used proofs."""
+    _has_warned = False
     _alone: bool
     """Whether it is stated that one process serves the resource."""
 
@@ -134,6 +135,12 @@ class Resource:
         epoch: str | None = None,
         allow_loopback: bool = False,
     ) -> None:
+        for option, value, kind in (
+            ("policy", policy, Policy),
+            ("introspection", introspection, Introspection),
+            ("proxies", proxies, Proxies),
+        ):
+            one(option, value, kind)
         issuers, allow_loopback = texts("issuers", issuers), flag("allow_loopback", allow_loopback)
         if not issuers and introspection is None:
             raise Misuse("missing_option", "a resource accepts tokens of somebody: name issuers, or an introspection endpoint")

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from .errors import Misuse
 
-__all__ = ["flag", "listed", "objects", "public_paths", "texts"]
+__all__ = ["flag", "listed", "objects", "one", "public_paths", "texts"]
 
 T = TypeVar("T")
 
@@ -50,6 +50,13 @@ def public_paths(value: object) -> frozenset[str]:
         if not path.startswith("/"):
             raise Misuse("public_path", f"an entry of public is a path and begins with a slash; write public=[{'/' + path!r}]")
     return frozenset(paths)
+
+
+def one(option: str, value: object, kind: type[T]) -> T | None:
+    """An option that is an object of this package, or none."""
+    if value is not None and not isinstance(value, kind):
+        raise Misuse("wrong_type", f"{option} is a {kind.__name__}, and this is a {type(value).__name__}; write {option}={kind.__name__}(…)")
+    return value
 
 
 def flag(option: str, value: object) -> bool:

@@ -48,6 +48,8 @@ class Told:
     """The mount point that is stated for this request, decoded. Clients can set it under gunicorn and daphne."""
     path: bytes
     """The path behind it, which the framework routes by, decoded."""
+    whole: bytes
+    """The path as received, decoded."""
     query: bytes
 
     def routed(self, server: Resource) -> str:
@@ -64,7 +66,7 @@ class Told:
 
     def _encoded(self) -> bytes:
         """The decoded path, encoded again as well as can be."""
-        target = quote_from_bytes(self.mount_path + self.path, safe="/:@!$&'()*+,;=~").encode()
+        target = quote_from_bytes(self.whole, safe="/:@!$&'()*+,;=~").encode()
         return target + b"?" + self.query if self.query else target
 
 
@@ -75,7 +77,8 @@ def told_by_wsgi(environ: Mapping[str, Any], *, mount_path: bytes, path: bytes) 
     Clients cannot set either, for their fields arrive as `HTTP_…`.
     """
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
-    return Told(latin(raw) if isinstance(raw, str) else None, mount_path, path, latin(environ.get("QUERY_STRING", "")))
+    query = latin(environ.get("QUERY_STRING", ""))
+    return Told(latin(raw) if isinstance(raw, str) else None, mount_path, path, mount_path + path, query)
 
 
 def told_by_asgi(scope: Mapping[str, Any], *, mount_path: str | None = None, path: str | None = None) -> Told:
@@ -83,14 +86,14 @@ def told_by_asgi(scope: Mapping[str, Any], *, mount_path: str | None = None, pat
     raw, query = scope.get("raw_path"), bytes(scope.get("query_string", b""))
     if isinstance(raw, bytes) and query and b"?" not in raw:
         raw = raw + b"?" + query
+    whole = str(scope["path"])
     if mount_path is None:
-        mount_path = scope.get("root_path") or ""
+        mount_path = str(scope.get("root_path") or "")
     if path is None:
-        # `path` has the mount point in front, unless a proxy took it away and only tells of it.
-        path = scope["path"]
-        if path == mount_path or path.startswith(mount_path + "/"):
-            path = path[len(mount_path) :]
-    return Told(raw if isinstance(raw, bytes) else None, mount_path.encode("utf-8", "replace"), path.encode("utf-8", "replace"), query)
+        # It has the mount point in front, unless a proxy took it away and only tells of it.
+        path = whole[len(mount_path) :] if whole == mount_path or whole.startswith(mount_path + "/") else whole
+    mount, routed, received = (text.encode("utf-8", "replace") for text in (mount_path, path, whole))
+    return Told(raw if isinstance(raw, bytes) else None, mount, routed, received, query)
 
 
 def latin(text: object) -> bytes:
@@ -131,10 +134,11 @@ def check_process(server: Resource, environ: Mapping[str, Any]) -> None:
         raise Misuse("several_workers", SEVERAL_WORKERS)
 
 
-def refuse_route(refused: Refused) -> Refusal:
-    """The answer to a request that must not be routed. A mount point that nobody configured is a mistake of the application as often
-    as an attack, so it is logged.
+def refuse_route(server: Resource, refused: Refused) -> Refusal:
+    """The answer to a request that must not be routed. A mount point that was not configured is a mistake of the application as often as
+    an attack, so it is logged: once, because anyone can send such requests.
     """
-    if refused.reason == "mount_path_mismatch":
+    if refused.reason == "mount_path_mismatch" and not server._has_warned:
+        server._has_warned = True
         log.warning("%s", MOUNT_PATH)
     return refused.refusal

@@ -126,7 +126,7 @@ class KeyboundMiddleware:
         try:
             path = told.routed(self.server)
         except Refused as refused:
-            return _response(refuse_route(refused))
+            return _response(refuse_route(self.server, refused))
         if path in self._public:
             return None
         if request.method in ("GET", "HEAD") and path == self.server.metadata_path:

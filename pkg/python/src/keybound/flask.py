@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from flask import Flask, Response, g, request
 
-from ._options import flag, public_paths, texts
+from ._options import flag, one, public_paths, texts
 from ._resource_app import METADATA_FIELDS, check_process, completed, latin, log, refuse_route, told_by_wsgi, wsgi_fields
 from .errors import Misuse, Refused
 from .resource import Principal, Refusal, ResourceOptions, ResourceServer
@@ -66,6 +66,7 @@ class Keybound:
             raise Misuse("unknown_option", "give either a server or the options of one")
         if server is None:
             server = ResourceServer(store=store, transport=transport, workers=workers, **options)
+        one("server", server, ResourceServer)
         self.server = server
         self._public = public_paths(public)
         self._decoded = flag("danger_decoded_path", danger_decoded_path)
@@ -86,7 +87,7 @@ class Keybound:
         try:
             path = told.routed(self.server)
         except Refused as refused:
-            return _response(refuse_route(refused))
+            return _response(refuse_route(self.server, refused))
         if path in self._public:
             return None
         if request.method in ("GET", "HEAD") and path == self.server.metadata_path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import threading
 import time
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from . import _keybound
 from ._issuers import Introspection, answer, document_at, keys_url, metadata_urls, question
 from ._judging import ASKED_AT_ONCE, ASKED_WITHIN, Headers, Proxies, Resource, ResourceOptions, usual_policy
+from ._options import one
 from ._types import Insertion, Refusal, current
 from .errors import KeyboundError, Misuse, Refused
+from .policy import Policy
 from .principal import Principal
 from .stores import AsyncReplayStore, MemoryReplayStore, ReplayStore, stated_alone
 from .transport import AsyncTransport, HttpRequest, HttpResponse, StandardTransport, Transport
@@ -52,13 +55,16 @@ class ResourceServer(Resource):
         self, *, store: ReplayStore | None = None, transport: Transport | None = None, workers: int | None = None, **options: Unpack[ResourceOptions]
     ) -> None:
         """Raises :class:`~keybound.Misuse` for options that cannot be used."""
-        policy = options["policy"] = options.get("policy") or usual_policy()
+        policy = options["policy"] = one("policy", options.get("policy"), Policy) or usual_policy()
+        for option, host, method in (("store", store, "insert"), ("transport", transport, "send")):
+            if inspect.iscoroutinefunction(getattr(host, method, None)):
+                raise Misuse(f"{option}_type", f"this {option} is awaited, and a ResourceServer blocks; take an AsyncResourceServer")
         self.store: ReplayStore = store if store is not None else MemoryReplayStore(policy=policy, workers=workers)
         self._loopback = bool(options.get("allow_loopback"))
         self._transport: Transport = transport or StandardTransport(timeout=10)
         self._lock = threading.Lock()
-        super().__init__(epoch=self.store.epoch, **options)
         self._alone = stated_alone(self.store, workers, policy)
+        super().__init__(epoch=self.store.epoch, **options)
 
     def authenticate(
         self,
@@ -151,13 +157,13 @@ class AsyncResourceServer(Resource):
         **options: Unpack[ResourceOptions],
     ) -> None:
         """Raises :class:`~keybound.Misuse` for options that cannot be used."""
-        policy = options["policy"] = options.get("policy") or usual_policy()
+        policy = options["policy"] = one("policy", options.get("policy"), Policy) or usual_policy()
         self.store = store if store is not None else MemoryReplayStore(policy=policy, workers=workers)
         self._loopback = bool(options.get("allow_loopback"))
         self._transport: AsyncTransport = transport or _Threaded(StandardTransport(timeout=10).send)
         self._fetching: dict[str, asyncio.Task[_keybound.NativeJwkSet | None]] = {}
-        super().__init__(epoch=self.store.epoch, **options)
         self._alone = stated_alone(self.store, workers, policy)
+        super().__init__(epoch=self.store.epoch, **options)
 
     async def authenticate(
         self,

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NoReturn
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ._options import flag, public_paths, texts
+from ._options import flag, one, public_paths, texts
 from ._resource_app import METADATA_FIELDS, asgi_fields, check_process, completed, log, refuse_route, told_by_asgi
 from .errors import Misuse, Refused
 from .resource import AsyncResourceServer, Principal, Refusal, ResourceOptions
@@ -75,6 +75,7 @@ class KeyboundMiddleware:
             self._decoded = flag("danger_decoded_path", danger_decoded_path)
             if server is None:
                 server = AsyncResourceServer(store=store, transport=transport, workers=workers, **options)
+            one("server", server, AsyncResourceServer)
             self.server = server
         except Exception as error:
             # In a call of the application it must not be raised: uvicorn would take it for an application without a lifespan, start,
@@ -97,7 +98,7 @@ class KeyboundMiddleware:
         try:
             path = told.routed(self.server)
         except Refused as refused:
-            await _refuse(scope, send, refuse_route(refused))
+            await _refuse(scope, send, refuse_route(self.server, refused))
             return
         if path in self._public:
             await self.app(scope, receive, send)

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 from . import _keybound
 from ._types import Insertion, current
 from ._workers import check_alone, check_nonce_keys
-from .errors import NATIVE, reraise
+from .errors import NATIVE, Misuse, reraise
 from .policy import Policy
 
 __all__ = ["AsyncReplayStore", "Insertion", "MemoryReplayStore", "ReplayEntry", "ReplayStore"]
@@ -148,6 +148,8 @@ def stated_alone(store: AsyncReplayStore | ReplayStore, workers: int | None, pol
     Raises :class:`Misuse` where that is needed, for nonce keys beside a store in memory, and where more than one are stated.
     """
     if not isinstance(store, MemoryReplayStore):
+        if isinstance(store, type) or not isinstance(store, ReplayStore):
+            raise Misuse("store_type", "a store is an object with an epoch and a method insert; see keybound.ReplayStore")
         return False
     if workers is not None:
         check_alone(workers, policy)

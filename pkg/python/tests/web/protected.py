@@ -31,11 +31,13 @@ SERVERS: dict[str, tuple[list[str], dict[str, str]]] = {
     "flask-werkzeug": ([PYTHON, "flask_app.py", "{port}"], {}),
     "django-gunicorn": ([*ALONE, "django_app:wsgi"], {}),
     "django-uvicorn": ([*UVICORN, "django_app:asgi"], {"ASGI": "1"}),
+    "starlette-daphne": ([*DAPHNE, "starlette_app:app"], {}),
+    "django-daphne": ([*DAPHNE, "django_app:asgi"], {"ASGI": "1"}),
 }
 #: Those that every test of frameworks runs with.
 USUAL = list(SERVERS)
-SERVERS["starlette-daphne"] = ([*DAPHNE, "starlette_app:app"], {})
-SERVERS["django-daphne"] = ([*DAPHNE, "django_app:asgi"], {"ASGI": "1"})
+#: The field by which a request states a mount point, by the server that believes it.
+MOUNTING = {"daphne": "Daphne-Root-Path", "gunicorn": "SCRIPT_NAME"}
 
 
 @dataclass
@@ -65,6 +67,15 @@ class Protected:
         for nonce in answer.all("dpop-nonce"):
             self.nonce = nonce
         return answer
+
+    @property
+    def is_mounted_by_clients(self) -> bool:
+        """Whether the server takes the mount point from a field of the request."""
+        return any(server in self.kind for server in MOUNTING)
+
+    def stating(self, mount_path: str) -> list[tuple[str, str]]:
+        """The fields that state a mount point."""
+        return [(name, mount_path) for name in MOUNTING.values()]
 
     def call(self, path: str, token: str | None = None, *, proved: str | None = None, method: str = "GET") -> Answer:
         """Sends a request with token and proof; `proved` is the path the proof is for, where that is another one."""

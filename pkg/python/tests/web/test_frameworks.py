@@ -139,3 +139,36 @@ def test_keys_are_fetched_once_for_many_requests(protected: Protected) -> None:
     for _ in range(3):
         assert protected.call("/api/items").status == 200
     assert protected.issuer.fetched <= before + 1
+
+
+def test_a_stated_mount_point_opens_no_handler(protected: Protected) -> None:
+    # `/open/api/vault` is public, and there is nothing; `/api/vault` is there, and protected.
+    answer = protected.send("/open/api/vault")
+    assert answer.status == 404, answer
+    for mount, path in [("/open", "/open/api/vault"), ("/open/", "/open/api/vault"), ("/x", "/x/api/vault"), ("/x;", "/x;/api/vault")]:
+        answer = protected.send(path, *protected.stating(mount))
+        expected = 400 if protected.is_mounted_by_clients else 404 if path == "/open/api/vault" else 401
+        assert (answer.status, b"gold" in answer.body) == (expected, False), (mount, answer)
+    # As it is written counts, and as it is decoded: gunicorn compares the one, daphne the other.
+    for mount in ("/%6fpen", "/%6Fpen", "/open"):
+        for path in ("/%6fpen/api/vault", "/open/api/vault", "//open/api/vault"):
+            answer = protected.send(path, *protected.stating(mount))
+            assert answer.status >= 400 and b"gold" not in answer.body, (mount, path, answer)
+            # gunicorn answers 500 itself to what is not below its mount point.
+            assert answer.status == 400 or not path.startswith(mount) or not protected.is_mounted_by_clients
+
+
+def test_a_proof_for_one_handler_opens_no_other(protected: Protected) -> None:
+    assert protected.call("/api/items").status == 200
+    token = protected.token()
+    fields = (("Authorization", f"DPoP {token}"), ("DPoP", protected.proof("/other/api/items", token)))
+    if protected.is_mounted_by_clients:
+        assert protected.send("/other/api/items", *fields, *protected.stating("/other")).status == 400
+    # It was not used up: what was refused was looked at no further.
+    assert protected.send("/other/api/items", *fields, *([] if protected.is_mounted_by_clients else protected.stating("/other"))).status == 404
+
+
+def test_a_path_is_routed_as_it_was_sent(protected: Protected) -> None:
+    for path in ("//api/vault", "/open//api/vault", "/open/../api/vault", "/open/%2e%2e/api/vault", "/open;/api/vault", "/api/vault/", "/api/vault#/open/api/vault"):
+        answer = protected.send(path)
+        assert answer.status in (400, 401) and b"gold" not in answer.body, (path, answer)
