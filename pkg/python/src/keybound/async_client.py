@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._async_drive import Driving
 from ._drive import Fetch, OwnBody, Pause, TakeLock, Wait, Work
 from ._flows import ClientOptions, Flow, Flows, answered, subject_options, with_body
 from ._locks import locked
@@ -135,22 +136,21 @@ class AsyncClient(Flows):
         return answered(done, kept[-1] if kept else None)
 
     async def run(self, flow: Flow[T], *, body: bytes | None = None, kept: list[HttpResponse] | None = None) -> T:
-        """See :meth:`Client.run`."""
+        """See :meth:`Client.run`. A renewal that has begun is completed, also if the task is cancelled: its token is stored for the next call."""
+        driving = Driving(flow, lambda pause: self._answer(pause, body, kept))
         try:
-            pause = next(flow)
-            while True:
+            pause = await driving.begin()
+            while isinstance(pause, OwnBody):
                 try:
                     answer = await self._answer(pause, body, kept)
                 except Exception as failure:
-                    pause = flow.throw(failure)
+                    pause = await driving.failed(failure)
                 else:
-                    pause = flow.send(answer)
-        except StopIteration as done:
-            result: T = done.value
-            return result
+                    pause = await driving.go_on(answer)
+            return pause.result
         finally:
-            # Cancelled in the middle: locks are given back now, not when the garbage is collected.
-            flow.close()
+            # Cancelled in the middle: locks are given back, not when the garbage is collected.
+            driving.close()
 
     async def _send(self, request: HttpRequest) -> HttpResponse:
         if self._transport is not None:

@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 import httpx
 
+from ._async_drive import Driving
 from ._drive import Finished, OwnBody, Pause, TakeLock
 from ._locks import locked
 from .client import AsyncClient, Client, Flow, Session
@@ -88,22 +89,17 @@ class DPoPAuth(httpx.Auth):
             call.close()
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Called by `httpx.AsyncClient`."""
+        """Called by `httpx.AsyncClient`. A renewal that has begun is completed, also if the task is cancelled."""
         call = _Call(self._client, self._session, request)
+        driving = Driving(call.flow, self._answer)
         try:
-            pause: Pause | None = call.begin()
-            while pause is not None:
-                if isinstance(pause, OwnBody):
-                    pause = call.answered((yield call.attempt(pause)))
-                    continue
-                try:
-                    answer = await self._answer(pause)
-                except Exception as failure:
-                    pause = call.failed(failure)
-                else:
-                    pause = call.go_on(answer)
+            pause = await driving.begin()
+            while isinstance(pause, OwnBody):
+                answer = call.told((yield call.attempt(pause)))
+                pause = await driving.go_on(answer)
+            call.conclude(pause.result)
         finally:
-            call.close()
+            driving.close()
 
     async def _answer(self, pause: Pause) -> Any:
         if isinstance(self._client, AsyncClient):
@@ -170,20 +166,24 @@ class _Call:
         self._stream, self._extensions = request.stream, dict(request.extensions)
         self._sent: httpx.Request | None = None
         self._last: httpx.Response | None = None
-        self._flow: Flow[Finished] = client.call_flow(
+        self.flow: Flow[Finished] = client.call_flow(
             session, method=request.method, url=str(request.url).partition("#")[0], headers=headers, body=_kind(request)
         )
 
     def begin(self) -> Pause | None:
-        return self._step(lambda: next(self._flow))
+        return self._step(lambda: next(self.flow))
 
     def go_on(self, answer: Any) -> Pause | None:
-        return self._step(lambda: self._flow.send(answer))
+        return self._step(lambda: self.flow.send(answer))
 
     def failed(self, failure: Exception) -> Pause | None:
-        return self._step(lambda: self._flow.throw(failure))
+        return self._step(lambda: self.flow.throw(failure))
 
     def answered(self, response: httpx.Response) -> Pause | None:
+        return self.go_on(self.told(response))
+
+    def told(self, response: httpx.Response) -> HttpResponse:
+        """The answer to the last attempt, as the flow reads it."""
         if response.request is not self._sent:
             raise Misuse(
                 "redirects_followed",
@@ -192,10 +192,10 @@ class _Call:
             )
         self._last = response
         headers = tuple((name.decode("latin-1"), value) for name, value in response.headers.raw)
-        return self.go_on(HttpResponse(status=response.status_code, headers=headers))
+        return HttpResponse(status=response.status_code, headers=headers)
 
     def close(self) -> None:
-        self._flow.close()
+        self.flow.close()
 
     def attempt(self, pause: OwnBody) -> httpx.Request:
         """The request to send now."""
@@ -206,18 +206,24 @@ class _Call:
         self._sent = request
         return request
 
+    def conclude(self, done: Finished) -> None:
+        """Keeps what the last answer demands."""
+        demand = done.result.get("demand")
+        if demand is not None and demand["do"] == "resend":
+            detail = "the server asks for the request once more, and its body was a stream; make it anew and send it again"
+            raise FlowFailed("resend", detail)
+        if demand is not None and self._last is not None:
+            self._last.extensions[DEMAND] = demand
+
     def _step(self, step: Any) -> Pause | None:
         try:
             pause: Pause = step()
         except StopIteration as done:
-            demand = done.value.result.get("demand")
-            if demand is not None and demand["do"] == "resend":
-                detail = "the server asks for the request once more, and its body was a stream; make it anew and send it again"
-                raise FlowFailed("resend", detail) from None
-            if demand is not None and self._last is not None:
-                self._last.extensions[DEMAND] = demand
-            return None
-        return pause
+            ended = done.value
+        else:
+            return pause
+        self.conclude(ended)
+        return None
 
 
 class _Sealed(httpx.Headers):
