@@ -32,6 +32,12 @@ fn seconds(now: f64) -> i64 {
     now as i64
 }
 
+/// Versions of stored values: whole numbers up to 2^53.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn whole(version: f64) -> u64 {
+    version as u64
+}
+
 /// The bytes of byte strings.
 fn all_bytes(texts: &[String]) -> Result<Vec<Vec<u8>>> {
     texts.iter().map(|text| ffi::from_byte_string(text).map_err(thrown)).collect()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use keybound_ffi as ffi;
 use napi_derive::napi;
 
-use crate::{CRYPTO, Result, seconds, thrown};
+use crate::{CRYPTO, Result, seconds, thrown, whole};
 
 #[napi]
 pub struct Client(ffi::Client);
@@ -80,6 +80,29 @@ impl Flow {
             Some(ffi::Handle::Device(device)) => Some(Device(device)),
             _ => None,
         }
+    }
+}
+
+#[napi]
+pub struct Sweep(ffi::Sweep);
+
+#[napi]
+impl Sweep {
+    #[napi(constructor)]
+    pub fn new(now: f64) -> Self {
+        Self(ffi::Sweep::new(&CRYPTO, seconds(now)))
+    }
+    #[napi]
+    pub fn stored(&self, slot: String, version: f64, value: Option<String>, stored_at: Option<f64>) -> Result<()> {
+        self.0.stored(&slot, whole(version), value.as_deref(), stored_at.map(seconds)).map_err(thrown)
+    }
+    #[napi]
+    pub fn key(&self, thumbprint: String, created_at: f64) -> Result<()> {
+        self.0.key(&thumbprint, seconds(created_at)).map_err(thrown)
+    }
+    #[napi]
+    pub fn finish(&self) -> Result<String> {
+        self.0.finish().map_err(thrown)
     }
 }
 

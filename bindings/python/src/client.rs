@@ -96,10 +96,36 @@ impl NativeFlow {
     }
 }
 
+/// What a store deletes by itself.
+#[pyclass(frozen, module = "keybound._keybound")]
+struct NativeSweep(ffi::Sweep);
+
+#[pymethods]
+impl NativeSweep {
+    #[new]
+    fn new(now: i64) -> Self {
+        Self(ffi::Sweep::new(&AWS_LC, now))
+    }
+
+    #[pyo3(signature = (slot, version, value, stored_at=None))]
+    fn stored(&self, slot: &str, version: u64, value: Option<&str>, stored_at: Option<i64>) -> PyResult<()> {
+        self.0.stored(slot, version, value, stored_at).map_err(raised)
+    }
+
+    fn key(&self, thumbprint: &str, created_at: i64) -> PyResult<()> {
+        self.0.key(thumbprint, created_at).map_err(raised)
+    }
+
+    fn finish(&self) -> PyResult<String> {
+        self.0.finish().map_err(raised)
+    }
+}
+
 pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeClient>()?;
     module.add_class::<NativeDiscovered>()?;
     module.add_class::<NativeSession>()?;
     module.add_class::<NativeDevice>()?;
+    module.add_class::<NativeSweep>()?;
     module.add_class::<NativeFlow>()
 }

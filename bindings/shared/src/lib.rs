@@ -45,6 +45,7 @@ mod proof;
 mod refused;
 mod replay;
 mod resource;
+mod sweep;
 mod verify;
 
 pub use authorization::{Admission, AuthorizationServer};
@@ -58,6 +59,7 @@ pub use proof::{NonceCache, ProofRequest, Unsigned, prepare, proof};
 pub use refused::explain_response;
 pub use replay::{Entry, MemoryStore};
 pub use resource::{Access, JwkSet, ResourceServer};
+pub use sweep::Sweep;
 pub use verify::{Pending, Presented, Refusal, Verified, Verifier};
 
 pub use keybound::Crypto;

@@ -11,7 +11,8 @@ use keybound::RUSTCRYPTO;
 use keybound::json::Value;
 use keybound_ffi::{
     Access, AuthorizationServer, Client, Entry, Error, Handles, Intent, JwkSet, Key, Kind, MemoryStore, NonceCache,
-    Presented, ProofRequest, Reply, ResourceServer, Verifier, prepare, proof, reasons, request_detail, thumbprint,
+    Presented, ProofRequest, Reply, ResourceServer, Sweep, Verifier, prepare, proof, reasons, request_detail,
+    thumbprint,
 };
 
 const NOW: i64 = 1_700_000_000;
@@ -276,4 +277,21 @@ fn an_entry_shows_what_a_store_of_the_hosts_own_needs() {
     assert_eq!(entry.lifetime(NOW), u64::try_from(entry.keep_until - NOW).unwrap() + 1);
     let store = MemoryStore::new(1000, r#"{"max_age":61}"#, &RUSTCRYPTO, NOW - 1000).unwrap();
     assert_eq!(store.insert(entry, NOW), "unavailable", "a store of other verifiers does not serve this one");
+}
+
+#[test]
+fn a_store_is_told_what_it_can_delete() {
+    let (old, kept) = (key().thumbprint(), key().thumbprint());
+    let sweep = Sweep::new(&RUSTCRYPTO, NOW);
+    sweep.key(&old, NOW - 7_200).unwrap();
+    sweep.key(&kept, NOW - 7_199).unwrap();
+    sweep.stored("registration/https://as.example.com", 7, Some(r#"{"v":1,"client_id":"c"}"#), None).unwrap();
+    assert_eq!(misuse(sweep.key("short", NOW)), "not_a_thumbprint");
+    assert_eq!(sweep.finish().unwrap(), format!(r#"{{"slots":[],"keys":["{old}"]}}"#));
+    assert_eq!(misuse(sweep.finish()), "already_used");
+    assert_eq!(misuse(sweep.key(&old, NOW)), "already_used");
+    let sweep = Sweep::new(&RUSTCRYPTO, NOW);
+    sweep.key(&old, NOW - 7_200).unwrap();
+    sweep.stored("login/a", 7, None, Some(NOW - 3_600)).unwrap();
+    assert_eq!(sweep.finish().unwrap(), r#"{"slots":[{"slot":"login/a","version":7}],"keys":[]}"#);
 }

@@ -66,6 +66,35 @@ impl Flow {
 #[wasm_bindgen]
 pub struct Discovered(ffi::Discovered);
 
+// The browser's keys are WebCrypto's, and its storage sweeps by the key it keeps beside each login.
+#[cfg(feature = "grants")]
+mod sweep {
+    use keybound_ffi as ffi;
+    use wasm_bindgen::prelude::wasm_bindgen;
+
+    use crate::{CRYPTO, Result, seconds, thrown};
+
+    #[wasm_bindgen]
+    pub struct Sweep(ffi::Sweep);
+
+    #[wasm_bindgen]
+    impl Sweep {
+        #[wasm_bindgen(constructor)]
+        pub fn new(now: f64) -> Self {
+            Self(ffi::Sweep::new(&CRYPTO, seconds(now)))
+        }
+        pub fn stored(&self, slot: String, version: f64, value: Option<String>, stored_at: Option<f64>) -> Result<()> {
+            self.0.stored(&slot, version as u64, value.as_deref(), stored_at.map(seconds)).map_err(thrown)
+        }
+        pub fn key(&self, thumbprint: String, created_at: f64) -> Result<()> {
+            self.0.key(&thumbprint, seconds(created_at)).map_err(thrown)
+        }
+        pub fn finish(&self) -> Result<String> {
+            self.0.finish().map_err(thrown)
+        }
+    }
+}
+
 #[cfg(feature = "grants")]
 mod device {
     use std::sync::Arc;

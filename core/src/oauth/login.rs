@@ -29,7 +29,7 @@ const LOGIN_LIFETIME: u64 = 600;
 /// How often a session may be stepped up before it counts as a loop.
 const MAX_STEP_UPS: u8 = 3;
 /// The version of the stored form of a pending login.
-const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 1;
 
 /// Where to send the user's browser.
 #[derive(Clone, PartialEq, Eq)]

@@ -130,6 +130,7 @@ mod request;
 mod secret;
 mod session;
 pub mod step;
+mod sweep;
 mod token;
 
 #[cfg(feature = "dpop")]
@@ -147,3 +148,4 @@ pub use request::SessionRequest;
 pub use secret::Secret;
 pub use session::Session;
 pub use step::Step;
+pub use sweep::{Sweep, Swept};

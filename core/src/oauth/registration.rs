@@ -14,6 +14,8 @@ use crate::http::message::{Body, Request};
 use crate::http::url::Url;
 use crate::json::Value;
 
+/// The version of the stored form of a registration.
+pub(super) const FORMAT: u64 = 1;
 /// The member that says how a client authenticates.
 const METHOD: &str = "token_endpoint_auth_method";
 
@@ -81,7 +83,7 @@ fn slot(server: &AuthorizationServer) -> Slot {
 
 /// The parts of a registration that are needed again.
 fn kept(document: &Value) -> Value {
-    let mut kept = Value::object().with("v", 1_u64);
+    let mut kept = Value::object().with("v", FORMAT);
     for name in ["client_id", "client_secret", "client_secret_expires_at", METHOD] {
         if let Some(value) = document.member(name) {
             kept.set(name, value.clone());

@@ -77,7 +77,7 @@ pub(super) enum Renewal {
 }
 
 /// The version of the stored form.
-const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 1;
 /// How often storing is tried when others store at the same time.
 pub(super) const MAX_CONFLICTS: u8 = 4;
 

@@ -21,7 +21,7 @@ pub type HostError = Box<dyn core::error::Error + Send + Sync>;
 /// A flow that is finished, or what it needs from the host to go on.
 ///
 /// Each variant says what is wanted and takes the answer by `resume`, together with the time. Dropping a step abandons
-/// its flow; a lock it holds then runs out by its lease.
+/// its flow; the host then gives back the locks that the flow holds.
 #[must_use = "a flow goes on only when its step is resumed"]
 pub enum Step<T> {
     /// The flow is finished.
@@ -311,7 +311,10 @@ impl<T> Lock<T> {
         &self.wanted.0
     }
 
-    /// After how many seconds the host may take the lock from its owner.
+    /// How long to wait for it, in seconds: the holder's requests end before. A host that has waited that long answers with an error,
+    /// `lock_timeout` in the project's own hosts. It does not take the lock from a holder that lives, however slow that is: two
+    /// refreshes beside each other use one refresh token twice, for which servers revoke the session. Only a lock that outlives its
+    /// holder (a key in Redis) needs the lease as its lifetime.
     pub const fn lease(&self) -> u64 {
         self.wanted.1
     }

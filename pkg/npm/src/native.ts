@@ -177,6 +177,13 @@ export interface NativeFileLock {
   release(): void;
 }
 
+/** What a store deletes by itself: `finish` gives `slots` (`slot`, `version`) and `keys`. See docs of `Sweep` in the core. */
+export interface NativeSweep {
+  stored(slot: string, version: number, value: string | undefined, storedAt: number | undefined): void;
+  key(thumbprint: string, createdAt: number): void;
+  finish(): string;
+}
+
 /** An OAuth client. */
 export interface NativeClient {
   begin(operation: string, handles: NativeHandles, now: number): NativeFlow;
@@ -186,6 +193,8 @@ export interface NativeClient {
 export interface NativeClientParts {
   Client: new (options: string) => NativeClient;
   Handles: new () => NativeHandles;
+  /** Not in the build for pages. */
+  Sweep?: new (now: number) => NativeSweep;
   thumbprint(jwk: string): string;
 }
 
