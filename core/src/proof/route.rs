@@ -106,6 +106,10 @@ impl Routing<'_> {
         if matches!(self.path, b"" | b"/") {
             return received == self.mount_path || received.strip_suffix(b"/") == Some(self.mount_path);
         }
+        // Half a segment is no mount point: `/app` of `/apple` leaves `le`, which some frameworks route as `/le`.
+        if !self.path.starts_with(b"/") {
+            return false;
+        }
         let expected = [self.mount_path, self.path].concat();
         // ASGI servers read what is not UTF-8 as replacement characters, as this does.
         received == expected || String::from_utf8_lossy(received).as_bytes() == expected
@@ -166,6 +170,7 @@ mod tests {
         for path in ["/health", "/items/", "items", "", "/", "/app/items"] {
             assert_eq!(route(&mounted(), "/app/items", "/app", path), Err(TargetError::MountPath), "{path}");
         }
+        assert_eq!(route(&mounted(), "/apple", "/app", "le"), Err(TargetError::MountPath));
         for (raw, path) in [
             ("/app/a%2Fb%20c", "/a/b c"),
             ("/app/%C3%A9", "/\u{e9}"),

@@ -25,6 +25,7 @@ from keybound import (
     Proxies,
     ResourceServer,
     SessionRequest,
+    Verifier,
 )
 from keybound.flask import Keybound
 from keybound.flask import require as flask_require
@@ -117,6 +118,10 @@ def test_a_client_takes_lists(make: Made, option: str) -> None:
         ("algorithms", lambda: Policy(algorithms="ES256")),  # type: ignore[arg-type]
         ("keys", lambda: Nonces(keys=NonceKey(id=1, secret=bytes(32)))),  # type: ignore[arg-type]
         ("keys", lambda: Nonces(keys=(bytes(32),))),  # type: ignore[arg-type]
+        ("nonces", lambda: Policy(nonces=NonceKey(id=1, secret=bytes(32)))),  # type: ignore[arg-type]
+        ("policy", lambda: MemoryReplayStore(policy="fapi2")),  # type: ignore[arg-type]
+        ("policy", lambda: Verifier(policy="fapi2")),  # type: ignore[arg-type]
+        ("policy", lambda: AuthorizationServer(policy="fapi2")),  # type: ignore[arg-type]
         ("secret", lambda: NonceKey(id=1, secret="x" * 32)),  # type: ignore[arg-type]
         ("addresses", lambda: Proxies(addresses="10.0.0.1", family="forwarded")),  # type: ignore[arg-type]
         ("confirmed", lambda: Grant(type="derived", confirmed=Key.generate().thumbprint)),
@@ -155,6 +160,8 @@ class Awaited:
         ("store", "redis://localhost"),
         ("store", object()),
         ("store", MemoryReplayStore),
+        ("transport", object()),
+        ("transport", Awaited),
     ],
     ids=str,
 )

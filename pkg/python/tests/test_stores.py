@@ -16,6 +16,8 @@ import pytest
 
 from keybound import (
     AsyncResourceServer,
+    AuthorizationServer,
+    Grant,
     HostFailed,
     Insertion,
     Key,
@@ -209,6 +211,17 @@ def test_configured_nonce_keys_are_for_several_processes() -> None:
         assert told.value.reason == "several_workers"
     with pytest.raises(Misuse, match="nonce keys"):
         ResourceServer(**options, store=MemoryReplayStore())
+    # A store of another policy, whose verifier has the keys.
+    given = {"store": MemoryReplayStore(), "method": "POST", "url": URL, "proof": None}
+    grant = Grant(type="client_credentials")
+    for use in (
+        lambda: verify(**given, policy=policy),
+        lambda: asyncio.run(averify(**given, policy=policy)),
+        lambda: Verifier(policy=policy).verify_many([], store=MemoryReplayStore()),
+        lambda: AuthorizationServer(policy=policy).admit(**given, client="public", grant=grant),
+    ):
+        with pytest.raises(Misuse, match="nonce keys"):
+            use()
     MemoryReplayStore(policy=policy, workers=1)
     ResourceServer(**options, workers=1)
     ResourceServer(**options, store=MemoryReplayStore(policy=policy, workers=1))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
-from ._options import listed, texts
+from ._options import listed, one, texts
 from ._types import given
 from .errors import Misuse
 
@@ -67,6 +67,7 @@ class Policy:
     header_memory: int = 4096
 
     def __post_init__(self) -> None:
+        one("nonces", self.nonces, Nonces)
         if self.algorithms is not None:
             object.__setattr__(self, "algorithms", tuple(texts("algorithms", self.algorithms)))
 

@@ -56,6 +56,7 @@ class ResourceServer(Resource):
     ) -> None:
         """Raises :class:`~keybound.Misuse` for options that cannot be used."""
         policy = options["policy"] = one("policy", options.get("policy"), Policy) or usual_policy()
+        sending(transport)
         for option, host, method in (("store", store, "insert"), ("transport", transport, "send")):
             if inspect.iscoroutinefunction(getattr(host, method, None)):
                 raise Misuse(f"{option}_type", f"this {option} is awaited, and a ResourceServer blocks; take an AsyncResourceServer")
@@ -158,6 +159,7 @@ class AsyncResourceServer(Resource):
     ) -> None:
         """Raises :class:`~keybound.Misuse` for options that cannot be used."""
         policy = options["policy"] = one("policy", options.get("policy"), Policy) or usual_policy()
+        sending(transport)
         self.store = store if store is not None else MemoryReplayStore(policy=policy, workers=workers)
         self._loopback = bool(options.get("allow_loopback"))
         self._transport: AsyncTransport = transport or _Threaded(StandardTransport(timeout=10).send)
@@ -243,3 +245,9 @@ class _Threaded:
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._send, request)
+
+
+def sending(transport: object) -> None:
+    """Raises :class:`~keybound.Misuse` for a transport that sends nothing: keys of issuers could never be fetched."""
+    if transport is not None and (isinstance(transport, type) or not callable(getattr(transport, "send", None))):
+        raise Misuse("transport_type", "a transport is an object with a method send; see keybound.Transport")

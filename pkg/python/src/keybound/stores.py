@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from . import _keybound
+from ._options import one
 from ._types import Insertion, current
 from ._workers import check_alone, check_nonce_keys
 from .errors import NATIVE, Misuse, reraise
@@ -112,7 +113,7 @@ class MemoryReplayStore:
         `workers=1` says that this is the only process of the application. It is needed where that cannot be seen: in a process that a
         server or `multiprocessing` started, and with configured nonce keys. Raises :class:`Misuse` where there are several or may be.
         """
-        check_alone(workers, policy)
+        check_alone(workers, one("policy", policy, Policy))
         self._workers = workers
         try:
             self._native = _keybound.NativeMemoryStore(capacity, (policy or Policy()).options(), current(now))
@@ -142,6 +143,12 @@ class MemoryReplayStore:
         return f"MemoryReplayStore(held={self.held})"
 
 
+def check_keys(store: object, policy: Policy) -> None:
+    """Raises :class:`Misuse` for nonce keys beside a store in memory, unless it was made with `workers=1`."""
+    if isinstance(store, MemoryReplayStore):
+        check_nonce_keys(store._workers, policy)
+
+
 def stated_alone(store: AsyncReplayStore | ReplayStore, workers: int | None, policy: Policy) -> bool:
     """Whether it is stated that one process serves the application, in the store or beside it.
 
@@ -154,5 +161,5 @@ def stated_alone(store: AsyncReplayStore | ReplayStore, workers: int | None, pol
     if workers is not None:
         check_alone(workers, policy)
         return workers == 1
-    check_nonce_keys(store._workers, policy)
+    check_keys(store, policy)
     return store._workers == 1

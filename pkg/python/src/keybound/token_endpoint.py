@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from . import _keybound
-from ._options import texts
+from ._options import one, texts
 from ._types import Insertion, current
 from .errors import NATIVE, reraise
 from .policy import Policy
 from .presented import Proofs
-from .stores import ReplayEntry, ReplayStore
+from .stores import ReplayEntry, ReplayStore, check_keys
 from .verifier import store_answer
 
 __all__ = ["Admission", "Admitted", "AuthorizationServer", "Grant"]
@@ -93,7 +93,7 @@ class Admission:
 class AuthorizationServer:
     """Judges the proofs of requests to an authorization server. It holds no store, no clients and no clock."""
 
-    __slots__ = ("_native",)
+    __slots__ = ("_native", "_policy")
 
     def __init__(
         self,
@@ -104,7 +104,8 @@ class AuthorizationServer:
         unbound_access_tokens: bool = False,
     ) -> None:
         """`nonces_for_public_clients` asks these alone for nonces; `unbound_access_tokens` binds refresh tokens alone."""
-        options = json.loads((policy or Policy()).options())
+        self._policy = one("policy", policy, Policy) or Policy()
+        options = json.loads(self._policy.options())
         options["nonces_for_public_clients"] = nonces_for_public_clients
         options["unbound_access_tokens"] = unbound_access_tokens
         try:
@@ -143,6 +144,7 @@ class AuthorizationServer:
 
     def admit(self, *, store: ReplayStore, now: int | None = None, **request: Any) -> Admitted:
         """Checks a request, with the arguments of :meth:`check`, and consumes its proof in `store`."""
+        check_keys(store, self._policy)
         admission = self.check(now=now, **request)
         entry = admission.entry
         if entry is None:

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from . import _keybound
+from ._options import one
 from ._types import Insertion, Refusal, current
 from .errors import NATIVE, KeyboundError, Misuse, StoreUnavailable, reraise, translated
 from .policy import Policy
 from .presented import Check, Explanation, Presented, Proofs, VerifiedProof
-from .stores import AsyncReplayStore, MemoryReplayStore, ReplayEntry, ReplayStore
+from .stores import AsyncReplayStore, MemoryReplayStore, ReplayEntry, ReplayStore, check_keys
 
 __all__ = ["PendingProof", "Verifier", "refusal", "store_answer"]
 
@@ -75,7 +76,7 @@ class Verifier:
 
     def __init__(self, *, policy: Policy | None = None, epoch: str | None = None) -> None:
         """Raises :class:`~keybound.Misuse` for a policy outside its bounds."""
-        self.policy = policy or Policy()
+        self.policy = one("policy", policy, Policy) or Policy()
         try:
             self._native = _keybound.NativeVerifier(self.policy.options(), epoch)
         except NATIVE as error:
@@ -103,6 +104,7 @@ class Verifier:
         Raises :class:`~keybound.ProofRejected` with the answer to send, or :class:`~keybound.StoreUnavailable`.
         """
         at = current(now)
+        check_keys(store, self.policy)
         if type(store) is MemoryReplayStore:
             try:
                 if type(proof) is str and proof.isascii():
@@ -152,6 +154,7 @@ class Verifier:
         now: int | None = None,
     ) -> VerifiedProof:
         """The same with a store that is awaited."""
+        check_keys(store, self.policy)
         pending = self.check(
             proof=proof,
             method=method,
@@ -179,6 +182,7 @@ class Verifier:
         """
         if type(store) is not MemoryReplayStore:
             raise Misuse("store_type", "a batch is consumed in a MemoryReplayStore; for another store call verify for each")
+        check_keys(store, self.policy)
         shown = [request._request() for request in requests]
         told = self._native.verify_many(store._native, shown, current(now))
         return [translated(each) if isinstance(each, BaseException) else VerifiedProof(*each) for each in told]
