@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -101,7 +102,7 @@ def test_a_folder_that_is_a_link_is_refused(folder: Path, place: str, tmp_path: 
     elsewhere.mkdir(mode=0o700)
     if place:
         FileStore(folder)
-        (folder / place).rmdir()
+        shutil.rmtree(folder / place)
     (folder / place).symlink_to(elsewhere)
     with pytest.raises(Misuse) as told:
         FileStore(folder)
@@ -185,7 +186,7 @@ def test_names_of_all_kinds_are_kept_apart(folder: Path) -> None:
     for number, name in enumerate(names):
         assert store.load(f"session/{name}") == Stored(1, str(number))
     assert {"work", "a/b", "../work", "ä~."} <= set(store.sessions())
-    assert sorted(path.name for path in folder.iterdir()) == ["key", "lock", "login", "registration", "session"]
+    assert sorted(path.name for path in folder.iterdir()) == ["key", "lock", "login", "made", "registration", "session"]
 
 
 def test_keys_that_cannot_be_used_are_told_apart(folder: Path) -> None:

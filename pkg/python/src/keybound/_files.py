@@ -17,10 +17,12 @@ from urllib.parse import quote
 
 from .errors import Misuse
 
-__all__ = ["locked", "make_private", "name_of", "read", "replace", "unlock"]
+__all__ = ["entries", "locked", "make_private", "name_of", "read", "replace", "unlock"]
 
 #: The longest file that is read, in bytes.
 MAX_LEN = 4 * 1024 * 1024
+#: What the names of files begin with that are being written.
+UNFINISHED = ".new-"
 #: The longest pause between two attempts at a lock, in seconds.
 PAUSE = 0.05
 
@@ -69,10 +71,25 @@ def read(path: Path) -> bytes:
         return file.read(MAX_LEN)
 
 
+def entries(folder: Path, before: int) -> list[tuple[str, int]]:
+    """The files of a folder, with the time of their last change in seconds. What writes left that broke off before `before` is deleted."""
+    found = []
+    for path in folder.iterdir():
+        try:
+            modified = int(path.lstat().st_mtime)
+        except FileNotFoundError:
+            continue
+        if not path.name.startswith("."):
+            found.append((path.name, modified))
+        elif path.name.startswith(UNFINISHED) and modified <= before:
+            path.unlink(missing_ok=True)
+    return found
+
+
 def replace(path: Path, content: bytes) -> None:
     """Replaces a file as a whole, after the new bytes have reached the disk."""
     # Made with mode 0600.
-    descriptor, new = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    descriptor, new = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

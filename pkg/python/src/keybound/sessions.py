@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 import time
@@ -14,14 +15,15 @@ from typing import Literal, Protocol
 from urllib.parse import unquote
 
 from . import _files
+from ._sweep import SWEEP_AGAIN, Sweep
 from ._types import Protection
 from .errors import KeyboundError, LockTimeout, Misuse
 from .keys import Key, Signer
 
 __all__ = ["FileStore", "KeyFault", "MemoryStore", "SessionStore", "Stored"]
 
-#: After how long a login that nobody completed is removed, in seconds.
-FORGOTTEN = 3_600
+#: The kinds of slots, each a subfolder.
+KINDS = ("session", "login", "registration")
 #: For how long a value that another process saves is waited for, in seconds.
 SAVING = 30
 MAGIC = b"keybound 1 "
@@ -47,7 +49,10 @@ class SessionStore(Protocol):
     """Keys, sessions and locks of a client. All methods may block; the asynchronous client calls them on other threads."""
 
     def create_key(self, algorithms: Sequence[str], protections: Sequence[Protection]) -> Signer:
-        """Makes a key for one of `algorithms` in one of the places `protections`, and keeps it under its thumbprint."""
+        """Makes a key for one of `algorithms` in one of the places `protections`, and keeps it under its thumbprint.
+
+        It is a session's or a login's: the stores of this package delete one that none of them names any more.
+        """
 
     def signer(self, thumbprint: str) -> Signer:
         """The key with this thumbprint. Raises :class:`KeyFault` where it cannot be used."""
@@ -83,21 +88,29 @@ def generated(algorithms: Sequence[str], protections: Sequence[Protection]) -> K
 
 
 class MemoryStore:
-    """Keys and sessions in memory: gone with the process."""
+    """Keys and sessions in memory: gone with the process.
+
+    Logins that no one completed, and keys that nothing names any more, are deleted when the next key is made, once an hour at most.
+    """
 
     def __init__(self) -> None:
         self._keys: dict[str, Signer] = {}
+        self._made: dict[str, int] = {}
+        self._swept = time.time()
         self._slots: dict[str, Stored] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
 
     def add_key(self, key: Signer, thumbprint: str) -> None:
-        """Keeps a key of the caller's, for example the one a client authenticates with."""
+        """Keeps a key of the caller's, for example the one a client authenticates with. It stays until :meth:`delete_key`."""
         self._keys[thumbprint] = key
+        self._made.pop(thumbprint, None)
 
     def create_key(self, algorithms: Sequence[str], protections: Sequence[Protection]) -> Signer:
         """See :class:`SessionStore`."""
+        self._sweep()
         key = generated(algorithms, protections)
+        self._made[key.thumbprint] = int(time.time())
         self._keys[key.thumbprint] = key
         return key
 
@@ -111,6 +124,7 @@ class MemoryStore:
     def delete_key(self, thumbprint: str) -> None:
         """See :class:`SessionStore`."""
         self._keys.pop(thumbprint, None)
+        self._made.pop(thumbprint, None)
 
     def load(self, slot: str) -> Stored | None:
         """See :class:`SessionStore`."""
@@ -140,6 +154,24 @@ class MemoryStore:
         finally:
             lock.release()
 
+    def _sweep(self) -> None:
+        now = time.time()
+        with self._guard:
+            if abs(now - self._swept) < SWEEP_AGAIN:
+                return
+            self._swept = now
+            slots, made = list(self._slots.items()), list(self._made.items())
+        sweep = Sweep(int(now))
+        for slot, stored in slots:
+            sweep.stored(slot, stored.version, stored.value)
+        for each in made:
+            sweep.key(*each)
+        over, keys = sweep.finish()
+        for slot, version in over:
+            self.save(slot, expected=version, version=version, value=None)
+        for thumbprint in keys:
+            self.delete_key(thumbprint)
+
     def __repr__(self) -> str:
         return f"MemoryStore({len(self._keys)} keys, {len(self._slots)} values)"
 
@@ -149,6 +181,9 @@ class FileStore:
 
     A file is replaced as a whole, by a rename after its bytes have reached the disk. Processes that share the folder take turns by
     file locks, which the operating system gives back when a process dies.
+
+    Opening the folder deletes what has ended: logins that no one completed, with their keys, and keys that no session or login names. So does
+    making a key, once an hour at most.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -157,15 +192,14 @@ class FileStore:
         Raises :class:`~keybound.Misuse` if others may look into it, if it is another user's, or if it is a link.
         """
         self._folder = Path(folder)
-        _files.make_private(self._folder, ("session", "login", "registration", "key", "lock"))
-        for path in (self._folder / "login").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - path.lstat().st_mtime > FORGOTTEN:
-                    path.unlink()
+        _files.make_private(self._folder, (*KINDS, "key", "made", "lock"))
+        self._swept = -math.inf
+        self._sweep()
 
     def add_key(self, key: Key) -> None:
-        """Keeps a key of the caller's, for example the one a client authenticates with."""
-        _files.replace(self._folder / "key" / key.thumbprint, key.danger_private_jwk().encode())
+        """Keeps a key of the caller's, for example the one a client authenticates with. It stays until :meth:`delete_key`."""
+        self._write(key)
+        self._path("made", key.thumbprint).unlink(missing_ok=True)
 
     def sessions(self) -> list[str]:
         """The names of all stored sessions."""
@@ -174,14 +208,17 @@ class FileStore:
 
     def create_key(self, algorithms: Sequence[str], protections: Sequence[Protection]) -> Signer:
         """See :class:`SessionStore`."""
+        self._sweep()
         key = generated(algorithms, protections)
-        self.add_key(key)
+        # Tells it from keys of the caller's own. The mark first: a crash leaves a mark without a key, and not a key that is never found.
+        _files.replace(self._path("made", key.thumbprint), b"")
+        self._write(key)
         return key
 
     def signer(self, thumbprint: str) -> Signer:
         """See :class:`SessionStore`."""
         try:
-            text = _files.read(self._folder / "key" / thumbprint)
+            text = _files.read(self._path("key", thumbprint))
         except FileNotFoundError:
             raise KeyFault("missing") from None
         except OSError as error:
@@ -196,11 +233,14 @@ class FileStore:
 
     def delete_key(self, thumbprint: str) -> None:
         """See :class:`SessionStore`."""
-        (self._folder / "key" / thumbprint).unlink(missing_ok=True)
+        for kind in ("key", "made"):
+            self._path(kind, thumbprint).unlink(missing_ok=True)
 
     def load(self, slot: str) -> Stored | None:
         """See :class:`SessionStore`."""
-        path = self._path(slot)
+        return self._stored(self._slot(slot))
+
+    def _stored(self, path: Path) -> Stored | None:
         try:
             first, _, rest = _files.read(path).partition(b"\n")
         except FileNotFoundError:
@@ -215,13 +255,11 @@ class FileStore:
 
     def save(self, slot: str, *, expected: int | None, version: int, value: str | None) -> bool:
         """See :class:`SessionStore`."""
-        # One lock file for all logins: each has a name of its own, which is never used again.
-        turn = "login/" if slot.startswith("login/") else slot
-        with self.lock(f"save/{turn}", SAVING):
-            stored = self.load(slot)
+        path = self._slot(slot)
+        with self._saving(slot):
+            stored = self._stored(path)
             if (stored.version if stored else None) != expected:
                 return False
-            path = self._path(slot)
             if value is None:
                 path.unlink(missing_ok=True)
             else:
@@ -239,9 +277,66 @@ class FileStore:
         finally:
             _files.unlock(descriptor)
 
-    def _path(self, slot: str) -> Path:
+    def _saving(self, slot: str) -> AbstractContextManager[None]:
+        # One lock file for all logins: each has a name that is never used again.
+        return self.lock(f"save/{'login/' if slot.startswith('login/') else slot}", SAVING)
+
+    def _slot(self, slot: str) -> Path:
         kind, _, rest = slot.partition("/")
-        return self._folder / kind / _files.name_of(rest)
+        return self._path(kind, _files.name_of(rest))
+
+    def _path(self, kind: str, name: str) -> Path:
+        return self._folder / kind / name
+
+    def _write(self, key: Key) -> None:
+        _files.replace(self._path("key", key.thumbprint), key.danger_private_jwk().encode())
+
+    def _sweep(self) -> None:
+        now = time.time()
+        if abs(now - self._swept) < SWEEP_AGAIN:
+            return
+        self._swept = now
+        # Whoever holds the lock sweeps. What fails here is tried again, and no login fails for want of it.
+        with contextlib.suppress(OSError, LockTimeout), self.lock("sweep", 0):
+            over, keys = self._told(int(now)).finish()
+            for slot, version in over:
+                self._remove(slot, version)
+            for thumbprint in keys:
+                self.delete_key(thumbprint)
+
+    def _told(self, now: int) -> Sweep:
+        """A sweep that was told of everything in the folder."""
+        sweep = Sweep(now)
+        for kind in KINDS:
+            for name, modified in _files.entries(self._folder / kind, now - SWEEP_AGAIN):
+                try:
+                    stored = self._stored(self._path(kind, name))
+                    if stored is not None:
+                        sweep.stored(f"{kind}/{name}", stored.version, stored.value, modified)
+                except (OSError, UnicodeEncodeError, OverflowError):
+                    shown = os.fsencode(name).decode(errors="replace")
+                    sweep.stored(f"{kind}/{shown}", 0, None, modified)
+        times = dict(_files.entries(self._folder / "key", now - SWEEP_AGAIN))
+        for name, modified in _files.entries(self._folder / "made", now - SWEEP_AGAIN):
+            if name in times:
+                sweep.key(name, times[name])
+            elif modified <= now - SWEEP_AGAIN:
+                # A key that was never written.
+                self._path("made", name).unlink(missing_ok=True)
+        return sweep
+
+    def _remove(self, slot: str, version: int) -> None:
+        kind, _, name = slot.partition("/")
+        path = self._path(kind, name)
+        with self._saving(f"{kind}/{unquote(name)}"):
+            try:
+                stored = self._stored(path)
+                found = stored.version if stored else None
+            except OSError:
+                # As it was told.
+                found = 0
+            if found == version:
+                path.unlink(missing_ok=True)
 
     def __repr__(self) -> str:
         return f"FileStore({str(self._folder)!r})"
