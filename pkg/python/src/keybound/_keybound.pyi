@@ -20,6 +20,7 @@ __all__ = [
     "NativePending",
     "NativeResourceServer",
     "NativeSession",
+    "NativeSweep",
     "NativeUnsigned",
     "NativeVerifier",
     "__version__",
