@@ -9,7 +9,7 @@ import { at, element, facts, recall, remember, show } from './dom.js';
 const CLIENT = { level: 'enhanced', register: { client_name: 'Keybound playground' }, scope: 'read', allowLoopback: true };
 
 let client = null;
-/** The last token that was sent, for the thief. */
+/** The last token that was sent, for the thief, and the origin that it was sent to: it is shown to no other server. */
 let stolen = null;
 
 /** Wires the section, and completes a login that came back. */
@@ -18,7 +18,10 @@ export async function setUp() {
   at('resource').value = recall('resource') ?? at('resource').value;
   at('login').addEventListener('click', () => void act(() => current().login()));
   at('refresh').addEventListener('click', () => void act(() => current().refresh()));
-  at('logout').addEventListener('click', () => void act(() => current().logout()));
+  at('logout').addEventListener('click', () => void act(() => {
+    stolen = null;
+    return current().logout();
+  }));
   at('clear').addEventListener('click', () => show(at('log'), element('li', { class: 'empty' }, 'Each request appears here.')));
   at('bearer').addEventListener('click', () => void act(steal));
   at('live-form').addEventListener('submit', (event) => {
@@ -38,6 +41,7 @@ function current() {
   const resource = at('resource').value.trim();
   if (client?.resource === resource) return client.made;
   client?.made.close();
+  stolen = null;
   remember('resource', resource);
   const made = createClient({ ...CLIENT, resource, redirectUri: `${location.origin}/callback`, database: `playground:${resource}` });
   made.onChange(() => showSession(made));
@@ -71,21 +75,33 @@ function showSession(made) {
   at('session').replaceChildren(...entries.childNodes);
 }
 
+/** The URL that the form names. */
+function target() {
+  return new URL(client.resource.replace(/\/$/, '') + at('path').value.trim());
+}
+
 async function call() {
   const made = current();
-  const path = at('path').value.trim();
-  const response = await made.fetch(client.resource.replace(/\/$/, '') + path, { method: at('live-method').value });
+  const response = await made.fetch(target(), { method: at('live-method').value });
   if (response.ok) return;
   const advice = await made.explain(response);
   const need = made.needs(response);
   note('error', `${response.status}`, `${advice.wrong}: ${advice.next}${need?.need === 'scope' ? `; log in with the scope ${need.scope}` : ''}`);
 }
 
-/** The same call with the token alone, as somebody who stole it would make it. */
+/** The same call with the token alone, as a thief would make it. */
 async function steal() {
+  const made = current();
   if (stolen === null) await call();
-  const response = await fetch(client.resource + at('path').value.trim(), { headers: { Authorization: `Bearer ${stolen}` } });
-  const advice = await client.made.explain(response);
+  // A token tried at another server would be stolen indeed: this page gives it to the one that it is for, and to no other.
+  if (stolen === null || stolen.origin !== target().origin) {
+    note('error', 'the thief', 'has no token of this server');
+    return;
+  }
+  const response = await fetch(target(), {
+    headers: { Authorization: `Bearer ${stolen.token}` }, redirect: 'manual', credentials: 'omit', cache: 'no-store',
+  });
+  const advice = await made.explain(response);
   note(response.ok ? 'error' : 'info', 'the thief', response.ok ? 'got in: this server takes tokens without a proof' : `gets nothing: ${advice.wrong}`);
 }
 
@@ -96,10 +112,11 @@ function watchRequests() {
     const request = new Request(input, init);
     const proof = decode(request.headers.get('dpop') ?? '');
     const [scheme, token] = (request.headers.get('authorization') ?? '').split(' ');
-    if (scheme === 'DPoP') stolen = token;
+    if (scheme === 'DPoP') stolen = { token, origin: new URL(request.url).origin };
     const line = begin(request, scheme, proof);
     try {
-      const response = await send(input, init);
+      // What is shown is what is sent.
+      const response = await send(request);
       finish(line, response, proof);
       return response;
     } catch (error) {

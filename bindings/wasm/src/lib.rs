@@ -21,12 +21,20 @@ mod server;
 #[cfg(feature = "full")]
 mod verify;
 
+use std::alloc::System;
+
 use keybound_ffi as ffi;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use zeroizing_alloc::ZeroAlloc;
 
 #[cfg(any(feature = "client", feature = "full"))]
 use provider::CRYPTO;
+
+/// A page can read all of this module's memory. What is given back is overwritten, so that a token that is not needed any more is
+/// not in it: neither the core's own copies nor those in the JSON of steps and replies, which the core's secrets do not cover.
+#[global_allocator]
+static MEMORY: ZeroAlloc<System> = ZeroAlloc(System);
 
 type Result<T> = std::result::Result<T, JsValue>;
 

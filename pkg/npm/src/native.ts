@@ -139,8 +139,14 @@ export interface NativeIntent {
   expiresAt(): number;
 }
 
+/** What holds memory of WebAssembly. The addon's is collected by Node. */
+interface Freed {
+  /** Gives the memory back and overwrites the secrets in it, now and not when the garbage is collected. It cannot be used then. */
+  free?(): void;
+}
+
 /** A session: shows no token in its `info`. */
-export interface NativeSession {
+export interface NativeSession extends Freed {
   info(): string;
   dangerAccessToken(): string | undefined | null;
 }
@@ -156,7 +162,7 @@ export interface NativeDevice {
 }
 
 /** What an operation refers to besides its arguments. */
-export interface NativeHandles {
+export interface NativeHandles extends Freed {
   discovered(value: NativeDiscovered): void;
   session(value: NativeSession): void;
   /** Where the build has the grants of devices. */
@@ -164,7 +170,7 @@ export interface NativeHandles {
 }
 
 /** An operation of the client under way. */
-export interface NativeFlow {
+export interface NativeFlow extends Freed {
   step(): string;
   resume(reply: string, now: number): string;
   discovered(): NativeDiscovered | undefined | null;

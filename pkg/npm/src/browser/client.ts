@@ -4,13 +4,14 @@ import { explained, type Advice, type ResponseToExplain } from '../advice.js';
 import { drive, type Finished } from '../drive.js';
 import { KeyboundError, LoginRequired, guarded, misuse } from '../errors.js';
 import type { NativeClient, NativeDiscovered, NativeSession } from '../native.js';
+import { untilAborted } from './abort.js';
 import { Call } from './call.js';
 import { Channel } from './channel.js';
 import { BrowserHost, type Shared } from './host.js';
 import { Keys } from './keys.js';
-import { Locks } from './locks.js';
+import { Locks, type Held } from './locks.js';
 import { coreOptions, type ClientOptions } from './options.js';
-import { isPopup, openPopup } from './popup.js';
+import { isPopup, openPopup, type Destination } from './popup.js';
 import { describe, ofThisPage, proofTime, unseen } from './refused.js';
 import { keyLost, sessionInfo, type Need, type SessionInfo, type SessionState } from './session.js';
 import { Storage } from './storage.js';
@@ -36,8 +37,8 @@ export interface LogoutResult {
   readonly error: unknown;
 }
 
-/** For how long other tabs wait for a logout at most, in seconds: as long as for a refresh. */
-const LOGOUT_LEASE = 90;
+/** For how many seconds a logout waits for the session's lock: as long as a refresh does. */
+const LEASE = 90;
 
 /** Called with each new state. */
 export type Listener = (state: SessionState) => void;
@@ -62,10 +63,11 @@ export class Client {
   #opened: Promise<void> | null = null;
 
   constructor(options: ClientOptions) {
-    this.#options = options;
-    this.#coreOptions = coreOptions(options);
-    this.#name = options.session ?? 'default';
-    const database = options.database ?? 'keybound';
+    // The page's object may change; what was checked is what is used.
+    this.#options = { ...options };
+    this.#coreOptions = coreOptions(this.#options);
+    this.#name = this.#options.session ?? 'default';
+    const database = this.#options.database ?? 'keybound';
     const storage = new Storage(database, () => this.#tell());
     const channel = new Channel(database, () => void this.#reopen().catch(() => undefined));
     this.#shared = { storage, channel, keys: new Keys(storage), locks: new Locks(database) };
@@ -113,17 +115,19 @@ export class Client {
    * @throws KeyboundError
    */
   async login(options: LoginOptions = {}): Promise<SessionInfo> {
+    // As it is now, whatever the page does with the object while this waits.
+    const asked = JSON.parse(JSON.stringify(options)) as LoginOptions;
     // The window has to be opened in the user's click, before anything is awaited.
-    const popup = options.mode === 'popup' ? openPopup() : null;
+    const popup = asked.mode === 'popup' ? openPopup(this.#options.redirectUri) : null;
     try {
       await this.open();
       await this.#shared.storage.sweep();
       if (popup === null) this.#mayLeave();
-      const url = await this.#authorize(options);
-      if (popup !== null) return await this.#exchange(await popup.callback(url, this.#options.redirectUri));
+      const destination = await this.#authorize(asked);
+      if (popup !== null) return await this.#exchange(await popup.callback(destination));
       // Only now is it known whether the database holds keys.
       this.#mayLeave();
-      location.assign(url);
+      location.assign(destination.url);
       return await new Promise<never>(() => undefined);
     } finally {
       popup?.close();
@@ -140,7 +144,7 @@ export class Client {
    */
   async handleRedirect(url: string = location.href): Promise<SessionInfo | null> {
     if (!isCallback(url, this.#options.redirectUri)) return null;
-    if (isPopup()) return new Promise<never>(() => undefined);
+    if (await isPopup(url)) return new Promise<never>(() => undefined);
     // A code is good once; nobody finds it in the history.
     if (url === location.href) history.replaceState(history.state, '', url.split('?')[0] ?? url);
     await this.open();
@@ -153,13 +157,16 @@ export class Client {
    * A body that is a stream, or that of a `Request`, is sent once: what the server wants is asked for before, by `HEAD`. Redirects
    * are not followed. An answer with any status is no error; `needs` says whether a login helps.
    *
-   * @throws LoginRequired, KeyLost, FlowFailed; Misuse for a URL outside the resource; what `fetch` throws
+   * What is sent is what `input` and `init` were when this was called. The browser's cache and its cookies take no part unless `init`
+   * says otherwise in `cache` and `credentials`: an answer must not reach another account.
+   *
+   * @throws LoginRequired, KeyLost, FlowFailed; HostFailed (`lock_timeout`, `redirected`); Misuse for a URL outside the resource; what
+   * `fetch` throws
    */
   readonly fetch = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
-    const host = new BrowserHost(this.#shared);
-    const call = new Call(input, init, host);
+    const call = new Call(input, init, this.#shared);
     call.signal.throwIfAborted();
-    return untilAborted(this.#call(call, host), call.signal);
+    return untilAborted(this.#call(call), call.signal);
   };
 
   /** What a refused response of `fetch` needs; null if nothing that this client could get. */
@@ -181,26 +188,29 @@ export class Client {
   /** Gets a new token now. `fetch` does that by itself. */
   async refresh(): Promise<SessionInfo> {
     await this.open();
-    const session = this.#needed();
-    await this.#run({ do: 'refresh' }, { session });
-    return this.#show(session);
+    await this.#run({ do: 'refresh' }, { session: this.#needed });
+    return this.#show(this.#needed());
   }
 
-  /** Ends the session: the server revokes its tokens, and key, session, nonces and pending logins are deleted. */
+  /**
+   * Ends the session: the server revokes its tokens, and key, session, nonces and pending logins are deleted.
+   *
+   * @throws HostFailed with the reason `lock_timeout` if another tab holds the session for longer than a refresh may take: nothing was
+   * deleted then
+   */
   async logout(): Promise<LogoutResult> {
     await this.open();
-    // Whoever is refreshing, in whichever tab, would store the session anew.
-    const release = await this.#shared.locks.take(`session/${this.#name}`, LOGOUT_LEASE);
+    const release = await this.#take();
     try {
-      const result = await this.#end();
-      await this.#shared.storage.wipe();
-      return result;
+      const ended = [await this.#end(), await this.#endLeft()].filter((result) => result !== null);
+      await this.#shared.storage.wipe(this.#name);
+      return { revoked: ended.length > 0 && ended.every((result) => result.revoked), error: ended.find((result) => result.error)?.error ?? null };
     } finally {
       release();
       // Nonces live in the core's client.
       this.#native = null;
       this.#discovered = null;
-      this.#session = null;
+      this.#hold(null);
       this.#set({ state: 'none' });
       this.#shared.channel.announce();
     }
@@ -221,20 +231,34 @@ export class Client {
     return this.#native;
   }
 
-  async #run(operation: object | string, handles: Handles = {}, host?: BrowserHost, call?: Call): Promise<Finished> {
-    const used = host ?? new BrowserHost(this.#shared);
+  /** Runs a flow to its end. What it wants to know of handles it asks when it begins: a session may be replaced before. */
+  async #flow(operation: object | string, handles: Handles, host: BrowserHost, call?: Call): Promise<Finished> {
     const core = await loadCore(this.#options.wasm?.client);
     const native = await this.#core();
+    const given = new core.Handles();
     try {
-      const given = new core.Handles();
       if (handles.discovered !== undefined) given.discovered(handles.discovered);
-      if (handles.session !== undefined) given.session(handles.session);
+      if (handles.session !== undefined) given.session(handles.session());
       const text = typeof operation === 'string' ? operation : JSON.stringify(operation);
-      const flow = guarded(() => native.begin(text, given, used.now()));
-      return await drive(flow, used, call);
+      const flow = guarded(() => native.begin(text, given, host.now()));
+      try {
+        return await drive(flow, host, call);
+      } finally {
+        flow.free?.();
+      }
+    } finally {
+      // Tokens do not wait in WebAssembly's memory until the garbage is collected.
+      given.free?.();
+    }
+  }
+
+  async #run(operation: object | string, handles: Handles = {}, call?: Call): Promise<Finished> {
+    const host = call?.host ?? new BrowserHost(this.#shared);
+    try {
+      return await this.#flow(operation, handles, host, call);
     } catch (thrown) {
       const error = keyLost(thrown);
-      if (error instanceof Error && used.refused !== null) this.#failures.set(error, used.refused);
+      if (error instanceof Error && host.refused !== null) this.#failures.set(error, host.refused);
       if (error instanceof LoginRequired && error.reason !== 'no_session') this.#set({ state: 'login_required', reason: error.reason });
       throw error;
     }
@@ -244,23 +268,46 @@ export class Client {
     await this.#shared.storage.open();
     try {
       const { session } = await this.#run({ do: 'open', session: this.#name });
-      this.#session = session ?? null;
+      this.#hold(session ?? null);
       if (session !== undefined) this.#show(session);
     } catch (error) {
-      this.#session = null;
+      this.#hold(null);
       if (!(error instanceof LoginRequired)) throw error;
       if (error.reason === 'no_session') this.#set({ state: 'none' });
     }
   }
 
-  async #end(): Promise<LogoutResult> {
-    const session = this.#session;
-    if (session === null) return { revoked: false, error: null };
+  /** Keeps the session's handle, and overwrites the tokens of the one before. */
+  #hold(session: NativeSession | null): void {
+    if (this.#session !== session) this.#session?.free?.();
+    this.#session = session;
+  }
+
+  /** Takes the session's lock: whoever is refreshing, in whichever tab, would store the session anew. */
+  #take(): Promise<Held> {
+    return this.#shared.locks.take(`session/${this.#name}`, LEASE);
+  }
+
+  /** Ends the session; null where there is none. */
+  async #end(): Promise<LogoutResult | null> {
+    if (this.#session === null) return null;
+    return revoked(this.#run({ do: 'end' }, { session: this.#needed }));
+  }
+
+  /** Ends the session in the database that was left for memory, where there is one. Null where there is none. */
+  async #endLeft(): Promise<LogoutResult | null> {
+    const left = await this.#shared.storage.left();
+    if (left === null) return null;
+    const host = new BrowserHost({ ...this.#shared, storage: left, keys: new Keys(left) });
     try {
-      await this.#run({ do: 'end' }, { session });
-      return { revoked: true, error: null };
+      const { session } = await this.#flow({ do: 'open', session: this.#name }, {}, host);
+      const result = await revoked(this.#flow({ do: 'end' }, { session: () => needed(session) }, host));
+      session?.free?.();
+      return result;
     } catch (error) {
-      return { revoked: false, error };
+      return error instanceof LoginRequired && error.reason === 'no_session' ? null : { revoked: false, error };
+    } finally {
+      await left.wipe(this.#name);
     }
   }
 
@@ -276,12 +323,11 @@ export class Client {
     }
   }
 
-  async #authorize(options: LoginOptions): Promise<string> {
+  async #authorize(options: LoginOptions): Promise<Destination> {
     const { authorizationDetails, parameters } = options;
-    const session = this.#session;
-    if (options.scope !== undefined && session !== null && authorizationDetails === undefined && parameters === undefined) {
+    if (options.scope !== undefined && this.#session !== null && authorizationDetails === undefined && parameters === undefined) {
       try {
-        return urlOf(await this.#run({ do: 'step_up', scope: options.scope }, { session }));
+        return destinationOf(await this.#run({ do: 'step_up', scope: options.scope }, { session: this.#needed }));
       } catch (error) {
         // All of it was asked for before: then this is an ordinary login.
         if (!(error instanceof KeyboundError) || error.reason !== 'step_up_exhausted') throw error;
@@ -295,7 +341,7 @@ export class Client {
       authorization_details: authorizationDetails,
       parameters,
     };
-    return urlOf(await this.#run(request, { discovered: await this.#discover() }));
+    return destinationOf(await this.#run(request, { discovered: await this.#discover() }));
   }
 
   #mayLeave(): void {
@@ -305,23 +351,33 @@ export class Client {
 
   async #exchange(callback: string): Promise<SessionInfo> {
     const { session } = await this.#run({ do: 'exchange', callback });
-    this.#session = needed(session);
-    return this.#show(this.#session);
+    this.#hold(needed(session));
+    if (this.storage === 'memory') await this.#replaceLeft().catch(() => undefined);
+    return this.#show(this.#needed());
   }
 
-  async #call(call: Call, host: BrowserHost): Promise<Response> {
+  /** A session that a login replaces ends. In a database that was left for memory nothing else sees to that; logout tries again. */
+  async #replaceLeft(): Promise<void> {
+    const release = await this.#take();
+    try {
+      await this.#endLeft();
+    } finally {
+      release();
+    }
+  }
+
+  async #call(call: Call): Promise<Response> {
     await this.open();
-    const session = this.#needed();
-    const { result } = await this.#run(call.operation(), { session }, host, call);
+    const { result } = await this.#run(call.operation(), { session: this.#needed }, call);
     // The page need not wait until other tabs can begin with this nonce, nor fail if they cannot.
-    if (host.learned) this.#run({ do: 'keep' }, { session }).catch(() => undefined);
+    if (call.host.learned) this.#run({ do: 'keep' }, { session: this.#needed }).catch(() => undefined);
     const demand = result['demand'] as { do: string; scope?: string } | undefined;
     if (demand?.do === 'resend') {
       const detail = 'the body could be sent only once, and the server asks for it again; send the request again with its body';
       throw new KeyboundError({ reason: 'resend', detail });
     }
     const response = needed(call.response);
-    if (session === this.#session) this.#show(session);
+    if (this.#session !== null) this.#show(this.#session);
     const sent = call.sent;
     const refused = describe(response, new Uint8Array(), sent === null ? undefined : proofTime(sent.headers));
     this.#answers.set(response, { refused, need: needOf(demand) });
@@ -336,12 +392,13 @@ export class Client {
     return describe(response, body, known.proofIat);
   }
 
-  #needed(): NativeSession {
+  /** The session of now. */
+  readonly #needed = (): NativeSession => {
     if (this.#session !== null) return this.#session;
     const reason = this.#state.state === 'login_required' ? this.#state.reason : 'no_session';
     const detail = reason === 'no_session' ? 'nobody is logged in; call login()' : 'the session cannot be used any more; call login()';
     throw keyLost(new LoginRequired({ reason, detail }));
-  }
+  };
 
   #show(session: NativeSession): SessionInfo {
     const { info, ended } = sessionInfo(session.info());
@@ -363,7 +420,16 @@ export class Client {
 
 interface Handles {
   readonly discovered?: NativeDiscovered;
-  readonly session?: NativeSession;
+  readonly session?: () => NativeSession;
+}
+
+async function revoked(ending: Promise<Finished>): Promise<LogoutResult> {
+  try {
+    await ending;
+    return { revoked: true, error: null };
+  } catch (error) {
+    return { revoked: false, error };
+  }
 }
 
 function needOf(demand: { do: string; scope?: string } | undefined): Need | null {
@@ -371,8 +437,8 @@ function needOf(demand: { do: string; scope?: string } | undefined): Need | null
   return demand?.do === 'step_up' ? { need: 'scope', scope: demand.scope ?? '' } : null;
 }
 
-function urlOf({ result }: Finished): string {
-  return String(result['url']);
+function destinationOf({ result }: Finished): Destination {
+  return { url: String(result['url']), state: String(result['state']) };
 }
 
 /** Whether a URL is an authorization response: that of the redirect URI, with a `state`. */
@@ -385,21 +451,4 @@ function isCallback(url: string, redirectUri: string): boolean {
 function needed<T>(value: T | null | undefined): T {
   if (value === null || value === undefined) throw new TypeError('the core finished without its result; please report this');
   return value;
-}
-
-/**
- * Rejects when `signal` is aborted, and lets the work go on: a token that is being refreshed must be stored.
- */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop: () => void = () => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-    work.catch(() => undefined);
-  }
 }

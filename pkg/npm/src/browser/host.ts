@@ -23,11 +23,14 @@ export interface Shared {
 /** The host of one flow: it also remembers the last answer that refused something, so that it can be explained. */
 export class BrowserHost implements Host {
   readonly #shared: Shared;
+  readonly #signal: AbortSignal | undefined;
   readonly #refusals = new Refusals();
   #created: string | null = null;
 
-  constructor(shared: Shared) {
+  /** @param signal ends the flow's waits for locks; what was begun under a lock goes on */
+  constructor(shared: Shared, signal?: AbortSignal) {
     this.#shared = shared;
+    this.#signal = signal;
   }
 
   /** The last answer with a status of 400 or more. */
@@ -73,7 +76,7 @@ export class BrowserHost implements Host {
   }
 
   lock(name: string, lease: number): Promise<() => void> {
-    return this.#shared.locks.take(name, lease);
+    return this.#shared.locks.take(name, lease, this.#signal);
   }
 
   /** Sends what the core reads itself: metadata, token requests, the question for a nonce. The page's signals do not end these. */

@@ -122,9 +122,10 @@ class Database implements Backend {
     return this.#transact('readwrite', (slots, keys) => sweep(slots, keys, before));
   }
 
-  wipe(): Promise<void> {
+  wipe(session: string): Promise<void> {
     return this.#transact('readwrite', async (slots, keys) => {
       await sweep(slots, keys, Infinity);
+      await answer(slots.delete(`session/${session}`));
       const sessions = await answer(slots.count(IDBKeyRange.bound('session/', 'session0', false, true)));
       if (sessions > 0) return;
       await answer(slots.clear());

@@ -43,8 +43,9 @@ export class Memory implements Backend {
     }
   }
 
-  async wipe(): Promise<void> {
+  async wipe(session: string): Promise<void> {
     await this.sweep(Infinity);
+    this.#slots.delete(`session/${session}`);
     if ([...this.#slots.keys()].some((name) => name.startsWith('session/'))) return;
     this.#slots.clear();
     this.#keys.clear();

@@ -39,8 +39,8 @@ export interface Backend {
   deleteKey(thumbprint: string): Promise<void>;
   /** Deletes logins that were begun before `before` (milliseconds since 1970), and their keys. */
   sweep(before: number): Promise<void>;
-  /** Deletes pending logins with their keys; where no session is left, everything. */
-  wipe(): Promise<void>;
+  /** Deletes the session of this name and pending logins with their keys; where no other session is left, everything. */
+  wipe(session: string): Promise<void>;
 }
 
 /** For how long a login may stay away, in milliseconds: the core waits ten minutes. */
@@ -56,6 +56,7 @@ export class Storage {
   readonly #name: string;
   readonly #onDegrade: () => void;
   #backend: Promise<Backend> | null = null;
+  #left: Backend | null = null;
   #reason: string | null = null;
 
   constructor(name: string, onDegrade: () => void) {
@@ -98,6 +99,7 @@ export class Storage {
     } catch (error) {
       // A database that holds no keys is no place for a session either.
       if (backend instanceof Memory) throw error;
+      this.#left = backend;
       const memory = this.#degrade(error);
       this.#backend = Promise.resolve(memory);
       await memory.putKey(key);
@@ -112,8 +114,21 @@ export class Storage {
     await (await this.open()).sweep(Date.now() - LOGIN_LIFETIME);
   }
 
-  async wipe(): Promise<void> {
-    await (await this.open()).wipe();
+  async wipe(session: string): Promise<void> {
+    await (await this.open()).wipe(session);
+  }
+
+  /**
+   * The database that was left for memory: it may hold an older session, which the next page would find. Null where none was left, or
+   * where it still cannot be opened.
+   */
+  async left(): Promise<Storage | null> {
+    if (this.#reason === null) return null;
+    const backend = this.#left ?? (await openDatabase(this.#name).catch(() => null));
+    if (backend === null) return null;
+    const storage = new Storage(this.#name, () => undefined);
+    storage.#backend = Promise.resolve(backend);
+    return storage;
   }
 
   #degrade(error: unknown): Memory {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { createSecureServer } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -41,6 +42,21 @@ async function startStreams() {
   return { origin: `https://localhost:${server.address().port}`, seen, waiting, stop };
 }
 
+/** A server whose answers any cache may keep for an hour: it counts what reaches it. */
+async function startShelf() {
+  let answered = 0;
+  const server = createServer((request, response) => {
+    const headers = { 'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Headers': 'authorization, dpop', 'Cache-Control': 'public, max-age=3600' };
+    response.writeHead(200, headers).end(request.method === 'GET' ? String((answered += 1)) : '');
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const stop = () => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  };
+  return { origin: `http://127.0.0.1:${server.address().port}`, stop };
+}
+
 describe('a call', { skip: missing }, () => {
   let browser;
   let pages;
@@ -59,10 +75,10 @@ describe('a call', { skip: missing }, () => {
     await servers.stop();
     await streams.stop();
   });
-  const fresh = async () => {
+  const fresh = async (alsoOrigins = []) => {
     await context?.close();
     context = await browser.newContext();
-    page = await loggedIn(context, servers, pages, { alsoOrigins: [streams.origin] });
+    page = await loggedIn(context, servers, pages, { alsoOrigins: [streams.origin, ...alsoOrigins] });
     seen = watch(context, servers.issuer);
   };
 
@@ -182,6 +198,115 @@ describe('a call', { skip: missing }, () => {
     assert.equal(seen.length, 0);
   });
 
+  test('sends what was checked, whatever becomes of the URL, the fields and the body meanwhile', async () => {
+    await fresh();
+    const elsewhere = streams.seen.length;
+    const bodies = await run(page, async ({ resource, other }) => {
+      const url = new URL(`${resource}/mine`);
+      const headers = new Headers({ accept: 'text/mine' });
+      const body = new TextEncoder().encode('mine');
+      const init = { method: 'PUT', headers, body };
+      const request = new Request(`${resource}/mine`, { headers: { accept: 'text/mine' } });
+      const answers = [client.fetch(url, init), client.fetch(request)];
+      // As a program does that reuses its objects in a loop, before the nonce has come back.
+      url.href = `${other}/stolen`;
+      headers.set('accept', 'text/theirs');
+      request.headers.set('accept', 'text/theirs');
+      body.fill(0);
+      Object.assign(init, { method: 'DELETE', headers: { accept: 'text/theirs' }, body: 'theirs' });
+      return Promise.all(answers.map(async (answer) => (await answer).json()));
+    }, { resource: servers.resource, other: streams.origin });
+    assert.deepEqual(bodies.map(({ method, path, body_sha256: body }) => [method, path, body]), [
+      ['PUT', '/api/mine', sha256('mine')], ['GET', '/api/mine', undefined],
+    ]);
+    await until('both attempts of both', () => seen.length >= 3);
+    assert.ok(seen.some(({ status }) => status === 401), 'there was a second attempt');
+    assert.deepEqual([...new Set(seen.map(({ headers }) => headers.accept))], ['text/mine']);
+    assert.equal(streams.seen.length, elsewhere, 'nothing went to the other origin');
+  });
+
+  test('sends what was checked, whatever a URL or a getter answers the second time', async () => {
+    await fresh();
+    const elsewhere = streams.seen.length;
+    const { paths, reads } = await run(page, async ({ resource, other }) => {
+      /** Answers `first` once, and `then` from then on. */
+      const turncoat = (first, then) => {
+        let asked = 0;
+        return () => ((asked += 1) === 1 ? first : then);
+      };
+      class Shifting extends URL {
+        #shown = turncoat(`${resource}/a`, `${other}/stolen`);
+        toString() {
+          return this.#shown();
+        }
+      }
+      const shown = turncoat(`${resource}/b`, `${other}/stolen`);
+      const reads = [];
+      const members = {
+        method: turncoat('POST', 'DELETE'), body: turncoat('mine', new ReadableStream()), headers: turncoat({ accept: 'text/mine' }, { accept: 'text/theirs' }),
+        mode: turncoat('cors', 'no-cors'), cache: turncoat('no-store', 'force-cache'), credentials: turncoat('omit', 'include'),
+      };
+      const init = {};
+      for (const [name, value] of Object.entries(members)) {
+        Object.defineProperty(init, name, { get: () => reads.push(name) && value(), enumerable: true });
+      }
+      const answers = await Promise.all([
+        client.fetch(new Shifting(`${resource}/a`)), client.fetch({ toString: shown }), client.fetch(`${resource}/c`, init),
+      ]);
+      return { paths: await Promise.all(answers.map(async (answer) => (await answer.json()).path)), reads };
+    }, { resource: servers.resource, other: streams.origin });
+    assert.deepEqual(paths, ['/api/a', '/api/b', '/api/c']);
+    assert.deepEqual(reads.toSorted(), ['body', 'cache', 'credentials', 'headers', 'method', 'mode'], 'each is read once');
+    assert.equal(streams.seen.length, elsewhere, 'nothing went to the other origin');
+    await until('all attempts', () => seen.length >= 4);
+    assert.deepEqual([...new Set(seen.filter(({ path }) => path === '/api/c').map(({ method, headers }) => `${method} ${headers.accept}`))], ['POST text/mine']);
+  });
+
+  test('keeps what the page chose besides', async () => {
+    await fresh();
+    const sent = async (init) => {
+      const asked = page.waitForRequest((request) => request.url().startsWith(servers.resource) && request.method() === 'GET');
+      await run(page, async ({ url, init }) => (await client.fetch(url, init)).status, { url: servers.resource, init });
+      return (await asked).allHeaders();
+    };
+    assert.equal((await sent({ referrerPolicy: 'unsafe-url' })).referer, page.url());
+    assert.equal((await sent({ referrerPolicy: 'no-referrer' })).referer, undefined);
+    assert.equal((await sent({ referrer: '' })).referer, undefined);
+    // A Request as `init`: its members are getters of the platform.
+    const body = await run(page, async (resource) => {
+      const like = new Request(`${resource}/other`, { method: 'POST', headers: { 'content-type': 'text/plain' } });
+      return (await client.fetch(`${resource}/this`, like)).json();
+    }, servers.resource);
+    assert.equal(`${body.method} ${body.path}`, 'POST /api/this');
+  });
+
+  test('neither reads nor fills the browser\'s cache, unless the page asks for it', async () => {
+    const shelf = await startShelf();
+    await fresh([shelf.origin]);
+    const get = (init) => run(page, async ({ url, init }) => (await client.fetch(url, init)).text(), { url: `${shelf.origin}/mine`, init });
+    assert.deepEqual([await get(), await get()], ['1', '2'], 'the second account does not get the answer of the first');
+    assert.equal(await get({ cache: 'default' }), '3', 'nothing was stored');
+    assert.equal(await get({ cache: 'default' }), '3', 'now it was, because the page asked for it');
+    assert.equal(await get(), '4');
+    await shelf.stop();
+  });
+
+  test('carries no cookies, unless the page asks for them', async () => {
+    await fresh([pages.origin]);
+    await context.addCookies([{ name: 'account', value: 'of-another', url: pages.origin }]);
+    const cookies = async (init, asRequest = false) => {
+      const asked = page.waitForRequest(`${pages.origin}/page.js`);
+      await run(page, async ({ url, init, asRequest }) => {
+        await client.fetch(...(asRequest ? [new Request(url, init)] : [url, init]));
+      }, { url: `${pages.origin}/page.js`, init, asRequest });
+      return (await (await asked).allHeaders()).cookie;
+    };
+    assert.equal(await cookies(), undefined);
+    assert.equal(await cookies({}, true), undefined);
+    assert.equal(await cookies({ credentials: 'same-origin' }), 'account=of-another');
+    assert.equal(await cookies({ credentials: 'include' }, true), 'account=of-another');
+  });
+
   test('that is redirected is not followed', async () => {
     await fresh();
     await context.route(`${servers.resource}/moved`, (route) => route.fulfill({
@@ -190,6 +315,14 @@ describe('a call', { skip: missing }, () => {
     await assert.rejects(run(page, (url) => client.fetch(`${url}/moved`), servers.resource), { name: 'HostFailed', reason: 'redirected' });
     const type = await run(page, async (url) => (await client.fetch(`${url}/moved`, { redirect: 'manual' })).type, servers.resource);
     assert.equal(type, 'opaqueredirect');
+    // A page's own `fetch`, as tools for tests put one in its place, shows where a redirect leads.
+    const shown = await run(page, async (url) => {
+      globalThis.fetch = async () => new Response(null, { status: 307, headers: { Location: `${url}/there` } });
+      const error = await client.fetch(`${url}/moved`).catch((thrown) => thrown);
+      const response = await client.fetch(`${url}/moved`, { redirect: 'manual' });
+      return [error.reason, response.status];
+    }, servers.resource);
+    assert.deepEqual(shown, ['redirected', 307]);
     assert.ok(!seen.some(({ path }) => path === '/api/there'));
   });
 });

@@ -176,6 +176,72 @@ describe('faults', { skip: missing }, () => {
     });
   }
 
+  /** Leaves the database for memory: from here on it takes no keys, and the login of a popup begins anew. */
+  const outOfQuota = async (page) => {
+    await run(page, () => {
+      const put = IDBObjectStore.prototype.put;
+      IDBObjectStore.prototype.put = function (value, ...rest) {
+        if (this.name === 'keys') throw new DOMException('the quota is used up', 'QuotaExceededError');
+        return put.call(this, value, ...rest);
+      };
+    });
+    await page.locator('#popup').click();
+    await run(page, () => globalThis.popup);
+    assert.equal(await run(page, () => client.storage), 'memory');
+  };
+  /** The tokens that the server was asked to revoke, and said yes to. */
+  const revocations = (seen) => seen.filter(({ path, status }) => path === '/revoke' && status === 200).map(({ body }) => new URLSearchParams(body).get('token'));
+
+  test('a logout after a fallback of storage leaves no session in the database that was left', async () => {
+    const servers = await start();
+    const page = await loggedIn(context, servers, pages);
+    const seen = watch(context, servers.issuer);
+    await run(page, async (url) => (await client.fetch(url)).status, servers.resource);
+    const { headers } = await until('the call', () => seen.find(({ path, status }) => path === '/api' && status === 200));
+    const old = headers.authorization.slice('DPoP '.length);
+    await outOfQuota(page);
+    const { slots, keys } = await stored(page);
+    assert.deepEqual([slots.filter((name) => name.startsWith('session/')), keys], [[], []], 'the session that was replaced is gone');
+    await until('its revocation', () => revocations(seen).includes(old));
+    assert.deepEqual(await run(page, () => client.logout()), { revoked: true, error: null });
+    await page.reload();
+    await loaded(page);
+    assert.equal((await run(page, () => client.open())).state, 'none');
+    assert.deepEqual(await stored(page), { slots: [], keys: [] });
+  });
+
+  test('a logout wipes the database that was left also when it could not be opened before, or its server not be reached', async () => {
+    const servers = await start();
+    const page = await loggedIn(context, servers, pages);
+    await context.addInitScript(() => {
+      // The first attempt fails, as one does while the disk is full.
+      const open = IDBFactory.prototype.open;
+      IDBFactory.prototype.open = function (...given) {
+        IDBFactory.prototype.open = open;
+        throw new DOMException(`${given[0]} cannot be opened`, 'UnknownError');
+      };
+    });
+    await page.reload();
+    await loaded(page);
+    assert.deepEqual(await run(page, async () => [(await client.open()).state, client.storage]), ['none', 'memory']);
+    await context.route(`${servers.issuer}/revoke`, (route) => route.abort());
+    const { revoked, error } = await run(page, async () => {
+      const { revoked, error } = await client.logout();
+      return { revoked, error: error?.name };
+    });
+    assert.deepEqual([revoked, error], [false, 'TypeError']);
+    assert.deepEqual(await stored(page), { slots: [], keys: [] });
+  });
+
+  test('a logout deletes a session that the options do not permit', async () => {
+    const servers = await start();
+    const page = await loggedIn(context, servers, pages);
+    await run(page, (given) => globalThis.make(given), options(servers, pages, { clientId: 'another' }));
+    assert.equal((await run(page, () => client.open())).reason, 'stored_client');
+    await run(page, () => client.logout());
+    assert.deepEqual(await stored(page), { slots: [], keys: [] });
+  });
+
   test('a popup that is closed is a login that was abandoned', async () => {
     const servers = await start('--consent');
     const page = await open(context, pages);
@@ -186,6 +252,63 @@ describe('faults', { skip: missing }, () => {
     await popup.waitForURL('**/authorize?**');
     await popup.close();
     await assert.rejects(run(page, () => globalThis.popup), { name: 'FlowFailed', reason: 'login_abandoned' });
+  });
+
+  test('the page in a popup cannot reach the page that opened it, and each popup has a name of its own', async () => {
+    const servers = await start('--consent');
+    const page = await open(context, pages);
+    await run(page, (given) => globalThis.make(given), options(servers, pages));
+    const names = [];
+    for (let login = 0; login < 2; login += 1) {
+      const opened = context.waitForEvent('page');
+      await page.locator('#popup').click();
+      const popup = await opened;
+      await popup.waitForURL('**/authorize?**');
+      assert.equal(await run(popup, () => window.opener), null);
+      names.push(await run(popup, () => window.name));
+      await popup.close();
+      await assert.rejects(run(page, () => globalThis.popup), { reason: 'login_abandoned' });
+    }
+    assert.match(names[0], /^keybound-login-[0-9a-f]{64}$/);
+    assert.notEqual(names[0], names[1]);
+  });
+
+  test('a window that another site opened and named does not block logins', async () => {
+    const servers = await start();
+    const page = await loggedIn(context, servers, pages);
+    const names = ['keybound-login', `keybound-login-${'0'.repeat(64)}`];
+    await context.route('https://foreign.example/', (route) => route.fulfill({ contentType: 'text/html', body: '<!doctype html><title>foreign</title>' }));
+    for (const name of names) {
+      const foreign = await context.newPage();
+      await foreign.goto('https://foreign.example/');
+      const opened = context.waitForEvent('page');
+      await run(foreign, ([url, name]) => void window.open(url, name), [pages.origin, name]);
+      const app = await opened;
+      await loaded(app);
+      await run(app, (given) => globalThis.make(given), options(servers, pages));
+      const back = app.waitForURL('**/callback?**');
+      await run(app, () => void client.login().catch((error) => (globalThis.failure = error)));
+      await back;
+      await loaded(app);
+      // A page that takes itself for a popup never goes on.
+      const state = await run(app, () => Promise.race([
+        globalThis.client.handleRedirect().then(({ bound }) => bound), new Promise((resolve) => setTimeout(resolve, 5000, 'blocked')),
+      ]));
+      assert.equal(state, true, name);
+      await foreign.close();
+      await app.close();
+    }
+    // Nor does a name of theirs make this page's popup one of their windows.
+    await page.locator('#popup').click();
+    assert.equal((await run(page, () => globalThis.popup)).bound, true);
+  });
+
+  test('a popup needs a redirect URI at the page\'s own origin, and opens no window otherwise', async () => {
+    const servers = await start();
+    const page = await open(context, pages);
+    await run(page, (given) => globalThis.make(given), options(servers, pages, { redirectUri: 'https://app.example.com/callback' }));
+    await assert.rejects(run(page, () => client.login({ mode: 'popup' })), { name: 'Misuse', reason: 'redirect_uri_origin' });
+    assert.equal(context.pages().length, 1);
   });
 
   test('a policy that forbids WebAssembly is named', async () => {
@@ -221,6 +344,24 @@ describe('faults', { skip: missing }, () => {
     assert.equal(await run(page, async (url) => (await client.fetch(url)).status, servers.resource), 200);
     await until('the refresh', () => redeemed(seen) >= 1);
     assert.equal(redeemed(seen), 1);
+    // One gives up while another is slow; whoever comes next still waits for that one.
+    let held;
+    await context.route(`${servers.issuer}/token`, (route) => (held = route), { times: 1 });
+    await run(page, () => {
+      const real = globalThis.setTimeout;
+      globalThis.leases = [];
+      globalThis.setTimeout = (work, delay, ...rest) => (delay === 90_000 ? globalThis.leases.push(work) : real(work, delay, ...rest));
+      const refresh = () => client.refresh().then(() => 'refreshed', ({ reason }) => reason);
+      globalThis.outcomes = [refresh(), refresh()];
+    });
+    await until('the refresh, and another one to wait', async () => held !== undefined && run(page, () => globalThis.leases.length === 2));
+    assert.equal(await run(page, () => {
+      globalThis.leases.forEach((goOff) => goOff());
+      globalThis.outcomes.push(client.refresh().then(() => 'refreshed', ({ reason }) => reason));
+      return globalThis.outcomes[1];
+    }), 'lock_timeout');
+    await held.continue();
+    assert.deepEqual(await run(page, () => Promise.all(globalThis.outcomes)), ['refreshed', 'lock_timeout', 'refreshed']);
     assert.equal((await run(page, () => client.logout())).revoked, true);
   });
 

@@ -145,6 +145,39 @@ describe('the playground', { skip: missing }, () => {
     await page.locator('#session', { hasText: 'nobody is logged in' }).waitFor();
   });
 
+  test('shows no server the token of another one', async () => {
+    const other = await startServers();
+    const sent = [];
+    page.on('request', (request) => {
+      const [scheme, token] = (request.headers().authorization ?? '').split(' ');
+      if (token !== undefined) sent.push({ scheme, token, origin: new URL(request.url()).origin });
+    });
+    const choose = async (resource) => {
+      await region('resource').fill(resource);
+      await region('resource').blur();
+    };
+    const call = async () => {
+      const before = sent.length;
+      await region('call').click();
+      await until('a call', () => sent.length > before);
+    };
+    for (const { resource } of [servers, other]) {
+      await choose(resource);
+      await region('login').click();
+      await page.waitForURL(/\/#live$/);
+      await page.locator('#call:enabled').waitFor();
+      await call();
+    }
+    await choose(servers.resource);
+    await page.locator('#bearer:enabled').waitFor();
+    await region('bearer').click();
+    const stolen = await until('the thief', () => sent.find(({ scheme }) => scheme === 'Bearer'));
+    const own = sent.filter(({ scheme, origin }) => scheme === 'DPoP' && origin === servers.issuer).map(({ token }) => token);
+    assert.equal(stolen.origin, servers.issuer);
+    assert.ok(own.includes(stolen.token), 'it is the token of the server that it is sent to');
+    await other.stop();
+  });
+
   test('has a light and a dark face', async () => {
     const background = () => page.locator('body').evaluate((body) => getComputedStyle(body).backgroundColor);
     await reach('theme', 'Shift+Tab');

@@ -140,6 +140,33 @@ describe('a session in a browser', { skip: missing }, () => {
     await assert.rejects(run(page, (url) => client.fetch(url), servers.resource), { name: 'LoginRequired', reason: 'no_session' });
   });
 
+  test('logging out leaves no token in WebAssembly\'s memory', async () => {
+    await fresh();
+    const issued = [];
+    context.on('response', (response) => {
+      if (response.url() === `${servers.issuer}/token` && response.ok()) issued.push(response.json());
+    });
+    const page = await loggedIn(context, servers, pages);
+    await run(page, async (url) => {
+      await client.fetch(url);
+      await client.refresh();
+      await client.fetch(url);
+    }, servers.resource);
+    const tokens = (await Promise.all(issued)).flatMap((answer) => [answer.access_token, answer.refresh_token]).filter(Boolean);
+    assert.ok(tokens.length >= 4, 'the first tokens, and those of the refresh');
+    // A piece from the middle: where memory was given back, the allocator writes into the first bytes.
+    const pieces = tokens.map((token) => token.slice(token.length / 2, token.length / 2 + 16));
+    const found = () => run(page, async (pieces) => {
+      const { default: load } = await import('/keybound/wasm/client.js');
+      const { memory } = await load();
+      const text = new TextDecoder('latin1').decode(memory.buffer);
+      return pieces.filter((piece) => text.includes(piece)).length;
+    }, pieces);
+    assert.ok((await found()) > 0, 'a session is there, and the search finds its tokens');
+    await run(page, () => client.logout());
+    assert.equal(await found(), 0);
+  });
+
   test('a logout without the server still leaves nothing stored', async () => {
     const page = await loggedIn(await fresh(), servers, pages);
     await context.route(`${servers.issuer}/revoke`, (route) => route.abort());

@@ -98,6 +98,88 @@ describe('several tabs', { skip: missing }, () => {
     assert.deepEqual(await stored(first), { slots: [], keys: [] });
   });
 
+  /** Has another tab hold the session's lock, as one does that waits for a server; gives what ends that. */
+  const holdLock = async (page) => {
+    await run(page, () => new Promise((resolve) => {
+      navigator.locks.request('keybound:keybound:session/default', () => new Promise((release) => {
+        globalThis.release = release;
+        resolve();
+      }));
+    }));
+    return () => run(page, () => globalThis.release());
+  };
+  /** How many wait for a lock. */
+  const waiting = (page) => run(page, async () => (await navigator.locks.query()).pending.length);
+  /** Puts the timers of a lease into `globalThis.leases`, where a test makes them go off. */
+  const holdTimers = (page) => run(page, () => {
+    const real = globalThis.setTimeout;
+    globalThis.leases = [];
+    globalThis.setTimeout = (work, delay, ...rest) => (delay === 90_000 ? globalThis.leases.push(work) : real(work, delay, ...rest));
+  });
+
+  test('give up after the lease, with an error that says why', async () => {
+    const [first, second] = await twoTabs();
+    const seen = watch(context, servers.issuer);
+    const release = await holdLock(second);
+    await holdTimers(first);
+    await run(first, () => {
+      globalThis.outcomes = [];
+      for (const work of [client.refresh(), client.logout()]) {
+        work.then(() => globalThis.outcomes.push('done'), ({ name, reason }) => globalThis.outcomes.push(`${name} ${reason}`));
+      }
+    });
+    await until('both to wait', async () => (await waiting(first)) === 2);
+    await run(first, () => globalThis.leases.forEach((goOff) => goOff()));
+    await until('both to give up', () => run(first, () => globalThis.outcomes.length === 2));
+    assert.deepEqual(await run(first, () => globalThis.outcomes), ['HostFailed lock_timeout', 'HostFailed lock_timeout']);
+    assert.equal(await waiting(first), 0);
+    assert.equal(redeemed(seen), 0, 'nothing was refreshed beside the holder');
+    assert.equal(await run(first, () => client.session.state), 'active', 'and nothing was deleted');
+    await release();
+    await run(first, () => client.refresh());
+    await until('the refresh', () => redeemed(seen) === 1);
+  });
+
+  test('do not refresh beside one that is merely slow', async () => {
+    const [first, second] = await twoTabs();
+    const seen = watch(context, servers.issuer);
+    let held;
+    await context.route(`${servers.issuer}/token`, (route) => (held = route), { times: 1 });
+    await holdTimers(first);
+    await run(first, () => void (globalThis.refreshed = client.refresh().then(() => 'refreshed', ({ reason }) => reason)));
+    await until('the refresh', () => held !== undefined);
+    // The lease is over, and the tab that holds the lock still waits for the server.
+    await run(first, () => globalThis.leases.forEach((goOff) => goOff()));
+    await run(second, () => void (globalThis.refreshed = client.refresh().then(() => 'refreshed', ({ reason }) => reason)));
+    await until('the other to wait', async () => (await waiting(second)) === 1);
+    await held.continue();
+    assert.deepEqual(await Promise.all([first, second].map((page) => run(page, () => globalThis.refreshed))), ['refreshed', 'refreshed']);
+    await until('the refresh', () => redeemed(seen) >= 1);
+    assert.equal(redeemed(seen), 1);
+  });
+
+  test('wait no longer than their callers do', async () => {
+    const [first, second] = await twoTabs();
+    const seen = watch(context, servers.issuer);
+    await call(first);
+    await revokeAccessToken(servers, seen);
+    const release = await holdLock(second);
+    await run(first, (url) => {
+      globalThis.controller = new AbortController();
+      globalThis.hanging = client.fetch(url, { signal: globalThis.controller.signal }).catch((reason) => reason);
+    }, servers.resource);
+    await until('the call to wait', async () => (await waiting(first)) === 1);
+    assert.equal(await run(first, () => {
+      globalThis.controller.abort('enough');
+      return globalThis.hanging;
+    }), 'enough');
+    assert.equal(await waiting(first), 0, 'the lock is not waited for any more');
+    await release();
+    assert.equal((await call(first)).path, '/api');
+    await until('the refresh', () => redeemed(seen) >= 1);
+    assert.equal(redeemed(seen), 1, 'that of the second call alone');
+  });
+
   test('hear of a login, and of a logout', async () => {
     const [first, second] = await twoTabs();
     await run(second, () => {

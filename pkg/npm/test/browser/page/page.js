@@ -13,11 +13,13 @@ const options = sessionStorage.getItem('options');
 if (options !== null) globalThis.client = keybound.createClient(JSON.parse(options));
 
 document.querySelector('#popup').addEventListener('click', () => {
+  // The window of a login begins with a copy of this; one that another site opens does not.
+  sessionStorage.setItem('popup', 'yes');
   globalThis.popup = globalThis.client.login({ mode: 'popup' });
 });
 
 // As an application does on each of its pages; in the window of a login nothing may come of it.
-if (window.opener !== null && location.pathname === '/callback') {
+if (sessionStorage.getItem('popup') !== null && window.name.startsWith('keybound-login-') && location.pathname === '/callback') {
   globalThis.client.handleRedirect().then(() => globalThis.client.login());
 }
 
