@@ -19,14 +19,18 @@ impl FileLock {
     }
 }
 
-/// Takes the lock on a file, made with mode 0600 if it is not there; none, if somebody has it.
+/// Takes the lock on a file, made with mode 0600 if it is not there; none, if it is held. Links are not followed.
 #[napi]
 pub fn try_lock(path: String) -> Result<Option<FileLock>> {
     let failed = |error: std::io::Error| napi::Error::from_reason(error.to_string());
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        // A link would have this process make a file, or take a lock, wherever it leads.
+        options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    }
     let file = options.open(path).map_err(failed)?;
     match FileExt::try_lock(&file) {
         Ok(()) => Ok(Some(FileLock(Some(file)))),

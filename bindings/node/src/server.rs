@@ -129,6 +129,10 @@ impl Access {
         self.0.insert_into(&store.0, seconds(now)).map_err(thrown)
     }
     #[napi]
+    pub fn danger_skip_replay_check(&self) -> Result<()> {
+        self.0.danger_skip_replay_check().map_err(thrown)
+    }
+    #[napi]
     pub fn intent(&self) -> Result<Intent> {
         self.0.intent().map(Intent).map_err(thrown)
     }

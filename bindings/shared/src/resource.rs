@@ -299,6 +299,17 @@ impl Access {
         self.settle_with(|entry| store.core.insert(entry, time).unwrap_or(Insertion::Unavailable), now)
     }
 
+    /// Admits the request without a replay store: whoever sees it can repeat it until its proof is too old.
+    ///
+    /// # Errors
+    /// Misuse in another state.
+    pub fn danger_skip_replay_check(&self) -> Result<(), Error> {
+        self.advance(|access| match access {
+            resource::Access::Pending(pending) => Ok(State::Granted(Box::new(pending.danger_skip_replay_check()))),
+            other => Err(Box::new(other)),
+        })
+    }
+
     fn settle_with(
         &self,
         insert: impl FnOnce(&keybound::replay::ReplayEntry) -> Insertion,

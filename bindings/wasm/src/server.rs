@@ -117,6 +117,10 @@ impl Access {
     pub fn insert_into(&self, store: &MemoryStore, now: f64) -> Result<()> {
         self.0.insert_into(&store.0, seconds(now)).map_err(thrown)
     }
+    #[wasm_bindgen(js_name = dangerSkipReplayCheck)]
+    pub fn danger_skip_replay_check(&self) -> Result<()> {
+        self.0.danger_skip_replay_check().map_err(thrown)
+    }
     pub fn intent(&self) -> Result<Intent> {
         self.0.intent().map(Intent).map_err(thrown)
     }

@@ -91,8 +91,11 @@ export interface Store {
   load(slot: string): Promise<Stored | undefined>;
   /** Stores `value`, or deletes what is there, if the stored version is `expected`; false if it is not. Durable when it answers. */
   save(slot: string, expected: number | undefined, version: number, value: string | undefined): Promise<boolean>;
-  /** Takes a lock, waiting for other tasks and processes; gives what releases it. It may be taken away after `lease` seconds. */
-  lock(name: string, lease: number): Promise<() => void | Promise<void>>;
+  /**
+   * Takes a lock, waiting for other tasks and processes; gives what releases it. Who has waited for `lease` seconds gives up by an error,
+   * and never goes on beside the holder. Where `signal` is given, its abort ends the wait with its reason.
+   */
+  lock(name: string, lease: number, signal?: AbortSignal): Promise<() => void | Promise<void>>;
 }
 
 /** A store with HTTP and time: all that a flow asks for. */
@@ -106,6 +109,8 @@ export interface Host extends Store {
 /** Sends the caller's own request, as often as the core asks, and keeps the answer for the caller. */
 export interface Exchange {
   fetch(request: HostRequest): Promise<HostResponse>;
+  /** The caller's: ends the wait for a lock. A refresh that has begun goes on, or its token would be lost. */
+  readonly signal?: AbortSignal;
 }
 
 /** What a flow came to, as `Flow.step` of the core says it, with its handles. */
@@ -205,7 +210,9 @@ async function answer(step: Step, host: Host, held: Locks, exchange?: Exchange):
     }
     case 'lock': {
       const name = step['lock'] as string;
-      held.set(name, await host.lock(name, step['lease'] as number));
+      held.set(name, await host.lock(name, step['lease'] as number, exchange?.signal));
+      // A store may know nothing of signals. Nothing has begun under the lock yet.
+      exchange?.signal?.throwIfAborted();
       return { ok: true };
     }
     case 'unlock': {

@@ -3,10 +3,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { misuse } from './errors.js';
+import { checkScopes } from './options.js';
 import type { Principal } from './server/principal.js';
 import { Protection } from './server/protection.js';
 import type { ProtectionOptions } from './server/protection.js';
-import { complete, partsOf, refuse, sendMetadata } from './server/node.js';
+import { complete, partsOf, pathOf, refuse, sendMetadata } from './server/node.js';
 
 export { Principal } from './server/principal.js';
 export type { ProtectionOptions } from './server/protection.js';
@@ -22,7 +23,7 @@ declare global {
   }
 }
 
-type Request = IncomingMessage & { originalUrl?: string; auth?: Principal };
+type Request = IncomingMessage & { originalUrl?: string; baseUrl?: string; auth?: Principal };
 type Middleware = (request: Request, response: ServerResponse, next: (error?: unknown) => void) => void;
 
 /**
@@ -38,11 +39,8 @@ export function protect(options: ProtectionOptions | Protection): Middleware {
   return (request, response, next) => {
     // A router that is mounted sees what is left of the path.
     const target = request.originalUrl ?? request.url ?? '';
-    if (protection._isForMetadata(request.method ?? '', target)) {
-      sendMetadata(response, protection);
-      return;
-    }
-    protection.authenticate(partsOf(request, target)).then((decision) => {
+    protection._answer(partsOf(request, target, routedPath(request, target))).then((decision) => {
+      if (decision === 'metadata') return sendMetadata(response, protection);
       if (decision.verdict === 'refused') return refuse(response, decision.refusal);
       request.auth = decision.principal;
       complete(response, decision.principal);
@@ -53,12 +51,20 @@ export function protect(options: ProtectionOptions | Protection): Middleware {
 
 /** Refuses requests whose token lacks one of `scopes`; inside of {@link protect}. */
 export function requireScopes(...scopes: string[]): Middleware {
+  checkScopes(scopes);
   return (request, response, next) => {
     if (request.auth === undefined) return next(unprotected());
     const refusal = request.auth.requireScopes(...scopes);
     if (refusal === undefined) next();
     else refuse(response, refusal);
   };
+}
+
+/** What routes are looked up by: where this router is mounted, and what is left of the path. Middleware before this one may have changed either. */
+function routedPath({ baseUrl = '', url = '' }: Request, target: string): string {
+  const path = pathOf(url);
+  // A router mounted at /api shows the request for /api as one for /.
+  return path === '/' && baseUrl !== '' && !pathOf(target).endsWith('/') ? baseUrl : baseUrl + path;
 }
 
 function unprotected(): Error {

@@ -4,10 +4,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 import type { Refusal } from './errors.js';
 import { misuse } from './errors.js';
+import { checkScopes } from './options.js';
 import type { Principal } from './server/principal.js';
 import { METADATA_FIELDS, Protection } from './server/protection.js';
 import type { ProtectionOptions } from './server/protection.js';
-import { partsOf } from './server/node.js';
+import { partsOf, pathOf } from './server/node.js';
 
 export { Principal } from './server/principal.js';
 export type { ProtectionOptions } from './server/protection.js';
@@ -30,12 +31,9 @@ export async function keybound(app: FastifyInstance, options: ProtectionOptions)
   const protection = new Protection({ ...rest, onFault: rest.onFault ?? ((fault) => app.log.warn(fault, 'keybound')) });
   app.decorateRequest('auth', null);
   app.addHook('onRequest', async (request, reply) => {
-    // The raw target: a rewritten or decoded path is not what the proof is for.
-    const target = request.originalUrl;
-    if (protection._isForMetadata(request.method, target)) {
-      return reply.headers(METADATA_FIELDS).send(JSON.stringify(protection.metadata));
-    }
-    const decision = await protection.authenticate(partsOf(request.raw, target));
+    // The raw target: a rewritten or decoded path is not what the proof is for. Routes are looked up by what `rewriteUrl` made of it.
+    const decision = await protection._answer(partsOf(request.raw, request.originalUrl, pathOf(request.url)));
+    if (decision === 'metadata') return reply.headers(METADATA_FIELDS).send(JSON.stringify(protection.metadata));
     if (decision.verdict === 'refused') return send(reply, decision.refusal);
     request.auth = decision.principal;
     for (const [name, value] of decision.principal.headers) reply.header(name, value);
@@ -49,6 +47,7 @@ export default keybound;
 
 /** A hook for routes that need scopes: `{ preHandler: requireScopes('items:write') }`. */
 export function requireScopes(...scopes: string[]): (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> {
+  checkScopes(scopes);
   return async (request, reply) => {
     if (!request.auth) throw misuse('unprotected', 'a route asks for scopes, and the plugin is not registered around it');
     const refusal = request.auth.requireScopes(...scopes);

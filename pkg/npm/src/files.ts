@@ -2,25 +2,29 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 
 import { native } from '#native';
 import type { Algorithm, CreatedKey, Protection, Signed, Signing, Store, Stored } from './drive.js';
 import { KeyFault } from './drive.js';
 import { misuse } from './errors.js';
 import { Key } from './key.js';
-import { Turns, generate } from './memory.js';
+import { generate } from './memory.js';
+import { Patience, Turns } from './turns.js';
 
 /** What the first line of each stored value begins with; the version follows. */
 const MAGIC = 'keybound 1 ';
 /** The longest stored value, in bytes. */
 const MAX_LEN = 4 * 1024 * 1024;
+/** For how long a change waits for those before it, in seconds: each takes a few milliseconds. */
+const SAVE_LEASE = 30;
 /** After how many milliseconds a login that nobody completed is removed. */
 const FORGOTTEN = 3_600_000;
 /** The longest name of a file that is readable; longer ones are hashed. */
 const MAX_NAME_LEN = 120;
+/** Opens no file that a link leads to. Windows has no such flag. */
+const NO_LINKS = constants.O_NOFOLLOW ?? 0;
 const FOLDERS = ['session', 'login', 'registration', 'key', 'lock'];
 
 /**
@@ -38,17 +42,19 @@ export class FileStore implements Store {
   }
 
   /**
-   * Opens a folder, making it if it is not there.
+   * Opens a folder, making it if it is not there. It has to belong to the user that this process runs as, and links are not followed.
    *
-   * @throws Error, if it cannot be made, or others than its owner may look into it
+   * @throws Error, if it cannot be made, is another user's, or others than its owner may look into it
    */
   static async open(folder: string): Promise<FileStore> {
     if (native().tryLock === undefined) {
       throw misuse('no_file_locks', 'files are locked by the addon, which this platform has none of; use a Store of your own');
     }
-    for (const name of FOLDERS) await mkdir(join(folder, name), { recursive: true, mode: 0o700 });
-    if (process.platform !== 'win32' && ((await stat(folder)).mode & 0o077) !== 0) {
-      throw new Error(`${folder} can be read by others and is to hold tokens; run: chmod 700 ${folder}`);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await checkPrivate(folder);
+    for (const name of FOLDERS) {
+      await mkdir(join(folder, name), { recursive: true, mode: 0o700 });
+      await checkPrivate(join(folder, name));
     }
     const store = new FileStore(folder);
     await store.#removeForgottenLogins();
@@ -104,7 +110,7 @@ export class FileStore implements Store {
 
   async save(slot: string, expected: number | undefined, version: number, value: string | undefined): Promise<boolean> {
     // One lock file for all logins: each has a name of its own, which is never used again.
-    const release = await this.lock(`save/${slot.startsWith('login/') ? 'login/' : slot}`);
+    const release = await this.lock(`save/${slot.startsWith('login/') ? 'login/' : slot}`, SAVE_LEASE);
     try {
       if ((await this.load(slot))?.version !== expected) return false;
       const [kind, name] = place(slot);
@@ -116,9 +122,10 @@ export class FileStore implements Store {
     }
   }
 
-  async lock(name: string): Promise<() => void> {
+  async lock(name: string, lease: number, signal?: AbortSignal): Promise<() => void> {
     const path = join(this.#folder, 'lock', fileName(name));
-    const release = await this.#turns.take(path);
+    const patience = new Patience(name, lease, signal);
+    const release = await this.#turns.take(path, patience);
     try {
       for (let wait = 1; ; wait = Math.min(wait * 2, 50)) {
         const held = native().tryLock?.(path);
@@ -128,7 +135,7 @@ export class FileStore implements Store {
             release();
           };
         }
-        await pause(wait);
+        await patience.pause(wait);
       }
     } catch (error) {
       release();
@@ -169,7 +176,7 @@ export class FileStore implements Store {
 /** The file's text; none if there is no file. */
 async function read(path: string): Promise<string | undefined> {
   try {
-    const file = await open(path, constants.O_RDONLY);
+    const file = await open(path, constants.O_RDONLY | NO_LINKS);
     try {
       if ((await file.stat()).size > MAX_LEN) throw new Error(`${path} is longer than any file of this program`);
       return await file.readFile('utf8');
@@ -177,9 +184,23 @@ async function read(path: string): Promise<string | undefined> {
       await file.close();
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    throw code === 'ELOOP' ? new Error(`${path} is a link, and links are not followed; put the file in its place`, { cause: error }) : error;
   }
+}
+
+/** Refuses a folder whose files others can read or exchange: what it is given would be theirs. */
+async function checkPrivate(folder: string): Promise<void> {
+  const found = await lstat(folder);
+  if (found.isSymbolicLink()) throw new Error(`${folder} is a link and is to hold tokens; give the folder that it leads to`);
+  if (!found.isDirectory()) throw new Error(`${folder} is not a folder`);
+  const user = process.geteuid?.();
+  if (user === undefined) return;
+  if (found.uid !== user) {
+    throw new Error(`${folder} is to hold tokens and belongs to user ${found.uid}, not to user ${user}, as whom this process runs; give a folder of that user's`);
+  }
+  if ((found.mode & 0o077) !== 0) throw new Error(`${folder} can be read by others and is to hold tokens; run: chmod 700 ${folder}`);
 }
 
 /** A renamed file is durable when its folder is. */

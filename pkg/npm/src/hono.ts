@@ -6,9 +6,11 @@ import type { Context, MiddlewareHandler } from 'hono';
 
 import type { Refusal } from './errors.js';
 import { misuse } from './errors.js';
+import { checkScopes } from './options.js';
 import type { Principal } from './server/principal.js';
 import { METADATA_FIELDS, Protection } from './server/protection.js';
 import type { ProtectionOptions, RequestParts } from './server/protection.js';
+import { partsOf as nodeParts, pathOf } from './server/node.js';
 
 export { Principal } from './server/principal.js';
 export type { ProtectionOptions } from './server/protection.js';
@@ -30,11 +32,8 @@ export interface Variables {
 export function protect(options: ProtectionOptions | Protection): MiddlewareHandler {
   const protection = options instanceof Protection ? options : new Protection(options);
   return async (c, next) => {
-    const parts = partsOf(c);
-    if (protection._isForMetadata(parts.method, parts.target)) {
-      return new Response(JSON.stringify(protection.metadata), { headers: METADATA_FIELDS });
-    }
-    const decision = await protection.authenticate(parts);
+    const decision = await protection._answer(partsOf(c));
+    if (decision === 'metadata') return new Response(JSON.stringify(protection.metadata), { headers: METADATA_FIELDS });
     if (decision.verdict === 'refused') return answer(decision.refusal);
     c.set('principal', decision.principal);
     await next();
@@ -48,6 +47,7 @@ export function protect(options: ProtectionOptions | Protection): MiddlewareHand
 
 /** Refuses requests whose token lacks one of `scopes`; inside of {@link protect}. */
 export function requireScopes(...scopes: string[]): MiddlewareHandler {
+  checkScopes(scopes);
   return async (c, next) => {
     const principal = c.get('principal') as Principal | undefined;
     if (principal === undefined) throw misuse('unprotected', 'a route asks for scopes, and no protection is laid around it');
@@ -60,10 +60,16 @@ export function requireScopes(...scopes: string[]): MiddlewareHandler {
 function partsOf(c: Context): RequestParts {
   const incoming = (c.env as { incoming?: IncomingMessage } | undefined)?.incoming;
   if (incoming?.rawHeaders !== undefined) {
-    return { method: c.req.method, target: incoming.url ?? '', fields: incoming.rawHeaders, peer: incoming.socket.remoteAddress };
+    return { ...nodeParts(incoming, incoming.url, routedPath(c, incoming.url ?? '')), method: c.req.method };
   }
   const { pathname, search } = new URL(c.req.raw.url);
-  return { method: c.req.method, target: pathname + search, fields: [...c.req.raw.headers].flat() };
+  return { method: c.req.method, target: pathname + search, path: routedPath(c, pathname), fields: [...c.req.raw.headers].flat() };
+}
+
+/** What routes are looked up by, which `getPath` and `mount` can have made of anything. With `strict: false` it lacks a slash at its end. */
+function routedPath(c: Context, target: string): string {
+  const { path } = c.req;
+  return pathOf(target).endsWith('/') && !path.endsWith('/') ? `${path}/` : path;
 }
 
 function answer(refusal: Refusal): Response {

@@ -28,7 +28,7 @@ export function hostOf(store: Store, settings: Settings): Host {
     sign: (signing) => store.sign(signing),
     load: (slot) => store.load(slot),
     save: (slot, expected, version, value) => store.save(slot, expected, version, value),
-    lock: (name, lease) => store.lock(name, lease),
+    lock: (name, lease, signal) => store.lock(name, lease, signal),
     wait: (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000)),
     now: settings.now ?? systemNow,
     async fetch(request) {
@@ -141,7 +141,26 @@ export class FetchExchange implements Exchange {
 
   /** Throws the caller's reason, if the request was aborted. */
   throwIfAborted(): void {
-    this.#request.signal.throwIfAborted();
+    this.signal.throwIfAborted();
+  }
+
+  /** The caller's. */
+  get signal(): AbortSignal {
+    return this.#request.signal;
+  }
+
+  /** What `work` comes to, or the caller's reason as soon as the request is aborted: what cannot be interrupted then goes on by itself. */
+  async unlessAborted<T>(work: () => Promise<T>): Promise<T> {
+    const { signal } = this;
+    signal.throwIfAborted();
+    let abort: () => void = () => undefined;
+    const aborted = new Promise<never>((_, reject) => (abort = () => reject(signal.reason as Error)));
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      return await Promise.race([work(), aborted]);
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
   }
 
   async fetch(wanted: HostRequest): Promise<HostResponse> {

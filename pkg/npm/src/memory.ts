@@ -4,6 +4,7 @@ import type { Algorithm, CreatedKey, Protection, Signed, Signing, Store, Stored 
 import { KeyFault } from './drive.js';
 import { Key } from './key.js';
 import type { Signer } from './key.js';
+import { Patience, Turns } from './turns.js';
 import { ready, native } from '#native';
 
 /** The permitted algorithm that most servers know. */
@@ -16,24 +17,6 @@ export async function generate(algorithms: readonly Algorithm[], protections: re
   if (algorithm === undefined) throw new Error('no software key can be made for the permitted algorithms');
   await ready();
   return Key.generate(algorithm);
-}
-
-/** Turns for a name, in the order they were asked for. @internal */
-export class Turns {
-  readonly #last = new Map<string, Promise<void>>();
-
-  /** Waits for its turn; gives what ends it. */
-  async take(name: string): Promise<() => void> {
-    const before = this.#last.get(name);
-    let end: () => void = () => undefined;
-    const mine = new Promise<void>((resolve) => (end = resolve));
-    this.#last.set(name, mine);
-    await before;
-    return () => {
-      if (this.#last.get(name) === mine) this.#last.delete(name);
-      end();
-    };
-  }
 }
 
 /** A store that forgets when the process ends. */
@@ -77,8 +60,8 @@ export class MemoryStore implements Store {
     return true;
   }
 
-  async lock(name: string): Promise<() => void> {
-    return this.#turns.take(name);
+  async lock(name: string, lease: number, signal?: AbortSignal): Promise<() => void> {
+    return this.#turns.take(name, new Patience(name, lease, signal));
   }
 
 }

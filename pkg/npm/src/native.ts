@@ -99,6 +99,7 @@ export interface NativeAccess {
   unavailable(): void;
   settle(insertion: string, now: number): void;
   insertInto(store: NativeMemoryStore, now: number): void;
+  dangerSkipReplayCheck(): void;
   intent(): NativeIntent;
   useUp(like: NativeEntry): NativeEntry;
 }

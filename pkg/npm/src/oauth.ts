@@ -6,7 +6,7 @@ import { FlowFailed, guarded, misuse } from './errors.js';
 import type { Settings } from './http.js';
 import { FetchExchange, NetworkError, hostOf } from './http.js';
 import type { NativeClient, NativeClientParts, NativeDiscovered, NativeFlow, NativeSession } from './native.js';
-import { snakeCase } from './options.js';
+import { checkLists, checkTexts, snakeCase } from './options.js';
 
 /** How much protection a session has: see the project's documentation of levels. */
 export type Level = 'standard' | 'enhanced' | 'maximum';
@@ -220,6 +220,8 @@ export class OAuthClient {
     store: Store,
     settings: Settings = {},
   ) {
+    checkTexts(options, ['acceptIssuers', 'alsoOrigins', 'algorithms']);
+    checkLists(options, ['credentials', 'servers']);
     const { credentials, ...rest } = options;
     const all = { ...snakeCase(rest), ...(credentials && { credentials: credentials.map(snakeCase) }) };
     this.#settings = settings;
@@ -231,13 +233,14 @@ export class OAuthClient {
 
   /** Finds out what protects `url`, from its answer to a request without a token. */
   async discover(url: string): Promise<Discovered> {
+    const target = String(url);
     // Refused at once if it is no URL to talk to: nothing is sent then.
-    await this.#begin({ do: 'discover', target: url });
+    await this.#begin({ do: 'discover', target });
     const send = this.#settings.fetch ?? globalThis.fetch;
-    const response = await send(url, { redirect: 'manual', credentials: 'omit', signal: AbortSignal.timeout(60_000) });
+    const response = await send(target, { redirect: 'manual', credentials: 'omit', signal: AbortSignal.timeout(60_000) });
     await response.body?.cancel();
     const challenge = response.headers.get('www-authenticate');
-    return new Discovered(await this.#run({ do: 'discover', target: url, challenges: challenge === null ? [] : [challenge] }));
+    return new Discovered(await this.#run({ do: 'discover', target, challenges: challenge === null ? [] : [challenge] }));
   }
 
   /** Finds the authorization server with this issuer identifier, for resources that publish no metadata. */
@@ -342,22 +345,30 @@ export class OAuthClient {
    * The token goes to the origin of the session's resource and those listed in `alsoOrigins`; redirects within the origin are followed
    * with a new proof, others are the answer. A body that is a stream is primed by a `HEAD` request where its server's nonce is not known.
    *
-   * @throws LoginRequired, where only a new login helps; see {@link demandOf} for refusals; the network's and `AbortSignal`'s own errors
+   * An `AbortSignal` ends the call at once, also while it waits for a lock or a refresh; a refresh that has begun is completed for the next.
+   *
+   * @throws LoginRequired, where only a new login helps; see {@link demandOf} for refusals; the network's and `AbortSignal`'s own errors;
+   * HostFailed with the reason `lock_timeout`, where another task or process holds the session for too long
    */
   fetch(session: Session): typeof globalThis.fetch {
     return async (input, init) => {
       const exchange = await FetchExchange.of(input as RequestInfo | URL, init, this.#settings.fetch);
-      for (let retry = 0; ; retry += 1) {
-        try {
-          return await this.#call(session, exchange);
-        } catch (thrown) {
-          exchange.throwIfAborted();
-          if (!(thrown instanceof NetworkError)) throw thrown;
-          if (retry >= (this.#settings.retries ?? 2) || !exchange.isRepeatable) throw thrown.cause;
-          await new Promise((resolve) => setTimeout(resolve, 200 * 2 ** retry));
-        }
-      }
+      return exchange.unlessAborted(() => this.#tried(session, exchange));
     };
+  }
+
+  /** Sends a request, again where the network failed and it may be repeated. */
+  async #tried(session: Session, exchange: FetchExchange): Promise<Response> {
+    for (let retry = 0; ; retry += 1) {
+      try {
+        return await this.#call(session, exchange);
+      } catch (thrown) {
+        exchange.throwIfAborted();
+        if (!(thrown instanceof NetworkError)) throw thrown;
+        if (retry >= (this.#settings.retries ?? 2) || !exchange.isRepeatable) throw thrown.cause;
+        await new Promise((resolve) => setTimeout(resolve, 200 * 2 ** retry));
+      }
+    }
   }
 
   async #call(session: Session, exchange: FetchExchange): Promise<Response> {
@@ -374,6 +385,7 @@ export class OAuthClient {
   }
 
   async #request(operation: string, request: SessionRequest, more: Record<string, unknown> = {}): Promise<Finished> {
+    checkLists(request, ['authorizationDetails', 'intent']);
     const { discovered, again, authorizationDetails, intent, parameters, ...rest } = request;
     const members = {
       ...snakeCase(rest),
@@ -390,11 +402,13 @@ export class OAuthClient {
   }
 
   async #begin(operation: Record<string, unknown>, { discovered, session }: Refers = {}): Promise<NativeFlow> {
+    // Written down before anything is waited for: what the caller changes later is not part of it.
+    const begun = JSON.stringify(operation);
     const [{ Handles }, client] = await this.#core();
     const handles = new Handles();
     if (discovered !== undefined) handles.discovered(discovered._native);
     if (session !== undefined) handles.session(session._native);
-    return guarded(() => client.begin(JSON.stringify(operation), handles, this.host.now()));
+    return guarded(() => client.begin(begun, handles, this.host.now()));
   }
 }
 

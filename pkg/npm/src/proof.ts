@@ -27,12 +27,13 @@ export interface ProofRequest {
  * @throws Misuse, if the request cannot be proved; what the signer throws
  */
 export async function proof(request: ProofRequest & { readonly key: Key | Signer }): Promise<string> {
+  // Read before anything is waited for: the proof is for what was given.
+  const { key, method, accessToken, nonce, now = systemNow() } = request;
+  const url = String(request.url);
   await ready();
-  const { key } = request;
-  if (key instanceof Key) return proofSync({ ...request, key });
-  const { method, url, accessToken, nonce, now = systemNow() } = request;
+  if (key instanceof Key) return proofSync({ key, method, url, accessToken, nonce, now });
   const jwk = JSON.stringify(key.publicJwk);
-  const unsigned = guarded(() => native().prepare(method, String(url), accessToken, nonce, jwk, key.algorithm, now));
+  const unsigned = guarded(() => native().prepare(method, url, accessToken, nonce, jwk, key.algorithm, now));
   const { bytes, encoding } = await key.sign(unsigned.message(), unsigned.digest() ?? undefined);
   return guarded(() => unsigned.attach(bytes, encoding));
 }

@@ -5,6 +5,7 @@ import { native } from '#native';
 import { fromByteString } from './drive.js';
 import { guarded, misuse, named } from './errors.js';
 import type { NativeEntry, NativeMemoryStore } from './native.js';
+import type { Policy } from './policy.js';
 
 /**
  * What a store answers: `fresh`, it was not there and is now; `seen`, it was there; `unavailable`, the store could not tell; `full`;
@@ -53,8 +54,13 @@ export interface MemoryReplayOptions {
   /** How many proofs it holds, at 10 to 16 bytes each: a million by default. A full store refuses. */
   readonly capacity?: number;
   /**
-   * Takes the store although other workers seem to run: say so only where every proof reaches this process, or each worker has
-   * an origin of its own. Two workers with a store each accept a proof twice.
+   * In how many processes, worker threads or isolates the service runs. A store in memory is for `1`; say so where it cannot be
+   * seen: on Deno and Bun, in a worker of a cluster, under PM2, and for verifiers with configured nonce keys.
+   */
+  readonly workers?: number;
+  /**
+   * Takes the store although other workers run: only where every proof reaches this process, or each worker has an origin that no
+   * other worker serves. Two workers with a store each accept a proof twice.
    */
   readonly dangerOneOfSeveral?: boolean;
   /** Vouches for the time before the store was made. If the service ran before, proofs used then can be used once more. */
@@ -65,8 +71,8 @@ export interface MemoryReplayOptions {
 const LEAD = 362;
 
 /**
- * The replay store of **one process**. Refused in a worker of a cluster, in a worker thread, and where several workers are declared
- * (`WEB_CONCURRENCY`, PM2): they need one store between them.
+ * The replay store of **one process**. Where others may run beside it, it needs `workers: 1`; where others do run (PM2, isolates at
+ * the edge), they need one store between them. `docs/node.md` of the project lists what is seen.
  */
 export class MemoryReplayStore implements ReplayStore {
   readonly #options: MemoryReplayOptions;
@@ -75,12 +81,13 @@ export class MemoryReplayStore implements ReplayStore {
 
   /** @throws Misuse where other workers run beside this one */
   constructor(options: MemoryReplayOptions = {}) {
-    const others = otherWorkers();
-    if (others !== undefined && options.dangerOneOfSeveral !== true) {
-      const detail = `a store in memory sees the proofs of one process, but ${others}; give a ReplayStore that all of them share`;
-      throw misuse('several_workers', detail);
+    const { workers, dangerOneOfSeveral } = options;
+    if (workers !== undefined && !(Number.isInteger(workers) && workers > 0)) {
+      throw misuse('wrong_type', `workers is a whole number, at least 1, and this was ${typeof workers === 'number' ? 'another number' : named(workers)}`);
     }
-    this.#options = options;
+    const others = workers !== undefined && workers > 1 ? { what: `workers says that there are ${workers}`, certain: true } : otherWorkers();
+    if (others !== undefined && dangerOneOfSeveral !== true && (others.certain || workers === undefined)) throw severalWorkers(others);
+    this.#options = { ...options };
   }
 
   /** How many proofs it holds, for metrics. */
@@ -98,6 +105,16 @@ export class MemoryReplayStore implements ReplayStore {
     throw misuse('memory_store', 'a memory store is used by a Verifier or a protection, not by hand');
   }
 
+  /**
+   * Refuses to serve a verifier whose nonce keys are configured, unless the program says that it is the only one: keys are
+   * configured for several processes, whose nonces each of them takes, and each of them would take the proof as well. @internal
+   */
+  _serves(policy: Policy): void {
+    if (typeof policy.nonces !== 'object' || policy.nonces.keys === undefined) return;
+    if (this.#options.workers === 1 || this.#options.dangerOneOfSeveral === true) return;
+    throw severalWorkers({ what: 'nonce keys are configured, as they are for several processes', certain: false });
+  }
+
   /** The store for verifiers with these options about time; made with the first of them. @internal */
   _open(terms: string, now: number): NativeMemoryStore {
     if (this.#native === undefined) {
@@ -109,6 +126,11 @@ export class MemoryReplayStore implements ReplayStore {
     }
     return this.#native;
   }
+}
+
+function severalWorkers({ what, certain }: { readonly what: string; readonly certain: boolean }): Error {
+  const alone = certain ? '' : ', or if there are no others, say so: workers: 1';
+  return misuse('several_workers', `a store in memory sees the proofs of one process, but ${what}; give a store that all of them share${alone}`);
 }
 
 /** The answer, unless it is none: never a boolean, and never a promise. @internal */

@@ -6,6 +6,7 @@ import { KeyboundError, decoded, guarded, misuse, named } from './errors.js';
 import type { Refusal } from './errors.js';
 import { systemNow } from './http.js';
 import type { NativePending, NativeRequest, NativeVerifier } from './native.js';
+import { checkTexts } from './options.js';
 import type { Policy } from './policy.js';
 import { policyJson } from './policy.js';
 import type { Role } from './proof.js';
@@ -116,8 +117,9 @@ type Arguments = [string, string, string[], string | undefined, string | undefin
 function spread(presented: Presented, clock: () => number = systemNow): Arguments {
   const { method, url, proof, accessToken, boundTo, expectedNonce, now = clock() } = presented;
   if (typeof now !== 'number') throw misuse('wrong_type', `now is a number of seconds, and this was ${named(now)}`);
-  const proofs = proof === null || proof === undefined ? [] : typeof proof === 'string' ? [proof] : [...proof];
-  return [method, String(url), proofs, accessToken, boundTo, expectedNonce, now];
+  const proofs = proof === null || proof === undefined ? [] : typeof proof === 'string' ? [proof] : proof;
+  checkTexts({ proof: proofs }, ['proof']);
+  return [method, String(url), [...proofs], accessToken, boundTo, expectedNonce, now];
 }
 
 /** Judges proofs by one policy. */
@@ -138,6 +140,7 @@ export class Verifier {
     this.#policy = policyJson(policy);
     this.#now = now;
     this.#store = store;
+    if (store instanceof MemoryReplayStore) store._serves(policy);
     try {
       this.#open(this.#now());
     } catch (error) {
@@ -170,16 +173,22 @@ export class Verifier {
    * @throws ProofRejected with the refusal to send; HostFailed, if the store failed; Misuse
    */
   async verify(presented: Presented): Promise<Verified> {
-    await ready();
-    const store = this.#store;
-    if (store === undefined || store instanceof MemoryReplayStore) return this.verifySync(presented);
+    // Read before anything is waited for: what is verified is what was given.
     const request = spread(presented, this.#now);
+    const { now } = presented;
+    await ready();
+    return this.#consume(request, now);
+  }
+
+  async #consume(request: Arguments, now: number | undefined): Promise<Verified> {
+    const store = this.#store;
+    if (store === undefined || store instanceof MemoryReplayStore) return this.#consumeSync(request);
     const verifier = this.#open(request[6]);
     const pending = guarded(() => verifier.check(...request));
     let fault: unknown;
     const insertion = await askStore(store, pending.entry(), request[6], (thrown) => (fault = thrown));
     try {
-      return verified(guarded(() => pending.settle(insertion, presented.now ?? this.#now())));
+      return verified(guarded(() => pending.settle(insertion, now ?? this.#now())));
     } catch (error) {
       if (fault !== undefined && error instanceof KeyboundError) error.cause = fault;
       throw error;
@@ -188,12 +197,15 @@ export class Verifier {
 
   /** The same at once, with a {@link MemoryReplayStore}. Elsewhere than on Node, `await ready()` first. */
   verifySync(presented: Presented): Verified {
+    return this.#consumeSync(spread(presented, this.#now));
+  }
+
+  #consumeSync(request: Arguments): Verified {
     const store = this.#store;
     if (!(store instanceof MemoryReplayStore)) {
       const detail = store === undefined ? 'a verifier needs a replay store for this; give it one, or check and settle' : 'this store answers later; await verify';
       throw misuse('no_store', detail);
     }
-    const request = spread(presented, this.#now);
     const verifier = this.#open(request[6]);
     const inner = store._open(this.#policy.terms, request[6]);
     return verified(guarded(() => verifier.verify(...request, inner)));
@@ -201,17 +213,18 @@ export class Verifier {
 
   /** Judges many at a time, on other threads where the platform has them. Each result is a {@link Verified} or the error. */
   async verifyMany(all: readonly Presented[], now: number = this.#now()): Promise<(Verified | KeyboundError)[]> {
-    await ready();
     const store = this.#store;
+    const given = all.map((presented) => spread({ now, ...presented }));
+    await ready();
     const verifier = this.#open(now);
     if (!(store instanceof MemoryReplayStore) || verifier.verifyMany === undefined) {
-      return Promise.all(all.map((presented) => this.verify({ now, ...presented }).catch(ours)));
+      return Promise.all(given.map((request) => this.#consume(request, request[6]).catch(ours)));
     }
     const inner = store._open(this.#policy.terms, now);
-    const size = Math.max(16, Math.ceil(all.length / 4));
+    const size = Math.max(16, Math.ceil(given.length / 4));
     const batches: Promise<string[]>[] = [];
-    for (let at = 0; at < all.length; at += size) {
-      const requests = all.slice(at, at + size).map(plain);
+    for (let at = 0; at < given.length; at += size) {
+      const requests = given.slice(at, at + size).map(plain);
       batches.push(guarded(() => verifier.verifyMany?.(requests, now, inner)) as Promise<string[]>);
     }
     return (await Promise.all(batches)).flat().map((text) => (text.startsWith('{"kind":') ? ours(decoded(text)) : verified(text)));
@@ -219,8 +232,8 @@ export class Verifier {
 
   /** What came of every check. It consumes nothing, and is for developers: not for the peer. */
   async explain(presented: Presented): Promise<Explanation> {
-    await ready();
     const request = spread(presented, this.#now);
+    await ready();
     return JSON.parse(guarded(() => this.#open(request[6]).explain(...request))) as Explanation;
   }
 
@@ -242,8 +255,7 @@ export class Verifier {
 }
 
 /** One of many as the addon takes it. Its own `now` is not looked at. */
-function plain(presented: Presented): NativeRequest {
-  const [method, url, proofs, accessToken, boundTo, expectedNonce] = spread(presented);
+function plain([method, url, proofs, accessToken, boundTo, expectedNonce]: Arguments): NativeRequest {
   const optional = { accessToken, boundTo, expectedNonce };
   return { method, url, proofs, ...(JSON.parse(JSON.stringify(optional)) as Partial<NativeRequest>) };
 }
@@ -278,7 +290,6 @@ function verifierOf(store: ReplayStore, policy: Policy): Verifier {
  * @throws ProofRejected with the refusal to send; HostFailed, if the store failed; Misuse
  */
 export async function verify(presented: Presented & { readonly store: ReplayStore; readonly policy?: Policy }): Promise<Verified> {
-  await ready();
   return verifierOf(presented.store, presented.policy ?? {}).verify(presented);
 }
 
@@ -292,7 +303,6 @@ export async function verifyMany(
   all: readonly Presented[],
   options: { readonly store: ReplayStore; readonly policy?: Policy; readonly now?: number },
 ): Promise<(Verified | KeyboundError)[]> {
-  await ready();
   return verifierOf(options.store, options.policy ?? {}).verifyMany(all, options.now);
 }
 

@@ -1,7 +1,7 @@
 // Processes that share a folder: compare-and-set loses no change, a lock has one owner, a crash blocks nobody.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chown, lstat, mkdir, mkdtemp, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -87,4 +87,37 @@ test('a key is read from its file each time, and another one under its name is n
   await store.deleteKey(thumbprint);
   await store.deleteKey(thumbprint);
   await assert.rejects(store.sign(signing), { name: 'KeyFault', fault: 'missing' });
+});
+
+test('a folder that is another user\'s is refused, whoever may read it', { skip: process.geteuid?.() !== 0 && 'only root can give a folder away' }, async () => {
+  const place = join(folder, 'foreign');
+  await FileStore.open(place);
+  await chown(place, 65_534, 65_534);
+  await assert.rejects(FileStore.open(place), /belongs to user 65534, not to user 0/);
+  await chown(place, 0, 0);
+  await chown(join(place, 'key'), 65_534, 65_534);
+  await assert.rejects(FileStore.open(place), /key is to hold tokens and belongs to user 65534/);
+});
+
+test('links are not followed: the folder, those in it, files and locks', { skip: process.platform === 'win32' }, async () => {
+  const elsewhere = join(folder, 'elsewhere');
+  await mkdir(elsewhere, { mode: 0o700 });
+  const linked = join(folder, 'linked');
+  await symlink(elsewhere, linked);
+  await assert.rejects(FileStore.open(linked), /is a link/);
+  assert.deepEqual(await readdir(elsewhere), [], 'nothing is made where it leads');
+
+  const place = join(folder, 'links');
+  const store = await FileStore.open(place);
+  await rename(join(place, 'key'), join(folder, 'keys-elsewhere'));
+  await symlink(join(folder, 'keys-elsewhere'), join(place, 'key'));
+  await assert.rejects(FileStore.open(place), /key is a link/);
+
+  const bait = join(folder, 'bait');
+  await writeFile(bait, 'keybound 1 1\n{}');
+  await symlink(bait, join(place, 'session', 'work'));
+  await assert.rejects(store.load('session/work'), /is a link/);
+  await symlink(join(folder, 'made-by-a-lock'), join(place, 'lock', 'one'));
+  await assert.rejects(store.lock('one', 1));
+  await assert.rejects(lstat(join(folder, 'made-by-a-lock')), { code: 'ENOENT' });
 });

@@ -2,54 +2,24 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { connect as http2 } from 'node:http2';
-import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 
 import { serve } from '@hono/node-server';
 import express from 'express';
 import fastify from 'fastify';
 import { Hono } from 'hono';
-import { SignJWT, exportJWK, generateKeyPair } from 'jose';
-import { Key, MemoryReplayStore, Misuse, proofSync } from 'keybound';
+import { Key, Misuse, proofSync } from 'keybound';
 import * as forExpress from 'keybound/express';
 import * as forFastify from 'keybound/fastify';
 import * as forHono from 'keybound/hono';
 import { partsOf, protect } from 'keybound/server';
 
-const ISSUER = 'https://as.example.com';
+import { ISSUER, key, optionsFor, raw, tokenFor } from './protected.mjs';
+
 const RESOURCE = 'https://api.example.com/v1';
 const ORIGIN = 'https://api.example.com';
-const issuerKey = await generateKeyPair('ES256');
-const jwks = { keys: [{ ...(await exportJWK(issuerKey.publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' }] };
-const key = Key.generate();
-const options = () => ({
-  resource: RESOURCE,
-  issuers: [{ issuer: ISSUER, keys: jwks }],
-  store: new MemoryReplayStore({ dangerIgnoreFloor: true }),
-});
-
-const token = (more = {}) => {
-  const now = Math.floor(Date.now() / 1000);
-  const claims = { client_id: 'app', scope: 'read', cnf: { jkt: key.thumbprint }, jti: crypto.randomUUID(), ...more };
-  return new SignJWT(claims).setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'k1' })
-    .setIssuer(ISSUER).setAudience(RESOURCE).setSubject('alice').setIssuedAt(now).setExpirationTime(now + 300).sign(issuerKey.privateKey);
-};
-
-/** Sends exactly these lines and reads the answer. */
-function raw(port, target, fields, method = 'GET') {
-  return new Promise((resolve, reject) => {
-    const lines = [`${method} ${target} HTTP/1.1`, 'Host: wrong.example', 'Connection: close', ...fields.map(([name, value]) => `${name}: ${value}`)];
-    const socket = connect(port, '127.0.0.1', () => socket.write(`${lines.join('\r\n')}\r\n\r\n`));
-    let text = '';
-    socket.setEncoding('latin1').on('data', (part) => (text += part)).on('error', reject).on('close', () => {
-      const [head, ...body] = text.split('\r\n\r\n');
-      const [status, ...rest] = head.split('\r\n');
-      const headers = rest.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 2)]);
-      const header = (name) => headers.find(([known]) => known === name)?.[1];
-      resolve({ status: Number(status.split(' ')[1]), headers, header, body: body.join('\r\n\r\n') });
-    });
-  });
-}
+const options = () => optionsFor(RESOURCE);
+const token = (more) => tokenFor(RESOURCE, more);
 
 const listening = (server) => new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server.address().port)));
 

@@ -1,5 +1,6 @@
 // What stands behind a protection: keys that are fetched, introspection, stores; and the endpoints of an authorization server.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { after, test } from 'node:test';
 
@@ -109,6 +110,22 @@ test('tokens that are no JWTs are introspected: one question for many, inactive 
   assert.equal((await ask(broken, 'another')).refusal.status, 503);
 });
 
+test('strangers who wait for an introspection that is not answered are bounded in number', { timeout: 20_000 }, async () => {
+  let asked = 0;
+  let answer;
+  const open = new Promise((resolve) => (answer = () => resolve('{"active":false}')));
+  const introspection = { introspect: () => ((asked += 1), open) };
+  const protection = protect({ resource: RESOURCE, issuers: ['https://as.example.com'], introspection, store: lenient(), ...without });
+  const tokens = [...Array.from({ length: 512 }, (_, i) => `opaque-${i}`), ...Array(1024).fill('opaque')];
+  let refused = 0;
+  const asking = tokens.map((token) => ask(protection, token).then(({ refusal }) => ((refused += refusal.status === 503 ? 1 : 0), refusal.status)));
+  while (refused < 512) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(asked, 64);
+  answer();
+  const statuses = await Promise.all(asking);
+  assert.equal(statuses.filter((status) => status === 401).length, 1024);
+});
+
 test('a store that fails, or answers with a boolean, refuses with 503', async () => {
   const as = await issuer();
   for (const insert of [async () => { throw new Error('down'); }, async () => true, () => undefined, async () => 'unavailable', async () => 'full']) {
@@ -120,6 +137,18 @@ test('a store that fails, or answers with a boolean, refuses with 503', async ()
   }
   const seen = protect({ resource: RESOURCE, issuers: [as.origin], store: { insert: async () => 'seen' }, ...without });
   assert.equal((await ask(seen, await as.token())).refusal.reason, 'replayed');
+});
+
+test('where there is no store, nothing answers in its name: a search for danger finds what is skipped', async () => {
+  const as = await issuer();
+  const protection = protect({ resource: RESOURCE, issuers: [as.origin], dangerNoReplayStore: true, ...without });
+  const token = await as.token();
+  const made = await proof({ key, method: 'GET', url: `${RESOURCE}/a`, accessToken: token });
+  const fields = ['Authorization', `DPoP ${token}`, 'DPoP', made];
+  for (let i = 0; i < 2; i += 1) assert.equal((await protection.authenticate({ method: 'GET', target: '/v1/a', fields })).verdict, 'granted');
+  const source = await readFile(new URL('../dist/server/protection.js', import.meta.url), 'utf8');
+  assert.match(source, /dangerSkipReplayCheck/);
+  assert.doesNotMatch(source, /['"]fresh['"]/);
 });
 
 test('a store that begins a new life is told by its epoch: nonces of the old one do not count', async () => {

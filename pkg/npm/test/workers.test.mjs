@@ -8,6 +8,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 
+import { MemoryReplayStore, Verifier } from 'keybound';
+import { protect } from 'keybound/server';
+
 const run = promisify(execFile);
 const attempt = `import { MemoryReplayStore } from 'keybound';
   const said = () => { try { new MemoryReplayStore(); return 'taken'; } catch (error) { return error.reason + ': ' + error.message; } };`;
@@ -19,16 +22,63 @@ const evaluate = async (script, env = {}) => {
   return stdout.trim();
 };
 
+const stated = attempt.replace('MemoryReplayStore();', 'MemoryReplayStore({ workers: 1 });');
+
 test('one process takes it', async () => {
   assert.equal(await evaluate(`${attempt} console.log(said())`), 'taken');
-  assert.equal(await evaluate(`${attempt} console.log(said())`, { WEB_CONCURRENCY: '1', NODE_APP_INSTANCE: '0' }), 'taken');
+  assert.equal(await evaluate(`${attempt} console.log(said())`, { WEB_CONCURRENCY: '1' }), 'taken');
 });
 
-for (const env of [{ WEB_CONCURRENCY: '4' }, { instances: 'max' }, { instances: '2' }, { NODE_APP_INSTANCE: '1' }]) {
-  test(`several declared workers do not: ${Object.entries(env).flat().join('=')}`, async () => {
-    assert.match(await evaluate(`${attempt} console.log(said())`, env), /^several_workers: .*give a ReplayStore that all of them share/);
+for (const env of [{ instances: 'max' }, { instances: '2' }, { PM2_INSTANCES: '-1' }, { NODE_APP_INSTANCE: '1' }]) {
+  test(`several processes of PM2 do not, whatever is stated: ${Object.entries(env).flat().join('=')}`, async () => {
+    for (const script of [attempt, stated]) {
+      assert.match(await evaluate(`${script} console.log(said())`, env), /^several_workers: .*give a store that all of them share$/);
+    }
   });
 }
+
+for (const env of [
+  { WEB_CONCURRENCY: '4' }, { NODE_APP_INSTANCE: '0', instances: '1' }, { pm_id: '0' }, { AWS_LAMBDA_FUNCTION_NAME: 'f' }, { K_SERVICE: 's' },
+]) {
+  test(`where others may run, it wants to be told that there are none: ${Object.entries(env).flat().join('=')}`, async () => {
+    assert.match(await evaluate(`${attempt} console.log(said())`, env), /^several_workers: .*say so: workers: 1$/);
+    assert.equal(await evaluate(`${stated} console.log(said())`, env), 'taken');
+  });
+}
+
+test('a process that another one forked may share its listener with others', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'keybound-'));
+  try {
+    const file = join(folder, 'fork.mjs');
+    await writeFile(file, here(`import { fork } from 'node:child_process'; ${attempt}
+      if (process.send === undefined) fork(process.argv[1]).on('message', (told) => typeof told === 'string' && console.log(told));
+      else process.send(said(), () => process.exit());`));
+    assert.match((await run(process.execPath, [file])).stdout, /^several_workers: .*another process forked this one.*workers: 1$/m);
+    // The supervisor that starts one process anew is known.
+    const { stdout } = await run(process.execPath, [file], { env: { ...process.env, WATCH_REPORT_DEPENDENCIES: '1' } });
+    assert.equal(stdout.trim(), 'taken');
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('workers is a number of them, and a store in memory is for one', () => {
+  assert.throws(() => new MemoryReplayStore({ workers: 2 }), { name: 'Misuse', reason: 'several_workers' });
+  for (const workers of [0, -1, 1.5, '1', true, null]) assert.throws(() => new MemoryReplayStore({ workers }), { name: 'Misuse', reason: 'wrong_type' });
+});
+
+test('configured nonce keys are those of several processes, and a store in memory is for one', () => {
+  const nonces = { keys: [{ id: 1, secret: 'A'.repeat(42) + 'E' }] };
+  const refused = { name: 'Misuse', reason: 'several_workers', message: /workers: 1/ };
+  const resource = { resource: 'https://api.example.com', issuers: ['https://as.example.com'], proofs: { nonces } };
+  assert.throws(() => new Verifier({ nonces, store: new MemoryReplayStore() }), refused);
+  assert.throws(() => protect(resource), refused);
+  assert.throws(() => protect({ ...resource, store: new MemoryReplayStore() }), refused);
+  new Verifier({ nonces, store: new MemoryReplayStore({ workers: 1 }) });
+  protect({ ...resource, workers: 1 });
+  protect({ ...resource, store: new MemoryReplayStore({ workers: 1 }) });
+  protect({ ...resource, store: { insert: () => 'fresh' } });
+});
 
 test('a worker of a cluster does not, unless told', async () => {
   const script = `import cluster from 'node:cluster'; ${attempt}

@@ -3,16 +3,18 @@
 import cluster from 'node:cluster';
 import { isMainThread } from 'node:worker_threads';
 
-/** Why a store in the memory of this process cannot see all requests; none, if it can as far as one can tell. */
-export function otherWorkers(): string | undefined {
-  if (cluster.isWorker) return 'this process is one worker of a cluster';
-  if (!isMainThread) return 'this is a worker thread, and others may run beside it';
-  for (const name of ['WEB_CONCURRENCY', 'instances', 'PM2_INSTANCES']) {
-    const value = process.env[name];
-    if (value !== undefined && (value === 'max' || Number(value) > 1 || Number(value) < 0)) return `${name}=${value} declares several workers`;
+import { environment, type OtherWorkers } from './workers.js';
+
+/** Whether other workers share the requests of this one, as far as it can be seen; none, if nothing says so. */
+export function otherWorkers(): OtherWorkers | undefined {
+  const declared = environment(process.env);
+  if (declared?.certain === true) return declared;
+  if (cluster.isWorker) return { what: 'this process is one worker of a cluster', certain: false };
+  if (!isMainThread) return { what: 'this is a worker thread, and others may run beside it', certain: false };
+  if (declared !== undefined) return declared;
+  // `node --watch` talks to the one process that it starts anew; any other parent may have handed its listener to several.
+  if (process.channel !== undefined && process.channel !== null && process.env['WATCH_REPORT_DEPENDENCIES'] === undefined) {
+    return { what: 'another process forked this one, and may have forked others', certain: false };
   }
-  // PM2 numbers the processes of one program: a second one exists if this is not the first.
-  const instance = process.env['NODE_APP_INSTANCE'];
-  if (instance !== undefined && Number(instance) > 0) return `NODE_APP_INSTANCE=${instance} says that this is one of several processes`;
   return undefined;
 }

@@ -5,7 +5,7 @@ import { toByteString } from '../drive.js';
 import { guarded } from '../errors.js';
 import { systemNow } from '../http.js';
 import type { NativeAdmission, NativeAuthorizationServer } from '../native.js';
-import { snakeCase } from '../options.js';
+import { checkTexts, snakeCase } from '../options.js';
 import type { Policy } from '../policy.js';
 import { policyJson } from '../policy.js';
 import { entryOf, insertionOf } from '../replay.js';
@@ -67,6 +67,8 @@ export class AuthorizationServer {
   /** Makes every check but replay. @throws ProofRejected with the refusal to send; Misuse */
   check(request: EndpointRequest): Admission {
     const { method, url, client, mustBind = false, grant, now = systemNow() } = request;
+    checkTexts(request, ['proofs']);
+    checkTexts(grant, ['confirmed']);
     const form = grant.type === 'announcement' ? { form: toByteString(new TextEncoder().encode(grant.form)) } : {};
     const asked = JSON.stringify({ method, url, client, must_bind: mustBind, grant: { ...snakeCase(grant), ...form } });
     return new Admission(guarded(() => this.#native.check(asked, [...request.proofs], now)), now);

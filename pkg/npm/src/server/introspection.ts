@@ -19,6 +19,8 @@ const NEGATIVE_AGE = 10;
 const NEGATIVE_CAPACITY = 4096;
 /** How many questions are asked at a time. */
 const AT_A_TIME = 64;
+/** How many requests wait for an answer, those about one token included. More are refused with 503: whoever sent them has shown nothing yet. */
+const MAX_WAITING = 1024;
 
 /** The introspection endpoint of an authorization server, which knows this resource by an identifier and a secret. */
 export class IntrospectionEndpoint implements Introspection {
@@ -50,6 +52,7 @@ export class Introspector {
   readonly #inactive = new Map<string, { readonly answer: Uint8Array; readonly until: number }>();
   readonly #waiting: (() => void)[] = [];
   #asking = 0;
+  #waitingRequests = 0;
 
   constructor(source: Introspection, onFault: (fault: unknown) => void) {
     this.#source = source;
@@ -61,9 +64,11 @@ export class Introspector {
     const digest = await digestOf(token);
     const known = this.#inactive.get(digest);
     if (known !== undefined && now < known.until) return known.answer;
+    if (this.#waitingRequests >= MAX_WAITING) return undefined;
     const underway = this.#underway.get(digest) ?? this.#ask(token).finally(() => this.#underway.delete(digest));
     this.#underway.set(digest, underway);
-    const answer = await underway;
+    this.#waitingRequests += 1;
+    const answer = await underway.finally(() => (this.#waitingRequests -= 1));
     if (answer !== undefined && !isActive(answer)) this.#remember(digest, answer, now);
     return answer;
   }

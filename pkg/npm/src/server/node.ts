@@ -22,9 +22,18 @@ export interface NodeResponse {
   end(body: string): unknown;
 }
 
-/** The parts of Node's request: its raw target and every field line as received. `target` says another one, where a router changed it. */
-export function partsOf(request: NodeRequest, target: string = request.url ?? ''): RequestParts {
-  return { method: request.method ?? '', target, fields: request.rawHeaders, peer: request.socket.remoteAddress };
+/**
+ * The parts of Node's request: its raw target and every field line as received. `target` says another one, where a router changed it,
+ * and `path` what the router goes by.
+ */
+export function partsOf(request: NodeRequest, target: string = request.url ?? '', path?: string): RequestParts {
+  return { method: request.method ?? '', target, path, fields: request.rawHeaders, peer: request.socket.remoteAddress };
+}
+
+/** The path of a request target, as written. @internal */
+export function pathOf(target: string): string {
+  const path = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').split(/[?#]/, 1)[0] as string;
+  return path === '' ? '/' : path;
 }
 
 /** Sends a refusal exactly as the core says. @internal */

@@ -3,6 +3,7 @@
 import type { Refusal } from '../errors.js';
 import { guarded } from '../errors.js';
 import type { NativeAccess, NativeResourceServer } from '../native.js';
+import { checkScopes } from '../options.js';
 import { Intent } from './intent.js';
 
 /** Fields that scripts of other origins need to read. */
@@ -48,8 +49,9 @@ export class Principal {
     return this.#headers;
   }
 
-  /** The answer to send, if the token lacks one of `scopes`: 403 with what is needed. None, if it has them all. */
+  /** The answer to send, if the token lacks one of `scopes`: 403 with what is needed. None, if it has them all. @throws Misuse without a scope */
   requireScopes(...scopes: string[]): Refusal | undefined {
+    checkScopes(scopes);
     const refusal = guarded(() => this.#server.requireScopes(this.#access, scopes));
     return refusal === undefined || refusal === null ? undefined : (JSON.parse(refusal) as Refusal);
   }

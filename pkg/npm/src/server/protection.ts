@@ -6,7 +6,7 @@ import { KeyboundError, guarded, misuse } from '../errors.js';
 import type { Refusal } from '../errors.js';
 import { systemNow } from '../http.js';
 import type { NativeAccess, NativeEntry, NativeResourceServer } from '../native.js';
-import { snakeCase } from '../options.js';
+import { checkLists, checkTexts, snakeCase } from '../options.js';
 import type { Policy } from '../policy.js';
 import { policyJson } from '../policy.js';
 import { MemoryReplayStore, askStore } from '../replay.js';
@@ -53,6 +53,11 @@ export interface ProtectionOptions {
   readonly alsoOrigins?: readonly string[];
   /** What a proxy takes off the path before requests arrive here. */
   readonly pathPrefix?: string;
+  /**
+   * What this program takes off the path itself before routes are looked up, decoded, for example `/api` for Fastify's `rewriteUrl` or
+   * Hono's `mount`. Routers of Express and prefixes of Fastify need none. A request whose routed path is not the rest of its target is refused.
+   */
+  readonly mountPath?: string;
   /** Proxies that say what clients asked for. `hops`: which value counts from the right, 0 where they replace what came in. */
   readonly proxies?: {
     readonly addresses: readonly string[];
@@ -63,6 +68,8 @@ export interface ProtectionOptions {
   readonly proofs?: Policy;
   /** Where proofs are remembered: in the memory of this process, unless a store is given. Refused where several workers run. */
   readonly store?: ReplayStore;
+  /** In how many processes or isolates the service runs, where that cannot be seen: without a store, `1` or refused. */
+  readonly workers?: number;
   /** Remembers no proofs: whoever sees a request can repeat it until its proof is too old. */
   readonly dangerNoReplayStore?: boolean;
   /** Whole seconds since 1970, for tests. */
@@ -76,6 +83,11 @@ export interface RequestParts {
   readonly method: string;
   /** The raw request target, `/a%2Fb?c`: never a decoded path. */
   readonly target: string;
+  /**
+   * The path that routes are looked up by, encoded or decoded, where the program can have changed it since: a proof for one path
+   * must not open another. Without it, that of `target`.
+   */
+  readonly path?: string | undefined;
   /** Names and values of all field lines, in turn, as Node's `rawHeaders`. */
   readonly fields: readonly string[];
   /** The address of the connection, for resources behind trusted proxies. */
@@ -94,18 +106,20 @@ export class Protection {
   readonly #store: ReplayStore | undefined;
   readonly #issuers: readonly (readonly [issuer: string, keys: Issuer['keys']])[];
   readonly #introspector: Introspector | undefined;
+  readonly #mountPath: string;
   readonly #now: () => number;
   readonly #onFault: (fault: unknown) => void;
-  readonly #keys = new Map<string, IssuerKeys>();
+  #keys: ReadonlyMap<string, IssuerKeys> | undefined;
   #server: NativeResourceServer | undefined;
   #epoch: string | undefined;
 
   /** @throws Misuse for options that could never admit a request, and for a memory store where several workers run */
   constructor(options: ProtectionOptions) {
-    const { issuers = [], introspection, proofs = {}, store, dangerNoReplayStore, now, onFault, proxies, ...rest } = options;
-    this.#issuers = issuers.map((issuer) =>
-      typeof issuer === 'string' ? [issuer, FetchedKeys.ofIssuer(issuer)] : [issuer.issuer, issuer.keys],
-    );
+    checkLists(options, ['issuers']);
+    checkTexts(options, ['audiences', 'tokenAlgorithms', 'scopes', 'alsoOrigins']);
+    const { issuers = [], introspection, proofs = {}, store, workers, dangerNoReplayStore, now, onFault, proxies, ...rest } = options;
+    if (proxies !== undefined) checkTexts(proxies, ['addresses']);
+    this.#issuers = issuers.map(issuerOf);
     this.#resource = JSON.stringify({
       publish_metadata: true,
       ...snakeCase(rest),
@@ -114,7 +128,9 @@ export class Protection {
       introspection: introspection !== undefined,
     });
     this.#policy = policyJson({ nonces: { namespace: options.resource }, ...proofs });
-    this.#store = dangerNoReplayStore === true ? undefined : (store ?? new MemoryReplayStore());
+    this.#store = dangerNoReplayStore === true ? undefined : (store ?? new MemoryReplayStore(workers === undefined ? {} : { workers }));
+    if (this.#store instanceof MemoryReplayStore) this.#store._serves(proofs);
+    this.#mountPath = options.mountPath ?? '';
     this.#now = now ?? systemNow;
     this.#onFault = onFault ?? warn;
     this.#introspector = introspection && new Introspector(introspection, this.#onFault);
@@ -129,6 +145,8 @@ export class Protection {
   #open(): NativeResourceServer {
     if (this.#store instanceof MemoryReplayStore) this.#store._open(this.#policy.terms, this.#now());
     const epoch = this.#store?.epoch?.();
+    // A set that cannot be used is shown at the start, and changing the object later changes nothing.
+    this.#keys ??= new Map(this.#issuers.map(([issuer, keys]) => [issuer, new IssuerKeys(keys, this.#onFault)]));
     if (this.#server === undefined || epoch !== this.#epoch) {
       this.#server = guarded(() => new (native().ResourceServer)(this.#resource, this.#policy.verifier, epoch));
       this.#epoch = epoch;
@@ -138,9 +156,14 @@ export class Protection {
 
   /** Decides about one request, and never throws for what the peer sent. */
   async authenticate(request: RequestParts): Promise<Decision> {
+    // Read before anything is waited for: what is decided about is what was given.
+    checkTexts(request, ['fields']);
+    const { method, target, path, peer, fields } = { ...request, fields: [...request.fields] };
     await ready();
     const server = this.#open();
-    const access = guarded(() => server.receiveRaw(request.method, request.target, request.peer, [...request.fields], this.#now()));
+    const misrouted = this.#misrouted(target, path);
+    if (misrouted !== undefined) return { verdict: 'refused', refusal: misrouted };
+    const access = guarded(() => server.receiveRaw(method, target, peer, fields, this.#now()));
     for (;;) {
       const state = JSON.parse(guarded(() => access.state())) as Record<string, unknown>;
       switch (state['state']) {
@@ -166,23 +189,18 @@ export class Protection {
   }
 
   async #answerKeys(access: NativeAccess, issuer: string): Promise<void> {
-    let keys = this.#keys.get(issuer);
-    if (keys === undefined) {
-      const source = this.#issuers.find(([known]) => known === issuer)?.[1] ?? { keys: [] };
-      keys = new IssuerKeys(source, this.#onFault);
-      this.#keys.set(issuer, keys);
-    }
-    const set = await keys.answer(access, this.#now());
+    const set = await this.#keys?.get(issuer)?.answer(access, this.#now());
     guarded(() => (set === undefined ? access.unavailable() : access.keys(set, this.#now())));
   }
 
   async #consume(access: NativeAccess): Promise<void> {
     const store = this.#store;
+    if (store === undefined) return guarded(() => access.dangerSkipReplayCheck());
     if (store instanceof MemoryReplayStore) {
       const inner = store._open(this.#policy.terms, this.#now());
       return guarded(() => access.insertInto(inner, this.#now()));
     }
-    const insertion = store === undefined ? 'fresh' : await this.#ask(store, access.entry() as NativeEntry);
+    const insertion = await this.#ask(store, access.entry() as NativeEntry);
     return guarded(() => access.settle(insertion, this.#now()));
   }
 
@@ -206,10 +224,40 @@ export class Protection {
     return this.#open().metadataPath();
   }
 
-  /** Whether a request is for the metadata. @internal */
-  _isForMetadata(method: string, target: string): boolean {
-    return (method === 'GET' || method === 'HEAD') && target.split('?', 1)[0] === this.metadataPath;
+  /** Decides about one request, unless it is for the metadata. @internal */
+  async _answer(request: RequestParts): Promise<Decision | 'metadata'> {
+    const given = { ...request, fields: [...request.fields] };
+    await ready();
+    const { method, target, path } = given;
+    const asks = (method === 'GET' || method === 'HEAD') && target.split('?', 1)[0] === this.metadataPath;
+    return asks && this.#misrouted(target, path) === undefined ? 'metadata' : this.authenticate(given);
   }
+
+  /** The answer to a request that is routed by another path than it was sent to; none, if all is well. */
+  #misrouted(target: string, path: string | undefined): Refusal | undefined {
+    if (path === undefined) return undefined;
+    const answer = guarded(() => this.#open().route(target, this.#mountPath, decodedPath(path)));
+    return (JSON.parse(answer) as { refusal?: Refusal }).refusal;
+  }
+}
+
+/** A path with its percent-encoding undone; what is no UTF-8 becomes U+FFFD, as in the core. */
+function decodedPath(path: string): string {
+  const bytes = new TextEncoder().encode(path);
+  let length = 0;
+  for (let at = 0; at < bytes.length; at += 1) {
+    const escaped = /^%[0-9a-f]{2}$/i.exec(String.fromCharCode(...bytes.subarray(at, at + 3)));
+    bytes[length] = escaped === null ? (bytes[at] as number) : Number.parseInt(escaped[0].slice(1), 16);
+    at += escaped === null ? 0 : 2;
+    length += 1;
+  }
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(0, length));
+}
+
+function issuerOf(given: string | Issuer): readonly [issuer: string, keys: Issuer['keys']] {
+  if (typeof given === 'string') return [given, FetchedKeys.ofIssuer(given)];
+  if (typeof given?.issuer === 'string' && typeof given.keys === 'object' && given.keys !== null) return [given.issuer, given.keys];
+  throw misuse('wrong_type', "each entry of issuers is a URL, or an object like { issuer: 'https://as.example.com', keys: { keys: [jwk] } }");
 }
 
 /** Begins to protect a resource. */

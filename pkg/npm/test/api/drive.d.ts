@@ -46,7 +46,7 @@ export interface Store {
     sign(signing: Signing): Promise<Signed>;
     load(slot: string): Promise<Stored | undefined>;
     save(slot: string, expected: number | undefined, version: number, value: string | undefined): Promise<boolean>;
-    lock(name: string, lease: number): Promise<() => void | Promise<void>>;
+    lock(name: string, lease: number, signal?: AbortSignal): Promise<() => void | Promise<void>>;
 }
 export interface Host extends Store {
     fetch(request: HostRequest): Promise<HostResponse>;
@@ -55,6 +55,7 @@ export interface Host extends Store {
 }
 export interface Exchange {
     fetch(request: HostRequest): Promise<HostResponse>;
+    readonly signal?: AbortSignal;
 }
 export type Result = Readonly<Record<string, unknown>> & {
     readonly kind: string;

@@ -13,6 +13,7 @@ declare global {
 }
 type Request = IncomingMessage & {
     originalUrl?: string;
+    baseUrl?: string;
     auth?: Principal;
 };
 type Middleware = (request: Request, response: ServerResponse, next: (error?: unknown) => void) => void;

@@ -11,5 +11,5 @@ export declare class FileStore implements Store {
     sign({ thumbprint, algorithm, message }: Signing): Promise<Signed>;
     load(slot: string): Promise<Stored | undefined>;
     save(slot: string, expected: number | undefined, version: number, value: string | undefined): Promise<boolean>;
-    lock(name: string): Promise<() => void>;
+    lock(name: string, lease: number, signal?: AbortSignal): Promise<() => void>;
 }

@@ -18,5 +18,7 @@ export declare class FetchExchange implements Exchange {
     get isRepeatable(): boolean;
     operation(): Record<string, unknown>;
     throwIfAborted(): void;
+    get signal(): AbortSignal;
+    unlessAborted<T>(work: () => Promise<T>): Promise<T>;
     fetch(wanted: HostRequest): Promise<HostResponse>;
 }

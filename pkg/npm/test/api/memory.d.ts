@@ -1,9 +1,6 @@
 import type { Algorithm, CreatedKey, Protection, Signed, Signing, Store, Stored } from './drive.js';
 import { Key } from './key.js';
 import type { Signer } from './key.js';
-    #private;
-    take(name: string): Promise<() => void>;
-}
 export declare class MemoryStore implements Store {
     #private;
     addKey(key: Key | Signer): Promise<string>;
@@ -12,5 +9,5 @@ export declare class MemoryStore implements Store {
     sign({ thumbprint, message, digest }: Signing): Promise<Signed>;
     load(slot: string): Promise<Stored | undefined>;
     save(slot: string, expected: number | undefined, version: number, value: string | undefined): Promise<boolean>;
-    lock(name: string): Promise<() => void>;
+    lock(name: string, lease: number, signal?: AbortSignal): Promise<() => void>;
 }

@@ -1,4 +1,5 @@
 import type { NativeEntry, NativeMemoryStore } from './native.js';
+import type { Policy } from './policy.js';
 export type Insertion = 'fresh' | 'seen' | 'unavailable' | 'full' | 'before_floor';
 export interface ReplayEntry {
     readonly key: string;
@@ -17,6 +18,7 @@ export interface ReplayStore {
 }
 export interface MemoryReplayOptions {
     readonly capacity?: number;
+    readonly workers?: number;
     readonly dangerOneOfSeveral?: boolean;
     readonly dangerIgnoreFloor?: boolean;
 }
@@ -26,4 +28,4 @@ export declare class MemoryReplayStore implements ReplayStore {
     get held(): number;
     epoch(): string;
     insert(): Insertion;
-    }
+        }

@@ -28,6 +28,7 @@ export interface ProtectionOptions {
     readonly origin?: string;
     readonly alsoOrigins?: readonly string[];
     readonly pathPrefix?: string;
+    readonly mountPath?: string;
     readonly proxies?: {
         readonly addresses: readonly string[];
         readonly family: 'forwarded' | 'x_forwarded' | 'x_forwarded_with_port';
@@ -35,6 +36,7 @@ export interface ProtectionOptions {
     };
     readonly proofs?: Policy;
     readonly store?: ReplayStore;
+    readonly workers?: number;
     readonly dangerNoReplayStore?: boolean;
     readonly now?: () => number;
     readonly onFault?: (fault: unknown) => void;
@@ -42,6 +44,7 @@ export interface ProtectionOptions {
 export interface RequestParts {
     readonly method: string;
     readonly target: string;
+    readonly path?: string | undefined;
     readonly fields: readonly string[];
     readonly peer?: string | undefined;
 }

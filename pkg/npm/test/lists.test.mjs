@@ -1,0 +1,71 @@
+// A text where a list is meant would be taken apart into its characters: it is refused by its name when the object is made.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { Client, Key, MemoryReplayStore, MemoryStore, Misuse, Verifier, proofSync } from 'keybound';
+import * as forExpress from 'keybound/express';
+import * as forFastify from 'keybound/fastify';
+import * as forHono from 'keybound/hono';
+import { AuthorizationServer, protect } from 'keybound/server';
+
+const RESOURCE = 'https://api.example.com/v1';
+const ISSUER = 'https://as.example.com';
+const wrong = (name) => (error) => {
+  assert(error instanceof Misuse, String(error));
+  assert.equal(error.reason, 'wrong_type');
+  assert.match(error.message, new RegExp(`\\b${name}\\b`));
+  return true;
+};
+
+const resource = (more) => () => protect({ resource: RESOURCE, issuers: [ISSUER], store: { insert: () => 'fresh' }, ...more });
+const client = (more) => () => new Client({ level: 'enhanced', ...more }, new MemoryStore());
+
+for (const [name, make] of [
+  ['issuers', (list) => resource({ issuers: list })], ['audiences', (list) => resource({ audiences: list })],
+  ['scopes', (list) => resource({ scopes: list })], ['alsoOrigins', (list) => resource({ alsoOrigins: list })],
+  ['tokenAlgorithms', (list) => resource({ tokenAlgorithms: list })], ['algorithms', (list) => resource({ proofs: { algorithms: list } })],
+  ['addresses', (list) => resource({ proxies: { addresses: list, family: 'forwarded' } })],
+  ['keys', (list) => resource({ proofs: { nonces: { keys: list } } })],
+  ['algorithms', (list) => () => new Verifier({ algorithms: list })], ['algorithms', (list) => () => new AuthorizationServer({ algorithms: list })],
+  ['acceptIssuers', (list) => client({ acceptIssuers: list })], ['alsoOrigins', (list) => client({ alsoOrigins: list })],
+  ['algorithms', (list) => client({ algorithms: list })], ['credentials', (list) => client({ credentials: list })],
+  ['servers', (list) => client({ servers: list })],
+]) {
+  test(`a text, or anything else than an array, for ${name} is misuse`, () => {
+    // A comma that was forgotten leaves a text in brackets.
+    for (const given of [ISSUER, 'ES256', '', (ISSUER), new Set([ISSUER]), { 0: ISSUER, length: 1 }, 1, true, null]) assert.throws(make(given), wrong(name));
+  });
+}
+
+test('entries that are no issuer, origin or algorithm are misuse', () => {
+  for (const issuers of [[undefined], [1], [[ISSUER]], [{ issuer: ISSUER }], [{ issuer: [ISSUER], keys: { keys: [] } }]]) {
+    assert.throws(resource({ issuers }), wrong('issuers'));
+  }
+  for (const [name, list] of [['alsoOrigins', [undefined]], ['scopes', [['read']]], ['audiences', [1]]]) assert.throws(resource({ [name]: list }), wrong(name));
+});
+
+test('a key set that cannot be read stops the start, not each request', () => {
+  assert.throws(resource({ issuers: [{ issuer: ISSUER, keys: { keys: 'k1' } }] }), { reason: 'keys_malformed' });
+});
+
+test('scopes to require: one by one, and at least one, or every token would pass', () => {
+  for (const { requireScopes } of [forExpress, forFastify, forHono]) {
+    for (const scopes of [[], [...''], [['read', 'write']], ['read write'], [''], [undefined]]) assert.throws(() => requireScopes(...scopes), wrong('requireScopes'));
+    assert.equal(typeof requireScopes('read', 'write'), 'function');
+  }
+});
+
+test('what comes with a request is a list where it is one', async () => {
+  const key = Key.generate();
+  const request = { method: 'POST', url: `${ISSUER}/token` };
+  const made = proofSync({ ...request, key });
+  const server = new AuthorizationServer();
+  const grant = { type: 'authorization_code', boundTo: key.thumbprint };
+  assert.throws(() => server.check({ ...request, client: 'public', grant, proofs: made }), wrong('proofs'));
+  assert.throws(() => server.check({ ...request, client: 'public', grant: { type: 'derived', confirmed: key.thumbprint }, proofs: [made] }), wrong('confirmed'));
+  assert.throws(() => new Verifier().check({ ...request, proof: new Set([made]) }), wrong('proof'));
+  const protection = resource({})();
+  await assert.rejects(protection.authenticate({ method: 'GET', target: '/v1', fields: 'Authorization' }), wrong('fields'));
+  const store = new MemoryReplayStore({ dangerIgnoreFloor: true });
+  assert.equal((await new Verifier({ store }).verify({ ...request, proof: made })).thumbprint, key.thumbprint);
+});
