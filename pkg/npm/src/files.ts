@@ -2,7 +2,7 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { native } from '#native';
@@ -10,7 +10,10 @@ import type { Algorithm, CreatedKey, Protection, Signed, Signing, Store, Stored 
 import { KeyFault } from './drive.js';
 import { misuse } from './errors.js';
 import { Key } from './key.js';
+import type { NativeSweep } from './native.js';
+import { systemNow } from './http.js';
 import { generate } from './memory.js';
+import { SWEEP_EVERY, swept } from './sweep.js';
 import { Patience, Turns } from './turns.js';
 
 /** What the first line of each stored value begins with; the version follows. */
@@ -19,13 +22,14 @@ const MAGIC = 'keybound 1 ';
 const MAX_LEN = 4 * 1024 * 1024;
 /** For how long a change waits for those before it, in seconds: each takes a few milliseconds. */
 const SAVE_LEASE = 30;
-/** After how many milliseconds a login that nobody completed is removed. */
-const FORGOTTEN = 3_600_000;
 /** The longest name of a file that is readable; longer ones are hashed. */
 const MAX_NAME_LEN = 120;
 /** Opens no file that a link leads to. Windows has no such flag. */
 const NO_LINKS = constants.O_NOFOLLOW ?? 0;
-const FOLDERS = ['session', 'login', 'registration', 'key', 'lock'];
+const FOLDERS = ['session', 'login', 'registration', 'key', 'made', 'lock'];
+/** Those of them whose files are replaced as a whole. A write that broke off leaves one with a secret in it. */
+const REPLACED = ['session', 'login', 'registration', 'key', 'made'];
+const UNFINISHED = '.new-';
 
 /**
  * Sessions and software keys in a folder, in the files that the Rust library and the program `keybound` write.
@@ -36,6 +40,7 @@ const FOLDERS = ['session', 'login', 'registration', 'key', 'lock'];
 export class FileStore implements Store {
   readonly #folder: string;
   readonly #turns = new Turns();
+  #sweptAt = 0;
 
   private constructor(folder: string) {
     this.#folder = folder;
@@ -57,15 +62,15 @@ export class FileStore implements Store {
       await checkPrivate(join(folder, name));
     }
     const store = new FileStore(folder);
-    await store.#removeForgottenLogins();
+    await store.#sweep();
     return store;
   }
 
   /** Keeps a key that the caller has, for example the one a client authenticates with. Gives its thumbprint. */
   async addKey(key: Key): Promise<string> {
-    const { thumbprint } = key;
-    await this.#replace('key', thumbprint, JSON.stringify(key.dangerPrivateJwk()));
-    return thumbprint;
+    await this.#keep(key);
+    await rm(join(this.#folder, 'made', fileName(key.thumbprint)), { force: true });
+    return key.thumbprint;
   }
 
   /** The names of all stored sessions. */
@@ -75,13 +80,16 @@ export class FileStore implements Store {
   }
 
   async createKey(algorithms: readonly Algorithm[], protections: readonly Protection[]): Promise<CreatedKey> {
+    if (systemNow() - this.#sweptAt >= SWEEP_EVERY) await this.#sweep();
     const key = await generate(algorithms, protections);
-    await this.addKey(key);
+    // The mark is first: a key without one is taken for the program's own, and stays.
+    await this.#replace('made', key.thumbprint, '');
+    await this.#keep(key);
     return { publicJwk: key.publicJwk, algorithm: key.algorithm, protection: 'software' };
   }
 
   async deleteKey(thumbprint: string): Promise<void> {
-    await rm(join(this.#folder, 'key', fileName(thumbprint)), { force: true });
+    for (const kind of ['key', 'made']) await rm(join(this.#folder, kind, fileName(thumbprint)), { force: true });
   }
 
   async sign({ thumbprint, algorithm, message }: Signing): Promise<Signed> {
@@ -98,14 +106,7 @@ export class FileStore implements Store {
   }
 
   async load(slot: string): Promise<Stored | undefined> {
-    const [kind, name] = place(slot);
-    const path = join(this.#folder, kind, name);
-    const text = await read(path);
-    if (text === undefined) return undefined;
-    const end = text.indexOf('\n');
-    const version = end > 0 && text.startsWith(MAGIC) ? Number(text.slice(MAGIC.length, end)) : Number.NaN;
-    if (!Number.isSafeInteger(version)) throw new Error(`${path} is no file of this program; move it away`);
-    return { version, value: text.slice(end + 1) };
+    return readStored(join(this.#folder, ...place(slot)));
   }
 
   async save(slot: string, expected: number | undefined, version: number, value: string | undefined): Promise<boolean> {
@@ -145,7 +146,7 @@ export class FileStore implements Store {
 
   async #replace(kind: string, name: string, text: string): Promise<void> {
     const folder = join(this.#folder, kind);
-    const fresh = join(folder, `.new-${randomBytes(9).toString('base64url')}`);
+    const fresh = join(folder, `${UNFINISHED}${randomBytes(9).toString('base64url')}`);
     try {
       const file = await open(fresh, 'wx', 0o600);
       try {
@@ -162,15 +163,80 @@ export class FileStore implements Store {
     await synced(folder);
   }
 
-  /** Logins that nobody came back from hold a code verifier each, and would pile up. */
-  async #removeForgottenLogins(): Promise<void> {
-    const folder = join(this.#folder, 'login');
-    for (const name of await readdir(folder)) {
-      const path = join(folder, name);
-      const found = await stat(path).catch(() => undefined);
-      if (found !== undefined && Date.now() - found.mtimeMs > FORGOTTEN) await rm(path, { force: true });
+  #keep(key: Key): Promise<void> {
+    return this.#replace('key', key.thumbprint, JSON.stringify(key.dangerPrivateJwk()));
+  }
+
+  /** Removes forgotten logins with their keys, and keys that nothing names. One process does it at a time, and what fails is tried again later. */
+  async #sweep(): Promise<void> {
+    this.#sweptAt = systemNow();
+    const held = native().tryLock?.(join(this.#folder, 'lock', 'sweep'));
+    if (held === undefined || held === null) return;
+    try {
+      await this.#removeUnfinished();
+      const { slots, keys } = await swept((sweep) => this.#tell(sweep));
+      for (const { slot, version } of slots) await this.save(slot, version, version + 1, undefined);
+      for (const thumbprint of keys) await this.deleteKey(thumbprint);
+    } catch {
+      // A folder that cannot be swept can still be used.
+    } finally {
+      held.release();
     }
   }
+
+  /** Names everything that is stored. What cannot be read is named too: it may be what names a key. */
+  async #tell(sweep: NativeSweep): Promise<void> {
+    for (const kind of ['session', 'login', 'registration']) {
+      for (const name of await readdir(join(this.#folder, kind))) {
+        if (name.startsWith('.')) continue;
+        const path = join(this.#folder, kind, name);
+        const changedAt = await changed(path);
+        const stored = await readStored(path).catch((): Stored => ({ version: 0, value: '' }));
+        if (changedAt !== undefined && stored !== undefined) sweep.stored(`${kind}/${named(name)}`, stored.version, stored.value || undefined, changedAt);
+      }
+    }
+    for (const name of await readdir(join(this.#folder, 'made'))) {
+      if (name.startsWith('.')) continue;
+      const mark = join(this.#folder, 'made', name);
+      const createdAt = await changed(join(this.#folder, 'key', name));
+      if (createdAt !== undefined) sweep.key(name, createdAt);
+      else if (systemNow() - ((await changed(mark)) ?? 0) >= SWEEP_EVERY) await rm(mark, { force: true });
+    }
+  }
+
+  async #removeUnfinished(): Promise<void> {
+    for (const kind of REPLACED) {
+      for (const name of await readdir(join(this.#folder, kind))) {
+        const path = join(this.#folder, kind, name);
+        if (name.startsWith(UNFINISHED) && systemNow() - ((await changed(path)) ?? 0) >= SWEEP_EVERY) await rm(path, { force: true });
+      }
+    }
+  }
+}
+
+/** When a file was last changed, in whole seconds; none if it is not there. */
+async function changed(path: string): Promise<number | undefined> {
+  const found = await lstat(path).catch(() => undefined);
+  return found && Math.floor(found.mtimeMs / 1000);
+}
+
+/** The name of a slot behind its kind, from that of its file. */
+function named(file: string): string {
+  try {
+    return decodeURIComponent(file);
+  } catch {
+    return file;
+  }
+}
+
+/** What a file holds; none if there is no file. */
+async function readStored(path: string): Promise<Stored | undefined> {
+  const text = await read(path);
+  if (text === undefined) return undefined;
+  const end = text.indexOf('\n');
+  const version = end > 0 && text.startsWith(MAGIC) ? Number(text.slice(MAGIC.length, end)) : Number.NaN;
+  if (!Number.isSafeInteger(version)) throw new Error(`${path} is no file of this program; move it away`);
+  return { version, value: text.slice(end + 1) };
 }
 
 /** The file's text; none if there is no file. */

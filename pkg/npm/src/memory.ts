@@ -4,6 +4,8 @@ import type { Algorithm, CreatedKey, Protection, Signed, Signing, Store, Stored 
 import { KeyFault } from './drive.js';
 import { Key } from './key.js';
 import type { Signer } from './key.js';
+import { systemNow } from './http.js';
+import { SWEEP_EVERY, swept } from './sweep.js';
 import { Patience, Turns } from './turns.js';
 import { ready, native } from '#native';
 
@@ -24,23 +26,30 @@ export class MemoryStore implements Store {
   readonly #keys = new Map<string, Key | Signer>();
   readonly #slots = new Map<string, Stored>();
   readonly #turns = new Turns();
+  /** When keys were made for logins and sessions. Those of the program's own are not among them, and stay. */
+  readonly #made = new Map<string, number>();
+  #sweptAt = systemNow();
 
   /** Keeps a key that the caller has, for example the one a client authenticates with. Gives its thumbprint. */
   async addKey(key: Key | Signer): Promise<string> {
     await ready();
     const thumbprint = key instanceof Key ? key.thumbprint : native().thumbprint(JSON.stringify(key.publicJwk));
     this.#keys.set(thumbprint, key);
+    this.#made.delete(thumbprint);
     return thumbprint;
   }
 
   async createKey(algorithms: readonly Algorithm[], protections: readonly Protection[]): Promise<CreatedKey> {
+    if (systemNow() - this.#sweptAt >= SWEEP_EVERY) await this.#sweep();
     const key = await generate(algorithms, protections);
     this.#keys.set(key.thumbprint, key);
+    this.#made.set(key.thumbprint, systemNow());
     return { publicJwk: key.publicJwk, algorithm: key.algorithm, protection: 'software' };
   }
 
   async deleteKey(thumbprint: string): Promise<void> {
     this.#keys.delete(thumbprint);
+    this.#made.delete(thumbprint);
   }
 
   async sign({ thumbprint, message, digest }: Signing): Promise<Signed> {
@@ -62,6 +71,16 @@ export class MemoryStore implements Store {
 
   async lock(name: string, lease: number, signal?: AbortSignal): Promise<() => void> {
     return this.#turns.take(name, new Patience(name, lease, signal));
+  }
+
+  async #sweep(): Promise<void> {
+    this.#sweptAt = systemNow();
+    const { slots, keys } = await swept((sweep) => {
+      for (const [slot, { version, value }] of this.#slots) sweep.stored(slot, version, value, undefined);
+      for (const [thumbprint, createdAt] of this.#made) sweep.key(thumbprint, createdAt);
+    });
+    for (const { slot, version } of slots) if (this.#slots.get(slot)?.version === version) this.#slots.delete(slot);
+    for (const thumbprint of keys) await this.deleteKey(thumbprint);
   }
 
 }

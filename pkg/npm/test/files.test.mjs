@@ -1,13 +1,13 @@
 // Processes that share a folder: compare-and-set loses no change, a lock has one owner, a crash blocks nobody.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { chown, lstat, mkdir, mkdtemp, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { chown, lstat, mkdir, mkdtemp, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
 
-import { FileStore, Key } from 'keybound';
+import { Client, FileStore, Key, MemoryStore, thumbprint } from 'keybound';
 
 const folder = await mkdtemp(join(tmpdir(), 'keybound-'));
 after(() => rm(folder, { recursive: true }));
@@ -120,4 +120,92 @@ test('links are not followed: the folder, those in it, files and locks', { skip:
   await symlink(join(folder, 'made-by-a-lock'), join(place, 'lock', 'one'));
   await assert.rejects(store.lock('one', 1));
   await assert.rejects(lstat(join(folder, 'made-by-a-lock')), { code: 'ENOENT' });
+});
+
+/** Makes a file look as if it had last been changed that many seconds ago. */
+const age = async (seconds, ...parts) => {
+  const at = new Date(Date.now() - seconds * 1000);
+  await utimes(join(...parts), at, at);
+};
+
+const ISSUER = 'https://as.example.com';
+/** An authorization server behind `fetch`. */
+const answers = async (url) => {
+  const { pathname } = new URL(url);
+  const metadata = {
+    issuer: ISSUER, token_endpoint: `${ISSUER}/token`, authorization_endpoint: `${ISSUER}/authorize`, response_types_supported: ['code'],
+    grant_types_supported: ['authorization_code', 'client_credentials'], token_endpoint_auth_methods_supported: ['client_secret_basic'],
+    dpop_signing_alg_values_supported: ['ES256'], code_challenge_methods_supported: ['S256'],
+  };
+  const body = pathname === '/token' ? { access_token: 'a', token_type: 'DPoP', expires_in: 3_600 } : metadata;
+  return new Response(JSON.stringify(body), { headers: { 'content-type': 'application/json' } });
+};
+const clientOf = (store) => new Client({
+  level: 'enhanced', redirectUri: 'https://app.example.com/back', credentials: [{ issuer: ISSUER, clientId: 'app', method: 'secret', secret: 's' }],
+}, store, { fetch: answers });
+const request = async (client) => ({ session: 'work', discovered: await client.discoverIssuer(ISSUER), resource: 'https://api.example.com' });
+
+test('a login that nobody completed takes its key with it', async () => {
+  const place = join(folder, 'forgotten');
+  const client = clientOf(await FileStore.open(place));
+  await client.authorize(await request(client));
+  const [[login], [key]] = await Promise.all(['login', 'key'].map((kind) => readdir(join(place, kind))));
+  await FileStore.open(place);
+  assert.deepEqual(await readdir(join(place, 'key')), [key], 'one that is under way stays');
+  for (const name of [['login', login], ['key', key]]) await age(3_601, place, ...name);
+  await FileStore.open(place);
+  for (const kind of ['login', 'key', 'made']) assert.deepEqual([kind, await readdir(join(place, kind))], [kind, []]);
+});
+
+test('a key that no session and no login names is found and removed; one of the program\'s own stays', async () => {
+  const place = join(folder, 'unnamed');
+  const store = await FileStore.open(place);
+  const client = clientOf(store);
+  const session = await client.clientCredentials(await request(client));
+  const own = await store.addKey(Key.generate());
+  const { publicJwk } = await store.createKey(['ES256'], ['software']);
+  const lost = thumbprint(publicJwk);
+  const keys = () => readdir(join(place, 'key'));
+  for (const name of await keys()) await age(7_201, place, 'key', name);
+  const bad = join(place, 'session', 'bad');
+  await writeFile(bad, 'something else');
+  await FileStore.open(place);
+  assert.equal((await keys()).length, 3, 'what cannot be read may name any key');
+  await rm(bad);
+  await FileStore.open(place);
+  assert.deepEqual((await keys()).sort(), [own, session.thumbprint].sort());
+  assert(!(await keys()).includes(lost));
+  assert.equal((await clientOf(store).open('work')).thumbprint, session.thumbprint);
+});
+
+test('writes that broke off are removed with the secret in them', async () => {
+  const place = join(folder, 'unfinished');
+  await FileStore.open(place);
+  for (const kind of ['session', 'key']) {
+    for (const name of ['.new-old', '.new-young']) await writeFile(join(place, kind, name), 'secret');
+    await age(3_601, place, kind, '.new-old');
+  }
+  const mark = join(place, 'made', thumbprint(Key.generate().publicJwk));
+  await writeFile(mark, '');
+  await age(3_601, mark);
+  await FileStore.open(place);
+  for (const kind of ['session', 'key']) assert.deepEqual(await readdir(join(place, kind)), ['.new-young']);
+  assert.deepEqual(await readdir(join(place, 'made')), []);
+});
+
+test('stores that stay open remove forgotten keys too, in memory and in files', async (context) => {
+  const place = join(folder, 'open');
+  for (const store of [new MemoryStore(), await FileStore.open(place)]) {
+    const { publicJwk } = await store.createKey(['ES256'], ['software']);
+    const lost = thumbprint(publicJwk);
+    const own = await store.addKey(Key.generate());
+    const sign = (thumbprint) => store.sign({ thumbprint, for: 'proof', algorithm: 'ES256', message: new Uint8Array([1]), digest: undefined });
+    const signed = await sign(lost);
+    assert.equal(signed.bytes.length, 64);
+    context.mock.timers.enable({ apis: ['Date'], now: Date.now() + 7_201_000 });
+    const fresh = thumbprint((await store.createKey(['ES256'], ['software'])).publicJwk);
+    context.mock.timers.reset();
+    await assert.rejects(sign(lost), { fault: 'missing' });
+    await Promise.all([own, fresh].map(sign));
+  }
 });
