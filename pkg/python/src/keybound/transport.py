@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import socket
 import ssl
+import threading
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -76,7 +79,10 @@ class StandardTransport:
         slash = min((target.find(mark) for mark in "/?" if mark in target), default=len(target))
         target = target[slash:]
         target = target if target.startswith("/") else "/" + target
+        deadline = _Deadline(request.timeout)
         try:
+            connection.connect()
+            deadline.begin(connection.sock)
             connection.putrequest(request.method, target, skip_accept_encoding=True)
             for name, value in request.headers:
                 connection.putheader(name, value)
@@ -86,9 +92,47 @@ class StandardTransport:
             response = connection.getresponse()
             limit = request.max_body
             body = response.read() if limit is None else response.read(limit + 1)
+            deadline.check()
             if limit is not None and len(body) > limit:
                 raise OSError(f"the answer is longer than the {limit} bytes that are read")
             headers = tuple((name, value.encode("latin-1", "replace")) for name, value in response.getheaders())
             return HttpResponse(status=response.status, headers=headers, body=body)
+        except Exception:
+            deadline.check()
+            raise
         finally:
+            deadline.end()
             connection.close()
+
+
+class _Deadline:
+    """Ends the connection of a request whose answer takes too long. The socket's own timeout begins again with each byte: a server that
+    sends one now and then would hold a lock, or a turn to ask, for ever."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._timer: threading.Timer | None = None
+        self._is_over = False
+
+    def begin(self, connection: socket.socket) -> None:
+        """From now on, the time runs."""
+        if self._seconds is not None:
+            self._timer = threading.Timer(self._seconds, self._expire, (connection,))
+            self._timer.daemon = True
+            self._timer.start()
+
+    def check(self) -> None:
+        """Raises `TimeoutError` if the time is over: what was read then may be half of an answer."""
+        if self._is_over:
+            raise TimeoutError(f"the answer took longer than {self._seconds:g} s")
+
+    def end(self) -> None:
+        """The answer is there, or there is none."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _expire(self, connection: socket.socket) -> None:
+        self._is_over = True
+        with contextlib.suppress(OSError):
+            # Of the socket below TLS, whose own method is not for other threads.
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -1,0 +1,48 @@
+"""The standard transport: an answer is waited for as long as the request says, and no longer."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from keybound import HttpRequest, StandardTransport
+
+
+@contextmanager
+def dripping(first: bytes) -> Iterator[str]:
+    """A server that sends `first`, and then a byte now and then, for ever."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(first)
+                while not over.wait(0.02):
+                    try:
+                        connection.sendall(b"x")
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "first",
+    [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"],
+    ids=["status", "field-name", "field", "body-to-the-end", "body"],
+)
+def test_a_server_that_drips_does_not_hold_a_request_for_ever(first: bytes) -> None:
+    with dripping(first) as url, pytest.raises(TimeoutError, match="took longer than 0.1 s"):
+        StandardTransport().send(HttpRequest(method="GET", url=url, max_body=100_000, timeout=0.1))
