@@ -92,8 +92,8 @@ export interface Store {
   /** Stores `value`, or deletes what is there, if the stored version is `expected`; false if it is not. Durable when it answers. */
   save(slot: string, expected: number | undefined, version: number, value: string | undefined): Promise<boolean>;
   /**
-   * Takes a lock, waiting for other tasks and processes; gives what releases it. Who has waited for `lease` seconds gives up by an error,
-   * and never goes on beside the holder. Where `signal` is given, its abort ends the wait with its reason.
+   * Takes a lock, waiting for other tasks and processes; gives what releases it. After `lease` seconds the wait ends with an error: a
+   * task never goes on beside the holder. Where `signal` is given, its abort ends the wait with its reason.
    */
   lock(name: string, lease: number, signal?: AbortSignal): Promise<() => void | Promise<void>>;
 }

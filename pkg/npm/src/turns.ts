@@ -38,7 +38,7 @@ export class Patience {
     await this.wait(new Promise((resolve) => setTimeout(resolve, milliseconds)));
   }
 
-  // Whoever goes on without the lock would redeem a refresh token that its slow holder is redeeming, which ends the session.
+  // A task that goes on without the lock would redeem the refresh token that the slow holder is redeeming, which ends the session.
   #timeout(): HostFailed {
     const detail = `the lock ${this.#name} was held by another task or process for all of ${this.#lease} s; try again later`;
     return new HostFailed({ reason: 'lock_timeout', detail });
@@ -62,7 +62,7 @@ export class Turns {
     try {
       if (before !== undefined) await patience.wait(before);
     } catch (error) {
-      // Those behind wait for whoever was in front.
+      // Those behind wait for the holder in front.
       void before?.then(release);
       throw error;
     }

@@ -19,7 +19,7 @@ const NEGATIVE_AGE = 10;
 const NEGATIVE_CAPACITY = 4096;
 /** How many questions are asked at a time. */
 const AT_A_TIME = 64;
-/** How many requests wait for an answer, those about one token included. More are refused with 503: whoever sent them has shown nothing yet. */
+/** How many requests wait for an answer, those about one token included. More are refused with 503: their senders have shown nothing yet. */
 const MAX_WAITING = 1024;
 
 /** The introspection endpoint of an authorization server, which knows this resource by an identifier and a secret. */

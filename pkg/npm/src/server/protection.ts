@@ -112,6 +112,7 @@ export class Protection {
   #keys: ReadonlyMap<string, IssuerKeys> | undefined;
   #server: NativeResourceServer | undefined;
   #epoch: string | undefined;
+  #warned = false;
 
   /** @throws Misuse for options that could never admit a request, and for a memory store where several workers run */
   constructor(options: ProtectionOptions) {
@@ -237,7 +238,13 @@ export class Protection {
   #misrouted(target: string, path: string | undefined): Refusal | undefined {
     if (path === undefined) return undefined;
     const answer = guarded(() => this.#open().route(target, this.#mountPath, decodedPath(path)));
-    return (JSON.parse(answer) as { refusal?: Refusal }).refusal;
+    const { refusal } = JSON.parse(answer) as { refusal?: Refusal };
+    if (refusal?.reason === 'mount_path_mismatch' && !this.#warned) {
+      this.#warned = true;
+      const advice = "if this program takes a prefix off the path itself, give the option mountPath, for example mountPath: '/api'";
+      this.#onFault(new Error(`requests are routed by another path than the one they were sent to, and are refused with 400; ${advice}`));
+    }
+    return refusal;
   }
 }
 
