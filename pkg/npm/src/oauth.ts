@@ -223,10 +223,10 @@ export class OAuthClient {
     checkTexts(options, ['acceptIssuers', 'alsoOrigins', 'algorithms']);
     checkLists(options, ['credentials', 'servers']);
     const { credentials, ...rest } = options;
-    const all = { ...snakeCase(rest), ...(credentials && { credentials: credentials.map(snakeCase) }) };
+    const all = JSON.stringify({ ...snakeCase(rest), ...(credentials && { credentials: credentials.map(snakeCase) }) });
     this.#settings = settings;
     this.host = hostOf(store, settings);
-    const make = (native: NativeClientParts): Core => [native, guarded(() => new native.Client(JSON.stringify(all)))];
+    const make = (native: NativeClientParts): Core => [native, guarded(() => new native.Client(all))];
     let core: Core | Promise<Core> | undefined = typeof native === 'function' ? undefined : make(native);
     this.#core = () => (core ??= (native as () => Promise<NativeClientParts>)().then(make));
   }
