@@ -110,16 +110,28 @@ test('tokens that are no JWTs are introspected: one question for many, inactive 
   assert.equal((await ask(broken, 'another')).refusal.status, 503);
 });
 
-test('strangers who wait for an introspection that is not answered are bounded in number', { timeout: 20_000 }, async () => {
+test('strangers who wait for an introspection that is not answered are bounded in number', async () => {
   let asked = 0;
   let answer;
   const open = new Promise((resolve) => (answer = () => resolve('{"active":false}')));
   const introspection = { introspect: () => ((asked += 1), open) };
   const protection = protect({ resource: RESOURCE, issuers: ['https://as.example.com'], introspection, store: lenient(), ...without });
   const tokens = [...Array.from({ length: 512 }, (_, i) => `opaque-${i}`), ...Array(1024).fill('opaque')];
+  // None of them comes as far as the store: one proof will do for those about one token.
+  const fields = new Map();
+  for (const token of new Set(tokens)) {
+    fields.set(token, ['Authorization', `DPoP ${token}`, 'DPoP', await proof({ key, method: 'GET', url: `${RESOURCE}/a`, accessToken: token })]);
+  }
   let refused = 0;
-  const asking = tokens.map((token) => ask(protection, token).then(({ refusal }) => ((refused += refusal.status === 503 ? 1 : 0), refusal.status)));
-  while (refused < 512) await new Promise((resolve) => setImmediate(resolve));
+  let asking;
+  // Those who wait keep nothing running: if too few are refused, the test ends here.
+  await new Promise((resolve) => {
+    asking = tokens.map(async (token) => {
+      const { refusal } = await protection.authenticate({ method: 'GET', target: '/v1/a', fields: fields.get(token) });
+      if (refusal.status === 503 && (refused += 1) === 512) resolve();
+      return refusal.status;
+    });
+  });
   assert.equal(asked, 64);
   answer();
   const statuses = await Promise.all(asking);
