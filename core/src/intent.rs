@@ -4,6 +4,9 @@
 //! authorization server keeps them as an [`Intent`] and issues a token with the details that were granted and the key's
 //! `cnf.jkt`, without a refresh token; the resource compares each request with the token's details and takes the token once.
 //!
+//! Such a token is good for nothing else: it has no scope, and a resource refuses it at every endpoint that does not compare its
+//! details and use it up ([`ResourcePolicy::with_intents_at`](crate::server::resource::ResourcePolicy::with_intents_at)).
+//!
 //! The resource matches details of the type [`REQUEST_TYPE`] itself. Others are the application's to match; binding, expiry and
 //! single use are the same for all.
 //!
@@ -41,6 +44,7 @@ use crate::jose::thumbprint::Thumbprint;
 use crate::json::Value;
 pub use crate::oauth::details::within;
 use crate::replay::{ReplayAgreement, ReplayEntry, ReplayEntryParts, ReplayKey};
+use crate::server::authorization::confirmation;
 use crate::server::resource::Principal;
 
 /// The `type` of details that name one request: `method`, `locations` with one URL, and `body_sha256`, the base64url SHA-256 of
@@ -94,6 +98,10 @@ pub enum IntentDefect {
     NoIdentifier,
     /// The token is not bound, has no details or no end.
     NoIntent,
+    /// It was carried out before.
+    Used,
+    /// The replay store began to remember after the token was issued: nobody can tell whether it was used.
+    BeforeFloor,
 }
 
 impl IntentDefect {
@@ -108,6 +116,8 @@ impl IntentDefect {
             Self::NoMatch => "intent_no_match",
             Self::NoIdentifier => "intent_no_identifier",
             Self::NoIntent => "no_intent",
+            Self::Used => "intent_used",
+            Self::BeforeFloor => "intent_before_floor",
         }
     }
 }
@@ -123,6 +133,10 @@ impl fmt::Display for IntentDefect {
             Self::NoMatch => "none of the intent's details is about this request, its body included",
             Self::NoIdentifier => "the token has no jti or no iat, without which nobody can tell whether it was used",
             Self::NoIntent => "the token carries no intent: it is not bound, has no authorization_details or no end",
+            Self::Used => "the intent was carried out before",
+            Self::BeforeFloor => {
+                "this server began to remember used intents after the token was issued; declare the intent again"
+            }
         })
     }
 }
@@ -187,6 +201,20 @@ impl Intent {
         Self::new(granted, self.key, self.expires)
     }
 
+    /// The claims of the token for this intent: `claims` with its details, its key as `cnf` and its end as `exp`, and without a
+    /// `scope`, for a token with a scope is good for more than the intent. It gets no refresh token.
+    pub fn token_claims(&self, claims: &Value) -> Value {
+        let ends = claims.time("exp").map_or(self.expires, |end| end.min(self.expires));
+        let mut own = Value::object();
+        if let Value::Object(members) = claims {
+            let kept = |name: &str| !["scope", "authorization_details", "cnf", "exp"].contains(&name);
+            for (name, value) in members.iter().filter(|(name, _)| kept(name)) {
+                own.set(name, value.clone());
+            }
+        }
+        own.with("exp", ends).with("authorization_details", self.details.clone()).with("cnf", confirmation(self.key))
+    }
+
     /// The details, for the token and for the user to see.
     pub const fn details(&self) -> &Value {
         &self.details
@@ -239,8 +267,11 @@ impl Intent {
 
     /// What to insert into the replay store to use the token up: nobody who inserts it again finds it fresh.
     ///
-    /// `agreement` is that of the store. It is to be inserted when all else has been checked. A store that began to remember
-    /// after the token was issued cannot know whether it was used, and refuses.
+    /// `agreement` is that of the store. It is to be inserted when all else has been checked. The entry lives until the last
+    /// instant at which the token is accepted, the policy's leeway included. A store that began to remember after the token was
+    /// first accepted cannot know whether it was used, and refuses: by the issuer's clock, which may be ahead by the leeway.
+    ///
+    /// [`ResourceServer::carry_out`](crate::server::resource::ResourceServer::carry_out) does this and the comparison in one.
     ///
     /// # Errors
     /// [`IntentDefect::NoIdentifier`] if the token has no `jti` or no `iat`.
@@ -257,8 +288,8 @@ impl Intent {
             key: ReplayKey::derive(digest, &namespace, &self.key, jti),
             thumbprint: self.key,
             timed_at: issued,
-            max_ahead: 0,
-            expires_at: self.expires,
+            max_ahead: principal.leeway(),
+            expires_at: self.expires.saturating_add(principal.leeway()),
             store_margin: 60,
             nonce_epoch: None,
             agreement,

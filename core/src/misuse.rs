@@ -86,6 +86,14 @@ pub enum Misuse {
     FieldValue,
     /// An intent at a level that binds no tokens.
     IntentUnbound,
+    /// An intent of a client that would also take an unbound token.
+    IntentAcceptsBearer,
+    /// A path for intents that is no absolute path in normal form.
+    IntentPath,
+    /// A lifetime of an intent outside 1 to 3,600 seconds, or one without an intent.
+    IntentLifetime,
+    /// A client at [`SecurityLevel::Maximum`](crate::SecurityLevel::Maximum) that would take unbound tokens.
+    BearerAtMaximum,
 }
 
 impl fmt::Display for Misuse {
@@ -138,6 +146,17 @@ impl fmt::Display for Misuse {
             Self::KeyAlgorithm => f.write_str("the host made a key for an algorithm that was not asked for; see CreateKey::algorithms"),
             Self::Name => f.write_str("a session's name has 1 to 256 bytes"),
             Self::IntentUnbound => f.write_str("an intent is bound to a key; ask for it at SecurityLevel::Enhanced or above"),
+            Self::IntentAcceptsBearer => {
+                f.write_str("an intent is never unbound; use a client without danger_accept_bearer for it")
+            }
+            Self::IntentPath => f.write_str(
+                "a path whose handler carries out intents begins with a slash and has no query, no dot segments and no needless \
+                 percent-encoding, for example /payments or /payments/*",
+            ),
+            Self::IntentLifetime => f.write_str("intent_lifetime is 1 to 3,600 seconds, of an intent; give both, or leave it out"),
+            Self::BearerAtMaximum => {
+                f.write_str("danger_accept_bearer has no effect at SecurityLevel::Maximum; leave it out, or use Enhanced")
+            }
             Self::FieldValue => f.write_str("the text for a challenge has characters that a field cannot hold; use printable ASCII"),
             Self::NoUser => f.write_str("this session was not made by a login, so no user can grant more; ask for the scope at its beginning"),
         }

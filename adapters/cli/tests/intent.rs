@@ -50,9 +50,25 @@ async fn what_was_agreed_to_happens_once_and_nothing_else_does() {
 
     let (status, text) = post(&client, &session, &url, BODY).await;
     assert_eq!(status, 200, "{text}");
-    let (status, text) = post(&client, &session, &url, BODY).await;
-    assert_eq!(status, 403, "a second time: {text}");
-    assert!(text.contains("intent_used"), "{text}");
+    // It is spent: nothing is left of it to be sent a second time.
+    let again = client.call(&session, client.request(Method::POST, &url).body(BODY)).await;
+    assert!(again.is_err_and(|error| error.to_string().contains("log in again")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_intents_token_is_good_for_nothing_else() {
+    let running = start(Options::default()).await.expect("loopback");
+    let (client, session, url) = agreed(&running).await;
+    assert_eq!(session.scope(), None, "the resource publishes scopes, and none is asked for");
+    for path in ["", "/write", "/admin", "/intent/other"] {
+        for _ in 0..3 {
+            let answer = client.get(&session, &format!("{}{path}", running.resource)).await.expect("an answer");
+            assert_eq!(answer.status(), 403, "{path}");
+            let challenge = answer.headers()["www-authenticate"].to_str().expect("text").to_owned();
+            assert!(challenge.contains("insufficient_scope"), "{challenge}");
+        }
+    }
+    assert_eq!(post(&client, &session, &url, BODY).await.0, 200, "it is still good for what was agreed to");
 }
 
 #[tokio::test(flavor = "multi_thread")]

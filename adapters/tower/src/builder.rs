@@ -120,6 +120,17 @@ impl Builder {
         Self { policy: change(self.policy), ..self }
     }
 
+    /// Takes tokens with `authorization_details` (RFC 9396) at this path, whose handler carries intents out by
+    /// [`Protection::carry_out`]. Everywhere else such a token is refused: it is good for nothing else. The path is the one that
+    /// clients see; `/x/*` is all below `/x/`.
+    ///
+    /// # Errors
+    /// [`Misuse`] unless it is an absolute path.
+    pub fn intents_at(mut self, path: &str) -> Result<Self, Misuse> {
+        self.policy = self.policy.with_intents_at(path)?;
+        Ok(self)
+    }
+
     /// Judges proofs by this policy.
     #[must_use]
     pub fn proofs(self, policy: Policy) -> Self {

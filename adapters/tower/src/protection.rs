@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use http::request::Parts;
+use keybound::intent::Intent;
 use keybound::json::Value;
 use keybound::proof::source::TargetSource;
 use keybound::replay::StoreEpoch;
@@ -134,6 +135,30 @@ impl Protection {
                 Access::Refused(refusal) => return Err(Box::new(refusal)),
             }
         }
+    }
+
+    /// Carries out the intent of an admitted request's token, once: compares the request with its details, body included, and uses
+    /// the token up in the replay store. `url` is the whole URL, query included.
+    ///
+    /// For handlers at the paths of [`Builder::intents_at`]: elsewhere no such token comes.
+    ///
+    /// # Errors
+    /// The refusal to send: 403 if the request is another one or the intent was carried out before, 503 if the store cannot tell
+    /// or there is none.
+    pub async fn carry_out(
+        &self,
+        principal: &Principal,
+        method: &str,
+        url: &str,
+        body: &[u8],
+    ) -> Result<Intent, Box<Refusal>> {
+        let server = self.server();
+        let pending = server.carry_out(principal, method, url, body, self.now()).map_err(Box::new)?;
+        if matches!(self.0.replay, Replay::None) {
+            return Err(Box::new(pending.unavailable()));
+        }
+        let insertion = self.0.replay.insert(pending.replay_entry(), self.now()).await;
+        pending.settle(insertion, self.now()).map_err(Box::new)
     }
 
     fn keys(&self, issuer: &str) -> Option<&IssuerKeys> {

@@ -68,6 +68,29 @@ impl NativeResourceServer {
         self.0.refuse_revoked(&access.0).map(refusal).map_err(raised)
     }
 
+    fn carry_out(
+        &self,
+        access: &NativeAccess,
+        method: &str,
+        url: &str,
+        body: &[u8],
+        now: i64,
+    ) -> PyResult<NativeEntry> {
+        self.0.carry_out(&access.0, method, url, body, now).map(NativeEntry).map_err(raised)
+    }
+
+    fn used_up(
+        &self,
+        access: &NativeAccess,
+        method: &str,
+        url: &str,
+        body: &[u8],
+        insertion: &str,
+        now: i64,
+    ) -> PyResult<()> {
+        self.0.used_up(&access.0, method, url, body, insertion, now).map_err(raised)
+    }
+
     fn metadata(&self) -> String {
         self.0.metadata()
     }
@@ -122,10 +145,6 @@ impl NativeAccess {
 
     fn intent(&self) -> PyResult<NativeIntent> {
         self.0.intent().map(NativeIntent).map_err(raised)
-    }
-
-    fn use_up(&self, like: &NativeEntry) -> PyResult<NativeEntry> {
-        self.0.use_up(&like.0).map(NativeEntry).map_err(raised)
     }
 }
 

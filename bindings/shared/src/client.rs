@@ -265,6 +265,13 @@ fn request(given: &Options, handles: &Handles) -> Result<SessionRequest, Error> 
         let discovered = handles.discovered.as_ref().ok_or_else(|| missing("what was discovered"))?;
         SessionRequest::new(given.needed("session")?, discovered)
     };
+    if let Some(details) = given.value("authorization_details") {
+        request = request.authorization_details(details.clone());
+    }
+    if let Some(details) = given.value("intent") {
+        request = request.intent(details.clone());
+    }
+    // After the intent, which drops the scope that was discovered and keeps the one that is asked for.
     if let Some(scope) = given.text("scope")? {
         request = request.scope(scope);
     }
@@ -273,12 +280,6 @@ fn request(given: &Options, handles: &Handles) -> Result<SessionRequest, Error> 
     }
     if let Some(name) = given.text("level")? {
         request = request.level(level(name)?);
-    }
-    if let Some(details) = given.value("authorization_details") {
-        request = request.authorization_details(details.clone());
-    }
-    if let Some(details) = given.value("intent") {
-        request = request.intent(details.clone());
     }
     if let Some(seconds) = given.number("intent_lifetime")? {
         request = request.intent_lifetime(seconds);

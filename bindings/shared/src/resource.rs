@@ -33,6 +33,7 @@ const OPTIONS: &[&str] = &[
     "scopes",
     "name",
     "documentation",
+    "intents_at",
     "origin",
     "also_origins",
     "path_prefix",
@@ -79,8 +80,10 @@ enum State {
 impl ResourceServer {
     /// A resource. `options` is an object with `resource` (its identifier) and any of `issuers`, `introspection`, `schemes` (`dpop`,
     /// `dpop_and_bearer`, `bearer`), `audiences`, `token_algorithms`, `leeway`, `require_client_id`, `realm`, `challenge_scope`,
-    /// `publish_metadata`, `scopes`, `name`, `documentation`, and for the targets of requests `origin` (that of `resource`
-    /// otherwise), `also_origins`, `path_prefix`, `mount_path` and `proxies`: an object with `addresses` (`10.0.0.1`, `10.0.0.0/8`), `family`
+    /// `publish_metadata`, `scopes`, `name`, `documentation`, `intents_at` (paths whose handlers compare requests with the
+    /// `authorization_details` of tokens and use them up; elsewhere such tokens are refused), and for the targets of requests
+    /// `origin` (that of `resource` otherwise), `also_origins`, `path_prefix`, `mount_path` and `proxies`: an object with
+    /// `addresses` (`10.0.0.1`, `10.0.0.0/8`), `family`
     /// (`forwarded`, `x_forwarded`, `x_forwarded_with_port`) and `hops` (which value counts, from the right, where proxies append; 0 where
     /// they replace what came in).
     ///
@@ -129,6 +132,9 @@ impl ResourceServer {
         }
         if let Some(url) = options.text("documentation")? {
             policy = policy.with_documentation(url);
+        }
+        for path in options.texts("intents_at")? {
+            policy = policy.with_intents_at(path)?;
         }
         let targets = targets(&options, policy.resource())?;
         let core = resource::ResourceServer::new(policy, verifier_of(verifier, epoch, crypto)?);
@@ -188,6 +194,42 @@ impl ResourceServer {
     pub fn require_scopes(&self, access: &Access, scopes: &[&str]) -> Result<Option<Refusal>, Error> {
         access
             .granted(|principal| self.core.require_scopes(principal, scopes).err().map(|refusal| Refusal::of(&refusal)))
+    }
+
+    /// Compares a request, body included, with the intent that its token carries; `url` is the whole URL, query included. The entry
+    /// goes into the replay store, and the answer to [`used_up`](Self::used_up): only then the intent is carried out.
+    ///
+    /// # Errors
+    /// The rejection, with the refusal to send; misuse, if access is not granted.
+    pub fn carry_out(&self, access: &Access, method: &str, url: &str, body: &[u8], now: i64) -> Result<Entry, Error> {
+        let now = UnixTime::from_secs(now);
+        access.granted(|principal| {
+            let pending = self.core.carry_out(principal, method, url, body, now);
+            let pending = pending.map_err(|refusal| Refusal::of(&refusal).into_error())?;
+            Ok(Entry::of(pending.replay_entry()))
+        })?
+    }
+
+    /// Whether the intent is carried out, by what the store answered to the entry of the same request: `fresh`, `seen`,
+    /// `unavailable`, `full` or `before_floor`.
+    ///
+    /// # Errors
+    /// The rejection, with the refusal to send; misuse for another word, or if access is not granted.
+    pub fn used_up(
+        &self,
+        access: &Access,
+        method: &str,
+        url: &str,
+        body: &[u8],
+        insertion: &str,
+        now: i64,
+    ) -> Result<(), Error> {
+        let (insertion, now) = (insertion_of(insertion)?, UnixTime::from_secs(now));
+        access.granted(|principal| {
+            let settled = self.core.carry_out(principal, method, url, body, now);
+            let settled = settled.and_then(|pending| pending.settle(insertion, now).map(drop));
+            settled.map_err(|refusal| Refusal::of(&refusal).into_error())
+        })?
     }
 
     /// The answer to a principal whose token the host knows to be revoked: 401.
@@ -334,18 +376,6 @@ impl Access {
     pub fn intent(&self) -> Result<Intent, Error> {
         let intent = self.granted(CoreIntent::of_token)??;
         Ok(Intent::from_core(intent, &self.crypto))
-    }
-
-    /// What to insert into a store, whose agreement is that of `like`, to use the token up.
-    ///
-    /// # Errors
-    /// The peer's fault, if nobody can tell whether it was used; misuse, if access is not granted.
-    pub fn use_up(&self, like: &Entry) -> Result<Entry, Error> {
-        let agreement = like.core.agreement();
-        let entry = self.granted(|principal| {
-            CoreIntent::of_token(principal).and_then(|intent| intent.use_up(principal, agreement, self.crypto.digest))
-        })??;
-        Ok(Entry::of(&entry))
     }
 
     fn granted<T>(&self, read: impl FnOnce(&Principal) -> T) -> Result<T, Error> {

@@ -230,6 +230,50 @@ fn a_resource_goes_from_request_to_refusal_and_says_what_it_waits_for() {
 }
 
 #[test]
+fn an_intent_is_carried_out_once_and_nowhere_else() {
+    let server = |more: &str| {
+        let options = format!(r#"{{"resource":"https://api.example.com","introspection":true{more}}}"#);
+        ResourceServer::new(&options, "{}", None, &RUSTCRYPTO)
+    };
+    assert_eq!(misuse(server(r#","intents_at":["items"]"#)), "misuse");
+    assert_eq!(misuse(server(r#","intents_at":"/items""#)), "wrong_type");
+    let (key, store) = (key(), MemoryStore::new(1000, "{}", &RUSTCRYPTO, NOW - 1000).unwrap());
+    let answer = format!(
+        r#"{{"active":true,"aud":"https://api.example.com","iat":{NOW},"exp":{},"jti":"1","cnf":{{"jkt":"{}"}},"authorization_details":[{}]}}"#,
+        NOW + 300,
+        key.thumbprint(),
+        request_detail("GET", URL, Some(b"ten"), &RUSTCRYPTO),
+    );
+    let receive = |server: &ResourceServer| {
+        let made = made(&key, None);
+        let access = server.receive("GET", URL, &[("Authorization", b"DPoP token"), ("DPoP", made.as_bytes())], NOW);
+        access.introspected(answer.as_bytes(), NOW).unwrap();
+        access
+    };
+    assert!(receive(&server("").unwrap()).state().unwrap().contains("intent_elsewhere"));
+    let server = server(r#","intents_at":["/items/*"]"#).unwrap();
+    let access = receive(&server);
+    assert_eq!(misuse(server.carry_out(&access, "GET", URL, b"ten", NOW)), "not_granted");
+    access.insert_into(&store, NOW).unwrap();
+    let refused = |outcome: Result<(), Error>| {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.refusal.as_ref().map(|refusal| refusal.status), error.status);
+        (error.kind, error.reason.clone())
+    };
+    let mismatch = server.carry_out(&access, "GET", URL, b"eleven", NOW).map(drop);
+    assert_eq!(refused(mismatch), (Kind::Rejected, "intent_no_match".into()));
+    let entry = server.carry_out(&access, "GET", URL, b"ten", NOW).unwrap();
+    assert_eq!(store.insert(&entry, NOW), "fresh");
+    server.used_up(&access, "GET", URL, b"ten", "fresh", NOW).unwrap();
+    assert_eq!(store.insert(&entry, NOW), "seen");
+    let again = server.used_up(&access, "GET", URL, b"ten", "seen", NOW);
+    assert_eq!(refused(again), (Kind::Rejected, "intent_used".into()));
+    let unknown = server.used_up(&access, "GET", URL, b"ten", "unavailable", NOW);
+    assert_eq!(refused(unknown), (Kind::Host, "store_unavailable".into()));
+    assert_eq!(misuse(server.used_up(&access, "GET", URL, b"ten", "true", NOW)), "unknown_value");
+}
+
+#[test]
 fn a_token_endpoint_binds_what_it_issues() {
     let server = AuthorizationServer::new("{}", None, &RUSTCRYPTO).unwrap();
     let key = key();

@@ -148,10 +148,11 @@ pub struct SessionRequest {
     /// What is asked for (RFC 9396): a JSON array.
     #[uniffi(default)]
     pub authorization_details: Option<String>,
-    /// The details of an intent, which one fresh key may carry out: a JSON array, for example of `request_detail`.
+    /// The details of an intent, which one fresh key may carry out, once: a JSON array, for example of `request_detail`. It asks
+    /// for no scope but the one given here.
     #[uniffi(default)]
     pub intent: Option<String>,
-    /// For how many seconds that is good.
+    /// For how many seconds the intent may be carried out, counted from its token: 1 to 3,600, and 300 otherwise.
     #[uniffi(default)]
     pub intent_lifetime: Option<i64>,
     /// Ask for a refresh token by the scope `offline_access`.

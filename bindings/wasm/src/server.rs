@@ -73,6 +73,22 @@ impl ResourceServer {
     pub fn refuse_revoked(&self, access: &Access) -> Result<String> {
         self.0.refuse_revoked(&access.0).map(|refusal| refusal.to_json()).map_err(thrown)
     }
+    #[wasm_bindgen(js_name = carryOut)]
+    pub fn carry_out(&self, access: &Access, method: String, url: String, body: &[u8], now: f64) -> Result<Entry> {
+        self.0.carry_out(&access.0, &method, &url, body, seconds(now)).map(Entry).map_err(thrown)
+    }
+    #[wasm_bindgen(js_name = usedUp)]
+    pub fn used_up(
+        &self,
+        access: &Access,
+        method: String,
+        url: String,
+        body: &[u8],
+        insertion: String,
+        now: f64,
+    ) -> Result<()> {
+        self.0.used_up(&access.0, &method, &url, body, &insertion, seconds(now)).map_err(thrown)
+    }
     pub fn metadata(&self) -> String {
         self.0.metadata()
     }
@@ -123,10 +139,6 @@ impl Access {
     }
     pub fn intent(&self) -> Result<Intent> {
         self.0.intent().map(Intent).map_err(thrown)
-    }
-    #[wasm_bindgen(js_name = useUp)]
-    pub fn use_up(&self, like: &Entry) -> Result<Entry> {
-        self.0.use_up(&like.0).map(Entry).map_err(thrown)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use spin::Mutex;
 
@@ -9,6 +10,7 @@ use super::binding::Binding;
 use super::client::{Client, Inner};
 use super::credentials::Credentials;
 use super::error::FlowError;
+use super::kept::{Claimed, Unfit};
 use super::metadata::AuthorizationServer;
 use super::secret::Secret;
 use super::session::{Live, Renewal, Session, Shared, State};
@@ -35,10 +37,12 @@ impl Client {
     /// A session for a token that somebody else obtained: calls by it have proofs, nonces and clocks seen to.
     ///
     /// Nobody can renew it and nothing of it is stored. Its issuer is unknown, and its [`issuer`](Session::issuer) empty.
+    /// A client at [`SecurityLevel::Maximum`] adopts none: there, tokens are for one intent that the client itself asked for.
     ///
     /// # Errors
     /// [`Misuse`](crate::Misuse), if the resource is no URL to talk to, or if the key is of another type than its algorithm's or
-    /// for one that this client does not take; [`Downgrade::Protection`](super::Downgrade::Protection), if its level does not take the place of the key.
+    /// for one that client and level do not take; [`Downgrade::Protection`](super::Downgrade::Protection), if they do not take the place of the key;
+    /// [`Downgrade::NoIntent`](super::Downgrade::NoIntent) at Maximum.
     pub fn adopt(&self, held: HeldToken) -> Result<Session, FlowError> {
         adopt(&self.0, held)
     }
@@ -47,9 +51,12 @@ impl Client {
 pub(super) fn adopt(client: &Inner, held: HeldToken) -> Result<Session, FlowError> {
     client.rule.given(&held.resource)?;
     let binding = Binding::given(client, held.key)?;
+    let level = client.level.max(SecurityLevel::Enhanced);
+    let claimed = Claimed { level, server: None, binding: Some(&binding), has_intent: false, is_pending: false };
+    claimed.check(client).map_err(Unfit::given)?;
     let token = Token { access: held.token, expires: held.expires_at, scope: None, details: None };
     let state = State {
-        level: client.level.max(SecurityLevel::Enhanced),
+        level,
         server: Arc::new(AuthorizationServer::unknown()),
         resource: Some(held.resource),
         client_id: String::new(),
@@ -58,10 +65,12 @@ pub(super) fn adopt(client: &Inner, held: HeldToken) -> Result<Session, FlowErro
         refresh: None,
         renewal: Renewal::RefreshToken,
         scope: None,
+        details: None,
+        parameters: Vec::new(),
         step_ups: 0,
         intent: None,
     };
-    let live = Live { state, version: None, unsaved: false };
+    let live = Live { state, version: None, unsaved: false, forgotten: false };
     Ok(Session(Arc::new(Shared { name: held.session, credentials: Credentials::public(""), live: Mutex::new(live) })))
 }
 

@@ -10,6 +10,7 @@ use super::client::Inner;
 use super::credentials::Credentials;
 use super::error::{AnswerDefect, Downgrade, FlowError, StoredDefect};
 use super::flow::Io;
+use super::kept::Unfit;
 use super::metadata::AuthorizationServer;
 use super::pkce::random_text;
 use super::step::{CreatedKey, KeyUse, KeyWanted};
@@ -71,6 +72,27 @@ const MIN_CORRECTION: u64 = 3;
 /// For how long an answer shows that no new nonce is wanted, in seconds.
 const STILL_FRESH: u64 = 20;
 
+/// Which keys sign proofs: of an algorithm and in a place that the client, the level *and* the server permit.
+struct KeyTerms {
+    algorithms: AlgorithmSet,
+    protections: Vec<Protection>,
+}
+
+impl KeyTerms {
+    fn of(client: &Inner, level: SecurityLevel, server: Option<&AuthorizationServer>) -> Self {
+        let mut algorithms = client.algorithms;
+        if let Some(accepted) = server.and_then(AuthorizationServer::dpop_algorithms) {
+            algorithms = algorithms.intersection(accepted);
+        }
+        let mut protections = client.protections.to_vec();
+        if level == SecurityLevel::Maximum {
+            algorithms = algorithms.intersection(AlgorithmSet::FAPI2);
+            protections.retain(|place| Protection::HARDWARE.contains(place));
+        }
+        Self { algorithms, protections }
+    }
+}
+
 impl Binding {
     /// Has the host make a key that `server` and the level accept.
     pub(super) async fn create(
@@ -80,53 +102,54 @@ impl Binding {
         credentials: &Credentials,
         level: SecurityLevel,
     ) -> Result<Self, FlowError> {
-        let mut algorithms = client.algorithms;
-        if let Some(accepted) = server.dpop_algorithms() {
-            algorithms = algorithms.intersection(accepted);
-        }
-        let mut protections = client.protections;
-        if level == SecurityLevel::Maximum {
-            algorithms = algorithms.intersection(AlgorithmSet::FAPI2);
-            if client.protections.iter().any(|place| !Protection::HARDWARE.contains(place)) {
-                protections = Protection::HARDWARE;
-            }
-        }
-        if algorithms.is_empty() {
+        let terms = KeyTerms::of(client, level, Some(server));
+        if terms.algorithms.is_empty() {
             return Err(FlowError::NoCommonAlgorithm);
         }
-        let made = io.create_key(KeyWanted { algorithms, protections }).await?;
-        if !algorithms.contains(made.algorithm) {
-            return Err(Misuse::KeyAlgorithm.into());
-        }
-        if made.public_key.key_type() != made.algorithm.key_type() {
-            return Err(Misuse::AlgorithmKey(made.algorithm).into());
-        }
-        let thumbprint = made.public_key.thumbprint(client.crypto.digest);
-        credentials.differs_from(&thumbprint, client)?;
-        let (algorithm, protection) = (made.algorithm, made.protection);
-        let binding = Self(Arc::new(Key { public_key: made.public_key, algorithm, protection, thumbprint }));
-        if !protections.contains(&protection) {
-            binding.delete(io).await?;
+        if terms.protections.is_empty() {
             return Err(Downgrade::Protection.into());
+        }
+        let KeyTerms { algorithms, protections } = terms;
+        let made = io.create_key(KeyWanted { algorithms, protections: protections.clone() }).await?;
+        let binding = Self::of(client, made);
+        // The client's own key is not deleted here, whoever made it.
+        credentials.differs_from(&binding.0.thumbprint, client)?;
+        let outcome = binding.is_consistent().and_then(|()| {
+            if !algorithms.contains(binding.0.algorithm) {
+                return Err(Misuse::KeyAlgorithm.into());
+            }
+            if !protections.contains(&binding.0.protection) {
+                return Err(Downgrade::Protection.into());
+            }
+            Ok(())
+        });
+        if let Err(error) = outcome {
+            // The key cannot be used; what counts is why.
+            drop(binding.delete(io).await);
+            return Err(error);
         }
         Ok(binding)
     }
 
     /// A key that the caller has, to which a token is bound already.
     pub(super) fn given(client: &Inner, key: CreatedKey) -> Result<Self, FlowError> {
+        let binding = Self::of(client, key);
+        binding.is_consistent()?;
+        Ok(binding)
+    }
+
+    fn of(client: &Inner, key: CreatedKey) -> Self {
         let CreatedKey { public_key, algorithm, protection } = key;
-        if public_key.key_type() != algorithm.key_type() {
-            return Err(Misuse::AlgorithmKey(algorithm).into());
-        }
-        if !client.algorithms.contains(algorithm) {
-            return Err(Misuse::KeyAlgorithm.into());
-        }
-        let is_in_hardware = Protection::HARDWARE.contains(&protection);
-        if !client.protections.contains(&protection) || (client.level == SecurityLevel::Maximum && !is_in_hardware) {
-            return Err(Downgrade::Protection.into());
-        }
         let thumbprint = public_key.thumbprint(client.crypto.digest);
-        Ok(Self(Arc::new(Key { public_key, algorithm, protection, thumbprint })))
+        Self(Arc::new(Key { public_key, algorithm, protection, thumbprint }))
+    }
+
+    fn is_consistent(&self) -> Result<(), FlowError> {
+        if self.0.public_key.key_type() == self.0.algorithm.key_type() {
+            Ok(())
+        } else {
+            Err(Misuse::AlgorithmKey(self.0.algorithm).into())
+        }
     }
 
     pub(super) async fn delete(&self, io: &Io) -> Result<(), FlowError> {
@@ -137,9 +160,21 @@ impl Binding {
         self.0.thumbprint
     }
 
-    /// Whether the key lives where Maximum permits it.
-    pub(super) fn is_in_hardware(&self) -> bool {
-        Protection::HARDWARE.contains(&self.0.protection)
+    /// Holds a key that was loaded or given against what one made now would have to be.
+    pub(super) fn check(
+        &self,
+        client: &Inner,
+        level: SecurityLevel,
+        server: Option<&AuthorizationServer>,
+    ) -> Result<(), Unfit> {
+        let terms = KeyTerms::of(client, level, server);
+        if !terms.algorithms.contains(self.0.algorithm) {
+            return Err(Unfit::Algorithm);
+        }
+        if !terms.protections.contains(&self.0.protection) {
+            return Err(Unfit::Protection);
+        }
+        Ok(())
     }
 
     /// Adds `dpop_jkt` to an authorization or device request (RFC 9449 section 10).

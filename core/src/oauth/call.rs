@@ -54,6 +54,10 @@ impl Client {
     /// answer. A body that can be sent once is sent once: the nonce is asked for before, by a `HEAD` request. A WebSocket
     /// handshake is a `GET` to a `wss` URL.
     ///
+    /// An intent ends with the answer to the request that carries it out (status 101 or 2xx), or with one that calls its token
+    /// invalid: its session and key are deleted before this flow is done, and the next call is
+    /// [`FlowError::LoginRequired`].
+    ///
     /// # Errors
     /// [`Misuse::OutsideResource`] if the target must not get the token; [`FlowError::LoginRequired`] if there is no token to
     /// send; [`FlowError`]. An answer with any status is no error.
@@ -115,7 +119,14 @@ impl Call<'_> {
             let wanted = Fetching { request: attempt.clone(), max_body: None, timeout: None };
             let response = self.io.fetch(wanted).await?;
             match self.judge(&state, &token, &attempt, &response).await? {
-                Next::Return(demand) => return Ok(answer(&attempt, &response, demand)),
+                Next::Return(demand) => {
+                    if state.intent.is_some() && is_spent(&response, demand.as_ref()) {
+                        // The resource's answer counts, whatever becomes of what is left: a key that cannot be deleted now is
+                        // named by nothing any more, and is swept.
+                        drop(forget(self.io, self.client, self.session).await);
+                    }
+                    return Ok(answer(&attempt, &response, demand));
+                }
                 Next::Retry if request.body == Body::OneShot => {
                     return Ok(answer(&attempt, &response, Some(Demand::Resend)));
                 }
@@ -129,13 +140,12 @@ impl Call<'_> {
     async fn usable(&mut self) -> Result<(State, Secret), FlowError> {
         let state = self.session.state();
         let now = self.io.now();
-        let over = state.token.as_ref().is_none_or(|token| token.is_over(now, EXPIRY_MARGIN));
-        if state.intent.as_ref().is_some_and(|intent| over || now >= intent.expires) {
+        if state.intent_has_ended(now) {
             // The key was made for this intent and ends with it.
             forget(self.io, self.client, self.session).await?;
             return Err(FlowError::LoginRequired);
         }
-        if over {
+        if state.token.as_ref().is_none_or(|token| token.is_over(now, EXPIRY_MARGIN)) {
             self.tries.renewal = true;
             let old = state.token.map(|token| token.access);
             renew(self.io, self.client, self.session, old.as_ref(), None).await?;
@@ -160,7 +170,13 @@ impl Call<'_> {
         let wanted = Fetching { request: attempt.clone(), max_body: Some(0), timeout: Some(super::post::TIMEOUT) };
         let response = self.io.fetch(wanted).await?;
         // Whether it says yes or no, it says which nonce, clock and token it wants.
-        self.judge(state, token, &attempt, &response).await?;
+        if let Next::Return(demand) = self.judge(state, token, &attempt, &response).await?
+            && state.intent.is_some()
+            && is_refused(&response, demand.as_ref())
+        {
+            forget(self.io, self.client, self.session).await?;
+            return Err(FlowError::LoginRequired);
+        }
         if requires_nonce && !binding.has_nonce(self.client, &request.url, Role::ResourceServer) {
             return Err(Downgrade::NoServerNonce.into());
         }
@@ -231,7 +247,7 @@ impl Call<'_> {
     async fn step_up(&mut self, state: &State, token: &Secret, challenges: &[Challenge]) -> Result<Next, FlowError> {
         let lacking = challenges.iter().find(|challenge| challenge.param("error") == Some("insufficient_scope"));
         let Some(scope) = lacking.and_then(|challenge| challenge.param("scope")) else { return Ok(Next::Return(None)) };
-        if state.renewal == Renewal::ClientCredentials && !self.tries.wider {
+        if state.renewal == Renewal::ClientCredentials && state.can_renew() && !self.tries.wider {
             self.tries.wider = true;
             if let Ok(union) = widened(self.session, scope) {
                 match renew(self.io, self.client, self.session, Some(token), Some(union)).await {
@@ -277,6 +293,19 @@ impl Call<'_> {
         self.tries.nonce = false;
         Ok(Next::Follow(next))
     }
+}
+
+/// Whether an answer is the last that an intent's token gets: the resource carried it out, or does not take the token any more
+/// (and nothing renews it). Any other answer leaves open whether it was carried out.
+fn is_spent(response: &Response, demand: Option<&Demand>) -> bool {
+    matches!(response.status, 101 | 200..=299) || is_refused(response, demand)
+}
+
+/// Whether the resource does not take the token any more (RFC 6750 section 3.1).
+fn is_refused(response: &Response, demand: Option<&Demand>) -> bool {
+    let invalid = |challenge: &Challenge| challenge.param("error") == Some("invalid_token");
+    let Some(Demand::Login(challenges)) = demand else { return false };
+    response.status == 401 && challenges.iter().any(invalid)
 }
 
 fn answer(request: &Request, response: &Response, demand: Option<Demand>) -> Answer {

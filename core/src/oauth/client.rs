@@ -181,7 +181,8 @@ impl ClientBuilder {
     }
 
     /// Keeps tokens that a server did not bind, as a session of [`SecurityLevel::Standard`], where Enhanced was asked for
-    /// (RFC 9449 section 5). A thief can use them.
+    /// (RFC 9449 section 5). A thief can use them. A client with this asks for no intents, and none is built with it at
+    /// [`SecurityLevel::Maximum`], where it would have no effect.
     #[cfg(feature = "dpop")]
     pub fn danger_accept_bearer(mut self) -> Self {
         self.0.accepts_bearer = true;
@@ -196,6 +197,9 @@ impl ClientBuilder {
         let inner = &mut self.0;
         if inner.level.binds() && !cfg!(feature = "dpop") {
             return Err(Misuse::LevelNeedsDpop);
+        }
+        if inner.level == SecurityLevel::Maximum && inner.accepts_bearer {
+            return Err(Misuse::BearerAtMaximum);
         }
         if inner.redirect_uri.as_deref().is_some_and(|uri| !is_redirect_uri(uri)) {
             return Err(Misuse::RedirectUri);

@@ -100,7 +100,7 @@ pub(super) async fn device(
     // A server that lost its clients is registered with anew, once.
     if let Err(error) = &outcome
         && error.is_unknown_client()
-        && registration::forget(io, client, &request.server).await?
+        && registration::forget(io, client, &request.server, level).await?
     {
         outcome = ask(io, client, request, level).await;
     }

@@ -17,6 +17,7 @@ use crate::json::Value;
 
 impl Client {
     /// Revokes the session's tokens at the server. The session and its key stay stored; [`end`](Self::end) deletes them as well.
+    /// Those of an intent are deleted at once: without its token it is over.
     ///
     /// # Errors
     /// [`FlowError::Discovery`] if the server has no revocation; [`FlowError`].
@@ -60,7 +61,7 @@ pub(super) async fn introspect(
     token: &Secret,
 ) -> Result<Value, FlowError> {
     server.require(Endpoint::Introspection)?;
-    let credentials = registration::credentials(io, client, server).await?;
+    let credentials = registration::credentials(io, client, server, client.level).await?;
     let mut form = Form::new();
     form.push("token", token.expose());
     let post = Post::without_proof(server, Endpoint::Introspection, &credentials);
@@ -84,6 +85,9 @@ pub(super) async fn revoke(io: &Io, client: &Inner, session: &Session) -> Result
             Err(FlowError::Denied(denial)) if denial.error == "unsupported_token_type" => {}
             outcome => drop(outcome?),
         }
+    }
+    if state.intent.is_some() {
+        return forget(io, client, session).await;
     }
     let saved = {
         let mut live = session.0.live.lock();

@@ -48,7 +48,7 @@ pub enum FlowError {
     LoginRequired,
     /// The same scopes were asked for and granted before, and the resource still refuses.
     StepUpExhausted,
-    /// The server granted something else than the intent says.
+    /// The server granted other details (RFC 9396) than the intent says, or than were granted before a refresh.
     IntentExceeded,
     /// Redirects lead round in circles.
     TooManyRedirects,
@@ -170,6 +170,8 @@ pub enum Downgrade {
     NoIntent,
     /// A token for an intent came with a refresh token.
     RefreshToken,
+    /// A token for an intent came with a scope that was not asked for: it is good for more than the intent.
+    IntentScope,
 }
 
 /// What is wrong with something stored.
@@ -188,6 +190,8 @@ pub enum StoredDefect {
     Level,
     /// It is bound to another key than configured.
     Key,
+    /// Its key is for an algorithm that this client, its level or the server does not take.
+    Algorithm,
 }
 
 /// An OAuth error that an endpoint answered with (RFC 6749 section 5.2).
@@ -290,7 +294,9 @@ impl fmt::Display for FlowError {
             Self::StepUpExhausted => {
                 "the scopes the resource asks for were granted, and it still refuses; ask its operator"
             }
-            Self::IntentExceeded => "the server granted something else than the intent says; nothing was accepted",
+            Self::IntentExceeded => {
+                "the server granted something else than was asked for or granted before; nothing was accepted"
+            }
             Self::TooManyRedirects => "the resource redirects in circles",
             Self::Interrupted => "the flow was resumed in a way it does not permit; begin it again",
         })
@@ -385,6 +391,7 @@ defects!(Downgrade {
     Protection => "key_protection", "the key does not live where the level requires it; use a key in hardware or an HSM";
     NoIntent => "no_intent", "the level requires an intent";
     RefreshToken => "intent_refresh_token", "the server issued a refresh token for an intent; nothing was accepted";
+    IntentScope => "intent_scope", "the server granted a scope beside the intent that was not asked for; nothing was accepted";
 });
 
 defects!(StoredDefect {
@@ -394,6 +401,7 @@ defects!(StoredDefect {
     Client => "stored_client", "the stored session belongs to another client than configured";
     Level => "stored_level", "the stored session has a lower level than configured; log in again";
     Key => "stored_key", "the stored session is bound to another key than configured";
+    Algorithm => "stored_algorithm", "the stored session's key is for an algorithm that is not permitted here; log in again";
 });
 
 impl fmt::Display for AnswerDefect {
@@ -418,23 +426,17 @@ impl fmt::Display for DiscoveryDefect {
     }
 }
 
-impl fmt::Display for RedirectDefect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
-    }
+macro_rules! shown_as_text {
+    ($($kind:ident)*) => {$(
+        impl fmt::Display for $kind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.text())
+            }
+        }
+    )*};
 }
 
-impl fmt::Display for Downgrade {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
-    }
-}
-
-impl fmt::Display for StoredDefect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
-    }
-}
+shown_as_text!(RedirectDefect Downgrade StoredDefect);
 
 impl From<Misuse> for FlowError {
     fn from(error: Misuse) -> Self {

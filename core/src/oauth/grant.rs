@@ -185,11 +185,11 @@ pub(super) async fn exchange_for(
     request: &SessionRequest,
     exchange: &TokenExchange,
 ) -> Result<IssuedToken, FlowError> {
-    request.checked(client)?;
+    let level = request.checked(client)?;
     let mut form = Form::new();
     exchange.describe(&mut form);
     request.describe(&mut form);
-    let credentials = registration::credentials(io, client, &request.server).await?;
+    let credentials = registration::credentials(io, client, &request.server, level).await?;
     let post = Post::without_proof(&request.server, Endpoint::Token, &credentials);
     let response = post.form(io, client, &form).await?;
     let document = object(Endpoint::Token, &response)?;
@@ -235,7 +235,7 @@ impl Grant {
         level: SecurityLevel,
     ) -> Result<Self, FlowError> {
         Replaced::load(io, client, &request.name).await?.permits(level)?;
-        let credentials = registration::credentials(io, client, &request.server).await?;
+        let credentials = registration::credentials(io, client, &request.server, level).await?;
         let binding = match level.binds() {
             true => Some(Binding::create(io, client, &request.server, &credentials, level).await?),
             false => None,
@@ -278,7 +278,7 @@ impl Grant {
         let Self { request, mut level, credentials, mut binding } = self;
         let wanted = match level {
             SecurityLevel::Standard => Wanted::Bearer,
-            SecurityLevel::Enhanced if client.accepts_bearer => Wanted::BoundIfPossible,
+            SecurityLevel::Enhanced if client.accepts_bearer && !request.is_intent => Wanted::BoundIfPossible,
             SecurityLevel::Enhanced | SecurityLevel::Maximum => Wanted::Bound,
         };
         let issued = Issued::read(response, wanted, io.now())?;
@@ -288,16 +288,18 @@ impl Grant {
             }
             level = SecurityLevel::Standard;
         }
-        let intent = request.intent.map(|lifetime| intent(&request, &issued, io.now(), lifetime)).transpose()?;
+        let lifetime = request.intent_seconds();
+        let intent = lifetime.map(|lifetime| intent(&request, &issued, io.now(), lifetime)).transpose()?;
         let mut state = State::granted(&request, &credentials, level, binding, issued, renewal);
         state.intent = intent;
         let replaced = Replaced::load(io, client, &request.name).await?;
         replaced.permits(level)?;
-        let live = Live { state, version: replaced.version, unsaved: false };
+        let live = Live { state, version: replaced.version, unsaved: false, forgotten: false };
         let session = Session(Arc::new(Shared { name: request.name, credentials, live: Mutex::new(live) }));
         session.save(io, client).await?;
         if let Some(old) = replaced.binding {
-            old.delete(io).await?;
+            // The new session is stored: it does not fall because the old one's key cannot be deleted now.
+            drop(old.delete(io).await);
         }
         Ok(session)
     }
@@ -330,6 +332,11 @@ fn intent(request: &SessionRequest, issued: &Issued, now: UnixTime, lifetime: u6
     if !within(granted, requested) {
         return Err(FlowError::IntentExceeded);
     }
+    let asked = request.scope.as_deref().unwrap_or_default();
+    let mut scope = issued.scope.as_deref().unwrap_or_default().split(' ').filter(|word| !word.is_empty());
+    if !scope.all(|word| asked.split(' ').any(|known| known == word)) {
+        return Err(Downgrade::IntentScope.into());
+    }
     Ok(Intent { details: granted.clone(), expires: now.saturating_add(lifetime) })
 }
 
@@ -344,10 +351,13 @@ struct Replaced {
 impl Replaced {
     async fn load(io: &Io, client: &Inner, name: &str) -> Result<Self, FlowError> {
         let Some(stored) = io.load(slot(name)).await? else { return Ok(Self::default()) };
-        let value = Value::parse_object(&stored.value).unwrap_or(Value::object());
+        let version = Some(stored.version);
+        // Bytes that are not a session of any version say nothing about a level, and a new login is what helps.
+        let Ok(value) = Value::parse_object(&stored.value) else { return Ok(Self { version, ..Self::default() }) };
         let binding = value.member("key").and_then(|key| Binding::from_value(key, client).ok());
-        let level = value.text("level").and_then(SecurityLevel::from_name).unwrap_or_default();
-        Ok(Self { version: Some(stored.version), level, binding })
+        // A level that is not known here may be a higher one.
+        let level = value.text("level").and_then(SecurityLevel::from_name).ok_or(Downgrade::Level)?;
+        Ok(Self { version, level, binding })
     }
 
     /// A session is never lowered: neither by its own program nor by another one with the same store.

@@ -11,11 +11,12 @@ use super::credentials::Credentials;
 use super::error::{Denial, DiscoveryDefect, Downgrade, Endpoint, FlowError, RedirectDefect, StoredDefect};
 use super::flow::{Flow, Io};
 use super::grant::{Grant, concluded};
+use super::kept::{Claimed, Unfit, is_plausible_end};
 use super::metadata::AuthorizationServer;
 use super::pkce;
 use super::post::{Post, object, text};
 use super::registration;
-use super::request::SessionRequest;
+use super::request::{MAX_INTENT_LIFETIME, SessionRequest};
 use super::secret::Secret;
 use super::session::{Renewal, Session};
 use super::step::{Saved, Saving, Slot, Step, Stored};
@@ -84,7 +85,7 @@ pub(super) async fn begin(io: &Io, client: &Inner, request: &SessionRequest) -> 
     // A server that lost its clients, as one in memory does, is registered with anew, once.
     if let Err(error) = &outcome
         && error.is_unknown_client()
-        && registration::forget(io, client, &request.server).await?
+        && registration::forget(io, client, &request.server, level).await?
     {
         outcome = authorize(io, client, request, level).await;
     }
@@ -138,7 +139,7 @@ async fn authorize(
         return Err(DiscoveryDefect::NoPkce.into());
     }
     let pushes = server.endpoint(Endpoint::PushedAuthorization).is_some();
-    if !pushes && (level == SecurityLevel::Maximum || request.intent.is_some()) {
+    if !pushes && (level == SecurityLevel::Maximum || request.is_intent) {
         return Err(Downgrade::NoPushedRequests.into());
     }
     if level == SecurityLevel::Maximum && !server.announces_iss() {
@@ -218,7 +219,7 @@ impl Pending {
             .with_some("resource", request.resource.as_deref())
             .with_some("scope", request.scope.as_deref())
             .with_some("authorization_details", request.details.clone())
-            .with_some("intent_lifetime", request.intent)
+            .with_some("intent_lifetime", request.intent_seconds())
             .with_some("key", binding.as_ref().map(|binding| binding.to_value(client, request.server.issuer(), None)))
     }
 
@@ -234,25 +235,37 @@ impl Pending {
         let issuer = String::from(document.text("issuer").ok_or(malformed)?);
         let server = AuthorizationServer::from_document(document, &issuer, client.rule).map_err(|_| malformed)?;
         let level = value.text("level").and_then(SecurityLevel::from_name).ok_or(malformed)?;
-        if level < client.level {
-            return Err(StoredDefect::Level.into());
-        }
         let binding = value.member("key").map(|key| Binding::from_value(key, client)).transpose()?;
-        if level.binds() != binding.is_some() {
+        let count = |name: &str| value.integer(name).and_then(|number| u64::try_from(number).ok());
+        let details = value.member("authorization_details").cloned();
+        let is_intent = value.member("intent_lifetime").is_some();
+        let lifetime = count("intent_lifetime");
+        let is_whole =
+            details.is_some() && lifetime.is_some_and(|seconds| (1..=MAX_INTENT_LIFETIME).contains(&seconds));
+        let expires = value.time("expires").ok_or(malformed)?;
+        if (is_intent && !is_whole) || !is_plausible_end(expires, LOGIN_LIFETIME, io.now()) {
             return Err(malformed.into());
         }
-        let (credentials, _) = registration::known(io, client, &server).await?;
+        let (server_of, has_intent) = (Some(&server), is_intent);
+        let claimed = Claimed { level, server: server_of, binding: binding.as_ref(), has_intent, is_pending: true };
+        claimed.check(client).map_err(Unfit::stored)?;
+        let (credentials, _) = registration::known(io, client, &server, level).await?;
         let is_ours = |known: &Credentials| value.text("client_id") == Some(known.client_id());
         let credentials = credentials.filter(is_ours).ok_or(StoredDefect::Client)?;
-        let count = |name: &str| value.integer(name).and_then(|number| u64::try_from(number).ok());
+        #[cfg(feature = "dpop")]
+        if let Some(binding) = &binding {
+            credentials.differs_from(&binding.thumbprint(), client)?;
+        }
         let request = SessionRequest {
             name: value.text("session").ok_or(malformed)?.into(),
             server,
             resource: value.text("resource").map(String::from),
             scope: value.text("scope").map(String::from),
             level: Some(level),
-            details: value.member("authorization_details").cloned(),
-            intent: count("intent_lifetime"),
+            floor: level,
+            details,
+            is_intent,
+            lifetime,
             parameters: Vec::new(),
             assumed: false,
             step_ups: count("step_ups").and_then(|count| u8::try_from(count).ok()).unwrap_or(u8::MAX),
@@ -260,7 +273,7 @@ impl Pending {
         Ok(Self {
             verifier: Secret::new(value.text("verifier").ok_or(malformed)?),
             redirect_uri: value.text("redirect_uri").ok_or(malformed)?.into(),
-            expires: value.time("expires").ok_or(malformed)?,
+            expires,
             grant: Grant { request, level, credentials, binding },
         })
     }
@@ -306,7 +319,11 @@ pub(super) async fn exchange(io: &Io, client: &Inner, callback: &str) -> Result<
     if io.save(taking).await? == Saved::Conflict {
         return Err(RedirectDefect::StateUnknown.into());
     }
-    let pending = Pending::read(io, client, &stored).await?;
+    // The login is used up, so its key is of no use either where it cannot go on.
+    let named = Value::parse_object(&stored.value).ok();
+    let named = named.and_then(|value| Binding::from_value(value.member("key")?, client).ok());
+    let read = Pending::read(io, client, &stored).await;
+    let pending = concluded(io, named.as_ref(), read).await?;
     let checked = check(&pending, response, io.now());
     let code = concluded(io, pending.grant.binding.as_ref(), checked).await?;
     let mut form = Form::new();

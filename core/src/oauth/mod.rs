@@ -119,6 +119,7 @@ mod end;
 mod error;
 mod flow;
 mod grant;
+mod kept;
 mod login;
 pub mod metadata;
 mod operation;

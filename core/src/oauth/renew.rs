@@ -1,10 +1,12 @@
 //! The next token of a session: one refresh at a time, across tasks and processes.
 
 use super::client::{Client, Inner};
+use super::details::within;
 use super::error::FlowError;
 use super::flow::{Flow, Io};
 use super::post::Post;
 use super::registration;
+use super::request::describe;
 use super::secret::Secret;
 use super::session::{MAX_CONFLICTS, Renewal, Session, State, slot};
 use super::step::{Saving, Step};
@@ -31,6 +33,10 @@ impl Client {
 }
 
 pub(super) async fn refresh(io: &Io, client: &Inner, session: &Session) -> Result<(), FlowError> {
+    if session.state().intent_has_ended(io.now()) {
+        forget(io, client, session).await?;
+        return Err(FlowError::LoginRequired);
+    }
     let used = session.danger_access_token();
     renew(io, client, session, used.as_ref(), None).await
 }
@@ -74,7 +80,7 @@ async fn renew_locked(
         }
         // What others stored meanwhile is newer than what is known here.
         Some(stored) if Some(stored.version) != version && !unsaved => {
-            let theirs = State::read(&stored.value, client)?;
+            let theirs = State::read(&stored.value, client, io.now())?;
             if theirs.server.issuer() != session.issuer() || theirs.client_id != session.state().client_id {
                 return Err(FlowError::LoginRequired);
             }
@@ -108,7 +114,10 @@ async fn renew_locked(
             return Err(FlowError::LoginRequired);
         }
         // So it is if the server lost the client that this session belongs to.
-        Err(error) if error.is_unknown_client() && registration::forget(io, client, &state.server).await? => {
+        Err(error)
+            if error.is_unknown_client()
+                && registration::forget(io, client, &state.server, client.level.max(state.level)).await? =>
+        {
             return Err(FlowError::LoginRequired);
         }
         Err(error) => return Err(error),
@@ -116,12 +125,22 @@ async fn renew_locked(
     // A session that began bound stays bound.
     let wanted = if state.binding.is_some() { Wanted::Bound } else { Wanted::Bearer };
     let issued = Issued::read(&response, wanted, io.now())?;
+    // A renewal gives no more than there was: the details that were granted, else those that were asked for.
+    let before = state.token.as_ref().and_then(|token| token.details.as_ref()).or(state.details.as_ref());
+    if let (Some(details), Some(before)) = (&issued.details, before)
+        && !within(details, before)
+    {
+        return Err(FlowError::IntentExceeded);
+    }
     {
         let mut live = session.0.live.lock();
         let mut token = issued.token();
         // A server that leaves the scope out means the one there was (OAuth 2.1 section 4.3.2).
         if !widens && token.scope.is_none() {
             token.scope = live.state.token.as_ref().and_then(|old| old.scope.clone());
+        }
+        if token.details.is_none() {
+            token.details = live.state.token.as_ref().and_then(|old| old.details.clone());
         }
         live.state.token = Some(token);
         live.state.scope = state.scope;
@@ -145,35 +164,36 @@ fn form(state: &State) -> Option<Form> {
         }
         Renewal::ClientCredentials => {
             form.push("grant_type", "client_credentials");
-            form.push_some("scope", state.scope.as_deref());
+            let (scope, resource) = (state.scope.as_deref(), state.resource.as_deref());
+            describe(&mut form, scope, resource, state.details.as_ref(), &state.parameters);
+            return Some(form);
         }
     }
     form.push_some("resource", state.resource.as_deref());
     Some(form)
 }
 
-/// Deletes what a session has: its stored state, then its key.
+/// Deletes what a session has, once: its stored state, then its key. What fails is tried again by the next attempt.
 pub(super) async fn forget(io: &Io, client: &Inner, session: &Session) -> Result<(), FlowError> {
-    let (version, binding) = {
+    let (mut version, binding) = {
         let mut live = session.0.live.lock();
         live.state.drop_tokens();
-        (live.version.take(), live.state.binding.clone())
+        // What failed to be stored before must not be stored by a later call.
+        live.unsaved = false;
+        (live.version, live.state.binding.clone().filter(|_| !live.forgotten))
     };
-    if let Some(version) = version {
-        let mut expected = version;
-        for _ in 0..MAX_CONFLICTS {
-            let saving = Saving::new(client, io.now(), slot(session.name()), Some(expected), None)?;
-            if io.save(saving).await? == super::step::Saved::Stored {
-                break;
-            }
-            match io.load(slot(session.name())).await? {
-                Some(stored) => expected = stored.version,
-                None => break,
-            }
+    for _ in 0..MAX_CONFLICTS {
+        let Some(expected) = version else { break };
+        let saving = Saving::new(client, io.now(), slot(session.name()), Some(expected), None)?;
+        if io.save(saving).await? == super::step::Saved::Stored {
+            break;
         }
+        version = io.load(slot(session.name())).await?.map(|stored| stored.version);
     }
-    match binding {
-        Some(binding) => binding.delete(io).await,
-        None => Ok(()),
+    session.0.live.lock().version = None;
+    if let Some(binding) = binding {
+        binding.delete(io).await?;
+        session.0.live.lock().forgotten = true;
     }
+    Ok(())
 }

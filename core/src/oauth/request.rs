@@ -6,7 +6,7 @@ use core::fmt;
 
 use super::client::Inner;
 use super::discovery::Discovered;
-use super::error::{Downgrade, FlowError};
+use super::error::{DiscoveryDefect, Downgrade, FlowError};
 use super::metadata::AuthorizationServer;
 use super::session::Session;
 use crate::http::form::Form;
@@ -17,6 +17,9 @@ use crate::{Misuse, SecurityLevel};
 const MAX_NAME_LEN: usize = 256;
 /// How long an intent lasts unless said otherwise, in seconds.
 const INTENT_LIFETIME: u64 = 300;
+/// The longest intent, in seconds: the one that authorization servers declare at most
+/// ([`MAX_LIFETIME`](crate::intent::MAX_LIFETIME)).
+pub(super) const MAX_INTENT_LIFETIME: u64 = 3_600;
 
 /// A session to be made: its name, where, and for what.
 #[derive(Clone)]
@@ -27,9 +30,13 @@ pub struct SessionRequest {
     pub(super) resource: Option<String>,
     pub(super) scope: Option<String>,
     pub(super) level: Option<SecurityLevel>,
+    /// The level of the session that this is [`again`](Self::again): the new one is not below it.
+    pub(super) floor: SecurityLevel,
     pub(super) details: Option<Value>,
-    /// For how long the details are an intent, in seconds; `None` if they are none.
-    pub(super) intent: Option<u64>,
+    /// Whether the details are an intent.
+    pub(super) is_intent: bool,
+    /// For how long the intent may be carried out, in seconds.
+    pub(super) lifetime: Option<u64>,
     pub(super) parameters: Vec<(String, String)>,
     pub(super) assumed: bool,
     pub(super) step_ups: u8,
@@ -50,8 +57,10 @@ impl SessionRequest {
             resource: resource.or_else(|| discovered.origin.clone()),
             scope,
             level: None,
+            floor: SecurityLevel::Standard,
             details: None,
-            intent: None,
+            is_intent: false,
+            lifetime: None,
             parameters: Vec::new(),
             assumed: discovered.assumed,
             step_ups: 0,
@@ -96,16 +105,26 @@ impl SessionRequest {
 
     /// An intent: these details and nothing more, for a key made for them alone, with a token that is not renewed.
     ///
-    /// It goes to the server by a pushed request (RFC 9126). What is granted must lie within it, and it ends after
-    /// [`intent_lifetime`](Self::intent_lifetime) or with its token.
+    /// It goes to the server by a pushed request (RFC 9126). The scope is dropped, the one that was discovered as well: a token
+    /// with a scope is good for more than the intent. Only a [`scope`](Self::scope) that is asked for *after* this call counts.
+    /// What is granted must lie within the details, without any other scope and without a refresh token.
+    ///
+    /// The intent ends after [`intent_lifetime`](Self::intent_lifetime), with its token, or with the resource's answer to the
+    /// one request that carries it out. Its key and its session are deleted then.
     pub fn intent(mut self, details: Value) -> Self {
-        self.intent = self.intent.or(Some(INTENT_LIFETIME));
+        self.is_intent = true;
+        self.scope = None;
         self.authorization_details(details)
     }
 
-    /// For how long the intent may be carried out, in seconds; 300 otherwise.
+    /// For how long the intent may be carried out, in seconds: 1 to 3,600, and 300 otherwise. The flow refuses another number
+    /// at once ([`Misuse::IntentLifetime`]).
+    ///
+    /// It bounds how long this client uses the token and keeps the intent's key, counted from the moment the token arrives: the
+    /// time that the user takes to agree does not count. It is not sent to the server, whose own lifetime of the token
+    /// (`expires_in`) ends the intent earlier if it is shorter.
     pub const fn intent_lifetime(mut self, seconds: u64) -> Self {
-        self.intent = Some(seconds);
+        self.lifetime = Some(seconds);
         self
     }
 
@@ -116,7 +135,8 @@ impl SessionRequest {
         self
     }
 
-    /// The same session once more, with its scope and level: to raise its level, or to ask for more.
+    /// The same session once more, with its scope, level and details: to raise its level, or to ask for more. An intent is
+    /// not asked for again: its details are left out.
     pub fn again(session: &Session) -> Self {
         let state = session.state();
         Self {
@@ -125,12 +145,19 @@ impl SessionRequest {
             resource: state.resource,
             scope: state.scope,
             level: Some(state.level),
-            details: None,
-            intent: None,
-            parameters: Vec::new(),
+            floor: state.level,
+            details: state.details.filter(|_| state.intent.is_none()),
+            is_intent: false,
+            lifetime: None,
+            parameters: state.parameters,
             assumed: false,
             step_ups: state.step_ups,
         }
+    }
+
+    /// For how long the intent may be carried out, in seconds, if the request is for one.
+    pub(super) fn intent_seconds(&self) -> Option<u64> {
+        self.is_intent.then(|| self.lifetime.unwrap_or(INTENT_LIFETIME))
     }
 
     /// Checks what the caller gave, and the level it comes to.
@@ -148,17 +175,27 @@ impl SessionRequest {
                 return Err(Misuse::Json.into());
             }
         }
+        if self.lifetime.is_some_and(|seconds| !self.is_intent || !(1..=MAX_INTENT_LIFETIME).contains(&seconds)) {
+            return Err(Misuse::IntentLifetime.into());
+        }
+        if !client.accepts(self.server.issuer()) {
+            return Err(DiscoveryDefect::IssuerNotAccepted.into());
+        }
         let level = self.level.unwrap_or(client.level);
-        if level < client.level {
+        if level < client.level.max(self.floor) {
             return Err(Downgrade::Level.into());
         }
         if level.binds() && !cfg!(feature = "dpop") {
             return Err(Misuse::LevelNeedsDpop.into());
         }
-        if self.intent.is_some() && !level.binds() {
-            return Err(Misuse::IntentUnbound.into());
-        }
-        if level == SecurityLevel::Maximum && (self.intent.is_none() || self.details.is_none()) {
+        if self.is_intent {
+            if !level.binds() {
+                return Err(Misuse::IntentUnbound.into());
+            }
+            if client.accepts_bearer {
+                return Err(Misuse::IntentAcceptsBearer.into());
+            }
+        } else if level == SecurityLevel::Maximum {
             return Err(Downgrade::NoIntent.into());
         }
         Ok(level)
@@ -166,15 +203,28 @@ impl SessionRequest {
 
     /// Adds what every request for a token says: scope, resource, details, and the caller's own parameters.
     pub(super) fn describe(&self, form: &mut Form) {
-        form.push_some("scope", self.scope.as_deref());
-        form.push_some("resource", self.resource.as_deref());
-        if let Some(details) = &self.details {
-            form.push("authorization_details", &details.to_json());
-        }
-        for (name, value) in &self.parameters {
-            if form.get(name).ok().flatten().is_none() {
-                form.push(name, value);
-            }
+        let (scope, resource) = (self.scope.as_deref(), self.resource.as_deref());
+        describe(form, scope, resource, self.details.as_ref(), &self.parameters);
+    }
+}
+
+/// Adds to a request for a token what it is asked for. Whoever asks again says all of it again: a server takes what is left out
+/// for less of a restriction.
+pub(super) fn describe(
+    form: &mut Form,
+    scope: Option<&str>,
+    resource: Option<&str>,
+    details: Option<&Value>,
+    parameters: &[(String, String)],
+) {
+    form.push_some("scope", scope);
+    form.push_some("resource", resource);
+    if let Some(details) = details {
+        form.push("authorization_details", &details.to_json());
+    }
+    for (name, value) in parameters {
+        if form.get(name).ok().flatten().is_none() {
+            form.push(name, value);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 
 use spin::Mutex;
@@ -9,10 +10,12 @@ use spin::Mutex;
 use super::binding::Binding;
 use super::client::{Client, Inner};
 use super::credentials::Credentials;
-use super::error::{Downgrade, FlowError, StoredDefect};
+use super::error::{FlowError, StoredDefect};
 use super::flow::{Flow, Io};
+use super::kept::{Claimed, Unfit, is_plausible_end};
 use super::metadata::AuthorizationServer;
-use super::request::SessionRequest;
+use super::renew::{EXPIRY_MARGIN, forget};
+use super::request::{MAX_INTENT_LIFETIME, SessionRequest};
 use super::secret::Secret;
 use super::step::{Saved, Saving, Slot, Step};
 use super::token::{Issued, Token};
@@ -40,6 +43,8 @@ pub(super) struct Live {
     pub(super) version: Option<u64>,
     /// Whether the last attempt to store the state failed.
     pub(super) unsaved: bool,
+    /// Whether state and key were deleted.
+    pub(super) forgotten: bool,
 }
 
 /// What is stored of a session.
@@ -56,6 +61,10 @@ pub(super) struct State {
     pub(super) renewal: Renewal,
     /// The scope that was asked for.
     pub(super) scope: Option<String>,
+    /// The details that were asked for (RFC 9396): what a renewal asks for again, and its answer is compared with.
+    pub(super) details: Option<Value>,
+    /// The caller's own parameters of the request, for a renewal that asks again.
+    pub(super) parameters: Vec<(String, String)>,
     pub(super) step_ups: u8,
     /// The intent's end, for sessions that have one.
     pub(super) intent: Option<Intent>,
@@ -84,10 +93,13 @@ pub(super) const MAX_CONFLICTS: u8 = 4;
 impl Client {
     /// Opens a stored session.
     ///
-    /// It must be of a server this client accepts, of this client, and not below its level.
+    /// It must be what this client would make: of a server it accepts, of this client, not below its level, with an intent at
+    /// [`SecurityLevel::Maximum`], and bound to a key of an algorithm and in a place that client and level permit. One whose
+    /// intent has ended is deleted with its key.
     ///
     /// # Errors
-    /// [`FlowError::NoSession`], [`FlowError::Stored`], and what the host answers.
+    /// [`FlowError::NoSession`], [`FlowError::Stored`], [`FlowError::Downgrade`], [`FlowError::LoginRequired`] if its intent
+    /// has ended, and what the host answers.
     pub fn open(&self, name: &str, now: UnixTime) -> Result<Step<Session>, FlowError> {
         let (client, name) = (self.0.clone(), String::from(name));
         Flow::start(now, |io| async move { open(&io, &client, &name).await })
@@ -124,11 +136,22 @@ pub(super) async fn open_bound_to(io: &Io, client: &Inner, name: &str, key: Thum
 
 pub(super) async fn open(io: &Io, client: &Inner, name: &str) -> Result<Session, FlowError> {
     let stored = io.load(slot(name)).await?.ok_or(FlowError::NoSession)?;
-    let state = State::read(&stored.value, client)?;
-    let (credentials, _) = super::registration::known(io, client, &state.server).await?;
+    let state = State::read(&stored.value, client, io.now())?;
+    let registered = client.level.max(state.level);
+    let (credentials, _) = super::registration::known(io, client, &state.server, registered).await?;
     let credentials = credentials.filter(|known| known.client_id() == state.client_id).ok_or(StoredDefect::Client)?;
-    let live = Live { state, version: Some(stored.version), unsaved: false };
-    Ok(Session(Arc::new(Shared { name: name.into(), credentials, live: Mutex::new(live) })))
+    #[cfg(feature = "dpop")]
+    if let Some(binding) = &state.binding {
+        credentials.differs_from(&binding.thumbprint(), client)?;
+    }
+    let has_ended = state.intent_has_ended(io.now());
+    let live = Live { state, version: Some(stored.version), unsaved: false, forgotten: false };
+    let session = Session(Arc::new(Shared { name: name.into(), credentials, live: Mutex::new(live) }));
+    if has_ended {
+        forget(io, client, &session).await?;
+        return Err(FlowError::LoginRequired);
+    }
+    Ok(session)
 }
 
 pub(super) async fn keep(io: &Io, client: &Inner, session: &Session) -> Result<(), FlowError> {
@@ -264,9 +287,21 @@ impl State {
             refresh: issued.refresh,
             renewal,
             scope: request.scope.clone(),
+            details: request.details.clone(),
+            // Those of a login are for the user's browser, and may say who the user is.
+            parameters: match renewal {
+                Renewal::ClientCredentials => request.parameters.clone(),
+                Renewal::RefreshToken => Vec::new(),
+            },
             step_ups: request.step_ups,
             intent: None,
         }
+    }
+
+    /// Whether it had an intent that cannot be carried out any more: its time or its token is over.
+    pub(super) fn intent_has_ended(&self, now: UnixTime) -> bool {
+        let over = || self.token.as_ref().is_none_or(|token| token.is_over(now, EXPIRY_MARGIN));
+        self.intent.as_ref().is_some_and(|intent| now >= intent.expires || over())
     }
 
     pub(super) fn drop_tokens(&mut self) {
@@ -300,6 +335,8 @@ impl State {
         let intent = self.intent.as_ref().map(|intent| {
             Value::object().with("authorization_details", intent.details.clone()).with("expires", intent.expires)
         });
+        let parameters = self.parameters.iter().map(|(name, value)| Value::from_iter([name.as_str(), value.as_str()]));
+        let parameters = (!self.parameters.is_empty()).then(|| Value::from(parameters.collect::<Vec<_>>()));
         Value::object()
             .with("v", FORMAT)
             .with("level", self.level.name())
@@ -307,6 +344,8 @@ impl State {
             .with("client_id", self.client_id.as_str())
             .with_some("resource", self.resource.as_deref())
             .with_some("scope", self.scope.as_deref())
+            .with_some("authorization_details", self.details.clone())
+            .with_some("parameters", parameters)
             .with("renewal", self.renewal.name())
             .with("step_ups", u64::from(self.step_ups))
             .with_some("token", token)
@@ -315,8 +354,8 @@ impl State {
             .with_some("intent", intent)
     }
 
-    /// Reads a stored state and compares it with what this client is configured with.
-    pub(super) fn read(bytes: &[u8], client: &Inner) -> Result<Self, FlowError> {
+    /// Reads a stored state and holds it against what this client is configured with.
+    pub(super) fn read(bytes: &[u8], client: &Inner, now: UnixTime) -> Result<Self, FlowError> {
         let malformed = StoredDefect::Malformed;
         let value = Value::parse_object(bytes).map_err(|_| malformed)?;
         match value.integer("v") {
@@ -328,20 +367,7 @@ impl State {
         let document = value.member("server").cloned().ok_or(malformed)?;
         let issuer = String::from(document.text("issuer").ok_or(malformed)?);
         let server = AuthorizationServer::from_document(document, &issuer, client.rule).map_err(|_| malformed)?;
-        if !client.issuers.is_empty() && !client.issuers.contains(&issuer) {
-            return Err(StoredDefect::Issuer.into());
-        }
-        let key = value.member("key").map(|key| Binding::from_value(key, client));
-        let binding = key.transpose()?;
-        if level < client.level && !(client.accepts_bearer && level == SecurityLevel::Standard) {
-            return Err(StoredDefect::Level.into());
-        }
-        if level.binds() != binding.is_some() {
-            return Err(malformed.into());
-        }
-        if level == SecurityLevel::Maximum && !binding.as_ref().is_some_and(Binding::is_in_hardware) {
-            return Err(Downgrade::Protection.into());
-        }
+        let binding = value.member("key").map(|key| Binding::from_value(key, client)).transpose()?;
         let token = value.member("token").map(|token| {
             Some(Token {
                 access: Secret::new(token.text("value").filter(|text| !text.is_empty())?),
@@ -350,24 +376,56 @@ impl State {
                 details: token.member("authorization_details").cloned(),
             })
         });
+        let token = token.map(|token| token.ok_or(malformed)).transpose()?;
+        let refresh = value.text("refresh_token").map(Secret::new);
         let intent = value.member("intent").map(|intent| {
-            let details = intent.member("authorization_details").cloned()?;
-            Some(Intent { details, expires: intent.time("expires")? })
+            let details = intent.member("authorization_details").filter(|details| is_list(details)).cloned()?;
+            let expires = intent.time("expires").filter(|end| is_plausible_end(*end, MAX_INTENT_LIFETIME, now))?;
+            Some(Intent { details, expires })
         });
-        let flat = |part: Option<Option<Token>>| part.map(|token| token.ok_or(malformed)).transpose();
+        let intent = intent.map(|intent| intent.ok_or(malformed)).transpose()?;
+        if let Some(intent) = &intent {
+            // Its token has exactly these details, and nothing renews it.
+            let same = token.as_ref().is_none_or(|token| token.details.as_ref() == Some(&intent.details));
+            if !same || refresh.is_some() {
+                return Err(malformed.into());
+            }
+        }
+        let (server_of, has_intent) = (Some(&server), intent.is_some());
+        let claimed = Claimed { level, server: server_of, binding: binding.as_ref(), has_intent, is_pending: false };
+        claimed.check(client).map_err(Unfit::stored)?;
+        let pairs = value.array("parameters").unwrap_or_default().iter().map(pair);
         Ok(Self {
             level,
             server: Arc::new(server),
             resource: value.text("resource").map(String::from),
             client_id: value.text("client_id").ok_or(malformed)?.into(),
             binding,
-            token: flat(token)?,
-            refresh: value.text("refresh_token").map(Secret::new),
+            token,
+            refresh,
             renewal: value.text("renewal").and_then(Renewal::from_name).ok_or(malformed)?,
             scope: value.text("scope").map(String::from),
+            details: value.member("authorization_details").cloned(),
+            parameters: pairs.collect::<Option<_>>().ok_or(malformed)?,
             step_ups: value.integer("step_ups").and_then(|count| u8::try_from(count).ok()).unwrap_or(u8::MAX),
-            intent: intent.map(|intent| intent.ok_or(malformed)).transpose()?,
+            intent,
         })
+    }
+}
+
+/// Whether these are details at all: an array with something in it.
+fn is_list(details: &Value) -> bool {
+    matches!(details, Value::Array(elements) if !elements.is_empty())
+}
+
+/// A name and its value.
+fn pair(stored: &Value) -> Option<(String, String)> {
+    match stored {
+        Value::Array(both) => match both.as_slice() {
+            [Value::Text(name), Value::Text(value)] => Some((name.clone(), value.clone())),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

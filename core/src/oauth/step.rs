@@ -121,7 +121,7 @@ pub enum KeyUse {
 #[derive(Clone, Debug)]
 pub(super) struct KeyWanted {
     pub(super) algorithms: AlgorithmSet,
-    pub(super) protections: &'static [Protection],
+    pub(super) protections: Vec<Protection>,
 }
 
 #[derive(Clone)]
@@ -248,8 +248,8 @@ impl<T> CreateKey<T> {
     }
 
     /// Where the key may live.
-    pub const fn protections(&self) -> &'static [Protection] {
-        self.wanted.protections
+    pub fn protections(&self) -> &[Protection] {
+        &self.wanted.protections
     }
 }
 

@@ -6,6 +6,7 @@ use super::client::Inner;
 use super::credentials::Credentials;
 use super::error::{AnswerDefect, FlowError, StoredDefect};
 use super::flow::Io;
+use super::kept::Unfit;
 use super::metadata::AuthorizationServer;
 use crate::http::form::Form;
 use crate::http::message::{Request, Response};
@@ -49,7 +50,7 @@ impl Binding {
         match *self {}
     }
 
-    pub(super) fn is_in_hardware(&self) -> bool {
+    pub(super) fn check(&self, _: &Inner, _: SecurityLevel, _: Option<&AuthorizationServer>) -> Result<(), Unfit> {
         match *self {}
     }
 

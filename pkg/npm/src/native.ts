@@ -101,7 +101,6 @@ export interface NativeAccess {
   insertInto(store: NativeMemoryStore, now: number): void;
   dangerSkipReplayCheck(): void;
   intent(): NativeIntent;
-  useUp(like: NativeEntry): NativeEntry;
 }
 
 /** A protected resource. `fields` are names and values in turn, values as byte strings. */
@@ -112,6 +111,8 @@ export interface NativeResourceServer {
   route(rawTarget: string, mountPath: string, path: string): string;
   requireScopes(access: NativeAccess, scopes: string[]): string | undefined | null;
   refuseRevoked(access: NativeAccess): string;
+  carryOut(access: NativeAccess, method: string, url: string, body: Uint8Array, now: number): NativeEntry;
+  usedUp(access: NativeAccess, method: string, url: string, body: Uint8Array, insertion: string, now: number): void;
   metadata(): string;
   metadataUrl(): string;
   metadataPath(): string;

@@ -63,9 +63,9 @@ export interface SessionRequest {
   readonly level?: Level;
   /** RFC 9396. */
   readonly authorizationDetails?: readonly Readonly<Record<string, unknown>>[];
-  /** Details of an intent, which one fresh key may carry out. */
+  /** Details of an intent, which one fresh key may carry out, once. It asks for no scope but the one given here. */
   readonly intent?: readonly Readonly<Record<string, unknown>>[];
-  /** Seconds. */
+  /** For how many seconds the intent may be carried out, counted from its token: 1 to 3,600, and 300 otherwise. */
   readonly intentLifetime?: number;
   readonly offlineAccess?: boolean;
   /** Further parameters of the authorization or token request. */

@@ -112,4 +112,5 @@ export type TokenRejection =
   | 'certificate_mismatch'
   | 'token_unbound'
   | 'token_bound'
+  | 'intent_elsewhere'
   | 'insufficient_scope';

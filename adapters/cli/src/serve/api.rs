@@ -1,10 +1,9 @@
 //! The echo API: says who called, with what.
 
-use keybound::intent::{IntendedRequest, Intent};
 use keybound::json::Value;
 use keybound::replay::{Insertion, ReplayStore};
 use keybound::server::resource::{Access, IncomingRequest, Principal, ResourceServer};
-use keybound::{RUSTCRYPTO, UnixTime, base64url};
+use keybound::{RUSTCRYPTO, Refusal, UnixTime, base64url};
 
 use super::http::{Answer, Incoming};
 use super::state::State;
@@ -26,7 +25,7 @@ pub(super) fn answer(state: &State, request: &Incoming) -> Result<Answer, Answer
     match request.path.as_str() {
         "/api/admin" => server.require_scopes(&principal, &["admin"])?,
         "/api/write" => server.require_scopes(&principal, &["write"])?,
-        "/api/intent" => carry_out(state, request, &principal, now)?,
+        "/api/intent" => carry_out(state, &server, request, &principal, now)?,
         _ => {}
     }
     let fields: Vec<_> =
@@ -71,22 +70,37 @@ fn admit(
 }
 
 /// Lets through the one request that the token's intent names, once.
-fn carry_out(state: &State, request: &Incoming, principal: &Principal, now: UnixTime) -> Result<(), Answer> {
-    let refused = |error: keybound::intent::IntentDefect| Answer::error(403, error.reason(), &error.to_string());
-    let intent = Intent::of_token(principal).map_err(refused)?;
+fn carry_out(
+    state: &State,
+    server: &ResourceServer,
+    request: &Incoming,
+    principal: &Principal,
+    now: UnixTime,
+) -> Result<(), Answer> {
     let mut url = format!("{}{}", state.issuer, request.path);
     if !request.query.is_empty() {
         url = format!("{url}?{}", request.query);
     }
-    let intended = IntendedRequest { method: &request.method, url: &url, body: &request.body, key: intent.key() };
-    intent.permits(&intended, RUSTCRYPTO.digest, now).map_err(refused)?;
-    let agreement = state.authorization().replay_agreement();
-    let entry = intent.use_up(principal, agreement, RUSTCRYPTO.digest).map_err(refused)?;
-    match state.proofs.insert(&entry, now) {
-        Ok(Insertion::Fresh) if !state.faults().store_failing => Ok(()),
-        Ok(Insertion::Seen) => Err(Answer::error(403, "intent_used", "this intent was carried out before")),
-        _ => Err(Answer::error(503, "temporarily_unavailable", "nobody can tell whether this intent was carried out")),
-    }
+    let pending = server.carry_out(principal, &request.method, &url, &request.body, now).map_err(told)?;
+    let insertion = match state.proofs.insert(pending.replay_entry(), now) {
+        Ok(insertion) if !state.faults().store_failing => insertion,
+        _ => Insertion::Unavailable,
+    };
+    pending.settle(insertion, now).map(drop).map_err(told)
+}
+
+/// A refusal with its reason in the body, which this API for development tells everyone.
+fn told(refusal: Refusal) -> Answer {
+    let (status, reason) = (refusal.status(), refusal.reason());
+    let mut answer = Answer::from(refusal);
+    let body = Answer::error(
+        status,
+        reason,
+        "this request is not what the token's authorization_details permit, or not any more",
+    );
+    answer.body = body.body;
+    answer.fields.extend(body.fields.into_iter().filter(|(name, _)| name == "Content-Type"));
+    answer
 }
 
 fn echo(request: &Incoming, principal: &Principal) -> Value {

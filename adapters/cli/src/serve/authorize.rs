@@ -199,7 +199,12 @@ fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wr
     {
         return wrong("invalid_request", "code_challenge must be of the method S256");
     }
-    let Some(scope) = granted_scope(get("scope")) else {
+    // Details are an intent here, and its token is good for nothing else: no scope beside them, asked for or not.
+    let scope = match get("authorization_details") {
+        Some(_) => Some(String::new()),
+        None => granted_scope(get("scope")),
+    };
+    let Some(scope) = scope else {
         return wrong("invalid_scope", "none of these scopes is known here");
     };
     let Ok(audience) = audience(state, form) else {

@@ -10,7 +10,7 @@ use super::assertion::{Assertion, is_signed, parts};
 use super::client::{Authentication, Known};
 use super::http::{Answer, Incoming, need, param};
 use super::state::{Access, Granted, State};
-use super::token::{Ready, audience, invalid_grant, issue, narrowed, own, prove};
+use super::token::{Ready, audience, invalid_grant, issue, narrowed, own, prove, refuse_details};
 
 /// The token type of access tokens (RFC 8693 section 3).
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -25,6 +25,7 @@ pub(super) fn exchange(state: &State, request: &Incoming, form: &Form, known: &K
         None => ACCESS_TOKEN,
         Some(kind) => token_type(kind)?,
     };
+    refuse_details(form)?;
     let audience = audience(state, form)?;
     if form.all("audience").any(|named| named != audience) {
         return Err(Answer::error(

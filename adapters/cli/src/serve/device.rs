@@ -23,6 +23,7 @@ pub(super) fn begin(state: &State, request: &Incoming) -> Result<Answer, Answer>
     let form = request.form()?;
     let known = client::authenticate(state, request, &form)?;
     known.must_be_permitted(DEVICE_CODE)?;
+    super::token::refuse_details(&form)?;
     let scope = granted_scope(param(&form, "scope")?);
     let scope = scope.ok_or_else(|| Answer::error(400, "invalid_scope", "none of these scopes is known here"))?;
     let audience = audience(state, &form)?;

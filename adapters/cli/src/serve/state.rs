@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use keybound::http::form::Form;
+use keybound::http::url::Url;
 use keybound::intent::Intent;
 use keybound::json::Value;
 use keybound::key::Signer;
@@ -286,7 +287,9 @@ impl Judges {
             authorization = authorization.with_nonces(issuer_of(issuer)?);
             verifier = verifier.with_nonces(issuer_of(resource)?);
         }
+        let path = Url::parse(resource).map_err(Misuse::Target)?.path().to_owned();
         let policy = ResourcePolicy::new(resource)?
+            .with_intents_at(&format!("{path}/intent"))?
             .with_issuer(issuer)?
             .with_schemes(schemes)
             .with_scopes(&["read", "write", "admin"])

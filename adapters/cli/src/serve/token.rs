@@ -163,6 +163,7 @@ fn client_credentials(state: &State, request: &Incoming, form: &Form, known: &Kn
 
 /// What a request without an earlier approval is granted.
 pub(super) fn own(state: &State, form: &Form, known: &Known, subject: &str) -> Result<Granted, Answer> {
+    refuse_details(form)?;
     let scope = granted_scope(param(form, "scope")?);
     let scope = scope.ok_or_else(|| Answer::error(400, "invalid_scope", "none of these scopes is known here"))?;
     Ok(Granted {
@@ -174,6 +175,17 @@ pub(super) fn own(state: &State, form: &Form, known: &Known, subject: &str) -> R
         actor: None,
         family: unguessable()?,
     })
+}
+
+/// Refuses details where no intent can be declared: passed over, they would turn into a token that is good for more.
+pub(super) fn refuse_details(form: &Form) -> Result<(), Answer> {
+    match param(form, "authorization_details")? {
+        None => Ok(()),
+        Some(_) => {
+            let text = "authorization_details are taken in authorization requests alone: they need a user who agrees";
+            Err(Answer::error(400, "invalid_authorization_details", text))
+        }
+    }
 }
 
 /// Judges the proof of a token request.
@@ -215,12 +227,13 @@ pub(super) fn issue(state: &State, known: &Known, admitted: &Admitted, ready: Re
     let expires = now.saturating_add(lifetime);
     let jti = unguessable()?;
     let key = admitted.access_binding();
+    let scope = Some(granted.scope.as_str()).filter(|scope| !scope.is_empty());
     let claims = Value::object()
         .with("iss", state.issuer.as_str())
         .with("aud", granted.audience.as_str())
         .with("sub", granted.subject.as_str())
         .with("client_id", granted.client_id.as_str())
-        .with("scope", granted.scope.as_str())
+        .with_some("scope", scope)
         .with("iat", now)
         .with("exp", expires)
         .with("jti", jti.as_str())
@@ -240,7 +253,10 @@ pub(super) fn issue(state: &State, known: &Known, admitted: &Admitted, ready: Re
         }
     }
     state.spend_nonces()?;
-    let mut answer = TokenAnswer::new(&token, admitted).expires_in(lifetime).scope(&granted.scope);
+    let mut answer = TokenAnswer::new(&token, admitted).expires_in(lifetime);
+    if let Some(scope) = scope {
+        answer = answer.scope(scope);
+    }
     if let Some((refresh, _)) = &refresh {
         answer = answer.refresh_token(refresh);
     }

@@ -220,12 +220,16 @@ fn intents_are_for_one_key_one_request_and_once() {
     let digest = keybound::RUSTCRYPTO.digest;
     let detail = keybound::intent::request_detail("POST", &server.url("/api/intent"), Some(b"ten euros"), digest);
     let details = keybound::json::Value::from(vec![detail]).to_json();
-    let asked = [("dpop_jkt", thumbprint.as_str()), ("authorization_details", &details)];
+    let asked = [("dpop_jkt", thumbprint.as_str()), ("authorization_details", &details), ("scope", "read write admin")];
     let code = server.code(&asked);
     let tokens = server.prove(&own, "/token", &server.redeem(&code));
     assert_eq!(tokens.json()["authorization_details"].to_string(), details);
     assert!(tokens.json().get("refresh_token").is_none(), "an intent is not renewed");
     let token = tokens.text("access_token");
+    assert!(tokens.json().get("scope").is_none(), "an intent has no scope beside it: {:?}", tokens.json());
+    for path in ["/api", "/api/write", "/api/admin", "/api", "/api/intents"] {
+        assert_eq!(server.call(&own, "GET", path, &token, b"").status, 403, "{path}");
+    }
     let pay = |body: &[u8]| server.call(&own, "POST", "/api/intent", &token, body).status;
     assert_eq!(pay(b"a thousand euros"), 403);
     assert_eq!(pay(b"ten euros"), 200);

@@ -46,6 +46,7 @@ impl core::fmt::Debug for Reply {
 #[must_use]
 pub struct TokenAnswer {
     document: Value,
+    scope: Option<String>,
     nonce: Option<Nonce>,
 }
 
@@ -54,7 +55,7 @@ impl TokenAnswer {
     pub fn new(access_token: &str, admitted: &Admitted) -> Self {
         let token_type = if admitted.access_binding().is_some() { DPOP } else { "Bearer" };
         let document = Value::object().with("access_token", access_token).with("token_type", token_type);
-        Self { document, nonce: admitted.next_nonce().cloned() }
+        Self { document, scope: None, nonce: admitted.next_nonce().cloned() }
     }
 
     /// For how long the access token is good, in seconds.
@@ -67,12 +68,15 @@ impl TokenAnswer {
         self.member("refresh_token", token)
     }
 
-    /// What was granted.
+    /// What was granted. Beside [`authorization_details`](Self::authorization_details) it is left out.
     pub fn scope(self, scope: &str) -> Self {
-        self.member("scope", scope)
+        Self { scope: Some(scope.to_owned()), ..self }
     }
 
-    /// What was granted in detail (RFC 9396 section 7).
+    /// What was granted in detail (RFC 9396 section 7), and nothing else: the answer names no scope beside it, as the token has none
+    /// ([`Intent::token_claims`](crate::intent::Intent::token_claims)).
+    ///
+    /// Servers whose details are no intents, and which grant a scope as well, say so by [`member`](Self::member).
     pub fn authorization_details(self, details: Value) -> Self {
         self.member("authorization_details", details)
     }
@@ -84,7 +88,10 @@ impl TokenAnswer {
     }
 
     /// The response. It is not to be cached, and scripts can read its nonce (RFC 9449 sections 8.2 and 8).
-    pub fn finish(self) -> Reply {
+    pub fn finish(mut self) -> Reply {
+        if let (Some(scope), None) = (self.scope.take(), self.document.member("authorization_details")) {
+            self.document.set("scope", scope.into());
+        }
         let mut headers = alloc::vec![
             ("Content-Type", "application/json".to_owned()),
             ("Cache-Control", "no-store".to_owned()),

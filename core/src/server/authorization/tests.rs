@@ -102,6 +102,17 @@ fn a_token_is_bound_to_the_key_of_its_proof() {
 }
 
 #[test]
+fn an_answer_with_details_names_no_scope_beside_them() {
+    let setting = plain();
+    let admitted = setting.admit(TOKEN, ClientType::Public, CODE, &setting.own_proof()).unwrap();
+    let details = crate::json::Value::parse(br#"[{"type":"payment"}]"#).unwrap();
+    let answer = || TokenAnswer::new("at", &admitted).scope("read write admin");
+    assert!(answer().finish().body().contains(r#""scope":"read write admin""#));
+    let answer = answer().authorization_details(details).finish();
+    assert!(answer.body().contains("payment") && !answer.body().contains("scope"), "{}", answer.body());
+}
+
+#[test]
 fn a_client_registered_for_bound_tokens_must_prove() {
     // R9449-5.2-1, R9449-5.2-2.
     let setting = plain();

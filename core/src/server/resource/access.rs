@@ -161,8 +161,11 @@ impl ResourceServer {
         if let Err(rejection) = token.confirmation.check_certificate(received.client_certificate) {
             return self.refused(rejection, used);
         }
+        // Said once the proof is good, so that a client without the server's nonce hears of that first.
+        let is_elsewhere = token.has_details() && !self.policy().takes_intents_at(&received.target);
         match (received.scheme, token.confirmation.key) {
             (Scheme::Bearer, Some(_)) => self.refused(TokenRejection::TokenBound, used),
+            (Scheme::Bearer, None) if is_elsewhere => self.refused(TokenRejection::IntentElsewhere, used),
             (Scheme::Bearer, None) => Access::Granted(Box::new(Principal::new(*token, None))),
             (Scheme::Dpop, None) => self.refused(TokenRejection::TokenUnbound, used),
             (Scheme::Dpop, Some(bound_to)) => {
@@ -171,6 +174,7 @@ impl ResourceServer {
                     verdict.map_err(|rejection| self.refuse_proof(rejection, presentation, now))
                 });
                 match verdict {
+                    Ok(_) if is_elsewhere => self.refused(TokenRejection::IntentElsewhere, used),
                     Ok(proof) => Access::Pending(PendingAccess { server: self.clone(), received, proof, token }),
                     Err(refusal) => Access::Refused(refusal),
                 }

@@ -25,6 +25,8 @@ pub(super) struct AccessToken {
     pub(super) scopes: Vec<String>,
     pub(super) expires_at: Option<UnixTime>,
     pub(super) confirmation: Confirmation,
+    /// For how many seconds the token counts beyond its end, and before its beginning.
+    pub(super) leeway: u64,
     pub(super) claims: Value,
 }
 
@@ -101,8 +103,16 @@ impl AccessToken {
             scopes: text(&claims, "scope")?.map(|scope| words(&scope)).unwrap_or_default(),
             expires_at,
             confirmation: Confirmation::read(claims.member("cnf"))?,
+            leeway: policy.leeway,
             claims,
         })
+    }
+}
+
+impl AccessToken {
+    /// Whether the token says what exactly it permits (RFC 9396 section 9.1), in whatever form: it is good for nothing else.
+    pub(super) fn has_details(&self) -> bool {
+        self.claims.member("authorization_details").is_some()
     }
 }
 

@@ -39,6 +39,10 @@
 //! # }
 //! ```
 //!
+//! A token with `authorization_details` (RFC 9396) is refused at every endpoint but those of
+//! [`ResourcePolicy::with_intents_at`], whose handlers compare the request with them and use the token up by
+//! [`ResourceServer::carry_out`].
+//!
 //! What is left to the host: the body and all other fields, which no proof covers (RFC 9449 section 11.7), and what a
 //! subject may do beyond its scopes. A WebSocket handshake is a GET request, and its target has the scheme `https`
 //! for `wss`.
@@ -46,6 +50,7 @@
 mod access;
 mod access_token;
 mod credentials;
+mod intent;
 mod introspection;
 mod metadata;
 mod policy;
@@ -59,6 +64,7 @@ mod tests;
 pub use crate::verify::refusal::EXPOSED_FIELDS;
 pub use access::{Access, AwaitingIntrospection, AwaitingKeys, IncomingRequest, PendingAccess};
 pub use access_token::MAX_TOKEN_LEN;
+pub use intent::PendingIntent;
 pub use introspection::MAX_ANSWER_LEN;
 pub use policy::{ResourcePolicy, Schemes};
 pub use principal::Principal;

@@ -4,10 +4,10 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::Misuse;
 use crate::http::challenge::Challenge;
 use crate::http::url::Url;
 use crate::jose::algorithm::{Algorithm, AlgorithmSet};
+use crate::{Misuse, TargetUri};
 
 /// The rules of one protected resource; those for proofs are the verifier's [`Policy`](crate::Policy).
 ///
@@ -34,6 +34,7 @@ pub struct ResourcePolicy {
     pub(super) scopes: Vec<String>,
     pub(super) name: Option<String>,
     pub(super) documentation: Option<String>,
+    pub(super) intents_at: Vec<String>,
 }
 
 /// With which authentication schemes access tokens are accepted.
@@ -93,6 +94,45 @@ impl ResourcePolicy {
             scopes: Vec::new(),
             name: None,
             documentation: None,
+            intents_at: Vec::new(),
+        })
+    }
+
+    /// Takes tokens with `authorization_details` (RFC 9396) at this path: its handler compares each request with the details and
+    /// uses the token up, by [`ResourceServer::carry_out`](super::ResourceServer::carry_out).
+    ///
+    /// Everywhere else such a token is refused
+    /// ([`TokenRejection::IntentElsewhere`](super::TokenRejection::IntentElsewhere)): what is granted for one thing opens nothing
+    /// else. The path is the one that clients see, without a query; one that ends in `/*` stands for all paths below it.
+    ///
+    /// ```
+    /// use keybound::server::resource::ResourcePolicy;
+    /// let policy = ResourcePolicy::new("https://api.example.com/")?.with_intents_at("/payments")?;
+    /// # Ok::<(), keybound::Misuse>(())
+    /// ```
+    ///
+    /// # Security
+    /// A handler at this path that does not compare and use up lets the token through as often as it is shown.
+    ///
+    /// # Errors
+    /// [`Misuse::IntentPath`] unless it is an absolute path.
+    pub fn with_intents_at(mut self, path: &str) -> Result<Self, Misuse> {
+        // Written as targets are compared: normal, without query and dot segments.
+        let normal = TargetUri::parse(&alloc::format!("https://resource{path}"));
+        let is_path = path.starts_with('/') && normal.is_ok_and(|target| target.split().1 == path);
+        if !is_path {
+            return Err(Misuse::IntentPath);
+        }
+        self.intents_at.push(path.to_owned());
+        Ok(self)
+    }
+
+    /// Whether the handler at this target looks at the details of tokens.
+    pub(super) fn takes_intents_at(&self, target: &TargetUri) -> bool {
+        let (_, path) = target.split();
+        self.intents_at.iter().any(|known| match known.strip_suffix('*') {
+            Some(folder) if folder.ends_with('/') => path.len() > folder.len() && path.starts_with(folder),
+            _ => path == known,
         })
     }
 

@@ -68,7 +68,13 @@ impl Principal {
         self.thumbprint
     }
 
-    /// The granted details (RFC 9396), an array.
+    /// For how many seconds the token counts beyond its end, and before its beginning: the policy's leeway.
+    pub(crate) const fn leeway(&self) -> u64 {
+        self.token.leeway
+    }
+
+    /// The granted details (RFC 9396), an array. Only requests to the endpoints of
+    /// [`with_intents_at`](super::ResourcePolicy::with_intents_at) come with a token that has any.
     pub fn authorization_details(&self) -> Option<&Value> {
         self.token.claims.member("authorization_details")
     }

@@ -8,6 +8,7 @@ use super::principal::Principal;
 use super::rejection::TokenRejection;
 use crate::UnixTime;
 use crate::http::challenge::{Challenge, ChallengeError};
+use crate::intent::IntentDefect;
 use crate::nonce::{Nonce, Role};
 use crate::proof::source::TargetError;
 use crate::verify::pending::SettleError;
@@ -68,6 +69,16 @@ impl ResourceServer {
     pub fn refuse_revoked(&self, principal: &Principal) -> Refusal {
         let used = if principal.thumbprint().is_some() { Scheme::Dpop } else { Scheme::Bearer };
         self.refuse_with(TokenRejection::TokenInactive, Some(used), None, principal.next_nonce().cloned())
+    }
+
+    /// Refuses a request that its token's intent does not permit, or not any more: 403.
+    pub(super) fn refuse_intent(&self, defect: IntentDefect, principal: &Principal) -> Refusal {
+        let used = if principal.thumbprint().is_some() { Scheme::Dpop } else { Scheme::Bearer };
+        let description = defect.to_string();
+        let error = TokenRejection::IntentElsewhere.error();
+        let said = Said { error, description: &description, scope: None };
+        let challenges = self.challenges(said, Some(used));
+        Refusal::new(403, defect.reason(), error, challenges, principal.next_nonce().cloned())
     }
 
     /// Refuses a principal that lacks one of `scopes`: 403, with the scopes that are needed (RFC 6750 section 3.1).

@@ -113,6 +113,9 @@ rejections! {
     TokenUnbound = "token_unbound", Token, "the access token is not bound to a DPoP key";
     /// The token is bound to a key, but the scheme is Bearer (RFC 9449 section 7.2).
     TokenBound = "token_bound", Token, "the access token is bound to a DPoP key and must be used with the DPoP scheme";
+    /// The token has `authorization_details` (RFC 9396), and the request is to an endpoint that carries out none: see
+    /// [`ResourcePolicy::with_intents_at`](super::ResourcePolicy::with_intents_at).
+    IntentElsewhere = "intent_elsewhere", Scope, "the access token is good for its authorization_details alone, which this endpoint does not carry out";
     /// The token lacks a scope that the request needs.
     InsufficientScope = "insufficient_scope", Scope, "the access token lacks a scope that the request needs";
 }

@@ -1,5 +1,7 @@
 //! A protected resource, its issuer and its clients, played with a fake clock.
 
+mod intents;
+
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -201,7 +203,7 @@ fn error(refusal: &Refusal, scheme: &str) -> Option<String> {
 
 #[test]
 fn a_bound_token_with_its_proof_makes_a_principal() {
-    let world = World::new(policy());
+    let world = World::new(policy().with_intents_at("/items").unwrap());
     let details = Value::parse(br#"[{"type":"payment","amount":"5"}]"#).unwrap();
     let token = world.issuer.token(world.bound().with("authorization_details", details.clone()));
     let principal = world.dpop(&token, &world.proof(&token)).unwrap();

@@ -2,7 +2,7 @@
 
 import type { Refusal } from '../errors.js';
 import { guarded } from '../errors.js';
-import type { NativeAccess, NativeResourceServer } from '../native.js';
+import type { NativeAccess, NativeEntry, NativeResourceServer } from '../native.js';
 import { checkScopes } from '../options.js';
 import { Intent } from './intent.js';
 
@@ -27,9 +27,17 @@ export class Principal {
   readonly #headers: readonly (readonly [name: string, value: string])[];
   readonly #server: NativeResourceServer;
   readonly #access: NativeAccess;
+  readonly #insert: (entry: NativeEntry) => Promise<string>;
+  readonly #now: () => number;
 
   /** @internal */
-  constructor(described: Record<string, unknown>, server: NativeResourceServer, access: NativeAccess) {
+  constructor(
+    described: Record<string, unknown>,
+    server: NativeResourceServer,
+    access: NativeAccess,
+    insert: (entry: NativeEntry) => Promise<string>,
+    now: () => number,
+  ) {
     this.subject = described['subject'] as string | undefined;
     this.clientId = described['client_id'] as string | undefined;
     this.issuer = described['issuer'] as string | undefined;
@@ -42,6 +50,8 @@ export class Principal {
     this.#headers = [...(described['headers'] as [string, string][]), EXPOSED];
     this.#server = server;
     this.#access = access;
+    this.#insert = insert;
+    this.#now = now;
   }
 
   /** Fields that the answer to this request carries besides its own: the next nonce, and what scripts may read. */
@@ -68,6 +78,22 @@ export class Principal {
    */
   intent(): Intent {
     return Intent._of(guarded(() => this.#access.intent()));
+  }
+
+  /**
+   * Carries out the intent that the token carries, once: compares the request with its details, body included, and uses the token
+   * up in the protection's replay store. `url` is the whole URL, query included. For a handler at one of the protection's
+   * `intentsAt`: elsewhere no such token comes.
+   *
+   * @throws ProofRejected with the answer to send, if the request is another one or the intent was carried out before;
+   * HostFailed with the answer to send, if the store cannot tell
+   */
+  async carryOut(request: { readonly method: string; readonly url: string; readonly body: Uint8Array }): Promise<Intent> {
+    const { method, url, body } = request;
+    const [server, access, now] = [this.#server, this.#access, this.#now];
+    const insertion = await this.#insert(guarded(() => server.carryOut(access, method, url, body, now())));
+    guarded(() => server.usedUp(access, method, url, body, insertion, now()));
+    return this.intent();
   }
 
   /** The principal without what belongs to this process. */

@@ -48,6 +48,11 @@ export interface ProtectionOptions {
   readonly name?: string;
   /** The URL of documentation, for the metadata. */
   readonly documentation?: string;
+  /**
+   * Paths, as clients see them, whose handlers call {@link Principal.carryOut}; `/x/*` is all below `/x/`. Everywhere else a token
+   * with `authorization_details` (RFC 9396) is refused: it is good for nothing else.
+   */
+  readonly intentsAt?: readonly string[];
   /** The public origin, where it is another than that of `resource`. */
   readonly origin?: string;
   readonly alsoOrigins?: readonly string[];
@@ -180,7 +185,7 @@ export class Protection {
           await this.#consume(access);
           break;
         case 'granted':
-          return { verdict: 'granted', principal: new Principal(state['principal'] as Record<string, unknown>, server, access) };
+          return { verdict: 'granted', principal: this.#principal(state['principal'], server, access) };
         case 'refused':
           return { verdict: 'refused', refusal: state['refusal'] as Refusal };
         default:
@@ -203,6 +208,17 @@ export class Protection {
     }
     const insertion = await this.#ask(store, access.entry() as NativeEntry);
     return guarded(() => access.settle(insertion, this.#now()));
+  }
+
+  #principal(described: unknown, server: NativeResourceServer, access: NativeAccess): Principal {
+    const insert = async (entry: NativeEntry): Promise<string> => {
+      const store = this.#store;
+      if (store === undefined) throw misuse('no_store', 'an intent is carried out once: leave dangerNoReplayStore out, or give a store');
+      if (!(store instanceof MemoryReplayStore)) return this.#ask(store, entry);
+      const inner = store._open(this.#policy.terms, this.#now());
+      return guarded(() => inner.insert(entry, this.#now()));
+    };
+    return new Principal(described as Record<string, unknown>, server, access, insert, this.#now);
   }
 
   async #ask(store: ReplayStore, entry: NativeEntry): Promise<string> {

@@ -14,7 +14,8 @@ from ._issuers import Introspection, checked_url, name_of
 from ._options import flag, one, texts
 from ._turns import Turns
 from ._types import current, given
-from .errors import Misuse, Refused, refusal_of, reraise
+from .errors import Misuse, ProofRejected, Refused, StoreUnavailable, refusal_of, reraise, translated
+from .intents import Intent
 from .policy import Nonces, Policy
 from .principal import Access, Principal, principal_of
 from .stores import AsyncReplayStore, ReplayEntry, ReplayStore
@@ -39,6 +40,8 @@ ASKED_AT_ONCE, ASKED_NEXT, ASKED_WITHIN = 64, 1024, 10
 Headers = Sequence[tuple[str, bytes]]
 #: What judging a request waits for: keys of an issuer, an answer about a token, an entry's insertion.
 Asks = Generator[tuple[str, Any], Any, Principal]
+#: The same of carrying out an intent: the entry's insertion.
+Carried = Generator[ReplayEntry, Any, Intent]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,9 @@ class ResourceOptions(TypedDict, total=False):
     """The name in the metadata."""
     documentation: str | None
     """The documentation in the metadata."""
+    intents_at: Sequence[str]
+    """Paths, as clients see them, whose handlers call :meth:`Principal.carry_out <keybound.Principal.carry_out>`; `/x/*` is all
+    below `/x/`. Everywhere else a token with `authorization_details` (RFC 9396) is refused: it is good for nothing else."""
     origin: str | None
     """The origin of targets: that of `resource` otherwise."""
     also_origins: Sequence[str]
@@ -127,6 +133,7 @@ class Resource:
         scopes: Sequence[str] = (),
         name: str | None = None,
         documentation: str | None = None,
+        intents_at: Sequence[str] = (),
         origin: str | None = None,
         also_origins: Sequence[str] = (),
         path_prefix: str | None = None,
@@ -160,6 +167,7 @@ class Resource:
             scopes=texts("scopes", scopes),
             name=name,
             documentation=documentation,
+            intents_at=texts("intents_at", intents_at),
             origin=origin,
             also_origins=texts("also_origins", also_origins),
             path_prefix=path_prefix,
@@ -240,7 +248,7 @@ class Resource:
             native = server.receive(method, url, fields, current(now))
         else:
             raise Misuse("missing_option", "give the raw request target, or the whole URL")
-        access = Access(server, native)
+        access = Access(server, native, self)
         asked: str | None = None
         try:
             while True:
@@ -271,6 +279,20 @@ class Resource:
                     asked = token
         except _keybound.NativeError as error:
             reraise(error)
+
+    def _carry_out(self, principal: Principal, method: str, url: str, body: bytes, now: int | None) -> Carried:
+        """Carries out an intent: yields the entry to insert into the replay store."""
+        server, native = principal.access.server, principal.access.native
+        try:
+            entry = server.carry_out(native, method, url, body, current(now))
+            answer = yield ReplayEntry(entry)
+            server.used_up(native, method, url, body, store_answer(answer).value, current(now))
+        except _keybound.NativeError as error:
+            refused = translated(error)
+            if isinstance(refused, ProofRejected | StoreUnavailable) and refused.refusal is not None:
+                raise Refused(refused.refusal) from None
+            raise refused from None
+        return principal.intent()
 
     def _kept_keys(self, issuer: str, native: _keybound.NativeAccess) -> tuple[_keybound.NativeJwkSet | None, bool]:
         """The issuer's keys, if they are here, and whether they are to be fetched."""

@@ -147,6 +147,7 @@ _LOGIN = frozenset(
         "stored_client",
         "stored_level",
         "stored_key",
+        "stored_algorithm",
     }
 )
 

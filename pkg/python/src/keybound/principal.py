@@ -57,6 +57,18 @@ class Principal:
         except _keybound.NativeError as error:
             reraise(error)
 
+    def carry_out(self, *, method: str, url: str, body: bytes, now: int | None = None) -> Any:
+        """Carries out the intent that the token carries, once: compares the request with its details, body included, and uses the
+        token up in the server's replay store.
+
+        `url` is the whole URL, query included. For a handler at one of the server's `intents_at`: elsewhere no such token comes.
+        Gives the :class:`~keybound.Intent`; of an :class:`~keybound.AsyncResourceServer` it is awaited.
+
+        Raises :class:`~keybound.Refused` with the answer to send: 403 if the request is another one or the intent was carried out
+        before.
+        """
+        return self.access.resource._carried_out(self, method, url, body, now)
+
     def revoked(self) -> Refusal:
         """The answer for a token that the caller knows to be revoked: 401."""
         return refusal(self.access.server.refuse_revoked(self.access.native))
@@ -68,6 +80,8 @@ class Access:
 
     server: _keybound.NativeResourceServer
     native: _keybound.NativeAccess
+    resource: Any
+    """The :class:`~keybound.ResourceServer` or :class:`~keybound.AsyncResourceServer`, with the store."""
 
 
 def principal_of(told: dict[str, Any], access: Access) -> Principal:

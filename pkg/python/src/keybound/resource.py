@@ -17,6 +17,7 @@ from ._judging import ASKED_AT_ONCE, ASKED_WITHIN, Headers, Proxies, Resource, R
 from ._options import one
 from ._types import Insertion, Refusal, current
 from .errors import KeyboundError, Misuse, Refused
+from .intents import Intent
 from .policy import Policy
 from .principal import Principal
 from .stores import AsyncReplayStore, MemoryReplayStore, ReplayStore, stated_alone
@@ -92,6 +93,15 @@ class ResourceServer(Resource):
         except StopIteration as done:
             principal: Principal = done.value
             return principal
+
+    def _carried_out(self, principal: Principal, method: str, url: str, body: bytes, now: int | None) -> Intent:
+        carrying = self._carry_out(principal, method, url, body, now)
+        try:
+            carrying.send(self._answer("insert", next(carrying), now))
+        except StopIteration as done:
+            intent: Intent = done.value
+            return intent
+        raise AssertionError("one entry is inserted")
 
     def _answer(self, what: str, about: Any, now: int | None) -> Any:
         if what == "insert":
@@ -186,6 +196,15 @@ class AsyncResourceServer(Resource):
         except StopIteration as done:
             principal: Principal = done.value
             return principal
+
+    async def _carried_out(self, principal: Principal, method: str, url: str, body: bytes, now: int | None) -> Intent:
+        carrying = self._carry_out(principal, method, url, body, now)
+        try:
+            carrying.send(await self._answer("insert", next(carrying), now))
+        except StopIteration as done:
+            intent: Intent = done.value
+            return intent
+        raise AssertionError("one entry is inserted")
 
     async def _answer(self, what: str, about: Any, now: int | None) -> Any:
         if what == "insert":

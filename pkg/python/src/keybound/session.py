@@ -100,7 +100,9 @@ class SessionRequest:
     """A session to be made: its name, where, and for what.
 
     `at` is what was discovered, or a session to make anew. `authorization_details` and `intent` are lists of objects with a `type`
-    (RFC 9396): an intent has a key of its own and ends after `intent_lifetime` seconds. `parameters` are further ones of the request.
+    (RFC 9396): an intent has a key of its own and asks for no scope but the one given here. It ends after `intent_lifetime` seconds
+    (1 to 3,600, and 300 otherwise, counted from its token), with its token, or with the answer to its request. `parameters` are further
+    ones of the request.
     """
 
     at: Discovered | Session

@@ -246,6 +246,16 @@ impl Player {
             Some(session) => SessionRequest::again(session),
             None => SessionRequest::new(name, self.discovered.as_ref().expect("a discovery")),
         };
+        if let Some(details) = operation.get("authorization_details") {
+            request = request.authorization_details(core_value(details));
+        }
+        if let Some(details) = operation.get("intent") {
+            request = request.intent(core_value(details));
+        }
+        if let Some(seconds) = operation["intent_lifetime"].as_u64() {
+            request = request.intent_lifetime(seconds);
+        }
+        // An intent drops the scope that was discovered, and keeps the one that is asked for.
         if let Some(scope) = text(operation, "scope") {
             request = request.scope(scope);
         }
@@ -254,12 +264,6 @@ impl Player {
         }
         if let Some(level) = text(operation, "level") {
             request = request.level(SecurityLevel::from_name(level).expect("a level"));
-        }
-        if let Some(details) = operation.get("authorization_details") {
-            request = request.authorization_details(core_value(details));
-        }
-        if let Some(details) = operation.get("intent") {
-            request = request.intent(core_value(details));
         }
         for (name, value) in operation["parameters"].as_object().into_iter().flatten() {
             request = request.parameter(name, value.as_str().expect("text"));

@@ -68,6 +68,32 @@ fn client_credentials_renew_themselves() {
 }
 
 #[test]
+fn a_renewal_by_client_credentials_keeps_what_was_asked() {
+    let mut story = Story::new(
+        "credentials-details",
+        "details, audience and other parameters of the first request are sent again, by another process too",
+        confidential("enhanced", "client_secret_basic"),
+        Server::default(),
+    );
+    story.discover();
+    let details = json!([{ "type": "report", "actions": ["read"] }]);
+    story.ok(json!({
+        "do": "client_credentials", "session": "work", "scope": "read", "authorization_details": details,
+        "parameters": { "audience": "https://reports.example.com", "tenant": "7" },
+    }));
+    story.ok(json!({ "do": "open", "session": "work" }));
+    story.ok(json!({ "do": "wait", "seconds": 400 }));
+    assert_eq!(story.ok(call())["status"], 200);
+    story.server.revoke_all();
+    assert_eq!(story.ok(call())["status"], 200);
+    let asked = story.server.log.iter().filter(|request| request.url.ends_with("/token")).map(|request| &request.body);
+    let asked: Vec<_> = asked.collect();
+    assert_eq!(asked.len(), 3);
+    assert!(asked.iter().all(|body| *body == asked[0]), "the same each time");
+    story.end();
+}
+
+#[test]
 fn client_credentials_widen_themselves() {
     let server = Server { needed_scope: Some("admin"), ..Server::default() };
     let mut story = Story::new(

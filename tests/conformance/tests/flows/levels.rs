@@ -106,9 +106,21 @@ fn maximum_carries_out_one_intent() {
     );
     story.discover();
     let session = story.log_in(json!({ "do": "authorize", "session": "work", "intent": details() }));
-    assert_eq!(session["level"], "maximum");
+    assert_eq!((&session["level"], &session["scope"]), (&json!("maximum"), &Value::Null));
+    assert_eq!(story.player.host.keys(), 1);
+    // The intent ends with the answer to its request: so does its key.
     assert_eq!(story.ok(call())["status"], 200);
-    // The intent ends with its token: so does its key.
+    assert_eq!((story.player.host.keys(), story.player.host.stored("session/work")), (0, None));
+    assert_eq!(story.err(call()), "login_required");
+    story.end();
+}
+
+#[test]
+fn maximum_ends_with_its_token() {
+    let about = "an intent at Maximum that was not carried out: session and key end with the token";
+    let mut story = Story::new("maximum-ended", about, maximum(), strict());
+    story.discover();
+    story.log_in(json!({ "do": "authorize", "session": "work", "intent": details() }));
     story.ok(json!({ "do": "wait", "seconds": 400 }));
     assert_eq!(story.err(call()), "login_required");
     assert_eq!((story.player.host.keys(), story.player.host.stored("session/work")), (0, None));

@@ -1,8 +1,10 @@
 //! Whole flows as short stories. Most are vectors as well, in `tests/vectors/flows`, which every language plays back.
 
 mod calls;
+mod edited;
 mod grants;
 mod hostile;
+mod intents;
 mod levels;
 mod login;
 mod nonces;

@@ -1,5 +1,5 @@
 import type { Refusal } from '../errors.js';
-import type { NativeAccess, NativeResourceServer } from '../native.js';
+import type { NativeAccess, NativeEntry, NativeResourceServer } from '../native.js';
 import { Intent } from './intent.js';
 export declare class Principal {
     #private;
@@ -16,5 +16,10 @@ export declare class Principal {
     requireScopes(...scopes: string[]): Refusal | undefined;
     refuseRevoked(): Refusal;
     intent(): Intent;
+    carryOut(request: {
+        readonly method: string;
+        readonly url: string;
+        readonly body: Uint8Array;
+    }): Promise<Intent>;
     toJSON(): Record<string, unknown>;
 }

@@ -25,6 +25,7 @@ export interface ProtectionOptions {
     readonly scopes?: readonly string[];
     readonly name?: string;
     readonly documentation?: string;
+    readonly intentsAt?: readonly string[];
     readonly origin?: string;
     readonly alsoOrigins?: readonly string[];
     readonly pathPrefix?: string;

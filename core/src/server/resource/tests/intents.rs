@@ -1,0 +1,204 @@
+//! Tokens with `authorization_details` are good for what these say, once, and for nothing else.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+
+use super::{ISSUER, NOW, RESOURCE, Schemes, World, error, nonces, policy, reason};
+use crate::intent::{Intent, request_detail};
+use crate::json::Value;
+use crate::replay::{Insertion, ReplayStore, memory::MemoryStore};
+use crate::server::resource::{Principal, ResourcePolicy};
+use crate::{Misuse, Policy, ProofBuilder, RUSTCRYPTO, Refusal, UnixTime, Verifier};
+
+const PAY: &str = "https://api.example.com/pay";
+const BODY: &[u8] = b"ten euros";
+
+fn paying() -> ResourcePolicy {
+    policy().with_intents_at("/pay").unwrap()
+}
+
+fn details() -> Value {
+    Value::from(vec![request_detail("POST", PAY, Some(BODY), RUSTCRYPTO.digest)])
+}
+
+fn at(world: &World, claims: Value, method: &str, url: &str, now: UnixTime) -> Result<Principal, Refusal> {
+    let token = world.issuer.token(claims);
+    let proof = ProofBuilder::new(method, url).access_token(&token).sign(&RUSTCRYPTO, &world.client, now).unwrap();
+    world.ask_for(method, url, &[("Authorization", &format!("DPoP {token}")), ("DPoP", proof.as_str())], now)
+}
+
+/// The claims of an intent's token.
+fn claims(world: &World) -> Value {
+    world.bound().with("jti", "j1").with("authorization_details", details())
+}
+
+#[test]
+fn an_intents_token_opens_no_other_endpoint() {
+    let world = World::new(paying());
+    for url in [
+        "https://api.example.com/items",
+        "https://api.example.com/",
+        "https://api.example.com/pay/",
+        "https://api.example.com/pay/1",
+    ] {
+        for method in ["GET", "POST", "GET"] {
+            let refusal = at(&world, claims(&world), method, url, NOW).unwrap_err();
+            assert_eq!((refusal.status(), refusal.reason()), (403, "intent_elsewhere"), "{method} {url}");
+            assert_eq!(error(&refusal, "DPoP").as_deref(), Some("insufficient_scope"));
+        }
+    }
+    assert!(at(&world, claims(&world), "POST", PAY, NOW).is_ok());
+    assert!(
+        at(&world, claims(&world), "POST", "https://api.example.com/pay?x=1", NOW).is_ok(),
+        "its handler compares the query"
+    );
+}
+
+#[test]
+fn details_of_any_form_are_details() {
+    let world = World::new(policy());
+    for text in ["[]", "null", "{}", "\"all\"", "[{\"type\":\"payment\"}]", "0"] {
+        let claims = world.bound().with("authorization_details", Value::parse(text.as_bytes()).unwrap());
+        assert_eq!(reason(at(&world, claims, "GET", super::URL, NOW)), "intent_elsewhere", "{text}");
+    }
+}
+
+#[test]
+fn an_introspected_token_with_details_opens_no_other_endpoint() {
+    for schemes in [Schemes::DpopOnly, Schemes::Both] {
+        let mut world = World::new(ResourcePolicy::new(RESOURCE).unwrap().with_introspection().with_schemes(schemes));
+        let claims = claims(&world).with("active", true).with("iss", ISSUER);
+        world.answer = Some(claims.to_json());
+        assert_eq!(reason(world.dpop("opaque", &world.proof("opaque"))), "intent_elsewhere");
+    }
+}
+
+#[test]
+fn an_unbound_token_with_details_opens_no_endpoint() {
+    for schemes in [Schemes::Both, Schemes::BearerOnly] {
+        let world = World::new(policy().with_schemes(schemes));
+        let token = world.issuer.token(super::claims().with("authorization_details", details()));
+        assert_eq!(reason(world.bearer(&token)), "intent_elsewhere");
+    }
+    // Where intents are carried out, it carries none.
+    let world = World::new(policy().with_schemes(Schemes::Both).with_intents_at("/*").unwrap());
+    let token = world.issuer.token(super::claims().with("jti", "j").with("authorization_details", details()));
+    let principal = world.bearer(&token).unwrap();
+    let refused = world.server.carry_out(&principal, "POST", PAY, BODY, NOW).map(drop).unwrap_err();
+    assert_eq!((refused.status(), refused.reason()), (403, "no_intent"));
+}
+
+#[test]
+fn a_client_without_the_nonce_hears_of_that_first() {
+    let verifier = Verifier::new(Policy::default(), &RUSTCRYPTO).with_nonces(nonces("api"));
+    let world = World::judging(policy(), verifier);
+    assert_eq!(reason(at(&world, claims(&world), "GET", super::URL, NOW)), "nonce_missing");
+}
+
+#[test]
+fn an_intent_is_carried_out_once_as_it_was_agreed() {
+    let world = World::new(paying());
+    let principal = at(&world, claims(&world), "POST", PAY, NOW).unwrap();
+    let begin = |method, url, body| world.server.carry_out(&principal, method, url, body, NOW);
+    for (method, url, body) in
+        [("PUT", PAY, BODY), ("POST", "https://api.example.com/pay?to=m", BODY), ("POST", PAY, b"")]
+    {
+        let refusal = begin(method, url, body).map(drop).unwrap_err();
+        assert_eq!((refusal.status(), refusal.reason()), (403, "intent_no_match"));
+        assert_eq!(error(&refusal, "DPoP").as_deref(), Some("insufficient_scope"));
+    }
+    let settle = |insertion| {
+        begin("POST", PAY, BODY).unwrap().settle(insertion, NOW).map(drop).map_err(|r| (r.status(), r.reason()))
+    };
+    assert_eq!(settle(Insertion::Unavailable), Err((503, "store_unavailable")));
+    assert_eq!(settle(Insertion::Full), Err((503, "store_full")));
+    assert_eq!(settle(Insertion::BeforeFloor), Err((403, "intent_before_floor")));
+    let insert = || {
+        let pending = begin("POST", PAY, BODY).unwrap();
+        let Ok(insertion) = world.store.insert(pending.replay_entry(), NOW);
+        pending.settle(insertion, NOW).map(drop).map_err(|refusal| (refusal.status(), refusal.reason()))
+    };
+    assert_eq!(insert(), Ok(()));
+    assert_eq!(insert(), Err((403, "intent_used")));
+    let over = NOW.saturating_add(300);
+    let late = begin("POST", PAY, BODY).unwrap().settle(Insertion::Fresh, over).map(drop).map_err(|r| r.reason());
+    assert_eq!(late, Err("intent_expired"));
+}
+
+#[test]
+fn an_application_matches_its_own_details() {
+    let world = World::new(paying());
+    let payment = Value::parse(br#"[{"type":"payment","amount":"10"}]"#).unwrap();
+    let principal =
+        at(&world, world.bound().with("jti", "j").with("authorization_details", payment), "POST", PAY, NOW).unwrap();
+    let by = |amount: &str| {
+        let pending = world.server.carry_out_by(&principal, NOW, |detail| detail.text("amount") == Some(amount));
+        pending.map(drop).map_err(|refusal| refusal.reason())
+    };
+    assert_eq!((by("10"), by("1000")), (Ok(()), Err("intent_no_match")));
+}
+
+/// Until the last instant at which the token is accepted, the leeway included, and by the issuer's clock, which may be ahead.
+#[test]
+fn a_used_intent_is_remembered_as_long_as_its_token_is_accepted() {
+    let leeway = 60;
+    let world = World::new(paying().with_leeway(leeway).unwrap());
+    let ahead = |seconds: u64| claims(&world).with("iat", NOW.saturating_add(seconds));
+    let principal = at(&world, claims(&world), "POST", PAY, NOW).unwrap();
+    let agreement = world.server.verifier().replay_agreement();
+    let entry = |principal: &Principal| {
+        Intent::of_token(principal).unwrap().use_up(principal, agreement, RUSTCRYPTO.digest).unwrap()
+    };
+    assert_eq!(entry(&principal).expires_at(), NOW.saturating_add(300 + leeway));
+    let last = NOW.saturating_add(300 + leeway - 1);
+    assert!(at(&world, claims(&world), "POST", PAY, last).is_ok(), "the token is accepted, though its intent is over");
+    // Used just before a restart, by a token from a clock that is ahead: the new store does not vouch.
+    let principal = at(&world, ahead(leeway), "POST", PAY, NOW).unwrap();
+    let restarted = MemoryStore::new(1000, agreement, RUSTCRYPTO.random, NOW.saturating_add(1)).unwrap();
+    let Ok(insertion) = restarted.insert(&entry(&principal), NOW.saturating_add(2));
+    assert_eq!(insertion, Insertion::BeforeFloor);
+}
+
+#[test]
+fn the_longest_intent_is_used_once() {
+    let world = World::new(paying());
+    let claims = claims(&world).with("exp", NOW.saturating_add(3_600));
+    for (after, expected) in
+        [(0, Insertion::Fresh), (1, Insertion::Seen), (1_000, Insertion::Seen), (3_599, Insertion::Seen)]
+    {
+        let now = NOW.saturating_add(after);
+        let principal = at(&world, claims.clone(), "POST", PAY, now).unwrap();
+        let pending = world.server.carry_out(&principal, "POST", PAY, BODY, now).unwrap();
+        let Ok(insertion) = world.store.insert(pending.replay_entry(), now);
+        assert_eq!(insertion, expected, "after {after} s");
+    }
+}
+
+#[test]
+fn paths_of_intents_are_paths() {
+    for wrong in ["", "pay", "/a/../b", "/%70ay", "/pay?x=1", "/pay#x", "https://api.example.com/pay", "//"] {
+        let outcome = policy().with_intents_at(wrong).map(drop);
+        assert!(outcome == Err(Misuse::IntentPath) || wrong == "//", "{wrong}");
+    }
+    let world = World::new(policy().with_intents_at("/pay/*").unwrap());
+    let ask = |url: &str| reason(at(&world, claims(&world), "POST", url, NOW));
+    assert_eq!(ask("https://api.example.com/pay/7"), "admitted");
+    for other in ["https://api.example.com/pay", "https://api.example.com/pay/", "https://api.example.com/payments"] {
+        assert_eq!(ask(other), "intent_elsewhere", "{other}");
+    }
+}
+
+#[test]
+fn the_claims_of_an_intents_token_grant_nothing_beside_it() {
+    let key = crate::Thumbprint::from_bytes([1; 32]);
+    let intent = Intent::declare(details(), key, 300, NOW).unwrap();
+    let given =
+        super::claims().with("exp", NOW.saturating_add(9_000)).with("cnf", Value::object().with("jkt", "other"));
+    let claims = intent.token_claims(&given);
+    assert_eq!((claims.member("scope"), claims.time("exp")), (None, Some(NOW.saturating_add(300))));
+    assert_eq!(claims.member("authorization_details"), Some(&details()));
+    let jkt = claims.member("cnf").and_then(|cnf| cnf.text("jkt")).map(String::from);
+    assert_eq!(jkt, Some(format!("{key}")));
+    assert_eq!(claims.text("iss"), Some(ISSUER));
+}
