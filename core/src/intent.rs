@@ -195,10 +195,8 @@ impl Intent {
     /// [`IntentDefect::Exceeded`], [`IntentDefect::Expired`], [`IntentDefect::Malformed`].
     pub fn grant(&self, granted: Value, now: UnixTime) -> Result<Self, IntentDefect> {
         self.check_time(now)?;
-        if !within(&granted, &self.details) {
-            return Err(IntentDefect::Exceeded);
-        }
-        Self::new(granted, self.key, self.expires)
+        let narrowed = Self::new(granted, self.key, self.expires)?;
+        if within(&narrowed.details, &self.details) { Ok(narrowed) } else { Err(IntentDefect::Exceeded) }
     }
 
     /// The claims of the token for this intent: `claims` with its details, its key as `cnf` and its end as `exp`, and without a

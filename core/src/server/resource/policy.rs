@@ -111,6 +111,9 @@ impl ResourcePolicy {
     /// # Ok::<(), keybound::Misuse>(())
     /// ```
     ///
+    /// The memory stores remember for a quarter of an hour: they answer `Unavailable` to the token of an intent that lives longer
+    /// than 15 minutes, leeway included. Let such tokens live for a minute or two.
+    ///
     /// # Security
     /// A handler at this path that does not compare and use up lets the token through as often as it is shown.
     ///
