@@ -122,7 +122,7 @@ export class Protection {
   /** @throws Misuse for options that could never admit a request, and for a memory store where several workers run */
   constructor(options: ProtectionOptions) {
     checkLists(options, ['issuers']);
-    checkTexts(options, ['audiences', 'tokenAlgorithms', 'scopes', 'alsoOrigins']);
+    checkTexts(options, ['audiences', 'tokenAlgorithms', 'scopes', 'alsoOrigins', 'intentsAt']);
     const { issuers = [], introspection, proofs = {}, store, workers, dangerNoReplayStore, now, onFault, proxies, ...rest } = options;
     if (proxies !== undefined) checkTexts(proxies, ['addresses']);
     this.#issuers = issuers.map(issuerOf);
