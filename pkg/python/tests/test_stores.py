@@ -173,6 +173,12 @@ def child() -> Iterator[ProcessPoolExecutor]:
         (["/venv/bin/hypercorn", "-c", "file:hypercorn.py", "app:app"], {}, False),
         (["/venv/bin/hypercorn", "-c", "file:hypercorn.py", "-w", "1", "app:app"], {}, True),
         (["/venv/bin/granian", "app:app"], {}, True),
+        (["/venv/lib/hypercorn/__main__.py", "app:app"], {}, True),
+        # Programs of one's own, whose names have that of a server.
+        (["/home/me/granian-demo/main.py"], {}, False),
+        (["/home/me/hypercorn/main.py"], {}, False),
+        (["/home/me/run-uvicorn.py", "--reload"], {}, False),
+        (["/home/me/run-gunicorn.py", "--workers", "1"], {}, False),
         (["/venv/bin/granian", "--workers", "2", "app:app"], {}, False),
     ],
     ids=str,

@@ -32,6 +32,7 @@ CONFIGURED_KEYS: Final = (
 
 #: Options of servers that say how many processes there are.
 COUNT: Final = re.compile(r"(?:^|\s)(?:--workers|--processes|-w)[= ]?(\d+)")
+SERVERS: Final = ("uvicorn", "gunicorn", "hypercorn", "granian", "fastapi", "uwsgi")
 VARIABLES: Final = ("WEB_CONCURRENCY", "UVICORN_WORKERS", "GRANIAN_WORKERS")
 
 
@@ -64,8 +65,16 @@ def check_nonce_keys(stated: int | None, policy: Policy | None) -> None:
 
 
 def _program() -> str:
+    """The last two names in the path of the program."""
     # `python -m uvicorn` has its folder there, and `__main__.py` as its file.
     return "/".join((sys.argv[0] if sys.argv else "").replace("\\", "/").lower().split("/")[-2:])
+
+
+def _server() -> str | None:
+    """The server whose own program this is: not one that has its name in a folder's or in its own."""
+    folder, _, name = _program().rpartition("/")
+    named = (folder if name == "__main__.py" else name).removesuffix(".exe").removesuffix("_cli")
+    return named if named in SERVERS else None
 
 
 def _arguments() -> str:
@@ -74,15 +83,16 @@ def _arguments() -> str:
 
 def _on_command_line() -> int | None:
     """The number of processes that the server's command line orders; it counts for more than variables and configuration files."""
-    program, arguments = _program(), _arguments()
-    if not any(name in program for name in ("uvicorn", "gunicorn", "hypercorn", "granian", "fastapi", "uwsgi")):
+    if not any(name in _program() for name in SERVERS):
         return None
-    found = COUNT.findall(arguments)
-    if "uwsgi" in program:
-        found += re.findall(r"(?:^|\s)-p[= ]?(\d+)", arguments)
-    if "gunicorn" in program and not found:
+    found = COUNT.findall(_arguments())
+    if _server() == "uwsgi":
+        found += re.findall(r"(?:^|\s)-p[= ]?(\d+)", _arguments())
+    if _server() == "gunicorn" and not found:
         found = COUNT.findall(os.environ.get("GUNICORN_CMD_ARGS", ""))
-    return int(found[-1]) if found else None
+    count = int(found[-1]) if found else None
+    # What may be another program with the same option is believed where it says several.
+    return count if count is None or count > 1 or _server() is not None else None
 
 
 def _in_environment() -> int | None:
@@ -102,21 +112,25 @@ def _is_child() -> bool:
         multiprocessing.parent_process() is not None
         or "SERVER_SOFTWARE" in os.environ
         or any(name.startswith("GUNICORN_") for name in os.environ)
-        or "hypercorn" in _program()
+        or _server() == "hypercorn"
     )
 
 
 def _has_one_child() -> bool:
     """Whether what started this process starts one, as its command line shows: to reload it, or by its default."""
-    program, arguments = _program(), _arguments().split()
-    if "uvicorn" in program:
-        return "--reload" in arguments
-    if "fastapi" in program:
-        return "dev" in arguments or "--reload" in arguments
-    if "hypercorn" in program:
-        return not any(each.startswith(("-c", "--config")) for each in arguments)
-    # gunicorn also reads a configuration file that its command line does not name.
-    return "granian" in program
+    arguments = sys.argv[1:]
+    match _server():
+        case "uvicorn":
+            return "--reload" in arguments
+        case "fastapi":
+            return arguments[:1] == ["dev"] or "--reload" in arguments
+        case "hypercorn":
+            return not any(each.startswith(("-c", "--conf")) for each in arguments)
+        case "granian":
+            return True
+        case _:
+            # gunicorn also reads a configuration file that its command line does not name.
+            return False
 
 
 def _is_preloaded() -> bool:
