@@ -66,8 +66,6 @@ impl Flow {
 #[wasm_bindgen]
 pub struct Discovered(ffi::Discovered);
 
-// The browser's keys are WebCrypto's, and its storage sweeps by the key it keeps beside each login.
-#[cfg(feature = "grants")]
 mod sweep {
     use keybound_ffi as ffi;
     use wasm_bindgen::prelude::wasm_bindgen;

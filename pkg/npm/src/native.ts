@@ -186,7 +186,7 @@ export interface NativeFileLock {
 }
 
 /** What a store deletes by itself: `finish` gives `slots` (`slot`, `version`) and `keys`. See docs of `Sweep` in the core. */
-export interface NativeSweep {
+export interface NativeSweep extends Freed {
   stored(slot: string, version: number, value: string | undefined, storedAt: number | undefined): void;
   key(thumbprint: string, createdAt: number): void;
   finish(): string;
@@ -201,8 +201,7 @@ export interface NativeClient {
 export interface NativeClientParts {
   Client: new (options: string) => NativeClient;
   Handles: new () => NativeHandles;
-  /** Not in the build for pages. */
-  Sweep?: new (now: number) => NativeSweep;
+  Sweep: new (now: number) => NativeSweep;
   thumbprint(jwk: string): string;
 }
 

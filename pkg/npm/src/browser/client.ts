@@ -3,7 +3,7 @@
 import { explained, type Advice, type ResponseToExplain } from '../advice.js';
 import { drive, type Finished } from '../drive.js';
 import { KeyboundError, LoginRequired, guarded, misuse } from '../errors.js';
-import type { NativeClient, NativeDiscovered, NativeSession } from '../native.js';
+import type { NativeClient, NativeDiscovered, NativeSession, NativeSweep } from '../native.js';
 import { untilAborted } from './abort.js';
 import { Call } from './call.js';
 import { Channel } from './channel.js';
@@ -39,6 +39,7 @@ export interface LogoutResult {
 
 /** For how many seconds a logout waits for the session's lock: as long as a refresh does. */
 const LEASE = 90;
+const DAY = 86_400;
 
 /** Called with each new state. */
 export type Listener = (state: SessionState) => void;
@@ -61,6 +62,7 @@ export class Client {
   #session: NativeSession | null = null;
   #discovered: Promise<NativeDiscovered> | null = null;
   #opened: Promise<void> | null = null;
+  #swept: Promise<void> | null = null;
 
   constructor(options: ClientOptions) {
     // The page's object may change; what was checked is what is used.
@@ -101,11 +103,9 @@ export class Client {
 
   /** Reads what is stored. All methods do that by themselves. */
   async open(): Promise<SessionState> {
-    this.#opened ??= this.#reopen().catch((error: unknown) => {
-      this.#opened = null;
-      throw error;
-    });
-    await this.#opened;
+    await this.#ready();
+    this.#swept ??= this.#sweep();
+    await this.#swept;
     return this.#state;
   }
 
@@ -121,7 +121,7 @@ export class Client {
     const popup = asked.mode === 'popup' ? openPopup(this.#options.redirectUri) : null;
     try {
       await this.open();
-      await this.#shared.storage.sweep();
+      await this.#sweep();
       if (popup === null) this.#mayLeave();
       const destination = await this.#authorize(asked);
       if (popup !== null) return await this.#exchange(await popup.callback(destination));
@@ -147,7 +147,8 @@ export class Client {
     if (await isPopup(url)) return new Promise<never>(() => undefined);
     // A code is good once; nobody finds it in the history.
     if (url === location.href) history.replaceState(history.state, '', url.split('?')[0] ?? url);
-    await this.open();
+    // Not swept before: a login that waited for too long is to be told so.
+    await this.#ready();
     return this.#exchange(url);
   }
 
@@ -203,7 +204,7 @@ export class Client {
     const release = await this.#take();
     try {
       const ended = [await this.#end(), await this.#endLeft()].filter((result) => result !== null);
-      await this.#shared.storage.wipe(this.#name);
+      await this.#wipe(this.#shared.storage);
       return { revoked: ended.length > 0 && ended.every((result) => result.revoked), error: ended.find((result) => result.error)?.error ?? null };
     } finally {
       release();
@@ -220,6 +221,34 @@ export class Client {
   close(): void {
     this.#shared.channel.close();
     this.#listeners.clear();
+  }
+
+  async #ready(): Promise<void> {
+    this.#opened ??= this.#reopen().catch((error: unknown) => {
+      this.#opened = null;
+      throw error;
+    });
+    await this.#opened;
+  }
+
+  /** Deletes what was forgotten. That it cannot be deleted now is no reason to do nothing else. */
+  async #sweep(): Promise<void> {
+    try {
+      await this.#shared.storage.sweep(await this.#sweepAt(0));
+    } catch {
+      // The next page tries again.
+    }
+  }
+
+  /** The core's sweep as of `ahead` seconds from now. */
+  async #sweepAt(ahead: number): Promise<NativeSweep> {
+    const core = await loadCore(this.#options.wasm?.client);
+    return new core.Sweep(Math.floor(Date.now() / 1000) + ahead);
+  }
+
+  /** Deletes the session, and logins that are under way, too: none of them is younger than a day, seen from tomorrow. */
+  async #wipe(storage: Storage): Promise<void> {
+    await storage.wipe(this.#name, await this.#sweepAt(DAY));
   }
 
   #advice(): ReturnType<typeof loadAdvice> {
@@ -307,7 +336,7 @@ export class Client {
     } catch (error) {
       return error instanceof LoginRequired && error.reason === 'no_session' ? null : { revoked: false, error };
     } finally {
-      await left.wipe(this.#name);
+      await this.#wipe(left);
     }
   }
 

@@ -25,7 +25,6 @@ export class BrowserHost implements Host {
   readonly #shared: Shared;
   readonly #signal: AbortSignal | undefined;
   readonly #refusals = new Refusals();
-  #created: string | null = null;
 
   /** @param signal ends the flow's waits for locks; what was begun under a lock goes on */
   constructor(shared: Shared, signal?: AbortSignal) {
@@ -48,8 +47,7 @@ export class BrowserHost implements Host {
       const detail = 'the level asks for a key in hardware, and a browser has non-extractable keys alone; take the level enhanced';
       throw new HostFailed({ reason: 'key_protection', detail });
     }
-    const { thumbprint, publicJwk, algorithm } = await this.#shared.keys.create(algorithms);
-    this.#created = thumbprint;
+    const { publicJwk, algorithm } = await this.#shared.keys.create(algorithms);
     return { publicJwk, algorithm, protection: PLACE };
   }
 
@@ -69,8 +67,7 @@ export class BrowserHost implements Host {
   }
 
   async save(slot: string, expected: number | undefined, version: number, value: string | undefined): Promise<boolean> {
-    const key = slot.startsWith('login/') ? this.#created : null;
-    const saved = await this.#shared.storage.save({ slot, expected: expected ?? null, version, value: value ?? null, key });
+    const saved = await this.#shared.storage.save({ slot, expected: expected ?? null, version, value: value ?? null });
     if (saved && slot.startsWith('session/')) this.#shared.channel.announce();
     return saved;
   }

@@ -1,5 +1,6 @@
 // Keys and sessions in IndexedDB, where all tabs of an origin find them and where they outlive the page.
 
+import type { NativeSweep } from '../native.js';
 import type { Backend, Change, Stored, StoredKey } from './storage.js';
 
 const SLOTS = 'slots';
@@ -8,7 +9,6 @@ const KEYS = 'keys';
 interface Slot extends Stored {
   /** When it was stored, in milliseconds since 1970. */
   readonly at: number;
-  readonly key: string | null;
 }
 
 /**
@@ -94,12 +94,12 @@ class Database implements Backend {
     });
   }
 
-  save({ slot, expected, version, value, key }: Change): Promise<boolean> {
+  save({ slot, expected, version, value }: Change): Promise<boolean> {
     return this.#transact('readwrite', async (slots) => {
       const stored = await answer<Slot | undefined>(slots.get(slot));
       if ((stored?.version ?? null) !== expected) return false;
       if (value === null) await answer(slots.delete(slot));
-      else await answer(slots.put({ version, value, key, at: Date.now() } satisfies Slot, slot));
+      else await answer(slots.put({ version, value, at: Date.now() } satisfies Slot, slot));
       return true;
     });
   }
@@ -118,29 +118,24 @@ class Database implements Backend {
     return this.#transact('readwrite', async (_, keys) => void (await answer(keys.delete(thumbprint))));
   }
 
-  sweep(before: number): Promise<void> {
-    return this.#transact('readwrite', (slots, keys) => sweep(slots, keys, before));
+  tell(sweep: NativeSweep): Promise<void> {
+    return this.#transact('readonly', async (slots, keys) => {
+      for (const name of await answer(slots.getAllKeys())) {
+        const stored = await answer<Slot | undefined>(slots.get(name));
+        if (stored !== undefined) sweep.stored(String(name), stored.version, stored.value, stored.at / 1000);
+      }
+      for (const { thumbprint, at } of await answer<StoredKey[]>(keys.getAll())) if (at !== undefined) sweep.key(thumbprint, at / 1000);
+    });
   }
 
-  wipe(session: string): Promise<void> {
+  clear(session: string): Promise<void> {
     return this.#transact('readwrite', async (slots, keys) => {
-      await sweep(slots, keys, Infinity);
       await answer(slots.delete(`session/${session}`));
       const sessions = await answer(slots.count(IDBKeyRange.bound('session/', 'session0', false, true)));
       if (sessions > 0) return;
       await answer(slots.clear());
       await answer(keys.clear());
     });
-  }
-}
-
-async function sweep(slots: IDBObjectStore, keys: IDBObjectStore, before: number): Promise<void> {
-  const names = await answer(slots.getAllKeys(IDBKeyRange.bound('login/', 'login0', false, true)));
-  for (const name of names) {
-    const login = await answer<Slot | undefined>(slots.get(name));
-    if (login === undefined || login.at >= before) continue;
-    await answer(slots.delete(name));
-    if (login.key !== null) await answer(keys.delete(login.key));
   }
 }
 

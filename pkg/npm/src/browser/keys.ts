@@ -66,7 +66,7 @@ export class Keys {
       if (pair === null) continue;
       const publicJwk = await publicPart(pair.publicKey, scheme);
       const thumbprint = await thumbprintOf(publicJwk);
-      await this.#storage.putKey({ thumbprint, algorithm, ...pair });
+      await this.#storage.putKey({ thumbprint, algorithm, at: Date.now(), ...pair });
       return { thumbprint, publicJwk, algorithm };
     }
     throw new Error(`this browser makes no keys for ${algorithms.join(', ')}`);

@@ -1,10 +1,10 @@
 // Keys and sessions in the memory of this page, for where there is no IndexedDB.
 
+import type { NativeSweep } from '../native.js';
 import type { Backend, Change, Stored, StoredKey } from './storage.js';
 
 interface Slot extends Stored {
   readonly at: number;
-  readonly key: string | null;
 }
 
 /** A backend that forgets when the page is left. */
@@ -16,10 +16,10 @@ export class Memory implements Backend {
     return this.#slots.get(slot) ?? null;
   }
 
-  async save({ slot, expected, version, value, key }: Change): Promise<boolean> {
+  async save({ slot, expected, version, value }: Change): Promise<boolean> {
     if ((this.#slots.get(slot)?.version ?? null) !== expected) return false;
     if (value === null) this.#slots.delete(slot);
-    else this.#slots.set(slot, { version, value, key, at: Date.now() });
+    else this.#slots.set(slot, { version, value, at: Date.now() });
     return true;
   }
 
@@ -35,16 +35,12 @@ export class Memory implements Backend {
     this.#keys.delete(thumbprint);
   }
 
-  async sweep(before: number): Promise<void> {
-    for (const [name, slot] of this.#slots) {
-      if (!name.startsWith('login/') || slot.at >= before) continue;
-      this.#slots.delete(name);
-      if (slot.key !== null) this.#keys.delete(slot.key);
-    }
+  async tell(sweep: NativeSweep): Promise<void> {
+    for (const [name, { version, value, at }] of this.#slots) sweep.stored(name, version, value, at / 1000);
+    for (const { thumbprint, at } of this.#keys.values()) if (at !== undefined) sweep.key(thumbprint, at / 1000);
   }
 
-  async wipe(session: string): Promise<void> {
-    await this.sweep(Infinity);
+  async clear(session: string): Promise<void> {
     this.#slots.delete(`session/${session}`);
     if ([...this.#slots.keys()].some((name) => name.startsWith('session/'))) return;
     this.#slots.clear();

@@ -1,5 +1,6 @@
 // Where keys and sessions are kept: IndexedDB, or the page's memory where there is none.
 
+import type { NativeSweep } from '../native.js';
 import { openDatabase } from './indexeddb.js';
 import { Memory } from './memory.js';
 
@@ -15,6 +16,8 @@ export interface StoredKey {
   readonly algorithm: string;
   readonly privateKey: CryptoKey;
   readonly publicKey: CryptoKey;
+  /** When it was made, in milliseconds since 1970. Keys of earlier versions do not say. */
+  readonly at?: number;
 }
 
 /** What is to be stored in a slot, if it still has the expected version. */
@@ -25,8 +28,6 @@ export interface Change {
   readonly version: number;
   /** Null deletes. */
   readonly value: string | null;
-  /** The key that goes with a pending login, so that both can be swept when nobody comes back. */
-  readonly key: string | null;
 }
 
 /** Slots with compare-and-set, and keys. */
@@ -37,14 +38,17 @@ export interface Backend {
   key(thumbprint: string): Promise<StoredKey | null>;
   putKey(key: StoredKey): Promise<void>;
   deleteKey(thumbprint: string): Promise<void>;
-  /** Deletes logins that were begun before `before` (milliseconds since 1970), and their keys. */
-  sweep(before: number): Promise<void>;
-  /** Deletes the session of this name and pending logins with their keys; where no other session is left, everything. */
-  wipe(session: string): Promise<void>;
+  /** Tells the core everything that is stored, one value at a time. */
+  tell(sweep: NativeSweep): Promise<void>;
+  /** Deletes the session of this name; where no other one is left, everything. */
+  clear(session: string): Promise<void>;
 }
 
-/** For how long a login may stay away, in milliseconds: the core waits ten minutes. */
-const LOGIN_LIFETIME = 15 * 60 * 1000;
+/** What the core found to have ended. */
+interface Swept {
+  readonly slots: readonly { readonly slot: string; readonly version: number }[];
+  readonly keys: readonly string[];
+}
 
 /**
  * Keys, sessions and pending logins of one database.
@@ -110,12 +114,23 @@ export class Storage {
     await (await this.open()).deleteKey(thumbprint);
   }
 
-  async sweep(): Promise<void> {
-    await (await this.open()).sweep(Date.now() - LOGIN_LIFETIME);
+  /** Deletes logins that nobody completed, with their keys, and keys that nothing stored names. The core says which these are. */
+  async sweep(sweep: NativeSweep): Promise<void> {
+    const backend = await this.open();
+    try {
+      await backend.tell(sweep);
+      const { slots, keys } = JSON.parse(sweep.finish()) as Swept;
+      for (const { slot, version } of slots) await backend.save({ slot, expected: version, version, value: null });
+      for (const key of keys) await backend.deleteKey(key);
+    } finally {
+      sweep.free?.();
+    }
   }
 
-  async wipe(session: string): Promise<void> {
-    await (await this.open()).wipe(session);
+  /** Deletes the session of this name, and what the sweep finds; where no other session is left, everything. */
+  async wipe(session: string, sweep: NativeSweep): Promise<void> {
+    await (await this.open()).clear(session);
+    await this.sweep(sweep);
   }
 
   /**

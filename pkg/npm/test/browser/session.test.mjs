@@ -156,15 +156,19 @@ describe('a session in a browser', { skip: missing }, () => {
     assert.ok(tokens.length >= 4, 'the first tokens, and those of the refresh');
     // A piece from the middle: where memory was given back, the allocator writes into the first bytes.
     const pieces = tokens.map((token) => token.slice(token.length / 2, token.length / 2 + 16));
-    const found = () => run(page, async (pieces) => {
+    const found = (tab) => run(tab, async (pieces) => {
       const { default: load } = await import('/keybound/wasm/client.js');
       const { memory } = await load();
       const text = new TextDecoder('latin1').decode(memory.buffer);
       return pieces.filter((piece) => text.includes(piece)).length;
     }, pieces);
-    assert.ok((await found()) > 0, 'a session is there, and the search finds its tokens');
+    const other = await open(context, pages);
+    await run(other, (given) => globalThis.make(given), options(servers, pages));
+    assert.equal((await run(other, () => client.open())).state, 'active');
+    for (const tab of [page, other]) assert.ok((await found(tab)) > 0, 'a session is there, and the search finds its tokens');
     await run(page, () => client.logout());
-    assert.equal(await found(), 0);
+    await until('the other tab to hear of it', () => run(other, () => client.session.state === 'none'));
+    assert.deepEqual([await found(page), await found(other)], [0, 0]);
   });
 
   test('a logout without the server still leaves nothing stored', async () => {
@@ -201,6 +205,36 @@ describe('a session in a browser', { skip: missing }, () => {
     const { slots, keys } = await stored(page);
     assert.equal(slots.filter((name) => name.startsWith('login/')).length, 1);
     assert.equal(keys.length, 1);
+  });
+
+  test('a key that no session and no login names is swept once it is old', async () => {
+    const page = await loggedIn(await fresh(), servers, pages);
+    const { keys: [own] } = await stored(page);
+    // A page that was closed between making its key and storing its login leaves one.
+    const put = (thumbprint, age) => run(page, async ({ thumbprint, age }) => {
+      const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign', 'verify']);
+      const key = { thumbprint, algorithm: 'ES256', at: Date.now() - age * 1000, privateKey: pair.privateKey, publicKey: pair.publicKey };
+      const request = indexedDB.open('keybound');
+      await new Promise((resolve, reject) => {
+        request.onerror = () => reject(request.error);
+        request.onsuccess = () => {
+          const transaction = request.result.transaction('keys', 'readwrite');
+          transaction.objectStore('keys').put(key);
+          transaction.oncomplete = () => resolve();
+          transaction.onabort = () => reject(transaction.error);
+        };
+      });
+      request.result.close();
+    }, { thumbprint, age });
+    const [old, young] = ['o', 'y'].map((letter) => letter.repeat(42) + 'A');
+    await put(old, 10_000);
+    await put(young, 60);
+    await page.reload();
+    await loaded(page);
+    assert.equal((await run(page, () => client.open())).state, 'active');
+    const { keys } = await stored(page);
+    assert.deepEqual(keys.map(({ thumbprint }) => thumbprint).sort(), [own.thumbprint, young].sort());
+    assert.equal(await run(page, async (url) => (await client.fetch(url)).status, servers.resource), 200);
   });
 
   test('step-up asks for the scope that a call lacks, and keeps what there was', async () => {
