@@ -25,6 +25,7 @@ pub(super) struct Claimed<'a> {
 
 /// Why it does not fit.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "dpop"), allow(dead_code, reason = "without DPoP no key is looked at"))]
 pub(super) enum Unfit {
     Level,
     Issuer,
