@@ -15,18 +15,17 @@ pub(crate) fn swift_parts() -> Result<(), Failure> {
     swift::ensure()
 }
 
-/// The package by the compiler: its tests, the files for Apple's systems against stubs, and what the library weighs.
+/// The package by the compiler: its tests, with stand-ins for Apple's modules, the example app, and what the library weighs.
 pub(crate) fn swift() -> Result<Counts, Failure> {
     package::prepare(false)?;
     let mut counts = Counts::default();
     println!("    sizes");
     counts += counted(packages::sizes::compare_library(&uniffi::library()?));
     let root = run::root().join(package::PACKAGE);
-    println!("    the files for Apple's systems, against stubs of their modules");
-    counts += counted(run::run(swift::command("sh", &root).arg("Tests/Stubs/typecheck.sh").arg(run::target_dir())));
+    let scratch = run::target_dir().join("swift");
     let mut tests = swift::command("swift", &root);
-    tests.env("KEYBOUND_PROGRAM", program()?);
-    tests.args(["test", "--scratch-path"]).arg(run::target_dir().join("swift"));
+    tests.env("KEYBOUND_PROGRAM", program()?).env("KEYBOUND_TESTS", "1");
+    tests.args(["test", "--scratch-path"]).arg(&scratch);
     let (mut sum, mut cases) = (None, 0);
     let succeeded = run::watch(&mut tests, |line| {
         sum = xctest_sum(line).or(sum);
@@ -38,6 +37,10 @@ pub(crate) fn swift() -> Result<Counts, Failure> {
     }
     sum.passed += cases;
     counts += sum;
+    println!("    the example app for Apple's systems, against stand-ins for their modules");
+    let mut app = swift::command("sh", &root);
+    app.arg("Tests/Stubs/typecheck.sh").arg(scratch.join("debug/Modules")).arg(run::target_dir());
+    counts += counted(run::run(&mut app));
     Ok(counts)
 }
 

@@ -4,6 +4,8 @@ use core::fmt;
 
 use keybound_ffi as ffi;
 
+use crate::plain::shown;
+
 /// Why there is no result, by whose fault it is.
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Error)]
 pub enum KeyboundError {
@@ -55,14 +57,17 @@ pub struct Fault {
     pub refusal: Option<Refusal>,
 }
 
-/// A field of a request or response.
+/// A field of a request or response. Its text shows the name alone: tokens, proofs and cookies are values.
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]
+#[uniffi::export(Display)]
 pub struct Header {
     /// Its name; case does not count.
     pub name: String,
     /// Its value; what is not ASCII is Latin-1.
     pub value: String,
 }
+
+shown!(Header { name });
 
 /// An answer to send instead of what was asked for.
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]

@@ -6,7 +6,7 @@ use keybound::verify::explain::{self, Outcome};
 use keybound_ffi as ffi;
 
 use crate::error::{Header, KeyboundError};
-use crate::plain::field_bytes;
+use crate::plain::{field_bytes, shown};
 
 /// What came of every check of a proof.
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]
@@ -87,6 +87,7 @@ impl From<explain::Explanation> for Explanation {
 
 /// A response that refused a request.
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]
+#[uniffi::export(Display)]
 pub struct RefusedResponse {
     /// Its status.
     pub status: i32,
@@ -102,6 +103,8 @@ pub struct RefusedResponse {
     #[uniffi(default)]
     pub proof_issued_at: Option<i64>,
 }
+
+shown!(RefusedResponse { status });
 
 /// What is wrong with a request that was refused, and what to do. Text of the server's in it is escaped and cut.
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]

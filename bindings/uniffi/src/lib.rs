@@ -25,13 +25,14 @@ mod proof;
 mod replay;
 mod session;
 mod step;
+mod sweep;
 mod verify;
 
 pub use error::{Fault, Header, KeyboundError, Refusal};
 pub use explain::{
     Advice, ChallengeAdvice, CheckOutcome, CheckResult, Explanation, RefusedResponse, explain_response, reasons,
 };
-pub use files::{FileLock, stored_file_name, try_lock_file};
+pub use files::{FileLock, lock_timeout, private_folder, stored_file_name, try_lock_file};
 pub use flow::{CoreClient, CoreFlow};
 pub use intent::{Intent, request_detail};
 pub use key::{Key, Signature, SignatureEncoding, thumbprint};
@@ -44,6 +45,7 @@ pub use session::{DeviceLogin, Discovered, Session, SessionInfo};
 pub use step::{
     CreatedKey, HttpBody, HttpRequest, HttpResponse, KeyPurpose, Protection, Reply, SigningRequest, Step, StoredValue,
 };
+pub use sweep::{Sweep, Swept, SweptSlot};
 pub use verify::{PendingProof, PresentedProof, VerifiedProof, Verifier};
 
 /// The provider of this build.

@@ -54,6 +54,7 @@ pub enum Outcome {
 
 /// Where to send the user's browser.
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]
+#[uniffi::export(Display)]
 pub struct Authorization {
     /// The URL.
     pub url: String,
@@ -63,8 +64,11 @@ pub struct Authorization {
     pub expires_at: i64,
 }
 
+shown!(Authorization { expires_at });
+
 /// What to show the user who logs in on another device (RFC 8628 section 3.2).
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]
+#[uniffi::export(Display)]
 pub struct DevicePrompt {
     /// What to type there.
     pub user_code: String,
@@ -75,6 +79,8 @@ pub struct DevicePrompt {
     /// Until when.
     pub expires_at: i64,
 }
+
+shown!(DevicePrompt { verification_uri, expires_at });
 
 /// The answer of a resource.
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use keybound_ffi as ffi;
 
 use crate::options::SecurityLevel;
+use crate::step::Protection;
 
 /// What protects a target.
 #[derive(Debug, uniffi::Object)]
@@ -53,6 +54,8 @@ pub struct SessionInfo {
     pub bound: bool,
     /// The thumbprint of that key.
     pub thumbprint: Option<String>,
+    /// Where that key lives, as the device or store said when it was made.
+    pub protection: Option<Protection>,
     /// Whether only a new login helps.
     pub ended: bool,
 }
@@ -71,6 +74,7 @@ impl Session {
             expires_at: self.0.expires_at().map(|time| time.secs()),
             bound: self.0.is_bound(),
             thumbprint: self.0.thumbprint().map(|thumbprint| thumbprint.to_string()),
+            protection: self.0.protection().map(Protection::of),
             ended: self.0.has_ended(),
         }
     }

@@ -41,7 +41,7 @@ pub enum Step {
     Lock {
         /// Its name.
         name: String,
-        /// After how many seconds it may be taken away.
+        /// For how many seconds it is waited for at most; whoever has it is done by then.
         lease: i64,
     },
     /// Give a lock back: `Completed`.
@@ -259,7 +259,7 @@ impl Protection {
         PROTECTIONS.iter().find(|(own, _)| *own == self).map_or(key::Protection::Software, |(_, core)| *core)
     }
 
-    fn of(place: key::Protection) -> Self {
+    pub(crate) fn of(place: key::Protection) -> Self {
         PROTECTIONS.iter().find(|(_, core)| *core == place).map_or(Self::Software, |(own, _)| *own)
     }
 }

@@ -119,8 +119,51 @@ fn texts_for_people_hold_no_secrets() {
         IssuedToken { token: SECRET.into(), token_type: "x".into(), expires_at: None }.to_string(),
         CoreOperation::Exchange { callback: SECRET.into() }.to_string(),
         CallRequest { method: "GET".into(), url: "u".into(), headers: header(), body: CallBody::Empty }.to_string(),
+        header().remove(0).to_string(),
+        RefusedResponse { status: 401, headers: header(), body: SECRET.into(), now: None, proof_issued_at: None }
+            .to_string(),
+        Authorization { url: SECRET.into(), state: SECRET.into(), expires_at: NOW }.to_string(),
+        DevicePrompt {
+            user_code: SECRET.into(),
+            verification_uri: "https://as.example.com/device".into(),
+            verification_uri_complete: Some(SECRET.into()),
+            expires_at: NOW,
+        }
+        .to_string(),
     ];
     assert!(texts.iter().all(|text| !text.contains(SECRET)), "{texts:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_for_secrets_is_no_link_and_of_this_user_alone() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+
+    let place = std::env::temp_dir().join(format!("keybound-folder-{}", std::process::id()));
+    let (own, link) = (place.join("own"), place.join("link"));
+    let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    let refused = |path: &std::path::Path| match private_folder(&text(path)).unwrap_err() {
+        KeyboundError::Host { fault } => fault.detail,
+        error => panic!("{error:?}"),
+    };
+    private_folder(&text(&own)).unwrap();
+    private_folder(&text(&own)).unwrap();
+    assert_eq!(own.metadata().unwrap().mode() & 0o777, 0o700);
+    symlink(&own, &link).unwrap();
+    assert!(refused(&link).contains("symbolic link"));
+    assert!(refused(&link.join("")).contains("symbolic link"), "with a slash behind it too");
+    let lock = own.join("lock");
+    symlink(place.join("elsewhere"), &lock).unwrap();
+    assert!(matches!(try_lock_file(&text(&lock)), Err(KeyboundError::Host { .. })));
+    assert!(!place.join("elsewhere").exists(), "nothing is made where a link points to");
+    std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o750)).unwrap();
+    assert!(refused(&own).contains("chmod 700"));
+    std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o700)).unwrap();
+    // Root alone can give a folder away.
+    if chown(&own, Some(4_242), None).is_ok() {
+        assert!(refused(&own).contains("belongs to the user 4242"), "{}", refused(&own));
+    }
+    std::fs::remove_dir_all(&place).unwrap();
 }
 
 #[test]

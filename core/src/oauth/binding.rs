@@ -160,6 +160,10 @@ impl Binding {
         self.0.thumbprint
     }
 
+    pub(super) fn protection(&self) -> Protection {
+        self.0.protection
+    }
+
     /// Holds a key that was loaded or given against what one made now would have to be.
     pub(super) fn check(
         &self,

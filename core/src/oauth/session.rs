@@ -22,6 +22,8 @@ use super::token::{Issued, Token};
 #[cfg(feature = "dpop")]
 use crate::jose::thumbprint::Thumbprint;
 use crate::json::Value;
+#[cfg(feature = "dpop")]
+use crate::key::Protection;
 use crate::{SecurityLevel, UnixTime};
 
 /// The result of a login or grant, by which requests are sent. Clones are the same session.
@@ -228,6 +230,12 @@ impl Session {
     #[cfg(feature = "dpop")]
     pub fn thumbprint(&self) -> Option<Thumbprint> {
         self.0.live.lock().state.binding.as_ref().map(Binding::thumbprint)
+    }
+
+    /// Where that key lives, as its host said when it was made.
+    #[cfg(feature = "dpop")]
+    pub fn protection(&self) -> Option<Protection> {
+        self.0.live.lock().state.binding.as_ref().map(Binding::protection)
     }
 
     /// The access token itself. With it, and without the key, nobody gets in: but a Bearer token is all that anyone needs.

@@ -73,8 +73,29 @@ pub(crate) fn improve(text: String) -> Result<String, String> {
     ] {
         text = all(&text, old, new)?;
     }
+    text = reflected(&text)?;
     lines(&text, "trailing blanks", |line| {
         let trimmed = line.trim_end();
         (trimmed.len() + 1 < line.len()).then(|| format!("{trimmed}\n"))
     })
+}
+
+/// Types whose text leaves secrets out leave them out of their reflection as well, which `dump` and debuggers print.
+fn reflected(text: &str) -> Result<String, String> {
+    let named = |line: &str| {
+        let declared = line.strip_prefix("public struct ").or_else(|| line.strip_prefix("public enum "))?;
+        let (name, rest) = declared.split_once(':')?;
+        rest.contains("CustomStringConvertible").then(|| name.to_owned())
+    };
+    let mut new = text.to_owned();
+    for name in text.lines().filter_map(named) {
+        new.push_str(&format!(
+            "\nextension {name}: CustomReflectable {{\n    public var customMirror: Mirror {{ Mirror(self, children: [\"shown\": description]) }}\n}}\n"
+        ));
+    }
+    if new.len() > text.len() {
+        Ok(new)
+    } else {
+        Err("the generated code has no type with a text of its own any more".to_owned())
+    }
 }
