@@ -17,14 +17,26 @@ let link: [LinkerSetting] = hasFramework
     ? []
     : [.linkedLibrary("keybound_uniffi"), .unsafeFlags(["-L\(library)", "-Xlinker", "-rpath", "-Xlinker", library])]
 
+// The tests of this repository: on Linux they bring modules of Apple's that work in memory, so that the files for Apple's systems run there too.
+let isTested = Context.environment["KEYBOUND_TESTS"] != nil
+let standIns: [Target] = isTested
+    ? [
+        .target(name: "Security", path: "Tests/Stubs/Security"),
+        .target(name: "CryptoKit", dependencies: ["Security"], path: "Tests/Stubs/CryptoKit"),
+        .target(name: "AuthenticationServices", path: "Tests/Stubs/AuthenticationServices"),
+    ]
+    : []
+let strict: [SwiftSetting] = isTested ? [.define("STAND_INS"), .unsafeFlags(["-warnings-as-errors"])] : []
+let also = standIns.map { Target.Dependency.target(name: $0.name) }
+
 let package = Package(
     name: "Keybound",
     platforms: [.iOS(.v15), .macOS(.v12)],
     products: [.library(name: "Keybound", targets: ["Keybound"])],
     targets: [
         native,
-        .target(name: "Keybound", dependencies: ["KeyboundFFI"], linkerSettings: link),
-        .testTarget(name: "KeyboundTests", dependencies: ["Keybound"]),
-    ],
+        .target(name: "Keybound", dependencies: ["KeyboundFFI"] + also, swiftSettings: strict, linkerSettings: link),
+        .testTarget(name: "KeyboundTests", dependencies: ["Keybound"] + also, swiftSettings: strict),
+    ] + standIns,
     swiftLanguageModes: [.v6]
 )

@@ -15,6 +15,7 @@ struct FlowHost: Sendable {
     let sessions: any SessionStore
     let exchange: any Exchange
     let now: @Sendable () -> Int64
+    var sweeper: Sweeper?
     var wait: @Sendable (Int64) async throws -> Void = { try await Task.sleep(nanoseconds: UInt64($0) * 1_000_000_000) }
 }
 
@@ -96,7 +97,11 @@ private struct Driver {
         let host = host
         switch step {
         case .createKey(let algorithms, let protections):
-            return .keyCreated(key: try await shielded { try await host.keys.createKey(algorithms: algorithms, protections: protections) })
+            return .keyCreated(
+                key: try await shielded {
+                    if let sweeper = host.sweeper { return try await sweeper.createKey(algorithms: algorithms, protections: protections) }
+                    return try await host.keys.createKey(algorithms: algorithms, protections: protections)
+                })
         case .deleteKey(let thumbprint):
             try await shielded { try await host.keys.deleteKey(thumbprint: thumbprint) }
             return .completed
@@ -149,6 +154,7 @@ extension ClientError {
     static func of(_ fault: any Error) -> ClientError {
         switch fault {
         case let error as ClientError: error
+        case let error as KeyboundError: .keybound(error)
         case let error as URLError: .network(error)
         case is CancellationError: .cancelled
         default: .store(fault)

@@ -14,57 +14,80 @@ import Musl
 /// Processes that share the folder take turns by locks of the operating system, which ends them with the process.
 ///
 /// In apps use the Keychain and the Secure Enclave instead: there, files of software keys are worth as much as the device's lock.
-public actor FileStore: ProofKeyStore, SessionStore {
+public actor FileStore: SweptKeyStore, SweptSessionStore {
     /// What the first line of each stored value begins with; the version follows.
     private static let magic = "keybound 1 "
     /// The longest stored value, in bytes.
     private static let maxLength = 4 * 1024 * 1024
-    /// After how many seconds a login that nobody completed is removed.
-    private static let forgotten: TimeInterval = 3600
-    private static let folders = ["session", "login", "registration", "key", "lock"]
+    /// After how many seconds what a write has left behind that broke off is removed.
+    private static let leftBehind: Int64 = 3_600
+    /// For how many seconds a change waits for others, which hold its lock for as long as a file takes to be written.
+    private static let saving: Int64 = 30
+    private static let folders = ["session", "login", "registration", "key", "made", "lock"]
 
     private let folder: URL
     private let turns = Turns()
+    public nonisolated let owner: String
 
     /// Opens a folder, making it if it is not there.
     ///
-    /// - Throws: ``FileStoreError`` if it cannot be made, or others than its owner may look into it.
+    /// - Throws: ``FileStoreError`` if it cannot be made, is a link or another user's, or others than its owner may look into it.
     public init(folder: URL) throws {
         self.folder = folder
-        let manager = FileManager.default
-        for name in Self.folders {
-            let path = folder.appendingPathComponent(name, isDirectory: true)
-            try manager.createDirectory(at: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        owner = "folder \(folder.path)"
+        for path in [folder] + Self.folders.map({ folder.appendingPathComponent($0, isDirectory: true) }) {
+            do {
+                try privateFolder(path: path.path)
+            } catch {
+                throw FileStoreError(error.fault.detail)
+            }
         }
-        let mode = try manager.attributesOfItem(atPath: folder.path)[.posixPermissions] as? Int ?? 0
-        guard mode & 0o077 == 0 else {
-            throw FileStoreError("\(folder.path) can be read by others and is to hold tokens; run: chmod 700 \(folder.path)")
-        }
-        // Logins that nobody came back from hold a code verifier each, and would pile up.
-        let logins = folder.appendingPathComponent("login")
-        for file in try manager.contentsOfDirectory(at: logins, includingPropertiesForKeys: [.contentModificationDateKey]) {
-            let modified = try? file.resourceValues(forKeys: [.contentModificationDateKey]).contentModificationDate
-            if let modified, modified.timeIntervalSinceNow < -Self.forgotten { try? manager.removeItem(at: file) }
-        }
+        try Self.removeLeftBehind(folder)
     }
 
     /// Keeps a key that the caller has, for example the one a client authenticates with. Gives its thumbprint.
     @discardableResult
     public func add(_ key: Key) throws -> String {
         try replace("key", key.thumbprint(), try key.dangerPrivateJwk())
+        try remove(path("made", key.thumbprint()))
         return key.thumbprint()
     }
 
     /// The names of all stored sessions.
     public func sessions() throws -> [String] {
-        let names = try FileManager.default.contentsOfDirectory(atPath: folder.appendingPathComponent("session").path)
-        return names.filter { !$0.hasPrefix(".") }.compactMap(\.removingPercentEncoding).sorted()
+        try Self.files(folder, "session").map(Self.plain).sorted()
     }
 
     public func createKey(algorithms: [String], protections: [Protection]) throws -> CreatedKey {
         let key = try Key.generated(for: algorithms, in: protections)
         try add(key)
         return CreatedKey(publicJwk: key.publicJwk(), algorithm: key.algorithm(), protection: .software)
+    }
+
+    public func createKey(algorithms: [String], protections: [Protection], owner: String) throws -> CreatedKey {
+        guard owner == self.owner else { return try createKey(algorithms: algorithms, protections: protections) }
+        let key = try Key.generated(for: algorithms, in: protections)
+        // The mark first: a key without one is never found again.
+        try replace("made", key.thumbprint(), "")
+        try replace("key", key.thumbprint(), try key.dangerPrivateJwk())
+        return CreatedKey(publicJwk: key.publicJwk(), algorithm: key.algorithm(), protection: .software)
+    }
+
+    public func made(owner: String) throws -> [MadeKey] {
+        guard owner == self.owner else { return [] }
+        return try Self.files(folder, "made").compactMap { mark in
+            Self.modified(path("key", mark)).map { MadeKey(thumbprint: mark, createdAt: $0) }
+        }
+    }
+
+    public func stored() throws -> [StoredSlot] {
+        try ["session", "login", "registration"].flatMap { kind in
+            try Self.files(folder, kind).map { file in
+                // The slot of a name that was too long for a file is not known; the file is found by the name it has.
+                let slot = "\(kind)/\(Self.plain(file))"
+                return StoredSlot(slot: slot, value: try? load(slot: slot), storedAt: Self.modified(path(kind, Self.plain(file))))
+            }
+        }
     }
 
     public func sign(_ request: SigningRequest) throws -> Signature {
@@ -83,6 +106,7 @@ public actor FileStore: ProofKeyStore, SessionStore {
 
     public func deleteKey(thumbprint: String) throws {
         try remove(path("key", thumbprint))
+        try remove(path("made", thumbprint))
     }
 
     public func load(slot: String) throws -> StoredValue? {
@@ -98,7 +122,7 @@ public actor FileStore: ProofKeyStore, SessionStore {
 
     public func save(slot: String, expected: Int64?, version: Int64, value: String?) async throws -> Bool {
         // One lock file for all logins: each has a name of its own, which is never used again.
-        let held = try await lock("save/\(slot.hasPrefix("login/") ? "login/" : slot)", lease: 0)
+        let held = try await lock("save/\(slot.hasPrefix("login/") ? "login/" : slot)", lease: Self.saving)
         do {
             let saved = try replaced(slot, expected, version, value)
             await held.unlock()
@@ -110,29 +134,7 @@ public actor FileStore: ProofKeyStore, SessionStore {
     }
 
     public func lock(_ name: String, lease: Int64) async throws -> any StoreLock {
-        let file = path("lock", name).path
-        let turn = try await turns.take(file)
-        var pause: UInt64 = 1_000_000
-        do {
-            while true {
-                if let held = try tryLockFile(path: file) { return Held(file: held, turn: turn) }
-                try await Task.sleep(nanoseconds: pause)
-                pause = min(pause * 2, 50_000_000)
-            }
-        } catch {
-            await turn.unlock()
-            throw error
-        }
-    }
-
-    private struct Held: StoreLock {
-        let file: FileLock
-        let turn: Turns.Turn
-
-        func unlock() async {
-            file.release()
-            await turn.unlock()
-        }
+        try await turns.takeFile(path("lock", name).path, within: lease)
     }
 
     private func replaced(_ slot: String, _ expected: Int64?, _ version: Int64, _ value: String?) throws -> Bool {
@@ -151,13 +153,44 @@ public actor FileStore: ProofKeyStore, SessionStore {
         return (String(slot[..<slash]), String(slot[slot.index(after: slash)...]))
     }
 
+    /// The names of a kind's files, without those that are being written.
+    private static func files(_ folder: URL, _ kind: String, areWritten: Bool = true) throws -> [String] {
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.appendingPathComponent(kind).path)
+        return names.filter { $0.hasPrefix(".") != areWritten }
+    }
+
+    private static func plain(_ file: String) -> String { file.removingPercentEncoding ?? file }
+
+    /// When a file was written, in seconds since 1970; nil if there is none.
+    private static func modified(_ file: URL) -> Int64? {
+        var found = stat()
+        guard lstat(file.path, &found) == 0 else { return nil }
+        #if canImport(Darwin)
+        return Int64(found.st_mtimespec.tv_sec)
+        #else
+        return Int64(found.st_mtim.tv_sec)
+        #endif
+    }
+
+    /// What writes that broke off have left: parts of files, which hold secrets, and marks of keys that never came.
+    private static func removeLeftBehind(_ folder: URL) throws {
+        let before = Int64(Date().timeIntervalSince1970) - leftBehind
+        let keys = folder.appendingPathComponent("key")
+        let marks = try files(folder, "made").filter { modified(keys.appendingPathComponent($0)) == nil }.map { ("made", $0) }
+        let parts = try folders.flatMap { kind in try files(folder, kind, areWritten: false).map { (kind, $0) } }
+        for (kind, name) in marks + parts {
+            let file = folder.appendingPathComponent(kind).appendingPathComponent(name)
+            if let time = modified(file), time < before { unlink(file.path) }
+        }
+    }
+
     private func path(_ kind: String, _ name: String) -> URL {
         folder.appendingPathComponent(kind).appendingPathComponent(storedFileName(text: name))
     }
 
-    /// The file's text; nil if there is no file.
+    /// The file's text; nil if there is no file. Links are not followed.
     private func read(_ file: URL) throws -> String? {
-        let descriptor = open(file.path, O_RDONLY | O_CLOEXEC)
+        let descriptor = open(file.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         if descriptor < 0 {
             if errno == ENOENT { return nil }
             throw FileStoreError.system("\(file.path) cannot be read")

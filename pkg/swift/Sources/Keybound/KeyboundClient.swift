@@ -20,7 +20,8 @@ public actor KeyboundClient {
     ///   - options: how it behaves.
     ///   - keys: where its keys live.
     ///   - sessions: where its sessions live.
-    ///   - configuration: how it connects; cookies and caches are switched off in it.
+    ///   - configuration: how it connects: proxies, timeouts, protocol classes. It stays as it is; its cookies, cache and stored credentials
+    ///     are not used. One for the background is refused: it sends proofs when they are too old.
     ///   - now: the time by which proofs are made, in whole seconds since 1970.
     /// - Throws: misuse, if an option cannot be used.
     public init(
@@ -28,6 +29,12 @@ public actor KeyboundClient {
         configuration: URLSessionConfiguration = .ephemeral,
         now: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) }
     ) throws(KeyboundError) {
+        guard configuration.identifier == nil else {
+            let detail =
+                "a background session sends requests when their proofs are too old; give KeyboundClient another configuration, "
+                + "and prepare transfers in the background by authorized(_:session:refused:)"
+            throw .misuse(fault: Fault(reason: "background_session", detail: detail))
+        }
         try self.init(
             options: options, keys: keys, sessions: sessions, transport: Transport(configuration: configuration), now: now)
     }
@@ -38,7 +45,9 @@ public actor KeyboundClient {
     ) throws(KeyboundError) {
         core = try CoreClient(options: options)
         self.transport = transport
-        host = FlowHost(keys: keys, sessions: sessions, exchange: ServerExchange(transport: transport), now: now)
+        host = FlowHost(
+            keys: keys, sessions: sessions, exchange: ServerExchange(transport: transport), now: now,
+            sweeper: Sweeper(keys: keys, sessions: sessions, now: now))
     }
 
     deinit {
@@ -211,7 +220,9 @@ public actor KeyboundClient {
     }
 
     private func run(_ operation: CoreOperation) async throws(ClientError) -> Outcome {
-        try await drive(try begin(operation), host)
+        let flow = try begin(operation)
+        await host.sweeper?.sweepIfDue()
+        return try await drive(flow, host)
     }
 
     private func found(_ operation: CoreOperation) async throws(ClientError) -> Discovered {

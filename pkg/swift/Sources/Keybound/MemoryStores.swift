@@ -1,6 +1,9 @@
+import Foundation
+
 /// Software keys in the memory of this process: for tools, tests and services that log in anew when they start.
-public actor SoftwareKeys: ProofKeyStore {
+public actor SoftwareKeys: SweptKeyStore {
     private var keys: [String: Key] = [:]
+    private var owned: [String: (owner: String, at: Int64)] = [:]
 
     public init() {}
 
@@ -8,6 +11,7 @@ public actor SoftwareKeys: ProofKeyStore {
     @discardableResult
     public func add(_ key: Key) -> String {
         keys[key.thumbprint()] = key
+        owned[key.thumbprint()] = nil
         return key.thumbprint()
     }
 
@@ -22,8 +26,19 @@ public actor SoftwareKeys: ProofKeyStore {
         return Signature(bytes: try key.sign(message: request.message), encoding: .raw)
     }
 
+    public func createKey(algorithms: [String], protections: [Protection], owner: String) throws -> CreatedKey {
+        let created = try createKey(algorithms: algorithms, protections: protections)
+        owned[try thumbprint(publicJwk: created.publicJwk)] = (owner, Int64(Date().timeIntervalSince1970))
+        return created
+    }
+
+    public func made(owner: String) -> [MadeKey] {
+        owned.filter { $0.value.owner == owner }.map { MadeKey(thumbprint: $0.key, createdAt: $0.value.at) }
+    }
+
     public func deleteKey(thumbprint: String) {
         keys[thumbprint] = nil
+        owned[thumbprint] = nil
     }
 }
 
@@ -50,11 +65,14 @@ extension Key {
 }
 
 /// Sessions in the memory of this process.
-public actor MemorySessions: SessionStore {
+public actor MemorySessions: SweptSessionStore {
     private var slots: [String: StoredValue] = [:]
     private let turns = Turns()
+    public nonisolated let owner = "memory \(UUID().uuidString)"
 
     public init() {}
+
+    public func stored() -> [StoredSlot] { slots.map { StoredSlot(slot: $0.key, value: $0.value) } }
 
     public func load(slot: String) -> StoredValue? { slots[slot] }
 
@@ -65,7 +83,7 @@ public actor MemorySessions: SessionStore {
     }
 
     public func lock(_ name: String, lease: Int64) async throws -> any StoreLock {
-        try await turns.take(name)
+        try await turns.take(name, within: lease)
     }
 }
 
@@ -88,14 +106,19 @@ actor Turns {
     private var waiting: [String: [Waiting]] = [:]
     private var last: UInt64 = 0
 
-    /// Waits for its turn; a cancelled task stops waiting.
-    func take(_ name: String) async throws -> Turn {
+    /// Waits for its turn, for at most `lease` seconds; a cancelled task stops waiting.
+    func take(_ name: String, within lease: Int64) async throws -> Turn {
         guard waiting[name] != nil else {
             waiting[name] = []
             return Turn(turns: self, name: name)
         }
         last += 1
         let number = last
+        let timer = Task {
+            try await Task.sleep(nanoseconds: Self.nanoseconds(lease))
+            giveUp(name, number, KeyboundError.host(fault: lockTimeout(lease: lease)))
+        }
+        defer { timer.cancel() }
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
                 if Task.isCancelled {
@@ -105,10 +128,41 @@ actor Turns {
                 }
             }
         } onCancel: {
-            Task { await self.giveUp(name, number) }
+            Task { await self.giveUp(name, number, CancellationError()) }
         }
         return Turn(turns: self, name: name)
     }
+
+    /// Waits for its turn, and then for the lock on the file, which other processes take as well: for at most `lease` seconds in all.
+    func takeFile(_ path: String, within lease: Int64) async throws -> any StoreLock {
+        let end = DispatchTime.now().uptimeNanoseconds + Self.nanoseconds(lease)
+        let turn = try await take(path, within: lease)
+        var pause: UInt64 = 1_000_000
+        do {
+            while true {
+                if let held = try tryLockFile(path: path) { return HeldFile(file: held, turn: turn) }
+                guard DispatchTime.now().uptimeNanoseconds < end else { throw KeyboundError.host(fault: lockTimeout(lease: lease)) }
+                try await Task.sleep(nanoseconds: pause)
+                pause = min(pause * 2, 50_000_000)
+            }
+        } catch {
+            await turn.unlock()
+            throw error
+        }
+    }
+
+    private struct HeldFile: StoreLock {
+        let file: FileLock
+        let turn: Turn
+
+        func unlock() async {
+            file.release()
+            await turn.unlock()
+        }
+    }
+
+    /// A lease, of at most a day.
+    private static func nanoseconds(_ lease: Int64) -> UInt64 { UInt64(min(max(lease, 0), 86_400)) * 1_000_000_000 }
 
     private func end(_ name: String) {
         if waiting[name]?.isEmpty == false {
@@ -119,9 +173,9 @@ actor Turns {
         }
     }
 
-    private func giveUp(_ name: String, _ number: UInt64) {
+    private func giveUp(_ name: String, _ number: UInt64, _ error: any Error) {
         guard let at = waiting[name]?.firstIndex(where: { $0.number == number }) else { return }
         let left = waiting[name]?.remove(at: at)
-        left?.continuation.resume(throwing: CancellationError())
+        left?.continuation.resume(throwing: error)
     }
 }

@@ -24,7 +24,12 @@ public protocol SessionStore: Sendable {
     /// - Returns: false, if another version is there. Durable when it answers.
     func save(slot: String, expected: Int64?, version: Int64, value: String?) async throws -> Bool
 
-    /// Takes a lock, waiting for other tasks and processes. It may be taken away after `lease` seconds.
+    /// Takes a lock, waiting for other tasks and processes for at most `lease` seconds.
+    ///
+    /// A store whose locks end by themselves lets them live longer than that. It never takes one from a holder that is merely slow: two who
+    /// refresh with one token end the session.
+    ///
+    /// - Throws: `KeyboundError.host` with the reason `lock_timeout` (``lockTimeout(lease:)``), if the lock is still held then.
     func lock(_ name: String, lease: Int64) async throws -> any StoreLock
 }
 

@@ -22,16 +22,25 @@ final class Transport: NSObject, URLSessionDataDelegate, @unchecked Sendable {
     private let observe: (@Sendable (URLRequest) -> Void)?
 
     /// - Parameters:
-    ///   - configuration: how it connects. Cookies, caches and stored credentials have no place in it.
+    ///   - configuration: how it connects; it stays as it is. Of cookies, caches and stored credentials nothing is used: they would give one
+    ///     account what is another's.
     ///   - observe: is shown every request before it goes out.
     init(configuration: URLSessionConfiguration = .ephemeral, observe: (@Sendable (URLRequest) -> Void)? = nil) {
         self.observe = observe
         super.init()
-        configuration.httpCookieAcceptPolicy = .never
-        configuration.httpShouldSetCookies = false
-        configuration.urlCache = nil
-        configuration.urlCredentialStorage = nil
-        session = URLSession(configuration: configuration, delegate: self, delegateQueue: nil)
+        session = URLSession(configuration: Self.alone(configuration), delegate: self, delegateQueue: nil)
+    }
+
+    /// The same way to connect, with nothing that outlives a session or answers for it. It is a copy: the caller's is an object.
+    static func alone(_ configuration: URLSessionConfiguration) -> URLSessionConfiguration {
+        let own = configuration.copy() as! URLSessionConfiguration  // swiftlint:disable:this force_cast: a copy is of its kind
+        own.httpCookieStorage = nil
+        own.httpCookieAcceptPolicy = .never
+        own.httpShouldSetCookies = false
+        own.urlCache = nil
+        own.requestCachePolicy = .reloadIgnoringLocalCacheData
+        own.urlCredentialStorage = nil
+        return own
     }
 
     /// Ends when what is under way has ended.

@@ -321,9 +321,13 @@ struct DERSigner: ProofSigner {
     }
 
     func sign(_ request: SigningRequest) async throws -> Signature {
-        let raw = [UInt8](try key.sign(message: request.message))
+        Signature(bytes: try signed(request.message), encoding: .der)
+    }
+
+    func signed(_ message: Data) throws -> Data {
+        let raw = [UInt8](try key.sign(message: message))
         let body = Self.integer(Array(raw[..<32])) + Self.integer(Array(raw[32...]))
-        return Signature(bytes: Data([0x30, UInt8(body.count)] + body), encoding: .der)
+        return Data([0x30, UInt8(body.count)] + body)
     }
 
     /// An INTEGER of ASN.1: as short as it can be, and not negative.

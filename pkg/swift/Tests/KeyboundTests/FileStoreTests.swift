@@ -85,6 +85,88 @@ final class FileStoreTests: XCTestCase {
         XCTAssertThrowsError(try FileStore(folder: folder)) { XCTAssertTrue("\($0)".contains("chmod 700")) }
     }
 
+    func testAFolderThatIsALinkOrAnothersIsRefusedAndLinksAreNotFollowed() async throws {
+        let own = temporary.appendingPathComponent("own")
+        let store = try FileStore(folder: own)
+        let manager = FileManager.default
+        func refused(_ folder: URL) -> String {
+            do {
+                _ = try FileStore(folder: folder)
+                return "not refused"
+            } catch {
+                return "\(error)"
+            }
+        }
+        let link = temporary.appendingPathComponent("link")
+        try manager.createSymbolicLink(at: link, withDestinationURL: own)
+        XCTAssertTrue(refused(link).contains("symbolic link"), refused(link))
+
+        // What lies elsewhere is neither read nor written.
+        _ = try await store.save(slot: "session/work", expected: nil, version: 1, value: "secret")
+        let (inside, elsewhere) = (own.appendingPathComponent("session/work"), temporary.appendingPathComponent("elsewhere"))
+        try manager.moveItem(at: inside, to: elsewhere)
+        try manager.createSymbolicLink(at: inside, withDestinationURL: elsewhere)
+        let unread = await thrown { try await store.load(slot: "session/work") }
+        XCTAssertTrue(unread is FileStoreError)
+        let made = temporary.appendingPathComponent("made")
+        try manager.createSymbolicLink(at: own.appendingPathComponent("lock/a"), withDestinationURL: made)
+        let unlocked = await thrown { try await store.lock("a", lease: 30) }
+        XCTAssertTrue(unlocked is KeyboundError && !manager.fileExists(atPath: made.path))
+
+        // Root alone can give a folder away.
+        let given = temporary.appendingPathComponent("given")
+        _ = try FileStore(folder: given)
+        if chown(given.path, 4242, UInt32.max) == 0 { XCTAssertTrue(refused(given).contains("the user 4242"), refused(given)) }
+    }
+
+    func testAForgottenLoginTakesItsKeyWithItAndAKeyWithoutANameIsFound() async throws {
+        let served = try Served()
+        let folder = temporary.appendingPathComponent("swept")
+        let file = try FileStore(folder: folder)
+        let pairs: [(any SweptKeyStore, any SweptSessionStore)] = [(file, file), (SoftwareKeys(), MemorySessions())]
+        for (keys, sessions) in pairs {
+            let client = try KeyboundClient(served, keys: keys, sessions: sessions)
+            let session = try await client.login(served)
+            let begin = SessionStart.new(name: "abandoned", discovered: try await client.discover(served.resource))
+            _ = try await client.authorize(SessionRequest(begin: begin))
+            _ = try await keys.createKey(algorithms: ["ES256"], protections: [.software], owner: sessions.owner)
+            let others = try await keys.createKey(algorithms: ["ES256"], protections: [.software], owner: "the sessions of another store")
+            let given = try Key.generate()
+            if let keys = keys as? SoftwareKeys { await keys.add(given) } else { try await file.add(given) }
+            let before = (try await keys.made(owner: sessions.owner), try await sessions.stored().filter { $0.slot.hasPrefix("login/") })
+            XCTAssertEqual([before.0.count, before.1.count], [3, 1])
+
+            let later = try KeyboundClient(
+                options: served.options, keys: keys, sessions: sessions, now: { Int64(Date().timeIntervalSince1970) + 3 * 3600 })
+            let opened = try await later.open("work")
+            let after = (try await keys.made(owner: sessions.owner), try await sessions.stored().filter { $0.slot.hasPrefix("login/") })
+            XCTAssertEqual(after.0.map(\.thumbprint), [session.info().thumbprint])
+            XCTAssertEqual(after.1.count, 0)
+            for jwk in [others.publicJwk, given.publicJwk()] {
+                let request = SigningRequest(
+                    thumbprint: try thumbprint(publicJwk: jwk), purpose: .proof, algorithm: "ES256", message: Data("kept".utf8), digest: nil)
+                _ = try await keys.sign(request)
+            }
+            try await client.end(opened)
+            let ended = try await keys.made(owner: sessions.owner)
+            XCTAssertEqual(ended, [])
+        }
+        XCTAssertEqual(try FileManager.default.contentsOfDirectory(atPath: folder.appendingPathComponent("made").path), [])
+    }
+
+    func testWhatAWriteHasLeftBehindIsRemovedWhenItIsOld() throws {
+        let folder = temporary.appendingPathComponent("left")
+        _ = try FileStore(folder: folder)
+        let files = [folder.appendingPathComponent("session/.new-a"), folder.appendingPathComponent("made/b")]
+        for file in files { try Data("a secret".utf8).write(to: file) }
+        let exist = { files.filter { FileManager.default.fileExists(atPath: $0.path) }.count }
+        _ = try FileStore(folder: folder)
+        XCTAssertEqual(exist(), 2, "another process may be writing them")
+        for file in files { try FileManager.default.setAttributes([.modificationDate: Date() - 3_700], ofItemAtPath: file.path) }
+        _ = try FileStore(folder: folder)
+        XCTAssertEqual(exist(), 0)
+    }
+
     func testValuesAreReplacedByVersionAndLocksTakenInTurn() async throws {
         let folder = temporary.appendingPathComponent("versions")
         let (one, other) = (try FileStore(folder: folder), try FileStore(folder: folder))

@@ -43,6 +43,18 @@ public struct KeychainPlace: Sendable {
     }
 }
 
+extension KeychainPlace {
+    /// What is known of all items that fit a query, without what they hold.
+    func attributes(of query: [String: Any]) throws -> [[String: Any]] {
+        let wanted: [String: Any] = [kSecReturnAttributes as String: true, kSecMatchLimit as String: kSecMatchLimitAll]
+        var found: CFTypeRef?
+        let status = SecItemCopyMatching(query.merging(wanted) { $1 } as CFDictionary, &found)
+        if status == errSecItemNotFound { return [] }
+        guard status == errSecSuccess, let items = found as? [[String: Any]] else { throw KeychainError(status: status) }
+        return items
+    }
+}
+
 /// The Keychain refused.
 public struct KeychainError: LocalizedError, CustomStringConvertible, Sendable {
     /// What the Keychain answered, for example `errSecInteractionNotAllowed`.

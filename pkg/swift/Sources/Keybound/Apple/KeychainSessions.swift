@@ -3,10 +3,13 @@ import Foundation
 import Security
 
 /// Sessions as items of the Keychain: encrypted by the device, and not in its backups.
-public actor KeychainSessions: SessionStore {
+public actor KeychainSessions: SweptSessionStore {
     private let place: KeychainPlace
     private let lockFolder: URL?
     private let turns = Turns()
+    public nonisolated let owner: String
+    /// For how many seconds a change waits for others, which hold its lock for as long as the Keychain takes.
+    private static let saving: Int64 = 30
 
     /// - Parameters:
     ///   - place: whose sessions they are, and when they can be read.
@@ -14,6 +17,7 @@ public actor KeychainSessions: SessionStore {
     ///     the tasks of one process do.
     public init(place: KeychainPlace, lockFolder: URL? = nil) {
         self.place = place
+        owner = "keychain \(place.account) \(place.accessGroup ?? "")"
         self.lockFolder = lockFolder
     }
 
@@ -29,8 +33,17 @@ public actor KeychainSessions: SessionStore {
         return StoredValue(version: version, value: String(parts[1]))
     }
 
+    public func stored() throws -> [StoredSlot] {
+        let all = place.query(kSecClassGenericPassword, [kSecAttrService: service])
+        return try place.attributes(of: all).compactMap { item in
+            guard let slot = item[kSecAttrAccount as String] as? String else { return nil }
+            // One that cannot be read now is told without its value.
+            return StoredSlot(slot: slot, value: try? load(slot: slot))
+        }
+    }
+
     public func save(slot: String, expected: Int64?, version: Int64, value: String?) async throws -> Bool {
-        let held = try await lock("save/\(slot.hasPrefix("login/") ? "login/" : slot)", lease: 0)
+        let held = try await lock("save/\(slot.hasPrefix("login/") ? "login/" : slot)", lease: Self.saving)
         let saved = Result { try replaced(slot, expected, version, value) }
         await held.unlock()
         return try saved.get()
@@ -41,14 +54,14 @@ public actor KeychainSessions: SessionStore {
         let status: OSStatus
         if let value {
             let data = Data("\(version)\n\(value)".utf8)
-            let change: [String: Any] = [kSecValueData as String: data]
+            // An item that is replaced is readable when those made now are, and not when the one before it was.
+            let content: [String: Any] = [
+                kSecValueData as String: data, kSecAttrAccessible as String: place.accessibility.attribute,
+            ]
             if expected != nil {
-                status = SecItemUpdate(query(slot) as CFDictionary, change as CFDictionary)
+                status = SecItemUpdate(query(slot) as CFDictionary, content as CFDictionary)
             } else {
-                var item = query(slot)
-                item[kSecValueData as String] = data
-                item[kSecAttrAccessible as String] = place.accessibility.attribute
-                status = SecItemAdd(item as CFDictionary, nil)
+                status = SecItemAdd(query(slot).merging(content) { $1 } as CFDictionary, nil)
             }
         } else {
             let deleted = SecItemDelete(query(slot) as CFDictionary)
@@ -59,32 +72,15 @@ public actor KeychainSessions: SessionStore {
     }
 
     public func lock(_ name: String, lease: Int64) async throws -> any StoreLock {
-        let turn = try await turns.take(name)
-        guard let lockFolder else { return turn }
+        guard let lockFolder else { return try await turns.take(name, within: lease) }
         let file = lockFolder.appendingPathComponent(storedFileName(text: "\(place.account)/\(name)")).path
-        do {
-            while true {
-                if let held = try tryLockFile(path: file) { return Held(file: held, turn: turn) }
-                try await Task.sleep(nanoseconds: 10_000_000)
-            }
-        } catch {
-            await turn.unlock()
-            throw error
-        }
+        return try await turns.takeFile(file, within: lease)
     }
 
-    private struct Held: StoreLock {
-        let file: FileLock
-        let turn: Turns.Turn
-
-        func unlock() async {
-            file.release()
-            await turn.unlock()
-        }
-    }
+    private var service: String { "dev.keybound.\(place.account)" }
 
     private func query(_ slot: String) -> [String: Any] {
-        place.query(kSecClassGenericPassword, [kSecAttrService: "dev.keybound.\(place.account)", kSecAttrAccount: slot])
+        place.query(kSecClassGenericPassword, [kSecAttrService: service, kSecAttrAccount: slot])
     }
 }
 #endif
