@@ -94,6 +94,10 @@ pub enum Misuse {
     IntentLifetime,
     /// A client at [`SecurityLevel::Maximum`](crate::SecurityLevel::Maximum) that would take unbound tokens.
     BearerAtMaximum,
+    /// No crypto provider was chosen, and this build has no default.
+    CryptoMissing,
+    /// A resource server that could accept no token, or one with an issuer whose keys it has no source of.
+    TokenSourceMissing,
 }
 
 impl fmt::Display for Misuse {
@@ -157,6 +161,13 @@ impl fmt::Display for Misuse {
             Self::BearerAtMaximum => {
                 f.write_str("danger_accept_bearer has no effect at SecurityLevel::Maximum; leave it out, or use Enhanced")
             }
+            Self::CryptoMissing => f.write_str(
+                "no crypto provider was chosen; call .crypto(&keybound::RUSTCRYPTO), or enable the feature aws-lc",
+            ),
+            Self::TokenSourceMissing => f.write_str(
+                "no access token could be verified; name each issuer with .issuer(\"https://…\") or give its keys with \
+                 .issuer_with_keys(…), or ask the authorization server with .introspection(…)",
+            ),
             Self::FieldValue => f.write_str("the text for a challenge has characters that a field cannot hold; use printable ASCII"),
             Self::NoUser => f.write_str("this session was not made by a login, so no user can grant more; ask for the scope at its beginning"),
         }

@@ -1,4 +1,4 @@
-//! What a protection is made of, and what it is made of unless told otherwise.
+//! Builder for `Protection`, with its defaults.
 
 use std::fmt;
 use std::sync::{Arc, RwLock};
@@ -10,17 +10,23 @@ use keybound::replay::AsyncReplayStore;
 use keybound::replay::memory::MemoryStore;
 use keybound::server::JwkSet;
 use keybound::server::resource::{ResourcePolicy, ResourceServer};
-use keybound::{Crypto, HeaderMemory, Misuse, Policy, RUSTCRYPTO, TargetUri, UnixTime, Verifier};
+use keybound::{Crypto, HeaderMemory, Misuse, Policy, TargetUri, UnixTime, Verifier};
 
 use crate::introspection::{Introspection, Introspector};
 use crate::keys::{IssuerKeys, KeySource};
-use crate::protection::{Protection, Setup};
+use crate::protection::{Protection, Setup, epoch};
 use crate::replay::{AnyStore, Replay};
 
 /// How many proofs the memory store holds, at 10 to 16 bytes each.
 const CAPACITY: usize = 1_000_000;
 /// How many headers of clients are remembered, at about 1 kB each.
 const HEADERS: usize = 1024;
+
+/// The provider unless another is chosen.
+#[cfg(feature = "aws-lc")]
+const DEFAULT_CRYPTO: Option<Crypto> = Some(keybound_aws_lc::AWS_LC);
+#[cfg(not(feature = "aws-lc"))]
+const DEFAULT_CRYPTO: Option<Crypto> = None;
 
 type MakeIssuer = Box<dyn Fn() -> NonceIssuer + Send + Sync>;
 
@@ -29,7 +35,7 @@ type MakeIssuer = Box<dyn Fn() -> NonceIssuer + Send + Sync>;
 pub struct Builder {
     policy: ResourcePolicy,
     proofs: Policy,
-    crypto: Crypto,
+    crypto: Option<Crypto>,
     targets: TargetSource,
     keys: Vec<(String, IssuerKeys)>,
     introspection: Option<Box<dyn Introspection>>,
@@ -58,7 +64,7 @@ impl Builder {
             targets: TargetUri::fixed(origin.origin()).map_err(Misuse::Target)?,
             policy: policy.publishing_metadata(),
             proofs: Policy::default(),
-            crypto: RUSTCRYPTO,
+            crypto: DEFAULT_CRYPTO,
             keys: Vec::new(),
             introspection: None,
             nonces: Nonces::Own,
@@ -137,10 +143,12 @@ impl Builder {
         Self { proofs: policy, ..self }
     }
 
-    /// Computes with this provider. `keybound_aws_lc::AWS_LC` is several times faster than the default.
+    /// Computes with this provider instead of `keybound_aws_lc::AWS_LC`. Needed without the feature `aws-lc`: give
+    /// [`RUSTCRYPTO`](keybound::RUSTCRYPTO), which builds without a C compiler and takes several times as long for each proof,
+    /// forged ones included.
     #[must_use]
     pub fn crypto(self, crypto: &Crypto) -> Self {
-        Self { crypto: *crypto, ..self }
+        Self { crypto: Some(*crypto), ..self }
     }
 
     /// Takes targets from here instead of the resource's origin: other origins, a path prefix, trusted proxies.
@@ -206,10 +214,17 @@ impl Builder {
     /// The protection.
     ///
     /// # Errors
-    /// [`Misuse`] if it could never admit a request: a policy that requires nonces without an issuer, an algorithm that the
-    /// provider lacks; or if there is no randomness.
+    /// [`Misuse`] if it could never decide about a request: no issuer and no introspection, an issuer without a source of its keys,
+    /// a policy that requires nonces without an issuer of them, an algorithm that the provider lacks, no provider; or if there is no
+    /// randomness.
     pub fn build(self) -> Result<Protection, Misuse> {
         let Self { policy, proofs, crypto, targets, keys, introspection, nonces, store, ignore_floor, clock } = self;
+        let crypto = crypto.ok_or(Misuse::CryptoMissing)?;
+        let has_keys = |issuer: &str| keys.iter().any(|(known, _)| known == issuer);
+        let accepts_nothing = policy.issuers().next().is_none() && !policy.introspects();
+        if accepts_nothing || !policy.issuers().all(has_keys) || policy.introspects() != introspection.is_some() {
+            return Err(Misuse::TokenSourceMissing);
+        }
         let make_issuer: Option<MakeIssuer> = match nonces {
             Nonces::Given(make) => Some(make),
             Nonces::None => None,
@@ -228,22 +243,22 @@ impl Builder {
         let first = verifier(0);
         first.check_configuration()?;
         let replay = match store {
-            Store::Custom(store) => Replay::Custom(store),
-            Store::None => Replay::None,
+            Store::Custom(store) => Some(Replay::Custom(store)),
+            Store::None => None,
             Store::Memory(capacity) => {
                 let now = clock();
                 // A proof is timed by the floor and, at most, one `max_ahead` beyond it.
                 let lead = first.policy().max_age() + first.policy().max_ahead() + 1;
                 let floor = if ignore_floor { now.saturating_sub(lead) } else { now };
                 let agreement = first.replay_agreement();
-                Replay::Memory(Box::new(MemoryStore::new(capacity, agreement, crypto.random, floor)?))
+                Some(Replay::Memory(Box::new(MemoryStore::new(capacity, agreement, crypto.random, floor)?)))
             }
         };
         let introspection = introspection.map(|source| Introspector::new(source, &crypto));
         let rules = policy.clone();
         let make_server =
             move |epoch: keybound::replay::StoreEpoch| ResourceServer::new(rules.clone(), verifier(epoch.to_u64()));
-        let epoch = replay.epoch();
+        let epoch = epoch(replay.as_ref());
         let server = RwLock::new((epoch, make_server(epoch)));
         let make_server = Box::new(make_server);
         Ok(Protection::new(Setup { policy, targets, keys, introspection, replay, clock, make_server, server }))

@@ -26,7 +26,10 @@ const NEGATIVE_AGE: u64 = 10;
 const NEGATIVE_CAPACITY: usize = 4096;
 /// How many questions are asked at a time.
 const AT_A_TIME: usize = 64;
-/// The longest that an answer may take.
+/// How many requests wait for an answer, those about one token included. More are refused with 503: whoever they are from has
+/// shown nothing yet.
+const MAX_WAITING: usize = 1024;
+/// The longest that a request waits, its turn included.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 type Digest = [u8; 32];
@@ -38,42 +41,53 @@ pub(crate) struct Introspector {
     source: Box<dyn Introspection>,
     crypto: Crypto,
     permits: Semaphore,
+    waiting: Semaphore,
     state: Mutex<State>,
+}
+
+/// A request that waits for an answer. It stops waiting when this is dropped, which a broken connection does too; a question that
+/// no request waits for is forgotten.
+struct Waiting<'i> {
+    introspector: &'i Introspector,
+    digest: Digest,
+    answer: Arc<OnceCell<Answer>>,
 }
 
 #[derive(Default)]
 struct State {
-    underway: HashMap<Digest, Arc<OnceCell<Answer>>>,
+    underway: HashMap<Digest, Question>,
     inactive: HashMap<Digest, (Answer, UnixTime)>,
+}
+
+/// A question under way, and how many requests wait for its answer.
+#[derive(Default)]
+struct Question {
+    answer: Arc<OnceCell<Answer>>,
+    waiting: usize,
 }
 
 impl Introspector {
     pub(crate) fn new(source: Box<dyn Introspection>, crypto: &Crypto) -> Self {
-        let (permits, state) = (Semaphore::new(AT_A_TIME), Mutex::default());
-        Self { source, crypto: *crypto, permits, state }
+        let (permits, waiting) = (Semaphore::new(AT_A_TIME), Semaphore::new(MAX_WAITING));
+        Self { source, crypto: *crypto, permits, waiting, state: Mutex::default() }
     }
 
     /// The answer about `token`; none if it cannot be had.
     pub(crate) async fn answer(&self, token: &str, now: UnixTime) -> Option<Answer> {
         let digest = self.crypto.digest.sha256(&[token.as_bytes()]);
-        let cell = {
-            let mut state = self.state();
-            if let Some((answer, until)) = state.inactive.get(&digest)
-                && now < *until
-            {
-                return Some(Arc::clone(answer));
-            }
-            Arc::clone(state.underway.entry(digest).or_default())
-        };
-        let answer = cell.get_or_try_init(|| self.ask(token)).await;
-        let mut state = self.state();
-        if state.underway.get(&digest).is_some_and(|current| Arc::ptr_eq(current, &cell)) {
-            state.underway.remove(&digest);
+        if let Some(answer) = self.state().inactive_answer(&digest, now) {
+            return Some(answer);
         }
-        match answer {
+        let Ok(_seat) = self.waiting.try_acquire() else {
+            tracing::warn!(target: "keybound", "too many requests wait for introspection");
+            return None;
+        };
+        let waiting = self.wait(digest);
+        let answer = waiting.answer.get_or_try_init(|| self.ask(token));
+        match tokio::time::timeout(TIMEOUT, answer).await.unwrap_or_else(|late| Err(late.into())) {
             Ok(answer) => {
                 if !is_active(answer) {
-                    state.remember_inactive(digest, Arc::clone(answer), now);
+                    self.state().remember_inactive(digest, Arc::clone(answer), now);
                 }
                 Some(Arc::clone(answer))
             }
@@ -84,9 +98,16 @@ impl Introspector {
         }
     }
 
+    fn wait(&self, digest: Digest) -> Waiting<'_> {
+        let mut state = self.state();
+        let question = state.underway.entry(digest).or_default();
+        question.waiting += 1;
+        Waiting { introspector: self, digest, answer: Arc::clone(&question.answer) }
+    }
+
     async fn ask(&self, token: &str) -> Result<Answer, HostError> {
         let _permit = self.permits.acquire().await?;
-        Ok(tokio::time::timeout(TIMEOUT, self.source.introspect(token)).await??.into())
+        Ok(self.source.introspect(token).await?.into())
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -94,7 +115,26 @@ impl Introspector {
     }
 }
 
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.introspector.state();
+        // Once it is answered, the next request about this token asks anew.
+        if let Some(question) = state.underway.get_mut(&self.digest)
+            && Arc::ptr_eq(&question.answer, &self.answer)
+        {
+            question.waiting -= 1;
+            if question.waiting == 0 || self.answer.initialized() {
+                state.underway.remove(&self.digest);
+            }
+        }
+    }
+}
+
 impl State {
+    fn inactive_answer(&self, digest: &Digest, now: UnixTime) -> Option<Answer> {
+        self.inactive.get(digest).filter(|(_, until)| now < *until).map(|(answer, _)| Arc::clone(answer))
+    }
+
     fn remember_inactive(&mut self, digest: Digest, answer: Answer, now: UnixTime) {
         if self.inactive.len() >= NEGATIVE_CAPACITY {
             self.inactive.retain(|_, (_, until)| now < *until);
@@ -112,6 +152,7 @@ fn is_active(answer: &[u8]) -> bool {
 
 impl fmt::Debug for Introspector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Introspector").finish_non_exhaustive()
+        let underway = self.state().underway.len();
+        f.debug_struct("Introspector").field("underway", &underway).finish_non_exhaustive()
     }
 }

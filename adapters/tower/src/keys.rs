@@ -1,13 +1,13 @@
 //! The keys of issuers: given, or fetched when they are needed and kept for a while.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use keybound::UnixTime;
 use keybound::replay::BoxFuture;
 use keybound::server::JwkSet;
 use keybound::server::resource::AwaitingKeys;
-use tokio::sync::Mutex;
+use tokio::sync::{Semaphore, watch};
 
 use crate::HostError;
 
@@ -24,6 +24,8 @@ const MAX_AGE: u64 = 600;
 const MAX_STALE: u64 = 86_400;
 /// The shortest time between two fetches, in seconds: anyone can name a key that nobody has.
 const MIN_INTERVAL: u64 = 10;
+/// How many requests wait for a fetch. More are refused with 503.
+const MAX_WAITING: usize = 1024;
 /// The longest that a fetch may take.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -36,8 +38,9 @@ pub(crate) enum IssuerKeys {
 pub(crate) struct Cache {
     source: Box<dyn KeySource>,
     held: RwLock<Held>,
-    /// Held while a fetch is under way, so that there is one.
-    fetching: Mutex<()>,
+    /// The fetch under way, which ends with its sender: one for all requests, so that broken-off ones leave nothing behind.
+    underway: Mutex<Option<watch::Receiver<()>>>,
+    waiting: Semaphore,
 }
 
 #[derive(Clone, Default)]
@@ -48,7 +51,8 @@ struct Held {
 
 impl IssuerKeys {
     pub(crate) fn fetched(source: impl KeySource) -> Self {
-        let cache = Cache { source: Box::new(source), held: RwLock::default(), fetching: Mutex::default() };
+        let (held, underway, waiting) = (RwLock::default(), Mutex::default(), Semaphore::new(MAX_WAITING));
+        let cache = Cache { source: Box::new(source), held, underway, waiting };
         Self::Fetched(Arc::new(cache))
     }
 
@@ -61,14 +65,10 @@ impl IssuerKeys {
         if let Some(keys) = cache.held().enough(needs, now) {
             return Some(keys);
         }
-        // The fetch goes on if this request is given up, or else its client could keep it from ever ending.
-        let seen = cache.held().tried_at;
-        let task = tokio::spawn({
-            let cache = Arc::clone(cache);
-            async move { cache.refresh(seen, now).await }
-        });
-        if task.await.is_err() {
-            tracing::error!(target: "keybound", "fetching the keys of an issuer panicked");
+        let _seat = cache.waiting.try_acquire().ok()?;
+        // The fetch goes on if this request is given up, or else its client could keep it from ever ending. Its end is its sender's.
+        if let Some(mut fetch) = cache.fetch(now) {
+            drop(fetch.changed().await);
         }
         cache.held().at_all(now)
     }
@@ -102,14 +102,27 @@ impl Cache {
         change(&mut self.held.write().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Fetches the keys, unless another request did so while this one waited, or not long ago.
-    async fn refresh(&self, seen: Option<UnixTime>, now: UnixTime) {
-        let _alone = self.fetching.lock().await;
-        let held = self.held();
-        if held.tried_at != seen || !held.may_fetch(now) {
-            return;
+    /// The fetch that is under way, begun if there is none; nothing if the last one was a moment ago.
+    fn fetch(self: &Arc<Self>, now: UnixTime) -> Option<watch::Receiver<()>> {
+        let mut underway = self.underway.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(fetch) = underway.as_ref().filter(|fetch| fetch.has_changed().is_ok()) {
+            return Some(fetch.clone());
+        }
+        if !self.held().may_fetch(now) {
+            return None;
         }
         self.hold(|held| held.tried_at = Some(now));
+        let (end, fetch) = watch::channel(());
+        *underway = Some(fetch.clone());
+        let cache = Arc::clone(self);
+        tokio::spawn(async move {
+            cache.fetch_once(now).await;
+            drop(end);
+        });
+        Some(fetch)
+    }
+
+    async fn fetch_once(&self, now: UnixTime) {
         match tokio::time::timeout(TIMEOUT, self.source.fetch()).await {
             Ok(Ok(keys)) => {
                 tracing::debug!(target: "keybound", keys = keys.len(), "fetched the keys of an issuer");

@@ -21,6 +21,8 @@
 //!
 //! # What stands behind it
 //!
+//! - Cryptography is AWS-LC's. For the portable provider call [`Builder::crypto`] with [`RUSTCRYPTO`](keybound::RUSTCRYPTO), which takes
+//!   several times as long for each proof. Without the feature `aws-lc` that call is required.
 //! - The public URL is given, never read from `Host`. Behind proxies, give [`Builder::targets`] a
 //!   [`TargetSource`](keybound::proof::source::TargetSource) that names them.
 //! - Proofs are remembered in memory, for **one process**. Several processes need one store between them
@@ -29,6 +31,8 @@
 //!   not more often than every ten seconds, and by one request at a time. Tokens without `kid` follow a rotation within
 //!   ten minutes. The keys can be given instead ([`Builder::issuer_with_keys`]).
 //! - Tokens that are no JWTs are introspected by what [`Builder::introspection`] gives, an [`IntrospectionEndpoint`] for one.
+//! - At most 1,024 requests wait for introspection, and as many for the keys of an issuer, each for ten seconds. Others get 503.
+//! - A router nested in axum is known by its whole path. Without the feature `axum`, lay the layer outside of what strips a prefix.
 //! - Browsers: a CORS layer outside of this one has to answer preflights and allow `Authorization` and `DPoP`. The fields
 //!   that scripts must read are exposed by every answer.
 //! - Events of `tracing` with the target `keybound` say why requests are refused. They hold no token, proof or nonce.

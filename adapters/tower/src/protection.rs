@@ -28,7 +28,7 @@ pub(crate) struct Setup {
     pub(crate) targets: TargetSource,
     pub(crate) keys: Vec<(String, IssuerKeys)>,
     pub(crate) introspection: Option<Introspector>,
-    pub(crate) replay: Replay,
+    pub(crate) replay: Option<Replay>,
     pub(crate) clock: Box<dyn Fn() -> UnixTime + Send + Sync>,
     /// Makes the server for one life of the store, whose nonces name it.
     pub(crate) make_server: Box<dyn Fn(StoreEpoch) -> ResourceServer + Send + Sync>,
@@ -127,8 +127,14 @@ impl Protection {
                     }
                 }
                 Access::Pending(pending) => {
-                    let insertion = all.replay.insert(pending.replay_entry(), self.now()).await;
-                    let settled = pending.settle(insertion, self.now());
+                    let settled = match &all.replay {
+                        Some(store) => {
+                            let insertion = store.insert(pending.replay_entry(), self.now()).await;
+                            pending.settle(insertion, self.now())
+                        }
+                        // The user said `danger_no_replay_store`.
+                        None => Ok(pending.danger_skip_replay_check()),
+                    };
                     return settled.map(|known| Principal::new(known, server)).map_err(Box::new);
                 }
                 Access::Granted(known) => return Ok(Principal::new(*known, server)),
@@ -171,7 +177,7 @@ impl Protection {
 
     /// The server of the store's present life.
     fn server(&self) -> ResourceServer {
-        let epoch = self.0.replay.epoch();
+        let epoch = epoch(self.0.replay.as_ref());
         let (known, server) = self.0.server.read().unwrap_or_else(PoisonError::into_inner).clone();
         if known == epoch {
             return server;
@@ -180,6 +186,11 @@ impl Protection {
         *self.0.server.write().unwrap_or_else(PoisonError::into_inner) = (epoch, server.clone());
         server
     }
+}
+
+/// The present life of the store. Without a store there is one for ever.
+pub(crate) fn epoch(replay: Option<&Replay>) -> StoreEpoch {
+    replay.map_or(StoreEpoch::from_u64(0), Replay::epoch)
 }
 
 impl fmt::Debug for Setup {

@@ -1,4 +1,4 @@
-//! The replay store behind a protection: in memory, one of the host's, or none.
+//! The replay store behind a protection: in memory, or one of the host's.
 
 use std::fmt;
 
@@ -9,8 +9,6 @@ use keybound::replay::{AsyncReplayStore, BoxFuture, Insertion, ReplayEntry, Repl
 pub(crate) enum Replay {
     Memory(Box<MemoryStore>),
     Custom(Box<dyn AnyStore>),
-    /// Nothing is remembered: the user asked for it by a `danger_` name.
-    None,
 }
 
 impl Replay {
@@ -21,7 +19,6 @@ impl Replay {
                 insertion
             }
             Self::Custom(store) => store.insert_one(entry, now).await,
-            Self::None => Insertion::Fresh,
         }
     }
 
@@ -30,7 +27,6 @@ impl Replay {
         match self {
             Self::Memory(store) => store.epoch(),
             Self::Custom(store) => store.epoch_now(),
-            Self::None => StoreEpoch::from_u64(0),
         }
     }
 }
@@ -40,7 +36,6 @@ impl fmt::Debug for Replay {
         f.write_str(match self {
             Self::Memory(_) => "Memory",
             Self::Custom(_) => "Custom",
-            Self::None => "None",
         })
     }
 }

@@ -8,7 +8,7 @@ use axum::http::header::CACHE_CONTROL;
 use axum::routing::{get, post};
 use keybound::proof::forwarded::{Family, Hop, TrustedProxies};
 use keybound::server::resource::Schemes;
-use keybound::{TargetUri, UnixTime};
+use keybound::{RUSTCRYPTO, TargetUri, UnixTime};
 use keybound_tower::{Builder, Principal, Protection, Refused, RequireScopes};
 use story::{Client, Clock, ISSUER, Issuer, send};
 use tokio::io::AsyncReadExt;
@@ -156,6 +156,32 @@ async fn a_nested_router_is_known_by_its_whole_path() {
     let inside = inside.await;
     let token = inside.issuer.token(&inside.client.bound_claims());
     assert_eq!(inside.client.call("GET", "/nested/deep", &token).await.body, "alice");
+    // What is left behind the prefix is another router's path: a proof for it opens nothing here.
+    let nonce =
+        inside.client.call_with("GET", "/nested/deep", &token, None).await.field("dpop-nonce").unwrap().to_owned();
+    let (authorization, proof) = (format!("DPoP {token}"), inside.client.proof("GET", "/deep", &token, Some(&nonce)));
+    let fields = [("Authorization", authorization.as_str()), ("DPoP", proof.as_str())];
+    assert_eq!(send(inside.client.address, "GET", "/nested/deep", &fields).await.status, 401);
+}
+
+/// axum routes such paths as they stand, and a proof is for the path without them.
+#[tokio::test]
+async fn a_proof_for_one_path_opens_no_handler_behind_dot_segments() {
+    async fn wild(principal: Principal) -> String {
+        principal.subject().unwrap_or_default().to_owned()
+    }
+    let app = |protection: &Protection| {
+        let nested = Router::new().route("/{*rest}", get(wild));
+        Router::new().route("/admin/{*rest}", get(wild)).nest("/nested", nested).layer(protection.layer())
+    };
+    let world = world(Builder::without_nonces, app).await;
+    let token = world.issuer.token(&world.client.bound_claims());
+    let authorization = format!("DPoP {token}");
+    for target in ["/admin/../items", "/admin/%2e%2E/items", "/nested/../items", "/nested/.%2e/items"] {
+        let proof = world.client.proof("GET", "/items", &token, None);
+        let fields = [("Authorization", authorization.as_str()), ("DPoP", proof.as_str())];
+        assert_eq!(send(world.client.address, "GET", target, &fields).await.status, 400, "{target}");
+    }
 }
 
 /// The layer holds back no part of a body that is still being written.
@@ -238,9 +264,37 @@ async fn a_server_that_has_just_started_cannot_vouch_for_what_was_before() {
 #[test]
 fn what_could_never_admit_a_request_is_not_built() {
     let builder = || Protection::of("https://api.example.com").unwrap().clock(|| UnixTime::from_secs(0));
-    assert!(builder().proofs(keybound::Policy::fapi2()).without_nonces().build().is_err());
-    assert!(builder().build().is_ok());
+    let keys = || Issuer::new("k1").keys();
+    let complete = || builder().crypto(&RUSTCRYPTO).issuer_with_keys(ISSUER, keys()).unwrap();
+    assert!(complete().build().is_ok());
+    assert!(complete().proofs(keybound::Policy::fapi2()).without_nonces().build().is_err());
     assert!(Protection::of("http://api.example.com").is_err());
+    // No token could be verified: every request would be answered 401 or 503 for ever.
+    let sourceless = [
+        builder(),
+        builder().tokens(|policy| policy.with_issuer(ISSUER).unwrap()),
+        complete().tokens(|policy| policy.with_issuer("https://other.example").unwrap()),
+        complete().tokens(keybound::server::resource::ResourcePolicy::with_introspection),
+    ];
+    for builder in sourceless {
+        let error = builder.crypto(&RUSTCRYPTO).build().unwrap_err();
+        assert_eq!(error, keybound::Misuse::TokenSourceMissing);
+        assert!(error.to_string().contains(".issuer("), "{error}");
+    }
+}
+
+/// `aws-lc` is a default that is added, never one that another crate's features exchange.
+#[test]
+fn the_provider_is_chosen_or_aws_lc() {
+    let builder =
+        || Protection::of("https://api.example.com").unwrap().issuer_with_keys(ISSUER, Issuer::new("k1").keys());
+    assert!(builder().unwrap().crypto(&RUSTCRYPTO).build().is_ok());
+    let unchosen = builder().unwrap().build();
+    if cfg!(feature = "aws-lc") {
+        assert!(unchosen.is_ok());
+    } else {
+        assert_eq!(unchosen.unwrap_err(), keybound::Misuse::CryptoMissing);
+    }
 }
 
 /// A server that is set up wrongly lets nobody in.

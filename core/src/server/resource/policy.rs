@@ -251,6 +251,11 @@ impl ResourcePolicy {
         self.issuers.iter().map(String::as_str)
     }
 
+    /// Whether tokens are accepted that the authorization server says are active.
+    pub const fn introspects(&self) -> bool {
+        self.introspection
+    }
+
     /// With which schemes tokens are accepted.
     pub const fn schemes(&self) -> Schemes {
         self.schemes
