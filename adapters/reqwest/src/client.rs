@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use keybound::http::challenge::Challenge;
 use keybound::http::message::{Body, Request, Response};
@@ -9,7 +10,7 @@ use keybound::oauth::step::HostError;
 use keybound::oauth::{self, Authorization, DeviceAuthorization, Discovered, FlowError, Session, SessionRequest, Step};
 
 use crate::drive::{Locks, Pause, advance};
-use crate::error::{Error, Needs};
+use crate::error::{Error, LockTimeout, Needs};
 use crate::host::Host;
 use crate::loopback::Loopback;
 use crate::message;
@@ -255,7 +256,7 @@ impl Client {
                     lock.resume(kept, self.host.now())?
                 }
                 Pause::Wait(wait) => {
-                    tokio::time::sleep(std::time::Duration::from_secs(wait.seconds())).await;
+                    tokio::time::sleep(Duration::from_secs(wait.seconds())).await;
                     wait.resume((), self.host.now())?
                 }
             };
@@ -265,9 +266,13 @@ impl Client {
     /// Takes a lock of the host when it is this task's turn: of all tasks that want one lock, a single one waits in a thread, so
     /// that waiting never takes the threads that whoever holds it needs to go on.
     async fn lock(&self, name: &str, lease: u64) -> Result<Result<Box<dyn Send>, HostError>, Error> {
-        let turn = self.turns.of(name).lock_owned().await;
+        let (began, most) = (Instant::now(), Duration::from_secs(lease));
+        let Ok(turn) = tokio::time::timeout(most, self.turns.of(name).lock_owned()).await else {
+            return Ok(Err(LockTimeout::new(name, most).into()));
+        };
+        let left = most.saturating_sub(began.elapsed()).as_secs();
         let (host, name) = (self.host.clone(), name.to_owned());
-        let held = blocking(move || host.lock(&name, lease)).await?;
+        let held = blocking(move || host.lock(&name, left)).await?;
         // Fields are dropped in order: the host's lock first.
         Ok(held.map(|held| Box::new((held, turn)) as Box<dyn Send>))
     }
@@ -287,7 +292,7 @@ impl Client {
             (Body::Repeatable | Body::OneShot, _) => return Err("there is no body".into()),
         };
         if let Some(seconds) = timeout {
-            builder = builder.timeout(std::time::Duration::from_secs(seconds));
+            builder = builder.timeout(Duration::from_secs(seconds));
         }
         let mut response = builder.send().await?;
         let status = response.status().as_u16();

@@ -1,6 +1,7 @@
 //! What can go wrong when a flow is driven.
 
 use std::fmt;
+use std::time::Duration;
 
 use keybound::Misuse;
 use keybound::oauth::{Demand, FlowError};
@@ -23,6 +24,7 @@ impl Error {
     /// The stable name of the error, for programs.
     pub fn reason(&self) -> &'static str {
         match self {
+            Self::Flow(FlowError::Host(error)) if error.is::<LockTimeout>() => "lock_timeout",
             Self::Flow(error) => error.reason(),
             Self::Http(_) => "http",
             Self::Resend => "resend",
@@ -89,6 +91,35 @@ impl From<reqwest::Error> for Error {
         Self::Http(error)
     }
 }
+
+/// Another task or process has held a lock for as long as its lease lasts. It is slow, or it hangs; its lock stays with it, so
+/// that nothing is done twice. The request can be sent again later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockTimeout {
+    lock: String,
+    lease: Duration,
+}
+
+impl LockTimeout {
+    /// The lock of this name was waited for, for `lease`.
+    pub fn new(lock: &str, lease: Duration) -> Self {
+        Self { lock: lock.into(), lease }
+    }
+
+    /// The name of the lock.
+    pub fn lock(&self) -> &str {
+        &self.lock
+    }
+}
+
+impl fmt::Display for LockTimeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.lease.as_secs();
+        write!(f, "another task or process has held the lock {} for {seconds} s; try again later", self.lock)
+    }
+}
+
+impl std::error::Error for LockTimeout {}
 
 /// What a refused request needs, kept with the response in its extensions.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,26 +1,30 @@
 //! A host in a folder: one file for each session, pending login, registration and key, readable by its owner alone.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use keybound::key::soft::SoftKey;
 use keybound::key::{Protection, Signer};
 use keybound::oauth::step::{CreatedKey, HostError, KeyFault, Saved, Slot, Stored};
-use keybound::{AlgorithmSet, RUSTCRYPTO, Thumbprint};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use keybound::oauth::{Sweep, Swept};
+use keybound::{AlgorithmSet, RUSTCRYPTO, Thumbprint, UnixTime};
 use zeroize::Zeroizing;
 
+use crate::folder::{Folder, file_name, plain_name};
 use crate::host::Host;
-use crate::memory::{describe, generate};
+use crate::memory::{SWEEP_INTERVAL, describe, generate};
 
 /// Sessions and software keys in a folder.
 ///
-/// The folder is made with mode 0700, files with 0600. A file is replaced as a whole, by a rename after its bytes have reached
-/// the disk, so that a crash leaves the old state or the new one. Processes that share the folder take turns by file locks,
-/// which the operating system gives back when a process dies.
+/// The folder is made with mode 0700, files with 0600; it must belong to the user of this process, and links are not followed.
+/// A file is replaced as a whole, by a rename after its bytes have reached the disk, so that a crash leaves the old state or the
+/// new one. Processes that share the folder take turns by file locks, which the operating system gives back when a process dies.
+/// A lock that another process holds for as long as its lease is [`LockTimeout`](crate::LockTimeout); it is never taken away.
+///
+/// Opening the folder removes what has ended: expired logins with their keys, and keys that no session or login names.
 ///
 /// ```
 /// use keybound_reqwest::Files;
@@ -31,33 +35,31 @@ use crate::memory::{describe, generate};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Files {
-    folder: PathBuf,
+    folder: Folder,
+    /// When this process last swept, in seconds.
+    swept: Arc<AtomicI64>,
 }
 
 /// What the first line of each stored value begins with; the version follows.
 const MAGIC: &str = "keybound 1 ";
-/// The longest stored value, in bytes.
-const MAX_LEN: u64 = 4 * 1024 * 1024;
-/// After how long a login that nobody completed is removed.
-const FORGOTTEN: Duration = Duration::from_secs(3_600);
-/// Characters that stand for themselves in the names of files.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
-/// The longest name of a file that is readable; longer ones are hashed.
-const MAX_NAME_LEN: usize = 120;
+/// The kinds of slots, and the names of their subfolders.
+const SLOTS: [&str; 3] = ["session", "login", "registration"];
+/// The subfolder of keys.
+const KEY: &str = "key";
+/// The subfolder with an empty file for each key that a flow had made, by which it is told from keys of the user's own.
+const MADE: &str = "made";
+/// How long another process may take to store one value.
+const SAVE_LEASE: Duration = Duration::from_secs(30);
 
 impl Files {
     /// Opens a folder, making it if it is not there.
     ///
     /// # Errors
-    /// If it cannot be made, or others than its owner may look into it.
+    /// If it cannot be made, belongs to another user, is a link, or others than its owner may look into it.
     pub fn open(folder: impl Into<PathBuf>) -> io::Result<Self> {
-        let folder = folder.into();
-        for name in ["session", "login", "registration", "key", "lock"] {
-            private_folder(&folder.join(name))?;
-        }
-        check_private(&folder)?;
-        let files = Self { folder };
-        files.remove_forgotten_logins();
+        let folder = Folder::open(folder.into(), &["session", "login", "registration", KEY, MADE])?;
+        let files = Self { folder, swept: Arc::new(AtomicI64::new(i64::MIN)) };
+        files.sweep_now_and_then();
         Ok(files)
     }
 
@@ -66,9 +68,8 @@ impl Files {
     /// # Errors
     /// If it cannot be written.
     pub fn add_key(&self, key: &SoftKey) -> Result<(), HostError> {
-        let jwk = key.to_jwk()?;
-        let name = key.public_key().thumbprint(RUSTCRYPTO.digest).to_string();
-        Ok(self.replace(&self.folder.join("key").join(name), jwk.expose().as_bytes())?)
+        let name = self.write_key(key)?;
+        Ok(self.folder.remove(MADE, &name)?)
     }
 
     /// The names of all stored sessions.
@@ -76,61 +77,104 @@ impl Files {
     /// # Errors
     /// If the folder cannot be read.
     pub fn sessions(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(self.folder.join("session"))? {
-            let name = entry?.file_name().into_string().unwrap_or_default();
-            let plain = percent_encoding::percent_decode_str(&name).decode_utf8().map(|name| name.into_owned());
-            names.extend(plain.ok().filter(|plain| !plain.starts_with('.')));
-        }
+        let entries = self.folder.entries("session")?;
+        let plain = |name: &str| percent_encoding::percent_decode_str(name).decode_utf8().ok().map(|name| name.into());
+        let mut names: Vec<String> = entries.iter().filter_map(|entry| plain(&entry.name)).collect();
         names.sort();
         Ok(names)
     }
 
-    fn path(&self, slot: &Slot) -> PathBuf {
-        let (kind, rest) = slot.as_str().split_once('/').unwrap_or(("session", slot.as_str()));
-        self.folder.join(kind).join(file_name(rest))
+    fn write_key(&self, key: &SoftKey) -> Result<String, HostError> {
+        let name = key.public_key().thumbprint(RUSTCRYPTO.digest).to_string();
+        self.folder.replace(KEY, &name, key.to_jwk()?.expose().as_bytes())?;
+        Ok(name)
     }
 
-    fn locked(&self, name: &str) -> io::Result<File> {
-        let file =
-            private().create(true).truncate(false).write(true).open(self.folder.join("lock").join(file_name(name)))?;
-        fs4::FileExt::lock(&file)?;
-        Ok(file)
+    fn stored(&self, kind: &str, name: &str) -> Result<Option<Stored>, HostError> {
+        let Some(bytes) = self.folder.read(kind, name)? else { return Ok(None) };
+        let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or_default();
+        let (first, rest) = bytes.split_at(end);
+        let version =
+            std::str::from_utf8(first).ok().and_then(|line| line.strip_prefix(MAGIC)).and_then(|v| v.parse().ok());
+        let path = self.folder.path(kind, name);
+        let version = version.ok_or_else(|| format!("{} is no file of this program; move it away", path.display()))?;
+        Ok(Some(Stored { version, value: rest.get(1..).unwrap_or_default().to_vec() }))
     }
 
-    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let folder = path.parent().unwrap_or(&self.folder);
-        // Made with mode 0600.
-        let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        sync_folder(folder)
+    /// The lock under which a slot is changed: one for all logins, because each has a name that is never used again.
+    fn saving(&self, kind: &str, name: &str) -> Result<std::fs::File, HostError> {
+        let name = if kind == "login" { "" } else { name };
+        self.folder.lock(&format!("save/{kind}/{name}"), SAVE_LEASE)
     }
 
-    /// Logins that nobody came back from hold a code verifier each, and would pile up.
-    fn remove_forgotten_logins(&self) {
-        let Ok(entries) = fs::read_dir(self.folder.join("login")) else { return };
-        for entry in entries.flatten() {
-            let modified = entry.metadata().and_then(|metadata| metadata.modified());
-            let age = modified.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
-            if age.is_ok_and(|age| age > FORGOTTEN) {
-                drop(fs::remove_file(entry.path()));
+    /// Removes what has ended, unless this process did so a moment ago. A login does not fail for want of it.
+    fn sweep_now_and_then(&self) {
+        let now = UnixTime::now();
+        if now.secs().abs_diff(self.swept.load(Ordering::Relaxed)) >= SWEEP_INTERVAL {
+            self.swept.store(now.secs(), Ordering::Relaxed);
+            drop(self.sweep(now));
+        }
+    }
+
+    fn sweep(&self, now: UnixTime) -> Result<(), HostError> {
+        let Some(_turn) = self.folder.try_lock("sweep")? else { return Ok(()) };
+        let mut sweep = Sweep::new(&RUSTCRYPTO, now);
+        for kind in SLOTS {
+            self.folder.remove_unfinished(kind, now)?;
+            for entry in self.folder.entries(kind)? {
+                let slot = format!("{kind}/{}", entry.name);
+                match self.stored(kind, &entry.name) {
+                    Ok(None) => {}
+                    Ok(Some(Stored { version, value })) => {
+                        let value = Zeroizing::new(value);
+                        sweep.stored(&slot, version, Some(&value), Some(entry.modified));
+                    }
+                    Err(_) => sweep.stored(&slot, 0, None, Some(entry.modified)),
+                }
             }
         }
+        self.folder.remove_unfinished(KEY, now)?;
+        for entry in self.folder.entries(MADE)? {
+            match (Thumbprint::parse(&entry.name), self.folder.modified(KEY, &entry.name)?) {
+                (Some(thumbprint), Some(created_at)) => sweep.key(thumbprint, created_at),
+                // The mark of a key that is being made is younger.
+                _ if now.since(entry.modified) >= SWEEP_INTERVAL => self.folder.remove(MADE, &entry.name)?,
+                _ => {}
+            }
+        }
+        let Swept { slots, keys } = sweep.finish();
+        for (slot, version) in &slots {
+            self.remove_ended(slot, *version)?;
+        }
+        for key in keys {
+            self.delete_key(key)?;
+        }
+        Ok(())
+    }
+
+    /// Removes a slot, named by its file, if it still has this version.
+    fn remove_ended(&self, slot: &str, version: u64) -> Result<(), HostError> {
+        let Some((kind, name)) = slot.split_once('/') else { return Ok(()) };
+        // A name that is a hash does not say under which lock the slot is changed.
+        let Some(plain) = plain_name(name) else { return Ok(()) };
+        let _turn = self.saving(kind, &plain)?;
+        let found = self.stored(kind, name).map_or(Some(0), |stored| stored.map(|stored| stored.version));
+        if found == Some(version) { Ok(self.folder.remove(kind, name)?) } else { Ok(()) }
     }
 }
 
 impl Host for Files {
     fn create_key(&self, algorithms: AlgorithmSet, protections: &[Protection]) -> Result<CreatedKey, HostError> {
+        self.sweep_now_and_then();
         let key = generate(algorithms, protections)?;
-        self.add_key(&key)?;
+        // The mark first: a crash leaves a mark without a key, never a key that is not found again.
+        self.folder.replace(MADE, &key.public_key().thumbprint(RUSTCRYPTO.digest).to_string(), b"")?;
+        self.write_key(&key)?;
         Ok(describe(&key))
     }
 
     fn signer(&self, thumbprint: Thumbprint) -> Result<Arc<dyn Signer + Send + Sync>, KeyFault> {
-        let path = self.folder.join("key").join(thumbprint.to_string());
-        let jwk = match read(&path) {
+        let jwk = match self.folder.read(KEY, &thumbprint.to_string()) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Err(KeyFault::Missing),
             Err(error) => return Err(KeyFault::Unreadable(Box::new(error))),
@@ -144,117 +188,42 @@ impl Host for Files {
     }
 
     fn delete_key(&self, thumbprint: Thumbprint) -> Result<(), HostError> {
-        Ok(remove(&self.folder.join("key").join(thumbprint.to_string()))?)
+        let name = thumbprint.to_string();
+        self.folder.remove(KEY, &name)?;
+        Ok(self.folder.remove(MADE, &name)?)
     }
 
     fn load(&self, slot: &Slot) -> Result<Option<Stored>, HostError> {
-        let path = self.path(slot);
-        let Some(bytes) = read(&path)? else { return Ok(None) };
-        let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or_default();
-        let (first, rest) = bytes.split_at(end);
-        let version =
-            std::str::from_utf8(first).ok().and_then(|line| line.strip_prefix(MAGIC)).and_then(|v| v.parse().ok());
-        let version = version.ok_or_else(|| format!("{} is no file of this program; move it away", path.display()))?;
-        Ok(Some(Stored { version, value: rest.get(1..).unwrap_or_default().to_vec() }))
+        let (kind, name) = place(slot);
+        self.stored(kind, &file_name(name))
     }
 
     fn save(&self, slot: &Slot, expected: Option<u64>, version: u64, value: Option<&[u8]>) -> Result<Saved, HostError> {
-        // One lock file for all logins: each has a name of its own, which is never used again.
-        let turn = if slot.as_str().starts_with("login/") { "login/" } else { slot.as_str() };
-        let _turn = self.locked(&format!("save/{turn}"))?;
+        let (kind, name) = place(slot);
+        let _turn = self.saving(kind, name)?;
         if self.load(slot)?.map(|stored| stored.version) != expected {
             return Ok(Saved::Conflict);
         }
-        let path = self.path(slot);
+        let name = file_name(name);
         match value {
-            None => remove(&path)?,
+            None => self.folder.remove(kind, &name)?,
             Some(value) => {
                 let mut bytes = Zeroizing::new(format!("{MAGIC}{version}\n").into_bytes());
                 bytes.extend_from_slice(value);
-                self.replace(&path, &bytes)?;
+                self.folder.replace(kind, &name, &bytes)?;
             }
         }
         Ok(Saved::Stored)
     }
 
-    fn lock(&self, name: &str, _: u64) -> Result<Box<dyn Send>, HostError> {
-        Ok(Box::new(self.locked(name)?))
+    fn lock(&self, name: &str, lease: u64) -> Result<Box<dyn Send>, HostError> {
+        Ok(Box::new(self.folder.lock(name, Duration::from_secs(lease))?))
     }
 }
 
-/// The file's bytes; `None` if there is no file.
-fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(MAX_LEN).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
+fn place(slot: &Slot) -> (&str, &str) {
+    slot.as_str().split_once('/').unwrap_or(("session", slot.as_str()))
 }
 
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// A name that every file system takes: percent-encoded, or hashed where that is too long.
-fn file_name(text: &str) -> String {
-    let plain = utf8_percent_encode(text, PLAIN).to_string();
-    if plain.len() <= MAX_NAME_LEN {
-        return plain;
-    }
-    keybound::base64url::encode(&RUSTCRYPTO.digest.sha256(&[text.as_bytes()]))
-}
-
-#[cfg(unix)]
-fn private() -> OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = OpenOptions::new();
-    options.mode(0o600);
-    options
-}
-
-#[cfg(not(unix))]
-fn private() -> OpenOptions {
-    OpenOptions::new()
-}
-
-#[cfg(unix)]
-fn private_folder(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-#[cfg(not(unix))]
-fn private_folder(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)
-}
-
-#[cfg(unix)]
-fn check_private(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    if fs::metadata(folder)?.permissions().mode() & 0o077 == 0 {
-        return Ok(());
-    }
-    let text = format!("{} can be read by others and is to hold tokens; run: chmod 700 {0}", folder.display());
-    Err(io::Error::new(ErrorKind::PermissionDenied, text))
-}
-
-#[cfg(not(unix))]
-fn check_private(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
-}
+#[cfg(test)]
+mod tests;

@@ -38,11 +38,12 @@ pub trait Host: Send + Sync + 'static {
     /// The host's own.
     fn save(&self, slot: &Slot, expected: Option<u64>, version: u64, value: Option<&[u8]>) -> Result<Saved, HostError>;
 
-    /// Takes the lock `name`, waiting for other tasks and processes. It is given back when the value is dropped, and may be
-    /// taken away after `lease` seconds.
+    /// Takes the lock `name`, waiting for other tasks and processes, for `lease` seconds at most. It is given back when the value
+    /// is dropped. It is never taken from a holder that lives: a slow refresh and one beside it would use one refresh token twice,
+    /// for which servers revoke both.
     ///
     /// # Errors
-    /// The host's own.
+    /// [`LockTimeout`](crate::LockTimeout) if another held it all that time, else the host's own.
     fn lock(&self, name: &str, lease: u64) -> Result<Box<dyn Send>, HostError>;
 
     /// The clock.

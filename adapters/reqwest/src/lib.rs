@@ -45,6 +45,7 @@ mod client;
 pub mod drive;
 mod error;
 mod files;
+mod folder;
 mod host;
 mod loopback;
 mod memory;
@@ -54,7 +55,7 @@ mod middleware;
 mod settings;
 
 pub use client::Client;
-pub use error::{Error, Needs};
+pub use error::{Error, LockTimeout, Needs};
 pub use files::Files;
 pub use host::Host;
 pub use loopback::Loopback;

@@ -3,15 +3,21 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use keybound::key::soft::SoftKey;
 use keybound::key::{Protection, Signer};
 use keybound::oauth::step::{CreatedKey, HostError, KeyFault, Saved, Slot, Stored};
-use keybound::{Algorithm, AlgorithmSet, Crypto, RUSTCRYPTO, Thumbprint};
+use keybound::oauth::{Sweep, Swept};
+use keybound::{Algorithm, AlgorithmSet, Crypto, RUSTCRYPTO, Thumbprint, UnixTime};
 
+use crate::error::LockTimeout;
 use crate::host::Host;
 
 /// Keys and sessions in memory, for services that log in anew when they start, and for tests.
+///
+/// What has ended is removed, at most once an hour and when a key is made: expired logins with their keys, and keys that no
+/// session or login names.
 #[derive(Clone, Default)]
 pub struct Memory(Arc<Shared>);
 
@@ -23,10 +29,20 @@ struct Shared {
 
 #[derive(Default)]
 struct Kept {
-    keys: HashMap<Thumbprint, Arc<dyn Signer + Send + Sync>>,
+    keys: HashMap<Thumbprint, Key>,
     slots: HashMap<Slot, Stored>,
     locks: Vec<String>,
+    swept: Option<UnixTime>,
 }
+
+struct Key {
+    signer: Arc<dyn Signer + Send + Sync>,
+    /// When a flow had it made; `None` for the caller's own.
+    created_at: Option<UnixTime>,
+}
+
+/// How many seconds pass between two searches for what has ended.
+pub(crate) const SWEEP_INTERVAL: u64 = 3_600;
 
 impl Memory {
     /// An empty one.
@@ -36,12 +52,51 @@ impl Memory {
 
     /// Keeps a key that the caller has, for example the one a client authenticates with.
     pub fn add_key(&self, key: impl Signer + Send + Sync + 'static) {
+        self.insert(key, None);
+    }
+
+    fn insert(&self, key: impl Signer + Send + Sync + 'static, created_at: Option<UnixTime>) {
         let thumbprint = key.public_key().thumbprint(RUSTCRYPTO.digest);
-        self.kept().keys.insert(thumbprint, Arc::new(key));
+        self.kept().keys.insert(thumbprint, Key { signer: Arc::new(key), created_at });
+    }
+
+    pub(crate) fn create_key_at(
+        &self,
+        algorithms: AlgorithmSet,
+        protections: &[Protection],
+        now: UnixTime,
+    ) -> Result<CreatedKey, HostError> {
+        self.kept().sweep(now);
+        let key = generate(algorithms, protections)?;
+        let created = describe(&key);
+        self.insert(key, Some(now));
+        Ok(created)
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// Removes what has ended, if that was not done within the hour.
+    fn sweep(&mut self, now: UnixTime) {
+        if self.swept.is_some_and(|last| now.secs().abs_diff(last.secs()) < SWEEP_INTERVAL) {
+            return;
+        }
+        self.swept = Some(now);
+        let mut sweep = Sweep::new(&RUSTCRYPTO, now);
+        for (slot, stored) in &self.slots {
+            sweep.stored(slot.as_str(), stored.version, Some(&stored.value), None);
+        }
+        for (thumbprint, key) in &self.keys {
+            if let Some(created_at) = key.created_at {
+                sweep.key(*thumbprint, created_at);
+            }
+        }
+        let Swept { slots, keys } = sweep.finish();
+        self.slots.retain(|slot, _| !slots.iter().any(|(ended, _)| ended == slot.as_str()));
+        self.keys.retain(|thumbprint, _| !keys.contains(thumbprint));
     }
 }
 
@@ -68,14 +123,11 @@ pub(crate) fn describe(key: &SoftKey) -> CreatedKey {
 
 impl Host for Memory {
     fn create_key(&self, algorithms: AlgorithmSet, protections: &[Protection]) -> Result<CreatedKey, HostError> {
-        let key = generate(algorithms, protections)?;
-        let created = describe(&key);
-        self.add_key(key);
-        Ok(created)
+        self.create_key_at(algorithms, protections, UnixTime::now())
     }
 
     fn signer(&self, thumbprint: Thumbprint) -> Result<Arc<dyn Signer + Send + Sync>, KeyFault> {
-        self.kept().keys.get(&thumbprint).cloned().ok_or(KeyFault::Missing)
+        self.kept().keys.get(&thumbprint).map(|key| key.signer.clone()).ok_or(KeyFault::Missing)
     }
 
     fn delete_key(&self, thumbprint: Thumbprint) -> Result<(), HostError> {
@@ -99,10 +151,15 @@ impl Host for Memory {
         Ok(Saved::Stored)
     }
 
-    fn lock(&self, name: &str, _: u64) -> Result<Box<dyn Send>, HostError> {
+    fn lock(&self, name: &str, lease: u64) -> Result<Box<dyn Send>, HostError> {
+        let (began, lease) = (Instant::now(), Duration::from_secs(lease));
         let mut kept = self.kept();
         while kept.locks.iter().any(|held| held == name) {
-            kept = self.0.freed.wait(kept).unwrap_or_else(PoisonError::into_inner);
+            let left = lease.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return Err(LockTimeout::new(name, lease).into());
+            }
+            kept = self.0.freed.wait_timeout(kept, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         kept.locks.push(name.into());
         drop(kept);

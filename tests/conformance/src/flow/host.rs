@@ -109,6 +109,11 @@ impl Host {
         self.slots.get(slot).cloned()
     }
 
+    /// Everything that is stored.
+    pub fn slots(&self) -> impl Iterator<Item = (&Slot, &Stored)> {
+        self.slots.iter()
+    }
+
     /// What is stored under this name, as text.
     pub fn stored(&self, name: &str) -> Option<String> {
         let stored = self.slots.iter().find(|(slot, _)| slot.as_str() == name)?.1;

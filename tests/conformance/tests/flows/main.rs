@@ -10,6 +10,7 @@ mod login;
 mod nonces;
 mod refusals;
 mod sessions;
+mod sweep;
 
 use keybound_conformance::flow::play_back;
 use keybound_conformance::flow::story::folder;
