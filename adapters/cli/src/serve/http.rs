@@ -11,6 +11,7 @@ use keybound::json::Value;
 use keybound::server::authorization::Reply;
 use keybound::{Refusal, TargetUri};
 
+use super::browser;
 use super::described;
 use super::route::route;
 use super::state::State;
@@ -23,6 +24,8 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 /// A request, read whole.
 pub(super) struct Incoming {
     pub(super) method: String,
+    /// The host of an absolute request target, which counts instead of `Host` (RFC 9112 section 3.2.2).
+    pub(super) authority: Option<String>,
     pub(super) path: String,
     pub(super) query: String,
     pub(super) fields: Vec<(String, Vec<u8>)>,
@@ -114,7 +117,8 @@ impl Answer {
         let mut answer = Self::new(status)
             .with("Content-Type", "text/html; charset=utf-8")
             .with("Content-Security-Policy", "default-src 'none'; base-uri 'none'; frame-ancestors 'none'")
-            .with("Referrer-Policy", "no-referrer")
+            // With no referrer at all the browser would not say either that a form is sent from here.
+            .with("Referrer-Policy", "same-origin")
             .with("Cache-Control", "no-store");
         answer.body = format!("<!doctype html><meta charset=utf-8><title>keybound serve</title>{text}");
         answer
@@ -160,14 +164,18 @@ pub(super) async fn answer(Shared(state): Shared<Arc<State>>, request: Request) 
     if !faults.slow.is_zero() {
         tokio::time::sleep(faults.slow).await;
     }
+    let is_visited = browser::is_visited(request.uri().path());
     let answered = match read(request).await {
-        Ok(incoming) => {
-            described::fetch(&state, &incoming).await;
-            route(&state, &incoming)
-        }
+        Ok(incoming) => match browser::check(&state, &incoming) {
+            Ok(()) => {
+                described::fetch(&state, &incoming).await;
+                route(&state, &incoming)
+            }
+            Err(answer) => answer,
+        },
         Err(answer) => answer,
     };
-    finish(answered, &state)
+    finish(answered, &state, !is_visited)
 }
 
 /// Reads a request whole.
@@ -179,6 +187,7 @@ async fn read(request: Request) -> Result<Incoming, Answer> {
     let fields = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
     Ok(Incoming {
         method: head.method.as_str().to_owned(),
+        authority: head.uri.authority().map(|authority| authority.as_str().to_owned()),
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         fields: fields.collect(),
@@ -186,7 +195,7 @@ async fn read(request: Request) -> Result<Incoming, Answer> {
     })
 }
 
-fn finish(answered: Answer, state: &State) -> Response {
+fn finish(answered: Answer, state: &State, is_for_scripts: bool) -> Response {
     let faults = state.faults();
     let mut builder = Response::builder().status(answered.status);
     for (name, value) in &answered.fields {
@@ -195,6 +204,9 @@ fn finish(answered: Answer, state: &State) -> Response {
         }
     }
     let clock = SystemTime::UNIX_EPOCH + Duration::from_secs(state.now().secs().unsigned_abs());
-    builder = builder.header("Date", httpdate::fmt_http_date(clock)).header("Access-Control-Allow-Origin", "*");
+    builder = builder.header("Date", httpdate::fmt_http_date(clock));
+    if is_for_scripts {
+        builder = builder.header("Access-Control-Allow-Origin", "*");
+    }
     builder.body(Body::from(answered.body)).unwrap_or_default()
 }

@@ -46,7 +46,9 @@ pub(super) fn server(state: &State, _: &Incoming) -> Result<Answer, Answer> {
         .with("token_endpoint_auth_methods_supported", Value::from_iter(METHODS))
         .with("token_endpoint_auth_signing_alg_values_supported", Value::from_iter(ASSERTION_ALGORITHMS))
         .with("introspection_endpoint_auth_methods_supported", METHODS[1..].iter().copied().collect::<Value>())
+        .with("introspection_endpoint_auth_signing_alg_values_supported", Value::from_iter(ASSERTION_ALGORITHMS))
         .with("revocation_endpoint_auth_methods_supported", Value::from_iter(METHODS))
+        .with("revocation_endpoint_auth_signing_alg_values_supported", Value::from_iter(ASSERTION_ALGORITHMS))
         .with("authorization_details_types_supported", Value::from_iter([keybound::intent::REQUEST_TYPE]));
     Ok(cacheable(&document))
 }

@@ -15,6 +15,7 @@
 mod api;
 mod assertion;
 mod authorize;
+mod browser;
 mod client;
 pub(crate) mod command;
 mod derived;

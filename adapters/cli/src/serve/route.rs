@@ -2,13 +2,13 @@
 
 use super::http::{Answer, Incoming};
 use super::state::State;
-use super::{api, authorize, device, metadata, register, token, tokens};
+use super::{api, authorize, browser, device, metadata, register, token, tokens};
 
 type Endpoint = fn(&State, &Incoming) -> Result<Answer, Answer>;
 
 /// The answer to a request.
 pub(super) fn route(state: &State, request: &Incoming) -> Answer {
-    if request.method == "OPTIONS" {
+    if request.method == "OPTIONS" && !browser::is_visited(&request.path) {
         return preflight();
     }
     let is_api = request.path == "/api" || request.path.starts_with("/api/");

@@ -44,6 +44,8 @@ pub(super) struct State {
     judges: RwLock<Judges>,
     faults: RwLock<Faults>,
     kept: Mutex<Kept>,
+    /// Held while the document of a client is fetched, so that there is one at a time.
+    pub(super) describing: tokio::sync::Mutex<()>,
     /// How many refresh tokens were redeemed.
     pub(super) redeemed: AtomicU64,
 }
@@ -60,6 +62,8 @@ struct Judges {
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) clients: Bounded<Client>,
+    /// Identifiers whose documents could not be had a moment ago.
+    pub(super) undescribed: Bounded<()>,
     pub(super) pushed: Bounded<Pushed>,
     pub(super) tickets: Bounded<Pushed>,
     pub(super) codes: Bounded<Code>,
@@ -195,6 +199,7 @@ impl State {
             judges: RwLock::new(judges),
             faults: RwLock::new(options.faults.clone()),
             kept: Mutex::default(),
+            describing: tokio::sync::Mutex::default(),
             redeemed: AtomicU64::new(0),
             options,
         };

@@ -2,6 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::wire::encode;
 use super::{REDIRECT, SECRET, Server, VERIFIER, challenge, jwt, key};
@@ -242,4 +244,37 @@ fn a_client_is_what_the_document_at_its_url_says() {
         ]);
         assert_eq!(server.get(&format!("/authorize?{query}"), &[]).status, 400, "{id}");
     }
+}
+
+/// Answers every request with this and counts them.
+fn counting(answer: String) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (url, count) =
+        (format!("http://{}/client.json", listener.local_addr().unwrap()), Arc::new(AtomicUsize::new(0)));
+    let counter = count.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            counter.fetch_add(1, Ordering::SeqCst);
+            let _ = stream.read(&mut [0; 2_048]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    (url, count)
+}
+
+fn asks_for(server: &Server, id: &str) -> u16 {
+    server.authorize(&[("client_id", id)]).status
+}
+
+#[test]
+fn documents_of_clients_are_not_fetched_at_strangers_will() {
+    let server = Server::start();
+    let (elsewhere, followed) = counting(String::new());
+    let head = "Connection: close\r\nContent-Length: 0\r\n\r\n";
+    let (moved, asked) = counting(format!("HTTP/1.1 302 Found\r\nLocation: {elsewhere}\r\n{head}"));
+    for _ in 0..5 {
+        assert_eq!(asks_for(&server, &moved), 400);
+    }
+    let counts = (asked.load(Ordering::SeqCst), followed.load(Ordering::SeqCst));
+    assert_eq!(counts, (1, 0), "failures are remembered and redirects are not followed");
 }

@@ -239,15 +239,20 @@ fn the_user_can_be_asked() {
         let (_, rest) = page.body.split_once("name=ticket value=").expect("a ticket");
         let ticket = rest.split('>').next().unwrap().trim_matches('"').to_owned();
         let form = [("ticket", ticket.as_str()), ("decision", decision)];
-        let back = server.post("/decide", &form, &[]);
-        assert_eq!(server.post("/decide", &form, &[]).status, 400, "a decision counts once");
+        for origin in ["https://evil.example", "null", "http://127.0.0.1:1"] {
+            let answer = server.post_with("/decide", &form, &[], &[("Origin", origin)]);
+            assert_eq!((answer.status, answer.field("Access-Control-Allow-Origin")), (403, None), "{origin}");
+        }
+        assert_eq!(server.post("/decide", &form, &[]).status, 403, "from no page");
+        let back = server.post_here("/decide", &form);
+        assert_eq!(server.post_here("/decide", &form).status, 400, "a decision counts once");
         back
     };
     let silent = server.authorize(&[("prompt", "none")]);
     assert_eq!(silent.returned("error").as_deref(), Some("interaction_required"));
     assert!(decide("approve").returned("code").is_some());
     assert_eq!(decide("deny").returned("error").as_deref(), Some("access_denied"));
-    assert_eq!(server.post("/decide", &[("ticket", "made-up"), ("decision", "approve")], &[]).status, 400);
+    assert_eq!(server.post_here("/decide", &[("ticket", "made-up"), ("decision", "approve")]).status, 400);
 }
 
 #[test]

@@ -73,6 +73,11 @@ impl Server {
         wire::send(&self.issuer, "POST", path, &fields, encode(form).as_bytes())
     }
 
+    /// A form of one of the server's own pages.
+    fn post_here(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+        self.post_with(path, form, &[], &[("Origin", &self.issuer)])
+    }
+
     fn register(&self, metadata: &str) -> Answer {
         wire::send(&self.issuer, "POST", "/register", &[("Content-Type", "application/json")], metadata.as_bytes())
     }

@@ -97,6 +97,11 @@ fn what_is_published_is_what_is_offered() {
     assert_eq!(metadata["issuer"], server.issuer.as_str());
     assert_eq!(metadata["code_challenge_methods_supported"], serde_json::json!(["S256"]));
     assert_eq!(metadata["authorization_response_iss_parameter_supported"], true);
+    // R8414-2: wherever private_key_jwt is listed, its algorithms are.
+    for endpoint in ["token", "introspection", "revocation"] {
+        let algorithms = &metadata[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")];
+        assert_eq!(algorithms[0], "ES256", "{endpoint}");
+    }
     let listed: Vec<_> = metadata["dpop_signing_alg_values_supported"]
         .as_array()
         .unwrap()
@@ -128,4 +133,41 @@ fn scripts_of_other_origins_may_ask() {
         assert!(allowed.contains("DPoP") && allowed.contains("Authorization"), "{allowed}");
     }
     assert_eq!(server.post("/token", &[], &[]).field("Access-Control-Allow-Origin"), Some("*"));
+}
+
+#[test]
+fn scripts_of_other_origins_may_not_act_for_the_user() {
+    // RFC 9700 section 2.6: no CORS where the user's browser goes.
+    let server = Server::start();
+    for path in ["/authorize", "/decide", "/device"] {
+        let asked = [("Origin", "https://app.example"), ("Access-Control-Request-Method", "POST")];
+        for method in ["OPTIONS", "GET", "POST", "HEAD"] {
+            let answer = send(&server.issuer, method, path, &asked, b"");
+            let named =
+                answer.fields.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("access-control-allow"));
+            assert!(!named && answer.status != 204, "{method} {path}: {answer:?}");
+        }
+    }
+    let page = server.get("/device", &[]);
+    // With `no-referrer` the page's own form would come with `Origin: null`.
+    assert_eq!((page.status, page.field("Referrer-Policy")), (200, Some("same-origin")));
+}
+
+#[test]
+fn a_host_that_is_not_the_listeners_is_refused() {
+    let server = Server::start();
+    let (_, port) = server.issuer.rsplit_once(':').unwrap();
+    let ask = |target: &str, host: &str| {
+        let text = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        raw(&server.issuer, text.as_bytes()).status
+    };
+    for path in ["/jwks", "/authorize", "/device", "/api"] {
+        for host in [format!("rebound.example:{port}"), "127.0.0.1:1".into(), "rebound.example".into(), String::new()] {
+            assert!([400, 421].contains(&ask(path, &host)), "{path} {host}");
+        }
+    }
+    assert_eq!(ask(&format!("http://rebound.example:{port}/jwks"), &format!("127.0.0.1:{port}")), 421);
+    assert_eq!(ask("/jwks", &format!("localhost:{port}")), 200);
+    assert_eq!(ask("/jwks", &format!("127.0.0.1:{port}")), 200);
+    assert_eq!(raw(&server.issuer, b"GET /jwks HTTP/1.0\r\n\r\n").status, 421);
 }

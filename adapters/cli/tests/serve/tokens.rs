@@ -129,7 +129,7 @@ fn the_user_decides_about_a_device() {
         server.prove(&key, "/token", &[("grant_type", DEVICE), ("client_id", "keybound-demo"), ("device_code", code)])
     };
     let decide =
-        |code: &str, decision: &str| server.post("/device", &[("user_code", code), ("decision", decision)], &[]).status;
+        |code: &str, decision: &str| server.post_here("/device", &[("user_code", code), ("decision", decision)]).status;
     let begun = begin();
     let code = begun.text("device_code");
     assert_eq!(ask(&code).verdict(), (400, Some("authorization_pending")));
@@ -137,6 +137,10 @@ fn the_user_decides_about_a_device() {
     assert_eq!(decide("made-up", "approve"), 400);
     let page = server.get("/device?user_code=%3Cscript%3E", &[]);
     assert!(page.status == 200 && !page.body.contains("<script>"));
+    let form = [("user_code", begun.text("user_code")), ("decision", "approve".into())];
+    let form: Vec<_> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let foreign = server.post_with("/device", &form, &[], &[("Origin", "https://evil.example")]);
+    assert_eq!((foreign.status, server.post("/device", &form, &[]).status), (403, 403));
     assert_eq!(decide(&begun.text("user_code").to_lowercase(), "approve"), 200);
     assert_eq!(ask(&code).status, 200);
     let begun = begin();
