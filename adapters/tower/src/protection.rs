@@ -160,10 +160,8 @@ impl Protection {
     ) -> Result<Intent, Box<Refusal>> {
         let server = self.server();
         let pending = server.carry_out(principal, method, url, body, self.now()).map_err(Box::new)?;
-        if matches!(self.0.replay, Replay::None) {
-            return Err(Box::new(pending.unavailable()));
-        }
-        let insertion = self.0.replay.insert(pending.replay_entry(), self.now()).await;
+        let Some(store) = &self.0.replay else { return Err(Box::new(pending.unavailable())) };
+        let insertion = store.insert(pending.replay_entry(), self.now()).await;
         pending.settle(insertion, self.now()).map_err(Box::new)
     }
 
