@@ -249,7 +249,8 @@ mod tests {
         let source = TargetUri::fixed("https://api.example.com/").unwrap();
         let fields: [(&str, &[u8]); 2] = [("Host", b"evil.com"), ("X-Forwarded-Host", b"evil.com")];
         let resolve = |raw_target| source.resolve(&RequestHead { peer: None, raw_target, fields: &fields });
-        assert_eq!(resolve(b"/a%2Fb/../c").unwrap().as_str(), "https://api.example.com/c");
+        assert_eq!(resolve(b"/a%2Fb/c").unwrap().as_str(), "https://api.example.com/a%2Fb/c");
+        assert_eq!(resolve(b"/a%2Fb/../c"), Err(TargetError::DotSegment));
         assert_eq!(resolve(b"//evil.com/x").unwrap().as_str(), "https://api.example.com//evil.com/x");
         assert_eq!(resolve(b"https://API.example.com:443/x?y").unwrap().as_str(), "https://api.example.com/x");
         assert_eq!(resolve(b"https://evil.com/x"), Err(TargetError::UnknownOrigin));
