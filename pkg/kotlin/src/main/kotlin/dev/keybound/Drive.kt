@@ -16,6 +16,7 @@ internal class Host(
     val sessions: SessionStore,
     val exchange: Exchange,
     val clock: Clock,
+    val sweeper: Sweeper? = null,
     val wait: suspend (Long) -> Unit = { seconds -> delay(seconds * 1000) },
 )
 
@@ -66,7 +67,7 @@ private fun canBeCancelled(step: Step, own: Exchange?): Boolean = when (step) {
 
 private suspend fun answer(step: Step, host: Host, held: MutableMap<String, StoreLock>, own: Exchange?): Reply =
     when (step) {
-        is Step.CreateKey -> Reply.KeyCreated(host.keys.createKey(step.algorithms, step.protections))
+        is Step.CreateKey -> Reply.KeyCreated(created(step, host))
         is Step.DeleteKey -> {
             host.keys.deleteKey(step.thumbprint)
             Reply.Completed
@@ -93,6 +94,13 @@ private suspend fun answer(step: Step, host: Host, held: MutableMap<String, Stor
         }
         is Step.Done -> error("a flow that is done asks for nothing")
     }
+
+private suspend fun created(step: Step.CreateKey, host: Host): CreatedKey {
+    val sweeper = host.sweeper
+    val keys = host.keys
+    return if (sweeper != null && keys is SweptKeyStore) keys.createKey(step.algorithms, step.protections, sweeper.owner)
+    else keys.createKey(step.algorithms, step.protections)
+}
 
 private fun failure(step: Step, thrown: Exception): Reply {
     val detail = thrown.message ?: thrown.javaClass.simpleName

@@ -1,23 +1,14 @@
 package dev.keybound
 
 import kotlinx.coroutines.Dispatchers
-import kotlinx.coroutines.NonCancellable
-import kotlinx.coroutines.delay
 import kotlinx.coroutines.withContext
 import java.io.IOException
-import java.nio.channels.FileChannel
 import java.nio.file.Files
+import java.nio.file.LinkOption.NOFOLLOW_LINKS
 import java.nio.file.NoSuchFileException
 import java.nio.file.Path
-import java.nio.file.StandardCopyOption.ATOMIC_MOVE
-import java.nio.file.StandardCopyOption.REPLACE_EXISTING
-import java.nio.file.StandardOpenOption.CREATE_NEW
-import java.nio.file.StandardOpenOption.READ
-import java.nio.file.StandardOpenOption.WRITE
-import java.nio.file.attribute.PosixFilePermission
-import java.nio.file.attribute.PosixFilePermissions
-import java.security.SecureRandom
-import java.util.Base64
+import java.util.concurrent.TimeUnit
+import kotlin.io.path.name
 
 /**
  * Sessions and software keys in a folder, in the files that the Rust library and the program `keybound` write.
@@ -27,53 +18,34 @@ import java.util.Base64
  *
  * On Android use the Keystore's classes instead: there, files of software keys are worth as much as the device's lock.
  */
-public class FileStore private constructor(private val folder: Path) : ProofKeyStore, SessionStore {
+public class FileStore private constructor(private val folder: Path) : SweptKeyStore, SweptSessionStore {
     private val turns = Turns()
+
+    override val owner: String = "folder $folder"
 
     public companion object {
         /** What the first line of each stored value begins with; the version follows. */
         private const val MAGIC = "keybound 1 "
 
-        /** The longest stored value, in bytes. */
-        private const val MAX_LENGTH = 4L * 1024 * 1024
+        /** After how many seconds what a write has left behind that broke off is removed. */
+        private const val LEFT_BEHIND = 3_600L
 
-        /** After how many milliseconds a login that nobody completed is removed. */
-        private const val FORGOTTEN = 3_600_000L
+        /** For how many seconds a change waits for others, which hold this lock for as long as a file takes to be written. */
+        private const val SAVING = 30L
 
-        private val FOLDERS = listOf("session", "login", "registration", "key", "lock")
-
-        private val OWNER = PosixFilePermissions.fromString("rwx------")
-        private val isPosix = "posix" in java.nio.file.FileSystems.getDefault().supportedFileAttributeViews()
-        private val random = SecureRandom()
+        private val FOLDERS = listOf("session", "login", "registration", "key", "made", "lock")
 
         /**
          * Opens a folder, making it if it is not there.
          *
-         * @throws IOException if it cannot be made, or others than its owner may look into it
+         * @throws IOException if it cannot be made, is a link or another user's, or others than its owner may look into it
          */
         @JvmStatic
         @Throws(IOException::class)
         public fun open(folder: Path): FileStore {
-            for (name in FOLDERS) makeFolder(folder.resolve(name))
-            if (isPosix && (Files.getPosixFilePermissions(folder) - OWNER).isNotEmpty()) {
-                throw IOException("$folder can be read by others and is to hold tokens; run: chmod 700 $folder")
-            }
-            return FileStore(folder).apply { removeForgottenLogins() }
-        }
-
-        private fun makeFolder(folder: Path) {
-            if (Files.isDirectory(folder)) return
-            folder.parent?.let { if (!Files.isDirectory(it)) makeFolder(it) }
-            try {
-                if (isPosix) {
-                    Files.createDirectory(folder, PosixFilePermissions.asFileAttribute(OWNER))
-                } else {
-                    Files.createDirectory(folder)
-                }
-            } catch (made: java.nio.file.FileAlreadyExistsException) {
-                // Another process was faster.
-                if (!Files.isDirectory(folder)) throw made
-            }
+            PrivateFiles.openFolder(folder)
+            for (name in FOLDERS) PrivateFiles.openFolder(folder.resolve(name))
+            return FileStore(folder).apply { removeLeftBehind() }
         }
     }
 
@@ -82,15 +54,13 @@ public class FileStore private constructor(private val folder: Path) : ProofKeyS
     public fun add(key: Key): String {
         val thumbprint = key.thumbprint()
         replace("key", thumbprint, key.dangerPrivateJwk())
+        Files.deleteIfExists(path("made", thumbprint))
         return thumbprint
     }
 
     /** The names of all stored sessions. */
     @Throws(IOException::class)
-    public fun sessions(): List<String> = Files.list(folder.resolve("session")).use { files ->
-        val names = files.map { it.fileName.toString() }.filter { !it.startsWith(".") }.toList()
-        names.map { java.net.URLDecoder.decode(it.replace("+", "%2B"), Charsets.UTF_8) }.sorted()
-    }
+    public fun sessions(): List<String> = files("session").map { plainName(it.name) }.sorted()
 
     override suspend fun createKey(algorithms: List<String>, protections: List<Protection>): CreatedKey = io {
         val key = generateSoftwareKey(algorithms, protections)
@@ -98,9 +68,40 @@ public class FileStore private constructor(private val folder: Path) : ProofKeyS
         CreatedKey(key.publicJwk(), key.algorithm(), Protection.SOFTWARE)
     }
 
+    override suspend fun createKey(algorithms: List<String>, protections: List<Protection>, owner: String): CreatedKey {
+        if (owner != this.owner) return createKey(algorithms, protections)
+        return io {
+            val key = generateSoftwareKey(algorithms, protections)
+            // The mark first: a key without one is never found again.
+            replace("made", key.thumbprint(), "")
+            replace("key", key.thumbprint(), key.dangerPrivateJwk())
+            CreatedKey(key.publicJwk(), key.algorithm(), Protection.SOFTWARE)
+        }
+    }
+
+    override suspend fun made(owner: String): List<MadeKey> = io {
+        if (owner != this.owner) return@io emptyList()
+        files("made").mapNotNull { mark -> modified(path("key", mark.name))?.let { MadeKey(mark.name, it) } }
+    }
+
+    override suspend fun stored(): List<StoredSlot> = io {
+        listOf("session", "login", "registration").flatMap { kind ->
+            files(kind).map { file ->
+                // The slot of a name that was too long for a file is not known; the file is found by the name it has.
+                val slot = "$kind/" + plainName(file.name)
+                val value = try {
+                    loaded(slot)
+                } catch (_: IOException) {
+                    null
+                }
+                StoredSlot(slot, value, modified(file))
+            }
+        }
+    }
+
     override suspend fun sign(request: SigningRequest): Signature = io {
         val key = try {
-            val jwk = read(folder.resolve("key").resolve(storedFileName(request.thumbprint))) ?: throw KeyFaultException.Missing()
+            val jwk = read(path("key", request.thumbprint)) ?: throw KeyFaultException.Missing()
             Key.fromJwk(jwk, request.algorithm)
         } catch (fault: KeyFaultException) {
             throw fault
@@ -114,20 +115,21 @@ public class FileStore private constructor(private val folder: Path) : ProofKeyS
     }
 
     override suspend fun deleteKey(thumbprint: String): Unit = io {
-        Files.deleteIfExists(folder.resolve("key").resolve(storedFileName(thumbprint)))
+        Files.deleteIfExists(path("key", thumbprint))
+        Files.deleteIfExists(path("made", thumbprint))
     }
 
     override suspend fun load(slot: String): StoredValue? = io { loaded(slot) }
 
     override suspend fun save(slot: String, expected: Long?, version: Long, value: String?): Boolean {
         // One lock file for all logins: each has a name of its own, which is never used again.
-        val held = lock("save/" + if (slot.startsWith("login/")) "login/" else slot, 0)
+        val held = lock("save/" + if (slot.startsWith("login/")) "login/" else slot, SAVING)
         try {
             return io {
                 if (loaded(slot)?.version != expected) return@io false
                 val (kind, name) = place(slot)
                 if (value == null) {
-                    Files.deleteIfExists(folder.resolve(kind).resolve(name))
+                    Files.deleteIfExists(path(kind, name))
                 } else {
                     replace(kind, name, "$MAGIC$version\n$value")
                 }
@@ -138,35 +140,14 @@ public class FileStore private constructor(private val folder: Path) : ProofKeyS
         }
     }
 
-    override suspend fun lock(name: String, lease: Long): StoreLock {
-        val path = folder.resolve("lock").resolve(storedFileName(name)).toString()
-        val turn = turns.take(path)
-        try {
-            var pause = 1L
-            while (true) {
-                // A lock that was taken is not lost to a cancellation.
-                val held = withContext(NonCancellable) { io { tryLockFile(path) } }
-                if (held != null) {
-                    return StoreLock {
-                        held.release()
-                        held.close()
-                        turn.release()
-                    }
-                }
-                delay(pause)
-                pause = (pause * 2).coerceAtMost(50)
-            }
-        } catch (failure: Throwable) {
-            turn.release()
-            throw failure
-        }
-    }
+    override suspend fun lock(name: String, lease: Long): StoreLock =
+        takenWithin(lease) { turns.takeFile(folder.resolve("lock").resolve(storedFileName(name))) }
 
     private suspend fun <T> io(work: () -> T): T = withContext(Dispatchers.IO) { work() }
 
     private fun loaded(slot: String): StoredValue? {
         val (kind, name) = place(slot)
-        val path = folder.resolve(kind).resolve(name)
+        val path = path(kind, name)
         val text = read(path) ?: return null
         val end = text.indexOf('\n')
         val version = if (end > 0 && text.startsWith(MAGIC)) text.substring(MAGIC.length, end).toLongOrNull() else null
@@ -175,56 +156,37 @@ public class FileStore private constructor(private val folder: Path) : ProofKeyS
     }
 
     /** The file's text; null if there is no file. */
-    private fun read(path: Path): String? = try {
-        if (Files.size(path) > MAX_LENGTH) throw IOException("$path is longer than any file of this program")
-        Files.readString(path)
+    private fun read(path: Path): String? = PrivateFiles.read(path)?.decodeToString(throwOnInvalidSequence = true)
+
+    private fun place(slot: String): Pair<String, String> {
+        val at = slot.indexOf('/')
+        return if (at < 0) "session" to slot else slot.substring(0, at) to slot.substring(at + 1)
+    }
+
+    private fun replace(kind: String, name: String, text: String) =
+        PrivateFiles.replace(folder.resolve(kind), storedFileName(name), text.encodeToByteArray())
+
+    private fun path(kind: String, name: String): Path = folder.resolve(kind).resolve(storedFileName(name))
+
+    /** The files of a kind, without those that are being written. */
+    private fun files(kind: String, areWritten: Boolean = true): List<Path> =
+        Files.newDirectoryStream(folder.resolve(kind)).use { files -> files.filter { it.name.startsWith(".") != areWritten } }
+
+    private fun plainName(file: String): String = java.net.URLDecoder.decode(file.replace("+", "%2B"), Charsets.UTF_8)
+
+    /** When a file was written, in seconds since 1970; null if there is none. */
+    private fun modified(file: Path): Long? = try {
+        Files.getLastModifiedTime(file, NOFOLLOW_LINKS).to(TimeUnit.SECONDS)
     } catch (_: NoSuchFileException) {
         null
     }
 
-    private fun place(slot: String): Pair<String, String> {
-        val at = slot.indexOf('/')
-        return if (at < 0) "session" to storedFileName(slot) else slot.substring(0, at) to storedFileName(slot.substring(at + 1))
-    }
-
-    private fun replace(kind: String, name: String, text: String) {
-        val parent = folder.resolve(kind)
-        val suffix = ByteArray(9).also(random::nextBytes)
-        val fresh = parent.resolve(".new-" + Base64.getUrlEncoder().encodeToString(suffix))
-        try {
-            open(fresh).use { file ->
-                val bytes = java.nio.ByteBuffer.wrap(text.encodeToByteArray())
-                while (bytes.hasRemaining()) file.write(bytes)
-                file.force(true)
-            }
-            Files.move(fresh, parent.resolve(name), ATOMIC_MOVE, REPLACE_EXISTING)
-        } catch (failure: Throwable) {
-            Files.deleteIfExists(fresh)
-            throw failure
-        }
-        // A renamed file is durable when its folder is.
-        if (isPosix) FileChannel.open(parent, READ).use { it.force(true) }
-    }
-
-    private fun open(path: Path): FileChannel {
-        val options = setOf(CREATE_NEW, WRITE)
-        if (!isPosix) return FileChannel.open(path, options)
-        val owner: Set<PosixFilePermission> = PosixFilePermissions.fromString("rw-------")
-        return FileChannel.open(path, options, PosixFilePermissions.asFileAttribute(owner))
-    }
-
-    /** Logins that nobody came back from hold a code verifier each, and would pile up. */
-    private fun removeForgottenLogins() {
-        val before = System.currentTimeMillis() - FORGOTTEN
-        Files.list(folder.resolve("login")).use { files ->
-            files.forEach { file ->
-                val modified = try {
-                    Files.getLastModifiedTime(file).toMillis()
-                } catch (_: NoSuchFileException) {
-                    return@forEach
-                }
-                if (modified < before) Files.deleteIfExists(file)
-            }
+    /** What writes that broke off have left: parts of files, which hold secrets, and marks of keys that never came. */
+    private fun removeLeftBehind() {
+        val before = System.currentTimeMillis() / 1000 - LEFT_BEHIND
+        val marks = files("made").filter { modified(path("key", it.name)) == null }
+        for (file in marks + FOLDERS.flatMap { files(it, areWritten = false) }) {
+            if (modified(file)?.let { it < before } == true) Files.deleteIfExists(file)
         }
     }
 }

@@ -3,8 +3,10 @@ package dev.keybound
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.suspendCancellableCoroutine
 import kotlinx.coroutines.withContext
+import okhttp3.Authenticator
 import okhttp3.Call
 import okhttp3.Callback
+import okhttp3.CookieJar
 import okhttp3.MediaType.Companion.toMediaType
 import okhttp3.MediaType.Companion.toMediaTypeOrNull
 import okhttp3.OkHttpClient
@@ -17,9 +19,19 @@ import java.util.concurrent.TimeUnit
 import kotlin.coroutines.resume
 import kotlin.coroutines.resumeWithException
 
-/** The same client for requests whose redirects the core follows: with a proof for each, and never to elsewhere. */
-internal fun OkHttpClient.withoutRedirects(): OkHttpClient =
-    newBuilder().followRedirects(false).followSslRedirects(false).build()
+/**
+ * The same client for requests of sessions, with nothing that outlives one or answers for it.
+ *
+ * The core follows redirects, with a proof for each and never to elsewhere. A cache and cookies would give one account what is another's,
+ * and an authenticator would send credentials of its own.
+ */
+internal fun OkHttpClient.forSessions(): OkHttpClient = newBuilder()
+    .followRedirects(false)
+    .followSslRedirects(false)
+    .cache(null)
+    .cookieJar(CookieJar.NO_COOKIES)
+    .authenticator(Authenticator.NONE)
+    .build()
 
 /** Waits for an answer without a thread; a cancelled task cancels its call. */
 internal suspend fun Call.await(): Response = suspendCancellableCoroutine { continuation ->
@@ -63,15 +75,18 @@ internal class CallExchange(private val request: Request, private val send: susp
 
     private var isSent = false
 
+    /** Asked for once: a body that says something else later is still the one that was looked at. */
+    private val kind = kindOf(request.body)
+
     /** The operation of the core for this request. OkHttp's URL is what goes over the wire. */
     fun operation(session: Session): CoreOperation {
         val headers = request.headers.map { (name, value) -> Header(name, value) }
-        return CoreOperation.Call(session, CallRequest(request.method, request.url.toString().substringBefore('#'), headers, kind()))
+        return CoreOperation.Call(session, CallRequest(request.method, request.url.toString().substringBefore('#'), headers, kind))
     }
 
     /** Whether sending it twice means the same as once (RFC 9110 section 9.2.2), and can be done. */
     val isRepeatable: Boolean
-        get() = request.method in setOf("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE") && kind() != CallBody.ONE_SHOT
+        get() = request.method in setOf("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE") && kind != CallBody.ONE_SHOT
 
     override suspend fun send(request: HttpRequest): HttpResponse {
         forget()
@@ -87,7 +102,7 @@ internal class CallExchange(private val request: Request, private val send: susp
         val followed = generateSequence(answered.priorResponse) { it.priorResponse }.any { it.isRedirect }
         if (followed) {
             answered.close()
-            throw IOException("this OkHttpClient follows redirects, and takes tokens along; make it by KeyboundClient.install")
+            throw unfit("follows redirects, and takes proofs along")
         }
         response = answered
         return HttpResponse(answered.code, fields(answered), ByteArray(0))
@@ -98,12 +113,18 @@ internal class CallExchange(private val request: Request, private val send: susp
         response?.close()
         response = null
     }
-
-    private fun kind(): CallBody {
-        val body = request.body ?: return CallBody.EMPTY
-        return if (body.isOneShot() || body.isDuplex()) CallBody.ONE_SHOT else CallBody.REPEATABLE
-    }
 }
+
+/** How often a body can be sent. */
+internal fun kindOf(body: RequestBody?): CallBody = when {
+    body == null -> CallBody.EMPTY
+    body.isOneShot() || body.isDuplex() -> CallBody.ONE_SHOT
+    else -> CallBody.REPEATABLE
+}
+
+/** The caller's `OkHttpClient` does what a session's must not. Nothing is tried again: it would do the same. */
+internal fun unfit(what: String): KeyboundException =
+    KeyboundException.Misuse(Fault("unfit_http_client", "this OkHttpClient $what; make it by KeyboundClient.install"))
 
 /** A request of the core as OkHttp's. */
 internal fun built(builder: Request.Builder, request: HttpRequest, body: RequestBody?): Request {

@@ -17,7 +17,8 @@ import java.io.IOException
  * @param options how it behaves
  * @param keys where its keys live
  * @param sessions where its sessions live
- * @param http sends its requests; redirects are followed by this client, not by OkHttp
+ * @param http sends its requests, with its proxies, timeouts, certificates and interceptors. Redirects are followed by this client and not by
+ * OkHttp; its cache, cookies and authenticator are not used, so that nothing of one account reaches another
  * @param clock the time by which proofs are made
  * @throws KeyboundException.Misuse if an option cannot be used
  */
@@ -29,8 +30,8 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
     private val clock: Clock = Clock.SYSTEM,
 ) : AutoCloseable {
     private val core = CoreClient(options)
-    private val http = http.withoutRedirects()
-    private val host = Host(keys, sessions, ServerExchange(this.http), clock)
+    private val http = http.forSessions()
+    private val host = Host(keys, sessions, ServerExchange(this.http), clock, Sweeper.of(keys, sessions, clock))
 
     /** Finds out what protects [url], from its answer to a request without a token. */
     public suspend fun discover(url: String): Discovered {
@@ -173,17 +174,22 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
     }
 
     /**
-     * Makes an `OkHttpClient` that calls with this session: [KeyboundInterceptor] is its last, and redirects are left to that.
+     * Makes an `OkHttpClient` that calls with this session: [KeyboundInterceptor] is its last, and redirects are left to that. It has no
+     * cache, cookies and authenticator, so that nothing of one account reaches another.
      *
-     * @param builder of the client, with the interceptors of the application
+     * @param builder of the client, with the interceptors of the application. It stays as it is
      */
     public fun install(builder: OkHttpClient.Builder, session: Session): OkHttpClient =
-        builder.followRedirects(false).followSslRedirects(false).addInterceptor(KeyboundInterceptor(this) { session }).build()
+        builder.build().forSessions().newBuilder().addInterceptor(KeyboundInterceptor(this) { session }).build()
 
     /** Frees the core. Sessions stay usable by other clients. */
     override fun close(): Unit = core.close()
 
-    private suspend fun run(operation: CoreOperation): Outcome = drive(core.begin(operation, clock.now()), host)
+    private suspend fun run(operation: CoreOperation): Outcome {
+        val flow = core.begin(operation, clock.now())
+        host.sweeper?.sweepIfDue()
+        return drive(flow, host)
+    }
 
     private fun found(outcome: Outcome): Discovered = expected<Outcome.Found>(outcome).discovered
 

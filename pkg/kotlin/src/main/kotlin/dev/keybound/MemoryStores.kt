@@ -1,6 +1,8 @@
 package dev.keybound
 
 import kotlinx.coroutines.sync.Mutex
+import java.nio.file.Path
+import java.util.UUID
 import java.util.concurrent.ConcurrentHashMap
 
 /** The permitted algorithms that software keys are made for, the one that most servers know first. */
@@ -17,11 +19,17 @@ internal fun generateSoftwareKey(algorithms: List<String>, protections: List<Pro
 }
 
 /** Software keys in the memory of this process: for tools, tests and services that log in anew when they start. */
-public class SoftwareKeys : ProofKeyStore {
+public class SoftwareKeys : SweptKeyStore {
+    private class Made(val owner: String, val at: Long)
+
     private val keys = ConcurrentHashMap<String, Key>()
+    private val made = ConcurrentHashMap<String, Made>()
 
     /** Keeps a key that the caller has, for example the one a client authenticates with. Gives its thumbprint. */
-    public fun add(key: Key): String = key.thumbprint().also { keys[it] = key }
+    public fun add(key: Key): String = key.thumbprint().also {
+        keys[it] = key
+        made.remove(it)
+    }
 
     override suspend fun createKey(algorithms: List<String>, protections: List<Protection>): CreatedKey {
         val key = generateSoftwareKey(algorithms, protections)
@@ -34,15 +42,26 @@ public class SoftwareKeys : ProofKeyStore {
         return Signature(key.sign(request.message), SignatureEncoding.RAW)
     }
 
+    override suspend fun createKey(algorithms: List<String>, protections: List<Protection>, owner: String): CreatedKey =
+        createKey(algorithms, protections).also { made[thumbprint(it.publicJwk)] = Made(owner, Clock.SYSTEM.now()) }
+
+    override suspend fun made(owner: String): List<MadeKey> =
+        made.filterValues { it.owner == owner }.map { (thumbprint, made) -> MadeKey(thumbprint, made.at) }
+
     override suspend fun deleteKey(thumbprint: String) {
         keys.remove(thumbprint)
+        made.remove(thumbprint)
     }
 }
 
 /** Sessions in the memory of this process. */
-public class MemorySessions : SessionStore {
+public class MemorySessions : SweptSessionStore {
     private val slots = HashMap<String, StoredValue>()
     private val turns = Turns()
+
+    override val owner: String = "memory ${UUID.randomUUID()}"
+
+    override suspend fun stored(): List<StoredSlot> = synchronized(slots) { slots.map { (slot, value) -> StoredSlot(slot, value, null) } }
 
     override suspend fun load(slot: String): StoredValue? = synchronized(slots) { slots[slot] }
 
@@ -52,7 +71,7 @@ public class MemorySessions : SessionStore {
         true
     }
 
-    override suspend fun lock(name: String, lease: Long): StoreLock = turns.take(name)
+    override suspend fun lock(name: String, lease: Long): StoreLock = takenWithin(lease) { turns.take(name) }
 }
 
 /** Turns for a name among the tasks of this process. */
@@ -76,6 +95,21 @@ internal class Turns {
         return StoreLock {
             turn.mutex.unlock()
             leave(name, turn)
+        }
+    }
+
+    /** Waits for its turn, and then for the lock on the file, which other processes take as well. */
+    suspend fun takeFile(path: Path): StoreLock {
+        val turn = take(path.toString())
+        val held = try {
+            PrivateFiles.lock(path)
+        } catch (failure: Throwable) {
+            turn.release()
+            throw failure
+        }
+        return StoreLock {
+            held.release()
+            turn.release()
         }
     }
 

@@ -32,7 +32,14 @@ public interface SessionStore {
      */
     public suspend fun save(slot: String, expected: Long?, version: Long, value: String?): Boolean
 
-    /** Takes a lock, waiting for other tasks and processes. It may be taken away after [lease] seconds. */
+    /**
+     * Takes a lock, waiting for other tasks and processes for at most [lease] seconds.
+     *
+     * A store whose locks end by themselves lets them live longer than that. It never takes one from a holder that is merely slow: two who
+     * refresh with one token end the session.
+     *
+     * @throws KeyboundException.Host with the reason `lock_timeout` ([lockTimeout]), if the lock is still held then
+     */
     public suspend fun lock(name: String, lease: Long): StoreLock
 }
 

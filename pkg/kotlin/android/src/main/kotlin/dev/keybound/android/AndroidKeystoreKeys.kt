@@ -7,11 +7,12 @@ import android.security.keystore.KeyProperties
 import android.security.keystore.StrongBoxUnavailableException
 import dev.keybound.CreatedKey
 import dev.keybound.KeyFaultException
-import dev.keybound.ProofKeyStore
+import dev.keybound.MadeKey
 import dev.keybound.Protection
 import dev.keybound.Signature
 import dev.keybound.SignatureEncoding
 import dev.keybound.SigningRequest
+import dev.keybound.SweptKeyStore
 import dev.keybound.thumbprint
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.withContext
@@ -19,6 +20,7 @@ import java.math.BigInteger
 import java.security.KeyFactory
 import java.security.KeyPairGenerator
 import java.security.KeyStore
+import java.security.MessageDigest
 import java.security.PrivateKey
 import java.security.PublicKey
 import java.security.interfaces.ECPublicKey
@@ -33,49 +35,75 @@ import java.util.UUID
  *
  * @param account whose keys they are: one name for each account of the app
  * @param requireUnlocked whether keys can be used only while the device is unlocked
- * @param onFallback is told why a key is not in StrongBox; the key says where it is
+ * @param onFallback is told why a key is in a lesser place than the best that the client takes: in StrongBox, then in the trusted environment.
+ * `SessionInfo.protection` says where it is
  */
 public class AndroidKeystoreKeys internal constructor(
     private val account: String,
     private val requireUnlocked: Boolean,
     private val onFallback: (String) -> Unit,
     private val sdk: Int,
-) : ProofKeyStore {
+) : SweptKeyStore {
     @JvmOverloads
     public constructor(account: String, requireUnlocked: Boolean = false, onFallback: (reason: String) -> Unit = {}) :
         this(account, requireUnlocked, onFallback, Build.VERSION.SDK_INT)
 
     private val prefix = "dev.keybound/$account/"
 
-    override suspend fun createKey(algorithms: List<String>, protections: List<Protection>): CreatedKey = io {
+    override suspend fun createKey(algorithms: List<String>, protections: List<Protection>): CreatedKey = io { created("", algorithms, protections) }
+
+    override suspend fun createKey(algorithms: List<String>, protections: List<Protection>, owner: String): CreatedKey =
+        io { created(mark(owner), algorithms, protections) }
+
+    override suspend fun made(owner: String): List<MadeKey> = io {
+        val mark = mark(owner)
+        aliases().filter { it.startsWith(prefix + mark) }.mapNotNull { alias ->
+            val created = keystore().getCreationDate(alias) ?: return@mapNotNull null
+            entryThumbprint(alias)?.let { MadeKey(it, created.time / 1000) }
+        }
+    }
+
+    /** What the aliases of keys for some sessions begin with, after the account: its length is always the same. */
+    private fun mark(owner: String): String = MessageDigest.getInstance("SHA-256").digest(owner.encodeToByteArray()).let {
+        Base64.getUrlEncoder().withoutPadding().encodeToString(it) + "."
+    }
+
+    private fun created(mark: String, algorithms: List<String>, protections: List<Protection>): CreatedKey {
         check("ES256" in algorithms) { "Android's Keystore signs ES256, and the server takes ${algorithms.joinToString()}" }
-        val alias = prefix + UUID.randomUUID()
+        val alias = prefix + mark + UUID.randomUUID()
         try {
-            generate(alias, protections)
+            val reason = generate(alias, protections)
             val (key, point) = entry(alias) ?: throw KeyFaultException.Missing()
             val place = protectionOf(key)
             check(place in protections) {
                 "this device keeps its keys in $place, and the client takes ${protections.joinToString()}"
             }
-            CreatedKey(jwk(point), "ES256", place)
+            val best = BEST_FIRST.first { it in protections }
+            if (place != best) onFallback("the key is in $place and not in $best: $reason")
+            return CreatedKey(jwk(point), "ES256", place)
         } catch (failure: Throwable) {
             keystore().deleteEntry(alias)
             throw failure
         }
     }
 
-    /** In StrongBox if that is permitted and there, else wherever the device keeps its keys. */
-    private fun generate(alias: String, protections: List<Protection>) {
+    /** In StrongBox if that is permitted and there, else wherever the device keeps its keys. Gives the reason for a place that is not the best. */
+    private fun generate(alias: String, protections: List<Protection>): String {
         val others = protections.any { it != Protection.STRONG_BOX }
+        var reason = "the device keeps its keys there"
         if (Protection.STRONG_BOX in protections && sdk >= Build.VERSION_CODES.P) {
             try {
-                return generate(alias, strongBox = true)
+                generate(alias, strongBox = true)
+                return reason
             } catch (unavailable: StrongBoxUnavailableException) {
                 if (!others) throw unavailable
-                onFallback("this device has no StrongBox for the key: ${unavailable.message ?: "unavailable"}")
+                reason = "this device has no StrongBox for the key: ${unavailable.message ?: "unavailable"}"
             }
+        } else if (Protection.STRONG_BOX in protections) {
+            reason = "Android has StrongBox from version 9 on"
         }
         generate(alias, strongBox = false)
+        return reason
     }
 
     private fun generate(alias: String, strongBox: Boolean) {
@@ -108,7 +136,9 @@ public class AndroidKeystoreKeys internal constructor(
     private fun find(thumbprint: String): PrivateKey? =
         aliases().firstOrNull { entryThumbprint(it) == thumbprint }?.let { keystore().getKey(it, null) as? PrivateKey }
 
-    private fun aliases(): List<String> = keystore().aliases().toList().filter { it.startsWith(prefix) }
+    /** Those of this account: names of accounts may begin with each other's, and sessions have keys of their own. */
+    private fun aliases(): List<String> =
+        keystore().aliases().toList().filter { it.startsWith(prefix) && OWN.matches(it.removePrefix(prefix)) }
 
     private fun entryThumbprint(alias: String): String? =
         (keystore().getCertificate(alias)?.publicKey as? ECPublicKey)?.let { thumbprint(jwk(it)) }
@@ -135,6 +165,11 @@ public class AndroidKeystoreKeys internal constructor(
     private suspend fun <T> io(work: () -> T): T = withContext(Dispatchers.IO) { work() }
 
     private companion object {
+        /** The end of an alias: for whose sessions, if that is known, and a random part. */
+        val OWN = Regex("([A-Za-z0-9_-]{43}\\.)?[0-9a-f-]{36}")
+
+        val BEST_FIRST = listOf(Protection.STRONG_BOX, Protection.TEE, Protection.OS_STORE)
+
         fun keystore(): KeyStore = KeyStore.getInstance(PROVIDER).apply { load(null) }
 
         fun jwk(key: PublicKey): String {

@@ -3,19 +3,21 @@ package dev.keybound.android
 import android.security.keystore.KeyGenParameterSpec
 import android.security.keystore.KeyProperties
 import dev.keybound.KeyFaultException
-import dev.keybound.SessionStore
+import dev.keybound.PrivateFiles
 import dev.keybound.StoreLock
+import dev.keybound.StoredSlot
 import dev.keybound.StoredValue
+import dev.keybound.SweptSessionStore
 import dev.keybound.Turns
 import dev.keybound.storedFileName
-import dev.keybound.tryLockFile
+import dev.keybound.takenWithin
 import kotlinx.coroutines.Dispatchers
-import kotlinx.coroutines.NonCancellable
-import kotlinx.coroutines.delay
 import kotlinx.coroutines.withContext
 import java.io.File
-import java.io.FileOutputStream
 import java.io.IOException
+import java.net.URLDecoder
+import java.nio.file.Files
+import java.nio.file.Path
 import java.security.KeyStore
 import javax.crypto.AEADBadTagException
 import javax.crypto.Cipher
@@ -29,22 +31,41 @@ import javax.crypto.spec.GCMParameterSpec
  * If that key is lost, for example because the app's data came to another device, what is stored counts as not there: a new login is
  * needed. If it cannot be used for the moment, that is an error, and nothing is lost.
  *
+ * Tasks and processes of the app take turns by locks on files, which are given back when a coroutine is cancelled.
+ *
  * @param folder of the app alone: a folder in `context.noBackupFilesDir`
  * @param account whose sessions they are: one name for each account of the app
  */
-public class KeystoreSessions(private val folder: File, account: String) : SessionStore {
+public class KeystoreSessions(folder: File, account: String) : SweptSessionStore {
     private val alias = "dev.keybound/sessions/$account"
-    private val place = File(folder, storedFileName(account))
+    private val place: Path = File(folder, storedFileName(account)).toPath()
     private val turns = Turns()
+
+    override val owner: String = "keystore $place"
+
+    override suspend fun stored(): List<StoredSlot> = withContext(Dispatchers.IO) {
+        place.toFile().listFiles().orEmpty().mapNotNull { file ->
+            val slot = URLDecoder.decode(file.name.replace("+", "%2B"), "UTF-8")
+            if (KINDS.none(slot::startsWith)) return@mapNotNull null
+            try {
+                // One that another key sealed is not there any more.
+                read(slot)?.let { StoredSlot(slot, it, file.lastModified() / 1000) }
+            } catch (_: KeyFaultException) {
+                StoredSlot(slot, null, file.lastModified() / 1000)
+            } catch (_: IOException) {
+                StoredSlot(slot, null, file.lastModified() / 1000)
+            }
+        }
+    }
 
     override suspend fun load(slot: String): StoredValue? = withContext(Dispatchers.IO) { read(slot) }
 
     override suspend fun save(slot: String, expected: Long?, version: Long, value: String?): Boolean {
-        val held = lock("save/" + if (slot.startsWith("login/")) "login/" else slot, 0)
+        val held = lock("save/" + if (slot.startsWith("login/")) "login/" else slot, SAVING)
         try {
             return withContext(Dispatchers.IO) {
                 if (read(slot)?.version != expected) return@withContext false
-                if (value == null) delete(slot) else write(slot, "$version\n$value")
+                if (value == null) Files.deleteIfExists(file(slot)) else write(slot, "$version\n$value")
                 true
             }
         } finally {
@@ -53,38 +74,15 @@ public class KeystoreSessions(private val folder: File, account: String) : Sessi
     }
 
     override suspend fun lock(name: String, lease: Long): StoreLock {
-        val turn = turns.take(name)
-        try {
-            val path = file("lock/$name").path
-            while (true) {
-                // For apps with several processes. A lock that was taken is not lost to a cancellation.
-                val held = withContext(NonCancellable + Dispatchers.IO) { made(place).let { tryLockFile(path) } }
-                if (held != null) {
-                    return StoreLock {
-                        held.release()
-                        held.close()
-                        turn.release()
-                    }
-                }
-                delay(PAUSE)
-            }
-        } catch (failure: Throwable) {
-            turn.release()
-            throw failure
-        }
+        withContext(Dispatchers.IO) { PrivateFiles.openFolder(place) }
+        return takenWithin(lease) { turns.takeFile(file("lock/$name")) }
     }
 
-    private fun file(slot: String) = File(place, storedFileName(slot))
-
-    private fun made(folder: File): File {
-        if (!folder.isDirectory && !folder.mkdirs() && !folder.isDirectory) throw IOException("$folder cannot be made")
-        return folder
-    }
+    private fun file(slot: String): Path = place.resolve(storedFileName(slot))
 
     private fun read(slot: String): StoredValue? {
         val file = file(slot)
-        if (!file.exists()) return null
-        val sealed = file.readBytes()
+        val sealed = PrivateFiles.read(file) ?: return null
         val text = try {
             mapped { opened(slot, sealed) }
         } catch (_: KeyFaultException.Missing) {
@@ -118,20 +116,7 @@ public class KeystoreSessions(private val folder: File, account: String) : Sessi
             check(cipher.iv.size == IV_LENGTH) { "the Keystore chose an IV of another length" }
             cipher.iv + cipher.doFinal(text.encodeToByteArray())
         }
-        val fresh = File.createTempFile(".new-", null, made(place))
-        try {
-            FileOutputStream(fresh).use {
-                it.write(sealed)
-                it.fd.sync()
-            }
-            if (!fresh.renameTo(file(slot))) throw IOException("${file(slot)} cannot be written")
-        } finally {
-            fresh.delete()
-        }
-    }
-
-    private fun delete(slot: String) {
-        if (!file(slot).delete() && file(slot).exists()) throw IOException("${file(slot)} cannot be deleted")
+        PrivateFiles.replace(place, storedFileName(slot), sealed)
     }
 
     private fun key(): SecretKey? = KeyStore.getInstance(PROVIDER).apply { load(null) }.getKey(alias, null) as? SecretKey
@@ -150,8 +135,9 @@ public class KeystoreSessions(private val folder: File, account: String) : Sessi
         const val KEY_BITS = 256
         const val TAG_BITS = 128
         const val IV_LENGTH = 12
+        val KINDS = listOf("session/", "login/", "registration/")
 
-        /** Milliseconds between two looks at a lock. */
-        const val PAUSE = 10L
+        /** For how many seconds a change waits for others, which hold this lock for as long as a file takes to be written. */
+        const val SAVING = 30L
     }
 }

@@ -4,14 +4,21 @@ import android.os.Build
 import android.security.keystore.KeyPermanentlyInvalidatedException
 import android.security.keystore.KeyProperties
 import android.security.keystore.UserNotAuthenticatedException
+import dev.keybound.Clock
 import dev.keybound.KeyFaultException
+import dev.keybound.KeyboundException
 import dev.keybound.KeyPurpose
 import dev.keybound.Protection
 import dev.keybound.Signature
 import dev.keybound.SigningRequest
+import dev.keybound.Sweeper
 import dev.keybound.prepare
+import dev.keybound.reason
 import dev.keybound.thumbprint
+import kotlinx.coroutines.CoroutineStart
+import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withTimeout
 import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
@@ -22,6 +29,8 @@ import org.junit.jupiter.api.BeforeEach
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
 import java.io.File
+import java.io.IOException
+import java.nio.file.Files
 import java.security.InvalidKeyException
 import java.security.UnrecoverableKeyException
 
@@ -131,6 +140,95 @@ class AndroidKeystoreTest {
         assertTrue(sessions.save("session/work", null, 1, "anew"))
         assertTrue(sessions.save("session/work", 1, 2, null))
         assertNull(sessions.load("session/work"))
+    }
+
+    @Test
+    fun `a lock is not lost to a coroutine that is cancelled while it is taken`() = runBlocking<Unit> {
+        val sessions = KeystoreSessions(folder, "alice")
+        repeat(20) {
+            // It waits on another thread when it is cancelled: what that gives comes back to a coroutine that is over.
+            val taking = launch(start = CoroutineStart.UNDISPATCHED) { sessions.lock("session/work", 30).release() }
+            taking.cancel()
+            taking.join()
+        }
+        withTimeout(10_000) { sessions.lock("session/work", 30).release() }
+        assertTrue(sessions.save("session/work", null, 1, "a value"))
+    }
+
+    @Test
+    fun `a lock that stays held is given up, and a link in the folder's place is refused`() = runBlocking<Unit> {
+        val sessions = KeystoreSessions(folder, "alice")
+        val held = KeystoreSessions(folder, "alice").lock("session/work", 1)
+        val error = assertThrows(KeyboundException.Host::class.java) { runBlocking { sessions.lock("session/work", 1) } }
+        assertEquals("lock_timeout", error.reason)
+        held.release()
+        Files.createSymbolicLink(File(folder, "bob").toPath(), File(folder, "alice").toPath())
+        assertThrows(IOException::class.java) { runBlocking { KeystoreSessions(folder, "bob").save("session/work", null, 1, "a value") } }
+    }
+
+    @Test
+    fun `every downgrade is told, once for each key`() = runBlocking<Unit> {
+        FakeKeystore.securityLevel = KeyProperties.SECURITY_LEVEL_SOFTWARE
+        // No StrongBox is asked for, and the trusted environment is not there.
+        keys().createKey(listOf("ES256"), listOf(Protection.TEE, Protection.OS_STORE))
+        assertTrue("OS_STORE and not in TEE" in told.single(), "$told")
+        told.clear()
+        keys(sdk = Build.VERSION_CODES.O).createKey(listOf("ES256"), any)
+        assertTrue("not in STRONG_BOX: Android has StrongBox from version 9 on" in told.single(), "$told")
+        told.clear()
+        FakeKeystore.hasStrongBox = false
+        keys().createKey(listOf("ES256"), any)
+        assertTrue("OS_STORE and not in STRONG_BOX: this device has no StrongBox" in told.single(), "$told")
+        told.clear()
+        keys().createKey(listOf("ES256"), listOf(Protection.OS_STORE))
+        assertTrue(told.isEmpty(), "the best that the client takes is no downgrade")
+    }
+
+    @Test
+    fun `a login goes to a browser, and to the user's where one is chosen`() {
+        val browsers = listOf("org.plain", "org.tabs")
+        val hasTabs = { browser: String -> browser == "org.tabs" }
+        assertEquals("org.plain", BrowserLogin.chosen(browsers, "org.plain", hasTabs))
+        assertEquals("org.tabs", BrowserLogin.chosen(browsers, "android", hasTabs))
+        assertEquals("org.tabs", BrowserLogin.chosen(browsers, "com.thief", hasTabs))
+        assertEquals("org.plain", BrowserLogin.chosen(browsers, null) { false })
+        assertNull(BrowserLogin.chosen(emptyList(), "com.thief", hasTabs))
+    }
+
+    @Test
+    fun `a key that no session names is found, and no other`() = runBlocking<Unit> {
+        val sessions = KeystoreSessions(folder, "alice")
+        val own = keys().createKey(listOf("ES256"), any, sessions.owner)
+        val others = listOf(
+            keys().createKey(listOf("ES256"), any), keys().createKey(listOf("ES256"), any, KeystoreSessions(folder, "bob").owner),
+        )
+        assertTrue(sessions.save("login/forgotten", null, 7, "{}"))
+        assertEquals(listOf(thumbprint(own.publicJwk)), keys().made(sessions.owner).map { it.thumbprint })
+        val later = Clock { System.currentTimeMillis() / 1000 + 3 * 3_600 }
+
+        // As long as there is something that cannot be read, it may name the key.
+        FakeKeystore.fault = UserNotAuthenticatedException("locked")
+        Sweeper.of(keys(), sessions, later)!!.sweepIfDue()
+        FakeKeystore.fault = null
+        keys().sign(request(own.publicJwk))
+        Sweeper.of(keys(), sessions, later)!!.sweepIfDue()
+        assertNull(sessions.load("login/forgotten"))
+        // What that login held was not readable either: only now nothing can name the key.
+        keys().sign(request(own.publicJwk))
+        Sweeper.of(keys(), sessions, later)!!.sweepIfDue()
+        assertThrows(KeyFaultException.Missing::class.java) { runBlocking { keys().sign(request(own.publicJwk)) } }
+        for (key in others) keys().sign(request(key.publicJwk))
+    }
+
+    @Test
+    fun `accounts whose names begin alike have no key in common, nor with the keys of sessions`() = runBlocking<Unit> {
+        val nested = keys("alice/work").createKey(listOf("ES256"), any)
+        assertTrue(KeystoreSessions(folder, "alice").save("session/work", null, 1, "a value"))
+        keys("alice").deleteAll()
+        // The keys of sessions are below an account of this name.
+        keys("sessions").deleteAll()
+        keys("alice/work").sign(request(nested.publicJwk))
+        assertEquals("a value", KeystoreSessions(folder, "alice").load("session/work")!!.value)
     }
 
     @Test

@@ -32,7 +32,7 @@ import javax.crypto.SecretKey
 object FakeKeystore : Provider(PROVIDER, "1", "keys in memory") {
     private fun readResolve(): Any = FakeKeystore
 
-    class Entry(val key: Key, val publicKey: PublicKey?, val spec: KeyGenParameterSpec)
+    class Entry(val key: Key, val publicKey: PublicKey?, val spec: KeyGenParameterSpec, val created: Date = Date())
 
     val kept: MutableMap<String, Entry> = Collections.synchronizedMap(LinkedHashMap())
     var hasStrongBox = true
@@ -140,7 +140,7 @@ object FakeKeystore : Provider(PROVIDER, "1", "keys in memory") {
         override fun engineIsKeyEntry(alias: String) = kept[alias]?.key is PrivateKey
         override fun engineLoad(stream: InputStream?, password: CharArray?) = Unit
         override fun engineGetCertificateChain(alias: String?) = null
-        override fun engineGetCreationDate(alias: String?): Date? = null
+        override fun engineGetCreationDate(alias: String): Date? = kept[alias]?.created
         override fun engineSetKeyEntry(a: String?, b: Key?, c: CharArray?, d: Array<out Certificate>?) = throw UnsupportedOperationException()
         override fun engineSetKeyEntry(a: String?, b: ByteArray?, c: Array<out Certificate>?) = throw UnsupportedOperationException()
         override fun engineSetCertificateEntry(a: String?, b: Certificate?) = throw UnsupportedOperationException()
