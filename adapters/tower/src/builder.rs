@@ -41,6 +41,7 @@ pub struct Builder {
     introspection: Option<Box<dyn Introspection>>,
     nonces: Nonces,
     store: Store,
+    replay_shares: Option<usize>,
     ignore_floor: bool,
     clock: Box<dyn Fn() -> UnixTime + Send + Sync>,
 }
@@ -69,6 +70,7 @@ impl Builder {
             introspection: None,
             nonces: Nonces::Own,
             store: Store::Memory(CAPACITY),
+            replay_shares: None,
             ignore_floor: false,
             clock: Box::new(UnixTime::now),
         })
@@ -187,6 +189,13 @@ impl Builder {
         Self { store: Store::Memory(proofs), ..self }
     }
 
+    /// Divides the memory store into so many shares, 1 to 4,096; 64 unless told otherwise. Once half of it is used, one key holds at
+    /// most one of them, and with 1 it may hold everything: for a gateway that signs with one key.
+    #[must_use]
+    pub fn replay_shares(self, shares: usize) -> Self {
+        Self { replay_shares: Some(shares), ..self }
+    }
+
     /// Remembers no proofs.
     ///
     /// # Security
@@ -218,7 +227,8 @@ impl Builder {
     /// a policy that requires nonces without an issuer of them, an algorithm that the provider lacks, no provider; or if there is no
     /// randomness.
     pub fn build(self) -> Result<Protection, Misuse> {
-        let Self { policy, proofs, crypto, targets, keys, introspection, nonces, store, ignore_floor, clock } = self;
+        let Self { policy, proofs, crypto, targets, keys, introspection, nonces, store, replay_shares, ignore_floor, clock } =
+            self;
         let crypto = crypto.ok_or(Misuse::CryptoMissing)?;
         let has_keys = |issuer: &str| keys.iter().any(|(known, _)| known == issuer);
         let accepts_nothing = policy.issuers().next().is_none() && !policy.introspects();
@@ -251,7 +261,11 @@ impl Builder {
                 let lead = first.policy().max_age() + first.policy().max_ahead() + 1;
                 let floor = if ignore_floor { now.saturating_sub(lead) } else { now };
                 let agreement = first.replay_agreement();
-                Some(Replay::Memory(Box::new(MemoryStore::new(capacity, agreement, crypto.random, floor)?)))
+                let store = MemoryStore::new(capacity, agreement, crypto.random, floor)?;
+                Some(Replay::Memory(Box::new(match replay_shares {
+                    Some(shares) => store.with_shares(shares)?,
+                    None => store,
+                })))
             }
         };
         let introspection = introspection.map(|source| Introspector::new(source, &crypto));
@@ -259,7 +273,9 @@ impl Builder {
         let make_server =
             move |epoch: keybound::replay::StoreEpoch| ResourceServer::new(rules.clone(), verifier(epoch.to_u64()));
         let epoch = epoch(replay.as_ref());
-        let server = RwLock::new((epoch, make_server(epoch)));
+        let server = make_server(epoch);
+        server.check_configuration()?;
+        let server = RwLock::new((epoch, server));
         let make_server = Box::new(make_server);
         Ok(Protection::new(Setup { policy, targets, keys, introspection, replay, clock, make_server, server }))
     }

@@ -139,6 +139,7 @@ impl From<SettleError> for Error {
             SettleError::Rejected(rejection) => return rejection.into(),
             SettleError::Unavailable => "store_unavailable",
             SettleError::Full => "store_full",
+            SettleError::ShareFull => "store_share_full",
         };
         Self::new(Kind::Host, reason, error.to_string())
     }

@@ -77,18 +77,27 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// A store for at most `capacity` proofs of verifiers with these options, which begins to remember at `now`.
+    /// A store for at most `capacity` proofs of verifiers with these options, which begins to remember at `now`. `options` may hold
+    /// `shares` besides: into how many shares the capacity is divided, of which one key holds at most one once half is used; 64
+    /// unless given.
     ///
     /// # Errors
     /// Misuse, if the options cannot be used; the host's, if there is no randomness.
     pub fn new(capacity: u32, options: &str, crypto: &Crypto, now: i64) -> Result<Self, Error> {
-        let agreement = policy(&Options::parse(options, OPTIONS)?)?.replay_agreement(crypto.digest);
+        let options = Options::parse(options, &[OPTIONS, &["shares"]].concat())?;
+        let agreement = policy(&options)?.replay_agreement(crypto.digest);
         let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
         let core = Core::new(capacity, agreement, crypto.random, UnixTime::from_secs(now));
-        Ok(Self { core: core.map_err(|error| Error::new(Kind::Host, "random", error.to_string()))? })
+        let core = core.map_err(|error| Error::new(Kind::Host, "random", error.to_string()))?;
+        let shares = options.number("shares")?.map(|shares| usize::try_from(shares).unwrap_or(usize::MAX));
+        let core = match shares {
+            Some(shares) => core.with_shares(shares)?,
+            None => core,
+        };
+        Ok(Self { core })
     }
 
-    /// Inserts an entry, if it is not there: `fresh`, `seen`, `unavailable`, `full` or `before_floor`.
+    /// Inserts an entry, if it is not there: `fresh`, `seen`, `unavailable`, `full`, `share_full` or `before_floor`.
     pub fn insert(&self, entry: &Entry, now: i64) -> &'static str {
         let insertion = self.core.insert(&entry.core, UnixTime::from_secs(now));
         insertion.unwrap_or(Insertion::Unavailable).name()

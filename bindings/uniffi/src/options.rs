@@ -204,6 +204,10 @@ fn with_flag(options: Value, name: &str, flag: bool) -> Value {
 
 impl VerifierOptions {
     pub(crate) fn to_json(&self) -> Result<String, KeyboundError> {
+        Ok(self.to_value()?.to_json())
+    }
+
+    pub(crate) fn to_value(&self) -> Result<Value, KeyboundError> {
         let number = |name: &str, number: Option<i64>| number.map(|number| unsigned(name, number)).transpose();
         let preset = self.preset.map(|preset| match preset {
             Preset::Standard => "default",
@@ -228,7 +232,7 @@ impl VerifierOptions {
         ] {
             options = with_flag(options, name, flag);
         }
-        Ok(options.to_json())
+        Ok(options)
     }
 }
 
@@ -281,6 +285,6 @@ impl ClientOptions {
         ] {
             options = with_flag(options, name, flag);
         }
-        Ok(options.to_json())
+        Ok(options)
     }
 }

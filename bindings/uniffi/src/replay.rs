@@ -74,6 +74,8 @@ pub enum Insertion {
     Unavailable,
     /// There is no room; nothing was forgotten for it.
     Full,
+    /// The store fills up, and this key holds its share of it.
+    ShareFull,
     /// It may be older than the store's memory.
     BeforeFloor,
 }
@@ -85,6 +87,7 @@ impl Insertion {
             Self::Seen => "seen",
             Self::Unavailable => "unavailable",
             Self::Full => "full",
+            Self::ShareFull => "share_full",
             Self::BeforeFloor => "before_floor",
         }
     }
@@ -96,13 +99,20 @@ pub struct MemoryReplayStore(pub(crate) ffi::MemoryStore);
 
 #[uniffi::export]
 impl MemoryReplayStore {
-    /// A store for at most `capacity` proofs (24 bytes each) of verifiers with these options, which begins to remember at `now`.
+    /// A store for at most `capacity` proofs (24 bytes each) of verifiers with these options, which begins to remember at `now`. The
+    /// capacity is divided into `shares`: once half of it is used, one key holds at most one of them. With 1 one key may hold all.
     ///
     /// Throws misuse, if an option cannot be used; the host's fault, if there is no randomness.
-    #[uniffi::constructor(default(capacity = 100000, now = None))]
-    pub fn new(options: VerifierOptions, capacity: i32, now: Option<i64>) -> Result<Self, KeyboundError> {
+    #[uniffi::constructor(default(capacity = 100000, now = None, shares = 64))]
+    pub fn new(
+        options: VerifierOptions,
+        capacity: i32,
+        now: Option<i64>,
+        shares: i32,
+    ) -> Result<Self, KeyboundError> {
         let capacity = u32::try_from(capacity).unwrap_or_default();
-        Ok(Self(ffi::MemoryStore::new(capacity, &options.to_json()?, &CRYPTO, clock(now))?))
+        let options = options.to_value()?.with("shares", unsigned("shares", i64::from(shares))?);
+        Ok(Self(ffi::MemoryStore::new(capacity, &options.to_json(), &CRYPTO, clock(now))?))
     }
 
     /// Inserts an entry, if it is not there.
@@ -112,6 +122,7 @@ impl MemoryReplayStore {
             "fresh" => Insertion::Fresh,
             "seen" => Insertion::Seen,
             "full" => Insertion::Full,
+            "share_full" => Insertion::ShareFull,
             "before_floor" => Insertion::BeforeFloor,
             _ => Insertion::Unavailable,
         }

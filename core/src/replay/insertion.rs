@@ -26,11 +26,15 @@ pub enum Insertion {
     ///
     /// Always safe to answer. Treating it as `Fresh` would let whoever can disturb the store replay at will.
     Unavailable,
-    /// The store, or the share of it that one key may hold, is used up.
+    /// The store is used up.
     ///
     /// Answering `Fresh` without keeping the entry, or by evicting a live one, lets an attacker flood the store
     /// and then replay what it forgot. Answered too early it denies service to honest clients.
     Full,
+    /// The store fills up, and this proof's key holds its share of it: other keys are served.
+    ///
+    /// Answering `Full` instead is as safe, and hides from the operator that one client is the reason.
+    ShareFull,
     /// The store cannot vouch for the time the proof speaks of: an earlier life of the store, of which it knows
     /// nothing, may have accepted it, or its generation has been dropped already.
     ///
@@ -40,13 +44,14 @@ pub enum Insertion {
 }
 
 impl Insertion {
-    /// Stable name, for logs and metrics: `fresh`, `seen`, `unavailable`, `full`, `before_floor`.
+    /// Stable name, for logs and metrics: `fresh`, `seen`, `unavailable`, `full`, `share_full`, `before_floor`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Fresh => "fresh",
             Self::Seen => "seen",
             Self::Unavailable => "unavailable",
             Self::Full => "full",
+            Self::ShareFull => "share_full",
             Self::BeforeFloor => "before_floor",
         }
     }

@@ -45,7 +45,7 @@ impl PendingProof {
     ///
     /// # Errors
     /// [`SettleError::Rejected`] if the proof was used before or is too old for the store to know;
-    /// [`SettleError::Unavailable`] and [`SettleError::Full`] if the store could not decide.
+    /// [`SettleError::Unavailable`], [`SettleError::Full`] and [`SettleError::ShareFull`] if the store could not decide.
     ///
     /// # Security
     /// An answer of [`Insertion::Fresh`] without an atomic insertion into a store accepts every replay.
@@ -56,6 +56,7 @@ impl PendingProof {
             Insertion::BeforeFloor => return Err(SettleError::Rejected(Rejection::BeforeStoreFloor)),
             Insertion::Unavailable => return Err(SettleError::Unavailable),
             Insertion::Full => return Err(SettleError::Full),
+            Insertion::ShareFull => return Err(SettleError::ShareFull),
         }
         if now > self.entry.expires_at() {
             return Err(SettleError::Rejected(self.late));
@@ -142,6 +143,8 @@ pub enum SettleError {
     Unavailable,
     /// The store is full: the request is refused (503), since no live entry may be given up for it.
     Full,
+    /// The store fills up and the proof's key holds its share of it: the request is refused (503), so that others are served.
+    ShareFull,
 }
 
 impl fmt::Display for SettleError {
@@ -150,6 +153,9 @@ impl fmt::Display for SettleError {
             Self::Rejected(rejection) => rejection.fmt(f),
             Self::Unavailable => f.write_str("the replay store did not answer"),
             Self::Full => f.write_str("the replay store is full"),
+            Self::ShareFull => f.write_str(
+                "this key holds its share of the replay store, which is more than half full; give the store more capacity or fewer shares",
+            ),
         }
     }
 }
@@ -165,6 +171,8 @@ pub enum VerifyError<E> {
     Unavailable,
     /// The store is full.
     Full,
+    /// The proof's key holds its share of a store that fills up.
+    ShareFull,
     /// The store failed.
     Store(E),
 }
@@ -175,6 +183,7 @@ impl<E> From<SettleError> for VerifyError<E> {
             SettleError::Rejected(rejection) => Self::Rejected(rejection),
             SettleError::Unavailable => Self::Unavailable,
             SettleError::Full => Self::Full,
+            SettleError::ShareFull => Self::ShareFull,
         }
     }
 }
@@ -191,6 +200,7 @@ impl<E: fmt::Display> fmt::Display for VerifyError<E> {
             Self::Rejected(rejection) => rejection.fmt(f),
             Self::Unavailable => SettleError::Unavailable.fmt(f),
             Self::Full => SettleError::Full.fmt(f),
+            Self::ShareFull => SettleError::ShareFull.fmt(f),
             Self::Store(error) => error.fmt(f),
         }
     }

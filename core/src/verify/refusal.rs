@@ -161,6 +161,7 @@ impl Verifier {
             SettleError::Rejected(rejection) => self.refuse(rejection, role, presentation, now),
             SettleError::Unavailable => Refusal::unavailable("store_unavailable", RETRY_AFTER),
             SettleError::Full => Refusal::unavailable("store_full", RETRY_AFTER),
+            SettleError::ShareFull => Refusal::unavailable("store_share_full", RETRY_AFTER),
         }
     }
 

@@ -9,11 +9,11 @@ import type { Policy } from './policy.js';
 
 /**
  * What a store answers: `fresh`, it was not there and is now; `seen`, it was there; `unavailable`, the store could not tell; `full`;
- * `before_floor`, the proof is timed before the store began to remember, and it cannot vouch for it.
+ * `share_full`, it is more than half full and this key holds its share; `before_floor`, the proof is timed before the store began to remember, and it cannot vouch for it.
  */
-export type Insertion = 'fresh' | 'seen' | 'unavailable' | 'full' | 'before_floor';
+export type Insertion = 'fresh' | 'seen' | 'unavailable' | 'full' | 'share_full' | 'before_floor';
 
-const INSERTIONS: readonly unknown[] = ['fresh', 'seen', 'unavailable', 'full', 'before_floor'];
+const INSERTIONS: readonly unknown[] = ['fresh', 'seen', 'unavailable', 'full', 'share_full', 'before_floor'];
 
 /** One proof as a store sees it. The same proof gives the same entry whenever it comes. */
 export interface ReplayEntry {
@@ -53,6 +53,11 @@ export interface ReplayStore {
 export interface MemoryReplayOptions {
   /** How many proofs it holds, at 10 to 16 bytes each: a million by default. A full store refuses. */
   readonly capacity?: number;
+  /**
+   * Into how many shares the capacity is divided, 1 to 4096: 64 by default. Once half of it is used, one key holds at most one of them. Say 1
+   * where one key, such as a gateway's, sends everything.
+   */
+  readonly shares?: number;
   /**
    * In how many processes, worker threads or isolates the service runs. A store in memory is for `1`; say so where it cannot be
    * seen: on Deno and Bun, in a worker of a cluster, under PM2, and for verifiers with configured nonce keys.
@@ -115,11 +120,16 @@ export class MemoryReplayStore implements ReplayStore {
     throw severalWorkers({ what: 'nonce keys are configured, as they are for several processes', certain: false });
   }
 
+  #shared(terms: string): string {
+    const { shares } = this.#options;
+    return shares === undefined ? terms : JSON.stringify({ ...(JSON.parse(terms) as object), shares });
+  }
+
   /** The store for verifiers with these options about time; made with the first of them. @internal */
   _open(terms: string, now: number): NativeMemoryStore {
     if (this.#native === undefined) {
       const floor = this.#options.dangerIgnoreFloor === true ? now - LEAD : now;
-      this.#native = guarded(() => new (native().MemoryStore)(this.#options.capacity ?? 1_000_000, terms, floor));
+      this.#native = guarded(() => new (native().MemoryStore)(this.#options.capacity ?? 1_000_000, this.#shared(terms), floor));
       this.#terms = terms;
     } else if (this.#terms !== terms) {
       throw misuse('store_disagreement', 'this store serves a verifier with other times; verifiers that share a store agree on them');
@@ -136,7 +146,7 @@ function severalWorkers({ what, certain }: { readonly what: string; readonly cer
 /** The answer, unless it is none: never a boolean, and never a promise. @internal */
 export function insertionOf(value: unknown): Insertion {
   if (INSERTIONS.includes(value)) return value as Insertion;
-  const detail = `a store answers 'fresh', 'seen', 'unavailable', 'full' or 'before_floor', and this was ${named(value)}`;
+  const detail = `a store answers 'fresh', 'seen', 'unavailable', 'full', 'share_full' or 'before_floor', and this was ${named(value)}`;
   throw misuse('not_an_insertion', detail);
 }
 

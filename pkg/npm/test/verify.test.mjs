@@ -43,7 +43,7 @@ test('settle takes the enumeration and nothing else, and once', async () => {
   assert.equal(pending.settle('fresh').algorithm, 'ES256');
   assert.throws(() => pending.settle('fresh'), { name: 'Misuse', reason: 'already_used' });
   for (const [answer, name, reason] of [
-    ['seen', 'ReplayDetected', 'replayed'], ['unavailable', 'HostFailed', 'store_unavailable'], ['full', 'HostFailed', 'store_full'],
+    ['seen', 'ReplayDetected', 'replayed'], ['unavailable', 'HostFailed', 'store_unavailable'], ['full', 'HostFailed', 'store_full'], ['share_full', 'HostFailed', 'store_share_full'],
     ['before_floor', 'ProofRejected', 'before_store_floor'],
   ]) {
     assert.throws(() => verifier.check(once).settle(answer), { name, reason });
@@ -75,6 +75,21 @@ test('a store of the host\'s own is asked once for each proof, and what it says 
   await assert.rejects(verify({ ...once, store: careless }), (error) => error instanceof Misuse && /and this was true$/.test(error.message));
   assert.throws(() => verifySync({ ...once, store: slow }), { reason: 'no_store' });
   assert.throws(() => new Verifier().verifySync(once), { reason: 'no_store' });
+});
+
+test('one key is refused for its share once half of the store is used', async () => {
+  const outcomes = async (shares) => {
+    const verifier = new Verifier({ store: new MemoryReplayStore({ capacity: 64, shares, dangerIgnoreFloor: true }) });
+    const key = Key.generate();
+    const found = [];
+    for (let count = 0; count < 40; count += 1) {
+      found.push(await verifier.verify(await shown(key)).then(() => 'accepted', ({ reason }) => reason));
+    }
+    return found;
+  };
+  assert.deepEqual(await outcomes(64), [...Array(32).fill('accepted'), ...Array(8).fill('store_share_full')]);
+  assert.deepEqual(await outcomes(1), Array(40).fill('accepted'));
+  assert.throws(() => new Verifier({ store: new MemoryReplayStore({ shares: 0 }) }), (error) => error instanceof Misuse && /shares \(1 to 4096/.test(error.message));
 });
 
 test('a store that has just begun asks for a nonce, and one issued since counts', async () => {

@@ -100,6 +100,7 @@ def test_a_proof_is_settled_once() -> None:
         (Insertion.SEEN, ReplayDetected, "replayed"),
         (Insertion.UNAVAILABLE, StoreUnavailable, "store_unavailable"),
         (Insertion.FULL, StoreUnavailable, "store_full"),
+        (Insertion.SHARE_FULL, StoreUnavailable, "store_share_full"),
         (Insertion.BEFORE_FLOOR, ProofRejected, "before_store_floor"),
     ],
 )

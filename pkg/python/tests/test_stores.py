@@ -329,6 +329,24 @@ def test_a_full_store_accepts_nothing_more() -> None:
     assert store.held == outcomes.count("accepted")
 
 
+def test_one_key_is_refused_for_its_share_once_half_is_used() -> None:
+    def outcomes(shares: int) -> list[str]:
+        key, store = Key.generate(), MemoryReplayStore(capacity=64, shares=shares, now=int(time.time()) - 3600)
+        found = []
+        for _ in range(40):
+            try:
+                verify(store=store, **shown(key))
+                found.append("accepted")
+            except StoreUnavailable as error:
+                found.append(error.reason)
+        return found
+
+    assert outcomes(64) == ["accepted"] * 32 + ["store_share_full"] * 8
+    assert outcomes(1) == ["accepted"] * 40
+    with pytest.raises(Misuse, match=r"shares \(1 to 4096"):
+        MemoryReplayStore(shares=0)
+
+
 def test_a_store_that_has_just_begun_asks_for_a_nonce() -> None:
     policy = Policy(nonces=Nonces())
     store = MemoryReplayStore(policy=policy)

@@ -59,7 +59,8 @@ impl Contract {
         self
     }
 
-    /// Adds the rules about the share of one thumbprint, for stores in which it holds at most `share` entries.
+    /// Adds the rules about the share of one thumbprint, for stores in which one that has the store for itself holds at most `share`
+    /// entries: half of the capacity in the memory stores.
     #[must_use]
     pub const fn with_share(mut self, share: usize) -> Self {
         self.share = Some(share);

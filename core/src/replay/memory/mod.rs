@@ -12,7 +12,8 @@
 //! - **Bounded.** At most `capacity` entries, then [`Insertion::Full`]. No live entry is ever evicted.
 //!   Entries are spread over up to 1,024 shards of at least 16,384 by a keyed hash, so that the fullest shard
 //!   can be full when the whole is at about 98 per cent.
-//! - **Fair.** One thumbprint holds at most 1/64 of the capacity (see below), then [`Insertion::Full`].
+//! - **Fair.** While the store is less than half full, no key is counted out. From then on one thumbprint holds at most 1/64 of the
+//!   capacity (see below), and is answered [`Insertion::ShareFull`]; `with_shares` chooses another part.
 //! - **Forgets in O(1)**, whole generations of 16 s at once, at most 15 s after an entry's
 //!   [`keep_until`](super::ReplayEntry::keep_until). A dropped generation is never opened again, whatever the
 //!   clock does: entries that fall into or before it are answered [`Insertion::BeforeFloor`].
@@ -31,18 +32,26 @@
 //!
 //! # The share of one thumbprint
 //!
-//! Each shard counts entries by a keyed hash of the whole thumbprint in 256 rows and refuses when a row holds
-//! 1/64 of the shard. A thumbprint's row differs from shard to shard. All of the share may be used in one
-//! burst. Counting by rows overestimates and never underestimates: the rest of the row's content counts too, on
+//! A busy client is no attack: below half of the capacity there is room for everyone, and no share. From half on, one key that holds
+//! 1/64 of the capacity gets no more, and others go on. That is decided shard by shard.
+//!
+//! Each shard counts entries by a keyed hash of the whole thumbprint in 256 rows, from the first entry on. A thumbprint's row differs
+//! from shard to shard. Counting by rows overestimates and never underestimates: the rest of the row's content counts too, on
 //! average 1/256 of what the shard holds, and entries count for up to 16 s after they were dropped.
 //!
-//! What that means for honest clients: at half load, one that uses half of its share is refused with a
-//! probability below 10^-9 a request, one that uses three quarters of it with about 2 per cent. One client can
-//! send steadily about `capacity / 64 / (max_age + store_margin + 24 s)` proofs a second: 100 at a capacity of
-//! 1,000,000 and 60 s each of age and margin. A gateway that signs everything with one key needs a capacity of
-//! 64 times what it sends within that time. An attacker who fills `n` shares has used `n`/64 of the store and
-//! stands in the way of `n`/256 of the others' requests. Below a capacity of about 1,000 the share is so small
-//! (1 at 64, 15 at 1,000) that two clients can be in each other's way.
+//! What a flood leaves to others, with 64 shares:
+//! - One key takes half of the store and no more. Of the others' requests one in 256 meets its row and is refused.
+//! - `n` keys take half of it together, in whatever way they divide it, and then `n`/64 at most. Even 32 keys leave 1/64 of the
+//!   capacity that only others can have, 15,000 proofs of a million; if each takes the same, they leave half. They stand in the way
+//!   of `n`/256 of the others' requests.
+//! - Each of them needs a token of its own, or is a public client of an authorization server with a grant.
+//!
+//! What it means for honest clients: one key can send steadily about `capacity / 2 / (max_age + store_margin + 24 s)` proofs a second
+//! while others send little: 3,400 at a capacity of 1,000,000 and 60 s each of age and margin. In a store that others fill beyond
+//! half, it is a 32nd of that; one that uses half of its share is refused with a probability below 10^-9 a request, one that uses
+//! three quarters of it with about 2 per cent. A gateway that signs everything with one key takes `with_shares(1)`, or twice the
+//! capacity of what it sends within that time. Below a capacity of about 1,000 the share is so small (1 at 64, 15 at 1,000) that two
+//! clients can be in each other's way once half is used.
 
 mod generation;
 mod local;

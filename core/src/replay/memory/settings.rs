@@ -2,6 +2,8 @@
 
 use siphasher::sip;
 
+use crate::Misuse;
+
 use super::generation::Number;
 use super::shard::Tagged;
 use crate::crypto::{RandomUnavailable, SecureRandom};
@@ -13,16 +15,31 @@ use crate::time::UnixTime;
 const SHARD_ENTRIES: usize = 16_384;
 /// Shards at most: 2 to the power of this.
 const MOST_SHARD_BITS: u32 = 10;
-/// One thumbprint holds at most this part of the capacity.
-const SHARE_DIVISOR: usize = 64;
+/// Into how many shares the capacity is divided, unless told otherwise.
+pub(super) const DEFAULT_SHARES: usize = 64;
+/// Into how many it can be divided.
+const MOST_SHARES: usize = 4_096;
 
 /// What one shard may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limits {
     /// Live entries.
     pub(super) capacity: usize,
-    /// Live entries of one row of thumbprints.
+    /// So many live entries may be anyone's.
+    pub(super) shared_from: usize,
+    /// Live entries of one row of thumbprints beyond that.
     pub(super) share: u16,
+}
+
+impl Limits {
+    /// Those of a store for `capacity` entries.
+    fn of(capacity: usize, shard_bits: u32, shares: usize) -> Self {
+        let here = capacity.div_ceil(1 << shard_bits);
+        let share = (capacity >> shard_bits).checked_div(shares).unwrap_or(0).max(1);
+        // With one share there is nothing to divide.
+        let shared_from = if shares > 1 { here.div_euclid(2) } else { here };
+        Self { capacity: here, shared_from, share: u16::try_from(share).unwrap_or(u16::MAX) }
+    }
 }
 
 /// The unchanging part of a store.
@@ -55,9 +72,7 @@ impl Settings {
     ) -> Result<Self, RandomUnavailable> {
         let capacity = capacity.max(1);
         let shard_bits = capacity.div_euclid(SHARD_ENTRIES).max(1).ilog2().min(MOST_SHARD_BITS);
-        let share = (capacity >> shard_bits).div_euclid(SHARE_DIVISOR).max(1);
-        let limits =
-            Limits { capacity: capacity.div_ceil(1 << shard_bits), share: u16::try_from(share).unwrap_or(u16::MAX) };
+        let limits = Limits::of(capacity, shard_bits, DEFAULT_SHARES);
         let (mut places, mut rows, mut epoch) = ([0; 16], [0; 16], [0; 8]);
         random.fill(&mut places)?;
         random.fill(&mut rows)?;
@@ -72,6 +87,14 @@ impl Settings {
             places: sip::SipHasher13::new_with_key(&places),
             rows: sip::SipHasher13::new_with_key(&rows),
         })
+    }
+
+    /// The same with the capacity divided into `shares`: 1 to 4,096.
+    pub(super) fn with_shares(self, shares: usize) -> Result<Self, Misuse> {
+        if !(1..=MOST_SHARES).contains(&shares) {
+            return Err(Misuse::PolicyBound("shares (1 to 4096)"));
+        }
+        Ok(Self { limits: Limits::of(self.capacity, self.shard_bits, shares), ..self })
     }
 
     /// How many shards the store has: a power of two.
@@ -142,19 +165,28 @@ mod tests {
 
     #[test]
     fn shards_follow_capacity_and_never_exceed_it_in_shares() {
-        for (capacity, shards, limits) in [
-            (0, 1, Limits { capacity: 1, share: 1 }),
-            (64, 1, Limits { capacity: 64, share: 1 }),
-            (1_000, 1, Limits { capacity: 1_000, share: 15 }),
-            (32_767, 1, Limits { capacity: 32_767, share: 511 }),
-            (32_768, 2, Limits { capacity: 16_384, share: 256 }),
-            (1_000_000, 32, Limits { capacity: 31_250, share: 488 }),
-            (10_000_000, 512, Limits { capacity: 19_532, share: 305 }),
-            (100_000_000, 1_024, Limits { capacity: 97_657, share: 1_525 }),
+        for (capacity, shards, here, shared_from, share) in [
+            (0, 1, 1, 0, 1),
+            (64, 1, 64, 32, 1),
+            (1_000, 1, 1_000, 500, 15),
+            (32_767, 1, 32_767, 16_383, 511),
+            (32_768, 2, 16_384, 8_192, 256),
+            (1_000_000, 32, 31_250, 15_625, 488),
+            (10_000_000, 512, 19_532, 9_766, 305),
+            (100_000_000, 1_024, 97_657, 48_828, 1_525),
         ] {
-            let settings = settings(capacity);
+            let (settings, limits) = (settings(capacity), Limits { capacity: here, shared_from, share });
             assert_eq!((settings.shards(), settings.limits()), (shards, limits), "{capacity}");
             assert!(capacity < 64 || settings.shards() * usize::from(limits.share) * 64 <= capacity);
         }
+    }
+
+    #[test]
+    fn shares_are_an_option_within_bounds() {
+        let limits = |shares| settings(1_000_000).with_shares(shares).map(|settings| settings.limits());
+        assert_eq!(limits(64), Ok(settings(1_000_000).limits()));
+        assert_eq!(limits(4), Ok(Limits { capacity: 31_250, shared_from: 15_625, share: 7_812 }));
+        assert_eq!(limits(1).map(|limits| limits.shared_from), Ok(31_250), "one key may hold everything");
+        assert!(limits(0).is_err() && limits(4_097).is_err());
     }
 }

@@ -61,8 +61,12 @@ impl Shard {
         if place.as_ref().is_some_and(|place| place.found) {
             return Insertion::Seen;
         }
-        if self.held >= limits.capacity || !self.shares.admits(entry.row, limits.share) {
+        if self.held >= limits.capacity {
             return Insertion::Full;
+        }
+        // Where there is room for everyone, no one is counted out.
+        if self.held >= limits.shared_from && !self.shares.admits(entry.row, limits.share) {
+            return Insertion::ShareFull;
         }
         let stored = match (generation, place) {
             (Some(generation), Some(place)) if !generation.table.is_crowded() => {

@@ -75,6 +75,20 @@ impl MemoryStore {
         Ok(Self { settings, birthplace: Birthplace::here(), shards })
     }
 
+    /// Divides the capacity into `shares`, 1 to 4,096; 64 unless told otherwise. Once the store is half full, one key holds no more
+    /// than one of them.
+    ///
+    /// With 1 one key may hold all of it: for a gateway that signs everything with one key.
+    ///
+    /// # Errors
+    /// [`Misuse::PolicyBound`](crate::Misuse).
+    ///
+    /// # Security
+    /// With few shares few keys fill the store, and then everyone is refused until their proofs expire.
+    pub fn with_shares(self, shares: usize) -> Result<Self, crate::Misuse> {
+        Ok(Self { settings: self.settings.with_shares(shares)?, ..self })
+    }
+
     /// The instant before which the store cannot vouch: its creation.
     pub fn floor(&self) -> UnixTime {
         self.settings.floor()

@@ -21,9 +21,10 @@ const NOTES: usize = 32;
 struct Row([u16; 32]);
 
 impl Row {
-    /// The sum of all counters. A row is never filled beyond a limit of 16 bits, so it cannot wrap.
+    /// The sum of all counters. While the store has room, a row is filled beyond any limit: the counters stop at their end then, which
+    /// is no less than a limit can be.
     fn held(&self) -> u16 {
-        self.0.iter().fold(0, |sum, count| sum.wrapping_add(*count))
+        self.0.iter().fold(0, |sum: u16, count| sum.saturating_add(*count))
     }
 }
 

@@ -1,6 +1,6 @@
 import type { NativeEntry, NativeMemoryStore } from './native.js';
 import type { Policy } from './policy.js';
-export type Insertion = 'fresh' | 'seen' | 'unavailable' | 'full' | 'before_floor';
+export type Insertion = 'fresh' | 'seen' | 'unavailable' | 'full' | 'share_full' | 'before_floor';
 export interface ReplayEntry {
     readonly key: string;
     readonly thumbprint: string;
@@ -18,6 +18,7 @@ export interface ReplayStore {
 }
 export interface MemoryReplayOptions {
     readonly capacity?: number;
+    readonly shares?: number;
     readonly workers?: number;
     readonly dangerOneOfSeveral?: boolean;
     readonly dangerIgnoreFloor?: boolean;

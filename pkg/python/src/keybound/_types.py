@@ -45,6 +45,8 @@ class Insertion(str, enum.Enum):
     """The store cannot answer, or the entry is of a verifier with other settings."""
     FULL = "full"
     """There is no room, and no live entry is given up for it."""
+    SHARE_FULL = "share_full"
+    """The store is more than half full, and this key holds its share of it: other keys are served."""
     BEFORE_FLOOR = "before_floor"
     """The store cannot vouch for the time the proof speaks of: it began later, or has forgotten since."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Protocol, runtime_checkable
 
 from . import _keybound
@@ -102,13 +103,22 @@ class MemoryReplayStore:
     """The replay store of one process: bounded, and no proof it took is forgotten early.
 
     Another process knows nothing of it: where there may be several it refuses to begin, and after a fork it answers `UNAVAILABLE`.
-    Each entry takes about 16 bytes.
+    Each entry takes about 16 bytes. Once half of it is used, a key that holds its share is answered `SHARE_FULL`.
     """
 
     def __init__(
-        self, *, policy: Policy | None = None, capacity: int = 1_000_000, workers: int | None = None, now: int | None = None
+        self,
+        *,
+        policy: Policy | None = None,
+        capacity: int = 1_000_000,
+        shares: int = 64,
+        workers: int | None = None,
+        now: int | None = None,
     ) -> None:
         """A store for at most `capacity` proofs of verifiers with this `policy`.
+
+        The capacity is divided into `shares`: once half of it is used, one key holds at most one of them. Give 1 where one key, such as a
+        gateway's, sends everything.
 
         `workers=1` says that this is the only process of the application. It is needed where that cannot be seen: in a process that a
         server or `multiprocessing` started, and with configured nonce keys. Raises :class:`Misuse` where there are several or may be.
@@ -116,7 +126,8 @@ class MemoryReplayStore:
         check_alone(workers, one("policy", policy, Policy))
         self._workers = workers
         try:
-            self._native = _keybound.NativeMemoryStore(capacity, (policy or Policy()).options(), current(now))
+            options = json.dumps({**json.loads((policy or Policy()).options()), "shares": shares})
+            self._native = _keybound.NativeMemoryStore(capacity, options, current(now))
         except NATIVE as error:
             reraise(error)
 
