@@ -77,6 +77,7 @@ extern crate alloc;
 
 pub mod base64url;
 pub mod crypto;
+mod hex;
 pub mod http;
 #[cfg(all(feature = "dpop", feature = "oauth"))]
 pub mod intent;

@@ -30,7 +30,7 @@ pub enum Misuse {
     ReservedName,
     /// A caller's claim or header parameter has the same name as another.
     DuplicateName,
-    /// The proof would have more claims or header parameters than verifiers read: 64 of each.
+    /// The proof would have more claims or header parameters than verifiers read: 64 of each, and 256 values in all.
     TooManyMembers,
     /// The text given for a claim or header parameter is not one JSON value within the limits.
     Json,
@@ -58,6 +58,10 @@ pub enum Misuse {
     ProfileAlgorithms,
     /// The policy requires nonces, but the verifier has no nonce issuer.
     NonceIssuerMissing,
+    /// Nonces for public clients alone, and a policy by which every client needs one.
+    NoncesOfSome,
+    /// A protected resource without issuer and without introspection, which accepts no token.
+    NoIssuer,
     /// A store shared by verifiers that disagree about time windows.
     StoreDisagreement,
     /// The source of randomness failed.
@@ -113,7 +117,7 @@ impl fmt::Display for Misuse {
             Self::Time => f.write_str("the time lies before 1970; give seconds since then"),
             Self::ReservedName => f.write_str("this claim or header parameter belongs to the proof itself; choose another name"),
             Self::DuplicateName => f.write_str("this claim or header parameter was given twice"),
-            Self::TooManyMembers => f.write_str("the proof would have more than 64 claims or header parameters; add fewer"),
+            Self::TooManyMembers => f.write_str("the proof would have more than 64 claims or header parameters, or more than 256 values in them; add fewer"),
             Self::Json => f.write_str("the value is not one JSON value; quote strings, or use the method for text"),
             Self::ProofTooLong => f.write_str("the proof would be longer than 16 KiB; add fewer or shorter claims"),
             Self::AlgorithmKey(algorithm) => write!(f, "the key's type does not fit {algorithm}"),
@@ -133,6 +137,11 @@ impl fmt::Display for Misuse {
             Self::NoAlgorithms => f.write_str("the policy permits no algorithm; name at least one"),
             Self::ProfileAlgorithms => f.write_str("this profile's set of algorithms cannot be widened; start from Policy::default"),
             Self::NonceIssuerMissing => f.write_str("the policy requires nonces; give the verifier an issuer with with_nonces"),
+            Self::NoncesOfSome => f.write_str(
+                "nonces_for_public_clients gives confidential clients no nonce, and this policy refuses every proof without one; leave \
+                 nonces_for_public_clients out, or take a policy that neither requires nonces nor times proofs by them",
+            ),
+            Self::NoIssuer => f.write_str("no token would be accepted; name an issuer, or enable introspection"),
             Self::StoreDisagreement => {
                 f.write_str("the verifiers that share this replay store have different time windows; give them one policy or one store each")
             }

@@ -1,5 +1,6 @@
 //! The rules of Keybound's reader of JSON, once more, on top of `serde_json`.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -7,12 +8,21 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Se
 
 const MAX_DEPTH: u8 = 8;
 const MAX_MEMBERS: usize = 64;
+const MAX_VALUES: usize = 256;
+const MAX_NUMBER_LEN: usize = 256;
 
 /// Whether `json` is an object without duplicate names, not too deep and not too large; none where `serde_json` cannot
-/// tell because a number is too large for its floats.
+/// tell because a number is too large for its floats, or may be too long for ours.
 pub(crate) fn is_strict_object(json: &[u8]) -> Option<bool> {
+    let number = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+    if json.split(|byte| !number(byte)).any(|part| part.len() > MAX_NUMBER_LEN) {
+        return None;
+    }
     let mut reader = serde_json::Deserializer::from_slice(json);
-    let read = Value { depth: 0, object_only: true }.deserialize(&mut reader).and_then(|()| reader.end());
+    // The object itself is not one of its values.
+    let values = Cell::new(MAX_VALUES + 1);
+    let whole = Value { depth: 0, object_only: true, values: &values };
+    let read = whole.deserialize(&mut reader).and_then(|()| reader.end());
     match read {
         Ok(()) => Some(true),
         Err(error) if error.to_string().starts_with("number out of range") => None,
@@ -21,15 +31,17 @@ pub(crate) fn is_strict_object(json: &[u8]) -> Option<bool> {
 }
 
 #[derive(Clone, Copy)]
-struct Value {
+struct Value<'v> {
     depth: u8,
     object_only: bool,
+    /// How many more there may be.
+    values: &'v Cell<usize>,
 }
 
-impl Value {
+impl Value<'_> {
     fn inner<E: Error>(self) -> Result<Self, E> {
         if self.depth < MAX_DEPTH {
-            Ok(Self { depth: self.depth + 1, object_only: false })
+            Ok(Self { depth: self.depth + 1, object_only: false, ..self })
         } else {
             Err(E::custom("too deep"))
         }
@@ -40,15 +52,17 @@ impl Value {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Value {
+impl<'de> DeserializeSeed<'de> for Value<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        let left = self.values.get().checked_sub(1).ok_or_else(|| D::Error::custom("too many values"))?;
+        self.values.set(left);
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Value {
+impl<'de> Visitor<'de> for Value<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -70,6 +70,7 @@ impl AuthorizationServer {
         if options.flag("unbound_access_tokens")? {
             server = server.issuing_unbound_access_tokens();
         }
+        verify::checked(&options, server.check_configuration())?;
         Ok(Self(std::sync::Arc::new(server)))
     }
 
@@ -112,7 +113,7 @@ impl Admission {
         }
     }
 
-    /// Admits or refuses the request by the store's answer: `fresh`, `seen`, `unavailable`, `full` or `before_floor`.
+    /// Admits or refuses the request by the store's answer: `fresh`, `seen`, `unavailable`, `full`, `share_full` or `before_floor`.
     ///
     /// # Errors
     /// The rejection, with the refusal to send; misuse for another word, without an entry or on second use.

@@ -69,5 +69,6 @@ impl Intent {
 }
 
 fn array(json: &str) -> Result<Value, Error> {
-    Value::parse(json.as_bytes()).map_err(|_| Error::misuse("not_json", "authorization_details are a JSON array"))
+    let details = Value::parse_request(json.as_bytes());
+    details.map_err(|_| Error::misuse("not_json", "authorization_details are a JSON array of at most 16 KiB and 512 values"))
 }

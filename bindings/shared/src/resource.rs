@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::intent::Intent;
 use crate::plain::{Options, one_of, pairs};
 use crate::replay::{Entry, MemoryStore};
-use crate::verify::{Refusal, insertion_of, verifier_of};
+use crate::verify::{self, Refusal, checked, insertion_of, verifier_of};
 
 const OPTIONS: &[&str] = &[
     "resource",
@@ -138,6 +138,7 @@ impl ResourceServer {
         }
         let targets = targets(&options, policy.resource())?;
         let core = resource::ResourceServer::new(policy, verifier_of(verifier, epoch, crypto)?);
+        checked(&Options::parse(verifier, verify::OPTIONS)?, core.check_configuration())?;
         Ok(Self { core, targets, crypto: *crypto })
     }
 
@@ -323,7 +324,7 @@ impl Access {
         })
     }
 
-    /// Admits or refuses the request by the replay store's answer: `fresh`, `seen`, `unavailable`, `full` or `before_floor`.
+    /// Admits or refuses the request by the replay store's answer: `fresh`, `seen`, `unavailable`, `full`, `share_full` or `before_floor`.
     ///
     /// # Errors
     /// Misuse for another word or in another state.

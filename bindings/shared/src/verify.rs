@@ -198,7 +198,7 @@ impl Pending {
         &self.entry
     }
 
-    /// Accepts or refuses the proof by the store's answer: `fresh`, `seen`, `unavailable`, `full` or `before_floor`.
+    /// Accepts or refuses the proof by the store's answer: `fresh`, `seen`, `unavailable`, `full`, `share_full` or `before_floor`.
     ///
     /// # Errors
     /// The rejection, with the refusal to send; misuse for another word or on second use.
@@ -332,8 +332,8 @@ impl Refusal {
 }
 
 pub(crate) fn insertion_of(name: &str) -> Result<Insertion, Error> {
-    use Insertion::{BeforeFloor, Fresh, Full, Seen, Unavailable};
-    let table = [Fresh, Seen, Unavailable, Full, BeforeFloor].map(|insertion| (insertion.name(), insertion));
+    use Insertion::{BeforeFloor, Fresh, Full, Seen, ShareFull, Unavailable};
+    let table = [Fresh, Seen, Unavailable, Full, ShareFull, BeforeFloor].map(|insertion| (insertion.name(), insertion));
     one_of("what a store answers", name, &table)
 }
 
@@ -348,12 +348,17 @@ pub(crate) fn verifier_of(options: &str, epoch: Option<&str>, crypto: &Crypto) -
         let capacity = usize::try_from(capacity).unwrap_or(usize::MAX).min(MAX_HEADERS);
         core = core.with_header_memory(Arc::new(HeaderMemory::new(capacity)));
     }
-    match core.check_configuration() {
-        // Whoever names no algorithm permits those of the profile: one that this build lacks is refused as `alg_unavailable`.
-        Err(Misuse::AlgorithmUnavailable(_)) if options.value("algorithms").is_none() => {}
-        checked => checked?,
-    }
+    checked(&options, core.check_configuration())?;
     Ok(core)
+}
+
+/// What was found about a configuration. Who names no algorithm permits those of the profile: one that this build lacks is refused as
+/// `alg_unavailable`.
+pub(crate) fn checked(options: &Options, found: Result<(), Misuse>) -> Result<(), Error> {
+    match found {
+        Err(Misuse::AlgorithmUnavailable(_)) if options.value("algorithms").is_none() => Ok(()),
+        found => Ok(found?),
+    }
 }
 
 pub(crate) fn policy(options: &Options) -> Result<Policy, Error> {

@@ -82,6 +82,7 @@ fn every_word_of_a_store_has_its_outcome() {
         ("seen", "replayed", 401),
         ("unavailable", "store_unavailable", 503),
         ("full", "store_full", 503),
+        ("share_full", "store_share_full", 503),
         ("before_floor", "before_store_floor", 503),
     ] {
         let pending = verifier.check(&presented(&[made.as_bytes()], &bound_to), NOW).unwrap();

@@ -5,11 +5,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::bytes::{TOKEN68, is_in, letters_digits_and};
+
 /// The most that is read of all fields together, in bytes.
 pub const MAX_FIELDS_LEN: usize = 16 * 1024;
 /// How many challenges are read at most.
 pub const MAX_CHALLENGES: usize = 32;
-/// How many parameters one challenge has at most.
+/// How many parameters all challenges together have at most.
 pub const MAX_PARAMS: usize = 64;
 
 /// One challenge: a scheme, with a token68 or with parameters.
@@ -79,9 +81,11 @@ impl Challenge {
             return Err(ChallengeError::TooLong);
         }
         let mut challenges = Vec::new();
+        let mut params = 0_usize;
         for field in fields {
             let mut reader = Reader { rest: field };
-            while let Some(challenge) = reader.challenge()? {
+            while let Some(challenge) = reader.challenge(MAX_PARAMS.saturating_sub(params))? {
+                params = params.saturating_add(challenge.params.len());
                 challenges.push(challenge);
                 if challenges.len() > MAX_CHALLENGES {
                     return Err(ChallengeError::TooLong);
@@ -114,15 +118,15 @@ impl Challenge {
         if !value.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
             return Err(ChallengeError::Character);
         }
-        self.push(name.to_owned(), value.to_owned())?;
+        self.push(name.to_owned(), value.to_owned(), MAX_PARAMS)?;
         Ok(self)
     }
 
-    fn push(&mut self, name: String, value: String) -> Result<(), ChallengeError> {
+    fn push(&mut self, name: String, value: String, most: usize) -> Result<(), ChallengeError> {
         if self.param(&name).is_some() {
             return Err(ChallengeError::DuplicateParam);
         }
-        if self.params.len() >= MAX_PARAMS {
+        if self.params.len() >= most {
             return Err(ChallengeError::TooLong);
         }
         self.params.push((name, value));
@@ -186,14 +190,12 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
-/// `tchar` (RFC 9110 section 5.6.2).
-const fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-        )
+fn is_token_byte(byte: u8) -> bool {
+    is_in(&TOKEN_BYTES, byte)
 }
+
+/// `tchar` (RFC 9110 section 5.6.2).
+const TOKEN_BYTES: [bool; 256] = letters_digits_and(b"!#$%&'*+-.^_`|~");
 
 /// A cursor over one field.
 struct Reader<'a> {
@@ -201,8 +203,8 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The next challenge; none at the end of the field.
-    fn challenge(&mut self) -> Result<Option<Challenge>, ChallengeError> {
+    /// The next challenge, with `most` parameters at most; none at the end of the field.
+    fn challenge(&mut self, most: usize) -> Result<Option<Challenge>, ChallengeError> {
         self.skip_list_padding();
         if self.rest.is_empty() {
             return Ok(None);
@@ -223,7 +225,7 @@ impl<'a> Reader<'a> {
                 self.rest = before;
                 return self.end_of_challenge(challenge);
             };
-            challenge.push(name, value)?;
+            challenge.push(name, value, most)?;
             self.skip_space();
             if !matches!(self.rest, [] | [b',', ..]) {
                 return Err(ChallengeError::MissingComma);
@@ -262,28 +264,36 @@ impl<'a> Reader<'a> {
 
     /// The rest of a quoted string (RFC 9110 section 5.6.4).
     fn quoted(&mut self) -> Result<String, ChallengeError> {
-        let mut value = String::new();
+        let end = memchr::memchr(b'"', self.rest).ok_or(ChallengeError::UnclosedQuote)?;
+        let plain = self.rest.get(..end).unwrap_or_default();
+        if plain.iter().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'[' | b']'..=b'~')) {
+            self.rest = self.rest.get(end.saturating_add(1)..).unwrap_or_default();
+            return core::str::from_utf8(plain).map(ToOwned::to_owned).map_err(|_| ChallengeError::Character);
+        }
+        let mut value = Vec::with_capacity(end);
+        let mut rest = self.rest;
         loop {
-            let (byte, after) = match self.rest {
+            let (byte, after) = match rest {
                 [b'"', after @ ..] => {
                     self.rest = after;
-                    return Ok(value);
+                    return String::from_utf8(value).map_err(|_| ChallengeError::Character);
                 }
                 [b'\\', byte, after @ ..] | [byte, after @ ..] => (*byte, after),
                 [] => return Err(ChallengeError::UnclosedQuote),
             };
-            if !matches!(byte, b'\t' | b' '..=b'~' | 0x80..) {
-                return Err(ChallengeError::Character);
+            match byte {
+                b'\t' | b' '..=b'~' => value.push(byte),
+                // Latin-1: U+0080 to U+00FF, in two bytes.
+                0x80.. => value.extend_from_slice(&[0xc0 | byte >> 6, 0x80 | byte & 0x3f]),
+                _ => return Err(ChallengeError::Character),
             }
-            value.push(char::from(byte));
-            self.rest = after;
+            rest = after;
         }
     }
 
     /// A token68 that is all there is of this challenge; nothing is consumed otherwise.
     fn token68(&mut self) -> Option<&'a str> {
-        let is_body = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
-        let body = self.rest.iter().take_while(|byte| is_body(byte)).count();
+        let body = self.rest.iter().take_while(|byte| is_in(&TOKEN68, **byte)).count();
         let padding = self.rest.iter().skip(body).take_while(|byte| **byte == b'=').count();
         let (text, mut tail) = self.rest.split_at_checked(body.saturating_add(padding))?;
         let after = tail;

@@ -60,8 +60,9 @@ impl Request {
 
     /// Sets the body.
     #[must_use]
-    pub fn with_body(self, body: Body) -> Self {
-        Self { body, ..self }
+    pub fn with_body(mut self, body: Body) -> Self {
+        self.body = body;
+        self
     }
 
     /// The value of the first field with this name, case not regarded.
@@ -126,14 +127,26 @@ impl fmt::Debug for Response {
 impl Drop for Body {
     fn drop(&mut self) {
         if let Self::Bytes(bytes) = self {
-            bytes.zeroize();
+            bytes.as_mut_slice().zeroize();
+        }
+    }
+}
+
+/// Fields of requests hold tokens, proofs and clients' secrets.
+impl Drop for Request {
+    fn drop(&mut self) {
+        for (_, value) in &mut self.fields {
+            value.as_mut_str().zeroize();
         }
     }
 }
 
 impl Drop for Response {
     fn drop(&mut self) {
-        self.body.zeroize();
+        self.body.as_mut_slice().zeroize();
+        for (_, value) in &mut self.fields {
+            value.as_mut_slice().zeroize();
+        }
     }
 }
 

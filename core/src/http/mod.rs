@@ -1,5 +1,6 @@
 //! HTTP as far as OAuth speaks it: URIs, challenges, forms, requests and responses.
 
+pub(crate) mod bytes;
 pub mod challenge;
 #[cfg(feature = "oauth")]
 pub mod date;

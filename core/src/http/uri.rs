@@ -3,10 +3,13 @@
 //! The text is read as it stands. A WHATWG URL parser must never see it: it swallows tabs and backslashes,
 //! mends `https:host` and computes hexadecimal addresses, so that two servers could read two targets in one text.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::hex;
+use crate::http::bytes::{is_in, letters_digits_and};
 #[cfg(feature = "dpop")]
 use crate::proof::target::TargetUri;
 
@@ -83,8 +86,6 @@ pub(crate) struct Parts<'a> {
     pub(crate) path: &'a str,
     /// Scheme to path, as written.
     pub(crate) bare: &'a str,
-    /// Whether host or path may hold encoded bytes or dot segments, so that they must be rewritten to be compared.
-    rewrite: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,6 +112,13 @@ impl Scheme {
 
 impl<'a> Parts<'a> {
     pub(crate) fn parse(text: &'a str) -> Result<Self, UriError> {
+        let parts = Self::split(text)?;
+        check_encoded(parts.path, &PATH_BYTES)?;
+        Ok(parts)
+    }
+
+    /// The parts of a URI whose path has yet to be looked at.
+    fn split(text: &'a str) -> Result<Self, UriError> {
         match text.len() {
             0 => return Err(UriError::Empty),
             length if length > MAX_URI_LEN => return Err(UriError::TooLong),
@@ -119,16 +127,14 @@ impl<'a> Parts<'a> {
         let bare_len = memchr::memchr2(b'?', b'#', text.as_bytes()).unwrap_or(text.len());
         let (bare, rest) = text.split_at_checked(bare_len).unwrap_or((text, ""));
         // Query and fragment are not compared, but nothing may hide in them that a header or a log would trip over.
-        check(rest, |byte| byte.is_ascii_graphic() && byte != b'\\')?;
+        check(rest, |byte| byte.is_ascii_graphic() & (byte != b'\\'))?;
 
         let (scheme, after) = split_scheme(bare)?;
         let path_start = memchr::memchr(b'/', after.as_bytes()).unwrap_or(after.len());
         let (authority, path) = after.split_at_checked(path_start).unwrap_or((after, ""));
         let (host, port) = split_authority(authority)?;
         let port = port.filter(|port| !port.is_empty() && *port != scheme.default_port());
-        let rewrite_path = check_encoded(path, &PATH_BYTES)?;
-        let rewrite = rewrite_path || memchr::memchr(b'%', host.as_bytes()).is_some();
-        Ok(Self { scheme, host, port, path, bare, rewrite })
+        Ok(Self { scheme, host, port, path, bare })
     }
 
     /// Where the path begins in `normal`, the normal form of these parts.
@@ -148,28 +154,40 @@ impl<'a> Parts<'a> {
 
     /// Appends the URI in normal form, without query and fragment.
     pub(crate) fn write_normal(&self, out: &mut String) {
+        self.write_origin(out);
+        match normal_path(self.path) {
+            Ok(path) => out.push_str(&path),
+            // The characters were checked, so this is not reached; the path as written equals no other one by mistake.
+            Err(_) => out.push_str(self.path),
+        }
+    }
+
+    /// Appends scheme, host and port in normal form.
+    fn write_origin(&self, out: &mut String) {
         out.push_str(self.scheme.prefix());
-        let host_start = out.len();
-        write_decoded(self.host, out);
-        if let Some(host) = out.get_mut(host_start..) {
-            host.make_ascii_lowercase();
+        let mut host = self.host.to_ascii_lowercase();
+        if host.contains('%') {
+            // A byte that was encoded may be a capital letter, and the digits of those that stay are upper case everywhere.
+            host = decoded(&decoded(&host, &NAME_BYTES).unwrap_or_default().to_ascii_lowercase(), &NAME_BYTES)
+                .unwrap_or_default();
         }
-        // Lower-casing may have reached into the digits of an encoded byte; those are upper case everywhere.
-        if self.host.contains('%') {
-            let host = out.split_off(host_start);
-            write_decoded(&host, out);
-        }
+        out.push_str(&host);
         if let Some(port) = self.port {
             out.push(':');
             out.push_str(port);
         }
-        if self.rewrite {
-            let mut path = String::with_capacity(self.path.len());
-            write_decoded(self.path, &mut path);
-            remove_dot_segments(&path, out);
-        } else {
-            out.push_str(if self.path.is_empty() { "/" } else { self.path });
+    }
+
+    /// Whether scheme, host and port are those of `origin`, which is in normal form.
+    #[cfg(feature = "dpop")]
+    fn is_of(&self, origin: &str) -> bool {
+        // An encoded byte takes three, so that a host longer than that is another one, and need not be decoded to see it.
+        if self.host.len() > origin.len().saturating_mul(3) {
+            return false;
         }
+        let mut own = String::with_capacity(origin.len());
+        self.write_origin(&mut own);
+        own == origin
     }
 }
 
@@ -183,34 +201,14 @@ pub(crate) fn equals(claim: &str, target: &TargetUri) -> Result<bool, UriError> 
         && path.starts_with('/')
         && !has_query_or_fragment(path)
     {
-        if path == target_path {
-            return Ok(true);
-        }
-        if !check_encoded(path, &PATH_BYTES)? {
-            return Ok(false);
-        }
+        return if path == target_path { Ok(true) } else { Ok(normal_path(path)? == target_path) };
     }
-    let parts = Parts::parse(claim)?;
-    if parts.bare == target.as_str() {
-        return Ok(true);
+    let parts = Parts::split(claim)?;
+    if parts.is_of(origin) {
+        return Ok(normal_path(parts.path)? == target_path);
     }
-    if parts.rewrite {
-        let mut normal = String::with_capacity(claim.len().saturating_add(1));
-        parts.write_normal(&mut normal);
-        return Ok(normal == target.as_str());
-    }
-    // What is left needs no rewriting, so it is compared in place.
-    let same = || {
-        let rest = target.as_str().strip_prefix(parts.scheme.prefix())?;
-        let (host, rest) = rest.split_at_checked(parts.host.len())?;
-        let path = match parts.port {
-            Some(port) => rest.strip_prefix(':')?.strip_prefix(port)?,
-            None => rest,
-        };
-        let own_path = if parts.path.is_empty() { "/" } else { parts.path };
-        (host.eq_ignore_ascii_case(parts.host) && path == own_path).then_some(())
-    };
-    Ok(same().is_some())
+    check_encoded(parts.path, &PATH_BYTES)?;
+    Ok(false)
 }
 
 /// Whether a URI has a query or a fragment, be it empty.
@@ -284,65 +282,33 @@ fn is_port(port: &str) -> bool {
         || (port.bytes().all(|byte| byte.is_ascii_digit()) && !port.starts_with('0') && port.parse::<u16>().is_ok())
 }
 
-const fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
-}
-
-/// `unreserved` and `sub-delims`: what a registered name may hold besides encoded bytes.
-const fn is_name_byte(byte: u8) -> bool {
-    is_unreserved(byte) || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
-}
-
 fn check(text: &str, permitted: impl Fn(u8) -> bool) -> Result<(), UriError> {
-    match text.bytes().find(|byte| !permitted(*byte)) {
-        Some(byte) => Err(defect(byte)),
-        None => Ok(()),
+    // All bytes at once, without a branch for each; which one is wrong is asked only where one is.
+    if text.bytes().fold(true, |valid, byte| valid & permitted(byte)) {
+        return Ok(());
     }
+    text.bytes().find(|byte| !permitted(*byte)).map_or(Ok(()), |byte| Err(defect(byte)))
 }
 
-const NAME_BYTES: [bool; 256] = table(false);
-const PATH_BYTES: [bool; 256] = table(true);
+const UNRESERVED: [bool; 256] = letters_digits_and(b"-._~");
+/// `unreserved` and `sub-delims`: what a registered name may hold besides encoded bytes.
+const NAME_BYTES: [bool; 256] = letters_digits_and(b"-._~!$&'()*+,;=");
+const PATH_BYTES: [bool; 256] = letters_digits_and(b"-._~!$&'()*+,;=:@/");
 
-#[expect(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::arithmetic_side_effects,
-    reason = "runs in the compiler, over all bytes"
-)]
-const fn table(path: bool) -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = is_name_byte(byte as u8) || path && matches!(byte as u8, b':' | b'@' | b'/');
-        byte += 1;
-    }
-    table
-}
-
-/// Checks that `text` holds permitted and encoded bytes only; says whether it may need rewriting: whether it has
-/// encoded bytes or a dot behind a slash.
-fn check_encoded(text: &str, permitted: &[bool; 256]) -> Result<bool, UriError> {
-    let is_permitted = |byte: u8| permitted.get(usize::from(byte)).copied().unwrap_or(false);
-    if text.bytes().all(|byte| is_permitted(byte) && byte != b'.') {
-        return Ok(false);
-    }
-    let mut rewrite = false;
-    let mut previous = 0;
+/// Checks that `text` holds permitted and encoded bytes only.
+fn check_encoded(text: &str, permitted: &[bool; 256]) -> Result<(), UriError> {
     let mut rest = text.as_bytes();
     while let [byte, tail @ ..] = rest {
         rest = tail;
-        if !is_permitted(*byte) {
-            match (byte, tail) {
-                (b'%', [high, low, tail @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest = tail,
+        if !is_in(permitted, *byte) {
+            rest = match (byte, tail.split_first_chunk::<2>()) {
+                (b'%', Some((digits, tail))) if hex::byte(*digits).is_some() => tail,
                 (b'%', _) => return Err(UriError::Percent),
                 _ => return Err(defect(*byte)),
-            }
-            rewrite = true;
+            };
         }
-        rewrite |= *byte == b'.' && previous == b'/';
-        previous = *byte;
     }
-    Ok(rewrite)
+    Ok(())
 }
 
 const fn defect(byte: u8) -> UriError {
@@ -359,47 +325,89 @@ fn misplaced(text: &str) -> Option<UriError> {
     text.bytes().map(defect).find(|defect| *defect != UriError::Character)
 }
 
-/// Appends `text` with encoded unreserved characters decoded, once, and the digits of all others in upper case.
-fn write_decoded(text: &str, out: &mut String) {
-    let mut pieces = text.split('%');
-    out.push_str(pieces.next().unwrap_or_default());
-    for piece in pieces {
-        let (digits, plain) = piece.split_at_checked(2).unwrap_or((piece, ""));
-        match u8::from_str_radix(digits, 16) {
-            Ok(byte) if is_unreserved(byte) => out.push(char::from(byte)),
-            _ => {
-                out.push('%');
-                out.extend(digits.chars().map(|digit| digit.to_ascii_uppercase()));
-            }
+/// `path` in normal form: with encoded unreserved characters decoded, without dot segments, and a slash for an empty one.
+///
+/// In one pass, since strangers write what is read here: 8 KiB of encoded dots cost no more than 8 KiB of letters.
+fn normal_path(path: &str) -> Result<Cow<'_, str>, UriError> {
+    if path.is_empty() {
+        return Ok(Cow::Borrowed("/"));
+    }
+    let plain = |byte: u8| byte != b'.' && is_in(&PATH_BYTES, byte);
+    if path.bytes().all(plain) {
+        return Ok(Cow::Borrowed(path));
+    }
+    let decoded = decoded(path, &PATH_BYTES)?;
+    if decoded.as_bytes().windows(2).any(|pair| pair == b"/.") {
+        return Ok(Cow::Owned(without_dot_segments(decoded.as_bytes())));
+    }
+    Ok(Cow::Owned(decoded))
+}
+
+/// `text` with encoded unreserved characters decoded, once, and the digits of all others in upper case.
+fn decoded(text: &str, permitted: &[bool; 256]) -> Result<String, UriError> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        if is_in(permitted, *byte) {
+            out.push(char::from(*byte));
+            continue;
         }
-        out.push_str(plain);
+        let (digits, tail) = match (byte, tail.split_first_chunk::<2>()) {
+            (b'%', Some(parts)) => parts,
+            (b'%', None) => return Err(UriError::Percent),
+            _ => return Err(defect(*byte)),
+        };
+        rest = tail;
+        match hex::byte(*digits) {
+            Some(byte) if is_in(&UNRESERVED, byte) => out.push(char::from(byte)),
+            Some(_) => {
+                let [high, low] = digits.map(|digit| char::from(digit.to_ascii_uppercase()));
+                out.extend(['%', high, low]);
+            }
+            None => return Err(UriError::Percent),
+        }
+    }
+    Ok(out)
+}
+
+/// How many dots `path` begins with, if it begins with a dot segment.
+const fn leading_dots(path: &[u8]) -> usize {
+    match path {
+        [b'/', b'.'] | [b'/', b'.', b'/', ..] => 1,
+        [b'/', b'.', b'.'] | [b'/', b'.', b'.', b'/', ..] => 2,
+        _ => 0,
     }
 }
 
-/// Appends `path` without its dot segments (RFC 3986 section 5.2.4), with a slash for an empty one.
-fn remove_dot_segments(path: &str, out: &mut String) {
-    let mut kept: Vec<&str> = Vec::new();
-    let mut ends_in_dots = false;
-    for segment in path.strip_prefix('/').unwrap_or(path).split('/') {
-        ends_in_dots = matches!(segment, "." | "..");
-        match segment {
-            "." => {}
-            ".." => {
-                kept.pop();
-            }
-            other => kept.push(other),
+/// `path` without its dot segments (RFC 3986 section 5.2.4).
+fn without_dot_segments(path: &[u8]) -> String {
+    let mut out: Vec<u8> = Vec::with_capacity(path.len().saturating_add(1));
+    let mut rest = path;
+    while !rest.is_empty() {
+        let dots = leading_dots(rest);
+        if dots == 0 {
+            let mut pairs = rest.windows(2).enumerate().skip(1);
+            let is_next = |at| leading_dots(rest.get(at..).unwrap_or_default()) > 0;
+            let end = pairs.find(|(at, pair)| *pair == b"/." && is_next(*at)).map_or(rest.len(), |(at, _)| at);
+            let (segments, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            out.extend_from_slice(segments);
+            rest = after;
+            continue;
+        }
+        if dots == 2 {
+            let parent = out.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+            out.truncate(parent);
+        }
+        rest = rest.get(dots.saturating_add(1)..).unwrap_or_default();
+        if rest.is_empty() {
+            out.push(b'/');
         }
     }
-    if ends_in_dots {
-        kept.push("");
+    if out.is_empty() {
+        out.push(b'/');
     }
-    if kept.is_empty() {
-        out.push('/');
-    }
-    for segment in kept {
-        out.push('/');
-        out.push_str(segment);
-    }
+    String::from_utf8(out).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 use super::jwk::raw::RawJwk;
 use crate::json::{self, JsonError, Member, Text};
 
+/// The longest of their names, in bytes.
+const LONGEST_NAME: usize = 4;
+
 /// The header parameters that matter.
 #[derive(Default)]
 pub(crate) struct Header<'a> {
@@ -21,7 +24,7 @@ impl<'a> Header<'a> {
     pub(crate) fn read(json: &'a [u8]) -> Result<Self, JsonError> {
         let mut header = Self::default();
         json::read_object(json, |reader, name| {
-            match &*name.to_bytes() {
+            match &*name.among_known(LONGEST_NAME) {
                 b"typ" => header.typ = reader.text()?,
                 b"alg" => header.alg = reader.text()?,
                 #[cfg(feature = "oauth")]

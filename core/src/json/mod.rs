@@ -2,38 +2,48 @@
 //!
 //! What a lenient reader lets through is an error here: a member name that occurs twice at any depth, however
 //! it is spelled (RFC 7515 section 4, RFC 7519 section 4); anything after the object; nesting beyond
-//! `MAX_DEPTH`; more than `MAX_MEMBERS` members in one object; text that is not UTF-8. Numbers are handed
-//! out as written, so that no reader's idea of a float stands between a claim and its check.
+//! `MAX_DEPTH`; more than `MAX_MEMBERS` members in one object or `MAX_VALUES` values in all; a number longer than
+//! `MAX_NUMBER_LEN`; text that is not UTF-8. Numbers are handed out as written, so that no reader's idea of a float stands
+//! between a claim and its check.
+//!
+//! Strangers choose what is read here. Each byte costs about the same whatever it says, and each value is counted: the worst text
+//! of the permitted size costs less than one signature (T8 of `docs/performance.md`).
 
+mod names;
 mod number;
 mod text;
 #[cfg(feature = "oauth")]
 mod value;
 
-use alloc::vec::Vec;
-
+use names::Names;
 pub(crate) use number::floor;
 pub(crate) use text::{Text, write_string};
-use text::{Unescaped, special};
+use text::{escape, special};
 #[cfg(feature = "oauth")]
-pub use value::{MAX_DOCUMENT_DEPTH, MAX_DOCUMENT_LEN, MAX_DOCUMENT_MEMBERS, NotJson, Value};
+pub use value::{
+    MAX_DOCUMENT_DEPTH, MAX_DOCUMENT_LEN, MAX_DOCUMENT_MEMBERS, MAX_DOCUMENT_VALUES, MAX_REQUEST_LEN,
+    MAX_REQUEST_VALUES, NotJson, Value,
+};
 
 /// How deep objects and arrays may nest.
 pub(crate) const MAX_DEPTH: u8 = 8;
-/// The longest escape behind its backslash: a surrogate pair, two times `u` and four digits.
-const MAX_ESCAPE_LEN: usize = 11;
 /// How many members one object may have.
 pub(crate) const MAX_MEMBERS: usize = 64;
+/// How many values a header, a set of claims or a key may hold in all, objects and arrays counted.
+pub(crate) const MAX_VALUES: usize = 256;
+/// The longest number that is read, in bytes.
+const MAX_NUMBER_LEN: usize = 256;
 
 /// How much of a text is read before it is refused.
 #[derive(Clone, Copy)]
 struct Limits {
     depth: u8,
     members: usize,
+    values: usize,
 }
 
 /// What proofs get.
-const PROOF: Limits = Limits { depth: MAX_DEPTH, members: MAX_MEMBERS };
+const PROOF: Limits = Limits { depth: MAX_DEPTH, members: MAX_MEMBERS, values: MAX_VALUES };
 
 /// Why a text is not an object we read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,7 +52,7 @@ pub(crate) enum JsonError {
     Syntax,
     /// A member name occurs twice in one object.
     Duplicate,
-    /// Nested too deep or too many members.
+    /// Nested too deep, too many members or values, or a number that is too long.
     TooComplex,
 }
 
@@ -78,30 +88,6 @@ impl<T> From<Option<T>> for Member<T> {
     }
 }
 
-/// The member names of one object so far: the first few on the stack, which is all that most objects have.
-#[derive(Default)]
-struct Names<'a> {
-    count: usize,
-    first: [Text<'a>; 12],
-    others: Vec<Text<'a>>,
-}
-
-impl<'a> Names<'a> {
-    fn insert(&mut self, name: Text<'a>, limit: usize) -> Result<(), JsonError> {
-        let earlier = self.first.get(..self.count).unwrap_or(&self.first);
-        if earlier.iter().chain(&self.others).any(|other| other.same_as(name)) {
-            return Err(JsonError::Duplicate);
-        }
-        match self.first.get_mut(self.count) {
-            _ if self.count >= limit => return Err(JsonError::TooComplex),
-            Some(slot) => *slot = name,
-            None => self.others.push(name),
-        }
-        self.count = self.count.saturating_add(1);
-        Ok(())
-    }
-}
-
 /// A cursor over the text of one object.
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
@@ -118,32 +104,38 @@ pub(crate) fn read_object<'a>(
     if !bytes.is_ascii() {
         core::str::from_utf8(bytes).map_err(|_| JsonError::Syntax)?;
     }
-    let mut reader = Reader { rest: bytes, depth: 0, limits: PROOF };
+    let mut reader = Reader::new(bytes, PROOF);
     reader.object(member)?;
     reader.end()
 }
 
-/// Checks that `text` is one JSON value of any type that can be a member: the object around it counts as one level.
-pub(crate) fn check_value(text: &str) -> Result<(), JsonError> {
-    let mut reader = Reader { rest: text.as_bytes(), depth: 1, limits: PROOF };
+/// Checks that `text` is one JSON value of any type that can be a member: the object around it counts as one level. Gives how
+/// many values it holds.
+pub(crate) fn check_value(text: &str) -> Result<usize, JsonError> {
+    let mut reader = Reader { depth: 1, ..Reader::new(text.as_bytes(), PROOF) };
     reader.skip()?;
-    reader.end()
+    reader.end()?;
+    Ok(MAX_VALUES.saturating_sub(reader.limits.values))
 }
 
 impl<'a> Reader<'a> {
+    const fn new(bytes: &'a [u8], limits: Limits) -> Self {
+        Self { rest: bytes, depth: 0, limits }
+    }
+
     /// Reads a string; a value of another type is skipped and gives `Wrong`.
     pub(crate) fn text(&mut self) -> Result<Member<Text<'a>>, JsonError> {
-        match self.peek()? {
+        match self.next_value()? {
             b'"' => self.string().map(Member::Is),
-            _ => self.skip().map(|()| Member::Wrong),
+            first => self.skip_from(first).map(|()| Member::Wrong),
         }
     }
 
     /// Reads a number as written; a value of another type is skipped and gives `Wrong`.
     pub(crate) fn number(&mut self) -> Result<Member<&'a str>, JsonError> {
-        match self.peek()? {
+        match self.next_value()? {
             b'-' | b'0'..=b'9' => self.digits().map(Member::Is),
-            _ => self.skip().map(|()| Member::Wrong),
+            first => self.skip_from(first).map(|()| Member::Wrong),
         }
     }
 
@@ -152,7 +144,10 @@ impl<'a> Reader<'a> {
         &mut self,
         member: impl FnMut(&mut Self, Text<'a>) -> Result<(), JsonError>,
     ) -> Result<bool, JsonError> {
-        if self.peek()? == b'{' { self.object(member).map(|()| true) } else { self.skip().map(|()| false) }
+        match self.next_value()? {
+            b'{' => self.object(member).map(|()| true),
+            first => self.skip_from(first).map(|()| false),
+        }
     }
 
     /// Reads an array element by element, if the value is one; else skips it and answers `false`.
@@ -160,7 +155,10 @@ impl<'a> Reader<'a> {
         &mut self,
         element: impl FnMut(&mut Self) -> Result<(), JsonError>,
     ) -> Result<bool, JsonError> {
-        if self.peek()? == b'[' { self.array(element).map(|()| true) } else { self.skip().map(|()| false) }
+        match self.next_value()? {
+            b'[' => self.array(element).map(|()| true),
+            first => self.skip_from(first).map(|()| false),
+        }
     }
 
     /// Reads `false`; any other value is skipped. Answers whether it was `false`.
@@ -173,7 +171,13 @@ impl<'a> Reader<'a> {
 
     /// Checks and passes over one value, whatever its type.
     pub(crate) fn skip(&mut self) -> Result<(), JsonError> {
-        match self.peek()? {
+        let first = self.next_value()?;
+        self.skip_from(first)
+    }
+
+    /// Passes over the value that begins with `first` and has been counted.
+    fn skip_from(&mut self, first: u8) -> Result<(), JsonError> {
+        match first {
             b'"' => self.string().map(drop),
             b'{' => self.object(|reader, _| reader.skip()),
             b'[' => self.array(Self::skip),
@@ -202,7 +206,10 @@ impl<'a> Reader<'a> {
             member(self, name)?;
             match self.peek()? {
                 b',' => self.expect(b',')?,
-                _ => return self.leave(b'}'),
+                _ => {
+                    names.check()?;
+                    return self.leave(b'}');
+                }
             }
         }
     }
@@ -250,27 +257,21 @@ impl<'a> Reader<'a> {
         let start = self.rest;
         let mut rest = start;
         let mut escaped = false;
+        // Byte by byte: where there is one escape there are often more, and looking for each would cost more than what lies between.
         loop {
-            let (_, at_stop) = special(rest).and_then(|stop| rest.split_at_checked(stop)).ok_or(JsonError::Syntax)?;
-            match at_stop {
+            rest = match rest {
                 [b'"', after @ ..] => {
-                    let length = start.len().saturating_sub(at_stop.len());
+                    let length = start.len().saturating_sub(rest.len());
                     self.rest = after;
                     return Ok(Text { raw: start.get(..length).unwrap_or_default(), escaped });
                 }
                 [b'\\', after @ ..] => {
                     escaped = true;
-                    // Escapes are rare, and re-reading the rest as text for each of them would cost its length again.
-                    let head = after.get(..after.len().min(MAX_ESCAPE_LEN)).unwrap_or_default();
-                    let ascii = head.iter().position(|byte| !byte.is_ascii()).unwrap_or(head.len());
-                    let head = core::str::from_utf8(head.get(..ascii).unwrap_or_default()).unwrap_or_default();
-                    let mut scan = Unescaped { rest: head.chars() };
-                    scan.escape().ok_or(JsonError::Syntax)?;
-                    let length = head.len().saturating_sub(scan.rest.as_str().len());
-                    rest = after.get(length..).unwrap_or_default();
+                    escape(after).ok_or(JsonError::Syntax)?.1
                 }
-                _ => return Err(JsonError::Syntax),
-            }
+                [] | [0..=0x1f, ..] => return Err(JsonError::Syntax),
+                [_, after @ ..] => after,
+            };
         }
     }
 
@@ -300,7 +301,17 @@ impl<'a> Reader<'a> {
         }
         self.rest = rest;
         let written = start.get(..start.len().saturating_sub(rest.len())).unwrap_or_default();
+        if written.len() > MAX_NUMBER_LEN {
+            return Err(JsonError::TooComplex);
+        }
         core::str::from_utf8(written).map_err(|_| JsonError::Syntax)
+    }
+
+    /// The first byte of the next value, which is counted.
+    #[inline(always)]
+    fn next_value(&mut self) -> Result<u8, JsonError> {
+        self.limits.values = self.limits.values.checked_sub(1).ok_or(JsonError::TooComplex)?;
+        self.peek()
     }
 
     #[inline(always)]

@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 /// A JSON string as written between its quotes: UTF-8, its escapes known to be valid.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,89 +14,100 @@ pub(crate) struct Text<'a> {
 impl<'a> Text<'a> {
     /// The value, borrowed unless it holds escapes.
     pub(crate) fn to_cow(self) -> Cow<'a, str> {
-        if self.escaped { Cow::Owned(self.chars().collect()) } else { Cow::Borrowed(self.raw_str()) }
+        match self.to_bytes() {
+            // The whole text was checked before it was cut at ASCII characters, and escapes stand for characters.
+            Cow::Borrowed(raw) => Cow::Borrowed(core::str::from_utf8(raw).unwrap_or_default()),
+            Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).unwrap_or_default()),
+        }
     }
 
     /// The bytes of the value, borrowed unless it holds escapes.
     pub(crate) fn to_bytes(self) -> Cow<'a, [u8]> {
-        if self.escaped { Cow::Owned(self.chars().collect::<String>().into_bytes()) } else { Cow::Borrowed(self.raw) }
+        if self.escaped { Cow::Owned(unescaped(self.raw)) } else { Cow::Borrowed(self.raw) }
+    }
+
+    /// The bytes of a value that is looked up among known ones, none of them longer than `longest`: of a longer one nothing.
+    pub(crate) fn among_known(self, longest: usize) -> Cow<'a, [u8]> {
+        if self.may_be(longest) { self.to_bytes() } else { Cow::Borrowed(&[]) }
     }
 
     /// The value, if it was written without escapes.
     pub(crate) fn plain(self) -> Option<&'a str> {
-        (!self.escaped).then(|| self.raw_str())
+        if self.escaped { None } else { core::str::from_utf8(self.raw).ok() }
     }
 
     /// Whether the value is `other`.
     pub(crate) fn is(self, other: &str) -> bool {
-        if self.escaped { self.chars().eq(other.chars()) } else { self.raw == other.as_bytes() }
-    }
-
-    pub(super) fn same_as(self, other: Text<'_>) -> bool {
-        if self.escaped || other.escaped {
-            return self.chars().eq(other.chars());
+        if self.escaped {
+            return self.may_be(other.len()) && unescaped(self.raw) == other.as_bytes();
         }
-        // Names are short, and most differ in length or in their first byte.
-        self.raw.len() == other.raw.len() && self.raw.iter().eq(other.raw)
+        self.raw == other.as_bytes()
     }
 
-    fn raw_str(self) -> &'a str {
-        // The whole text was checked before it was cut at ASCII characters.
-        core::str::from_utf8(self.raw).unwrap_or_default()
-    }
-
-    fn chars(self) -> Unescaped<'a> {
-        Unescaped { rest: self.raw_str().chars() }
+    /// Whether the value may have so few bytes: nothing is written in more than six bytes for one.
+    pub(crate) fn may_be(self, length: usize) -> bool {
+        self.raw.len() <= length.saturating_mul(LONGEST_SPELLING)
     }
 }
 
-/// The characters that a string's text stands for.
-pub(super) struct Unescaped<'a> {
-    pub(super) rest: core::str::Chars<'a>,
-}
+/// How many bytes one byte of a value can be written in: `\u0061`.
+const LONGEST_SPELLING: usize = 6;
 
-impl Unescaped<'_> {
-    fn hex4(&mut self) -> Option<u32> {
-        (0..4).try_fold(0_u32, |unit, _| Some(unit << 4 | self.rest.next()?.to_digit(16)?))
-    }
-
-    /// The character an escape stands for; `None` if the escape is not valid JSON or half a surrogate pair.
-    pub(super) fn escape(&mut self) -> Option<char> {
-        match self.rest.next()? {
-            'b' => Some('\u{8}'),
-            'f' => Some('\u{c}'),
-            'n' => Some('\n'),
-            'r' => Some('\r'),
-            't' => Some('\t'),
-            'u' => {
-                let unit = self.hex4()?;
-                if !(0xd800..0xdc00).contains(&unit) {
-                    return char::from_u32(unit);
+/// The bytes that a string's text stands for; its escapes are known to be valid.
+fn unescaped(raw: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    loop {
+        rest = match rest {
+            [] => return out,
+            [b'\\', after @ ..] => {
+                let (character, after) = escape(after).unwrap_or((char::REPLACEMENT_CHARACTER, &[]));
+                match u8::try_from(character) {
+                    Ok(ascii @ 0..=0x7f) => out.push(ascii),
+                    _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
                 }
-                if (self.rest.next()?, self.rest.next()?) != ('\\', 'u') {
-                    return None;
-                }
-                let low = self.hex4()?;
-                if !(0xdc00..0xe000).contains(&low) {
-                    return None;
-                }
-                char::from_u32(((unit & 0x3ff) << 10 | (low & 0x3ff)).saturating_add(0x1_0000))
+                after
             }
-            plain @ ('"' | '\\' | '/') => Some(plain),
-            _ => None,
-        }
+            [plain, after @ ..] => {
+                out.push(*plain);
+                after
+            }
+        };
     }
 }
 
-impl Iterator for Unescaped<'_> {
-    type Item = char;
+/// The character that an escape stands for, and what follows it. `text` begins behind the backslash; `None` if the escape is not
+/// valid JSON or half a surrogate pair.
+#[inline(always)]
+pub(super) fn escape(text: &[u8]) -> Option<(char, &[u8])> {
+    let [kind, rest @ ..] = text else { return None };
+    let plain = match kind {
+        b'u' => return escaped_unit(rest),
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'"' | b'\\' | b'/' => char::from(*kind),
+        _ => return None,
+    };
+    Some((plain, rest))
+}
 
-    fn next(&mut self) -> Option<char> {
-        match self.rest.next()? {
-            '\\' => Some(self.escape().unwrap_or(char::REPLACEMENT_CHARACTER)),
-            plain => Some(plain),
-        }
+/// The character of `\u` with its four digits, or of a surrogate pair.
+#[inline(always)]
+fn escaped_unit(text: &[u8]) -> Option<(char, &[u8])> {
+    let (digits, rest) = text.split_first_chunk::<4>()?;
+    let unit = crate::hex::number(*digits)?;
+    if !(0xd800..0xdc00).contains(&unit) {
+        return Some((char::from_u32(unit)?, rest));
     }
+    let (digits, rest) = rest.strip_prefix(b"\\u")?.split_first_chunk::<4>()?;
+    let low = crate::hex::number(*digits)?;
+    if !(0xdc00..0xe000).contains(&low) {
+        return None;
+    }
+    Some((char::from_u32(((unit & 0x3ff) << 10 | (low & 0x3ff)).saturating_add(0x1_0000))?, rest))
 }
 
 /// Where the first byte stands that ends a run of plain characters in a string: a quote, a backslash or a control.
@@ -122,6 +134,17 @@ pub(super) fn special(text: &[u8]) -> Option<usize> {
     }
     let found = tail.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))?;
     Some(offset.saturating_add(found))
+}
+
+/// How many bytes [`write_string`] appends.
+#[cfg(feature = "oauth")]
+pub(super) fn written_string_len(value: &str) -> usize {
+    let written = |byte: u8| match byte {
+        b'"' | b'\\' => 2,
+        0..=0x1f => LONGEST_SPELLING,
+        _ => 1,
+    };
+    value.bytes().map(written).sum::<usize>().saturating_add(2)
 }
 
 /// Appends `value` to `out` as a JSON string, escaping what must be.

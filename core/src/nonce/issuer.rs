@@ -42,6 +42,8 @@ const DOMAIN: &[u8] = b"keybound DPoP nonce";
 /// Version, key id, step, epoch and tag.
 const LEN: usize = 1 + 1 + 4 + 8 + TAG_LEN;
 const TAG_LEN: usize = 16;
+/// How many characters a nonce has.
+pub(crate) const ISSUED_LEN: usize = base64url::encoded_len(LEN);
 /// How many fields the MAC covers.
 const FIELDS: usize = 9;
 

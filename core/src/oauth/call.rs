@@ -186,7 +186,7 @@ impl Call<'_> {
 
     /// Adds token and proof.
     async fn equip(&self, state: &State, token: &Secret, mut request: Request) -> Result<Request, FlowError> {
-        request.fields.push(("Authorization".into(), alloc::format!("{} {}", state.scheme(), token.expose())));
+        request.fields.push(("Authorization".into(), [state.scheme(), " ", token.expose()].concat()));
         if let Some(binding) = &state.binding {
             binding.prove(self.io, self.client, &mut request, Some(token.expose())).await?;
         }

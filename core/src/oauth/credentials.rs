@@ -12,7 +12,7 @@ use super::metadata::AuthorizationServer;
 use super::pkce::random_text;
 use super::secret::Secret;
 use super::step::KeyUse;
-use crate::http::form::{Form, encode_into};
+use crate::http::form::{Form, encode_into, longest_encoding};
 use crate::jose::jwk::PublicJwk;
 use crate::jose::thumbprint::Thumbprint;
 use crate::json::Value;
@@ -157,12 +157,14 @@ impl Credentials {
     }
 
     fn basic(&self, secret: &Secret) -> (String, String) {
-        let mut pair = String::new();
+        let longest = longest_encoding(&self.client_id).saturating_add(longest_encoding(secret.expose()));
+        let mut pair = String::with_capacity(longest.saturating_add(1));
         encode_into(&self.client_id, &mut pair);
         pair.push(':');
         encode_into(secret.expose(), &mut pair);
         let pair = Secret::new(pair);
-        ("Authorization".into(), alloc::format!("Basic {}", base64ct::Base64::encode_string(pair.expose().as_bytes())))
+        let encoded = Secret::new(base64ct::Base64::encode_string(pair.expose().as_bytes()));
+        ("Authorization".into(), ["Basic ", encoded.expose()].concat())
     }
 
     /// A signed assertion whose audience is the issuer alone: one made for another server's endpoint is worthless there.

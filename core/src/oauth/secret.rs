@@ -23,7 +23,7 @@ impl Secret {
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.0.as_mut_str().zeroize();
     }
 }
 

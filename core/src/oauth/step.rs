@@ -5,6 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use zeroize::Zeroize;
+
 use super::error::FlowError;
 use super::flow::{Effect, Flow, Reply};
 use crate::UnixTime;
@@ -70,6 +72,13 @@ pub struct Stored {
     pub version: u64,
     /// The bytes.
     pub value: Vec<u8>,
+}
+
+/// What is stored is a session: tokens, verifiers of codes, clients' secrets.
+impl Drop for Stored {
+    fn drop(&mut self) {
+        self.value.as_mut_slice().zeroize();
+    }
 }
 
 impl fmt::Debug for Stored {
@@ -146,6 +155,14 @@ pub(super) struct Saving {
     pub(super) expected: Option<u64>,
     pub(super) version: u64,
     pub(super) value: Option<Vec<u8>>,
+}
+
+impl Drop for Saving {
+    fn drop(&mut self) {
+        if let Some(value) = &mut self.value {
+            value.as_mut_slice().zeroize();
+        }
+    }
 }
 
 impl Saving {

@@ -230,10 +230,14 @@ impl fmt::Debug for ProofBuilder<'_> {
     }
 }
 
+/// So many values a header or a set of claims may hold besides what the caller adds, the members of the key counted.
+const OWN_VALUES: usize = 16;
+
 fn write_extras(extras: &[Extra<'_>], reserved: &[&str], json: &mut String) -> Result<(), Misuse> {
     if extras.len().saturating_add(reserved.len()) > json::MAX_MEMBERS {
         return Err(Misuse::TooManyMembers);
     }
+    let mut values = OWN_VALUES;
     for (position, extra) in extras.iter().enumerate() {
         if reserved.contains(&extra.name) {
             return Err(Misuse::ReservedName);
@@ -241,7 +245,11 @@ fn write_extras(extras: &[Extra<'_>], reserved: &[&str], json: &mut String) -> R
         if extras.iter().take(position).any(|earlier| earlier.name == extra.name) {
             return Err(Misuse::DuplicateName);
         }
-        json::check_value(&extra.json).map_err(|_| Misuse::Json)?;
+        values = values.saturating_add(json::check_value(&extra.json).map_err(|_| Misuse::Json)?);
+        // The verifier counts them in all, and would refuse the proof.
+        if values > json::MAX_VALUES {
+            return Err(Misuse::TooManyMembers);
+        }
         json.push(',');
         json::write_string(extra.name, json);
         json.push(':');

@@ -2,6 +2,9 @@
 
 use crate::json::{self, JsonError, Member, Text};
 
+/// The longest of their names, in bytes.
+const LONGEST_NAME: usize = 5;
+
 /// The claims that matter. Numbers are kept as written.
 #[derive(Default)]
 pub(crate) struct Claims<'a> {
@@ -22,7 +25,7 @@ impl<'a> Claims<'a> {
     pub(crate) fn read(json: &'a [u8]) -> Result<Self, JsonError> {
         let mut claims = Self::default();
         json::read_object(json, |reader, name| {
-            match &*name.to_bytes() {
+            match &*name.among_known(LONGEST_NAME) {
                 b"jti" => claims.jti = reader.text()?,
                 b"htm" => claims.htm = reader.text()?,
                 b"htu" => claims.htu = reader.text()?,

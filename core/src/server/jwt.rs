@@ -13,13 +13,18 @@ use crate::json::{Member, Text, Value};
 
 /// The longest `kid` that is looked for, in bytes.
 const MAX_KID_LEN: usize = 512;
+/// The longest `typ` or `alg` that is looked at, in bytes.
+const MAX_TYP_LEN: usize = 64;
+/// How many values the claims that are kept before the signature is checked may hold: lists of audiences are short.
+const MAX_KEPT: usize = 64;
 
 /// A JWT, decoded, before any of it is believed.
 pub(super) struct UnverifiedJwt {
     pub(super) typ: Option<String>,
     pub(super) kid: Option<String>,
     pub(super) algorithm: Algorithm,
-    pub(super) claims: Value,
+    /// Decoded, and known to be one object within the limits of what strangers send.
+    payload: Vec<u8>,
     signature: Vec<u8>,
     /// How much of the text the signature covers.
     signed_len: usize,
@@ -46,8 +51,10 @@ pub(super) enum SignatureDefect {
 }
 
 impl UnverifiedJwt {
-    /// Reads a JWT whose algorithm is one of `permitted`; the caller has bounded its length.
-    pub(super) fn read(text: &str, permitted: AlgorithmSet) -> Result<Self, JwtDefect> {
+    /// Reads a JWT whose algorithm is one of `permitted`; the caller has bounded its length. Gives its claims called `names` along.
+    ///
+    /// All claims are looked at, and no others are kept: anyone can send a token that nobody signed, and values cost memory.
+    pub(super) fn read(text: &str, permitted: AlgorithmSet, names: &[&str]) -> Result<(Self, Value), JwtDefect> {
         let compact = Compact::split(text.as_bytes()).ok_or(JwtDefect::Malformed)?;
         let decode = |segment| base64url::decode(segment).map_err(|_| JwtDefect::Malformed);
         let header = decode(compact.header)?;
@@ -56,19 +63,30 @@ impl UnverifiedJwt {
             return Err(JwtDefect::Extension);
         }
         let algorithm = header.alg.value().ok_or(JwtDefect::Algorithm)?;
-        let algorithm = Algorithm::from_name(&algorithm.to_cow()).ok_or(JwtDefect::Algorithm)?;
+        let algorithm = core::str::from_utf8(&algorithm.among_known(MAX_TYP_LEN)).ok().and_then(Algorithm::from_name);
+        let algorithm = algorithm.ok_or(JwtDefect::Algorithm)?;
         if !permitted.contains(algorithm) {
             return Err(JwtDefect::Algorithm);
         }
-        let claims = Value::parse_object(&decode(compact.payload)?).map_err(|_| JwtDefect::Malformed)?;
-        Ok(Self {
-            typ: optional(header.typ)?,
-            kid: optional(header.kid)?.filter(|kid| kid.len() <= MAX_KID_LEN),
+        let payload = decode(compact.payload)?;
+        let claims = Value::parse_members(&payload, names, MAX_KEPT).map_err(|_| JwtDefect::Malformed)?;
+        let jwt = Self {
+            typ: optional(header.typ, MAX_TYP_LEN)?,
+            kid: optional(header.kid, MAX_KID_LEN)?,
             algorithm,
-            claims,
+            payload,
             signature: decode(compact.signature)?,
             signed_len: compact.signing_input.len(),
-        })
+        };
+        Ok((jwt, claims))
+    }
+
+    /// All claims: to be asked for once the signature is known to be good.
+    pub(super) fn claims(&self) -> Result<Value, JwtDefect> {
+        match Value::parse_request(&self.payload) {
+            Ok(claims @ Value::Object(_)) => Ok(claims),
+            _ => Err(JwtDefect::Malformed),
+        }
     }
 
     /// Whether `typ` is `expected`, with or without `application/` before it (RFC 7515 section 4.1.9).
@@ -82,26 +100,25 @@ impl UnverifiedJwt {
         bare.eq_ignore_ascii_case(expected)
     }
 
-    /// Checks the signature with the keys of `keys` that fit. `text` is what this was read from.
+    /// Checks the signature with the key of `keys` that fits: one, whatever the token says. `text` is what this was read from.
     pub(super) fn verify(&self, text: &str, keys: &JwkSet, crypto: &Crypto) -> Result<(), SignatureDefect> {
         let verifier = crypto.verifier(self.algorithm).ok_or(SignatureDefect::NoKey)?;
         let message = text.as_bytes().get(..self.signed_len).unwrap_or_default();
-        let mut candidates = keys.candidates(self.kid.as_deref(), self.algorithm).peekable();
-        if candidates.peek().is_none() {
-            return Err(SignatureDefect::NoKey);
+        let key = keys.key_for(self.kid.as_deref(), self.algorithm).ok_or(SignatureDefect::NoKey)?;
+        let expected = self.algorithm.signature_len().or(key.rsa_modulus_len());
+        if expected != Some(self.signature.len()) {
+            return Err(SignatureDefect::Invalid);
         }
-        let fits = |key: &crate::jose::jwk::PublicJwk| {
-            let expected = self.algorithm.signature_len().or(key.rsa_modulus_len());
-            expected == Some(self.signature.len()) && verifier.verify(key, message, &self.signature).is_ok()
-        };
-        if candidates.any(fits) { Ok(()) } else { Err(SignatureDefect::Invalid) }
+        verifier.verify(key, message, &self.signature).map_err(|_| SignatureDefect::Invalid)
     }
 }
 
-fn optional(member: Member<Text<'_>>) -> Result<Option<String>, JwtDefect> {
+/// A text of `longest` bytes at most; a longer one counts as none, since nothing it could name is looked for.
+fn optional(member: Member<Text<'_>>, longest: usize) -> Result<Option<String>, JwtDefect> {
     match member {
         Member::Absent => Ok(None),
         Member::Wrong => Err(JwtDefect::Malformed),
-        Member::Is(text) => Ok(Some(text.to_cow().into_owned())),
+        Member::Is(text) if !text.may_be(longest) => Ok(None),
+        Member::Is(text) => Ok(Some(text.to_cow().into_owned()).filter(|text| text.len() <= longest)),
     }
 }

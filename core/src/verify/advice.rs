@@ -60,7 +60,7 @@ pub(crate) const fn of(rejection: Rejection) -> Advice {
             "Build the header from a map, so that each name occurs once.",
         ),
         Rejection::HeaderTooComplex => advice(
-            "the header of the proof nests too deep or has too many members",
+            "the header of the proof nests too deep or has too many members or values",
             "The header holds far more than typ, alg and jwk.",
             "Put only typ, alg and the public jwk into the header.",
         ),
@@ -190,7 +190,7 @@ pub(crate) const fn of(rejection: Rejection) -> Advice {
             "Build the claims from a map, so that each name occurs once.",
         ),
         Rejection::ClaimsTooComplex => advice(
-            "the claims of the proof nest too deep or have too many members",
+            "the claims of the proof nest too deep or have too many members or values",
             "The payload holds far more than the claims of a proof.",
             "Keep the payload to jti, htm, htu, iat, and ath and nonce where they are needed.",
         ),

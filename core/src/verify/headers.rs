@@ -76,6 +76,10 @@ impl HeaderMemory {
     }
 
     pub(crate) fn recall(&self, header: &[u8]) -> Option<Arc<RememberedKey>> {
+        // What is not remembered need not be hashed.
+        if header.len() > MAX_HEADER_LEN {
+            return None;
+        }
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let slot = state.entries.get(header)?;
         if !slot.used.load(Ordering::Relaxed) {

@@ -1,11 +1,12 @@
 //! The checks themselves, one function for each, called in the order of [`Check`](super::check::Check).
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use subtle::ConstantTimeEq;
 
 use super::Verifier;
-use super::form::{Form, check_token_hash};
+use super::form::{Form, FormChecked, check_token_hash};
 #[cfg(feature = "std")]
 use super::headers::RememberedKey;
 use super::pending::{PendingProof, VerifiedProof};
@@ -21,46 +22,54 @@ use crate::jose::jwk::raw::RawJwk;
 use crate::jose::jwk::{JwkError, PublicJwk};
 use crate::jose::thumbprint::Thumbprint;
 use crate::json::{JsonError, Member, Text};
-use crate::nonce::issuer::{NonceVerdict, ValidNonce};
+use crate::nonce::issuer::{ISSUED_LEN, NonceVerdict, ValidNonce};
 use crate::proof::claims::Claims;
 use crate::proof::{MAX_PROOF_LEN, TYP};
 use crate::replay::{ReplayEntry, ReplayEntryParts, ReplayKey, StoreEpoch};
 
-/// When a nonce is asked for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum NonceTurn {
-    /// In its place among the checks.
-    InOrder,
-    /// Behind the signature: whoever is asked for a nonce would be let in with one.
-    Last,
+/// The longest name of an algorithm that is looked up, in bytes.
+const LONGEST_ALGORITHM: usize = 16;
+
+/// What was checked of a proof before, and with it when a nonce is asked for.
+#[derive(Clone, Copy)]
+pub(super) enum Stage {
+    /// Nothing: every check is made, that of the nonce in its place.
+    Whole,
+    /// Its form. The nonce is asked for behind the signature: who is asked for one would be let in with one.
+    Formed(FormChecked),
 }
 
 /// Makes every check but replay.
 pub(super) fn judge(
     verifier: &Verifier,
     presentation: &Presentation<'_>,
-    nonce_turn: NonceTurn,
+    stage: Stage,
     now: UnixTime,
 ) -> Result<PendingProof, Rejection> {
     let proof = single_proof(presentation.proofs)?;
     let compact = split(proof)?;
     let (mut inline, mut heap): (Scratch, _) = ([0; 1024], Vec::new());
     let Segments { header, payload, signature } = decode_segments(&compact, &mut inline, &mut heap)?;
-    let Form { key, required, issued_at, ends } = Form::read(verifier, presentation, &compact, header, payload, now)?;
+    let formed = match stage {
+        Stage::Whole => None,
+        Stage::Formed(checked) => Some(checked),
+    };
+    let Form { key, required, issued_at, ends } =
+        Form::read(verifier, presentation, &compact, header, payload, formed, now)?;
 
     let thumbprint = key.thumbprint(verifier);
     let judge_nonce = || check_nonce(verifier, presentation, required.nonce, &thumbprint, now);
-    let early_nonce = if nonce_turn == NonceTurn::InOrder { judge_nonce()? } else { None };
+    let early_nonce = if formed.is_none() { judge_nonce()? } else { None };
     key.check_curve(verifier)?;
     if presentation.context.bound_to().is_some_and(|bound_to| bound_to != thumbprint) {
         return Err(Rejection::BindingMismatch);
     }
-    if let (Some(token), Some(ath)) = (presentation.context.access_token(), required.ath) {
+    if let (None, Some(token), Some(ath)) = (formed, presentation.context.access_token(), required.ath) {
         check_token_hash(verifier, token, ath)?;
     }
     key.check_signature(verifier, &compact, signature)?;
     key.remember(verifier, &compact, &thumbprint);
-    let nonce = if nonce_turn == NonceTurn::Last { judge_nonce()? } else { early_nonce };
+    let nonce = if formed.is_some() { judge_nonce()? } else { early_nonce };
 
     let nonce_time = nonce.as_ref().filter(|_| verifier.times_by_nonce());
     let entry = ReplayEntry::from_parts(ReplayEntryParts {
@@ -270,6 +279,7 @@ fn read_algorithm(alg: Member<Text<'_>>) -> Result<Algorithm, Rejection> {
     let name = match alg {
         Member::Absent => return Err(Rejection::AlgMissing),
         Member::Wrong => return Err(Rejection::AlgUnknown),
+        Member::Is(name) if !name.may_be(LONGEST_ALGORITHM) => return Err(Rejection::AlgUnknown),
         Member::Is(name) => name.to_cow(),
     };
     Algorithm::from_name(&name).ok_or_else(|| {
@@ -324,8 +334,8 @@ fn check_nonce(
     now: UnixTime,
 ) -> Result<Option<ValidNonce>, Rejection> {
     if let Some(expected) = presentation.nonce {
-        let nonce = nonce.ok_or(Rejection::NonceMissing)?.to_cow();
-        if !bool::from(nonce.as_bytes().ct_eq(expected.as_bytes())) {
+        let nonce = nonce.ok_or(Rejection::NonceMissing)?.among_known(expected.len());
+        if expected.is_empty() || !bool::from(nonce.ct_eq(expected.as_bytes())) {
             return Err(Rejection::NonceMismatch);
         }
         // Where nonces are the clock, all proofs go by it: one proof timed in two ways would be remembered in two places.
@@ -338,13 +348,18 @@ fn check_nonce(
         (_, None) => Err(Rejection::NonceMissing),
         (None, Some(_)) => Err(Rejection::NonceMismatch),
         (Some(issuer), Some(nonce)) => {
-            match issuer.check(&nonce.to_cow(), presentation.context.role(), thumbprint, now) {
+            match issuer.check(&read_nonce(nonce), presentation.context.role(), thumbprint, now) {
                 NonceVerdict::Valid(valid) => Ok(Some(valid)),
                 NonceVerdict::Stale => Err(Rejection::NonceStale),
                 NonceVerdict::Unknown => Err(Rejection::NonceMismatch),
             }
         }
     }
+}
+
+/// The text of a nonce that may be one of an issuer; of a longer one nothing, which is none.
+fn read_nonce(nonce: Text<'_>) -> Cow<'_, str> {
+    if nonce.may_be(ISSUED_LEN) { nonce.to_cow() } else { Cow::Borrowed("") }
 }
 
 /// The nonce a proof carries, judged by the verifier's issuer: whatever else is wrong with the proof.
@@ -356,7 +371,7 @@ pub(super) fn nonce_verdict(
     let issuer = verifier.nonces.as_ref()?;
     let compact = split(single_proof(presentation.proofs).ok()?).ok()?;
     let payload = base64url::decode(compact.payload).ok()?;
-    let nonce = Claims::read(&payload).ok()?.nonce.value()?.to_cow();
+    let nonce = read_nonce(Claims::read(&payload).ok()?.nonce.value()?);
     let thumbprint = claimed_thumbprint(verifier, presentation)?;
     Some(issuer.check(&nonce, presentation.context.role(), &thumbprint, now))
 }

@@ -45,6 +45,9 @@ use policy::{NonceMode, Policy, TimeSource};
 use presentation::Presentation;
 use rejection::Rejection;
 
+#[cfg(feature = "oauth")]
+pub(crate) use form::FormChecked;
+
 /// Judges proofs by one policy. It holds no store and never changes, so that one serves all threads.
 pub struct Verifier {
     policy: Policy,
@@ -127,22 +130,28 @@ impl Verifier {
     /// # Errors
     /// The [`Rejection`] of the first check that fails.
     pub fn check(&self, presentation: &Presentation<'_>, now: UnixTime) -> Result<PendingProof, Rejection> {
-        judge::judge(self, presentation, judge::NonceTurn::InOrder, now)
+        judge::judge(self, presentation, judge::Stage::Whole, now)
     }
 
-    /// The same, but a nonce is asked for last: a server that must judge a token as well asks only clients it would let in.
+    /// The same for a proof whose form was checked, with the same presentation but for the key the token is bound to. A nonce is
+    /// asked for last: a server that must judge a token as well asks only clients it would let in.
     #[cfg(feature = "oauth")]
     pub(crate) fn check_nonce_last(
         &self,
         presentation: &Presentation<'_>,
+        form: FormChecked,
         now: UnixTime,
     ) -> Result<PendingProof, Rejection> {
-        judge::judge(self, presentation, judge::NonceTurn::Last, now)
+        judge::judge(self, presentation, judge::Stage::Formed(form), now)
     }
 
     /// Makes the checks that come before the token is judged; whom it is bound to is not looked at.
     #[cfg(feature = "oauth")]
-    pub(crate) fn check_form(&self, presentation: &Presentation<'_>, now: UnixTime) -> Result<(), Rejection> {
+    pub(crate) fn check_form(
+        &self,
+        presentation: &Presentation<'_>,
+        now: UnixTime,
+    ) -> Result<FormChecked, Rejection> {
         form::judge_form(self, presentation, now)
     }
 

@@ -6,6 +6,7 @@
 use std::alloc::System;
 
 use keybound::{Rejection, UnixTime, Verifier};
+use keybound_cli::bench::worst::{Readers, worst};
 use keybound_conformance::raw::{self, Claims};
 use keybound_conformance::{NOW, Request, make_key, permissive, providers};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -15,6 +16,9 @@ static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const LARGE: usize = 10_000_000;
 const BOUND: usize = 64 * 1024;
+/// How many allocations, and how many bytes, the worst input of a reader may cost: `keybound bench --only T8` measures the time.
+const WORST_ALLOCATIONS: usize = 1_100;
+const WORST_BYTES: usize = 256 * 1024;
 
 /// The rejection, and the bytes allocated on the way to it.
 fn cost(request: &Request<'_>, verifier: &Verifier, proof: &[u8], now: UnixTime) -> (Option<Rejection>, usize) {
@@ -122,6 +126,21 @@ fn n16_refusals_are_cheap() {
         let (rejection, bytes) = cost(good.as_bytes());
         assert_eq!(rejection, None, "{provider}");
         assert!(bytes <= BOUND, "{provider}: {bytes} bytes");
+    }
+    the_worst_input_of_each_reader_costs_little();
+}
+
+/// Of every reader the worst texts of the permitted size. What allocates for each byte, or for each value, shows here without a clock; what
+/// takes long shows in `keybound bench --only T8`.
+fn the_worst_input_of_each_reader_costs_little() {
+    let readers = Readers::default();
+    for worst in worst() {
+        let region = Region::new(COUNTING);
+        let _ = readers.read(&worst);
+        let change = region.change();
+        let allocations = change.allocations + change.reallocations;
+        assert!(allocations <= WORST_ALLOCATIONS, "{:?} {}: {allocations} allocations", worst.reader, worst.name);
+        assert!(change.bytes_allocated <= WORST_BYTES, "{:?} {}: {change:?}", worst.reader, worst.name);
     }
 }
 

@@ -9,6 +9,7 @@ mod measure;
 mod proofs;
 mod replay;
 mod verification;
+pub mod worst;
 
 use std::fmt;
 

@@ -11,8 +11,9 @@ use keybound::{HeaderMemory, Policy, ProofBuilder, Rejection, TargetUri, Thumbpr
 use keybound_aws_lc::AWS_LC;
 use stats_alloc::INSTRUMENTED_SYSTEM;
 
-use super::measure::{Candidate, Timing, time};
+use super::measure::{Candidate, Timing, fastest, time};
 use super::proofs::{Bench, METHOD, NOW, Request, URL};
+use super::worst::{Reader, Readers, Worst, worst};
 use super::{BenchError, Figure, Reading};
 
 fn verifier() -> Verifier {
@@ -200,5 +201,29 @@ pub(super) fn refusing() -> Result<Figure, BenchError> {
     if readings[1].value > readings[0].value {
         readings.swap(0, 1);
     }
-    Ok(Figure { id: "T8", title: "a refused proof, new key / full verification of a proof, new key", readings })
+    readings.extend(worst_of_each_reader(&bench));
+    Ok(Figure { id: "T8", title: "a refused proof, new key / full verification of a proof, new key; worst inputs / raw aws-lc-rs verification", readings })
+}
+
+/// The dearest text of each reader against one raw verification. All that a request costs before and beside its signatures has to stay
+/// below one of them.
+fn worst_of_each_reader(bench: &Bench) -> Vec<Reading> {
+    let (readers, all) = (Readers::default(), worst());
+    let dearest = Reader::ALL.map(|reader| {
+        let of_reader = all.iter().filter(|worst| worst.reader == reader);
+        let cost = |worst: &Worst| fastest(|| drop(black_box(readers.read(worst))));
+        of_reader.max_by_key(|worst| cost(worst)).expect("a text for each reader")
+    });
+    let mut candidates = vec![Candidate::new(|index| raw_verify(bench, index))];
+    for worst in dearest {
+        candidates.push(Candidate::new(|_| drop(black_box(readers.read(worst)))));
+    }
+    let timings = time(&mut candidates);
+    let reading = |(worst, timing): (&Worst, &Timing)| Reading {
+        name: worst.reader.name(),
+        value: timing.ratio_to(timings[0]),
+        target: 1.0,
+        note: format!("{}; {}", worst.name, micros(*timing, timings[0])),
+    };
+    dearest.into_iter().zip(&timings[1..]).map(reading).collect()
 }

@@ -210,7 +210,7 @@ fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wr
     let Ok(audience) = audience(state, form) else {
         return wrong("invalid_target", "resource is none that tokens are issued for here, or there are two");
     };
-    let details = match get("authorization_details").map(|text| Value::parse(text.as_bytes())) {
+    let details = match get("authorization_details").map(|text| Value::parse_request(text.as_bytes())) {
         None => None,
         Some(Ok(details)) => Some(details),
         Some(Err(_)) => return wrong("invalid_authorization_details", "authorization_details are no JSON"),

@@ -1,5 +1,7 @@
 //! Clients: what is known of them, and how they show who they are (OAuth 2.1 section 2.4).
 
+use std::cell::Cell;
+
 use base64ct::Encoding as _;
 use keybound::http::form::Form;
 use keybound::http::url::Url;
@@ -46,6 +48,8 @@ pub(super) struct Known {
     pub(super) id: String,
     pub(super) client: Client,
     assertion: Option<Assertion>,
+    /// Whether its proof was judged, so that no signature of it is checked a second time.
+    pub(super) proved: Cell<bool>,
 }
 
 impl Client {
@@ -160,7 +164,7 @@ pub(super) fn authenticate(state: &State, request: &Incoming, form: &Form) -> Re
             return Err(refuse("the client's secret is missing, wrong, not wanted, or not in the place it registered"));
         }
     }
-    Ok(Known { id, client, assertion: None })
+    Ok(Known { id, client, assertion: None, proved: Cell::new(false) })
 }
 
 /// The client with this identifier.
@@ -210,7 +214,7 @@ fn by_assertion(
     };
     let endpoint = format!("{}{}", state.issuer, request.path);
     let assertion = Assertion::read(state, &endpoint, assertion, subject, keys).map_err(refused)?;
-    Ok(Known { id: subject.into(), client, assertion: Some(assertion) })
+    Ok(Known { id: subject.into(), client, assertion: Some(assertion), proved: Cell::new(false) })
 }
 
 #[cfg(test)]

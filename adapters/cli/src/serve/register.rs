@@ -59,7 +59,8 @@ pub(super) fn register(state: &State, request: &Incoming) -> Result<Answer, Answ
     if !kind.eq_ignore_ascii_case("application/json") {
         return Err(metadata("the body must be application/json").into());
     }
-    let document = Value::parse_object(&request.body).map_err(|_| metadata("the body is no JSON object"))?;
+    let document = Value::parse_request(&request.body).ok().filter(|document| matches!(document, Value::Object(_)));
+    let document = document.ok_or_else(|| metadata("the body is not a JSON object of at most 16 KiB and 512 values"))?;
     let method = method(&document)?.unwrap_or("client_secret_basic");
     let secret =
         if matches!(method, "client_secret_basic" | "client_secret_post") { Some(unguessable()?) } else { None };

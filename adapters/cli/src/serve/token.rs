@@ -50,6 +50,9 @@ pub(super) fn token(state: &State, request: &Incoming) -> Result<Answer, Answer>
 
 /// The refusal of the request's proof, taken by itself.
 fn proof_defect(state: &State, request: &Incoming, known: &Known) -> Option<Answer> {
+    if known.proved.get() {
+        return None;
+    }
     let (proofs, target) = (request.all("dpop"), request.target(state));
     let endpoint = EndpointRequest::new(&request.method, &target, &proofs, known.kind(), Grant::ClientCredentials)
         .must_bind(state.must_bind(known));
@@ -193,6 +196,7 @@ pub(super) fn prove(state: &State, request: &Incoming, known: &Known, grant: Gra
     let proofs = request.all("dpop");
     let target = request.target(state);
     let endpoint = EndpointRequest::new(&request.method, &target, &proofs, known.kind(), grant);
+    known.proved.set(true);
     admit(state, &endpoint.must_bind(state.must_bind(known)))
 }
 

@@ -47,6 +47,32 @@ fn requests_that_are_no_token_requests() {
 }
 
 #[test]
+fn a_flood_of_pushed_requests_leaves_the_replay_store_alone() {
+    let server = Server::without_nonces();
+    let challenge = super::challenge();
+    let pushed = [
+        ("client_id", "keybound-demo"),
+        ("response_type", "code"),
+        ("redirect_uri", super::REDIRECT),
+        ("code_challenge", challenge.as_str()),
+        ("code_challenge_method", "S256"),
+    ];
+    let device = [("client_id", "keybound-demo"), ("scope", "read")];
+    for (path, form, status) in [("/par", &pushed[..], 201), ("/device_authorization", &device[..], 200)] {
+        for stranger in [super::key(), super::key(), super::key()] {
+            // What takes no place is not known again: a place would show as `invalid_dpop_proof`.
+            let proof = super::proof(&stranger, "POST", &server.url(path), None, None);
+            for _ in 0..2 {
+                let answer = server.post(path, form, std::slice::from_ref(&proof));
+                assert_eq!(answer.status, status, "{path}: {answer:?}");
+            }
+        }
+    }
+    let key = super::key();
+    assert_eq!(server.login(&key, "read").status, 200);
+}
+
+#[test]
 fn credentials_in_the_url_are_not_read() {
     let server = Server::start();
     let query = crate::wire::encode(&[

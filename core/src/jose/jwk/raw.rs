@@ -8,6 +8,13 @@ use crate::base64url::{self, NotBase64Url};
 use crate::jose::algorithm::KeyType;
 use crate::json::{self, JsonError, Member, Reader, Text};
 
+/// The longest RSA exponent that is read, in characters.
+const MAX_EXPONENT_LEN: usize = 16;
+/// The longest ML-DSA public key, in bytes.
+const MAX_ML_DSA_LEN: usize = 2592;
+/// The longest of their names, in bytes.
+const LONGEST_NAME: usize = 7;
+
 /// The members of a JWK that matter, as written.
 #[derive(Default)]
 pub(crate) struct RawJwk<'a> {
@@ -40,7 +47,7 @@ impl<'a> RawJwk<'a> {
 
     /// Takes one member; to be called for each member of the object.
     pub(crate) fn member(&mut self, reader: &mut Reader<'a>, name: Text<'a>) -> Result<(), JsonError> {
-        let slot = match &*name.to_bytes() {
+        let slot = match &*name.among_known(LONGEST_NAME) {
             b"kty" => &mut self.kty,
             b"crv" => &mut self.crv,
             b"x" => &mut self.x,
@@ -135,21 +142,29 @@ impl<'a> RawJwk<'a> {
             KeyType::P521 => Key::P521(self.point()?),
             KeyType::Ed25519 => {
                 let mut x = [0; 32];
-                base64url::decode_exact(&required(self.x)?, &mut x)?;
+                base64url::decode_exact(&required(self.x, x.len())?, &mut x)?;
                 return PublicJwk::from_ed25519(x);
             }
             KeyType::Rsa => {
-                let n = required(self.n)?;
+                let longest = bounds.max_bits() / 8;
                 // The length is looked at before the work of decoding is spent.
-                if base64url::decoded_len(n.len()).is_some_and(|length| length > bounds.max_bits() / 8) {
+                if self.n.value().is_some_and(|n| !n.may_be(base64url::encoded_len(longest))) {
+                    return Err(JwkError::RsaTooLarge);
+                }
+                let n = required(self.n, longest)?;
+                if base64url::decoded_len(n.len()).is_some_and(|length| length > longest) {
                     return Err(JwkError::RsaTooLarge);
                 }
                 let n = base64url::decode(&n)?;
-                let e = decode_short(&required(self.e)?)?;
+                let e = self.e.value().ok_or(JwkError::Malformed)?;
+                if !e.may_be(MAX_EXPONENT_LEN) {
+                    return Err(JwkError::RsaInvalid);
+                }
+                let e = decode_short(&e.to_bytes())?;
                 return PublicJwk::from_rsa(&n, &e, bounds);
             }
             KeyType::MlDsa44 | KeyType::MlDsa65 | KeyType::MlDsa87 => {
-                let key = PublicJwk::from_ml_dsa(&base64url::decode(&required(self.public)?)?)
+                let key = PublicJwk::from_ml_dsa(&base64url::decode(&required(self.public, MAX_ML_DSA_LEN)?)?)
                     .ok_or(JwkError::NonCanonical)?;
                 return if key.key_type() == key_type { Ok(key) } else { Err(JwkError::NonCanonical) };
             }
@@ -163,20 +178,22 @@ impl<'a> RawJwk<'a> {
         if let Some((_, coordinates)) = point.split_first_mut() {
             let middle = coordinates.len() / 2;
             if let Some((x, y)) = coordinates.split_at_mut_checked(middle) {
-                base64url::decode_exact(&required(self.x)?, x)?;
-                base64url::decode_exact(&required(self.y)?, y)?;
+                base64url::decode_exact(&required(self.x, x.len())?, x)?;
+                base64url::decode_exact(&required(self.y, y.len())?, y)?;
             }
         }
         Ok(point)
     }
 }
 
-fn required(member: Member<Text<'_>>) -> Result<Cow<'_, [u8]>, JwkError> {
-    member.value().map(Text::to_bytes).ok_or(JwkError::Malformed)
+/// The text of a member that stands for `length` bytes at most: of one that cannot nothing, which is no spelling of a key's part.
+fn required(member: Member<Text<'_>>, length: usize) -> Result<Cow<'_, [u8]>, JwkError> {
+    let text = member.value().ok_or(JwkError::Malformed)?;
+    if text.may_be(base64url::encoded_len(length)) { Ok(text.to_bytes()) } else { Err(JwkError::NonCanonical) }
 }
 
 fn decode_short(text: &[u8]) -> Result<Vec<u8>, JwkError> {
-    if text.len() > 16 { Err(JwkError::RsaInvalid) } else { Ok(base64url::decode(text)?) }
+    if text.len() > MAX_EXPONENT_LEN { Err(JwkError::RsaInvalid) } else { Ok(base64url::decode(text)?) }
 }
 
 impl From<NotBase64Url> for JwkError {

@@ -6,7 +6,7 @@ use crate::UnixTime;
 use crate::jose::thumbprint::Thumbprint;
 use crate::nonce::{Nonce, Role};
 use crate::replay::{Insertion, ReplayEntry, ReplayStore};
-use crate::verify::pending::{PendingProof, SettleError};
+use crate::verify::pending::{PendingProof, SettleError, VerifiedProof};
 use crate::verify::presentation::{Context, Presentation};
 use crate::verify::refusal::Refusal;
 use crate::verify::rejection::Rejection;
@@ -14,7 +14,7 @@ use crate::verify::rejection::Rejection;
 /// A request whose proof is good, replay apart.
 #[derive(Debug)]
 pub enum Checked {
-    /// There is no proof, and none is needed.
+    /// There is no proof, and none is needed; or one that uses nothing up, of a client that anyone can be.
     Admitted(Admitted),
     /// The proof has to go into the replay store first.
     Pending(PendingAdmission),
@@ -38,6 +38,11 @@ pub struct Admitted {
 }
 
 impl Admitted {
+    fn of(client: ClientType, unbound_access: bool, proof: &VerifiedProof) -> Self {
+        let next_nonce = proof.next_nonce().cloned();
+        Self { key: Some(proof.thumbprint()), client, unbound_access, next_nonce }
+    }
+
     /// The key that the access token is bound to: its `cnf.jkt` (RFC 9449 section 6). None makes it a Bearer token.
     pub fn access_binding(&self) -> Option<Thumbprint> {
         self.key.filter(|_| !self.unbound_access)
@@ -80,8 +85,8 @@ impl AuthorizationServer {
         })?;
         let verifier = self.verifier(request.client);
         let presentation = presentation(request, expected);
+        let announces = matches!(request.grant, Grant::Announcement { .. });
         if request.proofs.is_empty() {
-            let announces = matches!(request.grant, Grant::Announcement { .. });
             return if !announces && (request.must_bind || expected.is_some()) {
                 Err(verifier.refuse(Rejection::ProofMissing, Role::AuthorizationServer, &presentation, now))
             } else {
@@ -90,13 +95,20 @@ impl AuthorizationServer {
             };
         }
         match verifier.check(&presentation, now) {
+            // Anyone can push a request in the name of a public client, with as many keys as he likes: whoever could fill the store
+            // with that would keep honest clients from their tokens. And nothing is used up. Who repeats a captured announcement gets
+            // a code for the key that was announced, which is not his.
+            Ok(pending) if announces && request.client == ClientType::Public => {
+                let verified = pending.danger_skip_replay_check();
+                Ok(Checked::Admitted(Admitted::of(request.client, self.unbound_access, &verified)))
+            }
             Ok(pending) => Ok(Checked::Pending(PendingAdmission {
                 pending,
                 client: request.client,
                 unbound_access: self.unbound_access,
             })),
             // A pushed request has no grant that could be invalid (RFC 9126 section 2.3).
-            Err(Rejection::BindingMismatch) if matches!(request.grant, Grant::Announcement { .. }) => {
+            Err(Rejection::BindingMismatch) if announces => {
                 let rejection = Rejection::BindingMismatch;
                 let text = "dpop_jkt is not the thumbprint of the proof's key";
                 Err(Refusal::with_body(rejection.reason(), "invalid_request", text, None))
@@ -118,12 +130,7 @@ impl AuthorizationServer {
     ) -> Result<Admitted, Refusal> {
         let PendingAdmission { pending, client, unbound_access } = pending;
         match pending.settle(insertion, now) {
-            Ok(verified) => Ok(Admitted {
-                key: Some(verified.thumbprint()),
-                client,
-                unbound_access,
-                next_nonce: verified.next_nonce().cloned(),
-            }),
+            Ok(verified) => Ok(Admitted::of(client, unbound_access, &verified)),
             Err(error) => Err(self.refuse(request, error, now)),
         }
     }

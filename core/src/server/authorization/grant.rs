@@ -43,6 +43,8 @@ pub enum Grant<'a> {
         may_rebind: bool,
     },
     /// No token yet: a pushed authorization request (RFC 9126) or a device authorization request (RFC 8628).
+    ///
+    /// The proof of a public client's announcement does not go into the replay store: anyone can send one, and it uses nothing up.
     Announcement {
         /// The parameter `dpop_jkt`, read by [`Grant::announcement`].
         dpop_jkt: Option<Thumbprint>,

@@ -48,8 +48,8 @@ pub use lifetime::{LONG_LIFETIME, MAX_CODE_LIFETIME, Weakness};
 
 use crate::nonce::issuer::NonceIssuer;
 use crate::replay::ReplayAgreement;
-use crate::verify::policy::Policy;
-use crate::{Crypto, Verifier};
+use crate::verify::policy::{NonceMode, Policy, TimeSource};
+use crate::{Crypto, Misuse, Verifier};
 
 /// Judges the proofs that come with requests to an authorization server. It holds no store, no clients and no clock.
 #[derive(Debug)]
@@ -74,7 +74,8 @@ impl AuthorizationServer {
     }
 
     /// Asks public clients alone for nonces: confidential ones authenticate with each request. To be called before
-    /// [`with_nonces`](Self::with_nonces).
+    /// [`with_nonces`](Self::with_nonces), and with a policy that neither requires nonces nor takes the time from them:
+    /// [`check_configuration`](Self::check_configuration) says so.
     #[must_use]
     pub fn nonces_for_public_clients(self, crypto: &Crypto) -> Self {
         let silent = Verifier::new(self.asking.policy().clone(), crypto);
@@ -85,6 +86,20 @@ impl AuthorizationServer {
     #[must_use]
     pub fn issuing_unbound_access_tokens(self) -> Self {
         Self { unbound_access: true, ..self }
+    }
+
+    /// Whether this server can admit every kind of client: to be asked once, when it starts.
+    ///
+    /// # Errors
+    /// [`Misuse::NoncesOfSome`] if the policy asks all clients for nonces, and confidential ones are given none;
+    /// else those of [`Verifier::check_configuration`].
+    pub fn check_configuration(&self) -> Result<(), Misuse> {
+        let policy = self.policy();
+        let asks_all = policy.nonces() == NonceMode::Required || policy.time_source() == TimeSource::Nonce;
+        if self.silent.is_some() && asks_all {
+            return Err(Misuse::NoncesOfSome);
+        }
+        self.asking.check_configuration()
     }
 
     /// What a replay store for this server has to be created with.

@@ -12,7 +12,8 @@ use crate::key::{Signer, soft::SoftKey};
 use crate::nonce::Role;
 use crate::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
 use crate::replay::memory::MemoryStore;
-use crate::{Algorithm, Policy, ProofBuilder, RUSTCRYPTO, Refusal, TargetUri, Thumbprint, UnixTime};
+use crate::verify::policy::TimeSource;
+use crate::{Algorithm, Misuse, Policy, ProofBuilder, RUSTCRYPTO, Refusal, TargetUri, Thumbprint, UnixTime};
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 const TOKEN: &str = "https://as.example.com/token";
@@ -255,6 +256,44 @@ fn confidential_clients_can_be_spared_nonces() {
         error(setting.admit(TOKEN, ClientType::Public, CODE, &setting.own_proof())),
         (400, Some("use_dpop_nonce"))
     );
+}
+
+#[test]
+fn settings_that_lock_confidential_clients_out_are_refused_at_the_start() {
+    let by_nonces = || Policy::default().with_time_source(TimeSource::Nonce);
+    for policy in [Policy::fapi2(), Policy::atproto(), Policy::default().requiring_nonces(), by_nonces()] {
+        let server = || AuthorizationServer::new(policy.clone(), &RUSTCRYPTO);
+        let sparing = server().nonces_for_public_clients(&RUSTCRYPTO).with_nonces(issuer());
+        assert_eq!(sparing.check_configuration(), Err(Misuse::NoncesOfSome), "{policy:?}");
+        assert_eq!(server().check_configuration(), Err(Misuse::NonceIssuerMissing), "{policy:?}");
+        assert_eq!(server().with_nonces(issuer()).check_configuration(), Ok(()), "{policy:?}");
+    }
+    let server = AuthorizationServer::new(Policy::default(), &RUSTCRYPTO);
+    assert_eq!(server.nonces_for_public_clients(&RUSTCRYPTO).with_nonces(issuer()).check_configuration(), Ok(()));
+}
+
+#[test]
+fn a_flood_of_announcements_leaves_token_requests_alone() {
+    // The store holds 1,000 proofs, and a stranger with fresh keys announces more than that.
+    let setting = setting(AuthorizationServer::new(Policy::default(), &RUSTCRYPTO));
+    for _ in 0..1_100 {
+        let stranger = key();
+        let form = Form::new();
+        let proofs = Vec::from([proof(&stranger, PAR, None)]);
+        let admitted = setting.admit(PAR, ClientType::Public, Grant::announcement(&form).unwrap(), &proofs).unwrap();
+        assert_eq!(admitted.announced(), Some(thumbprint(&stranger)));
+    }
+    assert_eq!(setting.store.held(), 0, "what uses nothing up takes no room");
+    for _ in 0..100 {
+        let honest = Vec::from([proof(&key(), TOKEN, None)]);
+        assert!(setting.admit(TOKEN, ClientType::Public, CODE, &honest).is_ok());
+    }
+    // A client that authenticates is no stranger: its announcement counts once.
+    let once = Vec::from([proof(&setting.key, PAR, None)]);
+    let announcement = || Grant::Announcement { dpop_jkt: None };
+    assert!(setting.admit(PAR, ClientType::Confidential, announcement(), &once).is_ok());
+    let again = setting.admit(PAR, ClientType::Confidential, announcement(), &once);
+    assert_eq!(error(again), (400, Some("invalid_dpop_proof")));
 }
 
 #[test]

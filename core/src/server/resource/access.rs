@@ -6,8 +6,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use zeroize::Zeroize;
+
 use super::ResourceServer;
-use super::access_token::{AccessToken, TYP};
+use super::access_token::{AccessToken, CHECKED, TYP, check_jwt};
 use super::credentials::{self, Credentials, Scheme};
 use super::introspection::Answer;
 use super::principal::Principal;
@@ -16,6 +18,7 @@ use crate::jose::algorithm::Algorithm;
 use crate::replay::{Insertion, ReplayEntry};
 use crate::server::jwk_set::JwkSet;
 use crate::server::jwt::{JwtDefect, SignatureDefect, UnverifiedJwt};
+use crate::verify::FormChecked;
 use crate::verify::refusal::RETRY_AFTER;
 use crate::{Context, PendingProof, Presentation, Refusal, TargetUri, Thumbprint, UnixTime};
 
@@ -61,7 +64,7 @@ pub struct AwaitingKeys {
     server: ResourceServer,
     received: Box<Received>,
     jwt: Box<UnverifiedJwt>,
-    token: Box<AccessToken>,
+    issuer: String,
 }
 
 /// A request whose token only the authorization server understands.
@@ -88,6 +91,8 @@ struct Received {
     /// At most two: more are refused like two.
     proofs: Vec<Vec<u8>>,
     client_certificate: Option<[u8; 32]>,
+    /// There under the scheme DPoP, where the proof was compared with the request.
+    form: Option<FormChecked>,
 }
 
 impl ResourceServer {
@@ -103,7 +108,7 @@ impl ResourceServer {
             Scheme::Bearer if !schemes.bearer() => return self.refused(TokenRejection::SchemeNotAccepted, None),
             _ => {}
         }
-        let received = Box::new(Received {
+        let mut received = Box::new(Received {
             method: request.method.to_owned(),
             target: request.target.clone(),
             scheme,
@@ -113,14 +118,16 @@ impl ResourceServer {
                 Scheme::Bearer => Vec::new(),
             },
             client_certificate: request.client_certificate,
+            form: None,
         });
         if scheme == Scheme::Dpop {
             let form = received.present(None, |presentation| {
                 let verdict = self.verifier().check_form(presentation, now);
                 verdict.map_err(|rejection| self.refuse_proof(rejection, presentation, now))
             });
-            if let Err(refusal) = form {
-                return Access::Refused(refusal);
+            match form {
+                Ok(form) => received.form = Some(form),
+                Err(refusal) => return Access::Refused(refusal),
             }
         }
         self.judge_token(received, now)
@@ -135,20 +142,20 @@ impl ResourceServer {
         if policy.issuers.is_empty() && policy.introspection {
             return introspected(received);
         }
-        let jwt = match UnverifiedJwt::read(&received.token, policy.token_algorithms) {
-            Ok(jwt) if jwt.is_typed(TYP) => jwt,
+        let (jwt, claims) = match UnverifiedJwt::read(&received.token, policy.token_algorithms, &CHECKED) {
+            Ok((jwt, claims)) if jwt.is_typed(TYP) => (jwt, claims),
             _ if policy.introspection => return introspected(received),
             Ok(_) => return self.refused(TokenRejection::TokenTypMismatch, used),
             Err(JwtDefect::Malformed) => return self.refused(TokenRejection::TokenMalformed, used),
             Err(JwtDefect::Algorithm) => return self.refused(TokenRejection::TokenAlgNotPermitted, used),
             Err(JwtDefect::Extension) => return self.refused(TokenRejection::TokenCritUnsupported, used),
         };
-        match AccessToken::of_jwt(jwt.claims.clone(), policy, now) {
-            Ok(token) => Access::NeedsKeys(AwaitingKeys {
+        match check_jwt(&claims, policy, now) {
+            Ok(()) => Access::NeedsKeys(AwaitingKeys {
                 server: self.clone(),
                 received,
                 jwt: Box::new(jwt),
-                token: Box::new(token),
+                issuer: claims.text("iss").unwrap_or_default().to_owned(),
             }),
             Err(TokenRejection::IssuerMismatch) if policy.introspection => introspected(received),
             Err(rejection) => self.refused(rejection, used),
@@ -163,14 +170,15 @@ impl ResourceServer {
         }
         // Said once the proof is good, so that a client without the server's nonce hears of that first.
         let is_elsewhere = token.has_details() && !self.policy().takes_intents_at(&received.target);
-        match (received.scheme, token.confirmation.key) {
-            (Scheme::Bearer, Some(_)) => self.refused(TokenRejection::TokenBound, used),
-            (Scheme::Bearer, None) if is_elsewhere => self.refused(TokenRejection::IntentElsewhere, used),
-            (Scheme::Bearer, None) => Access::Granted(Box::new(Principal::new(*token, None))),
-            (Scheme::Dpop, None) => self.refused(TokenRejection::TokenUnbound, used),
-            (Scheme::Dpop, Some(bound_to)) => {
+        // Under the scheme DPoP, and only there, a proof was looked at.
+        match (received.form, token.confirmation.key) {
+            (None, Some(_)) => self.refused(TokenRejection::TokenBound, used),
+            (None, None) if is_elsewhere => self.refused(TokenRejection::IntentElsewhere, used),
+            (None, None) => Access::Granted(Box::new(Principal::new(*token, None))),
+            (Some(_), None) => self.refused(TokenRejection::TokenUnbound, used),
+            (Some(form), Some(bound_to)) => {
                 let verdict = received.present(Some(bound_to), |presentation| {
-                    let verdict = self.verifier().check_nonce_last(presentation, now);
+                    let verdict = self.verifier().check_nonce_last(presentation, form, now);
                     verdict.map_err(|rejection| self.refuse_proof(rejection, presentation, now))
                 });
                 match verdict {
@@ -190,7 +198,7 @@ impl ResourceServer {
 impl AwaitingKeys {
     /// The issuer whose keys are needed: one of the policy's.
     pub fn issuer(&self) -> &str {
-        self.token.issuer.as_deref().unwrap_or_default()
+        &self.issuer
     }
 
     /// The name of the key, if the token gives it.
@@ -211,13 +219,15 @@ impl AwaitingKeys {
 
     /// Goes on with the issuer's keys.
     pub fn resume(self, keys: &JwkSet, now: UnixTime) -> Access {
-        let Self { server, received, jwt, token } = self;
-        match jwt.verify(&received.token, keys, server.verifier().crypto()) {
-            Ok(()) => server.judge_binding(received, token, now),
-            Err(SignatureDefect::NoKey) => server.refused(TokenRejection::TokenKeyUnknown, Some(received.scheme)),
-            Err(SignatureDefect::Invalid) => {
-                server.refused(TokenRejection::TokenSignatureInvalid, Some(received.scheme))
-            }
+        let Self { server, received, jwt, .. } = self;
+        let genuine = match jwt.verify(&received.token, keys, server.verifier().crypto()) {
+            Ok(()) => jwt.claims().map_err(|_| TokenRejection::TokenMalformed),
+            Err(SignatureDefect::NoKey) => Err(TokenRejection::TokenKeyUnknown),
+            Err(SignatureDefect::Invalid) => Err(TokenRejection::TokenSignatureInvalid),
+        };
+        match genuine.and_then(|claims| AccessToken::of_jwt(claims, server.policy(), now)) {
+            Ok(token) => server.judge_binding(received, Box::new(token), now),
+            Err(rejection) => server.refused(rejection, Some(received.scheme)),
         }
     }
 
@@ -282,6 +292,16 @@ impl PendingAccess {
     pub fn danger_skip_replay_check(self) -> Principal {
         let verified = self.proof.danger_skip_replay_check();
         Principal::new(*self.token, Some(&verified))
+    }
+}
+
+/// Token and proof open what they were sent for.
+impl Drop for Received {
+    fn drop(&mut self) {
+        self.token.as_mut_str().zeroize();
+        for proof in &mut self.proofs {
+            proof.as_mut_slice().zeroize();
+        }
     }
 }
 

@@ -16,6 +16,9 @@ pub const MAX_TOKEN_LEN: usize = 16 * 1024;
 /// The value of `typ` of a JWT access token (RFC 9068 section 2.1).
 pub(super) const TYP: &str = "at+jwt";
 
+/// The claims that are checked before a token's signature is.
+pub(super) const CHECKED: [&str; 9] = ["iss", "aud", "sub", "client_id", "scope", "iat", "nbf", "exp", "cnf"];
+
 /// The claims of an access token that passed every check but those of its binding.
 pub(super) struct AccessToken {
     pub(super) issuer: Option<String>,
@@ -42,19 +45,8 @@ pub(super) struct Confirmation {
 impl AccessToken {
     /// The claims of a JWT (RFC 9068 section 4), whose signature is checked elsewhere.
     pub(super) fn of_jwt(claims: Value, policy: &ResourcePolicy, now: UnixTime) -> Result<Self, TokenRejection> {
-        let token = Self::read(claims, policy, now)?;
-        match &token.issuer {
-            Some(issuer) if policy.issuers.contains(issuer) => {}
-            Some(_) => return Err(TokenRejection::IssuerMismatch),
-            None => return Err(TokenRejection::TokenClaimInvalid),
-        }
-        let missing = token.subject.is_none()
-            || token.expires_at.is_none()
-            || (policy.client_id_required && token.client_id.is_none());
-        if missing || token.claims.member("aud").is_none() {
-            return Err(TokenRejection::TokenClaimInvalid);
-        }
-        Ok(token)
+        check_jwt(&claims, policy, now)?;
+        Self::of_checked(claims)
     }
 
     /// What an authorization server says of a token that is active (RFC 7662 section 2.2): nothing more is required, but
@@ -64,44 +56,28 @@ impl AccessToken {
         policy: &ResourcePolicy,
         now: UnixTime,
     ) -> Result<Self, TokenRejection> {
-        let token = Self::read(answer, policy, now)?;
-        match &token.issuer {
-            Some(issuer) if !policy.issuers.is_empty() && !policy.issuers.contains(issuer) => {
+        check(&answer, policy, now)?;
+        match text(&answer, "iss")? {
+            Some(issuer) if !policy.issuers.is_empty() && !is_among(&policy.issuers, issuer) => {
                 Err(TokenRejection::IssuerMismatch)
             }
-            _ => Ok(token),
+            _ => Self::of_checked(answer),
         }
     }
 
-    fn read(claims: Value, policy: &ResourcePolicy, now: UnixTime) -> Result<Self, TokenRejection> {
-        let audience = match claims.member("aud") {
-            None => Vec::new(),
-            Some(Value::Text(one)) => alloc::vec![one.clone()],
-            Some(Value::Array(several)) => {
-                let texts = several.iter().map(|one| one.as_text().map(ToOwned::to_owned));
-                texts.collect::<Option<_>>().ok_or(TokenRejection::TokenClaimInvalid)?
-            }
-            Some(_) => return Err(TokenRejection::TokenClaimInvalid),
-        };
-        if claims.member("aud").is_some() && !audience.iter().any(|name| policy.audiences.contains(name)) {
-            return Err(TokenRejection::AudienceMismatch);
-        }
-        let expires_at = time(&claims, "exp")?;
-        if expires_at.is_some_and(|end| now >= end.saturating_add(policy.leeway)) {
-            return Err(TokenRejection::TokenExpired);
-        }
-        for name in ["nbf", "iat"] {
-            if time(&claims, name)?.is_some_and(|start| start > now.saturating_add(policy.leeway)) {
-                return Err(TokenRejection::TokenNotYetValid);
-            }
-        }
+    /// Takes out what is asked for most. The claims passed [`check`].
+    fn of_checked(claims: Value) -> Result<Self, TokenRejection> {
+        let owned = |name| text(&claims, name).map(|text| text.map(ToOwned::to_owned));
         Ok(Self {
-            issuer: text(&claims, "iss")?,
-            subject: text(&claims, "sub")?,
-            client_id: text(&claims, "client_id")?,
-            audience,
-            scopes: text(&claims, "scope")?.map(|scope| words(&scope)).unwrap_or_default(),
-            expires_at,
+            issuer: owned("iss")?,
+            subject: owned("sub")?,
+            client_id: owned("client_id")?,
+            audience: match claims.member("aud") {
+                Some(Value::Text(one)) => alloc::vec![one.clone()],
+                _ => claims.texts("aud").map(ToOwned::to_owned).collect(),
+            },
+            scopes: text(&claims, "scope")?.map(words).unwrap_or_default(),
+            expires_at: time(&claims, "exp")?,
             confirmation: Confirmation::read(claims.member("cnf"))?,
             leeway: policy.leeway,
             claims,
@@ -114,6 +90,57 @@ impl AccessToken {
     pub(super) fn has_details(&self) -> bool {
         self.claims.member("authorization_details").is_some()
     }
+}
+
+/// Checks the claims of a JWT that may be anyone's: nothing is allocated. They need to hold no more than [`CHECKED`].
+pub(super) fn check_jwt(claims: &Value, policy: &ResourcePolicy, now: UnixTime) -> Result<(), TokenRejection> {
+    check(claims, policy, now)?;
+    match text(claims, "iss")? {
+        Some(issuer) if is_among(&policy.issuers, issuer) => {}
+        Some(_) => return Err(TokenRejection::IssuerMismatch),
+        None => return Err(TokenRejection::TokenClaimInvalid),
+    }
+    let missing = |name| claims.member(name).is_none();
+    let required = missing("sub") || missing("exp") || missing("aud");
+    if required || (policy.client_id_required && missing("client_id")) {
+        return Err(TokenRejection::TokenClaimInvalid);
+    }
+    Ok(())
+}
+
+/// Checks what a token says, each part of its type and fitting the policy and the clock.
+fn check(claims: &Value, policy: &ResourcePolicy, now: UnixTime) -> Result<(), TokenRejection> {
+    let is_ours = |name: &str| is_among(&policy.audiences, name);
+    let named = match claims.member("aud") {
+        None => true,
+        Some(Value::Text(one)) => is_ours(one),
+        Some(Value::Array(several)) => {
+            if several.iter().any(|one| one.as_text().is_none()) {
+                return Err(TokenRejection::TokenClaimInvalid);
+            }
+            several.iter().filter_map(Value::as_text).any(is_ours)
+        }
+        Some(_) => return Err(TokenRejection::TokenClaimInvalid),
+    };
+    if !named {
+        return Err(TokenRejection::AudienceMismatch);
+    }
+    if time(claims, "exp")?.is_some_and(|end| now >= end.saturating_add(policy.leeway)) {
+        return Err(TokenRejection::TokenExpired);
+    }
+    for name in ["nbf", "iat"] {
+        if time(claims, name)?.is_some_and(|start| start > now.saturating_add(policy.leeway)) {
+            return Err(TokenRejection::TokenNotYetValid);
+        }
+    }
+    for name in ["iss", "sub", "client_id", "scope"] {
+        text(claims, name)?;
+    }
+    Confirmation::read(claims.member("cnf")).map(drop)
+}
+
+fn is_among(known: &[String], name: &str) -> bool {
+    known.iter().any(|other| other == name)
 }
 
 impl Confirmation {
@@ -159,10 +186,10 @@ pub(super) fn words(scope: &str) -> Vec<String> {
     scope.split(' ').filter(|word| !word.is_empty()).map(ToOwned::to_owned).collect()
 }
 
-fn text(claims: &Value, name: &str) -> Result<Option<String>, TokenRejection> {
+fn text<'c>(claims: &'c Value, name: &str) -> Result<Option<&'c str>, TokenRejection> {
     match claims.member(name) {
         None => Ok(None),
-        Some(Value::Text(text)) => Ok(Some(text.clone())),
+        Some(Value::Text(text)) => Ok(Some(text)),
         Some(_) => Err(TokenRejection::TokenClaimInvalid),
     }
 }

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::access_token::MAX_TOKEN_LEN;
 use super::rejection::TokenRejection;
+use crate::http::bytes::{TOKEN68, is_in};
 use crate::proof::DPOP;
 
 /// The authentication scheme of a request.
@@ -76,7 +77,7 @@ fn values<'a>(fields: &[(&'a str, &'a [u8])], name: &'static str) -> impl Iterat
 
 /// `text`, if it is a token68 (RFC 9110 section 11.2).
 fn token68(text: &[u8]) -> Option<&str> {
-    let body = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte)).count();
+    let body = text.iter().take_while(|byte| is_in(&TOKEN68, **byte)).count();
     let padding = text.get(body..)?;
     if body == 0 || !padding.iter().all(|byte| *byte == b'=') {
         return None;

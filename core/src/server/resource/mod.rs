@@ -72,7 +72,7 @@ pub use rejection::TokenRejection;
 
 use alloc::sync::Arc;
 
-use crate::Verifier;
+use crate::{Misuse, Verifier};
 
 /// Judges requests to one protected resource. It holds no store, no keys of issuers and no clock; clones share their parts.
 #[derive(Clone, Debug)]
@@ -88,6 +88,18 @@ impl ResourceServer {
     /// A server that applies `policy` to requests and tokens, and judges proofs with `verifier`.
     pub fn new(policy: ResourcePolicy, verifier: Verifier) -> Self {
         Self(Arc::new(Parts { policy, verifier }))
+    }
+
+    /// Whether this server can admit any request: to be asked once, when it starts.
+    ///
+    /// # Errors
+    /// [`Misuse::NoIssuer`] if no token is accepted, since there is neither an issuer nor introspection; else those of
+    /// [`Verifier::check_configuration`].
+    pub fn check_configuration(&self) -> Result<(), Misuse> {
+        if self.policy().issuers.is_empty() && !self.policy().introspection {
+            return Err(Misuse::NoIssuer);
+        }
+        self.verifier().check_configuration()
     }
 
     /// The rules for requests and tokens.

@@ -18,7 +18,7 @@ use crate::nonce::Role;
 use crate::nonce::issuer::NonceIssuer;
 use crate::replay::{Insertion, ReplayStore, memory::MemoryStore};
 use crate::server::JwkSet;
-use crate::{Algorithm, AlgorithmSet, Policy, ProofBuilder, RUSTCRYPTO, Refusal, TargetUri, UnixTime, Verifier};
+use crate::{Algorithm, AlgorithmSet, Misuse, Policy, ProofBuilder, RUSTCRYPTO, Refusal, TargetUri, UnixTime, Verifier};
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 const RESOURCE: &str = "https://api.example.com/";
@@ -593,6 +593,48 @@ fn jwts_of_known_issuers_are_not_introspected() {
     assert_eq!(world.verdict(world.bound()), "admitted");
     assert_eq!(world.verdict(world.bound().with("iss", "https://other.example")), "token_inactive");
     assert_eq!(reason(world.dpop("opaque", &world.proof("opaque"))), "token_inactive");
+}
+
+#[test]
+fn an_introspection_answer_of_another_issuer_is_refused() {
+    // One endpoint may answer for several issuers: without this check a token of any of them would open this resource.
+    let verdict = |policy: ResourcePolicy, iss: Option<&str>| {
+        let mut world = World::new(policy.with_introspection());
+        let answer = Value::object().with("active", true).with("cnf", Value::object().with("jkt", world.jkt()));
+        world.answer = Some(answer.with_some("iss", iss).to_json());
+        let proof = world.proof("opaque");
+        reason(world.dpop("opaque", &proof))
+    };
+    let any = || ResourcePolicy::new(RESOURCE).unwrap();
+    assert_eq!(verdict(policy(), Some(ISSUER)), "admitted");
+    assert_eq!(verdict(policy(), Some("https://other.example")), "issuer_mismatch");
+    // An answer need not name its issuer (RFC 7662 section 2.2), and a resource need not know one.
+    assert_eq!(verdict(policy(), None), "admitted");
+    assert_eq!(verdict(any(), Some("https://other.example")), "admitted");
+}
+
+#[test]
+fn a_token_that_no_one_signed_costs_no_memory() {
+    // It is known by its claims alone until its signature is checked, so that lists and scopes are not taken apart before.
+    let world = World::new(policy());
+    let audiences = |count: usize| Value::Array(core::iter::repeat_n(Value::from(RESOURCE), count).collect());
+    assert_eq!(world.verdict(world.bound().with("aud", audiences(50))), "admitted");
+    assert_eq!(world.verdict(world.bound().with("aud", audiences(70))), "token_malformed");
+    assert_eq!(world.verdict(world.bound().with("any", audiences(400))), "admitted");
+    assert_eq!(world.verdict(world.bound().with("any", audiences(600))), "token_malformed");
+}
+
+#[test]
+fn a_resource_without_issuer_is_refused_at_the_start() {
+    let verifier = || Verifier::new(Policy::default(), &RUSTCRYPTO);
+    let any = || ResourcePolicy::new(RESOURCE).unwrap();
+    let check = |policy, verifier| ResourceServer::new(policy, verifier).check_configuration();
+    assert_eq!(check(any(), verifier()), Err(Misuse::NoIssuer));
+    assert_eq!(check(any().with_introspection(), verifier()), Ok(()));
+    assert_eq!(check(policy(), verifier()), Ok(()));
+    let demanding = || Verifier::new(Policy::fapi2(), &RUSTCRYPTO);
+    assert_eq!(check(policy(), demanding()), Err(Misuse::NonceIssuerMissing));
+    assert_eq!(check(policy(), demanding().with_nonces(nonces("api"))), Ok(()));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod agreement;
 mod burning;
 mod clocks;
+mod exact_nonce;
 mod flood;
 mod restart;
 mod threads;
