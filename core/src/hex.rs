@@ -54,7 +54,10 @@ mod tests {
         }
         assert_eq!(number(*b"1aF0"), Some(0x1af0));
         for other in [b'g', b'/', b':', b'@', b'`', 0, 0x80, 0xff] {
-            assert_eq!((byte([other, b'0']), byte([b'0', other]), number([b'0', b'0', b'0', other])), (None, None, None));
+            assert_eq!(
+                (byte([other, b'0']), byte([b'0', other]), number([b'0', b'0', b'0', other])),
+                (None, None, None)
+            );
         }
     }
 }

@@ -227,8 +227,19 @@ impl Builder {
     /// a policy that requires nonces without an issuer of them, an algorithm that the provider lacks, no provider; or if there is no
     /// randomness.
     pub fn build(self) -> Result<Protection, Misuse> {
-        let Self { policy, proofs, crypto, targets, keys, introspection, nonces, store, replay_shares, ignore_floor, clock } =
-            self;
+        let Self {
+            policy,
+            proofs,
+            crypto,
+            targets,
+            keys,
+            introspection,
+            nonces,
+            store,
+            replay_shares,
+            ignore_floor,
+            clock,
+        } = self;
         let crypto = crypto.ok_or(Misuse::CryptoMissing)?;
         let has_keys = |issuer: &str| keys.iter().any(|(known, _)| known == issuer);
         let accepts_nothing = policy.issuers().next().is_none() && !policy.introspects();

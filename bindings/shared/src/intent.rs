@@ -70,5 +70,7 @@ impl Intent {
 
 fn array(json: &str) -> Result<Value, Error> {
     let details = Value::parse_request(json.as_bytes());
-    details.map_err(|_| Error::misuse("not_json", "authorization_details are a JSON array of at most 16 KiB and 512 values"))
+    details.map_err(|_| {
+        Error::misuse("not_json", "authorization_details are a JSON array of at most 8 KiB and 256 values")
+    })
 }

@@ -104,12 +104,7 @@ impl MemoryReplayStore {
     ///
     /// Throws misuse, if an option cannot be used; the host's fault, if there is no randomness.
     #[uniffi::constructor(default(capacity = 100000, now = None, shares = 64))]
-    pub fn new(
-        options: VerifierOptions,
-        capacity: i32,
-        now: Option<i64>,
-        shares: i32,
-    ) -> Result<Self, KeyboundError> {
+    pub fn new(options: VerifierOptions, capacity: i32, now: Option<i64>, shares: i32) -> Result<Self, KeyboundError> {
         let capacity = u32::try_from(capacity).unwrap_or_default();
         let options = options.to_value()?.with("shares", unsigned("shares", i64::from(shares))?);
         Ok(Self(ffi::MemoryStore::new(capacity, &options.to_json(), &CRYPTO, clock(now))?))

@@ -8,7 +8,7 @@ use core::fmt;
 use super::bytes::{TOKEN68, is_in, letters_digits_and};
 
 /// The most that is read of all fields together, in bytes.
-pub const MAX_FIELDS_LEN: usize = 16 * 1024;
+pub const MAX_FIELDS_LEN: usize = 8 * 1024;
 /// How many challenges are read at most.
 pub const MAX_CHALLENGES: usize = 32;
 /// How many parameters all challenges together have at most.
@@ -270,7 +270,7 @@ impl<'a> Reader<'a> {
             self.rest = self.rest.get(end.saturating_add(1)..).unwrap_or_default();
             return core::str::from_utf8(plain).map(ToOwned::to_owned).map_err(|_| ChallengeError::Character);
         }
-        let mut value = Vec::with_capacity(end);
+        let mut value = Vec::with_capacity(end.saturating_mul(2));
         let mut rest = self.rest;
         loop {
             let (byte, after) = match rest {
@@ -284,7 +284,10 @@ impl<'a> Reader<'a> {
             match byte {
                 b'\t' | b' '..=b'~' => value.push(byte),
                 // Latin-1: U+0080 to U+00FF, in two bytes.
-                0x80.. => value.extend_from_slice(&[0xc0 | byte >> 6, 0x80 | byte & 0x3f]),
+                0x80.. => {
+                    value.push(0xc0 | byte >> 6);
+                    value.push(0x80 | byte & 0x3f);
+                }
                 _ => return Err(ChallengeError::Character),
             }
             rest = after;

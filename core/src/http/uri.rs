@@ -345,30 +345,27 @@ fn normal_path(path: &str) -> Result<Cow<'_, str>, UriError> {
 
 /// `text` with encoded unreserved characters decoded, once, and the digits of all others in upper case.
 fn decoded(text: &str, permitted: &[bool; 256]) -> Result<String, UriError> {
-    let mut out = String::with_capacity(text.len());
+    let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [byte, tail @ ..] = rest {
         rest = tail;
         if is_in(permitted, *byte) {
-            out.push(char::from(*byte));
+            out.push(*byte);
             continue;
         }
-        let (digits, tail) = match (byte, tail.split_first_chunk::<2>()) {
-            (b'%', Some(parts)) => parts,
-            (b'%', None) => return Err(UriError::Percent),
+        let ([high, low], tail) = match (byte, tail) {
+            (b'%', [high, low, tail @ ..]) => ([*high, *low], tail),
+            (b'%', _) => return Err(UriError::Percent),
             _ => return Err(defect(*byte)),
         };
         rest = tail;
-        match hex::byte(*digits) {
-            Some(byte) if is_in(&UNRESERVED, byte) => out.push(char::from(byte)),
-            Some(_) => {
-                let [high, low] = digits.map(|digit| char::from(digit.to_ascii_uppercase()));
-                out.extend(['%', high, low]);
-            }
+        match hex::byte([high, low]) {
+            Some(byte) if is_in(&UNRESERVED, byte) => out.push(byte),
+            Some(_) => out.extend_from_slice(&[b'%', high.to_ascii_uppercase(), low.to_ascii_uppercase()]),
             None => return Err(UriError::Percent),
         }
     }
-    Ok(out)
+    Ok(String::from_utf8(out).unwrap_or_default())
 }
 
 /// How many dots `path` begins with, if it begins with a dot segment.
@@ -384,14 +381,10 @@ const fn leading_dots(path: &[u8]) -> usize {
 fn without_dot_segments(path: &[u8]) -> String {
     let mut out: Vec<u8> = Vec::with_capacity(path.len().saturating_add(1));
     let mut rest = path;
-    while !rest.is_empty() {
+    while let [byte, after @ ..] = rest {
         let dots = leading_dots(rest);
         if dots == 0 {
-            let mut pairs = rest.windows(2).enumerate().skip(1);
-            let is_next = |at| leading_dots(rest.get(at..).unwrap_or_default()) > 0;
-            let end = pairs.find(|(at, pair)| *pair == b"/." && is_next(*at)).map_or(rest.len(), |(at, _)| at);
-            let (segments, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-            out.extend_from_slice(segments);
+            out.push(*byte);
             rest = after;
             continue;
         }

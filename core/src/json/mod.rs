@@ -12,6 +12,7 @@
 mod names;
 mod number;
 mod text;
+mod utf8;
 #[cfg(feature = "oauth")]
 mod value;
 
@@ -100,9 +101,8 @@ pub(crate) fn read_object<'a>(
     bytes: &'a [u8],
     member: impl FnMut(&mut Reader<'a>, Text<'a>) -> Result<(), JsonError>,
 ) -> Result<(), JsonError> {
-    // Nearly all proofs are ASCII, which is quicker to see.
-    if !bytes.is_ascii() {
-        core::str::from_utf8(bytes).map_err(|_| JsonError::Syntax)?;
+    if !utf8::is_utf8(bytes) {
+        return Err(JsonError::Syntax);
     }
     let mut reader = Reader::new(bytes, PROOF);
     reader.object(member)?;

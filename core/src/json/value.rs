@@ -18,15 +18,21 @@ pub const MAX_DOCUMENT_MEMBERS: usize = 256;
 /// How many values a document may hold in all.
 pub const MAX_DOCUMENT_VALUES: usize = 65_536;
 /// The longest document that [`Value::parse_request`] reads, in bytes.
-pub const MAX_REQUEST_LEN: usize = 16 * 1024;
+pub const MAX_REQUEST_LEN: usize = 8 * 1024;
 /// How many values such a document may hold in all.
-pub const MAX_REQUEST_VALUES: usize = 512;
+pub const MAX_REQUEST_VALUES: usize = 256;
+/// How many values the claims of a token may hold in all. Its length is bounded where it comes in.
+#[cfg(feature = "dpop")]
+const MAX_CLAIMS_VALUES: usize = 512;
 
 /// What documents get whose author is known: metadata, keys, answers.
 const DOCUMENT: Limits =
     Limits { depth: MAX_DOCUMENT_DEPTH, members: MAX_DOCUMENT_MEMBERS, values: MAX_DOCUMENT_VALUES };
 /// What documents of strangers get.
-const REQUEST: Limits = Limits { values: MAX_REQUEST_VALUES, ..DOCUMENT };
+const REQUEST: Limits = Limits { values: MAX_REQUEST_VALUES, members: super::MAX_MEMBERS, ..DOCUMENT };
+/// What the claims of a token get.
+#[cfg(feature = "dpop")]
+const CLAIMS: Limits = Limits { values: MAX_CLAIMS_VALUES, ..DOCUMENT };
 
 /// A JSON value. Numbers are kept as written, so that none is changed by being read.
 ///
@@ -98,7 +104,7 @@ impl Value {
     }
 
     fn within(bytes: &[u8], longest: usize, limits: Limits) -> Result<Self, NotJson> {
-        if bytes.len() > longest || core::str::from_utf8(bytes).is_err() {
+        if bytes.len() > longest || !super::utf8::is_utf8(bytes) {
             return Err(NotJson);
         }
         let mut reader = Reader::new(bytes, limits);
@@ -107,15 +113,21 @@ impl Value {
         Ok(value)
     }
 
-    /// Reads an object as [`parse_request`](Self::parse_request) does, and keeps the members called `names` alone, with at most
-    /// `most` values in all.
+    /// Reads the claims of a token, whose length the caller has bounded.
+    #[cfg(feature = "dpop")]
+    pub(crate) fn parse_claims(bytes: &[u8]) -> Result<Self, NotJson> {
+        Self::within(bytes, MAX_DOCUMENT_LEN, CLAIMS)
+    }
+
+    /// Reads an object as [`parse_claims`](Self::parse_claims) does, and keeps the members called `names` alone, with at most `most`
+    /// values in all.
     #[cfg(feature = "dpop")]
     pub(crate) fn parse_members(bytes: &[u8], names: &[&str], most: usize) -> Result<Self, NotJson> {
-        if bytes.len() > MAX_REQUEST_LEN || core::str::from_utf8(bytes).is_err() {
+        if !super::utf8::is_utf8(bytes) {
             return Err(NotJson);
         }
         let longest = names.iter().map(|name| name.len()).max().unwrap_or(0);
-        let mut reader = Reader::new(bytes, REQUEST);
+        let mut reader = Reader::new(bytes, CLAIMS);
         let mut members = Vec::new();
         let mut left = most;
         reader.object(|reader, name| {

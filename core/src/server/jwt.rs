@@ -83,7 +83,7 @@ impl UnverifiedJwt {
 
     /// All claims: to be asked for once the signature is known to be good.
     pub(super) fn claims(&self) -> Result<Value, JwtDefect> {
-        match Value::parse_request(&self.payload) {
+        match Value::parse_claims(&self.payload) {
             Ok(claims @ Value::Object(_)) => Ok(claims),
             _ => Err(JwtDefect::Malformed),
         }

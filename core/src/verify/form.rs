@@ -144,9 +144,12 @@ fn check_target(
     if !required.htu.may_be(uri::MAX_URI_LEN) {
         return Err(Rejection::HtuMalformed);
     }
-    let htu = required.htu.to_cow();
-    let same = uri::equals(&htu, presentation.target).map_err(|_| Rejection::HtuMalformed)?;
-    if verifier.policy.requires_bare_htu() && uri::has_query_or_fragment(&htu) {
+    let htu = required.htu.to_bytes();
+    // A URI is ASCII. Seen first, that spares looking at other characters one by one.
+    let htu = Some(&htu).filter(|htu| htu.is_ascii()).and_then(|htu| core::str::from_utf8(htu).ok());
+    let htu = htu.ok_or(Rejection::HtuMalformed)?;
+    let same = uri::equals(htu, presentation.target).map_err(|_| Rejection::HtuMalformed)?;
+    if verifier.policy.requires_bare_htu() && uri::has_query_or_fragment(htu) {
         return Err(Rejection::HtuNotBare);
     }
     if same { Ok(()) } else { Err(Rejection::TargetMismatch) }

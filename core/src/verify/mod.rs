@@ -147,11 +147,7 @@ impl Verifier {
 
     /// Makes the checks that come before the token is judged; whom it is bound to is not looked at.
     #[cfg(feature = "oauth")]
-    pub(crate) fn check_form(
-        &self,
-        presentation: &Presentation<'_>,
-        now: UnixTime,
-    ) -> Result<FormChecked, Rejection> {
+    pub(crate) fn check_form(&self, presentation: &Presentation<'_>, now: UnixTime) -> Result<FormChecked, Rejection> {
         form::judge_form(self, presentation, now)
     }
 

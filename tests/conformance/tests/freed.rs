@@ -108,8 +108,14 @@ fn answer(request: &Request) -> Response {
         )
     } else if request.url.ends_with("/token") {
         // With an escape, so that the token has to be put together by its reader.
-        [r#"{"access_token":""#, MARK, r#"-at\u002d","token_type":"Bearer","expires_in":300,"refresh_token":""#, MARK, r#"-rt"}"#]
-            .concat()
+        [
+            r#"{"access_token":""#,
+            MARK,
+            r#"-at\u002d","token_type":"Bearer","expires_in":300,"refresh_token":""#,
+            MARK,
+            r#"-rt"}"#,
+        ]
+        .concat()
     } else {
         String::new()
     };
@@ -117,7 +123,8 @@ fn answer(request: &Request) -> Response {
 }
 
 fn flow(credentials: Credentials) {
-    let client = Client::builder(SecurityLevel::Standard, &RUSTCRYPTO).credentials(ISSUER, credentials).build().unwrap();
+    let client =
+        Client::builder(SecurityLevel::Standard, &RUSTCRYPTO).credentials(ISSUER, credentials).build().unwrap();
     let mut host = Host { stored: Vec::new(), requests: 0 };
     let found = host.run(client.discover(API, &[], NOW)).unwrap();
     let session = host.run(client.client_credentials(SessionRequest::new("work", &found), NOW)).unwrap();
@@ -154,7 +161,9 @@ fn freed_secrets_are_overwritten() {
             let request = Request::new("POST", API).with_field("Authorization", MARK).with_body(Body::Empty);
             drop(request.clone());
         }),
-        ("an answer", || drop(Response { status: 200, fields: vec![("Set-Cookie".into(), MARK.into())], body: MARK.into() })),
+        ("an answer", || {
+            drop(Response { status: 200, fields: vec![("Set-Cookie".into(), MARK.into())], body: MARK.into() })
+        }),
         ("a form that is sent", || {
             let mut form = Form::new();
             for name in ["client_secret", "refresh_token", "code"] {

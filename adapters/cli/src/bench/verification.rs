@@ -202,7 +202,11 @@ pub(super) fn refusing() -> Result<Figure, BenchError> {
         readings.swap(0, 1);
     }
     readings.extend(worst_of_each_reader(&bench));
-    Ok(Figure { id: "T8", title: "a refused proof, new key / full verification of a proof, new key; worst inputs / raw aws-lc-rs verification", readings })
+    Ok(Figure {
+        id: "T8",
+        title: "a refused proof, new key / full verification of a proof, new key; worst inputs / raw aws-lc-rs verification",
+        readings,
+    })
 }
 
 /// The dearest text of each reader against one raw verification. All that a request costs before and beside its signatures has to stay

@@ -7,10 +7,10 @@ use keybound::base64url::encode;
 use keybound::http::challenge::{self, Challenge};
 use keybound::http::form::{Form, MAX_FORM_LEN};
 use keybound::http::uri::MAX_URI_LEN;
-use keybound::jose::jwk::PublicJwk;
+use keybound::jose::jwk::{MAX_JWK_LEN, PublicJwk};
 use keybound::json::{MAX_REQUEST_LEN, Value};
-use keybound::server::resource::{Access, IncomingRequest, MAX_TOKEN_LEN, ResourcePolicy, ResourceServer};
 use keybound::server::JwkSet;
+use keybound::server::resource::{Access, IncomingRequest, MAX_TOKEN_LEN, ResourcePolicy, ResourceServer};
 use keybound::{Context, Policy, Presentation, TargetUri, Thumbprint, UnixTime, Verifier};
 use keybound_aws_lc::AWS_LC;
 
@@ -115,15 +115,17 @@ pub fn worst() -> Vec<Worst> {
     let mut all = Vec::new();
     for (name, fill) in values() {
         all.push(one(Reader::Json, &name, format!("{{\"a\":{}}}", fill(MAX_REQUEST_LEN - 6))));
-        all.push(one(Reader::Jwk, &name, format!("{{\"kty\":\"EC\",\"a\":{}}}", fill(MAX_REQUEST_LEN - 17))));
+        all.push(one(Reader::Jwk, &name, format!("{{\"kty\":\"EC\",\"a\":{}}}", fill(MAX_JWK_LEN - 17))));
     }
     for (name, text) in members(MAX_REQUEST_LEN) {
-        all.push(one(Reader::Json, &name, text.clone()));
+        all.push(one(Reader::Json, &name, text));
+    }
+    for (name, text) in members(MAX_JWK_LEN) {
         all.push(one(Reader::Jwk, &name, text));
     }
     for (name, fill) in texts() {
         for kty in ["\"RSA\",\"e\":\"AQAB\",\"n\"", "\"EC\",\"crv\":\"P-256\",\"y\":\"AA\",\"x\""] {
-            all.push(one(Reader::Jwk, &name, format!("{{\"kty\":{kty}:\"{}\"}}", fill(MAX_REQUEST_LEN - 60))));
+            all.push(one(Reader::Jwk, &name, format!("{{\"kty\":{kty}:\"{}\"}}", fill(MAX_JWK_LEN - 60))));
         }
     }
     for (name, htu) in uris() {
@@ -179,14 +181,19 @@ fn values() -> Vec<(String, Fill)> {
     let list = |element: &'static str| -> (String, Fill) {
         (
             format!("list of {element:.20}"),
-            Box::new(move |length| format!("[{element}{}]", repeated(&format!(",{element}"), length - element.len() - 2))),
+            Box::new(move |length| {
+                format!("[{element}{}]", repeated(&format!(",{element}"), length - element.len() - 2))
+            }),
         )
     };
     all.extend(
-        ["0", "\"\"", "[]", "{}", "{\"\":0}", "true", "1.5e9", "\"\\n\"", "{\"\\u0061\":\"\\u0061\"}", "[[[[0]]]]"].map(list),
+        ["0", "\"\"", "[]", "{}", "{\"\":0}", "true", "1.5e9", "\"\\n\"", "{\"\\u0061\":\"\\u0061\"}", "[[[[0]]]]"]
+            .map(list),
     );
     // As many values as are counted, and the rest one dear text.
-    for (element, count) in [("{\"\":\"\"}", 60), ("{\"\":\"\"}", 120), ("{\"\":\"\"}", 240), ("\"\\n\"", 240), ("0", 480)] {
+    for (element, count) in
+        [("{\"\":\"\"}", 60), ("{\"\":\"\"}", 120), ("{\"\":\"\"}", 240), ("\"\\n\"", 240), ("0", 480)]
+    {
         for part in ["\\n", "\\u0061", "a\\n", " "] {
             all.push((
                 format!("{count} of {element} and {part}"),
@@ -240,7 +247,9 @@ fn uris() -> Vec<(String, String)> {
     let mut all = Vec::new();
     for origin in ["https://api.example.com/", "HTTPS://API.example.com:443/"] {
         let room = MAX_URI_LEN - origin.len();
-        for part in ["a", "%41", "%2f", "%e9", "./", "../", "a/", "a/../", "a/./", ".a/", "a.", "%2e/", "%2E%2e/", ".../"] {
+        for part in
+            ["a", "%41", "%2f", "%e9", "./", "../", "a/", "a/../", "a/./", ".a/", "a.", "%2e/", "%2E%2e/", ".../"]
+        {
             all.push((format!("{origin} and {part}"), format!("{origin}{}", repeated(part, room))));
         }
         for parts in [["a", "%41"], ["a", "."], ["a/", "../"], ["%41", "%2F"], ["./", "../"], ["a", "/"]] {
@@ -353,18 +362,26 @@ fn requests() -> Vec<Worst> {
         add(format!("escaped htu: {name}"), long.clone(), proof_for(&long, &escaped, ""));
     }
     for claim in ["jti", "htm", "nonce", "iat", "exp"] {
-        let text = if matches!(claim, "iat" | "exp") { "1".repeat(250) } else { format!("\"{}\"", repeated("\\u0061", room - 800)) };
+        let text = if matches!(claim, "iat" | "exp") {
+            "1".repeat(250)
+        } else {
+            format!("\"{}\"", repeated("\\u0061", room - 800))
+        };
         let replaced = claims(URL, "").replacen("\"jti\":\"j\",\"htm\":\"GET\",", "", 1);
-        let others = ["jti", "htm"].iter().filter(|known| **known != claim).map(|known| format!("\"{known}\":\"GET\","));
+        let others =
+            ["jti", "htm"].iter().filter(|known| **known != claim).map(|known| format!("\"{known}\":\"GET\","));
         let others: String = others.collect();
         let made = replaced.replacen('{', &format!("{{{others}\"{claim}\":{text},"), 1);
         add(format!("{claim} in escapes"), long.clone(), proof(&made));
     }
     let aud = |element: &str| format!("[{}]", repeated(&format!("{element},"), 8_000).trim_end_matches(','));
-    for (name, value) in [("aud", aud("\"\"")), ("aud of lines", aud("\"\\n\"")), ("scope", format!("\"{}\"", "a ".repeat(5_000)))] {
+    for (name, value) in
+        [("aud", aud("\"\"")), ("aud of lines", aud("\"\\n\"")), ("scope", format!("\"{}\"", "a ".repeat(5_000)))]
+    {
         let claim = name.split(' ').next().unwrap_or_default();
         let made = format!(r#"{{"iss":"{ISSUER}","sub":"s","exp":{},"{claim}":{value}}}"#, NOW.secs() + 60);
-        let made = if claim == "scope" { made.replacen('{', "{\"aud\":\"https://api.example.com/\",", 1) } else { made };
+        let made =
+            if claim == "scope" { made.replacen('{', "{\"aud\":\"https://api.example.com/\",", 1) } else { made };
         let token = signed(token_header, &made);
         add(format!("token with {name}"), token.clone(), proof_for(&token, URL, ""));
     }

@@ -60,7 +60,7 @@ pub(super) fn register(state: &State, request: &Incoming) -> Result<Answer, Answ
         return Err(metadata("the body must be application/json").into());
     }
     let document = Value::parse_request(&request.body).ok().filter(|document| matches!(document, Value::Object(_)));
-    let document = document.ok_or_else(|| metadata("the body is not a JSON object of at most 16 KiB and 512 values"))?;
+    let document = document.ok_or_else(|| metadata("the body is not a JSON object of at most 8 KiB and 256 values"))?;
     let method = method(&document)?.unwrap_or("client_secret_basic");
     let secret =
         if matches!(method, "client_secret_basic" | "client_secret_post") { Some(unguessable()?) } else { None };

@@ -14,7 +14,7 @@ use crate::jose::thumbprint::Thumbprint;
 use raw::RawJwk;
 
 /// The longest JWK that is read, in bytes.
-const MAX_JWK_LEN: usize = 16 * 1024;
+pub const MAX_JWK_LEN: usize = 8 * 1024;
 
 /// A public key that can verify proofs.
 ///
@@ -125,7 +125,7 @@ impl RsaBounds {
 impl PublicJwk {
     /// Reads a JWK.
     ///
-    /// Members that are not needed for the key are ignored, `alg` among them except for ML-DSA. At most 16 KiB are read.
+    /// Members that are not needed for the key are ignored, `alg` among them except for ML-DSA. At most 8 KiB are read.
     ///
     /// # Errors
     /// [`JwkError`] names what is wrong, a private key among them.
