@@ -7,7 +7,7 @@ use keybound_ffi as ffi;
 use crate::CRYPTO;
 use crate::error::KeyboundError;
 use crate::options::VerifierOptions;
-use crate::plain::{clock, signed};
+use crate::plain::{clock, signed, unsigned};
 
 /// One proof as a replay store sees it. The same proof gives the same entry whenever it comes.
 #[derive(Debug, uniffi::Object)]
