@@ -91,7 +91,7 @@ fn the_memory_store_keeps_the_contract() {
     for (provider, crypto) in providers() {
         let verifier = Verifier::new(Policy::default(), &crypto);
         let agreement = verifier.replay_agreement();
-        let contract = Contract::new(agreement).with_capacity(6_400).with_share(100);
+        let contract = Contract::new(agreement).with_capacity(6_400).with_share(3_200);
         let make = |now| MemoryStore::new(6_400, agreement, crypto.random, now).expect("randomness");
         let outcome = check_store(make, contract);
         assert!(outcome.is_ok(), "{provider} {outcome:?}");
