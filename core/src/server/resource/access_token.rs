@@ -46,7 +46,7 @@ impl AccessToken {
     /// The claims of a JWT (RFC 9068 section 4), whose signature is checked elsewhere.
     pub(super) fn of_jwt(claims: Value, policy: &ResourcePolicy, now: UnixTime) -> Result<Self, TokenRejection> {
         check_jwt(&claims, policy, now)?;
-        Self::of_checked(claims)
+        Self::of_checked(claims, policy)
     }
 
     /// What an authorization server says of a token that is active (RFC 7662 section 2.2): nothing more is required, but
@@ -61,12 +61,12 @@ impl AccessToken {
             Some(issuer) if !policy.issuers.is_empty() && !is_among(&policy.issuers, issuer) => {
                 Err(TokenRejection::IssuerMismatch)
             }
-            _ => Self::of_checked(answer),
+            _ => Self::of_checked(answer, policy),
         }
     }
 
     /// Takes out what is asked for most. The claims passed [`check`].
-    fn of_checked(claims: Value) -> Result<Self, TokenRejection> {
+    fn of_checked(claims: Value, policy: &ResourcePolicy) -> Result<Self, TokenRejection> {
         let owned = |name| text(&claims, name).map(|text| text.map(ToOwned::to_owned));
         Ok(Self {
             issuer: owned("iss")?,

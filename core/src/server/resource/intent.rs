@@ -102,6 +102,7 @@ impl PendingIntent<'_> {
             Insertion::Seen => IntentDefect::Used,
             Insertion::BeforeFloor => IntentDefect::BeforeFloor,
             Insertion::Full => return Err(Refusal::unavailable("store_full", RETRY_AFTER)),
+            Insertion::ShareFull => return Err(Refusal::unavailable("store_share_full", RETRY_AFTER)),
             Insertion::Unavailable => return Err(self.unavailable()),
         };
         Err(self.server.refuse_intent(defect, self.principal))

@@ -113,6 +113,7 @@ fn an_intent_is_carried_out_once_as_it_was_agreed() {
     };
     assert_eq!(settle(Insertion::Unavailable), Err((503, "store_unavailable")));
     assert_eq!(settle(Insertion::Full), Err((503, "store_full")));
+    assert_eq!(settle(Insertion::ShareFull), Err((503, "store_share_full")));
     assert_eq!(settle(Insertion::BeforeFloor), Err((403, "intent_before_floor")));
     let insert = || {
         let pending = begin("POST", PAY, BODY).unwrap();
