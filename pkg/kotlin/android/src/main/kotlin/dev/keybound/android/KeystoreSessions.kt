@@ -46,7 +46,11 @@ public class KeystoreSessions(folder: File, account: String) : SweptSessionStore
     override suspend fun stored(): List<StoredSlot> = withContext(Dispatchers.IO) {
         place.toFile().listFiles().orEmpty().mapNotNull { file ->
             val slot = URLDecoder.decode(file.name.replace("+", "%2B"), "UTF-8")
-            if (KINDS.none(slot::startsWith)) return@mapNotNull null
+            if (KINDS.none(slot::startsWith)) {
+                // The file of a long slot is named by a hash, which does not say what it holds: it may name any key. Locks are empty.
+                val isHashed = !file.name.startsWith(".") && file.length() > 0
+                return@mapNotNull if (isHashed) StoredSlot(file.name, null, file.lastModified() / 1000) else null
+            }
             try {
                 // One that another key sealed is not there any more.
                 read(slot)?.let { StoredSlot(slot, it, file.lastModified() / 1000) }

@@ -221,6 +221,16 @@ class AndroidKeystoreTest {
     }
 
     @Test
+    fun `a session whose file is named by a hash keeps its key`() = runBlocking<Unit> {
+        val sessions = KeystoreSessions(folder, "alice")
+        val own = keys().createKey(listOf("ES256"), any, sessions.owner)
+        assertTrue(sessions.save("session/" + "a".repeat(200), null, 7, "{}"))
+        val later = Clock { System.currentTimeMillis() / 1000 + 3 * 3_600 }
+        Sweeper.of(keys(), sessions, later)!!.sweepIfDue()
+        keys().sign(request(own.publicJwk))
+    }
+
+    @Test
     fun `accounts whose names begin alike have no key in common, nor with the keys of sessions`() = runBlocking<Unit> {
         val nested = keys("alice/work").createKey(listOf("ES256"), any)
         assertTrue(KeystoreSessions(folder, "alice").save("session/work", null, 1, "a value"))
