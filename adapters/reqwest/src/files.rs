@@ -125,10 +125,7 @@ impl Files {
                 let slot = format!("{kind}/{}", entry.name);
                 match self.stored(kind, &entry.name) {
                     Ok(None) => {}
-                    Ok(Some(Stored { version, value })) => {
-                        let value = Zeroizing::new(value);
-                        sweep.stored(&slot, version, Some(&value), Some(entry.modified));
-                    }
+                    Ok(Some(stored)) => sweep.stored(&slot, stored.version, Some(&stored.value), Some(entry.modified)),
                     Err(_) => sweep.stored(&slot, 0, None, Some(entry.modified)),
                 }
             }
