@@ -285,6 +285,6 @@ impl ClientOptions {
         ] {
             options = with_flag(options, name, flag);
         }
-        Ok(options)
+        Ok(options.to_json())
     }
 }
