@@ -203,7 +203,7 @@ mod links_and_owners {
     use super::*;
 
     fn refused(path: &Path) -> String {
-        Files::open(path).err().expect("a folder that is refused").to_string()
+        Files::open(path).expect_err("a folder that is refused").to_string()
     }
 
     #[test]
