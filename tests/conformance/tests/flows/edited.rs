@@ -51,8 +51,11 @@ fn jwk(algorithm: Algorithm) -> Value {
     serde_json::from_str(&key.public_key().to_json()).expect("JSON")
 }
 
+/// A change to a stored value.
+type Edit = Box<dyn Fn(&mut Value)>;
+
 /// The edits that no session or login at Maximum survives.
-fn edits() -> Vec<(&'static str, Box<dyn Fn(&mut Value)>)> {
+fn edits() -> Vec<(&'static str, Edit)> {
     fn set(path: &'static [&'static str], value: Value) -> Box<dyn Fn(&mut Value)> {
         Box::new(move |stored| *path.iter().fold(stored, |at, name| &mut at[*name]) = value.clone())
     }
