@@ -169,11 +169,11 @@ def child() -> Iterator[ProcessPoolExecutor]:
         (["/venv/bin/uvicorn", "app:app", "--workers", "2"], {"workers": 1}, False),
         (["/venv/bin/fastapi", "dev", "app.py"], {}, True),
         (["/venv/bin/fastapi", "run", "app.py"], {}, False),
-        (["/venv/bin/hypercorn", "app:app"], {}, True),
-        (["/venv/bin/hypercorn", "-c", "file:hypercorn.py", "app:app"], {}, False),
-        (["/venv/bin/hypercorn", "-c", "file:hypercorn.py", "-w", "1", "app:app"], {}, True),
-        (["/venv/bin/granian", "app:app"], {}, True),
-        (["/venv/lib/hypercorn/__main__.py", "app:app"], {}, True),
+        (["/venv/bin/hypercorn", "app:app"], {}, False),
+        (["/venv/bin/hypercorn", "app:app"], {"workers": 1}, True),
+        (["/venv/bin/hypercorn", "-c", "file:hypercorn.py", "-w", "1", "app:app"], {}, False),
+        (["/venv/bin/granian", "--workers", "1", "app:app"], {}, False),
+        (["/venv/lib/uvicorn/__main__.py", "app:app", "--reload"], {}, True),
         # Programs of one's own, whose names have that of a server.
         (["/home/me/granian-demo/main.py"], {}, False),
         (["/home/me/hypercorn/main.py"], {}, False),
@@ -197,15 +197,28 @@ def test_a_process_of_a_server_needs_to_be_told(variable: str, monkeypatch: pyte
     with pytest.raises(Misuse, match="workers=1"):
         MemoryReplayStore()
     MemoryReplayStore(workers=1)
-    # gunicorn reads a configuration file that is not named, too; its command line counts for more.
-    monkeypatch.setattr(sys, "argv", ["/venv/bin/gunicorn", "app:app"])
-    with pytest.raises(Misuse, match="--workers 1"):
+    # A hook in a configuration file can still order several.
+    for arguments in (["-w", "1"], ["--workers=1", "-c", "file.py"]):
+        monkeypatch.setattr(sys, "argv", ["/venv/bin/gunicorn", *arguments, "app:app"])
+        with pytest.raises(Misuse, match="workers=1"):
+            MemoryReplayStore()
+        MemoryReplayStore(workers=1)
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "-w 1")
+    with pytest.raises(Misuse, match="workers=1"):
         MemoryReplayStore()
-    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--workers 1")
-    MemoryReplayStore()
-    monkeypatch.setattr(sys, "argv", ["/venv/bin/gunicorn", "app:app", "--workers=2"])
-    with pytest.raises(Misuse):
-        MemoryReplayStore()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable"), [(["--workers=2"], ""), (["-w", "1", "-Rw2"], ""), (["-w2"], "-w 1"), ([], "-w 1 -Rw2"), ([], "--workers 2")]
+)
+def test_several_on_the_command_line_count_for_more_than_what_is_stated(
+    arguments: list[str], variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/venv/bin/gunicorn", *arguments, "app:app"])
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", variable)
+    for workers in (None, 1):
+        with pytest.raises(Misuse, match="2 worker processes"):
+            MemoryReplayStore(workers=workers)
 
 
 def test_configured_nonce_keys_are_for_several_processes() -> None:

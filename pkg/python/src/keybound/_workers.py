@@ -21,8 +21,8 @@ FORKED: Final = (
 
 MAY_BE_SEVERAL: Final = (
     "this process was started by a server or another process that may have started several, and each would remember proofs for itself, "
-    "so that one proof is good once for each of them; if there is one, say so by workers=1, or on the command line of gunicorn or "
-    "hypercorn by --workers 1; if there are several, give store= one that they share and nonce keys with it"
+    "so that one proof is good once for each of them; if there is one, write workers=1 among the options of the application, whatever "
+    "the command line says; if there are several, give store= one that they share and nonce keys with it"
 )
 
 CONFIGURED_KEYS: Final = (
@@ -30,8 +30,8 @@ CONFIGURED_KEYS: Final = (
     "is good once for each of them; give store= one that they share, or, if there is one process, say so by workers=1"
 )
 
-#: Options of servers that say how many processes there are.
-COUNT: Final = re.compile(r"(?:^|\s)(?:--workers|--processes|-w)[= ]?(\d+)")
+#: Options of servers that say how many processes there are; in gunicorn, others without a value may stand before a short one: `-Rw2`.
+COUNT: Final = re.compile(r"(?:^|\s)(?:--workers|--processes|-[DR]*w)[= ]?(\d+)")
 SERVERS: Final = ("uvicorn", "gunicorn", "hypercorn", "granian", "fastapi", "uwsgi")
 VARIABLES: Final = ("WEB_CONCURRENCY", "UVICORN_WORKERS", "GRANIAN_WORKERS")
 
@@ -40,18 +40,15 @@ def check_alone(stated: int | None, policy: Policy | None) -> None:
     """Raises :class:`Misuse` unless this process is the only one, by what can be seen or by what is `stated`."""
     if stated is not None and (isinstance(stated, bool) or not isinstance(stated, int) or stated < 1):
         raise Misuse("wrong_type", "workers is the number of processes that serve the application: a whole number, at least 1")
-    ordered = _on_command_line()
     # What the command line orders happens, whatever the application says. Variables may be meant for another server.
-    count = ordered if ordered is not None and (stated is None or ordered > 1) else stated
-    if count is None:
-        count = _in_environment()
+    count = _on_command_line() or stated or _in_environment()
     if count is not None and count > 1:
         raise Misuse(
             "several_workers",
             f"{count} worker processes would each remember proofs for themselves, so that one proof is good once for each of "
             "them; give store= one that they share, or run one worker",
         )
-    if count is None and _is_child() and not _has_one_child():
+    if stated is None and _is_child() and not _is_reloaded():
         raise Misuse("several_workers", MAY_BE_SEVERAL)
     if _is_preloaded():
         raise Misuse("forked", FORKED)
@@ -82,7 +79,10 @@ def _arguments() -> str:
 
 
 def _on_command_line() -> int | None:
-    """The number of processes that the server's command line orders; it counts for more than variables and configuration files."""
+    """The number of processes that the server's command line orders, if it is more than one.
+
+    That it says one proves nothing: configuration files and hooks of the server may say another.
+    """
     if not any(name in _program() for name in SERVERS):
         return None
     found = COUNT.findall(_arguments())
@@ -91,8 +91,7 @@ def _on_command_line() -> int | None:
     if _server() == "gunicorn" and not found:
         found = COUNT.findall(os.environ.get("GUNICORN_CMD_ARGS", ""))
     count = int(found[-1]) if found else None
-    # What may be another program with the same option is believed where it says several.
-    return count if count is None or count > 1 or _server() is not None else None
+    return count if count is not None and count > 1 else None
 
 
 def _in_environment() -> int | None:
@@ -116,20 +115,15 @@ def _is_child() -> bool:
     )
 
 
-def _has_one_child() -> bool:
-    """Whether what started this process starts one, as its command line shows: to reload it, or by its default."""
+def _is_reloaded() -> bool:
+    """Whether what started this process starts one at a time, to load it again when a file changes."""
     arguments = sys.argv[1:]
     match _server():
         case "uvicorn":
             return "--reload" in arguments
         case "fastapi":
             return arguments[:1] == ["dev"] or "--reload" in arguments
-        case "hypercorn":
-            return not any(each.startswith(("-c", "--conf")) for each in arguments)
-        case "granian":
-            return True
         case _:
-            # gunicorn also reads a configuration file that its command line does not name.
             return False
 
 

@@ -19,7 +19,8 @@ APPS = Path(__file__).parent / "apps"
 
 UVICORN = [PYTHON, "-m", "uvicorn", "--log-level", "warning", "--port", "{port}"]
 GUNICORN = [PYTHON, "-m", "gunicorn", "--log-level", "warning", "--threads", "4", "--bind", "127.0.0.1:{port}"]
-ALONE = [*GUNICORN, "--workers", "1"]
+# The application says that one process serves it.
+ALONE = {"ALONE": "1"}
 DAPHNE = [PYTHON, "-m", "daphne", "-v", "0", "-p", "{port}"]
 
 # By what serves them: command and environment.
@@ -27,9 +28,9 @@ SERVERS: dict[str, tuple[list[str], dict[str, str]]] = {
     "starlette-h11": ([*UVICORN, "--http", "h11", "starlette_app:app"], {}),
     "starlette-httptools": ([*UVICORN, "--http", "httptools", "starlette_app:app"], {}),
     "fastapi": ([*UVICORN, "fastapi_app:app"], {}),
-    "flask-gunicorn": ([*ALONE, "flask_app:app"], {}),
+    "flask-gunicorn": ([*GUNICORN, "flask_app:app"], ALONE),
     "flask-werkzeug": ([PYTHON, "flask_app.py", "{port}"], {}),
-    "django-gunicorn": ([*ALONE, "django_app:wsgi"], {}),
+    "django-gunicorn": ([*GUNICORN, "django_app:wsgi"], ALONE),
     "django-uvicorn": ([*UVICORN, "django_app:asgi"], {"ASGI": "1"}),
     "starlette-daphne": ([*DAPHNE, "starlette_app:app"], {}),
     "django-daphne": ([*DAPHNE, "django_app:asgi"], {"ASGI": "1"}),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from protected import ALONE, DAPHNE, SERVERS, UVICORN, Protected, start
+from protected import ALONE, DAPHNE, GUNICORN, SERVERS, UVICORN, Protected, start
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -29,8 +29,8 @@ FORCED = {"FORCE_SCRIPT_NAME": "/app"}
 # Where the application is mounted is configuration of the server as well.
 SERVERS["starlette-uvicorn-app"] = ([*UVICORN, "--root-path", "/app", "starlette_app:app"], MOUNTED)
 SERVERS["django-daphne-app"] = ([*DAPHNE, "django_app:asgi"], {"ASGI": "1", **FORCED})
-SERVERS["flask-gunicorn-app"] = ([*ALONE, "flask_app:app"], {"SCRIPT_NAME": "/app", **MOUNTED})
-SERVERS["django-gunicorn-app"] = ([*ALONE, "django_app:wsgi"], {"SCRIPT_NAME": "/app", **FORCED})
+SERVERS["flask-gunicorn-app"] = ([*GUNICORN, "flask_app:app"], {"SCRIPT_NAME": "/app", **MOUNTED, **ALONE})
+SERVERS["django-gunicorn-app"] = ([*GUNICORN, "django_app:wsgi"], {"SCRIPT_NAME": "/app", **FORCED, **ALONE})
 
 BELOW = ["starlette-uvicorn-app", "django-daphne-app", "flask-gunicorn-app", "django-gunicorn-app"]
 

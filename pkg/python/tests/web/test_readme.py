@@ -27,6 +27,13 @@ def snippet(word: str) -> str:
     return str(found)
 
 
+def alone(code: str, option: str) -> str:
+    """A snippet with what gunicorn asks for besides: that there is one process."""
+    stated = code.replace('as.example.com"]', f'as.example.com"], {option}')
+    assert stated != code
+    return stated
+
+
 def test_all_snippets_are_among_those_that_run() -> None:
     """Eight here, and three in `test_documented.py`."""
     assert len(SNIPPETS) == 11
@@ -41,16 +48,17 @@ def test_a_snippet_says_what_stands_beside_it(word: str, said: str) -> None:
 @pytest.mark.parametrize("framework", ["fastapi", "flask", "django"])
 def test_an_application_in_five_lines(framework: str, tmp_path: Path) -> None:
     port = free_port()
-    server = [PYTHON, "-m", "gunicorn", "--workers", "1", "--bind", f"127.0.0.1:{port}"]
+    server = [PYTHON, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"]
     environment = {"PYTHONPATH": str(tmp_path)}
     if framework == "django":
-        (tmp_path / "settings.py").write_text(snippet("# settings.py") + DJANGO)
+        (tmp_path / "settings.py").write_text(alone(snippet("# settings.py"), '"workers": 1') + DJANGO)
         (tmp_path / "views.py").write_text(snippet("# views.py"))
         (tmp_path / "urls.py").write_text(URLS)
         environment["DJANGO_SETTINGS_MODULE"] = "settings"
         server += ["django.core.wsgi:get_wsgi_application()"]
     else:
-        (tmp_path / "application.py").write_text(snippet("FastAPI()" if framework == "fastapi" else "Flask(__name__)"))
+        code = snippet("FastAPI()") if framework == "fastapi" else alone(snippet("Flask(__name__)"), "workers=1")
+        (tmp_path / "application.py").write_text(code)
         uvicorn = [PYTHON, "-m", "uvicorn", "--port", str(port), "application:app"]
         server = uvicorn if framework == "fastapi" else [*server, "application:app"]
     with running(server, port, env=environment_with(environment), cwd=tmp_path):

@@ -53,13 +53,26 @@ def test_applications_of_several_workers_do_not_start(command: list[str], issuer
     assert "2 worker processes would each remember proofs" in said
 
 
-def test_workers_that_a_configuration_file_orders_do_not_start(issuer: TokenIssuer, tmp_path: Path) -> None:
-    config = tmp_path / "gunicorn.conf.py"
-    config.write_text("workers = 2")
+@pytest.mark.parametrize(
+    ("config", "arguments", "variable", "sentence"),
+    [
+        ("workers = 2", [], "", "workers=1"),
+        ("def on_starting(server): server.num_workers = 2", ["-w", "1"], "", "workers=1"),
+        ("", ["-w", "1", "-Rw2"], "", "2 worker processes"),
+        ("", [], "-w 1 -Rw2", "2 worker processes"),
+    ],
+)
+def test_workers_that_gunicorn_is_ordered_elsewhere_do_not_start(
+    config: str, arguments: list[str], variable: str, sentence: str, issuer: TokenIssuer, tmp_path: Path
+) -> None:
+    file = tmp_path / "gunicorn.conf.py"
+    file.write_text(config)
     port = free_port()
-    command = [part.format(port=port) for part in [*GUNICORN, "--config", str(config), "flask_app:app"]]
-    assert "workers=1" in said_at_the_end(command, environment_of({}, port, issuer))
-    # With one that may be none, what the application says counts.
+    command = [part.format(port=port) for part in [*GUNICORN, "--config", str(file), *arguments, "flask_app:app"]]
+    assert sentence in said_at_the_end(command, environment_of({"GUNICORN_CMD_ARGS": variable}, port, issuer))
+
+
+def test_gunicorn_with_one_worker_starts_where_the_application_says_so(issuer: TokenIssuer) -> None:
     with ExitStack() as stack:
         SERVERS["flask-gunicorn-stated"] = ([*GUNICORN, "flask_app:app"], {"WRONG": '{"workers": 1}'})
         assert start(stack, "flask-gunicorn-stated", issuer).send("/health").status == 200
@@ -78,7 +91,7 @@ def test_workers_that_a_program_orders_are_seen(given: str, issuer: TokenIssuer,
     program = tmp_path / "program.py"
     program.write_text(f"import uvicorn\nif __name__ == '__main__': uvicorn.run('starlette_app:app', port={port}, app_dir={str(APPS)!r}, {given})\n")
     command = [PYTHON, str(program)]
-    assert says(command, environment_of({}, port, issuer), "say so by workers=1", never="Application startup complete")
+    assert says(command, environment_of({}, port, issuer), "write workers=1", never="Application startup complete")
 
 
 def test_a_reload_supervisor_with_one_worker_is_recognised(issuer: TokenIssuer) -> None:

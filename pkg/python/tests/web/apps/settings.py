@@ -13,6 +13,7 @@ OPTIONS: dict[str, Any] = {
     "public": ["/health", "/open/api/vault"],
     "danger_decoded_path": os.environ.get("DECODED") == "1",
     **({"mount_path": os.environ["MOUNT_PATH"]} if "MOUNT_PATH" in os.environ else {}),
+    **({"workers": 1} if "ALONE" in os.environ else {}),
     # What is wrong, for servers that must not start with it.
     **json.loads(os.environ.get("WRONG", "{}")),
 }
