@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from keybound import (
     Credentials,
     Grant,
     Intent,
+    Introspection,
     Key,
     MemoryReplayStore,
     Misuse,
@@ -51,19 +53,107 @@ def starlette_middleware(**options: Any) -> object:
     return KeyboundMiddleware(lambda *_: None, **options)  # type: ignore[arg-type, return-value]
 
 
+# What no decoded path is.
+NEVER = [[path] for path in ("/a?b", "/a#b", "/static/*", "/items/{id}", "//a", "/a//b", "/a/../b", "/.", "/a%20b")]
+
 MIDDLEWARE: list[Made] = [starlette_middleware, Keybound, django_middleware]
 SERVERS: list[Made] = [ResourceServer, AsyncResourceServer, *MIDDLEWARE]
 
 
 @pytest.mark.parametrize("make", MIDDLEWARE)
-@pytest.mark.parametrize("public", ["/health", ("/health"), b"/health", {"/health": True}, ["health"], ["/health", 7], [""], 7])
+@pytest.mark.parametrize("public", ["/health", ("/health"), b"/health", {"/health": True}, ["health"], ["/health", 7], [""], 7, *NEVER])
 def test_public_is_a_list_of_paths(make: Made, public: Any) -> None:
     with pytest.raises(Misuse) as told:
         make(**GIVEN, public=public)
     assert "public" in told.value.detail
     if public == "/health":
         assert told.value.detail.endswith("write public=['/health']")
-    make(**GIVEN, public=("/health",))
+    make(**GIVEN, public=("/health", "/", "/100%", "/a.b/..c/"))
+
+
+SECRET = "a-secret-that-no-log-may-have---"
+
+
+@pytest.mark.parametrize(
+    ("option", "make"),
+    [
+        ("keys", lambda: Nonces(keys=SECRET)),  # type: ignore[arg-type]
+        ("keys", lambda: Nonces(keys=SECRET.encode())),  # type: ignore[arg-type]
+        ("keys", lambda: Nonces(keys=(SECRET,))),  # type: ignore[arg-type]
+        ("nonces", lambda: Policy(nonces=SECRET)),  # type: ignore[arg-type]
+        ("secret", lambda: NonceKey(id=1, secret=SECRET)),  # type: ignore[arg-type]
+        ("client_secret", lambda: Introspection(url=AS, client_id="me", client_secret=SECRET.encode())),  # type: ignore[arg-type]
+        ("credentials", lambda: Client(credentials=SECRET)),  # type: ignore[arg-type]
+        ("introspection", lambda: ResourceServer(**GIVEN, introspection=SECRET)),
+    ],
+)
+def test_a_secret_is_not_repeated(option: str, make: Callable[[], object]) -> None:
+    with pytest.raises(Misuse) as told:
+        make()
+    assert option in told.value.detail and SECRET not in str(told.value) + repr(told.value)
+
+
+@pytest.mark.parametrize("make", SERVERS)
+@pytest.mark.parametrize(("wrong", "meant"), [("issuer", "issuers"), ("audience", "audiences"), ("mountpath", "mount_path"), ("epoch", ""), ("zzz", "")])
+def test_an_option_that_there_is_not_is_told_with_the_one_that_may_be_meant(make: Made, wrong: str, meant: str) -> None:
+    with pytest.raises(Misuse, match=f"there is no option {wrong}(; write {meant}=|: there are )") as told:
+        make(**GIVEN, **{wrong: [AS]})
+    assert told.value.reason == "unknown_option"
+    if make in MIDDLEWARE:
+        with pytest.raises(Misuse, match="write public="):
+            make(**GIVEN, publics=["/health"])
+
+
+@pytest.mark.parametrize("make", SERVERS)
+@pytest.mark.parametrize(
+    ("option", "wrong"),
+    [
+        ("resource", API.encode()),
+        ("schemes", {"dpop"}),
+        ("mount_path", b"/app"),
+        ("realm", b"x"),
+        ("scope", ["read"]),
+        ("name", 7),
+        ("documentation", b"x"),
+        ("origin", b"https://b.example"),
+        ("path_prefix", b"/x"),
+        ("leeway", b"5"),
+        ("require_client_id", b"x"),
+    ],
+    ids=str,
+)
+def test_an_option_that_is_a_text_takes_nothing_else(make: Made, option: str, wrong: Any) -> None:
+    with pytest.raises(Misuse, match=f"^{option} is ") as told:
+        make(**{**GIVEN, option: wrong})
+    assert told.value.reason == "wrong_type"
+
+
+@pytest.mark.parametrize("make", SERVERS)
+def test_a_resource_has_an_identifier(make: Made) -> None:
+    with pytest.raises(Misuse, match="resource is missing"):
+        make(issuers=[AS])
+
+
+@pytest.mark.parametrize("setting", [None, "x", {}, [], 7], ids=str)
+def test_the_setting_of_django_is_a_dict(setting: Any) -> None:
+    django_middleware(**GIVEN)
+    from keybound.django import KeyboundMiddleware as DjangoMiddleware
+
+    settings.KEYBOUND = setting
+    with pytest.raises(Misuse, match="the setting KEYBOUND is a dict"):
+        DjangoMiddleware(lambda request: None)  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.parametrize("option", ["url", "client_id", "client_secret"])
+@pytest.mark.parametrize("wrong", [7, b"x", None])
+def test_an_introspection_has_texts(option: str, wrong: Any) -> None:
+    with pytest.raises(Misuse, match=option):
+        Introspection(**{"url": f"{AS}/i", "client_id": "a", "client_secret": "b", option: wrong})
+
+
+def test_articles() -> None:
+    with pytest.raises(Misuse, match="introspection is an Introspection, and this is an int"):
+        ResourceServer(**GIVEN, introspection=7)
 
 
 @pytest.mark.parametrize("make", SERVERS)
@@ -159,6 +249,8 @@ class Awaited:
         ("proxies", ["10.0.0.1"]),
         ("store", "redis://localhost"),
         ("store", object()),
+        ("store", SimpleNamespace(epoch="1", insert=None)),
+        ("store", SimpleNamespace(epoch=1, insert=print)),
         ("store", MemoryReplayStore),
         ("transport", object()),
         ("transport", Awaited),

@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
+from ._options import text
 from .errors import Misuse
 from .transport import HttpRequest, HttpResponse
 
@@ -24,6 +25,11 @@ class Introspection:
     url: str
     client_id: str
     client_secret: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        for option in ("url", "client_id", "client_secret"):
+            if text(option, getattr(self, option)) is None:
+                raise Misuse("missing_option", f"an Introspection needs {option}")
 
 
 def question(introspection: Introspection | None, token: str) -> HttpRequest:

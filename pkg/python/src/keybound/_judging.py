@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from . import _keybound
 from ._issuers import Introspection, checked_url, name_of
-from ._options import flag, one, texts
+from ._options import check_known, flag, one, text, texts, whole
 from ._turns import Turns
 from ._types import current, given
 from .errors import Misuse, ProofRejected, Refused, StoreUnavailable, refusal_of, reraise, translated
@@ -25,7 +25,7 @@ from .verifier import refusal, store_answer
 if TYPE_CHECKING:
     from typing_extensions import Required
 
-__all__ = ["Headers", "Proxies", "Resource", "ResourceOptions", "usual_policy"]
+__all__ = ["Headers", "Proxies", "Resource", "ResourceOptions", "check_server_options", "usual_policy"]
 
 #: How old keys of an issuer may be before they are fetched again, and how old if they cannot be, in seconds.
 KEYS_KEPT, KEYS_STALE = 600, 86_400
@@ -57,6 +57,8 @@ class Proxies:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "addresses", tuple(texts("addresses", self.addresses)))
+        text("family", self.family)
+        whole("hops", self.hops)
 
 
 class ResourceOptions(TypedDict, total=False):
@@ -107,6 +109,15 @@ class ResourceOptions(TypedDict, total=False):
     """Permits `http` servers on this machine."""
 
 
+#: All options of both servers.
+SERVER_OPTIONS = (*ResourceOptions.__annotations__, "store", "transport", "workers")
+
+
+def check_server_options(options: Mapping[str, object], *more: str) -> None:
+    """Raises :class:`Misuse` for what is neither an option of a server nor one of those `more`."""
+    check_known(options, (*SERVER_OPTIONS, *more))
+
+
 class Resource:
     """What both servers share: options, metadata, and judging as a generator that does no IO."""
 
@@ -119,7 +130,7 @@ class Resource:
     def __init__(
         self,
         *,
-        resource: str,
+        resource: str | None = None,
         issuers: Sequence[str] = (),
         introspection: Introspection | None = None,
         policy: Policy | None = None,
@@ -148,6 +159,20 @@ class Resource:
             ("proxies", proxies, Proxies),
         ):
             one(option, value, kind)
+        for option, given_text in (
+            ("resource", resource),
+            ("schemes", schemes),
+            ("realm", realm),
+            ("scope", scope),
+            ("name", name),
+            ("documentation", documentation),
+            ("origin", origin),
+            ("path_prefix", path_prefix),
+            ("mount_path", mount_path),
+        ):
+            text(option, given_text)
+        if not resource:
+            raise Misuse("missing_option", "resource is missing; write resource='https://api.example.com', the identifier of what is protected")
         issuers, allow_loopback = texts("issuers", issuers), flag("allow_loopback", allow_loopback)
         if not issuers and introspection is None:
             raise Misuse("missing_option", "a resource accepts tokens of somebody: name issuers, or an introspection endpoint")
@@ -160,7 +185,7 @@ class Resource:
             schemes=schemes,
             audiences=texts("audiences", audiences),
             token_algorithms=texts("token_algorithms", token_algorithms),
-            require_client_id=require_client_id,
+            require_client_id=flag("require_client_id", require_client_id),
             realm=realm,
             challenge_scope=scope,
             publish_metadata=True,
@@ -173,7 +198,7 @@ class Resource:
             path_prefix=path_prefix,
             mount_path=mount_path,
         )
-        if leeway is not None:
+        if whole("leeway", leeway) is not None:
             options["leeway"] = leeway
         if proxies is not None:
             addresses = list(proxies.addresses)

@@ -22,6 +22,9 @@ EXPOSED: Final = ("Access-Control-Expose-Headers", "WWW-Authenticate, DPoP-Nonce
 
 METADATA_FIELDS: Final = (("Content-Type", "application/json"), ("Access-Control-Allow-Origin", "*"))
 
+#: What middleware has besides the options of a server.
+OWN_OPTIONS: Final = ("server", "public", "danger_decoded_path")
+
 NO_RAW_PATH: Final = (
     "this server tells applications the decoded path alone, in which %2F and / are the same, so that a proof for one path would open "
     "another; use one that passes the raw path on (uvicorn, hypercorn, gunicorn, uWSGI, mod_wsgi), or take the risk by "

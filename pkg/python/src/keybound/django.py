@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from django.conf import settings
@@ -28,9 +28,11 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from ._judging import check_server_options
 from ._options import flag, public_paths, texts
 from ._resource_app import (
     METADATA_FIELDS,
+    OWN_OPTIONS,
     Told,
     asgi_fields,
     check_process,
@@ -64,7 +66,7 @@ class KeyboundMiddleware:
 
     def __init__(self, get_response: Sync | Async) -> None:
         """Made by Django. Raises :class:`Misuse` for settings that cannot be used."""
-        options: dict[str, Any] = dict(getattr(settings, "KEYBOUND", {}))
+        options = _setting()
         self._public = public_paths(options.pop("public", ()))
         self._decoded = flag("danger_decoded_path", options.pop("danger_decoded_path", False))
         forced = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
@@ -166,6 +168,16 @@ def require(*scopes: str) -> Callable[[View], View]:
         return cast(View, guarded)
 
     return decorate
+
+
+def _setting() -> dict[str, Any]:
+    """The options in the setting `KEYBOUND`."""
+    given = getattr(settings, "KEYBOUND", None)
+    if not isinstance(given, Mapping) or not given:
+        told = 'the setting KEYBOUND is a dict of options; write KEYBOUND = {"resource": "https://…", "issuers": ["https://…"]}'
+        raise Misuse("wrong_type", told)
+    check_server_options(given, *OWN_OPTIONS)
+    return dict(given)
 
 
 def _told(request: HttpRequest) -> Told:

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from flask import Flask, Response, g, request
 
+from ._judging import check_server_options
 from ._options import flag, one, public_paths, texts
-from ._resource_app import METADATA_FIELDS, check_process, completed, latin, log, refuse_route, told_by_wsgi, wsgi_fields
+from ._resource_app import METADATA_FIELDS, OWN_OPTIONS, check_process, completed, latin, log, refuse_route, told_by_wsgi, wsgi_fields
 from .errors import Misuse, Refused
 from .resource import Principal, Refusal, ResourceOptions, ResourceServer
 from .stores import ReplayStore
@@ -62,6 +63,7 @@ class Keybound:
 
         Raises :class:`Misuse` for options that cannot be used, and where several processes would each remember proofs for themselves.
         """
+        check_server_options(options, *OWN_OPTIONS)
         if server is not None and (options or store is not None or transport is not None or workers is not None):
             raise Misuse("unknown_option", "give either a server or the options of one")
         if server is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
-from ._options import listed, one, texts
+from ._options import listed, one, text, texts
 from ._types import given
 from .errors import Misuse
 
@@ -42,6 +42,7 @@ class Nonces:
     short: bool = False
 
     def __post_init__(self) -> None:
+        text("namespace", self.namespace)
         # A list would do as well, but verifiers are remembered by their policy.
         object.__setattr__(self, "keys", tuple(listed("keys", self.keys, NonceKey)))
 
@@ -68,6 +69,8 @@ class Policy:
 
     def __post_init__(self) -> None:
         one("nonces", self.nonces, Nonces)
+        text("preset", self.preset)
+        text("namespace", self.namespace)
         if self.algorithms is not None:
             object.__setattr__(self, "algorithms", tuple(texts("algorithms", self.algorithms)))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _keybound
 from ._issuers import Introspection, answer, document_at, keys_url, metadata_urls, question
-from ._judging import ASKED_AT_ONCE, ASKED_WITHIN, Headers, Proxies, Resource, ResourceOptions, usual_policy
+from ._judging import ASKED_AT_ONCE, ASKED_WITHIN, Headers, Proxies, Resource, ResourceOptions, check_server_options, usual_policy
 from ._options import one
 from ._types import Insertion, Refusal, current
 from .errors import KeyboundError, Misuse, Refused
@@ -56,6 +56,7 @@ class ResourceServer(Resource):
         self, *, store: ReplayStore | None = None, transport: Transport | None = None, workers: int | None = None, **options: Unpack[ResourceOptions]
     ) -> None:
         """Raises :class:`~keybound.Misuse` for options that cannot be used."""
+        check_server_options(options)
         policy = options["policy"] = one("policy", options.get("policy"), Policy) or usual_policy()
         sending(transport)
         for option, host, method in (("store", store, "insert"), ("transport", transport, "send")):
@@ -168,6 +169,7 @@ class AsyncResourceServer(Resource):
         **options: Unpack[ResourceOptions],
     ) -> None:
         """Raises :class:`~keybound.Misuse` for options that cannot be used."""
+        check_server_options(options)
         policy = options["policy"] = one("policy", options.get("policy"), Policy) or usual_policy()
         sending(transport)
         self.store = store if store is not None else MemoryReplayStore(policy=policy, workers=workers)

@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, NoReturn
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ._judging import check_server_options
 from ._options import flag, one, public_paths, texts
-from ._resource_app import METADATA_FIELDS, asgi_fields, check_process, completed, log, refuse_route, told_by_asgi
+from ._resource_app import METADATA_FIELDS, OWN_OPTIONS, asgi_fields, check_process, completed, log, refuse_route, told_by_asgi
 from .errors import Misuse, Refused
 from .resource import AsyncResourceServer, Principal, Refusal, ResourceOptions
 from .stores import AsyncReplayStore, ReplayStore
@@ -69,6 +70,7 @@ class KeyboundMiddleware:
         try:
             if excess:
                 raise Misuse("unknown_option", "options have names; write KeyboundMiddleware(app, resource=…, issuers=[…])")
+            check_server_options(options, *OWN_OPTIONS)
             if server is not None and (options or store is not None or transport is not None or workers is not None):
                 raise Misuse("unknown_option", "give either a server or the options of one")
             self._public = public_paths(public)

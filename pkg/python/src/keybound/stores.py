@@ -166,8 +166,10 @@ def stated_alone(store: AsyncReplayStore | ReplayStore, workers: int | None, pol
     Raises :class:`Misuse` where that is needed, for nonce keys beside a store in memory, and where more than one are stated.
     """
     if not isinstance(store, MemoryReplayStore):
-        if isinstance(store, type) or not isinstance(store, ReplayStore):
+        if isinstance(store, type) or not isinstance(store, ReplayStore) or not callable(store.insert):
             raise Misuse("store_type", "a store is an object with an epoch and a method insert; see keybound.ReplayStore")
+        if not isinstance(store.epoch, str):
+            raise Misuse("store_type", "the epoch of a store is a number below 2^64, as text; see keybound.ReplayStore")
         return False
     if workers is not None:
         check_alone(workers, policy)
