@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from starlette.applications import Starlette
 
 from keybound import (
     AsyncClient,
@@ -31,7 +32,7 @@ from keybound import (
 )
 from keybound.flask import Keybound
 from keybound.flask import require as flask_require
-from keybound.starlette import KeyboundMiddleware
+from keybound.starlette import KeyboundMiddleware, protect
 from keybound.starlette import require as starlette_require
 
 API, AS = "https://api.example.com", "https://as.example.com"
@@ -56,7 +57,13 @@ def starlette_middleware(**options: Any) -> object:
 # What no decoded path is.
 NEVER = [[path] for path in ("/a?b", "/a#b", "/static/*", "/items/{id}", "//a", "/a//b", "/a/../b", "/.", "/a%20b")]
 
-MIDDLEWARE: list[Made] = [starlette_middleware, Keybound, django_middleware]
+def protected_application(**options: Any) -> object:
+    app = Starlette()
+    protect(app, **options)
+    return app.user_middleware[0]
+
+
+MIDDLEWARE: list[Made] = [starlette_middleware, protected_application, Keybound, django_middleware]
 SERVERS: list[Made] = [ResourceServer, AsyncResourceServer, *MIDDLEWARE]
 
 
@@ -270,7 +277,7 @@ def test_a_server_that_blocks_takes_nothing_that_is_awaited(make: Made, option: 
         make(**GIVEN, **{option: Awaited()})
 
 
-@pytest.mark.parametrize(("make", "kind"), [(starlette_middleware, ResourceServer), (Keybound, AsyncResourceServer)])
+@pytest.mark.parametrize(("make", "kind"), [(starlette_middleware, ResourceServer), (protected_application, ResourceServer), (Keybound, AsyncResourceServer)])
 def test_a_middleware_takes_its_kind_of_server(make: Made, kind: Made) -> None:
     with pytest.raises(Misuse, match="server"):
         make(server=kind(**GIVEN))

@@ -1,10 +1,10 @@
 """Protects Starlette and FastAPI applications, and any other of ASGI.
 
     from fastapi import Depends, FastAPI
-    from keybound.starlette import KeyboundMiddleware, Principal, require
+    from keybound.starlette import Principal, protect, require
 
     app = FastAPI()
-    app.add_middleware(KeyboundMiddleware, resource="https://api.example.com", issuers=["https://as.example.com"])
+    protect(app, resource="https://api.example.com", issuers=["https://as.example.com"])
 
     @app.get("/items")
     async def items(principal: Principal = Depends(require("items:read"))) -> dict[str, str | None]:
@@ -19,8 +19,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterable
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -35,7 +36,7 @@ from .transport import AsyncTransport
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["KeyboundMiddleware", "Principal", "require"]
+__all__ = ["KeyboundMiddleware", "Principal", "protect", "require"]
 
 
 class KeyboundMiddleware:
@@ -63,10 +64,12 @@ class KeyboundMiddleware:
         cannot be seen.
 
         Raises :class:`Misuse` for options that cannot be used, and where several processes would each remember proofs for themselves.
-        Starlette makes its middleware at the first call: then the server is told that its start failed.
+        Starlette makes its middleware at the first call: then the server is told that its start failed, and where it does not ask, every
+        request is answered with status 500. :func:`protect` raises at once.
         """
         self.app = app
         self._unusable: Exception | None = None
+        self._has_told = False
         try:
             if excess:
                 raise Misuse("unknown_option", "options have names; write KeyboundMiddleware(app, resource=…, issuers=[…])")
@@ -91,10 +94,14 @@ class KeyboundMiddleware:
         if scope["type"] == "lifespan":
             await self._start(scope, receive, send)
             return
-        if self._unusable is not None:
-            raise self._unusable.with_traceback(None)
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
+            return
+        if self._unusable is not None:
+            if not self._has_told:
+                self._has_told = True
+                log.error("this application cannot be protected and answers nothing: %s", _sentence(self._unusable))
+            await _answer(scope, send, 500, [("Content-Type", "text/plain")], b"keybound: a mistake of configuration, which the log tells\n")
             return
         told = told_by_asgi(scope)
         try:
@@ -145,9 +152,33 @@ class KeyboundMiddleware:
             await self.app(scope, receive, send)
             return
         await receive()
-        told = error.detail if isinstance(error, Misuse) else f"{type(error).__name__}: {error}"
-        await send({"type": "lifespan.startup.failed", "message": f"keybound: {told}"})
+        await send({"type": "lifespan.startup.failed", "message": f"keybound: {_sentence(error)}"})
         raise error.with_traceback(None)
+
+
+def protect(
+    app: Starlette,
+    *,
+    server: AsyncResourceServer | None = None,
+    store: AsyncReplayStore | ReplayStore | None = None,
+    transport: AsyncTransport | None = None,
+    public: Collection[str] = (),
+    workers: int | None = None,
+    danger_decoded_path: bool = False,
+    **options: Unpack[ResourceOptions],
+) -> None:
+    """Adds :class:`KeyboundMiddleware` to an application of Starlette or FastAPI, and judges its options at once.
+
+    Raises :class:`Misuse` where it is called, so that no server starts with options that cannot be used: one that calls no lifespan
+    (daphne, `uvicorn --lifespan off`) would not notice otherwise.
+    """
+    made = KeyboundMiddleware(
+        app, server=server, store=store, transport=transport, public=public, workers=workers, danger_decoded_path=danger_decoded_path, **options
+    )
+    if made._unusable is not None:
+        raise made._unusable
+    judged: dict[str, Any] = {"server": made.server, "public": made._public, "danger_decoded_path": danger_decoded_path}
+    app.add_middleware(KeyboundMiddleware, **judged)
 
 
 class require:
@@ -163,6 +194,10 @@ class require:
             raise Misuse("not_protected", "this route asks for a principal; add KeyboundMiddleware to its application")
         principal.require(*self.scopes)
         return principal
+
+
+def _sentence(error: Exception) -> str:
+    return error.detail if isinstance(error, Misuse) else f"{type(error).__name__}: {error}"
 
 
 class _Answering:

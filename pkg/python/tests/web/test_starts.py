@@ -10,8 +10,14 @@ from pathlib import Path
 
 import pytest
 from loopback import PYTHON, free_port
-from protected import APPS, GUNICORN, SERVERS, UVICORN, environment_of, start
+from protected import APPS, DAPHNE, GUNICORN, SERVERS, UVICORN, environment_of, start
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
 from token_issuer import TokenIssuer
+
+from keybound.starlette import KeyboundMiddleware
 
 
 def said_at_the_end(command: list[str], env: dict[str, str]) -> str:
@@ -24,6 +30,8 @@ def said_at_the_end(command: list[str], env: dict[str, str]) -> str:
     return ended.stdout
 
 
+SERVERS["fastapi-daphne"] = ([*DAPHNE, "fastapi_app:app"], {})
+SERVERS["fastapi-no-lifespan"] = ([*UVICORN, "--lifespan", "off", "fastapi_app:app"], {})
 TEXT = ({"public": "/health"}, "write public=['/health']")
 
 
@@ -34,7 +42,9 @@ TEXT = ({"public": "/health"}, "write public=['/health']")
         ("starlette-h11", {"isuers": []}, "isuers"),
         ("fastapi", *TEXT),
         ("flask-gunicorn", *TEXT),
-        # daphne calls no lifespan: what is made with the module stops it.
+        # These call no lifespan: what is made with the module stops them.
+        ("fastapi-daphne", *TEXT),
+        ("fastapi-no-lifespan", *TEXT),
         ("django-daphne", *TEXT),
     ],
     ids=str,
@@ -44,6 +54,20 @@ def test_a_wrong_option_stops_the_start(kind: str, options: dict[str, object], s
     port = free_port()
     said = said_at_the_end([part.format(port=port) for part in command], environment_of(env, port, issuer, WRONG=json.dumps(options)))
     assert sentence in said
+
+
+def test_a_middleware_that_is_made_too_late_answers_nothing_and_says_why_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = Starlette(routes=[Route("/health", lambda _: PlainTextResponse("fine"))])
+    app.add_middleware(KeyboundMiddleware, resource="https://api.example.com", issuers=["https://as.example.com"], public="/health")
+    # As daphne does it: without a lifespan.
+    client = TestClient(app)
+    for path in ("/health", "/items"):
+        answer = client.get(path)
+        assert answer.status_code == 500 and "the log tells" in answer.text
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "keybound"]
+    assert "write public=['/health']" in said
 
 
 @pytest.mark.parametrize("command", [[*UVICORN, "--workers", "2", "starlette_app:app"], [*GUNICORN, "-w", "2", "flask_app:app"]], ids=["uvicorn", "gunicorn"])

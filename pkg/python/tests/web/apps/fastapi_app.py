@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import Depends, FastAPI
 from settings import OPTIONS
 
-from keybound.starlette import KeyboundMiddleware, Principal, require
+from keybound.starlette import Principal, protect, require
 
 app = FastAPI()
-app.add_middleware(KeyboundMiddleware, **OPTIONS)
+protect(app, **OPTIONS)
 
 
 @app.get("/health")
