@@ -26,10 +26,13 @@ impl TargetSource {
     /// Says where the application is mounted below the root of its server, decoded: `/app`. By default nowhere.
     ///
     /// # Errors
-    /// [`UriError::Character`] unless it begins with a slash, does not end with one, and has no dot segments.
+    /// [`UriError::Character`] unless it begins with a slash, does not end with one, and has neither empty nor dot segments, white
+    /// space, `?`, `#` and `%`.
     pub fn mounted_at(mut self, mount_path: &str) -> Result<Self, UriError> {
         let is_path = mount_path.starts_with('/') && !mount_path.ends_with('/');
-        if !is_path || mount_path.contains(['?', '#', '%']) || has_dot_segment(mount_path) {
+        let is_clean =
+            !mount_path.contains(|c: char| matches!(c, '?' | '#' | '%') || c.is_whitespace() || c.is_control());
+        if !is_path || !is_clean || mount_path.contains("//") || has_dot_segment(mount_path) {
             return Err(UriError::Character);
         }
         self.mount_path = mount_path.to_owned();
@@ -220,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_mount_point_of_another_form_is_refused_when_it_is_configured() {
-        for mount in ["", "/", "app", "/app/", "/a?b", "/a#b", "/a/../b", "/%61"] {
+        for mount in ["", "/", "app", "/app/", "/a?b", "/a#b", "/a/../b", "/%61", "//a", "/a//b", "/app\n", "/a b"] {
             assert!(source().mounted_at(mount).is_err(), "{mount}");
         }
         assert!(source().path_prefix("/a/../b").is_err());
