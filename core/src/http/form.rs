@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 use crate::hex;
 
 /// The longest form that is read, in bytes.
-pub const MAX_FORM_LEN: usize = 32 * 1024;
+pub const MAX_FORM_LEN: usize = 24 * 1024;
 /// How many parameters a form has at most.
 pub const MAX_PARAMS: usize = 128;
 
@@ -42,7 +42,7 @@ pub enum FormError {
 impl fmt::Display for FormError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::TooLong => "the form is longer than 32 KiB or has more than 128 parameters",
+            Self::TooLong => "the form is longer than 24 KiB or has more than 128 parameters",
             Self::Encoding => "the form is not percent-encoded UTF-8",
             Self::Repeated => "a parameter that may occur once occurs twice",
         })
