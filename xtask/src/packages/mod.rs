@@ -58,7 +58,7 @@ pub(crate) fn command(names: &[&str]) -> ExitCode {
 /// Where finished packages are put.
 pub(crate) fn output() -> Result<PathBuf, Failure> {
     let folder = run::target_dir().join("packages");
-    folder_of(&folder.join("."))?;
+    folder_of(&folder.join("archive"))?;
     Ok(folder)
 }
 
