@@ -36,6 +36,7 @@ pub(super) enum Stage {
     /// Nothing: every check is made, that of the nonce in its place.
     Whole,
     /// Its form. The nonce is asked for behind the signature: who is asked for one would be let in with one.
+    #[cfg_attr(not(feature = "oauth"), allow(dead_code, reason = "only a resource server reads a proof in two steps"))]
     Formed(FormChecked),
 }
 
