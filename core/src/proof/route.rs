@@ -9,6 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::source::{TargetError, TargetSource};
+use crate::hex;
 use crate::http::uri::{MAX_URI_LEN, Parts, UriError};
 
 /// What a server's interface tells an application about one request's path.
@@ -129,9 +130,7 @@ fn decoded(path: &str) -> Result<Vec<u8>, UriError> {
             continue;
         }
         let [high, low, tail @ ..] = tail else { return Err(UriError::Percent) };
-        let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        let (Some(high), Some(low)) = (digit(high), digit(low)) else { return Err(UriError::Percent) };
-        bytes.push(high << 4 | low);
+        bytes.push(hex::byte([*high, *low]).ok_or(UriError::Percent)?);
         rest = tail;
     }
     Ok(bytes)
