@@ -12,6 +12,9 @@ use keybound_conformance::flow::server::{RESOURCE, Server};
 use keybound_conformance::flow::story::public;
 use serde_json::{Value, json};
 
+use super::intents::story;
+use super::levels::{maximum, strict};
+
 const WORK: &str = "session/work";
 
 fn intent() -> Value {
@@ -20,22 +23,6 @@ fn intent() -> Value {
 
 fn plain() -> Value {
     json!({ "do": "authorize", "session": "work" })
-}
-
-fn maximum() -> Value {
-    let mut config = public("maximum");
-    config["protection"] = json!("hsm");
-    config
-}
-
-fn strict() -> Server {
-    Server { nonces: true, api_nonces: true, refresh_tokens: false, ..Server::default() }
-}
-
-fn story(config: Value, server: Server) -> Story {
-    let mut story = Story::new("", "", config, server);
-    story.discover();
-    story
 }
 
 fn edit(story: &mut Story, slot: &str, change: &dyn Fn(&mut Value)) {

@@ -2,10 +2,11 @@
 
 use keybound::oauth::step::KeyFault;
 use keybound_conformance::flow::Story;
-use keybound_conformance::flow::server::{RESOURCE, Server, answer};
+use keybound_conformance::flow::server::{Server, answer};
 use keybound_conformance::flow::story::public;
 use serde_json::{Value, json};
 
+use super::levels::{self, call, maximum};
 use super::login::changes;
 
 fn details() -> Value {
@@ -16,23 +17,13 @@ fn intent() -> Value {
     json!({ "do": "authorize", "session": "work", "intent": details() })
 }
 
-fn call() -> Value {
-    json!({ "do": "call", "session": "work", "url": RESOURCE })
-}
-
-fn maximum() -> Value {
-    let mut config = public("maximum");
-    config["protection"] = json!("hsm");
-    config
-}
-
 /// A resource with many scopes, and a server as Maximum wants it.
 fn strict() -> Server {
     let resource = changes(json!({ "scopes_supported": ["read", "write", "admin"] }));
-    Server { nonces: true, api_nonces: true, refresh_tokens: false, resource, ..Server::default() }
+    Server { resource, ..levels::strict() }
 }
 
-fn story(config: Value, server: Server) -> Story {
+pub(super) fn story(config: Value, server: Server) -> Story {
     let mut story = Story::new("", "", config, server);
     story.discover();
     story

@@ -11,17 +11,17 @@ fn details() -> Value {
     json!([{ "type": "payment", "actions": ["send"], "amount": "10.00", "currency": "EUR" }])
 }
 
-fn maximum() -> Value {
+pub(super) fn maximum() -> Value {
     let mut config = public("maximum");
     config["protection"] = json!("hsm");
     config
 }
 
-fn strict() -> Server {
+pub(super) fn strict() -> Server {
     Server { nonces: true, api_nonces: true, refresh_tokens: false, ..Server::default() }
 }
 
-fn call() -> Value {
+pub(super) fn call() -> Value {
     json!({ "do": "call", "session": "work", "url": RESOURCE })
 }
 
