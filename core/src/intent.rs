@@ -94,13 +94,13 @@ pub enum IntentDefect {
     Exceeded,
     /// None of its details is about this request.
     NoMatch,
-    /// The token has no `jti` or no `iat`, so nobody can tell whether it was used.
+    /// The token has no `jti` or no `iat`, so it is unknown whether it was used.
     NoIdentifier,
     /// The token is not bound, has no details or no end.
     NoIntent,
     /// It was carried out before.
     Used,
-    /// The replay store began to remember after the token was issued: nobody can tell whether it was used.
+    /// The replay store began to remember after the token was issued: it is unknown whether it was used.
     BeforeFloor,
 }
 
@@ -131,7 +131,7 @@ impl fmt::Display for IntentDefect {
             Self::Key => "the proof was made with another key than the intent's",
             Self::Exceeded => "more was granted than was declared",
             Self::NoMatch => "none of the intent's details is about this request, its body included",
-            Self::NoIdentifier => "the token has no jti or no iat, without which nobody can tell whether it was used",
+            Self::NoIdentifier => "the token has no jti or no iat, without which it is unknown whether it was used",
             Self::NoIntent => "the token carries no intent: it is not bound, has no authorization_details or no end",
             Self::Used => "the intent was carried out before",
             Self::BeforeFloor => {

@@ -220,7 +220,7 @@ fn make_private(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 
-/// Whoever owns a folder can change its mode, and put files of their own into it.
+/// The owner of a folder can change its mode and put other files into it.
 #[cfg(unix)]
 fn check_owner(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt as _;

@@ -26,8 +26,8 @@ const NEGATIVE_AGE: u64 = 10;
 const NEGATIVE_CAPACITY: usize = 4096;
 /// How many questions are asked at a time.
 const AT_A_TIME: usize = 64;
-/// How many requests wait for an answer, those about one token included. More are refused with 503: whoever they are from has
-/// shown nothing yet.
+/// How many requests wait for an answer, those about one token included. More are refused with 503: their
+/// senders have shown nothing yet.
 const MAX_WAITING: usize = 1024;
 /// The longest that a request waits, its turn included.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);

@@ -342,7 +342,7 @@ impl Access {
         self.settle_with(|entry| store.core.insert(entry, time).unwrap_or(Insertion::Unavailable), now)
     }
 
-    /// Admits the request without a replay store: whoever sees it can repeat it until its proof is too old.
+    /// Admits the request without a replay store: anyone who sees it can repeat it until its proof is too old.
     ///
     /// # Errors
     /// Misuse in another state.

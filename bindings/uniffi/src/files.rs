@@ -37,7 +37,7 @@ pub fn private_folder(path: &str) -> Result<(), KeyboundError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(&place).map_err(|error| cannot_be("made", &error))?;
-    // Of the link itself: whoever can place one decides where the secrets go.
+    // Of the link itself: a user who can place one decides where the secrets go.
     let found = fs::symlink_metadata(&place).map_err(|error| cannot_be("read", &error))?;
     match unfit(path, &found) {
         None => Ok(()),

@@ -41,7 +41,7 @@ pub enum Step {
     Lock {
         /// Its name.
         name: String,
-        /// For how many seconds it is waited for at most; whoever has it is done by then.
+        /// For how many seconds it is waited for at most; its holder is done by then.
         lease: i64,
     },
     /// Give a lock back: `Completed`.

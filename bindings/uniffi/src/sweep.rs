@@ -1,4 +1,4 @@
-//! What a store deletes: logins that nobody came back from, and keys that nothing names any more.
+//! What a store deletes: abandoned logins, and keys that nothing names any more.
 
 use keybound::json::Value;
 use keybound_ffi as ffi;

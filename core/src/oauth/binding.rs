@@ -112,7 +112,7 @@ impl Binding {
         let KeyTerms { algorithms, protections } = terms;
         let made = io.create_key(KeyWanted { algorithms, protections: protections.clone() }).await?;
         let binding = Self::of(client, made);
-        // The client's own key is not deleted here, whoever made it.
+        // The client's own key is not deleted here, even if the host made it just now.
         credentials.differs_from(&binding.0.thumbprint, client)?;
         let outcome = binding.is_consistent().and_then(|()| {
             if !algorithms.contains(binding.0.algorithm) {

@@ -89,7 +89,7 @@ pub(super) async fn forget(
 }
 
 /// Sessions that are bound and sessions that are not have a registration each: one for bound tokens alone is of no use to the
-/// others, and a server that was not told gives unbound tokens to whoever asks in the client's name. No issuer has a fragment.
+/// others, and a server that was not told gives unbound tokens to anyone who asks in the client's name. No issuer has a fragment.
 fn slot(server: &AuthorizationServer, level: SecurityLevel) -> Slot {
     let kind = if level.binds() { "" } else { "#unbound" };
     Slot(alloc::format!("registration/{}{kind}", server.issuer()))

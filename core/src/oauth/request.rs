@@ -208,7 +208,7 @@ impl SessionRequest {
     }
 }
 
-/// Adds to a request for a token what it is asked for. Whoever asks again says all of it again: a server takes what is left out
+/// Adds to a request for a token what it is asked for. A renewal says all of it again: a server takes what is left out
 /// for less of a restriction.
 pub(super) fn describe(
     form: &mut Form,

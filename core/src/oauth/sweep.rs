@@ -1,4 +1,4 @@
-//! What a store deletes by itself: logins that nobody completed, sessions of intents that ended, and keys that nothing names.
+//! What a store deletes by itself: abandoned logins, sessions of intents that ended, and keys that nothing names.
 
 use alloc::string::String;
 use alloc::vec::Vec;

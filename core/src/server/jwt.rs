@@ -53,7 +53,7 @@ pub(super) enum SignatureDefect {
 impl UnverifiedJwt {
     /// Reads a JWT whose algorithm is one of `permitted`; the caller has bounded its length. Gives its claims called `names` along.
     ///
-    /// All claims are looked at, and no others are kept: anyone can send a token that nobody signed, and values cost memory.
+    /// All claims are looked at, and no others are kept: anyone can send a token without a valid signature, and values cost memory.
     pub(super) fn read(text: &str, permitted: AlgorithmSet, names: &[&str]) -> Result<(Self, Value), JwtDefect> {
         let compact = Compact::split(text.as_bytes()).ok_or(JwtDefect::Malformed)?;
         let decode = |segment| base64url::decode(segment).map_err(|_| JwtDefect::Malformed);

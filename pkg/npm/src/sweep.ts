@@ -1,4 +1,4 @@
-/** What stores delete by themselves: logins that nobody completed with their keys, and keys that nothing stored names. The core says which. */
+/** What stores delete by themselves: abandoned logins with their keys, and keys that nothing stored names. The core says which. */
 
 import { flows } from '#native';
 import type { NativeClientParts, NativeSweep } from './native.js';

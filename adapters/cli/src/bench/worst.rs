@@ -1,7 +1,7 @@
 //! The worst that strangers can write: for each reader, texts of the permitted size that keep it busy longest.
 //!
-//! What is quadratic, what allocates for each byte, what branches on each byte, and all that together. Whoever finds a text that is
-//! worse adds it here.
+//! What is quadratic, what allocates for each byte, what branches on each byte, and all that together. If you find a text that is
+//! worse, add it here.
 
 use keybound::base64url::encode;
 use keybound::http::challenge::{self, Challenge};

@@ -95,9 +95,9 @@ impl AuthorizationServer {
             };
         }
         match verifier.check(&presentation, now) {
-            // Anyone can push a request in the name of a public client, with as many keys as he likes: whoever could fill the store
-            // with that would keep honest clients from their tokens. And nothing is used up. Who repeats a captured announcement gets
-            // a code for the key that was announced, which is not his.
+            // Anyone can push a request in the name of a public client, with any number of keys. If that filled the store,
+            // honest clients would get no tokens. And nothing is used up: repeating a captured announcement yields a code for the key
+            // that was announced, which the sender does not have.
             Ok(pending) if announces && request.client == ClientType::Public => {
                 let verified = pending.danger_skip_replay_check();
                 Ok(Checked::Admitted(Admitted::of(request.client, self.unbound_access, &verified)))

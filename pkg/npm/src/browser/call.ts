@@ -28,7 +28,7 @@ export class Call implements Exchange {
       throw misuse('no_cors', 'a request with mode no-cors cannot carry a token; have the server permit this origin by CORS');
     }
     this.#body = bodyOf(this.#given, asked.body);
-    // An answer belongs to the token's account. The browser's cache and its cookies belong to whoever used this browser before. A
+    // An answer belongs to the token's account. The browser's cache and its cookies belong to the last user of this browser. A
     // `Request` does not show whether the page chose the defaults, so that only `init` can ask for them.
     const { cache, credentials } = this.#given;
     this.#cache = asked.cache === undefined && cache === 'default' ? 'no-store' : cache;

@@ -240,7 +240,7 @@ export class Client {
     }
   }
 
-  /** The core's sweep as of `ahead` seconds from now. */
+  /** The core's sweep, with a clock that is `ahead` seconds ahead. */
   async #sweepAt(ahead: number): Promise<NativeSweep> {
     const core = await loadCore(this.#options.wasm?.client);
     return new core.Sweep(Math.floor(Date.now() / 1000) + ahead);
@@ -312,7 +312,7 @@ export class Client {
     this.#session = session;
   }
 
-  /** Takes the session's lock: whoever is refreshing, in whichever tab, would store the session anew. */
+  /** Takes the session's lock: a refresh in any tab would store the session anew. */
   #take(): Promise<Held> {
     return this.#shared.locks.take(`session/${this.#name}`, LEASE);
   }

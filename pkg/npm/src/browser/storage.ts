@@ -114,7 +114,7 @@ export class Storage {
     await (await this.open()).deleteKey(thumbprint);
   }
 
-  /** Deletes logins that nobody completed, with their keys, and keys that nothing stored names. The core says which these are. */
+  /** Deletes abandoned logins with their keys, and keys that nothing stored names. The core says which these are. */
   async sweep(sweep: NativeSweep): Promise<void> {
     const backend = await this.open();
     try {

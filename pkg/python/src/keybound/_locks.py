@@ -92,7 +92,7 @@ async def locked(store: SessionStore, name: str, lease: int) -> AbstractContextM
 class _Entering:
     """A lock that is entered on a thread of its own.
 
-    If nobody waits any more when the thread gets the lock, it gives it back, and the turn after it. Until then the turn stays taken:
+    If no task waits any more when the thread gets the lock, it gives it back, and the turn after it. Until then the turn stays taken:
     however often tasks are cancelled, one thread waits.
     """
 
@@ -127,7 +127,7 @@ class _Entering:
         return True
 
     def _abandon(self) -> bool:
-        """From now on nobody waits. Whether the lock was taken before."""
+        """From now on no task waits. Whether the lock was taken before."""
         with self._guard:
             self._abandoned = not self._taken
             return self._taken

@@ -296,7 +296,7 @@ class FileStore:
         if abs(now - self._swept) < SWEEP_AGAIN:
             return
         self._swept = now
-        # Whoever holds the lock sweeps. What fails here is tried again, and no login fails for want of it.
+        # The holder of the lock sweeps. What fails here is tried again, and no login fails for want of it.
         with contextlib.suppress(OSError, LockTimeout), self.lock("sweep", 0):
             over, keys = self._told(int(now)).finish()
             for slot, version in over:

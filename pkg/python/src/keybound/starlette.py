@@ -167,7 +167,7 @@ def protect(
     danger_decoded_path: bool = False,
     **options: Unpack[ResourceOptions],
 ) -> None:
-    """Adds :class:`KeyboundMiddleware` to an application of Starlette or FastAPI, and judges its options at once.
+    """Adds :class:`KeyboundMiddleware` to an application of Starlette or FastAPI, and checks its options at once.
 
     Raises :class:`Misuse` where it is called, so that no server starts with options that cannot be used: one that calls no lifespan
     (daphne, `uvicorn --lifespan off`) would not notice otherwise.

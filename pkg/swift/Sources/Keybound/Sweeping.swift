@@ -45,7 +45,7 @@ public struct StoredSlot: Sendable {
     }
 }
 
-/// Deletes logins that nobody came back from, and keys that nothing names. The core says which those are.
+/// Deletes abandoned logins, and keys that nothing names. The core says which those are.
 actor Sweeper {
     private let keys: any SweptKeyStore
     private let sessions: any SweptSessionStore
@@ -72,7 +72,7 @@ actor Sweeper {
         let time = now()
         if let last, (0..<Self.interval).contains(time - last) { return }
         last = time
-        // One at a time is enough: whoever has the lock does it.
+        // One at a time is enough: the holder of the lock does it.
         guard let held = try? await sessions.lock("sweep", lease: 0) else { return }
         try? await sweep(time)
         await held.unlock()

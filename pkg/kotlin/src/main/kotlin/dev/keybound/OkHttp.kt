@@ -81,7 +81,7 @@ private fun checkClient(call: Call) {
     }
 }
 
-/** Does something that waits, until its call is cancelled: of that OkHttp tells nobody, so it is asked. */
+/** Does something that waits, until its call is cancelled: OkHttp does not announce that, so it is polled. */
 private fun <T> untilCanceled(call: Call, work: suspend () -> T): T = try {
     runBlocking {
         val watch = launch {

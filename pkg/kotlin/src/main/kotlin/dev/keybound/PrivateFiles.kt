@@ -98,7 +98,7 @@ internal object PrivateFiles {
 /**
  * Takes a lock, waiting for at most [lease] seconds; with none, it is tried once.
  *
- * @throws KeyboundException.Host `lock_timeout`: whoever has the lock is slow, and keeps it
+ * @throws KeyboundException.Host `lock_timeout`: the holder of the lock is slow, and keeps it
  */
 internal suspend fun takenWithin(lease: Long, take: suspend () -> StoreLock): StoreLock {
     var held: StoreLock? = null

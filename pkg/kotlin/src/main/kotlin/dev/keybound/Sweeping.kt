@@ -36,7 +36,7 @@ public class StoredSlot(
     public val storedAt: Long?,
 )
 
-/** Deletes logins that nobody came back from, and keys that nothing names. The core says which those are. */
+/** Deletes abandoned logins, and keys that nothing names. The core says which those are. */
 internal class Sweeper private constructor(private val keys: SweptKeyStore, private val sessions: SweptSessionStore, private val clock: Clock) {
     private var last: Long? = null
 
@@ -50,7 +50,7 @@ internal class Sweeper private constructor(private val keys: SweptKeyStore, priv
             last = now
         }
         try {
-            // One at a time is enough: whoever has the lock does it.
+            // One at a time is enough: the holder of the lock does it.
             val held = sessions.lock("sweep", 0)
             try {
                 sweep(now)
