@@ -60,9 +60,11 @@ impl TargetSource {
             return Err(TargetError::MountPath);
         }
         let received = decoded(path)?;
-        let prefixed = [decoded(&self.prefix)?.as_slice(), received.as_slice()].concat();
-        if !request.is_at(&received) && !request.is_at(&prefixed) {
-            return Err(TargetError::MountPath);
+        if !request.is_at(&received) {
+            let prefixed = [decoded(&self.prefix)?, received].concat();
+            if self.prefix.is_empty() || !request.is_at(&prefixed) {
+                return Err(TargetError::MountPath);
+            }
         }
         Ok(match String::from_utf8_lossy(request.path) {
             Cow::Borrowed("") => "/".to_owned(),
