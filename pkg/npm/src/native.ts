@@ -185,6 +185,12 @@ export interface NativeFileLock {
   release(): void;
 }
 
+/** What can be deleted: a slot if it still has this version, and keys by their thumbprints. */
+export interface Swept {
+  readonly slots: readonly { readonly slot: string; readonly version: number }[];
+  readonly keys: readonly string[];
+}
+
 /** What a store deletes by itself: `finish` gives `slots` (`slot`, `version`) and `keys`. See docs of `Sweep` in the core. */
 export interface NativeSweep extends Freed {
   stored(slot: string, version: number, value: string | undefined, storedAt: number | undefined): void;

@@ -1,6 +1,6 @@
 // Where keys and sessions are kept: IndexedDB, or the page's memory where there is none.
 
-import type { NativeSweep } from '../native.js';
+import type { NativeSweep, Swept } from '../native.js';
 import { openDatabase } from './indexeddb.js';
 import { Memory } from './memory.js';
 
@@ -42,12 +42,6 @@ export interface Backend {
   tell(sweep: NativeSweep): Promise<void>;
   /** Deletes the session of this name; where no other one is left, everything. */
   clear(session: string): Promise<void>;
-}
-
-/** What the core found to have ended. */
-interface Swept {
-  readonly slots: readonly { readonly slot: string; readonly version: number }[];
-  readonly keys: readonly string[];
 }
 
 /**
