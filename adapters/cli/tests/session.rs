@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use keybound::SecurityLevel;
 use keybound::oauth::Secret;
 use keybound_cli::serve::{ClientSecret, Faults, Options, Running, start};
 use serde_json::Value;
@@ -143,6 +144,73 @@ fn a_client_with_a_key_authenticates_with_it() {
     let url = setting.url("");
     let call = setting.run(&["call", &url, "--machine", "--client-id", id, "--client-key", key.to_str().unwrap()]);
     assert_eq!(json(&call)["client_id"], id, "{}", call.stderr);
+}
+
+#[test]
+fn a_session_remembers_the_client_it_was_made_with() {
+    let secret = |id: &str| ClientSecret { client_id: id.into(), secret: Secret::new("s3cr:t%+") };
+    let setting = setting(Options { clients: vec![secret("service"), secret("other")], ..Options::default() });
+    let (url, api) = (setting.url(""), setting.running.resource.clone());
+    let with = |id: &'static str| ["--machine", "--client-id", id, "--client-secret", "s3cr:t%+"];
+    let login = setting.run(&[&["login", &api], &with("service")[..]].concat());
+    assert_eq!(login.status.code(), Some(0), "{}", login.stderr);
+    // No option says again who asks, neither now nor when the token has ended.
+    let call = setting.run(&["call", &url, "--no-login"]);
+    assert_eq!(json(&call)["subject"], "service", "{}", call.stderr);
+    setting.running.revoke_access_tokens();
+    let call = setting.run(&["call", &url]);
+    assert_eq!(json(&call)["subject"], "service", "{}", call.stderr);
+    // Another client does not take its place, whichever command names it.
+    for command in ["login", "call", "logout"] {
+        let refused = setting.run(&[&[command, &url], &with("other")[..]].concat());
+        assert_eq!(refused.status.code(), Some(2), "{command} {}", refused.stderr);
+        assert!(refused.stderr.contains("made by the client service"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("--session"), "{}", refused.stderr);
+    }
+    let second = setting.run(&[&["call", &url, "--session", "second"], &with("other")[..]].concat());
+    assert_eq!(json(&second)["subject"], "other", "{}", second.stderr);
+    let ended = setting.run(&["logout", &api]);
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    // What is gone binds no one.
+    let login = setting.run(&[&["login", &api], &with("other")[..]].concat());
+    assert_eq!(login.status.code(), Some(0), "{}", login.stderr);
+}
+
+#[test]
+fn a_registered_session_gives_way_to_no_named_client() {
+    let setting = setting(Options { level: SecurityLevel::Standard, ..Options::default() });
+    let (url, api) = (setting.url(""), setting.running.resource.clone());
+    let standard = setting.run(&["login", &api, "--level", "standard", "--session", "plain"]);
+    assert_eq!(standard.status.code(), Some(0), "{}", standard.stderr);
+    let call = setting.run(&["call", &url, "--no-login", "--session", "plain"]);
+    assert_eq!(call.status.code(), Some(0), "the level was remembered: {}", call.stderr);
+    let refused = setting.run(&["call", &url, "--session", "plain", "--client-id", "other"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("registered itself"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_stored_session_asks_for_no_metadata() {
+    let service = ClientSecret { client_id: "service".into(), secret: Secret::new("s3cr:t%+") };
+    let setting = setting(Options { clients: vec![service], ..Options::default() });
+    let url = setting.url("");
+    let options = ["call", &url, "--machine", "--client-id", "service", "--client-secret", "s3cr:t%+"];
+    assert_eq!(setting.run(&options).status.code(), Some(0));
+    let mut faults = Faults::default();
+    faults.add("metadata-failing").unwrap();
+    setting.running.set_faults(faults);
+    for options in [&["call", &url][..], &options] {
+        let call = setting.run(options);
+        assert_eq!(call.status.code(), Some(0), "{}", call.stderr);
+    }
+}
+
+#[test]
+fn a_refused_call_says_why() {
+    let setting = setting(Options::default());
+    setting.run(&["login", &setting.running.resource, "--scope", "read"]);
+    let refused = setting.run(&["call", &setting.url("/admin"), "--no-login"]);
+    assert!(refused.stderr.contains("insufficient_scope"), "{}", refused.stderr);
 }
 
 #[test]

@@ -48,6 +48,8 @@ const SLOTS: [&str; 3] = ["session", "login", "registration"];
 const KEY: &str = "key";
 /// The subfolder with an empty file for each key that a flow had made, by which it is told from keys of the user's own.
 const MADE: &str = "made";
+/// The subfolder of what programs keep beside their sessions.
+const ATTACHED: &str = "attached";
 /// How long another process may take to store one value.
 const SAVE_LEASE: Duration = Duration::from_secs(30);
 
@@ -57,7 +59,7 @@ impl Files {
     /// # Errors
     /// If it cannot be made, belongs to another user, is a link, or others than its owner may look into it.
     pub fn open(folder: impl Into<PathBuf>) -> io::Result<Self> {
-        let folder = Folder::open(folder.into(), &["session", "login", "registration", KEY, MADE])?;
+        let folder = Folder::open(folder.into(), &["session", "login", "registration", KEY, MADE, ATTACHED])?;
         let files = Self { folder, swept: Arc::new(AtomicI64::new(i64::MIN)) };
         files.sweep_now_and_then();
         Ok(files)
@@ -82,6 +84,27 @@ impl Files {
         let mut names: Vec<String> = entries.iter().filter_map(|entry| plain(&entry.name)).collect();
         names.sort();
         Ok(names)
+    }
+
+    /// Keeps bytes of the program's own beside a stored session, such as the client that it was made with: at most 4 MiB,
+    /// readable as the session is, and removed with it.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn attach(&self, session: &str, bytes: &[u8]) -> io::Result<()> {
+        self.folder.replace(ATTACHED, &file_name(session), bytes)
+    }
+
+    /// What [`attach`](Self::attach) kept beside this session; `None` if it kept nothing, or the session is not stored any more.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn attachment(&self, session: &str) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+        let name = file_name(session);
+        match self.folder.modified("session", &name)? {
+            Some(_) => self.folder.read(ATTACHED, &name),
+            None => Ok(None),
+        }
     }
 
     fn write_key(&self, key: &SoftKey) -> Result<String, HostError> {
@@ -139,6 +162,13 @@ impl Files {
                 _ => {}
             }
         }
+        for entry in self.folder.entries(ATTACHED)? {
+            let is_alone = self.folder.modified("session", &entry.name)?.is_none();
+            if is_alone && now.since(entry.modified) >= SWEEP_INTERVAL {
+                self.folder.remove(ATTACHED, &entry.name)?;
+            }
+        }
+        self.folder.remove_unfinished(ATTACHED, now)?;
         let Swept { slots, keys } = sweep.finish();
         for (slot, version) in &slots {
             self.remove_ended(slot, *version)?;
@@ -203,7 +233,12 @@ impl Host for Files {
         }
         let name = file_name(name);
         match value {
-            None => self.folder.remove(kind, &name)?,
+            None => {
+                self.folder.remove(kind, &name)?;
+                if kind == "session" {
+                    self.folder.remove(ATTACHED, &name)?;
+                }
+            }
             Some(value) => {
                 let mut bytes = Zeroizing::new(format!("{MAGIC}{version}\n").into_bytes());
                 bytes.extend_from_slice(value);

@@ -19,8 +19,8 @@ Examples:
   keybound serve --fault clock-skew=3600 --fault new-nonce-each-call
   keybound call http://127.0.0.1:9449/api        (in another terminal)
 
-Faults: new-nonce-each-call, clock-skew=SECONDS, drop-cors, store-failing, bearer-token-type, wrong-iss,
-slow=MILLISECONDS. They can be combined.
+Faults: new-nonce-each-call, clock-skew=SECONDS, drop-cors, store-failing, metadata-failing, bearer-token-type,
+wrong-iss, slow=MILLISECONDS. They can be combined.
 
 The servers keep everything in memory and know one user, alice, who approves everything at once. They are for
 development: do not put them on a network.";

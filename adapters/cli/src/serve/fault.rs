@@ -13,6 +13,8 @@ pub struct Faults {
     pub drop_cors: bool,
     /// The replay store cannot be reached.
     pub store_failing: bool,
+    /// The well-known documents are answered with 503.
+    pub metadata_failing: bool,
     /// Tokens are said to be of the type Bearer.
     pub bearer_token_type: bool,
     /// Authorization responses come from another issuer.
@@ -23,7 +25,7 @@ pub struct Faults {
 
 impl Faults {
     /// Adds the fault that `text` names: `new-nonce-each-call`, `clock-skew=SECONDS`, `drop-cors`, `store-failing`,
-    /// `bearer-token-type`, `wrong-iss` or `slow=MILLISECONDS`.
+    /// `metadata-failing`, `bearer-token-type`, `wrong-iss` or `slow=MILLISECONDS`.
     ///
     /// # Errors
     /// What is wrong with the text.
@@ -33,6 +35,7 @@ impl Faults {
             None if text == "new-nonce-each-call" => self.new_nonce_each_call = true,
             None if text == "drop-cors" => self.drop_cors = true,
             None if text == "store-failing" => self.store_failing = true,
+            None if text == "metadata-failing" => self.metadata_failing = true,
             None if text == "bearer-token-type" => self.bearer_token_type = true,
             None if text == "wrong-iss" => self.wrong_iss = true,
             Some(("clock-skew", value)) => self.clock_skew = number(value)?,
@@ -43,7 +46,7 @@ impl Faults {
             _ => {
                 return Err(format!(
                     "{text} is no fault; there are new-nonce-each-call, clock-skew=SECONDS, drop-cors, store-failing, \
-                     bearer-token-type, wrong-iss and slow=MILLISECONDS"
+                     metadata-failing, bearer-token-type, wrong-iss and slow=MILLISECONDS"
                 ));
             }
         }
@@ -63,6 +66,7 @@ mod tests {
             "clock-skew=-90",
             "drop-cors",
             "store-failing",
+            "metadata-failing",
             "bearer-token-type",
             "wrong-iss",
             "slow=250",

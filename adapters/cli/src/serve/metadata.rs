@@ -26,6 +26,7 @@ pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_co
 pub(super) const ASSERTION_ALGORITHMS: [&str; 5] = ["ES256", "ES384", "Ed25519", "EdDSA", "PS256"];
 
 pub(super) fn server(state: &State, _: &Incoming) -> Result<Answer, Answer> {
+    unless_failing(state)?;
     let at = |path: &str| format!("{}{path}", state.issuer);
     let document = state
         .authorization()
@@ -54,7 +55,15 @@ pub(super) fn server(state: &State, _: &Incoming) -> Result<Answer, Answer> {
 }
 
 pub(super) fn resource(state: &State, _: &Incoming) -> Result<Answer, Answer> {
+    unless_failing(state)?;
     Ok(cacheable(&state.api().metadata()))
+}
+
+fn unless_failing(state: &State) -> Result<(), Answer> {
+    if state.faults().metadata_failing {
+        return Err(Answer::error(503, "temporarily_unavailable", "metadata is not available for now"));
+    }
+    Ok(())
 }
 
 /// The key that verifies access tokens (RFC 7517).

@@ -4,10 +4,12 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 use clap::Args as Arguments;
+use keybound::http::challenge::Challenge;
 use keybound::oauth::{Demand, Session};
 use keybound_reqwest::{Error, Needs};
 use reqwest::Method;
 use reqwest::blocking::Response;
+use reqwest::header::HeaderMap;
 use serde_json::{Map, Value, json};
 
 use super::{Caller, Setup, failure};
@@ -123,6 +125,27 @@ fn header(field: &str) -> Result<(String, String), Failure> {
     Ok((name.into(), value.trim().into()))
 }
 
+/// What the answer's challenges give as the reason, each after a colon.
+fn reasons(headers: &HeaderMap) -> String {
+    // The text is the server's, and goes to a terminal.
+    let shown =
+        |text: &str| text.chars().take(300).map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect::<String>();
+    let mut reasons = Vec::new();
+    for field in headers.get_all("www-authenticate") {
+        for challenge in Challenge::parse_fields(&[field.as_bytes()]).unwrap_or_default() {
+            let Some(error) = challenge.param("error") else { continue };
+            let reason = match challenge.param("error_description") {
+                Some(description) => format!(": {} ({})", shown(error), shown(description)),
+                None => format!(": {}", shown(error)),
+            };
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+        }
+    }
+    reasons.concat()
+}
+
 fn write(args: &Args, response: Response, output: &Output) -> Result<Outcome, Failure> {
     let status = response.status();
     let headers = response.headers().clone();
@@ -158,7 +181,7 @@ fn write(args: &Args, response: Response, output: &Output) -> Result<Outcome, Fa
         }
         output.line("")?;
     } else if outcome == Outcome::Refused {
-        output.note(format_args!("the API answered {status}"));
+        output.note(format_args!("the API answered {status}{}", reasons(&headers)));
     }
     if args.out.is_none() {
         output.raw(&body)?;

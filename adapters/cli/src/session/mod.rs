@@ -3,6 +3,7 @@
 pub(crate) mod call;
 pub(crate) mod login;
 pub(crate) mod logout;
+mod remembered;
 
 use std::path::PathBuf;
 
@@ -12,17 +13,19 @@ use keybound::http::url::Url;
 use keybound::json::Value;
 use keybound::key::Signer as _;
 use keybound::key::soft::SoftKey;
-use keybound::oauth::{self, Credentials, Discovered, Secret, Session, SessionRequest};
+use keybound::oauth::{self, Discovered, Secret, Session, SessionRequest};
 use keybound::{RUSTCRYPTO, SecurityLevel};
 use keybound_reqwest::blocking::Client;
 use keybound_reqwest::{Error, Files, Loopback};
 use serde_json::json;
 
+use self::remembered::{Authentication, Grant, Remembered, RememberedClient};
 use crate::failure::Failure;
 use crate::input;
 use crate::output::Output;
 
-/// How a session is made, and where it is kept.
+/// How a session is made, and where it is kept. A session remembers the client it was made with, and at which level: later
+/// commands need to name neither.
 #[derive(Arguments)]
 pub(crate) struct Setup {
     /// The session's name; the API's origin otherwise.
@@ -31,9 +34,10 @@ pub(crate) struct Setup {
     /// The folder for sessions and keys, readable by you alone.
     #[arg(long, value_name = "FOLDER", env = "KEYBOUND_HOME")]
     folder: Option<PathBuf>,
-    /// How much is demanded of the server: standard takes Bearer tokens, enhanced binds them to a key.
-    #[arg(long, value_enum, default_value_t)]
-    level: Level,
+    /// How much is demanded of the server: standard takes Bearer tokens, enhanced binds them to a key. Enhanced unless the
+    /// session was made at another.
+    #[arg(long, value_enum)]
+    level: Option<Level>,
     /// The scope to ask for; what the API asks for otherwise.
     #[arg(long, value_name = "SCOPE")]
     scope: Option<String>,
@@ -41,19 +45,20 @@ pub(crate) struct Setup {
     #[arg(long, conflicts_with = "machine")]
     device: bool,
     /// Log in as the client itself, without a user.
-    #[arg(long, requires = "client_id")]
+    #[arg(long)]
     machine: bool,
-    /// The client's identifier at the server; it registers itself otherwise.
+    /// The client's identifier at the server; the program registers itself otherwise. The session remembers it, with its secret
+    /// or key.
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
     /// The issuer identifier of the server that knows the client; the one that the API names otherwise.
     #[arg(long, value_name = "URL", requires = "client_id")]
     issuer: Option<String>,
     /// The client's secret; better given in the environment.
-    #[arg(long, value_name = "SECRET", env = "KEYBOUND_CLIENT_SECRET", hide_env_values = true, requires = "client_id")]
+    #[arg(long, value_name = "SECRET", env = "KEYBOUND_CLIENT_SECRET", hide_env_values = true)]
     client_secret: Option<String>,
     /// A file with the private key (JWK) that the client authenticates with (private_key_jwt).
-    #[arg(long, value_name = "FILE", requires = "client_id", conflicts_with = "client_secret")]
+    #[arg(long, value_name = "FILE", conflicts_with = "client_secret")]
     client_key: Option<PathBuf>,
     /// The program that opens the login page, given its URL; the system's browser otherwise.
     #[arg(long, value_name = "PROGRAM")]
@@ -67,12 +72,11 @@ pub(crate) struct Setup {
 }
 
 /// The levels that a key in a file can have.
-#[derive(Clone, Copy, Default, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 enum Level {
     /// Plain OAuth 2.1.
     Standard,
     /// Tokens bound by DPoP.
-    #[default]
     Enhanced,
 }
 
@@ -93,17 +97,25 @@ struct Caller<'a> {
     name: String,
     loopback: Option<Loopback>,
     client: Client,
+    host: Files,
+    /// How a session is made here.
+    remembered: Remembered,
 }
 
 impl<'a> Caller<'a> {
     fn new(setup: &'a Setup, url: &str, output: &'a Output) -> Result<Self, Failure> {
         let parsed = Url::parse(url).map_err(|error| Failure::usage(format!("{url} cannot be called: {error}")))?;
+        let name = setup.session.clone().unwrap_or_else(|| parsed.origin().to_owned());
         let host = open_folder(setup)?;
+        let before = Remembered::load(&host, &name)?;
+        setup.check(&name, before.as_ref())?;
         let loopback = Loopback::bind_to(setup.port).map_err(|error| {
             Failure::undecided(format!("the browser cannot come back to port {}: {error}", setup.port))
         })?;
+        let kept = before.as_ref().map(|before| before.level);
+        let level = setup.level.map(Into::into).or(kept).unwrap_or(SecurityLevel::Enhanced);
         let builder = || {
-            let builder = oauth::Client::builder(setup.level.into(), &RUSTCRYPTO)
+            let builder = oauth::Client::builder(level, &RUSTCRYPTO)
                 .redirect_uri(&loopback.redirect_uri())
                 .register(Value::object().with("client_name", "keybound"));
             if parsed.is_loopback() { builder.allow_loopback() } else { builder }
@@ -112,31 +124,63 @@ impl<'a> Caller<'a> {
             let oauth = builder.build().map_err(|error| Failure::usage(error.to_string()))?;
             Client::new(oauth, host.clone()).map_err(failure)
         };
+        let grant = setup.grant(before.as_ref());
         let mut client = make(builder())?;
-        if let Some(id) = &setup.client_id {
-            // Credentials belong to an issuer.
-            let issuer = match &setup.issuer {
-                Some(issuer) => issuer.clone(),
-                None => client.discover(url).map_err(failure)?.server().issuer().to_owned(),
-            };
-            client = make(builder().credentials(&issuer, setup.credentials(id, &host)?))?;
+        let known = before.and_then(|before| before.client);
+        let named = setup.client_id.as_ref().or(known.as_ref().map(|known| &known.id));
+        let named = match named {
+            None => None,
+            Some(id) => {
+                // Credentials belong to an issuer: the API is asked for it only if the session does not know it.
+                let issuer = match setup.issuer.as_ref().or(known.as_ref().map(|known| &known.issuer)) {
+                    Some(issuer) => issuer.clone(),
+                    None => client.discover(url).map_err(failure)?.server().issuer().to_owned(),
+                };
+                let given = setup.authentication(&host)?;
+                let authentication = given
+                    .or(known.as_ref().map(|known| known.authentication.clone()))
+                    .unwrap_or(Authentication::Public);
+                Some(RememberedClient { issuer, id: id.clone(), authentication })
+            }
+        };
+        if let Some(named) = &named {
+            client = make(builder().credentials(&named.issuer, named.credentials()))?;
         }
-        let name = setup.session.clone().unwrap_or_else(|| parsed.origin().to_owned());
-        Ok(Self { setup, output, url: url.into(), name, loopback: Some(loopback), client })
+        let remembered = Remembered { level, grant, client: named };
+        Ok(Self { setup, output, url: url.into(), name, loopback: Some(loopback), client, host, remembered })
     }
 
     /// Logs in: discovers what protects the API, and asks for a session in the way that was chosen.
     fn log_in(&mut self) -> Result<Session, Failure> {
+        self.replaces_no_other()?;
         let found = self.client.discover(&self.url).map_err(failure)?;
         let request = self.request(&found);
-        if self.setup.machine {
-            return self.client.client_credentials(request).map_err(failure);
+        let session = match self.remembered.grant {
+            Grant::Machine => self.client.client_credentials(request).map_err(failure)?,
+            Grant::Device => self.client.device(request, |device| self.show_code(device)).map_err(failure)?,
+            Grant::Browser => {
+                let authorization = self.client.authorize(request).map_err(failure)?;
+                self.finish(&authorization)?
+            }
+        };
+        self.remembered.store(&self.host, &self.name)?;
+        Ok(session)
+    }
+
+    /// Refuses to put a session in the place of another client's. What an older version stored does not say whether the client
+    /// was named or had registered itself.
+    fn replaces_no_other(&self) -> Result<(), Failure> {
+        if Remembered::load(&self.host, &self.name)?.is_some() {
+            return Ok(());
         }
-        if self.setup.device {
-            return self.client.device(request, |device| self.show_code(device)).map_err(failure);
+        match self.client.open(&self.name) {
+            Err(Error::Flow(oauth::FlowError::Stored(oauth::StoredDefect::Client))) => Err(Failure::usage(format!(
+                "session {0} was made by another client; name that client with --client-id, or give this session \
+                     another name with --session",
+                self.name
+            ))),
+            _ => Ok(()),
         }
-        let authorization = self.client.authorize(request).map_err(failure)?;
-        self.finish(&authorization)
     }
 
     /// Asks for more scope.
@@ -192,16 +236,58 @@ impl<'a> Caller<'a> {
 }
 
 impl Setup {
-    fn credentials(&self, id: &str, host: &Files) -> Result<Credentials, Failure> {
-        if let Some(secret) = &self.client_secret {
-            return Ok(Credentials::secret(id, Secret::new(secret.as_str())));
+    /// Compares the options with the session that is there, and with each other.
+    fn check(&self, name: &str, before: Option<&Remembered>) -> Result<(), Failure> {
+        let known = before.and_then(|before| before.client.as_ref());
+        let other = |what: &str| {
+            Err(Failure::usage(format!(
+                "session {name} was made by {what}; leave --client-id and --issuer out to use it, end it with \
+                 `keybound logout`, or make another one with --session NAME"
+            )))
+        };
+        match (&self.client_id, before, known) {
+            (Some(_), Some(_), None) => return other("a client that this program registered itself"),
+            (Some(id), _, Some(known)) if *id != known.id => return other(&format!("the client {}", known.id)),
+            _ => {}
         }
-        let Some(path) = &self.client_key else { return Ok(Credentials::public(id)) };
+        if let (Some(issuer), Some(known)) = (&self.issuer, known)
+            && *issuer != known.issuer
+        {
+            return other(&format!("the client {} at {}", known.id, known.issuer));
+        }
+        let lacks_client = self.client_id.is_none() && known.is_none();
+        for (given, option) in [
+            (self.machine, "--machine"),
+            (self.client_key.is_some(), "--client-key"),
+            (self.client_secret.is_some(), "--client-secret (or KEYBOUND_CLIENT_SECRET)"),
+        ] {
+            if given && lacks_client {
+                return Err(Failure::usage(format!("{option} needs the client it is for: give --client-id ID")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The grant that the options name, else the one that the session was made by.
+    fn grant(&self, before: Option<&Remembered>) -> Grant {
+        match (self.device, self.machine) {
+            (true, _) => Grant::Device,
+            (_, true) => Grant::Machine,
+            _ => before.map_or(Grant::Browser, |before| before.grant),
+        }
+    }
+
+    /// How the client authenticates, if the options say so.
+    fn authentication(&self, host: &Files) -> Result<Option<Authentication>, Failure> {
+        if let Some(secret) = &self.client_secret {
+            return Ok(Some(Authentication::Secret(Secret::new(secret.as_str()))));
+        }
+        let Some(path) = &self.client_key else { return Ok(None) };
         let bytes = input::read(path)?;
         let text = input::text(&bytes, "the client's key")?;
         let key = SoftKey::from_jwk(&text, &RUSTCRYPTO).map_err(|error| Failure::usage(error.to_string()))?;
         host.add_key(&key).map_err(|error| Failure::undecided(error.to_string()))?;
-        Ok(Credentials::private_key(id, key.public_key().clone(), key.algorithm()))
+        Ok(Some(Authentication::Key(key.public_key().clone(), key.algorithm())))
     }
 }
 
