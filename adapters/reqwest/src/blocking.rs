@@ -10,7 +10,7 @@ use keybound::oauth::step::{Fetch, HostError};
 use keybound::oauth::{self, Authorization, DeviceAuthorization, Discovered, FlowError, Session, SessionRequest, Step};
 
 use crate::drive::{Locks, Pause, advance};
-use crate::error::{Error, Needs};
+use crate::error::{Error, IgnoredChallenge, Needs};
 use crate::host::Host;
 use crate::loopback::Loopback;
 use crate::message;
@@ -65,7 +65,7 @@ impl Client {
         drop(self.oauth.discover(url, &[], self.host.now())?);
         let response = self.http.get(url).timeout(self.settings.answer).send()?;
         let fields: Vec<&[u8]> = response.headers().get_all("www-authenticate").iter().map(|v| v.as_bytes()).collect();
-        let challenges = Challenge::parse_fields(&fields).unwrap_or_default();
+        let challenges = Challenge::parse_fields(&fields).list;
         self.run(self.oauth.discover(url, &challenges, self.host.now()))
     }
 
@@ -153,6 +153,7 @@ impl Client {
     /// Sends a request with the session's token and a proof, by the rules of [`oauth::Client::call`].
     ///
     /// The answer has any status. Where it is a refusal that a login or more scope would help, [`Needs`] is in its extensions.
+    /// Where a malformed challenge was ignored, [`IgnoredChallenge`] is.
     ///
     /// # Errors
     /// [`Error`].
@@ -175,6 +176,9 @@ impl Client {
                 Ok(answer) if message::wants_resend(&answer) => return Err(Error::Resend),
                 Ok(answer) => {
                     let mut response = exchange.answer.take().ok_or(FlowError::Interrupted)?;
+                    if let Some(error) = answer.ignored_challenge {
+                        response.extensions_mut().insert(IgnoredChallenge(error));
+                    }
                     if let Some(demand) = answer.demand {
                         response.extensions_mut().insert(Needs(demand));
                     }

@@ -10,7 +10,7 @@ use keybound::oauth::step::HostError;
 use keybound::oauth::{self, Authorization, DeviceAuthorization, Discovered, FlowError, Session, SessionRequest, Step};
 
 use crate::drive::{Locks, Pause, advance};
-use crate::error::{Error, LockTimeout, Needs};
+use crate::error::{Error, IgnoredChallenge, LockTimeout, Needs};
 use crate::host::Host;
 use crate::loopback::Loopback;
 use crate::message;
@@ -88,7 +88,7 @@ impl Client {
         drop(self.oauth.discover(url, &[], self.host.now())?);
         let response = self.http.get(url).send().await?;
         let fields: Vec<&[u8]> = response.headers().get_all("www-authenticate").iter().map(|v| v.as_bytes()).collect();
-        let challenges = Challenge::parse_fields(&fields).unwrap_or_default();
+        let challenges = Challenge::parse_fields(&fields).list;
         self.run(self.oauth.discover(url, &challenges, self.host.now())).await
     }
 
@@ -180,6 +180,7 @@ impl Client {
     /// Sends a request with the session's token and a proof, by the rules of [`oauth::Client::call`].
     ///
     /// The answer has any status. Where it is a refusal that a login or more scope would help, [`Needs`] is in its extensions.
+    /// Where a malformed challenge was ignored, [`IgnoredChallenge`] is.
     ///
     /// # Errors
     /// [`Error`].
@@ -207,6 +208,9 @@ impl Client {
                 Ok(answer) => {
                     let response = exchange.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
                     let mut response = response.ok_or(FlowError::Interrupted)?;
+                    if let Some(error) = answer.ignored_challenge {
+                        response.extensions_mut().insert(IgnoredChallenge(error));
+                    }
                     if let Some(demand) = answer.demand {
                         response.extensions_mut().insert(Needs(demand));
                     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use keybound::Misuse;
+use keybound::http::challenge::ChallengeError;
 use keybound::oauth::{Demand, FlowError};
 
 /// Why a request or a flow failed.
@@ -120,6 +121,11 @@ impl fmt::Display for LockTimeout {
 }
 
 impl std::error::Error for LockTimeout {}
+
+/// Why a challenge of the answer was ignored: a malformed line of `WWW-Authenticate`, beside which others may be good. Kept with
+/// the response in its extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IgnoredChallenge(pub ChallengeError);
 
 /// What a refused request needs, kept with the response in its extensions.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -55,7 +55,7 @@ mod middleware;
 mod settings;
 
 pub use client::Client;
-pub use error::{Error, LockTimeout, Needs};
+pub use error::{Error, IgnoredChallenge, LockTimeout, Needs};
 pub use files::Files;
 pub use host::Host;
 pub use loopback::Loopback;

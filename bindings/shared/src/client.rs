@@ -184,7 +184,7 @@ fn read(given: &Options, handles: &Handles) -> Result<Operation, Error> {
             let fields = challenges.into_iter().map(crate::plain::bytes).collect::<Result<Vec<_>, _>>()?;
             let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
             // A challenge that cannot be read leads nowhere; the well-known places still may.
-            let challenges = Challenge::parse_fields(&fields).unwrap_or_default();
+            let challenges = Challenge::parse_fields(&fields).list;
             Operation::Discover(given.needed("target")?.into(), challenges)
         }
         "discover_issuer" => Operation::DiscoverIssuer(given.needed("issuer")?.into()),

@@ -400,6 +400,7 @@ fn finished(outcome: Outcome) -> (Value, Option<Handle>) {
                 .with("url", answer.url.as_str())
                 .with("status", u64::from(answer.status))
                 .with_some("demand", demand)
+                .with_some("ignored_challenge", answer.ignored_challenge.map(|error| error.to_string()))
         }
         #[cfg(feature = "grants")]
         Outcome::Issued(issued) => kind("issued")

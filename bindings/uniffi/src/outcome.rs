@@ -91,6 +91,8 @@ pub struct Answer {
     pub status: i32,
     /// What would help, if the request was refused.
     pub demand: Option<Demand>,
+    /// Why a malformed line of `WWW-Authenticate` was ignored, if one was.
+    pub ignored_challenge: Option<String>,
 }
 
 /// What a refused request needs.
@@ -148,6 +150,7 @@ impl Outcome {
                         oauth::Demand::Resend => Demand::Resend,
                         _ => Demand::Login,
                     }),
+                    ignored_challenge: answer.ignored_challenge.map(|error| error.to_string()),
                 },
             },
             oauth::Outcome::Issued(issued) => Self::TokenIssued {

@@ -19,11 +19,11 @@ pub const MAX_PARAMS: usize = 64;
 /// ```
 /// use keybound::http::challenge::Challenge;
 /// let fields: [&[u8]; 1] = [br#"Bearer realm="api", dpop algs="ES256 PS256", error=use_dpop_nonce"#];
-/// let challenges = Challenge::parse_fields(&fields)?;
-/// let dpop = challenges.iter().find(|challenge| challenge.is("DPoP")).expect("there is one");
+/// let challenges = Challenge::parse_fields(&fields);
+/// assert_eq!(challenges.ignored, None);
+/// let dpop = challenges.list.iter().find(|challenge| challenge.is("DPoP")).expect("there is one");
 /// assert_eq!(dpop.param("error"), Some("use_dpop_nonce"));
 /// assert_eq!(dpop.algs().collect::<Vec<_>>(), ["ES256", "PS256"]);
-/// # Ok::<(), keybound::http::challenge::ChallengeError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Challenge {
@@ -32,7 +32,16 @@ pub struct Challenge {
     params: Vec<(String, String)>,
 }
 
-/// Why fields hold no list of challenges, or a challenge cannot be written.
+/// What the `WWW-Authenticate` fields of a response hold.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Challenges {
+    /// Every challenge of the field lines that can be read, in order.
+    pub list: Vec<Challenge>,
+    /// Why a field line was ignored: the first one, if any was.
+    pub ignored: Option<ChallengeError>,
+}
+
+/// Why a field line holds no list of challenges, or a challenge cannot be written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ChallengeError {
@@ -71,28 +80,44 @@ impl core::error::Error for ChallengeError {}
 impl Challenge {
     /// Reads all `WWW-Authenticate` fields of a response, one slice for each field line.
     ///
-    /// Several challenges may share a field. Bytes outside ASCII, which occur in old realms, are read as Latin-1.
-    ///
-    /// # Errors
-    /// [`ChallengeError`]; nothing is guessed from a malformed field.
-    pub fn parse_fields(fields: &[&[u8]]) -> Result<Vec<Self>, ChallengeError> {
-        let total = fields.iter().fold(0_usize, |sum, field| sum.saturating_add(field.len()));
-        if total > MAX_FIELDS_LEN {
-            return Err(ChallengeError::TooLong);
-        }
-        let mut challenges = Vec::new();
-        let mut params = 0_usize;
+    /// Several challenges may share a field line. A line that is malformed, or goes beyond [`MAX_FIELDS_LEN`],
+    /// [`MAX_CHALLENGES`] or [`MAX_PARAMS`], is ignored as a whole: nothing is guessed from it, and the other lines count.
+    /// Bytes outside ASCII, which occur in old realms, are read as Latin-1.
+    pub fn parse_fields(fields: &[&[u8]]) -> Challenges {
+        let mut read = Challenges::default();
+        let (mut bytes, mut params) = (MAX_FIELDS_LEN, MAX_PARAMS);
         for field in fields {
-            let mut reader = Reader { rest: field };
-            while let Some(challenge) = reader.challenge(MAX_PARAMS.saturating_sub(params))? {
-                params = params.saturating_add(challenge.params.len());
-                challenges.push(challenge);
-                if challenges.len() > MAX_CHALLENGES {
-                    return Err(ChallengeError::TooLong);
+            let most = MAX_CHALLENGES.saturating_sub(read.list.len());
+            let line = match bytes.checked_sub(field.len()) {
+                Some(left) => {
+                    bytes = left;
+                    Self::parse_line(field, most, params)
                 }
+                None => Err(ChallengeError::TooLong),
+            };
+            match line {
+                Ok(line) => {
+                    params = line.iter().fold(params, |left, challenge| left.saturating_sub(challenge.params.len()));
+                    read.list.extend(line);
+                }
+                Err(error) => read.ignored = read.ignored.or(Some(error)),
             }
         }
-        Ok(challenges)
+        read
+    }
+
+    /// The challenges of one field line.
+    fn parse_line(field: &[u8], most: usize, mut params: usize) -> Result<Vec<Self>, ChallengeError> {
+        let mut line: Vec<Self> = Vec::new();
+        let mut reader = Reader { rest: field };
+        while let Some(challenge) = reader.challenge(params)? {
+            if line.len() >= most {
+                return Err(ChallengeError::TooLong);
+            }
+            params = params.saturating_sub(challenge.params.len());
+            line.push(challenge);
+        }
+        Ok(line)
     }
 
     /// A challenge without parameters.
@@ -347,7 +372,8 @@ mod tests {
 
     fn parse(fields: &[&str]) -> Result<Vec<Challenge>, ChallengeError> {
         let fields: Vec<&[u8]> = fields.iter().map(|field| field.as_bytes()).collect();
-        Challenge::parse_fields(&fields)
+        let read = Challenge::parse_fields(&fields);
+        read.ignored.map_or(Ok(read.list), Err)
     }
 
     fn schemes(fields: &[&str]) -> Vec<String> {
@@ -413,6 +439,16 @@ mod tests {
         assert_eq!(parse(&[&" ".repeat(20_000)]), Err(ChallengeError::TooLong));
         let many: String = (0..65).map(|i| format!("p{i}=x,")).collect();
         assert_eq!(parse(&[&format!("Bearer {many}")]), Err(ChallengeError::TooLong));
+    }
+
+    #[test]
+    fn a_malformed_challenge_spoils_its_own_field_line_alone() {
+        let long = format!("Bearer realm=\"{}\"", "x".repeat(9_000));
+        for bad in ["Bearer realm=\"a", "DPoP error=use_dpop_nonce, x=", &long, &"a,".repeat(40)] {
+            let read = Challenge::parse_fields(&[b"Basic realm=x", bad.as_bytes(), b"DPoP algs=ES256"]);
+            let schemes: Vec<_> = read.list.iter().map(Challenge::scheme).collect();
+            assert_eq!((schemes, read.ignored.is_some()), (Vec::from(["Basic", "DPoP"]), true), "{bad:.40}");
+        }
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub struct Advice {
     pub reason: Option<&'static str>,
     /// Each challenge, in order.
     pub challenges: Vec<ChallengeAdvice>,
-    /// Why the challenges could not be read.
+    /// Why a line of the challenges was ignored: it is malformed.
     pub malformed: Option<ChallengeError>,
     /// What is known about the server's nonce.
     pub nonce: NonceSeen,
@@ -145,11 +145,8 @@ impl Advice {
     /// Explains a response.
     pub fn of(response: &RefusedResponse<'_>) -> Self {
         let fields: Vec<&[u8]> = response.all("www-authenticate").collect();
-        let (parsed, malformed) = match Challenge::parse_fields(&fields) {
-            Ok(parsed) => (parsed, None),
-            Err(error) => (Vec::new(), Some(error)),
-        };
-        let challenges: Vec<ChallengeAdvice> = parsed.iter().map(ChallengeAdvice::of).collect();
+        let read = Challenge::parse_fields(&fields);
+        let challenges: Vec<ChallengeAdvice> = read.list.iter().map(ChallengeAdvice::of).collect();
         let from_body = response.body_error().filter(|_| challenges.iter().all(|known| known.error.is_none()));
         let from_body = from_body.map(|(error, description)| ChallengeAdvice::of_body(&error, description.as_deref()));
         let main = from_body.as_ref().or_else(|| main_challenge(&challenges));
@@ -164,7 +161,7 @@ impl Advice {
             hidden: Vec::new(),
             clock_offset: None,
             proof_age: None,
-            malformed,
+            malformed: read.ignored,
             challenges: Vec::new(),
         };
         advice.look(response);

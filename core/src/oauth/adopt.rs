@@ -70,7 +70,7 @@ pub(super) fn adopt(client: &Inner, held: HeldToken) -> Result<Session, FlowErro
         step_ups: 0,
         intent: None,
     };
-    let live = Live { state, version: None, unsaved: false, forgotten: false };
+    let live = Live { state, version: None, unsaved: false, forgotten: false, doubted: false };
     Ok(Session(Arc::new(Shared { name: held.session, credentials: Credentials::public(""), live: Mutex::new(live) })))
 }
 

@@ -53,6 +53,12 @@ pub(super) struct Memory {
     answered: Vec<(String, Role, Thumbprint, UnixTime)>,
 }
 
+/// The proof that a request carries.
+pub(super) struct Proved {
+    role: Role,
+    nonce: Option<Nonce>,
+}
+
 /// What a server wants of the next attempt.
 pub(super) enum Again {
     /// Nothing that a new proof could give.
@@ -186,14 +192,15 @@ impl Binding {
         form.push("dpop_jkt", &self.0.thumbprint.to_string());
     }
 
-    /// Adds a proof to a request: with the hash of `token` to a resource, without one to the authorization server.
+    /// Adds a proof to a request: with the hash of `token` to a resource, without one to the authorization server. What it
+    /// says is compared with the answer.
     pub(super) async fn prove(
         &self,
         io: &Io,
         client: &Inner,
         request: &mut Request,
         token: Option<&str>,
-    ) -> Result<(), FlowError> {
+    ) -> Result<Proved, FlowError> {
         let role = if token.is_some() { Role::ResourceServer } else { Role::AuthorizationServer };
         let target = provable(&request.url);
         let url = Url::parse(&target).map_err(Misuse::Target)?;
@@ -215,23 +222,25 @@ impl Binding {
         let key = (&self.0.public_key, self.0.algorithm, self.0.thumbprint);
         let signature = client.sign(io, KeyUse::Proof, key, unsigned.message().to_vec()).await?;
         request.fields.push((DPOP.into(), unsigned.attach(signature)?.into_string()));
-        Ok(())
+        Ok(Proved { role, nonce })
     }
 
-    /// Keeps what a response says about nonces (RFC 9449 section 8.2): every response, whatever its status.
+    /// Keeps what a response says about nonces (RFC 9449 section 8.2): every response, whatever its status. Says whether its
+    /// nonce is another one than the proof's.
     fn observe(
         &self,
         client: &Inner,
         url: &str,
-        role: Role,
+        proved: &Proved,
         response: &Response,
         now: UnixTime,
-    ) -> Result<bool, NonceError> {
+    ) -> Result<Option<bool>, NonceError> {
         let fields: Vec<&[u8]> = response.all(DPOP_NONCE).collect();
-        let Some(origin) = origin(url) else { return Ok(false) };
+        let Some(origin) = origin(url) else { return Ok(None) };
         let mut shared = client.shared.lock();
-        shared.memory.answered(&origin, role, self.0.thumbprint, now);
-        shared.memory.nonces.observe(&origin, role, &self.0.thumbprint, &fields).map(|nonce| nonce.is_some())
+        shared.memory.answered(&origin, proved.role, self.0.thumbprint, now);
+        let nonce = shared.memory.nonces.observe(&origin, proved.role, &self.0.thumbprint, &fields)?;
+        Ok(nonce.map(|nonce| proved.nonce.as_ref() != Some(nonce)))
     }
 
     /// Whether a nonce is known, which a proof made now would carry.
@@ -253,20 +262,22 @@ impl Binding {
         shared.memory.answered.iter().any(known)
     }
 
-    /// What the server wants of the next attempt; `error` is the one in its answer, or in the DPoP challenge of a resource.
+    /// What the server wants of the next attempt; `error` is the one in its challenge, or in an authorization server's answer.
     pub(super) fn answered(
         &self,
         client: &Inner,
         request: &Request,
+        proved: &Proved,
         response: &Response,
         error: Option<&str>,
-        role: Role,
         now: UnixTime,
     ) -> Result<Again, AnswerDefect> {
-        let observed = self.observe(client, &request.url, role, response, now);
+        let observed = self.observe(client, &request.url, proved, response, now);
         match (error, observed) {
-            (Some("use_dpop_nonce"), Ok(true)) => Ok(Again::WithNonce),
-            (Some("use_dpop_nonce"), Ok(false)) => Err(AnswerDefect::NonceWithheld),
+            (Some("use_dpop_nonce"), Ok(Some(true))) => Ok(Again::WithNonce),
+            // The same request with the same nonce would get the same answer, or be carried out twice.
+            (Some("use_dpop_nonce"), Ok(Some(false))) => Err(AnswerDefect::NonceLoop),
+            (Some("use_dpop_nonce"), Ok(None)) => Err(AnswerDefect::NonceWithheld),
             (Some("use_dpop_nonce"), Err(_)) => Err(AnswerDefect::Nonce),
             (Some("invalid_dpop_proof"), _) if self.learn_clock(client, request, response, now) => Ok(Again::WithClock),
             // A malformed nonce beside a good answer is not stored, and no reason to throw the answer away.
@@ -341,6 +352,12 @@ impl Binding {
             }
         }
         Ok(Self(Arc::new(Key { public_key, algorithm, protection, thumbprint })))
+    }
+}
+
+impl Proved {
+    pub(super) const fn has_nonce(&self) -> bool {
+        self.nonce.is_some()
     }
 }
 

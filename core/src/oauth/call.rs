@@ -3,16 +3,17 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::binding::{Again, Role, provable};
+use super::binding::{Again, Proved, Role, provable};
 use super::client::{Client, Inner};
 use super::error::{AnswerDefect, Downgrade, Endpoint, FlowError};
 use super::flow::{Flow, Io};
 use super::login::widened;
+use super::post::{challenges, demanded, is_ours};
 use super::renew::{EXPIRY_MARGIN, forget, renew};
 use super::secret::Secret;
 use super::session::{Renewal, Session, State};
 use super::step::{Fetching, Step};
-use crate::http::challenge::Challenge;
+use crate::http::challenge::{Challenge, ChallengeError};
 use crate::http::message::{Body, Request, Response};
 use crate::http::url::Url;
 use crate::{Misuse, SecurityLevel, UnixTime};
@@ -31,6 +32,9 @@ pub struct Answer {
     pub fields: Vec<(String, Vec<u8>)>,
     /// What the caller can do where the resource refused and the session could not help itself.
     pub demand: Option<Demand>,
+    /// Why a line of the answer's `WWW-Authenticate` fields was ignored, if one was: it is malformed, and what it demands is
+    /// unknown. The other lines count.
+    pub ignored_challenge: Option<ChallengeError>,
 }
 
 /// What a refused request needs.
@@ -50,7 +54,9 @@ impl Client {
     ///
     /// `request` carries neither `Authorization` nor `DPoP`. A nonce that the resource demands is answered by one more attempt, a
     /// token that it calls invalid by one refresh and one more attempt, a proof it calls invalid by one attempt by its clock;
-    /// each has a new proof. Redirects are followed within the origin alone and with new proofs; one to elsewhere is the
+    /// each has a new proof. A demand stands in a challenge of the scheme DPoP or Bearer, with status 401 or 400; a body demands
+    /// nothing. A 401 with such a challenge and without a reason (no `error`) is answered by one refresh as well, but only once
+    /// until a request of the session succeeds. Redirects are followed within the origin alone and with new proofs; one to elsewhere is the
     /// answer. A body that can be sent once is sent once: the nonce is asked for before, by a `HEAD` request. A WebSocket
     /// handshake is a `GET` to a `wss` URL.
     ///
@@ -76,7 +82,7 @@ pub(super) async fn call(io: &Io, client: &Inner, session: &Session, request: Re
     if !client.may_receive(session.resource().as_deref(), &target) {
         return Err(Misuse::OutsideResource.into());
     }
-    Call { io, client, session, tries: Tries::default() }.run(request).await
+    Call { io, client, session, tries: Tries::default(), ignored: None }.run(request).await
 }
 
 /// What was tried already, each once.
@@ -94,6 +100,8 @@ struct Call<'a> {
     client: &'a Inner,
     session: &'a Session,
     tries: Tries,
+    /// Why a challenge of the last answer was ignored.
+    ignored: Option<ChallengeError>,
 }
 
 /// What follows from an answer.
@@ -115,20 +123,20 @@ impl Call<'_> {
                 // Priming may have found the token to be no good.
                 (state, token) = self.usable().await?;
             }
-            let attempt = self.equip(&state, &token, request.clone()).await?;
+            let (attempt, proved) = self.equip(&state, &token, request.clone()).await?;
             let wanted = Fetching { request: attempt.clone(), max_body: None, timeout: None };
             let response = self.io.fetch(wanted).await?;
-            match self.judge(&state, &token, &attempt, &response).await? {
+            match self.judge(&state, &token, (&attempt, proved.as_ref()), &response).await? {
                 Next::Return(demand) => {
                     if state.intent.is_some() && is_spent(&response, demand.as_ref()) {
                         // The resource's answer counts, whatever becomes of what is left: a key that cannot be deleted now is
                         // named by nothing any more, and is swept.
                         drop(forget(self.io, self.client, self.session).await);
                     }
-                    return Ok(answer(&attempt, &response, demand));
+                    return Ok(self.answer(&attempt, &response, demand));
                 }
                 Next::Retry if request.body == Body::OneShot => {
-                    return Ok(answer(&attempt, &response, Some(Demand::Resend)));
+                    return Ok(self.answer(&attempt, &response, Some(Demand::Resend)));
                 }
                 Next::Retry => {}
                 Next::Follow(next) => request = next,
@@ -166,11 +174,11 @@ impl Call<'_> {
             return Ok(false);
         }
         let head = Request::new("HEAD", &provable(&request.url));
-        let attempt = self.equip(state, token, head).await?;
+        let (attempt, proved) = self.equip(state, token, head).await?;
         let wanted = Fetching { request: attempt.clone(), max_body: Some(0), timeout: Some(super::post::TIMEOUT) };
         let response = self.io.fetch(wanted).await?;
         // Whether it says yes or no, it says which nonce, clock and token it wants.
-        if let Next::Return(demand) = self.judge(state, token, &attempt, &response).await?
+        if let Next::Return(demand) = self.judge(state, token, (&attempt, proved.as_ref()), &response).await?
             && state.intent.is_some()
             && is_refused(&response, demand.as_ref())
         {
@@ -185,32 +193,40 @@ impl Call<'_> {
     }
 
     /// Adds token and proof.
-    async fn equip(&self, state: &State, token: &Secret, mut request: Request) -> Result<Request, FlowError> {
+    async fn equip(
+        &self,
+        state: &State,
+        token: &Secret,
+        mut request: Request,
+    ) -> Result<(Request, Option<Proved>), FlowError> {
         request.fields.push(("Authorization".into(), [state.scheme(), " ", token.expose()].concat()));
-        if let Some(binding) = &state.binding {
-            binding.prove(self.io, self.client, &mut request, Some(token.expose())).await?;
-        }
-        Ok(request)
+        let proved = match &state.binding {
+            Some(binding) => Some(binding.prove(self.io, self.client, &mut request, Some(token.expose())).await?),
+            None => None,
+        };
+        Ok((request, proved))
     }
 
     async fn judge(
         &mut self,
         state: &State,
         token: &Secret,
-        request: &Request,
+        (request, proved): (&Request, Option<&Proved>),
         response: &Response,
     ) -> Result<Next, FlowError> {
-        let fields: Vec<&[u8]> = response.all("www-authenticate").collect();
-        // A malformed challenge is none; the caller has the fields.
-        let challenges = Challenge::parse_fields(&fields).unwrap_or_default();
-        let own = challenges.iter().find(|challenge| challenge.is(state.scheme()));
-        let error = own.and_then(|challenge| challenge.param("error")).filter(|_| response.status == 401);
-        let again = match &state.binding {
-            Some(binding) => binding
-                .answered(self.client, request, response, error, Role::ResourceServer, self.io.now())
+        let read = challenges(response);
+        self.ignored = read.ignored;
+        let challenges = read.list;
+        let error = demanded(response.status, &challenges);
+        let again = match state.binding.as_ref().zip(proved) {
+            Some((binding, proved)) => binding
+                .answered(self.client, request, proved, response, error, self.io.now())
                 .map_err(|defect| FlowError::Answer(Endpoint::Resource, defect))?,
             None => Again::No,
         };
+        if is_success(response.status) {
+            self.session.0.live.lock().doubted = false;
+        }
         match again {
             Again::WithNonce if self.tries.nonce => {
                 return Err(FlowError::Answer(Endpoint::Resource, AnswerDefect::NonceLoop));
@@ -227,9 +243,9 @@ impl Call<'_> {
         }
         match response.status {
             401 => {
-                let invalid = challenges.iter().any(|challenge| challenge.param("error") == Some("invalid_token"));
-                if invalid && !self.tries.renewal && state.can_renew() {
-                    self.tries.renewal = true;
+                let may_renew = !self.tries.renewal && state.can_renew();
+                if may_renew && (calls_invalid(&challenges) || (is_unexplained(&challenges) && self.may_doubt(token))) {
+                    self.tries = Tries { renewal: true, nonce: false, ..self.tries };
                     match renew(self.io, self.client, self.session, Some(token), None).await {
                         Ok(()) => return Ok(Next::Retry),
                         Err(FlowError::LoginRequired) => {}
@@ -242,6 +258,22 @@ impl Call<'_> {
             301 | 302 | 303 | 307 | 308 => self.follow(request, response),
             _ => Ok(Next::Return(None)),
         }
+    }
+
+    /// Whether a refusal without a reason may be the token's fault: once until a request succeeds. A server that says no more
+    /// than "log in" to everything must not use up a refresh token with each request.
+    fn may_doubt(&self, token: &Secret) -> bool {
+        let mut live = self.session.0.live.lock();
+        // The newer token that another call got has not been refused yet.
+        if live.state.token.as_ref().is_none_or(|current| current.access != *token) {
+            return true;
+        }
+        !core::mem::replace(&mut live.doubted, true)
+    }
+
+    fn answer(&self, request: &Request, response: &Response, demand: Option<Demand>) -> Answer {
+        let (url, status, fields) = (request.url.clone(), response.status, response.fields.clone());
+        Answer { url, status, fields, demand, ignored_challenge: self.ignored }
     }
 
     async fn step_up(&mut self, state: &State, token: &Secret, challenges: &[Challenge]) -> Result<Next, FlowError> {
@@ -298,16 +330,27 @@ impl Call<'_> {
 /// Whether an answer is the last that an intent's token gets: the resource carried it out, or does not take the token any more
 /// (and nothing renews it). Any other answer leaves open whether it was carried out.
 fn is_spent(response: &Response, demand: Option<&Demand>) -> bool {
-    matches!(response.status, 101 | 200..=299) || is_refused(response, demand)
+    is_success(response.status) || is_refused(response, demand)
 }
 
-/// Whether the resource does not take the token any more (RFC 6750 section 3.1).
+const fn is_success(status: u16) -> bool {
+    matches!(status, 101 | 200..=299)
+}
+
+/// Whether the token is said to be no good (RFC 6750 section 3.1).
+fn calls_invalid(challenges: &[Challenge]) -> bool {
+    challenges.iter().any(|challenge| challenge.param("error") == Some("invalid_token"))
+}
+
+/// Whether a token is asked for and nothing is said of the one that was sent, as servers do that see no token in one that has
+/// ended.
+fn is_unexplained(challenges: &[Challenge]) -> bool {
+    let mut ours = challenges.iter().filter(|challenge| is_ours(challenge)).peekable();
+    ours.peek().is_some() && ours.all(|challenge| challenge.param("error").is_none())
+}
+
+/// Whether the resource does not take the token any more.
 fn is_refused(response: &Response, demand: Option<&Demand>) -> bool {
-    let invalid = |challenge: &Challenge| challenge.param("error") == Some("invalid_token");
     let Some(Demand::Login(challenges)) = demand else { return false };
-    response.status == 401 && challenges.iter().any(invalid)
-}
-
-fn answer(request: &Request, response: &Response, demand: Option<Demand>) -> Answer {
-    Answer { url: request.url.clone(), status: response.status, fields: response.fields.clone(), demand }
+    response.status == 401 && calls_invalid(challenges)
 }

@@ -7,7 +7,6 @@ use core::fmt;
 use super::step::{HostError, KeyFault};
 use crate::Misuse;
 use crate::crypto::RandomUnavailable;
-use crate::http::challenge::ChallengeError;
 use crate::jose::signature::SignatureError;
 
 /// Why a flow ended.
@@ -453,12 +452,6 @@ impl From<RandomUnavailable> for FlowError {
 impl From<SignatureError> for FlowError {
     fn from(error: SignatureError) -> Self {
         Self::Misuse(error.into())
-    }
-}
-
-impl From<ChallengeError> for FlowError {
-    fn from(_: ChallengeError) -> Self {
-        Self::Answer(Endpoint::Resource, AnswerDefect::Missing("WWW-Authenticate"))
     }
 }
 

@@ -294,7 +294,7 @@ impl Grant {
         state.intent = intent;
         let replaced = Replaced::load(io, client, &request.name).await?;
         replaced.permits(level)?;
-        let live = Live { state, version: replaced.version, unsaved: false, forgotten: false };
+        let live = Live { state, version: replaced.version, unsaved: false, forgotten: false, doubted: false };
         let session = Session(Arc::new(Shared { name: request.name, credentials, live: Mutex::new(live) }));
         session.save(io, client).await?;
         if let Some(old) = replaced.binding {

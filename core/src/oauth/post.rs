@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::binding::{Again, Binding, Role};
+use super::binding::{Again, Binding, SCHEME};
 use super::client::Inner;
 use super::credentials::Credentials;
 use super::error::{AnswerDefect, Denial, Downgrade, Endpoint, FlowError};
@@ -12,6 +12,7 @@ use super::flow::Io;
 use super::metadata::AuthorizationServer;
 use super::step::Fetching;
 use crate::SecurityLevel;
+use crate::http::challenge::{Challenge, Challenges};
 use crate::http::form::Form;
 use crate::http::message::{Body, Request, Response};
 use crate::json::Value;
@@ -68,20 +69,24 @@ impl<'a> Post<'a> {
             let url = self.server.require(self.endpoint)?;
             let body = Body::Bytes(form.encode().into_bytes());
             let mut request = Request { method: "POST".into(), url: url.into(), fields, body };
-            let mut with_nonce = false;
+            let mut proof = None;
             if let Some(binding) = self.binding {
-                with_nonce = binding.has_nonce(client, url, Role::AuthorizationServer);
-                binding.prove(io, client, &mut request, None).await?;
+                proof = Some((binding, binding.prove(io, client, &mut request, None).await?));
             }
             let response = fetch(io, request.clone()).await?;
             let document = Value::parse_object(&response.body).ok();
             let error = document.as_ref().and_then(|document| document.text("error"));
-            let again = match self.binding {
-                Some(binding) => binding
-                    .answered(client, &request, &response, error, Role::AuthorizationServer, io.now())
-                    .map_err(|defect| FlowError::Answer(self.endpoint, defect))?,
+            let again = match &proof {
+                Some((binding, proved)) => {
+                    // Some servers leave their demand to a gateway, which knows challenges alone.
+                    let error = error.or_else(|| demanded(response.status, &challenges(&response).list));
+                    binding
+                        .answered(client, &request, proved, &response, error, io.now())
+                        .map_err(|defect| FlowError::Answer(self.endpoint, defect))?
+                }
                 None => Again::No,
             };
+            let with_nonce = proof.is_some_and(|(_, proved)| proved.has_nonce());
             match (again, response.status) {
                 (Again::WithNonce, _) if renewed_nonce => {
                     return Err(FlowError::Answer(self.endpoint, AnswerDefect::NonceLoop));
@@ -101,6 +106,24 @@ impl<'a> Post<'a> {
 /// Sends a request whose answer the core reads.
 pub(super) async fn fetch(io: &Io, request: Request) -> Result<Response, FlowError> {
     io.fetch(Fetching { request, max_body: Some(MAX_ANSWER), timeout: Some(TIMEOUT) }).await
+}
+
+/// The challenges of an answer.
+pub(super) fn challenges(response: &Response) -> Challenges {
+    let fields: Vec<&[u8]> = response.all("www-authenticate").collect();
+    Challenge::parse_fields(&fields)
+}
+
+/// Whether a challenge is of a scheme that tokens are sent with.
+pub(super) fn is_ours(challenge: &Challenge) -> bool {
+    challenge.is(SCHEME) || challenge.is("Bearer")
+}
+
+/// What a challenge demands of the next proof: with 401 or 400, and of either scheme, because servers that take both name the
+/// wrong one.
+pub(super) fn demanded(status: u16, challenges: &[Challenge]) -> Option<&'static str> {
+    let names = |error: &&str| challenges.iter().any(|own| is_ours(own) && own.param("error") == Some(error));
+    ["use_dpop_nonce", "invalid_dpop_proof"].into_iter().find(names).filter(|_| matches!(status, 400 | 401))
 }
 
 /// What an answer without success says.

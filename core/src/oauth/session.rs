@@ -47,6 +47,8 @@ pub(super) struct Live {
     pub(super) unsaved: bool,
     /// Whether state and key were deleted.
     pub(super) forgotten: bool,
+    /// Whether a refusal without a reason used the refresh token, and no request has succeeded since.
+    pub(super) doubted: bool,
 }
 
 /// What is stored of a session.
@@ -147,7 +149,7 @@ pub(super) async fn open(io: &Io, client: &Inner, name: &str) -> Result<Session,
         credentials.differs_from(&binding.thumbprint(), client)?;
     }
     let has_ended = state.intent_has_ended(io.now());
-    let live = Live { state, version: Some(stored.version), unsaved: false, forgotten: false };
+    let live = Live { state, version: Some(stored.version), unsaved: false, forgotten: false, doubted: false };
     let session = Session(Arc::new(Shared { name: name.into(), credentials, live: Mutex::new(live) }));
     if has_ended {
         forget(io, client, &session).await?;

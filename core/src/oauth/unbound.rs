@@ -25,8 +25,16 @@ pub(super) struct Memory;
 
 /// Whom a proof would be for.
 pub(super) enum Role {
-    AuthorizationServer,
     ResourceServer,
+}
+
+/// No request has a proof.
+pub(super) enum Proved {}
+
+impl Proved {
+    pub(super) const fn has_nonce(&self) -> bool {
+        match *self {}
+    }
 }
 
 pub(super) enum Again {
@@ -58,7 +66,7 @@ impl Binding {
         match *self {}
     }
 
-    pub(super) async fn prove(&self, _: &Io, _: &Inner, _: &mut Request, _: Option<&str>) -> Result<(), FlowError> {
+    pub(super) async fn prove(&self, _: &Io, _: &Inner, _: &mut Request, _: Option<&str>) -> Result<Proved, FlowError> {
         match *self {}
     }
 
@@ -74,9 +82,9 @@ impl Binding {
         &self,
         _: &Inner,
         _: &Request,
+        _: &Proved,
         _: &Response,
         _: Option<&str>,
-        _: Role,
         _: UnixTime,
     ) -> Result<Again, AnswerDefect> {
         match *self {}

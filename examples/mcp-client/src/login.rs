@@ -57,7 +57,7 @@ impl Login {
     /// Logs in after a refusal with these fields.
     pub(crate) async fn log_in(&mut self, url: &str, refusal: &HeaderMap) -> Result<Session, Failure> {
         let fields: Vec<&[u8]> = refusal.get_all("www-authenticate").iter().map(|value| value.as_bytes()).collect();
-        let challenges = Challenge::parse_fields(&fields).unwrap_or_default();
+        let challenges = Challenge::parse_fields(&fields).list;
         let found = self.client.run(self.client.oauth().discover(url, &challenges, UnixTime::now())).await?;
         self.identify(&found)?;
         let request = request(&found);

@@ -13,7 +13,7 @@ export type { Settings } from './http.js';
 export { Key, thumbprint, webCryptoSigner } from './key.js';
 export type { CryptoKeyLike, Signer } from './key.js';
 export { MemoryStore } from './memory.js';
-export { Discovered, Session, demandOf } from './oauth.js';
+export { Discovered, Session, demandOf, ignoredChallengeOf } from './oauth.js';
 export type {
   Authorization, ClientOptions, Credentials, Demand, DevicePrompt, HeldToken, IssuedToken, Level, SessionRequest, TokenExchange,
 } from './oauth.js';

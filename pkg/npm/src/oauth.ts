@@ -203,6 +203,16 @@ export function demandOf(response: Response): Demand | undefined {
   return demands.get(response);
 }
 
+const ignored = new WeakMap<Response, string>();
+
+/**
+ * Why a malformed challenge of this answer, which `client.fetch(session)` gave, was ignored, if one was. `fetch` joins the lines of
+ * `WWW-Authenticate`, so that a malformed one can spoil the others.
+ */
+export function ignoredChallengeOf(response: Response): string | undefined {
+  return ignored.get(response);
+}
+
 /** An OAuth 2.1 client whose keys and sessions are in a store. */
 export class OAuthClient {
   readonly #core: () => Core | Promise<Core>;
@@ -381,6 +391,7 @@ export class OAuthClient {
       throw new FlowFailed({ reason: 'resend', detail });
     }
     if (demand !== undefined) demands.set(response, demand);
+    if (result['ignored_challenge'] !== undefined) ignored.set(response, result['ignored_challenge'] as string);
     return response;
   }
 

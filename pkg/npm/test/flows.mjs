@@ -105,7 +105,8 @@ class Host {
     if (answer === null) throw new TypeError('connection refused');
     const show = (text) => this.names.known.filter(([, name]) => name.startsWith('{key-')).reduce((text, [key, name]) => text.replaceAll(name, key), text);
     const body = answer.body === undefined ? '' : typeof answer.body === 'string' ? answer.body : show(JSON.stringify(answer.body));
-    const headers = Object.entries(answer.fields ?? {}).map(([name, value]) => [name, show(value)]);
+    const lines = ([name, value]) => [value].flat().map((line) => [name, show(line)]);
+    const headers = Object.entries(answer.fields ?? {}).flatMap(lines);
     return { status: answer.status, headers, body: Buffer.from(body) };
   }
   async lock(lock, lease) {
@@ -203,7 +204,8 @@ export async function playBack(vector, core) {
       case 'answer': {
         const { demand } = result;
         const said = demand?.do === 'step_up' ? { step_up: demand.scope } : (demand?.do ?? null);
-        return { status: result.status, url: result.url, demand: said };
+        const ignored = result.ignored_challenge === undefined ? {} : { ignored_challenge: true };
+        return { status: result.status, url: result.url, demand: said, ...ignored };
       }
       default:
         assert.equal(result.kind, 'nothing');

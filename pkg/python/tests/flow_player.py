@@ -121,7 +121,8 @@ class Host:
         body = answer.get("body", "")
         text = body if isinstance(body, str) else self.names.show(json.dumps(body, ensure_ascii=False), "key-")
         fields = answer.get("fields", {}).items()
-        headers = tuple((name, self.names.show(value, "key-").encode()) for name, value in fields)
+        lines = [(name, line) for name, value in fields for line in (value if isinstance(value, list) else [value])]
+        headers = tuple((name, self.names.show(line, "key-").encode()) for name, line in lines)
         return HttpResponse(status=answer["status"], headers=headers, body=text.encode())
 
 
@@ -226,7 +227,8 @@ class Player:
             case "answer":
                 demand = told.get("demand") or {}
                 said = {"step_up": demand["scope"]} if demand.get("do") == "step_up" else demand.get("do")
-                return {"status": told["status"], "url": told["url"], "demand": said}
+                ignored = {"ignored_challenge": True} if "ignored_challenge" in told else {}
+                return {"status": told["status"], "url": told["url"], "demand": said, **ignored}
         assert told["kind"] == "nothing"
         return self._shown(session) if what == "refresh" and session is not None else {}
 

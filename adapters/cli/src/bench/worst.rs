@@ -96,7 +96,7 @@ impl Readers {
                 let proofs = [bytes];
                 self.uri.check(&Presentation::new("GET", &self.target, &proofs, context), NOW).is_ok()
             }
-            Reader::Challenge => Challenge::parse_fields(&[bytes]).is_ok(),
+            Reader::Challenge => Challenge::parse_fields(&[bytes]).ignored.is_none(),
             Reader::Form => Form::parse(bytes).is_ok(),
             Reader::Request => {
                 let fields = [("Authorization", bytes), ("DPoP", worst.proof.as_bytes())];

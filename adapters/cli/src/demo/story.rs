@@ -152,7 +152,7 @@ impl<F: FnMut(&Step, usize) -> Result<(), Failure>> Story<F> {
     async fn discover(&mut self, api: &str) -> Result<Discovered, Failure> {
         let answer = self.network.send(&Request::new("GET", api)).await.map_err(unreachable)?;
         let fields: Vec<&[u8]> = answer.all("WWW-Authenticate").collect();
-        let challenges = Challenge::parse_fields(&fields).unwrap_or_default();
+        let challenges = Challenge::parse_fields(&fields).list;
         let step = self.client.discover(api, &challenges, UnixTime::now());
         self.network.drive(step).await.map_err(ended)
     }

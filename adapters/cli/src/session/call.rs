@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args as Arguments;
 use keybound::http::challenge::Challenge;
 use keybound::oauth::{Demand, Session};
-use keybound_reqwest::{Error, Needs};
+use keybound_reqwest::{Error, IgnoredChallenge, Needs};
 use reqwest::Method;
 use reqwest::blocking::Response;
 use reqwest::header::HeaderMap;
@@ -72,14 +72,19 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
         session = match answer {
             Err(error) if error.needs_login() && may_log_in => caller.log_in()?,
             Err(error) => return Err(failure(error)),
-            Ok(response) => match response.extensions().get::<Needs>() {
-                Some(Needs(Demand::StepUp(scope))) if may_log_in => {
-                    let scope = scope.clone();
-                    caller.step_up(&session, &scope)?
+            Ok(response) => {
+                if let Some(IgnoredChallenge(error)) = response.extensions().get() {
+                    output.note(format_args!("a challenge of the API was ignored: {error}"));
                 }
-                Some(Needs(Demand::Login(_))) if may_log_in => caller.log_in()?,
-                _ => return write(args, response, output),
-            },
+                match response.extensions().get::<Needs>() {
+                    Some(Needs(Demand::StepUp(scope))) if may_log_in => {
+                        let scope = scope.clone();
+                        caller.step_up(&session, &scope)?
+                    }
+                    Some(Needs(Demand::Login(_))) if may_log_in => caller.log_in()?,
+                    _ => return write(args, response, output),
+                }
+            }
         };
         logins += 1;
     }

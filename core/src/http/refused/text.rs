@@ -22,7 +22,7 @@ pub(super) fn of(
     response: &RefusedResponse<'_>,
 ) -> (String, String, String) {
     let fixed = |(wrong, cause, next): (&str, &str, &str)| (wrong.to_owned(), cause.to_owned(), next.to_owned());
-    if let Some(error) = advice.malformed {
+    if let (Some(error), None) = (advice.malformed, main) {
         return (
             format!("the challenge is malformed: {error}"),
             "the server, or a proxy before it, writes WWW-Authenticate wrongly (RFC 9110 section 11.6.1)".to_owned(),
@@ -71,6 +71,9 @@ pub(super) fn of(
     }
     if advice.nonce == NonceSeen::Repeated {
         cause = format!("{cause}; besides, the answer has several DPoP-Nonce fields, of which none counts");
+    }
+    if let Some(error) = advice.malformed {
+        cause = format!("{cause}; besides, a malformed challenge was ignored: {error}");
     }
     (defect(advice).unwrap_or_else(|| main.meaning.to_owned()), cause, next)
 }

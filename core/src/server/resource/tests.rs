@@ -192,7 +192,7 @@ fn resigned(jwt: &str, signature: &[u8]) -> String {
 }
 
 fn challenges(refusal: &Refusal) -> Vec<Challenge> {
-    Challenge::parse_fields(&[refusal.www_authenticate().unwrap_or_default().as_bytes()]).unwrap()
+    Challenge::parse_fields(&[refusal.www_authenticate().unwrap_or_default().as_bytes()]).list
 }
 
 fn params(refusal: &Refusal, scheme: &str) -> Vec<(String, String)> {

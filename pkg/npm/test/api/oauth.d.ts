@@ -101,6 +101,7 @@ export declare class Session {
     toJSON(): Record<string, unknown>;
 }
 export declare function demandOf(response: Response): Demand | undefined;
+export declare function ignoredChallengeOf(response: Response): string | undefined;
 export declare class OAuthClient {
     #private;
     constructor(native: NativeClientParts | (() => Promise<NativeClientParts>), options: ClientOptions, store: Store, settings?: Settings);

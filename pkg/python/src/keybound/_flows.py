@@ -239,7 +239,9 @@ def answered(done: Finished, answer: HttpResponse | None) -> Response:
     demand = done.result.get("demand") or {}
     url, headers, body = done.result["url"], answer.headers, answer.body
     what = demand.get("do")
-    return Response(url=url, status=answer.status, headers=headers, body=body, demand=what, scope=demand.get("scope"))
+    scope, ignored = demand.get("scope"), done.result.get("ignored_challenge")
+    status = answer.status
+    return Response(url=url, status=status, headers=headers, body=body, demand=what, scope=scope, ignored_challenge=ignored)
 
 
 def with_body(request: HttpRequest, body: bytes | None) -> HttpRequest:

@@ -33,10 +33,12 @@ from .keys import Key, Signer, thumbprint
 from .sessions import MemoryStore
 from .transport import HttpRequest, HttpResponse
 
-__all__ = ["AsyncHttpxTransport", "DPoPAuth", "HttpxTransport", "demand_of"]
+__all__ = ["AsyncHttpxTransport", "DPoPAuth", "HttpxTransport", "demand_of", "ignored_challenge_of"]
 
 #: Where the demand of a refused answer is kept among a response's extensions.
 DEMAND = "keybound.demand"
+#: Where the reason is kept for which a malformed challenge was ignored.
+IGNORED = "keybound.ignored_challenge"
 
 
 class DPoPAuth(httpx.Auth):
@@ -116,6 +118,12 @@ def demand_of(response: httpx.Response) -> tuple[Literal["login", "step_up"], st
     """Whether a login, or a login for more scope (the second part), would help against this refusal."""
     demand = response.extensions.get(DEMAND)
     return None if demand is None else (demand["do"], demand.get("scope"))
+
+
+def ignored_challenge_of(response: httpx.Response) -> str | None:
+    """Why a malformed line of the answer's `WWW-Authenticate` was ignored, if one was; the other lines count."""
+    ignored: str | None = response.extensions.get(IGNORED)
+    return ignored
 
 
 class HttpxTransport:
@@ -214,6 +222,8 @@ class _Call:
             raise FlowFailed("resend", detail)
         if demand is not None and self._last is not None:
             self._last.extensions[DEMAND] = demand
+        if "ignored_challenge" in done.result and self._last is not None:
+            self._last.extensions[IGNORED] = done.result["ignored_challenge"]
 
     def _step(self, step: Any) -> Pause | None:
         try:

@@ -31,7 +31,7 @@ from .keys import Key, Signer, thumbprint
 from .sessions import MemoryStore
 from .transport import HttpRequest, HttpResponse
 
-__all__ = ["DPoPAuth", "RequestsTransport", "demand_of"]
+__all__ = ["DPoPAuth", "RequestsTransport", "demand_of", "ignored_challenge_of"]
 
 
 class DPoPAuth(AuthBase):
@@ -77,6 +77,12 @@ def demand_of(response: requests.Response) -> tuple[Literal["login", "step_up"],
     """Whether a login, or a login for more scope (the second part), would help against this refusal."""
     demand = getattr(response, "keybound_demand", None)
     return None if demand is None else (demand["do"], demand.get("scope"))
+
+
+def ignored_challenge_of(response: requests.Response) -> str | None:
+    """Why a malformed line of the answer's `WWW-Authenticate` was ignored, if one was; the other lines count."""
+    ignored: str | None = getattr(response, "keybound_ignored_challenge", None)
+    return ignored
 
 
 class RequestsTransport:
@@ -181,6 +187,7 @@ class _Call:
             detail = "the server asks for the request once more, and its body was a stream; make it anew and send it again"
             raise FlowFailed("resend", detail)
         response.keybound_demand = demand  # type: ignore[attr-defined]
+        response.keybound_ignored_challenge = done.result.get("ignored_challenge")  # type: ignore[attr-defined]
         return response
 
     def _advance(self, step: Any) -> OwnBody | Finished:

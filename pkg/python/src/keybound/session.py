@@ -211,7 +211,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """The resource's answer, and what a refused request needs (`login`, or `step_up` with a scope), if anything helps."""
+    """The resource's answer, and what a refused request needs (`login`, or `step_up` with a scope), if anything helps.
+
+    `ignored_challenge` says why a malformed line of `WWW-Authenticate` was ignored, if one was.
+    """
 
     url: str
     status: int
@@ -219,6 +222,7 @@ class Response:
     body: bytes = field(repr=False)
     demand: Literal["login", "step_up", "resend"] | None
     scope: str | None
+    ignored_challenge: str | None = None
 
     def header(self, name: str) -> str | None:
         """The first value of a field."""

@@ -192,7 +192,8 @@ public actor KeyboundClient {
             let detail = "the server asks for the request once more, and its body was a stream; make it anew"
             throw .keybound(.flow(fault: Fault(reason: "resend", detail: detail)))
         }
-        return CallResponse(data: data, response: response, demand: answer.demand)
+        return CallResponse(
+            data: data, response: response, demand: answer.demand, ignoredChallenge: answer.ignoredChallenge)
     }
 
     /// The request with the session's token and a proof, to be sent once and soon by other means: a download, an upload, a WebSocket.
@@ -206,6 +207,10 @@ public actor KeyboundClient {
         do {
             _ = try await drive(try begin(try request.operation(session)), host, own: capture)
         } catch {
+            if refused != nil, case .keybound(.flow(let fault)) = error, fault.reason == "nonce_loop" {
+                // Another call learned the nonce of this refusal meanwhile: a request made now carries it.
+                return try await authorized(request, session: session)
+            }
             guard case .store(let thrown) = error, thrown is Capture.Made else { throw error }
         }
         return capture.made
@@ -249,6 +254,8 @@ public struct CallResponse: Sendable {
     public let response: HTTPURLResponse
     /// What would help, if the request was refused: a login, or more scope.
     public let demand: Demand?
+    /// Why a malformed line of `WWW-Authenticate` was ignored, if one was; the other lines count.
+    public let ignoredChallenge: String?
 }
 
 /// Takes the place of the network: keeps the request that would be sent.

@@ -181,7 +181,9 @@ actor TranscriptHost: ProofKeyStore, SessionStore, Exchange {
         let answer = answers.removeFirst()
         guard answer != .null else { throw Refused() }
         let body = answer["body"].map { $0.text ?? names.show($0.written, "key-") } ?? ""
-        let headers = (answer["fields"]?.members ?? [:]).map { Header(name: $0.key, value: names.show($0.value.text ?? "", "key-")) }
+        let headers = (answer["fields"]?.members ?? [:]).flatMap { field in
+            (field.value.elements.isEmpty ? [field.value] : field.value.elements).map { Header(name: field.key, value: names.show($0.text ?? "", "key-")) }
+        }
         return HttpResponse(status: Int32(answer.number("status") ?? 0), headers: headers, body: Data(body.utf8))
     }
 }
@@ -376,7 +378,9 @@ final class FlowPlayer {
                 case .stepUp(let scope): .object(["step_up": .text(scope)])
                 case .resend: .text("resend")
                 }
-            return .object(["status": .number(Double(answer.status)), "url": .text(answer.url), "demand": demand])
+            var shown: [String: JSON] = ["status": .number(Double(answer.status)), "url": .text(answer.url), "demand": demand]
+            if answer.ignoredChallenge != nil { shown["ignored_challenge"] = .bool(true) }
+            return .object(shown)
         case .nothing:
             guard what == "refresh", let session else { return .object([:]) }
             return await shown(session)

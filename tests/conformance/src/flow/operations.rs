@@ -133,7 +133,7 @@ impl Player {
                     .flatten()
                     .map(|v| v.as_str().unwrap().as_bytes())
                     .collect();
-                let challenges = Challenge::parse_fields(&fields).expect("challenges");
+                let challenges = Challenge::parse_fields(&fields).list;
                 let step = client.discover(text(operation, "target").expect("a target"), &challenges, now);
                 let found = self.drive(step, network)?;
                 Ok(self.found(found))
@@ -408,15 +408,23 @@ fn answered(answer: &Answer) -> Value {
         Demand::Resend => json!("resend"),
         _ => json!("unknown"),
     });
-    json!({ "status": answer.status, "url": answer.url, "demand": demand })
+    let mut shown = json!({ "status": answer.status, "url": answer.url, "demand": demand });
+    if answer.ignored_challenge.is_some() {
+        shown["ignored_challenge"] = json!(true);
+    }
+    shown
 }
 
 fn seen_response(response: &Response, names: &Names) -> Value {
-    let fields: serde_json::Map<String, Value> = response
-        .fields
-        .iter()
-        .map(|(name, value)| (name.clone(), json!(names.hide(&String::from_utf8_lossy(value)))))
-        .collect();
+    let mut fields = serde_json::Map::new();
+    for (name, value) in &response.fields {
+        let value = json!(names.hide(&String::from_utf8_lossy(value)));
+        match fields.get_mut(name) {
+            None => drop(fields.insert(name.clone(), value)),
+            Some(Value::Array(lines)) => lines.push(value),
+            Some(first) => *first = json!([first, value]),
+        }
+    }
     let mut shown = json!({ "status": response.status, "fields": fields });
     if !response.body.is_empty() {
         let body = names.hide(&String::from_utf8_lossy(&response.body));

@@ -166,8 +166,10 @@ impl Network for Written {
             host.created.iter().enumerate().map(|(i, key)| (format!("{{key-{}}}", i + 1), key.to_string())).collect();
         let show = |text: &str| self.show.iter().fold(text.to_owned(), |text, (name, key)| text.replace(name, key));
         let fields = answer["fields"].as_object().into_iter().flatten();
-        let fields =
-            fields.map(|(name, value)| (name.clone(), show(value.as_str().unwrap_or_default()).into_bytes())).collect();
+        let lines = |value: &Value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+        let fields = fields.flat_map(|(name, value)| lines(value).into_iter().map(move |line| (name.clone(), line)));
+        let line = |(name, value): (String, Value)| (name, show(value.as_str().unwrap_or_default()).into_bytes());
+        let fields = fields.map(line).collect();
         let body = match &answer["body"] {
             Value::Null => Vec::new(),
             Value::String(text) => text.clone().into_bytes(),

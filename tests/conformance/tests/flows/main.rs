@@ -1,6 +1,7 @@
 //! Whole flows as short stories. Most are vectors as well, in `tests/vectors/flows`, which every language plays back.
 
 mod calls;
+mod demands;
 mod edited;
 mod grants;
 mod hostile;

@@ -139,15 +139,17 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
 
     private suspend fun answered(session: Session, exchange: CallExchange): Response {
         val flow = core.begin(exchange.operation(session), clock.now())
-        val demand = expected<Outcome.Answered>(drive(flow, host, exchange)).answer.demand
+        val answer = expected<Outcome.Answered>(drive(flow, host, exchange)).answer
+        val demand = answer.demand
         val response = exchange.response
         if (response == null || demand is Demand.Resend) {
             val detail = "the server asks for the request once more, and its body could be sent once; make it anew"
             throw KeyboundException.Flow(Fault("resend", detail))
         }
-        if (demand == null) return response
-        val marked = response.request.newBuilder().tag(Demand::class.java, demand).build()
-        return response.newBuilder().request(marked).build()
+        val ignored = answer.ignoredChallenge?.let(::IgnoredChallenge)
+        if (demand == null && ignored == null) return response
+        val marked = response.request.newBuilder().tag(Demand::class.java, demand).tag(IgnoredChallenge::class.java, ignored)
+        return response.newBuilder().request(marked.build()).build()
     }
 
     /**
@@ -169,6 +171,10 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
             drive(core.begin(own.operation(session), clock.now()), host, capture)
         } catch (_: Captured) {
             // The flow has nothing more to say.
+        } catch (failure: KeyboundException.Flow) {
+            // Another call learned the nonce of this refusal meanwhile: a request made now carries it.
+            if (refused == null || failure.fault.reason != "nonce_loop") throw failure
+            return authorized(session, request)
         }
         return authorized
     }
@@ -214,3 +220,9 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
 /** What would help against this refusal, which [KeyboundClient.call] or a [KeyboundInterceptor] gave: a login, or more scope. */
 public val Response.demand: Demand?
     get() = request.tag(Demand::class.java)
+
+/** Why a malformed line of this answer's `WWW-Authenticate` was ignored, if one was; the other lines count. */
+public val Response.ignoredChallenge: String?
+    get() = request.tag(IgnoredChallenge::class.java)?.reason
+
+internal class IgnoredChallenge(val reason: String)

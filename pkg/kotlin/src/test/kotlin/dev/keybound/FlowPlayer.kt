@@ -194,7 +194,9 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
             is JsonPrimitive -> given.content
             else -> names.show(given.toString(), "key-")
         }
-        val fields = (answer["fields"] as? JsonObject).orEmpty().map { (name, value) -> Header(name, names.show(value.jsonPrimitive.content, "key-")) }
+        val fields = (answer["fields"] as? JsonObject).orEmpty().flatMap { (name, value) ->
+            (value as? JsonArray ?: listOf(value)).map { Header(name, names.show(it.jsonPrimitive.content, "key-")) }
+        }
         return HttpResponse(answer.number("status")!!.toInt(), fields, body.toByteArray())
     }
 
@@ -363,6 +365,7 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
                 is Demand.Login -> JsonPrimitive("login")
                 is Demand.Resend -> JsonPrimitive("resend")
             })
+            if (outcome.answer.ignoredChallenge != null) put("ignored_challenge", true)
         }
         is Outcome.Nothing -> if (what == "refresh" && session != null) shown(session) else JsonObject(emptyMap())
     }
