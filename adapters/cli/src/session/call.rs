@@ -137,7 +137,7 @@ fn reasons(headers: &HeaderMap) -> String {
         |text: &str| text.chars().take(300).map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect::<String>();
     let mut reasons = Vec::new();
     for field in headers.get_all("www-authenticate") {
-        for challenge in Challenge::parse_fields(&[field.as_bytes()]).unwrap_or_default() {
+        for challenge in Challenge::parse_fields(&[field.as_bytes()]).list {
             let Some(error) = challenge.param("error") else { continue };
             let reason = match challenge.param("error_description") {
                 Some(description) => format!(": {} ({})", shown(error), shown(description)),
