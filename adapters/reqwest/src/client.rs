@@ -84,12 +84,21 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub async fn discover(&self, url: &str) -> Result<Discovered, Error> {
+        self.discover_with(url, None).await
+    }
+
+    /// As [`discover`](Self::discover), with an authorization server's identifier for a resource that publishes none: see
+    /// [`oauth::Client::discover_with`].
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn discover_with(&self, url: &str, issuer: Option<&str>) -> Result<Discovered, Error> {
         // Refused at once if it is no URL to talk to: nothing is sent then.
-        drop(self.oauth.discover(url, &[], self.host.now())?);
+        drop(self.oauth.discover_with(url, &[], issuer, self.host.now())?);
         let response = self.http.get(url).send().await?;
         let fields: Vec<&[u8]> = response.headers().get_all("www-authenticate").iter().map(|v| v.as_bytes()).collect();
         let challenges = Challenge::parse_fields(&fields).list;
-        self.run(self.oauth.discover(url, &challenges, self.host.now())).await
+        self.run(self.oauth.discover_with(url, &challenges, issuer, self.host.now())).await
     }
 
     /// Opens a stored session.

@@ -46,7 +46,7 @@ impl FetchedKeys {
         let url = Url::parse(issuer)?;
         let appended = format!("{}/.well-known/openid-configuration", issuer.strip_suffix('/').unwrap_or(issuer));
         let mut failure = None;
-        for place in [url.well_known("oauth-authorization-server"), appended] {
+        for place in [url.issuer_well_known("oauth-authorization-server"), appended] {
             match self.http.get(&place, JwkSet::MAX_LEN).await {
                 Ok(body) => {
                     let document = Value::parse_object(&body)?;

@@ -149,7 +149,7 @@ impl Client {
     ///
     /// | `do` | arguments |
     /// |---|---|
-    /// | `discover` | `target`, `challenges` (values of `WWW-Authenticate`, byte strings) |
+    /// | `discover` | `target`, `challenges` (values of `WWW-Authenticate`, byte strings), `issuer` where none is published |
     /// | `discover_issuer` | `issuer` |
     /// | `authorize`, `client_credentials`, `device` | a session request |
     /// | `token_exchange`, `exchange_for` | a session request, `subject_token`, `subject_token_type`, `actor_token`, `actor_token_type`, `requested_token_type`, `audience` |
@@ -185,7 +185,7 @@ fn read(given: &Options, handles: &Handles) -> Result<Operation, Error> {
             let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
             // A challenge that cannot be read leads nowhere; the well-known places still may.
             let challenges = Challenge::parse_fields(&fields).list;
-            Operation::Discover(given.needed("target")?.into(), challenges)
+            Operation::Discover(given.needed("target")?.into(), challenges, given.text("issuer")?.map(Into::into))
         }
         "discover_issuer" => Operation::DiscoverIssuer(given.needed("issuer")?.into()),
         "authorize" => Operation::Authorize(request(given, handles)?),

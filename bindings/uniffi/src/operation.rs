@@ -23,6 +23,8 @@ pub enum CoreOperation {
         target: String,
         /// The values of `WWW-Authenticate` in its answer to a request without a token.
         challenges: Vec<String>,
+        /// The authorization server's identifier, for a resource that publishes none.
+        issuer: Option<String>,
     },
     /// Find the authorization server with this identifier, for resources that publish no metadata.
     DiscoverIssuer {
@@ -295,9 +297,10 @@ impl CoreOperation {
         let mut handles = ffi::Handles::default();
         let named = Value::object().with("do", self.name());
         let operation = match self {
-            Self::Discover { target, challenges } => {
+            Self::Discover { target, challenges, issuer } => {
                 let challenges = challenges.iter().map(|value| Value::from(byte_string(&field_bytes(value))));
-                named.with("target", target.as_str()).with("challenges", challenges.collect::<Vec<_>>())
+                let named = named.with("target", target.as_str()).with("challenges", challenges.collect::<Vec<_>>());
+                named.with_some("issuer", issuer.as_deref())
             }
             Self::DiscoverIssuer { issuer } => named.with("issuer", issuer.as_str()),
             Self::Authorize { request } | Self::Device { request } | Self::ClientCredentials { request } => {

@@ -91,14 +91,23 @@ impl Url {
         out
     }
 
-    /// The well-known URL of this one: `/.well-known/{name}` put between host and path (RFC 8414 section 3.1, RFC 9728
-    /// section 3.1). A slash at the end of the path is dropped where the path is nothing else; a query stays.
+    /// The well-known URL of a resource: `/.well-known/{name}` put between host and path (RFC 9728 section 3.1). A slash at the
+    /// end of the path is dropped where the path is nothing else; a query stays.
     pub fn well_known(&self, name: &str) -> String {
+        self.inserted(name, if self.path() == "/" { "" } else { self.path() })
+    }
+
+    /// The well-known URL of an issuer: as [`well_known`](Self::well_known), but a slash at the end of the path is always dropped
+    /// (RFC 8414 section 3.1).
+    pub fn issuer_well_known(&self, name: &str) -> String {
+        self.inserted(name, self.path().strip_suffix('/').unwrap_or(self.path()))
+    }
+
+    fn inserted(&self, name: &str, path: &str) -> String {
         let mut out = self.root();
         out.push_str("/.well-known/");
         out.push_str(name);
-        let path = self.path();
-        out.push_str(if path == "/" { "" } else { path });
+        out.push_str(path);
         if let Some(query) = self.query() {
             out.push('?');
             out.push_str(query);
@@ -174,11 +183,14 @@ mod tests {
             ("https://as.example", "https://as.example/.well-known/oauth-authorization-server"),
             ("https://as.example/", "https://as.example/.well-known/oauth-authorization-server"),
             ("https://as.example/a/b", "https://as.example/.well-known/oauth-authorization-server/a/b"),
-            ("https://as.example/a/", "https://as.example/.well-known/oauth-authorization-server/a/"),
+            ("https://as.example/a/", "https://as.example/.well-known/oauth-authorization-server/a"),
             ("https://as.example:8443/a?t=1", "https://as.example:8443/.well-known/oauth-authorization-server/a?t=1"),
         ] {
-            assert_eq!(url(issuer).well_known(name), expected);
+            assert_eq!(url(issuer).issuer_well_known(name), expected);
         }
+        // The two documents differ in this.
+        let resource = url("https://api.example/a/").well_known("oauth-protected-resource");
+        assert_eq!(resource, "https://api.example/.well-known/oauth-protected-resource/a/");
     }
 
     #[test]

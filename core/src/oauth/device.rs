@@ -95,7 +95,7 @@ pub(super) async fn device(
     request: &SessionRequest,
 ) -> Result<DeviceAuthorization, FlowError> {
     let level = request.checked(client)?;
-    request.server.require(Endpoint::DeviceAuthorization)?;
+    request.server.require(Endpoint::DeviceAuthorization, client.rule)?;
     let mut outcome = ask(io, client, request, level).await;
     // A server that lost its clients is registered with anew, once.
     if let Err(error) = &outcome
@@ -150,15 +150,14 @@ async fn begin(io: &Io, client: &Inner, grant: Grant) -> Result<DeviceAuthorizat
     let seconds = |name: &str| document.integer(name).and_then(|number| u64::try_from(number).ok());
     let verification_uri = String::from(text(AT, &document, "verification_uri")?);
     client.rule.published(&verification_uri, "verification_uri")?;
-    let complete = document.text("verification_uri_complete").map(String::from);
-    if let Some(url) = &complete {
-        client.rule.published(url, "verification_uri_complete")?;
-    }
+    // A convenience: one that cannot be used is left out.
+    let complete = document.text("verification_uri_complete");
+    let complete = complete.filter(|url| client.rule.published(url, "verification_uri_complete").is_ok());
     Ok(DeviceAuthorization {
         device_code: Secret::new(text(AT, &document, "device_code")?),
         user_code: text(AT, &document, "user_code")?.into(),
         verification_uri,
-        verification_uri_complete: complete,
+        verification_uri_complete: complete.map(String::from),
         interval: seconds("interval").unwrap_or(INTERVAL).clamp(1, MAX_INTERVAL),
         expires: io.now().saturating_add(seconds("expires_in").unwrap_or(MAX_LIFETIME).min(MAX_LIFETIME)),
         grant,

@@ -1,12 +1,14 @@
 //! From a resource to its authorization server (RFC 9728, RFC 8414, OpenID Connect Discovery).
 
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use super::client::{Client, Inner};
 use super::error::{DiscoveryDefect, FlowError};
+use super::failure::DiscoveryFailure;
 use super::flow::{Flow, Io};
-use super::metadata::{AuthorizationServer, ProtectedResource, covers};
+use super::metadata::{AuthorizationServer, ProtectedResource, is_same_issuer};
+use super::post::parsed;
 use super::step::{Fetching, Step};
 use crate::http::challenge::Challenge;
 use crate::http::message::Request;
@@ -53,7 +55,11 @@ impl Client {
     /// `scope` what the request needs. Without it the metadata is looked for at the well-known places (RFC 9728
     /// section 3), and if there is none, the target's own origin is asked for an authorization server. The metadata counts
     /// only if the resource it describes covers the target, and the server's only if its `issuer` is the one that was
-    /// asked for.
+    /// asked for; a slash alone makes no difference where the issuer has no path.
+    ///
+    /// The next place is asked where one has no metadata: any status from 300 to 499, or a success without a JSON object. A
+    /// place that cannot answer now (408, 425, 429, 500 and above, or an error of the host) ends the search, so that it leads
+    /// to the same server on a bad day as on a good one.
     ///
     /// # Errors
     /// [`FlowError`], now or when the step is resumed.
@@ -63,8 +69,25 @@ impl Client {
         challenges: &[Challenge],
         now: UnixTime,
     ) -> Result<Step<Discovered>, FlowError> {
+        self.discover_with(target, challenges, None, now)
+    }
+
+    /// As [`discover`](Self::discover), with an issuer for resources that name none: `issuer` is asked instead of the target's
+    /// own origin where the resource publishes no metadata, or names no authorization server in it. It never replaces one that
+    /// is named; among several that are, it is preferred.
+    ///
+    /// # Errors
+    /// [`FlowError`], now or when the step is resumed.
+    pub fn discover_with(
+        &self,
+        target: &str,
+        challenges: &[Challenge],
+        issuer: Option<&str>,
+        now: UnixTime,
+    ) -> Result<Step<Discovered>, FlowError> {
         let (client, target, challenges) = (self.0.clone(), String::from(target), challenges.to_vec());
-        Flow::start(now, |io| async move { discover(&io, &client, &target, &challenges).await })
+        let issuer = issuer.map(String::from);
+        Flow::start(now, |io| async move { discover(&io, &client, &target, &challenges, issuer.as_deref()).await })
     }
 
     /// Finds an authorization server by its issuer identifier alone.
@@ -79,7 +102,7 @@ impl Client {
 
 pub(super) async fn discover_issuer(io: &Io, client: &Inner, issuer: &str) -> Result<Discovered, FlowError> {
     client.rule.given(issuer)?;
-    let server = server(io, client, issuer).await?;
+    let server = Search::new(io, client).server(issuer).await?;
     Ok(Discovered { resource: None, server, scope: None, assumed: false, origin: None })
 }
 
@@ -88,105 +111,152 @@ pub(super) async fn discover(
     client: &Inner,
     target: &str,
     challenges: &[Challenge],
+    issuer: Option<&str>,
 ) -> Result<Discovered, FlowError> {
     let target = client.rule.given(&super::binding::provable(target))?;
+    if let Some(issuer) = issuer {
+        client.rule.given(issuer)?;
+    }
     let metadata = challenges.iter().find_map(|challenge| challenge.param("resource_metadata"));
     let scope = challenges.iter().find_map(|challenge| challenge.param("scope")).map(String::from);
-    let Some(resource) = resource(io, client, &target, metadata).await? else {
-        let (server, assumed) = own_server(io, client, &target).await?;
-        return Ok(Discovered { resource: None, server, scope, assumed, origin: Some(target.origin().into()) });
+    let mut search = Search::new(io, client);
+    let resource = search.resource(&target, metadata).await?;
+    let named = match &resource {
+        Some(resource) => search.named(resource, issuer)?,
+        None => None,
     };
-    let mut named = resource.authorization_servers().peekable();
-    if named.peek().is_none() {
-        return Err(DiscoveryDefect::NoAuthorizationServer.into());
-    }
-    let accepted = |issuer: &&str| client.issuers.is_empty() || client.issuers.iter().any(|known| known == issuer);
-    let issuer = String::from(named.find(accepted).ok_or(DiscoveryDefect::IssuerNotAccepted)?);
-    drop(named);
-    let server = server(io, client, &issuer).await?;
-    Ok(Discovered { resource: Some(resource), server, scope, assumed: false, origin: None })
+    let (server, assumed) = match named.as_deref().or(issuer) {
+        Some(issuer) => (search.server(issuer).await?, false),
+        None if resource.is_some() => {
+            return Err(search.failure(DiscoveryDefect::NoAuthorizationServer).into());
+        }
+        None => search.own_server(&target).await?,
+    };
+    let origin = resource.is_none().then(|| target.origin().into());
+    Ok(Discovered { resource, server, scope, assumed, origin })
 }
 
-/// The metadata of the resource that `target` belongs to; `None` if it publishes none.
-async fn resource(
-    io: &Io,
-    client: &Inner,
-    target: &Url,
-    metadata: Option<&str>,
-) -> Result<Option<ProtectedResource>, FlowError> {
-    let places = match metadata {
-        Some(url) => alloc::vec![client.rule.published(url, "resource_metadata")?.as_str().into()],
-        None => {
-            let bare = Url::parse(target.without_query()).map_err(Misuse::Target)?;
-            let root = Url::parse(&bare.root()).map_err(Misuse::Target)?;
-            places([bare.well_known("oauth-protected-resource"), root.well_known("oauth-protected-resource")])
+/// A search, which remembers where it asked.
+struct Search<'a> {
+    io: &'a Io,
+    client: &'a Inner,
+    asked: Vec<String>,
+}
+
+impl<'a> Search<'a> {
+    const fn new(io: &'a Io, client: &'a Inner) -> Self {
+        Self { io, client, asked: Vec::new() }
+    }
+
+    /// A failure that names the places that were asked.
+    fn failure(&self, defect: DiscoveryDefect) -> DiscoveryFailure {
+        DiscoveryFailure::new(defect).asked(&self.asked.join(", "))
+    }
+
+    /// The metadata of the resource that `target` belongs to; `None` if it publishes none.
+    async fn resource(&mut self, target: &Url, metadata: Option<&str>) -> Result<Option<ProtectedResource>, FlowError> {
+        const NAME: &str = "oauth-protected-resource";
+        if let Some(url) = metadata {
+            // What the resource says of itself is final: no other place speaks for it.
+            let place = String::from(self.client.rule.published(url, "resource_metadata")?.as_str());
+            let document = self.document(&place).await?.ok_or_else(|| self.failure(DiscoveryDefect::NotFound))?;
+            return Ok(Some(ProtectedResource::read(document, &place, target)?));
         }
-    };
-    for place in places {
-        if let Some(body) = document(io, &place).await? {
-            let resource = ProtectedResource::read(&body, client.rule)?;
-            // A resource may publish for itself alone: its metadata must be about what was asked for (RFC 9728 section 3.3).
-            let published = Url::parse(resource.resource()).map_err(|_| DiscoveryDefect::Url("resource"))?;
-            if !covers(&published, target) {
-                return Err(DiscoveryDefect::ResourceMismatch.into());
+        let bare = Url::parse(target.without_query()).map_err(Misuse::Target)?;
+        let root = Url::parse(&bare.root()).map_err(Misuse::Target)?;
+        match self.first([bare.well_known(NAME), root.well_known(NAME)]).await? {
+            Some((place, document)) => Ok(Some(ProtectedResource::read(document, &place, target)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The issuer that the resource names and this client uses, `preferred` if it is among several; `None` if it names none.
+    fn named(&self, resource: &ProtectedResource, preferred: Option<&str>) -> Result<Option<String>, FlowError> {
+        let named: Vec<&str> = resource.authorization_servers().collect();
+        if named.is_empty() {
+            return Ok(None);
+        }
+        let accepted: Vec<&str> = named.iter().copied().filter(|issuer| self.client.accepts(issuer)).collect();
+        if accepted.is_empty() {
+            let failure = self.failure(DiscoveryDefect::IssuerNotAccepted).found(&named.join(", "));
+            return Err(failure.expected(&self.client.issuers.join(", ")).into());
+        }
+        let is_preferred = |issuer: &&&str| preferred.is_some_and(|preferred| is_same_issuer(preferred, issuer));
+        let usable = |issuer: &&&str| self.client.rule.published(issuer, "authorization_servers").is_ok();
+        let chosen = accepted.iter().find(is_preferred).or_else(|| accepted.iter().find(usable)).or(accepted.first());
+        let Some(chosen) = chosen else { return Ok(None) };
+        let checked = self.client.rule.published(chosen, "authorization_servers");
+        checked.map_err(|failure| failure.asked(&self.asked.join(", ")))?;
+        Ok(Some((*chosen).into()))
+    }
+
+    /// The server at the target's own origin, for resources from before RFC 9728.
+    async fn own_server(&mut self, target: &Url) -> Result<(AuthorizationServer, bool), FlowError> {
+        let origin = target.origin();
+        if !self.client.accepts(origin) {
+            let failure = self.failure(DiscoveryDefect::IssuerNotAccepted).found(origin);
+            return Err(failure.expected(&self.client.issuers.join(", ")).into());
+        }
+        match self.server(origin).await {
+            Err(FlowError::Discovery(failure))
+                if failure.defect == DiscoveryDefect::NotFound && self.client.assumes_endpoints =>
+            {
+                let at = |path: &str| alloc::format!("{origin}/{path}");
+                let document = Value::object()
+                    .with("issuer", origin)
+                    .with("authorization_endpoint", at("authorize"))
+                    .with("token_endpoint", at("token"))
+                    .with("registration_endpoint", at("register"));
+                Ok((AuthorizationServer::read(document, origin)?, true))
             }
-            return Ok(Some(resource));
+            found => Ok((found?, false)),
         }
     }
-    if metadata.is_some() { Err(DiscoveryDefect::NotFound.into()) } else { Ok(None) }
-}
 
-/// The server at the target's own origin, for resources from before RFC 9728.
-async fn own_server(io: &Io, client: &Inner, target: &Url) -> Result<(AuthorizationServer, bool), FlowError> {
-    let origin = target.origin();
-    if !client.issuers.is_empty() && !client.issuers.iter().any(|known| known == origin) {
-        return Err(DiscoveryDefect::IssuerNotAccepted.into());
-    }
-    match server(io, client, origin).await {
-        Err(FlowError::Discovery(DiscoveryDefect::NotFound)) if client.assumes_endpoints => {
-            let at = |path: &str| alloc::format!("{origin}/{path}");
-            let document = Value::object()
-                .with("issuer", origin)
-                .with("authorization_endpoint", at("authorize"))
-                .with("token_endpoint", at("token"))
-                .with("registration_endpoint", at("register"));
-            Ok((AuthorizationServer::from_document(document, origin, client.rule)?, true))
+    /// The metadata of an authorization server: given by the caller, or fetched from one of its three places.
+    async fn server(&mut self, issuer: &str) -> Result<AuthorizationServer, FlowError> {
+        let is_it = |document: &&Value| document.text("issuer").is_some_and(|known| is_same_issuer(known, issuer));
+        if let Some(given) = self.client.servers.iter().find(is_it) {
+            return Ok(AuthorizationServer::read(given.clone(), issuer)?);
         }
-        found => Ok((found?, false)),
-    }
-}
-
-/// The metadata of an authorization server: given by the caller, or fetched from one of its three places.
-pub(super) async fn server(io: &Io, client: &Inner, issuer: &str) -> Result<AuthorizationServer, FlowError> {
-    if let Some(given) = client.servers.iter().find(|document| document.text("issuer") == Some(issuer)) {
-        return Ok(AuthorizationServer::from_document(given.clone(), issuer, client.rule)?);
-    }
-    let url = client.rule.published(issuer, "issuer")?;
-    let appended = alloc::format!("{}/.well-known/openid-configuration", issuer.strip_suffix('/').unwrap_or(issuer));
-    let inserted = url.well_known("openid-configuration");
-    for place in places([url.well_known("oauth-authorization-server"), inserted, appended]) {
-        if let Some(body) = document(io, &place).await? {
-            return Ok(AuthorizationServer::read(&body, issuer, client.rule)?);
+        const OPENID: &str = "openid-configuration";
+        let url = self.client.rule.published(issuer, "issuer")?;
+        let appended = alloc::format!("{}/.well-known/{OPENID}", issuer.strip_suffix('/').unwrap_or(issuer));
+        let places = [url.issuer_well_known("oauth-authorization-server"), url.issuer_well_known(OPENID), appended];
+        match self.first(places).await? {
+            Some((place, document)) => {
+                Ok(AuthorizationServer::read(document, issuer).map_err(|failure| failure.asked(&place))?)
+            }
+            None => Err(self.failure(DiscoveryDefect::NotFound).into()),
         }
     }
-    Err(DiscoveryDefect::NotFound.into())
-}
 
-/// The places in order, each once.
-fn places<const N: usize>(all: [String; N]) -> Vec<String> {
-    let mut places: Vec<String> = Vec::with_capacity(N);
-    for place in all {
-        if !places.contains(&place) {
-            places.push(place);
+    /// The first document at these places, each asked once, and where it was.
+    async fn first<const N: usize>(&mut self, places: [String; N]) -> Result<Option<(String, Value)>, FlowError> {
+        for place in places {
+            if !self.asked.contains(&place)
+                && let Some(document) = self.document(&place).await?
+            {
+                return Ok(Some((place, document)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The document at `url`; `None` if there is none. A redirect is not followed: servers send to their login page whatever
+    /// they do not know.
+    async fn document(&mut self, url: &str) -> Result<Option<Value>, FlowError> {
+        self.asked.push(url.into());
+        let request = Request::new("GET", url).with_field("Accept", "application/json");
+        let wanted = Fetching { request, max_body: Some(MAX_METADATA), timeout: Some(super::post::TIMEOUT) };
+        let response = self.io.fetch(wanted).await?;
+        match response.status {
+            200 => Ok(parsed(&response.body)),
+            408 | 425 | 429 | ..=199 | 500.. => {
+                let failure = DiscoveryFailure::new(DiscoveryDefect::Unavailable).asked(url);
+                Err(failure.found(&response.status.to_string()).into())
+            }
+            _ => Ok(None),
         }
     }
-    places
-}
-
-/// The document at `url`; `None` if there is none.
-async fn document(io: &Io, url: &str) -> Result<Option<Vec<u8>>, FlowError> {
-    let request = Request::new("GET", url).with_field("Accept", "application/json");
-    let mut response =
-        io.fetch(Fetching { request, max_body: Some(MAX_METADATA), timeout: Some(super::post::TIMEOUT) }).await?;
-    Ok((response.status == 200).then(|| core::mem::take(&mut response.body)))
 }

@@ -60,7 +60,7 @@ pub(super) async fn introspect(
     server: &AuthorizationServer,
     token: &Secret,
 ) -> Result<Value, FlowError> {
-    server.require(Endpoint::Introspection)?;
+    server.require(Endpoint::Introspection, client.rule)?;
     let credentials = registration::credentials(io, client, server, client.level).await?;
     let mut form = Form::new();
     form.push("token", token.expose());
@@ -72,7 +72,7 @@ pub(super) async fn introspect(
 /// Revokes the refresh token, with which the server revokes the access tokens made of it, and the access token.
 pub(super) async fn revoke(io: &Io, client: &Inner, session: &Session) -> Result<(), FlowError> {
     let state = session.state();
-    state.server.require(Endpoint::Revocation)?;
+    state.server.require(Endpoint::Revocation, client.rule)?;
     let refresh = state.refresh.map(|token| ("refresh_token", token));
     let access = state.token.map(|token| ("access_token", token.access));
     for (hint, token) in [refresh, access].into_iter().flatten() {

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
+use super::failure::DiscoveryFailure;
 use super::step::{HostError, KeyFault};
 use crate::Misuse;
 use crate::crypto::RandomUnavailable;
@@ -26,7 +27,7 @@ pub enum FlowError {
     /// The key exists and cannot be used now. Try again, or unlock it.
     KeyUnreadable(HostError),
     /// Metadata could not be found or believed.
-    Discovery(DiscoveryDefect),
+    Discovery(Box<DiscoveryFailure>),
     /// An endpoint answered with something that is not the answer of its protocol.
     Answer(Endpoint, AnswerDefect),
     /// An endpoint refused, with an error of OAuth.
@@ -107,6 +108,8 @@ pub enum AnswerDefect {
 pub enum DiscoveryDefect {
     /// There is none at any of the places where it may be.
     NotFound,
+    /// A place where it may be cannot answer now. What it has is not known, so that no other place is asked.
+    Unavailable,
     /// `resource` is not the resource that was asked for (RFC 9728 section 3.3).
     ResourceMismatch,
     /// `issuer` is not the issuer that was asked for (RFC 8414 section 3.3).
@@ -208,13 +211,14 @@ pub struct Denial {
 
 impl Denial {
     pub(super) fn new(endpoint: Endpoint, status: u16, error: &str, description: Option<&str>) -> Self {
-        let shown = |text: &str, limit: usize| {
-            let visible = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
-            text.chars().take(limit).map(visible).collect::<String>()
-        };
         let description = description.map(|text| shown(text, 300));
         Self { endpoint, status, error: shown(error, 100), description }
     }
+}
+
+/// At most `limit` visible ASCII characters and spaces of a server's text, others replaced.
+pub(super) fn shown(text: &str, limit: usize) -> String {
+    text.chars().take(limit).map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect()
 }
 
 impl FlowError {
@@ -252,7 +256,7 @@ impl FlowError {
             Self::KeyMissing => "key_missing",
             Self::KeyChanged => "key_changed",
             Self::KeyUnreadable(_) => "key_unreadable",
-            Self::Discovery(defect) => defect.reason(),
+            Self::Discovery(failure) => failure.defect.reason(),
             Self::Answer(_, defect) => defect.reason(),
             Self::Denied(_) => "denied",
             Self::Redirect(defect) => defect.reason(),
@@ -278,7 +282,7 @@ impl fmt::Display for FlowError {
             Self::KeyMissing => "the session's key does not exist any more; log in again",
             Self::KeyChanged => "the key stored for the session is another key; log in again",
             Self::KeyUnreadable(error) => return write!(f, "the session's key cannot be used now: {error}"),
-            Self::Discovery(defect) => return defect.fmt(f),
+            Self::Discovery(failure) => return failure.fmt(f),
             Self::Answer(endpoint, defect) => return write!(f, "{endpoint} {defect}"),
             Self::Denied(denial) => return denial.fmt(f),
             Self::Redirect(defect) => return defect.fmt(f),
@@ -359,6 +363,7 @@ defects!(AnswerDefect {
 
 defects!(DiscoveryDefect {
     NotFound => "metadata_not_found", "no metadata was found at the places where it may be";
+    Unavailable => "metadata_unavailable", "the metadata cannot be read now; try again later";
     ResourceMismatch => "resource_mismatch", "the metadata's resource is not the one that was asked for";
     IssuerMismatch => "issuer_mismatch", "the metadata's issuer is not the one that was asked for";
     IssuerNotAccepted => "issuer_not_accepted", "the resource names an authorization server that this client does not accept";
@@ -452,12 +457,6 @@ impl From<RandomUnavailable> for FlowError {
 impl From<SignatureError> for FlowError {
     fn from(error: SignatureError) -> Self {
         Self::Misuse(error.into())
-    }
-}
-
-impl From<DiscoveryDefect> for FlowError {
-    fn from(defect: DiscoveryDefect) -> Self {
-        Self::Discovery(defect)
     }
 }
 

@@ -6,7 +6,7 @@
 use super::binding::Binding;
 use super::client::Inner;
 use super::error::{Downgrade, FlowError, StoredDefect};
-use super::metadata::AuthorizationServer;
+use super::metadata::{AuthorizationServer, is_same_issuer};
 use crate::{Misuse, SecurityLevel, UnixTime};
 
 /// How far a clock may have been set back since something was stored, in seconds.
@@ -42,7 +42,7 @@ pub(super) enum Unfit {
 impl Inner {
     /// Whether this client uses the authorization server with this issuer identifier.
     pub(super) fn accepts(&self, issuer: &str) -> bool {
-        self.issuers.is_empty() || self.issuers.iter().any(|known| known == issuer)
+        self.issuers.is_empty() || self.issuers.iter().any(|known| is_same_issuer(known, issuer))
     }
 }
 

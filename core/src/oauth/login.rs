@@ -134,7 +134,7 @@ async fn authorize(
 ) -> Result<Authorization, FlowError> {
     let redirect_uri = client.redirect_uri.clone().ok_or(Misuse::RedirectUriMissing)?;
     let server = &request.server;
-    let endpoint = client.rule.published(server.require(Endpoint::Authorization)?, "authorization_endpoint")?;
+    let endpoint = server.require(Endpoint::Authorization, client.rule)?;
     if !server.supports_pkce() && !client.assumes_pkce && !request.assumed {
         return Err(DiscoveryDefect::NoPkce.into());
     }
@@ -232,8 +232,7 @@ impl Pending {
             None => return Err(malformed.into()),
         }
         let document = value.member("server").cloned().ok_or(malformed)?;
-        let issuer = String::from(document.text("issuer").ok_or(malformed)?);
-        let server = AuthorizationServer::from_document(document, &issuer, client.rule).map_err(|_| malformed)?;
+        let server = AuthorizationServer::stored(document).ok_or(malformed)?;
         let level = value.text("level").and_then(SecurityLevel::from_name).ok_or(malformed)?;
         let binding = value.member("key").map(|key| Binding::from_value(key, client)).transpose()?;
         let count = |name: &str| value.integer(name).and_then(|number| u64::try_from(number).ok());

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use super::error::{DiscoveryDefect, Endpoint, FlowError};
+use super::failure::DiscoveryFailure;
 use crate::Misuse;
 use crate::http::url::Url;
 #[cfg(feature = "dpop")]
@@ -21,10 +22,10 @@ impl UrlRule {
         url.is_https() || (self.loopback && url.is_loopback())
     }
 
-    /// A URL from metadata; `member` says where it stood.
-    pub(super) fn published(self, text: &str, member: &'static str) -> Result<Url, DiscoveryDefect> {
-        let url = Url::parse(text).map_err(|_| DiscoveryDefect::Url(member))?;
-        if self.permits(&url) { Ok(url) } else { Err(DiscoveryDefect::Url(member)) }
+    /// A URL that a server published; `member` says where it stood.
+    pub(super) fn published(self, text: &str, member: &'static str) -> Result<Url, DiscoveryFailure> {
+        let url = Url::parse(text).ok().filter(|url| self.permits(url));
+        url.ok_or_else(|| DiscoveryFailure::new(DiscoveryDefect::Url(member)).found(text))
     }
 
     /// A URL the caller gave.
@@ -42,14 +43,15 @@ pub struct ProtectedResource {
 }
 
 impl ProtectedResource {
-    pub(super) fn read(body: &[u8], rule: UrlRule) -> Result<Self, DiscoveryDefect> {
-        let document = Value::parse_object(body).map_err(|_| DiscoveryDefect::NotFound)?;
-        let resource = String::from(document.text("resource").ok_or(DiscoveryDefect::ResourceMismatch)?);
-        rule.published(&resource, "resource")?;
-        for server in document.texts("authorization_servers") {
-            rule.published(server, "authorization_servers")?;
+    /// Takes what was found at `place` for `target`: a resource may publish for itself alone, so its metadata must be about what
+    /// was asked for (RFC 9728 section 3.3).
+    pub(super) fn read(document: Value, place: &str, target: &Url) -> Result<Self, DiscoveryFailure> {
+        let resource = String::from(document.text("resource").unwrap_or_default());
+        if Url::parse(&resource).is_ok_and(|published| covers(&published, target)) {
+            return Ok(Self { document, resource });
         }
-        Ok(Self { document, resource })
+        let mismatch = DiscoveryFailure::new(DiscoveryDefect::ResourceMismatch).asked(place);
+        Err(mismatch.found(&resource).expected(target.without_query()))
     }
 
     /// The resource identifier, byte for byte as published (RFC 8707 section 2).
@@ -109,38 +111,32 @@ pub struct AuthorizationServer {
     issuer: String,
 }
 
-/// The members that are URLs a client sends something to.
-const ENDPOINTS: [&str; 7] = [
-    "authorization_endpoint",
-    "token_endpoint",
-    "registration_endpoint",
-    "pushed_authorization_request_endpoint",
-    "device_authorization_endpoint",
-    "revocation_endpoint",
-    "introspection_endpoint",
-];
+/// Whether two issuer identifiers are the same, or differ only by the slash of an empty path.
+///
+/// Both spellings lead to the same places of the same origin, so that whoever publishes for one publishes for the other. Only
+/// what was asked for, or configured, is compared so; tokens, `iss` and what is stored have the published spelling.
+pub(super) fn is_same_issuer(one: &str, other: &str) -> bool {
+    let bare = |issuer: &str| issuer.strip_suffix('/').unwrap_or(issuer).len();
+    let (a, b) = (one.get(..bare(one)), other.get(..bare(other)));
+    let is_origin = |issuer: &str| issuer.split_once("://").is_some_and(|(_, rest)| !rest.contains(['/', '?']));
+    one == other || (a == b && a.is_some_and(is_origin))
+}
 
 impl AuthorizationServer {
-    /// Reads metadata fetched for `issuer`.
-    pub(super) fn read(body: &[u8], issuer: &str, rule: UrlRule) -> Result<Self, DiscoveryDefect> {
-        let document = Value::parse_object(body).map_err(|_| DiscoveryDefect::NotFound)?;
-        Self::from_document(document, issuer, rule)
+    /// Takes the metadata of `issuer`; it has the published spelling from then on.
+    pub(super) fn read(document: Value, issuer: &str) -> Result<Self, DiscoveryFailure> {
+        // A comparison of strings (RFC 8414 section 3.3).
+        let published = String::from(document.text("issuer").unwrap_or_default());
+        if is_same_issuer(&published, issuer) {
+            return Ok(Self { document: Arc::new(document), issuer: published });
+        }
+        Err(DiscoveryFailure::new(DiscoveryDefect::IssuerMismatch).found(&published).expected(issuer))
     }
 
-    /// Takes metadata that the caller has, for servers that publish none.
-    pub(super) fn from_document(document: Value, issuer: &str, rule: UrlRule) -> Result<Self, DiscoveryDefect> {
-        // A plain comparison of strings (RFC 8414 section 3.3).
-        if document.text("issuer") != Some(issuer) {
-            return Err(DiscoveryDefect::IssuerMismatch);
-        }
-        for member in ENDPOINTS {
-            match document.member(member) {
-                None => {}
-                Some(Value::Text(url)) => rule.published(url, member).map(drop)?,
-                Some(_) => return Err(DiscoveryDefect::Url(member)),
-            }
-        }
-        Ok(Self { document: Arc::new(document), issuer: issuer.into() })
+    /// Takes metadata that was stored, whose issuer is known to be the one.
+    pub(super) fn stored(document: Value) -> Option<Self> {
+        let issuer = String::from(document.text("issuer")?);
+        Some(Self { document: Arc::new(document), issuer })
     }
 
     /// A server of which nothing is known: no issuer is called so, and it has no endpoint.
@@ -154,22 +150,26 @@ impl AuthorizationServer {
         &self.issuer
     }
 
-    /// Where requests of this kind go, if the server has such an endpoint.
+    /// Where requests of this kind go, if the server has such an endpoint: as published. Whether it can be used is found out
+    /// when it is needed.
     pub fn endpoint(&self, endpoint: Endpoint) -> Option<&str> {
-        self.document.text(match endpoint {
-            Endpoint::Registration => "registration_endpoint",
-            Endpoint::Authorization => "authorization_endpoint",
-            Endpoint::PushedAuthorization => "pushed_authorization_request_endpoint",
-            Endpoint::Token => "token_endpoint",
-            Endpoint::DeviceAuthorization => "device_authorization_endpoint",
-            Endpoint::Revocation => "revocation_endpoint",
-            Endpoint::Introspection => "introspection_endpoint",
-            Endpoint::Metadata | Endpoint::Resource => return None,
-        })
+        self.document.text(member(endpoint)?).filter(|url| !url.is_empty())
     }
 
-    pub(super) fn require(&self, endpoint: Endpoint) -> Result<&str, FlowError> {
-        self.endpoint(endpoint).ok_or(FlowError::Discovery(DiscoveryDefect::NoEndpoint(endpoint)))
+    /// The URL of an endpoint that is needed now.
+    pub(super) fn require(&self, endpoint: Endpoint, rule: UrlRule) -> Result<Url, FlowError> {
+        let name = member(endpoint).unwrap_or_default();
+        let failure = match (self.endpoint(endpoint), self.document.member(name)) {
+            (Some(url), _) => match rule.published(url, name) {
+                Ok(url) => return Ok(url),
+                Err(failure) => failure,
+            },
+            (None, None | Some(Value::Null | Value::Text(_))) => {
+                DiscoveryFailure::new(DiscoveryDefect::NoEndpoint(endpoint))
+            }
+            (None, Some(other)) => DiscoveryFailure::new(DiscoveryDefect::Url(name)).found(&other.to_json()),
+        };
+        Err(failure.asked(&self.issuer).into())
     }
 
     /// Whether the server announces PKCE with S256.
@@ -181,7 +181,7 @@ impl AuthorizationServer {
     /// section 5.1).
     #[cfg(feature = "dpop")]
     pub fn dpop_algorithms(&self) -> Option<AlgorithmSet> {
-        self.document.array("dpop_signing_alg_values_supported")?;
+        self.list("dpop_signing_alg_values_supported")?;
         let known = self.document.texts("dpop_signing_alg_values_supported").filter_map(crate::Algorithm::from_name);
         Some(known.collect())
     }
@@ -208,7 +208,7 @@ impl AuthorizationServer {
 
     /// Whether the server announces the grant type; it does not have to list those of RFC 8414's default.
     pub fn supports_grant(&self, grant: &str) -> bool {
-        match self.document.array("grant_types_supported") {
+        match self.list("grant_types_supported") {
             Some(_) => self.lists("grant_types_supported", grant),
             None => matches!(grant, "authorization_code" | "implicit"),
         }
@@ -217,7 +217,7 @@ impl AuthorizationServer {
     /// The ways clients authenticate at the token endpoint; `client_secret_basic` if the server does not say (RFC 8414
     /// section 2).
     pub(super) fn permits_authentication(&self, method: &str) -> bool {
-        match self.document.array("token_endpoint_auth_methods_supported") {
+        match self.list("token_endpoint_auth_methods_supported") {
             Some(_) => self.lists("token_endpoint_auth_methods_supported", method),
             None => method == "client_secret_basic",
         }
@@ -225,7 +225,12 @@ impl AuthorizationServer {
 
     /// Whether the server says how clients authenticate.
     pub(super) fn lists_authentication(&self) -> bool {
-        self.document.array("token_endpoint_auth_methods_supported").is_some()
+        self.list("token_endpoint_auth_methods_supported").is_some()
+    }
+
+    /// A list that says something: null and an empty one say as little as none.
+    fn list(&self, member: &str) -> Option<&[Value]> {
+        self.document.array(member).filter(|elements| !elements.is_empty())
     }
 
     fn lists(&self, member: &str, value: &str) -> bool {
@@ -238,9 +243,26 @@ impl AuthorizationServer {
     }
 }
 
+/// The member that says where requests of this kind go.
+const fn member(endpoint: Endpoint) -> Option<&'static str> {
+    Some(match endpoint {
+        Endpoint::Registration => "registration_endpoint",
+        Endpoint::Authorization => "authorization_endpoint",
+        Endpoint::PushedAuthorization => "pushed_authorization_request_endpoint",
+        Endpoint::Token => "token_endpoint",
+        Endpoint::DeviceAuthorization => "device_authorization_endpoint",
+        Endpoint::Revocation => "revocation_endpoint",
+        Endpoint::Introspection => "introspection_endpoint",
+        Endpoint::Metadata | Endpoint::Resource => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{AuthorizationServer, DiscoveryDefect, ProtectedResource, Url, UrlRule, covers};
+    use alloc::borrow::ToOwned as _;
+    use alloc::string::ToString as _;
+
+    use super::{AuthorizationServer, DiscoveryDefect, Endpoint, ProtectedResource, Url, UrlRule, Value, covers};
 
     const HTTPS: UrlRule = UrlRule { loopback: false };
     const LOOPBACK: UrlRule = UrlRule { loopback: true };
@@ -274,11 +296,15 @@ mod tests {
         }
     }
 
+    fn parsed(json: &str) -> Value {
+        Value::parse_object(json.as_bytes()).unwrap()
+    }
+
     #[test]
     fn the_issuer_is_compared_as_a_string() {
         let read = |issuer: &str| {
-            let body = br#"{"issuer":"https://as.example/a","token_endpoint":"https://as.example/token"}"#;
-            AuthorizationServer::read(body, issuer, HTTPS).map(drop)
+            let document = parsed(r#"{"issuer":"https://as.example/a"}"#);
+            AuthorizationServer::read(document, issuer).map_err(|failure| failure.defect).map(drop)
         };
         assert_eq!(read("https://as.example/a"), Ok(()));
         for other in ["https://as.example/a/", "https://AS.example/a", "https://as.example:443/a", "https://as.example"]
@@ -288,13 +314,32 @@ mod tests {
     }
 
     #[test]
+    fn the_slash_of_an_empty_path_makes_no_other_issuer() {
+        for (published, asked, same) in [
+            ("https://as.example/", "https://as.example", true),
+            ("https://as.example", "https://as.example/", true),
+            ("https://as.example:8443/", "https://as.example:8443", true),
+            ("https://as.example//", "https://as.example/", false),
+            ("https://as.example/a/", "https://as.example/a", false),
+            ("https://as.example?a/", "https://as.example?a", false),
+            ("https://as.example.evil/", "https://as.example", false),
+            ("/", "", false),
+            ("", "https://as.example", false),
+        ] {
+            let document = Value::object().with("issuer", published);
+            let read = AuthorizationServer::read(document, asked).map(|server| server.issuer().to_owned());
+            assert_eq!(read.as_deref().ok(), same.then_some(published), "{published} {asked}");
+        }
+    }
+
+    #[test]
     fn endpoints_are_encrypted_or_on_loopback() {
-        let read = |url: &str, rule| {
-            let body = alloc::format!(r#"{{"issuer":"i","token_endpoint":"{url}"}}"#);
-            AuthorizationServer::read(body.as_bytes(), "i", rule).map(drop)
+        let required = |url: &str, rule| {
+            let server = AuthorizationServer::stored(Value::object().with("issuer", "i").with("token_endpoint", url));
+            server.unwrap().require(Endpoint::Token, rule).map(drop)
         };
-        assert_eq!(read("https://as.example/token", HTTPS), Ok(()));
-        assert_eq!(read("http://127.0.0.1:1/token", LOOPBACK), Ok(()));
+        assert!(required("https://as.example/token", HTTPS).is_ok());
+        assert!(required("http://127.0.0.1:1/token", LOOPBACK).is_ok());
         for (url, rule) in [
             ("http://127.0.0.1:1/token", HTTPS),
             ("http://as.example/token", LOOPBACK),
@@ -302,16 +347,38 @@ mod tests {
             ("https://user@as.example/token", HTTPS),
             ("/token", HTTPS),
         ] {
-            assert_eq!(read(url, rule), Err(DiscoveryDefect::Url("token_endpoint")), "{url}");
+            let error = required(url, rule).unwrap_err().to_string();
+            assert!(error.contains("token_endpoint") && error.contains(url), "{error}");
         }
     }
 
     #[test]
+    fn a_member_that_says_nothing_is_none() {
+        let server = parsed(
+            r#"{"issuer":"i","token_endpoint":null,"revocation_endpoint":"","introspection_endpoint":7,"scopes_supported":null,
+                "dpop_signing_alg_values_supported":[],"token_endpoint_auth_methods_supported":null,
+                "grant_types_supported":[null,3,"refresh_token"]}"#,
+        );
+        let server = AuthorizationServer::stored(server).unwrap();
+        for endpoint in [Endpoint::Token, Endpoint::Revocation, Endpoint::Introspection] {
+            assert_eq!(server.endpoint(endpoint), None);
+        }
+        let missing = |endpoint| server.require(endpoint, HTTPS).unwrap_err().reason();
+        assert_eq!((missing(Endpoint::Revocation), missing(Endpoint::Introspection)), ("no_endpoint", "metadata_url"));
+        assert!(server.permits_authentication("client_secret_basic") && server.supports_grant("refresh_token"));
+        #[cfg(feature = "dpop")]
+        assert_eq!(server.dpop_algorithms(), None);
+    }
+
+    #[test]
     fn the_resource_is_kept_byte_for_byte() {
-        let body = br#"{"resource":"https://API.example:443/x/","authorization_servers":["https://as.example"]}"#;
-        let resource = ProtectedResource::read(body, HTTPS).unwrap();
+        let target = Url::parse("https://api.example/x/1").unwrap();
+        let read = |json: &str| ProtectedResource::read(parsed(json), "p", &target);
+        let resource =
+            read(r#"{"resource":"https://API.example:443/x/","authorization_servers":["https://as.example",1]}"#);
+        let resource = resource.unwrap();
         assert_eq!(resource.resource(), "https://API.example:443/x/");
-        assert_eq!(ProtectedResource::read(b"{}", HTTPS), Err(DiscoveryDefect::ResourceMismatch));
-        assert_eq!(ProtectedResource::read(b"<html>", HTTPS), Err(DiscoveryDefect::NotFound));
+        assert_eq!(resource.authorization_servers().count(), 1);
+        assert_eq!(read("{}").unwrap_err().defect, DiscoveryDefect::ResourceMismatch);
     }
 }

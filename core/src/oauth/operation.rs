@@ -38,7 +38,7 @@ use crate::json::Value;
 #[non_exhaustive]
 pub enum Operation {
     /// [`Client::discover`], with a target and challenges.
-    Discover(String, Vec<Challenge>),
+    Discover(String, Vec<Challenge>, Option<String>),
     /// [`Client::discover_issuer`].
     DiscoverIssuer(String),
     /// [`Client::authorize`].
@@ -126,8 +126,8 @@ impl Client {
 
 async fn perform(io: &Io, client: &Inner, operation: Operation) -> Result<Outcome, FlowError> {
     Ok(match operation {
-        Operation::Discover(target, challenges) => {
-            Outcome::Discovered(discovery::discover(io, client, &target, &challenges).await?)
+        Operation::Discover(target, challenges, issuer) => {
+            Outcome::Discovered(discovery::discover(io, client, &target, &challenges, issuer.as_deref()).await?)
         }
         Operation::DiscoverIssuer(issuer) => {
             Outcome::Discovered(discovery::discover_issuer(io, client, &issuer).await?)

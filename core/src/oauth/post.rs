@@ -66,15 +66,15 @@ impl<'a> Post<'a> {
         loop {
             let (mut form, mut fields) = (form.clone(), fields.clone());
             self.credentials.attach(io, client, self.server, &mut form, &mut fields).await?;
-            let url = self.server.require(self.endpoint)?;
+            let url = String::from(self.server.require(self.endpoint, client.rule)?.as_str());
             let body = Body::Bytes(form.encode().into_bytes());
-            let mut request = Request { method: "POST".into(), url: url.into(), fields, body };
+            let mut request = Request { method: "POST".into(), url, fields, body };
             let mut proof = None;
             if let Some(binding) = self.binding {
                 proof = Some((binding, binding.prove(io, client, &mut request, None).await?));
             }
             let response = fetch(io, request.clone()).await?;
-            let document = Value::parse_object(&response.body).ok();
+            let document = parsed(&response.body);
             let error = document.as_ref().and_then(|document| document.text("error"));
             let again = match &proof {
                 Some((binding, proved)) => {
@@ -140,9 +140,14 @@ pub(super) fn refused(endpoint: Endpoint, response: &Response, document: Option<
     }
 }
 
+/// The JSON object in a body, if that is what it is. Some servers put a byte order mark before it (RFC 8259 section 8.1).
+pub(super) fn parsed(body: &[u8]) -> Option<Value> {
+    Value::parse_object(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)).ok()
+}
+
 /// The JSON object of an answer.
 pub(super) fn object(endpoint: Endpoint, response: &Response) -> Result<Value, FlowError> {
-    Value::parse_object(&response.body).map_err(|_| FlowError::Answer(endpoint, AnswerDefect::NotJson))
+    parsed(&response.body).ok_or(FlowError::Answer(endpoint, AnswerDefect::NotJson))
 }
 
 /// A member that must be there and not be empty.

@@ -1,13 +1,11 @@
 //! Which client this is at a server: given, described by its own document, or registered (RFC 7591), in that order.
 
-use alloc::string::String;
-
 use super::client::Inner;
 use super::credentials::Credentials;
 use super::error::{DiscoveryDefect, Endpoint, FlowError, StoredDefect};
 use super::flow::Io;
-use super::metadata::AuthorizationServer;
-use super::post::{fetch, object, refused, text};
+use super::metadata::{AuthorizationServer, is_same_issuer};
+use super::post::{fetch, object, parsed, refused, text};
 use super::step::{Saved, Saving, Slot, Stored};
 use crate::http::message::{Body, Request};
 use crate::http::url::Url;
@@ -61,7 +59,7 @@ pub(super) async fn known(
     server: &AuthorizationServer,
     level: SecurityLevel,
 ) -> Result<(Option<Credentials>, Option<Stored>), FlowError> {
-    if let Some((_, given)) = client.credentials.iter().find(|(issuer, _)| issuer == server.issuer()) {
+    if let Some((_, given)) = client.credentials.iter().find(|(issuer, _)| is_same_issuer(issuer, server.issuer())) {
         return Ok((Some(given.clone()), None));
     }
     if let Some(url) = client.metadata_document.as_deref().filter(|_| server.supports_client_id_documents()) {
@@ -148,14 +146,14 @@ async fn register(
         // So that the server refuses requests for unbound tokens in this client's name (RFC 9449 section 5.2).
         add(BOUND, true.into());
     }
-    let url = String::from(server.require(Endpoint::Registration)?);
-    let request = Request::new("POST", &url)
+    let url = server.require(Endpoint::Registration, client.rule)?;
+    let request = Request::new("POST", url.as_str())
         .with_field("Accept", "application/json")
         .with_field("Content-Type", "application/json")
         .with_body(Body::Bytes(metadata.to_json().into_bytes()));
     let response = fetch(io, request).await?;
     if !matches!(response.status, 200 | 201) {
-        return Err(refused(Endpoint::Registration, &response, Value::parse_object(&response.body).ok().as_ref()));
+        return Err(refused(Endpoint::Registration, &response, parsed(&response.body).as_ref()));
     }
     let mut document = object(Endpoint::Registration, &response)?;
     text(Endpoint::Registration, &document, "client_id")?;

@@ -375,8 +375,7 @@ impl State {
         }
         let level = value.text("level").and_then(SecurityLevel::from_name).ok_or(malformed)?;
         let document = value.member("server").cloned().ok_or(malformed)?;
-        let issuer = String::from(document.text("issuer").ok_or(malformed)?);
-        let server = AuthorizationServer::from_document(document, &issuer, client.rule).map_err(|_| malformed)?;
+        let server = AuthorizationServer::stored(document).ok_or(malformed)?;
         let binding = value.member("key").map(|key| Binding::from_value(key, client)).transpose()?;
         let token = value.member("token").map(|token| {
             Some(Token {

@@ -241,16 +241,20 @@ export class OAuthClient {
     this.#core = () => (core ??= (native as () => Promise<NativeClientParts>)().then(make));
   }
 
-  /** Finds out what protects `url`, from its answer to a request without a token. */
-  async discover(url: string): Promise<Discovered> {
-    const target = String(url);
+  /**
+   * Finds out what protects `url`, from its answer to a request without a token. `issuer` is the authorization server's identifier, for
+   * a resource that publishes none; one that is published goes before.
+   */
+  async discover(url: string, issuer?: string): Promise<Discovered> {
+    const asked = { do: 'discover', target: String(url), ...(issuer !== undefined && { issuer }) };
+    const { target } = asked;
     // Refused at once if it is no URL to talk to: nothing is sent then.
-    await this.#begin({ do: 'discover', target });
+    await this.#begin(asked);
     const send = this.#settings.fetch ?? globalThis.fetch;
     const response = await send(target, { redirect: 'manual', credentials: 'omit', signal: AbortSignal.timeout(60_000) });
     await response.body?.cancel();
     const challenge = response.headers.get('www-authenticate');
-    return new Discovered(await this.#run({ do: 'discover', target, challenges: challenge === null ? [] : [challenge] }));
+    return new Discovered(await this.#run({ ...asked, challenges: challenge === null ? [] : [challenge] }));
   }
 
   /** Finds the authorization server with this issuer identifier, for resources that publish no metadata. */

@@ -51,7 +51,8 @@ pub(crate) struct Setup {
     /// or key.
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
-    /// The issuer identifier of the server that knows the client; the one that the API names otherwise.
+    /// The issuer identifier of the server that knows the client; the one that the API names otherwise. Where the API names
+    /// none, this server is asked.
     #[arg(long, value_name = "URL", requires = "client_id")]
     issuer: Option<String>,
     /// The client's secret; better given in the environment.
@@ -153,7 +154,7 @@ impl<'a> Caller<'a> {
     /// Logs in: discovers what protects the API, and asks for a session in the way that was chosen.
     fn log_in(&mut self) -> Result<Session, Failure> {
         self.replaces_no_other()?;
-        let found = self.client.discover(&self.url).map_err(failure)?;
+        let found = self.client.discover_with(&self.url, self.setup.issuer.as_deref()).map_err(failure)?;
         let request = self.request(&found);
         let session = match self.remembered.grant {
             Grant::Machine => self.client.client_credentials(request).map_err(failure)?,

@@ -342,7 +342,7 @@ export class Client {
 
   async #discover(): Promise<NativeDiscovered> {
     const { resource, issuer } = this.#options;
-    const operation = resource === undefined ? { do: 'discover_issuer', issuer } : { do: 'discover', target: resource, challenges: [] };
+    const operation = resource === undefined ? { do: 'discover_issuer', issuer } : { do: 'discover', target: resource, challenges: [], issuer };
     this.#discovered ??= this.#run(operation).then(({ discovered }) => needed(discovered));
     try {
       return await this.#discovered;

@@ -105,7 +105,7 @@ export declare function ignoredChallengeOf(response: Response): string | undefin
 export declare class OAuthClient {
     #private;
     constructor(native: NativeClientParts | (() => Promise<NativeClientParts>), options: ClientOptions, store: Store, settings?: Settings);
-    discover(url: string): Promise<Discovered>;
+    discover(url: string, issuer?: string): Promise<Discovered>;
     discoverIssuer(issuer: string): Promise<Discovered>;
     authorize(request: SessionRequest): Promise<Authorization>;
     stepUp(session: Session, scope: string): Promise<Authorization>;

@@ -146,10 +146,10 @@ class Flows:
         operation = {"do": "call", "method": method, "url": url, "headers": fields, "body": body}
         return self.flow(operation, session=session.native)
 
-    def _discover(self, url: str) -> Flow[Discovered]:
+    def _discover(self, url: str, issuer: str | None) -> Flow[Discovered]:
         probe = yield Fetch(HttpRequest(method="GET", url=url, max_body=1024 * 1024, timeout=20))
         values = [value.decode("latin-1") for name, value in probe.headers if name.lower() == "www-authenticate"]
-        done = yield from self.flow({"do": "discover", "target": url, "challenges": values})
+        done = yield from self.flow({"do": "discover", "target": url, "challenges": values, **given(issuer=issuer)})
         return discovered_of(done)
 
     def _discover_issuer(self, issuer: str) -> Flow[Discovered]:

@@ -36,9 +36,9 @@ class AsyncClient(Flows):
         self._transport = transport
         self._standard = StandardTransport()
 
-    async def discover(self, url: str) -> Discovered:
+    async def discover(self, url: str, *, issuer: str | None = None) -> Discovered:
         """See :meth:`Client.discover`."""
-        return await self.run(self._discover(url))
+        return await self.run(self._discover(url, issuer))
 
     async def discover_issuer(self, issuer: str) -> Discovered:
         """See :meth:`Client.discover_issuer`."""

@@ -36,9 +36,12 @@ class Client(Flows):
         super().__init__(**options)
         self._transport: Transport = transport or StandardTransport()
 
-    def discover(self, url: str) -> Discovered:
-        """Finds out what protects `url`, from its answer to a request without a token."""
-        return self.run(self._discover(url))
+    def discover(self, url: str, *, issuer: str | None = None) -> Discovered:
+        """Finds out what protects `url`, from its answer to a request without a token.
+
+        `issuer` is the authorization server's identifier, for a resource that publishes none; one that is published goes before.
+        """
+        return self.run(self._discover(url, issuer))
 
     def discover_issuer(self, issuer: str) -> Discovered:
         """Finds an authorization server by its issuer identifier alone."""

@@ -55,9 +55,11 @@ public actor KeyboundClient {
     }
 
     /// Finds out what protects `url`, from its answer to a request without a token.
-    public func discover(_ url: String) async throws(ClientError) -> Discovered {
+    ///
+    /// - Parameter issuer: the authorization server's identifier, for a resource that publishes none; one that is published goes before.
+    public func discover(_ url: String, issuer: String? = nil) async throws(ClientError) -> Discovered {
         // Refused at once if it is no URL to talk to: nothing is sent then.
-        _ = try begin(.discover(target: url, challenges: []))
+        _ = try begin(.discover(target: url, challenges: [], issuer: issuer))
         guard let target = URL(string: url) else { throw .network(URLError(.badURL)) }
         let response: HTTPURLResponse
         do {
@@ -66,7 +68,7 @@ public actor KeyboundClient {
             throw .of(error)
         }
         let challenges = response.value(forHTTPHeaderField: "WWW-Authenticate").map { [$0] } ?? []
-        return try await found(.discover(target: url, challenges: challenges))
+        return try await found(.discover(target: url, challenges: challenges, issuer: issuer))
     }
 
     /// Finds the authorization server with this issuer identifier, for resources that publish no metadata.

@@ -295,7 +295,8 @@ final class FlowPlayer {
         func needed(_ name: String) throws -> String { try XCTUnwrap(given.text(name), name) }
         switch what {
         case "discover":
-            return .discover(target: try needed("target"), challenges: given["challenges"]?.elements.compactMap(\.text) ?? [])
+            let challenges = given["challenges"]?.elements.compactMap(\.text) ?? []
+            return .discover(target: try needed("target"), challenges: challenges, issuer: given["issuer"]?.text)
         case "discover_issuer": return .discoverIssuer(issuer: try needed("issuer"))
         case "authorize": return .authorize(request: try request(given, session))
         case "step_up": return .stepUp(session: try XCTUnwrap(session), scope: try needed("scope"))

@@ -35,7 +35,7 @@ final class LeakTests: XCTestCase {
                 case 2: XCTAssertThrowsError(try verifier.check(presented: shown(at, "PUT"), now: now))
                 // A flow that is given up half way.
                 default:
-                    _ = try client.begin(operation: .discover(target: "https://api.example.com/", challenges: []), now: now).step()
+                    _ = try client.begin(operation: .discover(target: "https://api.example.com/", challenges: [], issuer: nil), now: now).step()
                 }
             }
         }

@@ -134,7 +134,8 @@ impl Player {
                     .map(|v| v.as_str().unwrap().as_bytes())
                     .collect();
                 let challenges = Challenge::parse_fields(&fields).list;
-                let step = client.discover(text(operation, "target").expect("a target"), &challenges, now);
+                let (target, issuer) = (text(operation, "target").expect("a target"), text(operation, "issuer"));
+                let step = client.discover_with(target, &challenges, issuer, now);
                 let found = self.drive(step, network)?;
                 Ok(self.found(found))
             }

@@ -111,9 +111,9 @@ fn metadata_of_something_else_is_refused() {
         ("resource_mismatch", json!({ "resource": "https://api.example.net/mcp" }), json!({})),
         ("no_authorization_server", json!({ "authorization_servers": [] }), json!({})),
         ("metadata_url", json!({ "authorization_servers": ["http://as.example.com"] }), json!({})),
-        ("issuer_mismatch", json!({}), json!({ "issuer": "https://as.example.com/" })),
+        ("issuer_mismatch", json!({}), json!({ "issuer": "https://as.example.com//" })),
+        ("issuer_mismatch", json!({}), json!({ "issuer": null })),
         ("issuer_mismatch", json!({}), json!({ "issuer": "https://AS.example.com" })),
-        ("metadata_url", json!({}), json!({ "token_endpoint": "http://as.example.com/token" })),
     ];
     for (reason, resource, metadata) in cases {
         let server = Server { resource: changes(resource), metadata: changes(metadata), ..Server::default() };

@@ -2,6 +2,7 @@
 
 mod calls;
 mod demands;
+mod discovery;
 mod edited;
 mod grants;
 mod hostile;

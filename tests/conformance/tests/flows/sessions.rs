@@ -126,7 +126,6 @@ fn damaged_sessions_are_not_opened() {
         ("\"level\":\"enhanced\"", "\"level\":\"standard\"", "stored_level"),
         ("\"level\":\"enhanced\"", "\"level\":\"high\"", "stored_malformed"),
         ("\"alg\":\"ES256\"", "\"alg\":\"Ed25519\"", "stored_malformed"),
-        ("https://as.example.com/token", "http://as.example.com/token", "stored_malformed"),
     ] {
         let mut story = logged_in("enhanced", Server::default());
         let text = story.player.host.stored("session/work").expect("a session");
@@ -134,6 +133,19 @@ fn damaged_sessions_are_not_opened() {
         story.player.host.overwrite("session/work", &text.replace(from, to));
         assert_eq!(story.err(json!({ "do": "open", "session": "work" })), reason, "{to}");
     }
+}
+
+#[test]
+fn a_stored_endpoint_without_encryption_gets_no_refresh_token() {
+    let mut story = logged_in("enhanced", Server::default());
+    let text = story.player.host.stored("session/work").expect("a session");
+    let edited = text.replace("https://as.example.com/token", "http://as.example.com/token");
+    assert_ne!(edited, text);
+    story.player.host.overwrite("session/work", &edited);
+    story.ok(json!({ "do": "open", "session": "work" }));
+    let before = story.server.log.len();
+    assert_eq!(story.err(json!({ "do": "refresh", "session": "work" })), "metadata_url");
+    assert_eq!(story.server.log.len(), before, "nothing was sent");
 }
 
 #[test]

@@ -19,7 +19,8 @@ public class KeyboundFutures(private val client: KeyboundClient) : AutoCloseable
     private val scope = CoroutineScope(SupervisorJob() + Dispatchers.IO)
 
     /** As [KeyboundClient.discover]. */
-    public fun discover(url: String): CompletableFuture<Discovered> = future { client.discover(url) }
+    @JvmOverloads
+    public fun discover(url: String, issuer: String? = null): CompletableFuture<Discovered> = future { client.discover(url, issuer) }
 
     /** As [KeyboundClient.discoverIssuer]. */
     public fun discoverIssuer(issuer: String): CompletableFuture<Discovered> = future { client.discoverIssuer(issuer) }

@@ -33,12 +33,17 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
     private val http = http.forSessions()
     private val host = Host(keys, sessions, ServerExchange(this.http), clock, Sweeper.of(keys, sessions, clock))
 
-    /** Finds out what protects [url], from its answer to a request without a token. */
-    public suspend fun discover(url: String): Discovered {
+    /**
+     * Finds out what protects [url], from its answer to a request without a token.
+     *
+     * @param issuer the authorization server's identifier, for a resource that publishes none; one that is published goes before
+     */
+    @JvmOverloads
+    public suspend fun discover(url: String, issuer: String? = null): Discovered {
         // Refused at once if it is no URL to talk to: nothing is sent then.
-        core.begin(CoreOperation.Discover(url, emptyList()), clock.now()).close()
+        core.begin(CoreOperation.Discover(url, emptyList(), issuer), clock.now()).close()
         val challenges = http.newCall(Request.Builder().url(url).build()).await().use { it.headers("WWW-Authenticate") }
-        return found(run(CoreOperation.Discover(url, challenges)))
+        return found(run(CoreOperation.Discover(url, challenges, issuer)))
     }
 
     /** Finds the authorization server with this issuer identifier, for resources that publish no metadata. */

@@ -275,7 +275,10 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
     }
 
     private fun operation(what: String, given: JsonObject, session: Session?): CoreOperation = when (what) {
-        "discover" -> CoreOperation.Discover(given.text("target")!!, given["challenges"]?.jsonArray.orEmpty().map { it.jsonPrimitive.content })
+        "discover" -> {
+            val challenges = given["challenges"]?.jsonArray.orEmpty().map { it.jsonPrimitive.content }
+            CoreOperation.Discover(given.text("target")!!, challenges, given.text("issuer"))
+        }
         "discover_issuer" -> CoreOperation.DiscoverIssuer(given.text("issuer")!!)
         "authorize" -> CoreOperation.Authorize(request(given, session))
         "step_up" -> CoreOperation.StepUp(session!!, given.text("scope")!!)

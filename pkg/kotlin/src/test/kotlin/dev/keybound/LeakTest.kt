@@ -31,7 +31,7 @@ class LeakTest {
                 1 -> verifier.check(shown(at), now).use { assertEquals("ES256", it.dangerSkipReplayCheck().algorithm) }
                 2 -> assertThrows(KeyboundException.Rejected::class.java) { verifier.check(shown(at, "PUT"), now) }
                 // A flow that is given up half way.
-                else -> client.begin(CoreOperation.Discover("https://api.example.com/", emptyList()), now).use { it.step() }
+                else -> client.begin(CoreOperation.Discover("https://api.example.com/", emptyList(), null), now).use { it.step() }
             }
         }
 
