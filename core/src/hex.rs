@@ -26,6 +26,11 @@ fn digit(byte: u8) -> u8 {
     DIGITS.get(usize::from(byte)).copied().unwrap_or(NONE)
 }
 
+/// The two digits of a byte, in upper case.
+pub(crate) fn digits(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 0xf].map(|nibble| b"0123456789ABCDEF".get(usize::from(nibble)).copied().unwrap_or_default())
+}
+
 /// The byte that two digits stand for.
 #[inline(always)]
 pub(crate) fn byte(digits: [u8; 2]) -> Option<u8> {
@@ -42,12 +47,13 @@ pub(crate) fn number(digits: [u8; 4]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{byte, number};
+    use super::{byte, digits, number};
     use alloc::format;
 
     #[test]
     fn every_byte_has_its_digits_in_both_cases() {
         for value in 0..=u8::MAX {
+            assert_eq!(digits(value), *format!("{value:02X}").as_bytes());
             for text in [format!("{value:02x}"), format!("{value:02X}")] {
                 assert_eq!(byte(*text.as_bytes().first_chunk().unwrap()), Some(value));
             }

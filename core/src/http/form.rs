@@ -163,16 +163,13 @@ pub(crate) const fn longest_encoding(text: &str) -> usize {
 /// Appends `text` encoded for a form; also what client identifiers and secrets go through before they become Basic
 /// credentials (RFC 6749 section 2.3.1).
 pub(crate) fn encode_into(text: &str, out: &mut String) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let digit = |nibble: u8| char::from(DIGITS.get(usize::from(nibble)).copied().unwrap_or_default());
     for byte in text.bytes() {
         match byte {
             b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'*' => out.push(char::from(byte)),
             b' ' => out.push('+'),
             _ => {
                 out.push('%');
-                out.push(digit(byte >> 4));
-                out.push(digit(byte & 15));
+                out.extend(hex::digits(byte).map(char::from));
             }
         }
     }

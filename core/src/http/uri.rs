@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::hex;
-use crate::http::bytes::{is_in, letters_digits_and};
+use crate::http::bytes::{is_in, letters_digits_and, only};
 #[cfg(feature = "dpop")]
 use crate::proof::target::TargetUri;
 
@@ -113,7 +113,7 @@ impl Scheme {
 impl<'a> Parts<'a> {
     pub(crate) fn parse(text: &'a str) -> Result<Self, UriError> {
         let parts = Self::split(text)?;
-        check_encoded(parts.path, &PATH_BYTES)?;
+        check_encoded(parts.path, &PATH)?;
         Ok(parts)
     }
 
@@ -168,8 +168,7 @@ impl<'a> Parts<'a> {
         let mut host = self.host.to_ascii_lowercase();
         if host.contains('%') {
             // A byte that was encoded may be a capital letter, and the digits of those that stay are upper case everywhere.
-            host = decoded(&decoded(&host, &NAME_BYTES).unwrap_or_default().to_ascii_lowercase(), &NAME_BYTES)
-                .unwrap_or_default();
+            host = decoded(&decoded(&host, &NAME).unwrap_or_default().to_ascii_lowercase(), &NAME).unwrap_or_default();
         }
         out.push_str(&host);
         if let Some(port) = self.port {
@@ -207,7 +206,7 @@ pub(crate) fn equals(claim: &str, target: &TargetUri) -> Result<bool, UriError> 
     if parts.is_of(origin) {
         return Ok(normal_path(parts.path)? == target_path);
     }
-    check_encoded(parts.path, &PATH_BYTES)?;
+    check_encoded(parts.path, &PATH)?;
     Ok(false)
 }
 
@@ -262,7 +261,7 @@ fn split_authority(authority: &str) -> Result<(&str, Option<&str>), UriError> {
         }
     } else {
         let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
-        check_encoded(host, &NAME_BYTES).map_err(|error| match error {
+        check_encoded(host, &NAME).map_err(|error| match error {
             UriError::Character => UriError::Host,
             other => other,
         })?;
@@ -290,17 +289,38 @@ fn check(text: &str, permitted: impl Fn(u8) -> bool) -> Result<(), UriError> {
     text.bytes().find(|byte| !permitted(*byte)).map_or(Ok(()), |byte| Err(defect(byte)))
 }
 
+/// The bytes of one part of a URI.
+struct Bytes {
+    /// What stays as it is.
+    kept: [bool; 256],
+    /// What is written raw by some clients, and means the same as its percent-encoded form.
+    raw: [bool; 256],
+}
+
 const UNRESERVED: [bool; 256] = letters_digits_and(b"-._~");
 /// `unreserved` and `sub-delims`: what a registered name may hold besides encoded bytes.
-const NAME_BYTES: [bool; 256] = letters_digits_and(b"-._~!$&'()*+,;=");
-const PATH_BYTES: [bool; 256] = letters_digits_and(b"-._~!$&'()*+,;=:@/");
+const NAME: Bytes = Bytes { kept: letters_digits_and(b"-._~!$&'()*+,;="), raw: [false; 256] };
+/// Browsers send `[ ] | ^` raw (WHATWG URL, path percent-encode set), other clients the rest of ASCII that RFC 3986 leaves out. Only
+/// the backslash is not among them: some servers take it for a slash.
+const PATH: Bytes = Bytes { kept: letters_digits_and(b"-._~!$&'()*+,;=:@/"), raw: only(br#"[]|^"<>`{}"#) };
+
+/// How long `text` is once its raw bytes are encoded.
+///
+/// # Errors
+/// [`UriError::TooLong`]: what is compared stays within the limit of what is read.
+fn encoded_len(text: &str, bytes: &Bytes) -> Result<usize, UriError> {
+    let raw = text.bytes().filter(|byte| is_in(&bytes.raw, *byte)).count();
+    let length = text.len().saturating_add(raw.saturating_mul(2));
+    if length > MAX_URI_LEN { Err(UriError::TooLong) } else { Ok(length) }
+}
 
 /// Checks that `text` holds permitted and encoded bytes only.
-fn check_encoded(text: &str, permitted: &[bool; 256]) -> Result<(), UriError> {
+fn check_encoded(text: &str, bytes: &Bytes) -> Result<(), UriError> {
+    encoded_len(text, bytes)?;
     let mut rest = text.as_bytes();
     while let [byte, tail @ ..] = rest {
         rest = tail;
-        if !is_in(permitted, *byte) {
+        if !is_in(&bytes.kept, *byte) && !is_in(&bytes.raw, *byte) {
             rest = match (byte, tail.split_first_chunk::<2>()) {
                 (b'%', Some((digits, tail))) if hex::byte(*digits).is_some() => tail,
                 (b'%', _) => return Err(UriError::Percent),
@@ -325,32 +345,38 @@ fn misplaced(text: &str) -> Option<UriError> {
     text.bytes().map(defect).find(|defect| *defect != UriError::Character)
 }
 
-/// `path` in normal form: with encoded unreserved characters decoded, without dot segments, and a slash for an empty one.
+/// `path` in normal form: with encoded unreserved characters decoded, raw ones that a URI cannot hold encoded, without dot segments,
+/// and a slash for an empty one.
 ///
 /// In one pass, since strangers write what is read here: 8 KiB of encoded dots cost no more than 8 KiB of letters.
 fn normal_path(path: &str) -> Result<Cow<'_, str>, UriError> {
     if path.is_empty() {
         return Ok(Cow::Borrowed("/"));
     }
-    let plain = |byte: u8| byte != b'.' && is_in(&PATH_BYTES, byte);
+    let plain = |byte: u8| byte != b'.' && is_in(&PATH.kept, byte);
     if path.bytes().all(plain) {
         return Ok(Cow::Borrowed(path));
     }
-    let decoded = decoded(path, &PATH_BYTES)?;
+    let decoded = decoded(path, &PATH)?;
     if decoded.as_bytes().windows(2).any(|pair| pair == b"/.") {
         return Ok(Cow::Owned(without_dot_segments(decoded.as_bytes())));
     }
     Ok(Cow::Owned(decoded))
 }
 
-/// `text` with encoded unreserved characters decoded, once, and the digits of all others in upper case.
-fn decoded(text: &str, permitted: &[bool; 256]) -> Result<String, UriError> {
-    let mut out = Vec::with_capacity(text.len());
+/// `text` with encoded unreserved characters decoded, once, raw ones encoded, and the digits of all others in upper case.
+fn decoded(text: &str, bytes: &Bytes) -> Result<String, UriError> {
+    let mut out = Vec::with_capacity(encoded_len(text, bytes)?);
     let mut rest = text.as_bytes();
     while let [byte, tail @ ..] = rest {
         rest = tail;
-        if is_in(permitted, *byte) {
+        if is_in(&bytes.kept, *byte) {
             out.push(*byte);
+            continue;
+        }
+        if is_in(&bytes.raw, *byte) {
+            out.push(b'%');
+            out.extend_from_slice(&hex::digits(*byte));
             continue;
         }
         let ([high, low], tail) = match (byte, tail) {
@@ -439,6 +465,9 @@ mod tests {
             ("https://[2001:DB8::1]:8443/x", "https://[2001:db8::1]:8443/x"),
             ("https://example.com/a%252Fb", "https://example.com/a%252Fb"),
             ("https://0x7f.1/", "https://0x7f.1/"),
+            ("https://example.com/[a]|^", "https://example.com/%5Ba%5D%7C%5E"),
+            ("https://example.com/\"<>`{}", "https://example.com/%22%3C%3E%60%7B%7D"),
+            ("https://example.com/[/../]?[", "https://example.com/%5D"),
         ] {
             assert_eq!(normal(text).as_deref(), Ok(expected), "{text}");
             assert_eq!(normal(expected).as_deref(), Ok(expected), "{expected} is not stable");
@@ -486,7 +515,6 @@ mod tests {
             (" https://example.com/a", UriError::WhiteSpace),
             ("https://example.com/a?b ", UriError::WhiteSpace),
             ("https://example.com/a#\\", UriError::Backslash),
-            ("https://example.com/a|b", UriError::Character),
             ("https://example.com/é", UriError::NonAscii),
         ] {
             assert_eq!(normal(text), Err(error), "{text:?}");
@@ -494,6 +522,12 @@ mod tests {
             assert_eq!(equals(text, &target), Err(error), "{text:?}");
         }
         assert_eq!(normal(&format!("https://example.com/{}", "a".repeat(8192))), Err(UriError::TooLong));
+        // In normal form each bracket has three bytes, and that form is no longer than what is read.
+        let brackets = format!("https://example.com/{}", "[".repeat(2731));
+        assert_eq!(normal(&brackets), Err(UriError::TooLong));
+        for target in ["https://example.com/", "https://example.org/"] {
+            assert_eq!(equals(&brackets, &TargetUri::parse(target).unwrap()), Err(UriError::TooLong));
+        }
     }
 
     #[test]

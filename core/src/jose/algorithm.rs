@@ -92,9 +92,22 @@ pub enum KeyType {
 }
 
 impl Algorithm {
+    /// No name of one is longer, in bytes.
+    #[cfg(feature = "dpop")]
+    pub(crate) const LONGEST_NAME: usize = 16;
+
     /// The algorithm of this registered name, compared exactly (RFC 7515 section 4.1.1).
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|algorithm| algorithm.name() == name)
+    }
+
+    /// Whether `name` is one of this algorithm's: EdDSA with an Ed25519 key has two (RFC 9864 section 2.2).
+    #[cfg(feature = "dpop")]
+    pub(crate) fn is_called(self, name: &str) -> bool {
+        match self {
+            Self::Ed25519 | Self::EdDsa => [Self::Ed25519, Self::EdDsa].iter().any(|known| known.name() == name),
+            _ => self.name() == name,
+        }
     }
 
     /// The type of key this algorithm uses.

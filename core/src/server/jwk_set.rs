@@ -106,7 +106,7 @@ impl JwkSet {
             .iter()
             .filter(|member| kid.is_none() || member.kid.as_deref() == kid)
             .filter(|member| member.key.key_type() == algorithm.key_type())
-            .filter(|member| member.alg.as_deref().is_none_or(|alg| alg == algorithm.name()))
+            .filter(|member| member.alg.as_deref().is_none_or(|alg| algorithm.is_called(alg)))
             .map(|member| &member.key);
         match (fitting.next(), fitting.next()) {
             (Some(only), None) => Some(only),
@@ -147,10 +147,14 @@ mod tests {
 
     #[test]
     fn kid_and_alg_choose() {
-        let set = set(&[ed25519(r#","kid":"a""#), ed25519(r#","kid":"b","alg":"EdDSA""#), ed25519("")].join(","));
+        let es256 = ed25519(r#","kid":"d","alg":"ES256""#);
+        let set =
+            set(&[ed25519(r#","kid":"a""#), ed25519(r#","kid":"b","alg":"EdDSA""#), ed25519(""), es256].join(","));
         let found = |kid, alg| set.has_key_for(kid, alg);
         assert_eq!((found(Some("a"), Ed25519), found(Some("a"), EdDsa), found(Some("a"), Es256)), (true, true, false));
-        assert_eq!((found(Some("b"), Ed25519), found(Some("b"), EdDsa)), (false, true));
+        // Two names of one algorithm (RFC 9864 section 2.2).
+        assert_eq!((found(Some("b"), Ed25519), found(Some("b"), EdDsa)), (true, true));
+        assert_eq!((found(Some("d"), Ed25519), found(Some("d"), EdDsa)), (false, false));
         assert_eq!((found(None, Ed25519), found(Some("c"), EdDsa)), (true, false));
     }
 

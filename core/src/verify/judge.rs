@@ -27,9 +27,6 @@ use crate::proof::claims::Claims;
 use crate::proof::{MAX_PROOF_LEN, TYP};
 use crate::replay::{ReplayEntry, ReplayEntryParts, ReplayKey, StoreEpoch};
 
-/// The longest name of an algorithm that is looked up, in bytes.
-const LONGEST_ALGORITHM: usize = 16;
-
 /// What was checked of a proof before, and with it when a nonce is asked for.
 #[derive(Clone, Copy)]
 pub(super) enum Stage {
@@ -280,7 +277,7 @@ fn read_algorithm(alg: Member<Text<'_>>) -> Result<Algorithm, Rejection> {
     let name = match alg {
         Member::Absent => return Err(Rejection::AlgMissing),
         Member::Wrong => return Err(Rejection::AlgUnknown),
-        Member::Is(name) if !name.may_be(LONGEST_ALGORITHM) => return Err(Rejection::AlgUnknown),
+        Member::Is(name) if !name.may_be(Algorithm::LONGEST_NAME) => return Err(Rejection::AlgUnknown),
         Member::Is(name) => name.to_cow(),
     };
     Algorithm::from_name(&name).ok_or_else(|| {
@@ -302,7 +299,7 @@ fn read_key(verifier: &Verifier, jwk: &RawJwk<'_>, algorithm: Algorithm) -> Resu
     if key_type != algorithm.key_type() {
         return Err(Rejection::JwkAlgMismatch);
     }
-    if !jwk.permits_algorithm(algorithm.name()) {
+    if !jwk.permits_algorithm(algorithm) {
         return Err(Rejection::JwkAlgConflict);
     }
     jwk.check_use()?;

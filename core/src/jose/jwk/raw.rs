@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 
 use super::{JwkError, Key, PublicJwk, RsaBounds, ml_dsa_name};
 use crate::base64url::{self, NotBase64Url};
+#[cfg(feature = "dpop")]
+use crate::jose::algorithm::Algorithm;
 use crate::jose::algorithm::KeyType;
 use crate::json::{self, JsonError, Member, Reader, Text};
 
@@ -98,13 +100,13 @@ impl<'a> RawJwk<'a> {
         if usage_fits && operations_fit { Ok(()) } else { Err(JwkError::NotForSignatures) }
     }
 
-    /// Whether the key's own `alg`, where it has one, is `alg` (RFC 7517 section 4.4).
+    /// Whether the key's own `alg`, where it has one, names `algorithm` (RFC 7517 section 4.4).
     #[cfg(feature = "dpop")]
-    pub(crate) fn permits_algorithm(&self, alg: &str) -> bool {
+    pub(crate) fn permits_algorithm(&self, algorithm: Algorithm) -> bool {
         match self.alg {
             Member::Absent => true,
             Member::Wrong => false,
-            Member::Is(own) => own.is(alg),
+            Member::Is(own) => own.may_be(Algorithm::LONGEST_NAME) && algorithm.is_called(&own.to_cow()),
         }
     }
 

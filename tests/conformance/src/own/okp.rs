@@ -1,7 +1,7 @@
 //! Ed25519 keys for which signatures prove nothing, and signatures in a second form.
 
 use crypto_bigint::{BoxedUint, NonZero};
-use keybound::Rejection::{JwkNonCanonical, KeyOffCurve, KeySmallOrder, SignatureInvalid};
+use keybound::Rejection::{JwkAlgConflict, JwkNonCanonical, KeyOffCurve, KeySmallOrder, SignatureInvalid};
 use keybound::base64url;
 
 use super::{CRYPTO, ED25519, Maker, Vector};
@@ -13,7 +13,25 @@ const FORGED: &str = "made for Keybound without any key: R is the identity and S
 pub(super) fn vectors(maker: &Maker) -> Vec<Vector> {
     let mut vectors = weak_points(maker);
     vectors.extend(signatures(maker));
+    vectors.extend(two_names(maker));
     vectors
+}
+
+/// The older and the newer name of one algorithm, one in the header and the other in the key.
+fn two_names(maker: &Maker) -> Vec<Vector> {
+    let jwk = format!("{ED25519}}}");
+    let proof =
+        |alg: &str, own: &str| maker.sign_ed25519(&raw::header_with(alg, &format!(r#"{ED25519},"alg":"{own}"}}"#)));
+    let one = "RFC 9864 2.2: EdDSA with an Ed25519 key and Ed25519 are one algorithm";
+    let other = "RFC 7517 4.4: jwk.alg differs from the header's alg";
+    vec![
+        Vector::accepted("eddsa-of-a-key-for-ed25519", proof("EdDSA", "Ed25519"), one).of_key(&jwk, SOURCE),
+        Vector::accepted("ed25519-of-a-key-for-eddsa", proof("Ed25519", "EdDSA"), one).of_key(&jwk, SOURCE),
+        Vector::refused("eddsa-of-a-key-for-ed448", JwkAlgConflict, proof("EdDSA", "Ed448"), other)
+            .of_key(&jwk, SOURCE),
+        Vector::refused("ed25519-of-a-key-for-es256", JwkAlgConflict, proof("Ed25519", "ES256"), other)
+            .of_key(&jwk, SOURCE),
+    ]
 }
 
 fn weak_points(maker: &Maker) -> Vec<Vector> {

@@ -9,6 +9,7 @@ pub(super) fn vectors(maker: &Maker) -> Vec<Vector> {
     let mut vectors = malformed(maker);
     vectors.extend(other_targets(maker));
     vectors.extend(same_target(maker));
+    vectors.extend(raw_characters(maker));
     vectors.extend(bare(maker));
     vectors
 }
@@ -102,6 +103,35 @@ fn same_target(maker: &Maker) -> Vec<Vector> {
         Vector::accepted(&format!("htu-{id}"), proof, reason).set("url", url)
     })
     .into()
+}
+
+/// What browsers and other clients write raw in a path, and others encode: each side in each spelling.
+fn raw_characters(maker: &Maker) -> Vec<Vector> {
+    const RAW: &str = "https://api.example.com/items[7]|8^9/\"<a>`{b}";
+    const ENCODED: &str = "https://api.example.com/items%5B7%5D%7C8%5E9/%22%3Ca%3E%60%7Bb%7D";
+    let same = "WHATWG URL: browsers send [ ] | ^ raw in a path; RFC 3986 2.1 encodes them, and means the same";
+    let accepted = |id, claim, url| Vector::accepted(id, htu(maker, claim), same).set("url", url);
+    let other = "RFC 3986 2.4: a percent sign that is itself encoded is another path";
+    let twice = "https://api.example.com/items%255B7%255D";
+    let refused = |id, claim, url| Vector::refused(id, TargetMismatch, htu(maker, claim), other).set("url", url);
+    vec![
+        accepted("htu-raw-characters", RAW, ENCODED),
+        accepted("url-raw-characters", ENCODED, RAW),
+        accepted("htu-url-raw-characters", RAW, RAW),
+        accepted(
+            "htu-raw-brackets-lower-case-digits",
+            "https://api.example.com/a%5b7%5d",
+            "https://api.example.com/a[7]",
+        ),
+        refused("htu-raw-brackets-encoded-twice", "https://api.example.com/items[7]", twice),
+        refused("url-raw-brackets-encoded-twice", twice, "https://api.example.com/items[7]"),
+        Vector::refused(
+            "htu-raw-brackets-in-host",
+            HtuMalformed,
+            htu(maker, "https://api[1].example.com/items/7"),
+            "RFC 3986 3.2.2: brackets in a host hold an address",
+        ),
+    ]
 }
 
 /// Verifiers that take the letter of section 4.2: `htu` has neither query nor fragment.
