@@ -96,6 +96,12 @@ pub enum Misuse {
     IntentPath,
     /// A lifetime of an intent outside 1 to 3,600 seconds, or one without an intent.
     IntentLifetime,
+    /// `without_pushed_request` for a request that has to be pushed; the text says why it has to.
+    PushedRequest(&'static str),
+    /// An expected subject that is empty or longer than 2,048 bytes.
+    SubjectLength,
+    /// A provisional session that would have to be renewed: it is not kept yet.
+    Provisional,
     /// A client at [`SecurityLevel::Maximum`](crate::SecurityLevel::Maximum) that would take unbound tokens.
     BearerAtMaximum,
     /// No crypto provider was chosen, and this build has no default.
@@ -167,6 +173,11 @@ impl fmt::Display for Misuse {
                  percent-encoding, for example /payments or /payments/*",
             ),
             Self::IntentLifetime => f.write_str("intent_lifetime is 1 to 3,600 seconds, of an intent; give both, or leave it out"),
+            Self::PushedRequest(why) => write!(f, "without_pushed_request has no place {why}; leave it out"),
+            Self::SubjectLength => f.write_str("expect_subject is the sub of an account, of 1 to 2,048 bytes"),
+            Self::Provisional => f.write_str(
+                "a provisional session is not renewed; call keep with it once its subject is verified, or end",
+            ),
             Self::BearerAtMaximum => {
                 f.write_str("danger_accept_bearer has no effect at SecurityLevel::Maximum; leave it out, or use Enhanced")
             }

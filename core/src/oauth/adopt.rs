@@ -4,17 +4,18 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use spin::Mutex;
-
 use super::binding::Binding;
 use super::client::{Client, Inner};
 use super::credentials::Credentials;
 use super::error::FlowError;
 use super::kept::{Claimed, Unfit};
+use super::members::Members;
 use super::metadata::AuthorizationServer;
 use super::secret::Secret;
-use super::session::{Live, Renewal, Session, Shared, State};
+use super::session::Session;
+use super::state::{Renewal, State};
 use super::step::CreatedKey;
+use super::switches::Switches;
 use super::token::Token;
 use crate::{SecurityLevel, UnixTime};
 
@@ -68,10 +69,11 @@ pub(super) fn adopt(client: &Inner, held: HeldToken) -> Result<Session, FlowErro
         details: None,
         parameters: Vec::new(),
         step_ups: 0,
+        members: Members::default(),
+        switches: Switches::default(),
         intent: None,
     };
-    let live = Live { state, version: None, unsaved: false, forgotten: false, doubted: false };
-    Ok(Session(Arc::new(Shared { name: held.session, credentials: Credentials::public(""), live: Mutex::new(live) })))
+    Ok(Session::of(held.session, Credentials::public(""), state))
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use super::post::{Post, object, text};
 use super::registration;
 use super::request::SessionRequest;
 use super::secret::Secret;
-use super::session::{Renewal, Session};
+use super::session::Session;
+use super::state::Renewal;
 use super::step::Step;
 use crate::http::form::Form;
 use crate::{SecurityLevel, UnixTime};
@@ -100,7 +101,7 @@ pub(super) async fn device(
     // A server that lost its clients is registered with anew, once.
     if let Err(error) = &outcome
         && error.is_unknown_client()
-        && registration::forget(io, client, &request.server, level).await?
+        && registration::forget(io, client, &request.server, level, None).await?
     {
         outcome = ask(io, client, request, level).await;
     }
@@ -169,7 +170,7 @@ async fn poll(io: &Io, client: &Inner, authorization: DeviceAuthorization) -> Re
     let mut form = Form::new();
     form.push("grant_type", "urn:ietf:params:oauth:grant-type:device_code");
     form.push("device_code", device_code.expose());
-    form.push_some("resource", grant.request.resource.as_deref());
+    form.push_some("resource", grant.request.resource_parameter());
     let mut failures = 0_u8;
     loop {
         io.wait(interval).await?;

@@ -5,10 +5,10 @@ use alloc::string::String;
 use core::fmt;
 
 use super::failure::DiscoveryFailure;
-use super::step::{HostError, KeyFault};
+use super::step::HostError;
 use crate::Misuse;
-use crate::crypto::RandomUnavailable;
-use crate::jose::signature::SignatureError;
+
+mod from;
 
 /// Why a flow ended.
 ///
@@ -48,6 +48,8 @@ pub enum FlowError {
     LoginRequired,
     /// The same scopes were asked for and granted before, and the resource still refuses.
     StepUpExhausted,
+    /// The tokens are for another account than was expected, or than the session had before a refresh; nothing was stored.
+    SubjectMismatch,
     /// The server granted other details (RFC 9396) than the intent says, or than were granted before a refresh.
     IntentExceeded,
     /// Redirects lead round in circles.
@@ -227,10 +229,32 @@ impl FlowError {
         matches!(self, Self::Denied(denial) if denial.error == "invalid_client")
     }
 
+    /// Whether a server refused a pushed request for its redirect URI, in one of the ways that servers say that.
+    pub(super) fn refuses_redirect_uri(&self) -> bool {
+        let Self::Denied(denial) = self else { return false };
+        let named = || denial.description.as_ref().is_some_and(|text| text.contains("redirect_uri"));
+        denial.endpoint == Endpoint::PushedAuthorization
+            && (denial.error == "invalid_redirect_uri" || (denial.error == "invalid_request" && named()))
+    }
+
+    /// Whether an endpoint that metadata names is not there: a redirect, 404 or 405.
+    pub(super) fn is_absent(&self) -> bool {
+        match self {
+            Self::Answer(_, defect) => matches!(defect, AnswerDefect::Redirect | AnswerDefect::Status(404 | 405)),
+            Self::Denied(denial) => matches!(denial.status, 300..=399 | 404 | 405) && !self.is_unknown_client(),
+            _ => false,
+        }
+    }
+
     /// Whether only a new login helps: there is no usable session any more, or its key is lost or another one.
     pub const fn needs_login(&self) -> bool {
         match self {
-            Self::KeyMissing | Self::KeyChanged | Self::NoSession | Self::Stored(_) | Self::LoginRequired => true,
+            Self::KeyMissing
+            | Self::KeyChanged
+            | Self::NoSession
+            | Self::Stored(_)
+            | Self::LoginRequired
+            | Self::SubjectMismatch => true,
             Self::Misuse(_)
             | Self::Host(_)
             | Self::KeyUnreadable(_)
@@ -267,6 +291,7 @@ impl FlowError {
             Self::Contended => "contended",
             Self::LoginRequired => "login_required",
             Self::StepUpExhausted => "step_up_exhausted",
+            Self::SubjectMismatch => "subject_mismatch",
             Self::IntentExceeded => "intent_exceeded",
             Self::TooManyRedirects => "too_many_redirects",
             Self::Interrupted => "interrupted",
@@ -296,6 +321,9 @@ impl fmt::Display for FlowError {
             Self::LoginRequired => "the session has ended and cannot be refreshed; log in again",
             Self::StepUpExhausted => {
                 "the scopes the resource asks for were granted, and it still refuses; ask its operator"
+            }
+            Self::SubjectMismatch => {
+                "the tokens are for another account than was expected; nothing was stored; log in with that account"
             }
             Self::IntentExceeded => {
                 "the server granted something else than was asked for or granted before; nothing was accepted"
@@ -441,49 +469,3 @@ macro_rules! shown_as_text {
 }
 
 shown_as_text!(RedirectDefect Downgrade StoredDefect);
-
-impl From<Misuse> for FlowError {
-    fn from(error: Misuse) -> Self {
-        Self::Misuse(error)
-    }
-}
-
-impl From<RandomUnavailable> for FlowError {
-    fn from(error: RandomUnavailable) -> Self {
-        Self::Misuse(error.into())
-    }
-}
-
-impl From<SignatureError> for FlowError {
-    fn from(error: SignatureError) -> Self {
-        Self::Misuse(error.into())
-    }
-}
-
-impl From<RedirectDefect> for FlowError {
-    fn from(defect: RedirectDefect) -> Self {
-        Self::Redirect(defect)
-    }
-}
-
-impl From<Downgrade> for FlowError {
-    fn from(defect: Downgrade) -> Self {
-        Self::Downgrade(defect)
-    }
-}
-
-impl From<StoredDefect> for FlowError {
-    fn from(defect: StoredDefect) -> Self {
-        Self::Stored(defect)
-    }
-}
-
-impl From<KeyFault> for FlowError {
-    fn from(fault: KeyFault) -> Self {
-        match fault {
-            KeyFault::Missing => Self::KeyMissing,
-            KeyFault::Changed => Self::KeyChanged,
-            KeyFault::Unreadable(error) => Self::KeyUnreadable(error),
-        }
-    }
-}

@@ -1,10 +1,7 @@
 //! What all grants have in common: a key and credentials before, a session after; and the grants without a user.
 
 use alloc::string::String;
-use alloc::sync::Arc;
 use core::fmt;
-
-use spin::Mutex;
 
 use super::binding::Binding;
 use super::client::{Client, Inner};
@@ -12,12 +9,15 @@ use super::credentials::Credentials;
 use super::details::within;
 use super::error::{AnswerDefect, Downgrade, Endpoint, FlowError};
 use super::flow::{Flow, Io};
+use super::members::Members;
 use super::post::{Post, object, text};
 use super::registration;
 use super::request::SessionRequest;
 use super::secret::Secret;
-use super::session::{Intent, Live, Renewal, Session, Shared, State, slot};
+use super::session::{Session, slot};
+use super::state::{Intent, Renewal, State};
 use super::step::Step;
+use super::switches::Switches;
 use super::token::{Issued, Wanted};
 use crate::http::form::Form;
 use crate::http::message::Response;
@@ -193,6 +193,7 @@ pub(super) async fn exchange_for(
     let post = Post::without_proof(&request.server, Endpoint::Token, &credentials);
     let response = post.form(io, client, &form).await?;
     let document = object(Endpoint::Token, &response)?;
+    request.check_subject(&Members::read(&document))?;
     let token_type = text(Endpoint::Token, &document, "issued_token_type")?;
     if token_type == ACCESS_TOKEN {
         return Err(Downgrade::TokenType.into());
@@ -282,6 +283,7 @@ impl Grant {
             SecurityLevel::Enhanced | SecurityLevel::Maximum => Wanted::Bound,
         };
         let issued = Issued::read(response, wanted, io.now())?;
+        request.check_subject(&issued.members)?;
         if !issued.is_bound {
             if let Some(binding) = binding.take() {
                 binding.delete(io).await?;
@@ -292,17 +294,27 @@ impl Grant {
         let intent = lifetime.map(|lifetime| intent(&request, &issued, io.now(), lifetime)).transpose()?;
         let mut state = State::granted(&request, &credentials, level, binding, issued, renewal);
         state.intent = intent;
-        let replaced = Replaced::load(io, client, &request.name).await?;
-        replaced.permits(level)?;
-        let live = Live { state, version: replaced.version, unsaved: false, forgotten: false, doubted: false };
-        let session = Session(Arc::new(Shared { name: request.name, credentials, live: Mutex::new(live) }));
-        session.save(io, client).await?;
-        if let Some(old) = replaced.binding {
-            // The new session is stored: it does not fall because the old one's key cannot be deleted now.
-            drop(old.delete(io).await);
+        let session = Session::of(request.name, credentials, state);
+        if request.switches.has(Switches::PROVISIONAL) {
+            session.0.live.lock().provisional = true;
+        } else {
+            settle(io, client, &session).await?;
         }
         Ok(session)
     }
+}
+
+/// Stores a new session in place of the one of its name, whose key is deleted.
+pub(super) async fn settle(io: &Io, client: &Inner, session: &Session) -> Result<(), FlowError> {
+    let replaced = Replaced::load(io, client, session.name()).await?;
+    replaced.permits(session.level())?;
+    session.0.live.lock().version = replaced.version;
+    session.save(io, client).await?;
+    if let Some(old) = replaced.binding {
+        // The new session is stored: it does not fall because the old one's key cannot be deleted now.
+        drop(old.delete(io).await);
+    }
+    Ok(())
 }
 
 /// The outcome of a login. If it came to nothing, its key is deleted; the error that counts is the login's.

@@ -7,8 +7,11 @@ use super::binding::Binding;
 use super::client::Inner;
 use super::error::{Downgrade, FlowError, StoredDefect};
 use super::metadata::{AuthorizationServer, is_same_issuer};
+use crate::json::Value;
 use crate::{Misuse, SecurityLevel, UnixTime};
 
+/// The newest version of the stored form of sessions and pending logins.
+const FORMAT: i64 = 2;
 /// How far a clock may have been set back since something was stored, in seconds.
 const CLOCK_STEP: u64 = 60;
 
@@ -99,4 +102,13 @@ impl Unfit {
 /// Whether something that lasts `longest` seconds at most can have been stored with this end. One that ends later was edited.
 pub(super) fn is_plausible_end(end: UnixTime, longest: u64, now: UnixTime) -> bool {
     end <= now.saturating_add(longest.saturating_add(CLOCK_STEP))
+}
+
+/// Refuses a stored form that a newer version wrote: it may ask for a check that is not known here.
+pub(super) fn check_format(stored: &Value) -> Result<(), StoredDefect> {
+    match stored.integer("v") {
+        Some(1..=FORMAT) => Ok(()),
+        Some(_) => Err(StoredDefect::Version),
+        None => Err(StoredDefect::Malformed),
+    }
 }

@@ -7,19 +7,20 @@ use core::fmt;
 
 use super::binding::Binding;
 use super::client::{Client, Inner};
-use super::credentials::Credentials;
 use super::error::{Denial, DiscoveryDefect, Downgrade, Endpoint, FlowError, RedirectDefect, StoredDefect};
 use super::flow::{Flow, Io};
 use super::grant::{Grant, concluded};
-use super::kept::{Claimed, Unfit, is_plausible_end};
+use super::kept::{Claimed, Unfit, check_format, is_plausible_end};
 use super::metadata::AuthorizationServer;
 use super::pkce;
 use super::post::{Post, object, text};
 use super::registration;
 use super::request::{MAX_INTENT_LIFETIME, SessionRequest};
 use super::secret::Secret;
-use super::session::{Renewal, Session};
+use super::session::Session;
+use super::state::Renewal;
 use super::step::{Saved, Saving, Slot, Step, Stored};
+use super::switches::Switches;
 use crate::http::form::Form;
 use crate::http::url::Url;
 use crate::json::Value;
@@ -29,8 +30,6 @@ use crate::{Misuse, SecurityLevel, UnixTime};
 const LOGIN_LIFETIME: u64 = 600;
 /// How often a session may be stepped up before it counts as a loop.
 const MAX_STEP_UPS: u8 = 3;
-/// The version of the stored form of a pending login.
-pub(super) const FORMAT: u64 = 1;
 
 /// Where to send the user's browser.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,11 +41,18 @@ pub struct Authorization {
     pub state: String,
     /// Until when the response is waited for.
     pub expires_at: UnixTime,
+    /// Whether the server has the request already and the URL holds a reference to it (RFC 9126). If not, the user can read
+    /// and change what the URL says, because the server takes no pushed requests, answered that it has no such endpoint, or
+    /// [`without_pushed_request`](SessionRequest::without_pushed_request) was asked for.
+    pub pushed: bool,
 }
 
 impl fmt::Debug for Authorization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authorization").field("expires_at", &self.expires_at).finish_non_exhaustive()
+        f.debug_struct("Authorization")
+            .field("expires_at", &self.expires_at)
+            .field("pushed", &self.pushed)
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,11 +88,18 @@ impl Client {
 pub(super) async fn begin(io: &Io, client: &Inner, request: &SessionRequest) -> Result<Authorization, FlowError> {
     let level = request.checked(client)?;
     let mut outcome = authorize(io, client, request, level).await;
-    // A server that lost its clients, as one in memory does, is registered with anew, once.
-    if let Err(error) = &outcome
-        && error.is_unknown_client()
-        && registration::forget(io, client, &request.server, level).await?
-    {
+    let retries = match &outcome {
+        // A server that lost its clients, as one in memory does, is registered with anew, once.
+        Err(error) if error.is_unknown_client() => {
+            registration::forget(io, client, &request.server, level, None).await?
+        }
+        // It took the registration without a port, and now wants the port that was registered.
+        Err(error) if error.refuses_redirect_uri() => {
+            registration::insist_on_port(io, client, &request.server, level).await?
+        }
+        _ => false,
+    };
+    if retries {
         outcome = authorize(io, client, request, level).await;
     }
     outcome
@@ -135,7 +148,7 @@ async fn authorize(
     let redirect_uri = client.redirect_uri.clone().ok_or(Misuse::RedirectUriMissing)?;
     let server = &request.server;
     let endpoint = server.require(Endpoint::Authorization, client.rule)?;
-    if !server.supports_pkce() && !client.assumes_pkce && !request.assumed {
+    if !server.supports_pkce() && !client.assumes_pkce && !request.switches.has(Switches::PKCE_ASSUMED) {
         return Err(DiscoveryDefect::NoPkce.into());
     }
     let pushes = server.endpoint(Endpoint::PushedAuthorization).is_some();
@@ -166,8 +179,13 @@ struct Pending {
 
 impl Pending {
     /// Pushes the request where the server takes that, and stores what the response will be compared with.
-    async fn send(&self, io: &Io, client: &Inner, endpoint: &Url, pushes: bool) -> Result<Authorization, FlowError> {
-        let Grant { request, credentials, binding, level } = &self.grant;
+    async fn send(&self, io: &Io, client: &Inner, endpoint: &Url, announced: bool) -> Result<Authorization, FlowError> {
+        let Grant { request, credentials, binding, .. } = &self.grant;
+        let mut pushed = announced && !request.switches.has(Switches::NOT_PUSHED);
+        let plain = self.may_be_plain();
+        if announced && !pushed {
+            plain.map_err(Misuse::PushedRequest)?;
+        }
         let state = pkce::random_text::<32>(&client.crypto)?;
         let mut form = Form::new();
         form.push("response_type", "code");
@@ -177,37 +195,68 @@ impl Pending {
         form.push("code_challenge", &pkce::challenge(self.verifier.expose(), client.crypto.digest));
         form.push("code_challenge_method", "S256");
         request.describe(&mut form);
-        let proof = binding.as_ref().filter(|_| client.pushes_proof && pushes);
-        if let (Some(binding), None) = (binding, &proof) {
-            binding.announce(&mut form);
-        }
-        if pushes {
-            let post = Post {
-                server: &request.server,
-                endpoint: Endpoint::PushedAuthorization,
-                credentials,
-                binding: proof,
-                requires_nonce: proof.is_some() && *level == SecurityLevel::Maximum,
+        if pushed {
+            form = match self.push(io, client, &form).await {
+                Err(error) if error.is_absent() && plain.is_ok() => {
+                    pushed = false;
+                    form
+                }
+                handle => handle?,
             };
-            let response = post.form(io, client, &form).await?;
-            let document = object(Endpoint::PushedAuthorization, &response)?;
-            let handle = text(Endpoint::PushedAuthorization, &document, "request_uri")?;
-            form = Form::new();
-            form.push("client_id", credentials.client_id());
-            form.push("request_uri", handle);
+        }
+        if let (Some(binding), false) = (binding, pushed) {
+            binding.announce(&mut form);
         }
         let value = Some(self.to_value(client).to_json().into_bytes());
         let slot = Slot(alloc::format!("login/{state}"));
         match io.save(Saving::new(client, io.now(), slot, None, value)?).await? {
-            Saved::Stored => Ok(Authorization { url: endpoint.with_query(&form), state, expires_at: self.expires }),
+            Saved::Stored => {
+                Ok(Authorization { url: endpoint.with_query(&form), state, expires_at: self.expires, pushed })
+            }
             Saved::Conflict => Err(FlowError::Contended),
         }
     }
 
+    /// Whether the request may go through the browser although the server announces pushed requests; else why not.
+    fn may_be_plain(&self) -> Result<(), &'static str> {
+        let Grant { request, credentials, level, .. } = &self.grant;
+        let obstacles = [
+            (*level == SecurityLevel::Maximum, "at SecurityLevel::Maximum"),
+            (request.is_intent, "with an intent"),
+            (request.details.is_some(), "with authorization_details"),
+            (credentials.is_confidential(), "for a client that authenticates"),
+            (request.server.requires_pushed_requests(), "at a server that requires pushed requests"),
+        ];
+        obstacles.iter().find(|(is_there, _)| *is_there).map_or(Ok(()), |(_, why)| Err(*why))
+    }
+
+    /// Pushes the request (RFC 9126 section 2), and gives what is left of it for the browser.
+    async fn push(&self, io: &Io, client: &Inner, form: &Form) -> Result<Form, FlowError> {
+        let Grant { request, credentials, binding, level } = &self.grant;
+        let proof = binding.as_ref().filter(|_| client.pushes_proof);
+        let mut form = form.clone();
+        if let (Some(binding), None) = (binding, &proof) {
+            binding.announce(&mut form);
+        }
+        let post = Post {
+            server: &request.server,
+            endpoint: Endpoint::PushedAuthorization,
+            credentials,
+            binding: proof,
+            requires_nonce: proof.is_some() && *level == SecurityLevel::Maximum,
+        };
+        let response = post.form(io, client, &form).await?;
+        let document = object(Endpoint::PushedAuthorization, &response)?;
+        let mut left = Form::new();
+        left.push("client_id", credentials.client_id());
+        left.push("request_uri", text(Endpoint::PushedAuthorization, &document, "request_uri")?);
+        Ok(left)
+    }
+
     fn to_value(&self, client: &Inner) -> Value {
         let Grant { request, credentials, binding, level } = &self.grant;
-        Value::object()
-            .with("v", FORMAT)
+        let stored = Value::object()
+            .with("v", request.switches.format())
             .with("session", request.name.as_str())
             .with("level", level.name())
             .with("server", request.server.document().clone())
@@ -220,17 +269,15 @@ impl Pending {
             .with_some("scope", request.scope.as_deref())
             .with_some("authorization_details", request.details.clone())
             .with_some("intent_lifetime", request.intent_seconds())
-            .with_some("key", binding.as_ref().map(|binding| binding.to_value(client, request.server.issuer(), None)))
+            .with_some("sub", request.subject.as_deref())
+            .with_some("key", binding.as_ref().map(|binding| binding.to_value(client, request.server.issuer(), None)));
+        request.switches.add_to(stored)
     }
 
     async fn read(io: &Io, client: &Inner, stored: &Stored) -> Result<Self, FlowError> {
         let malformed = StoredDefect::Malformed;
         let value = Value::parse_object(&stored.value).map_err(|_| malformed)?;
-        match value.integer("v") {
-            Some(1) => {}
-            Some(_) => return Err(StoredDefect::Version.into()),
-            None => return Err(malformed.into()),
-        }
+        check_format(&value)?;
         let document = value.member("server").cloned().ok_or(malformed)?;
         let server = AuthorizationServer::stored(document).ok_or(malformed)?;
         let level = value.text("level").and_then(SecurityLevel::from_name).ok_or(malformed)?;
@@ -248,9 +295,9 @@ impl Pending {
         let (server_of, has_intent) = (Some(&server), is_intent);
         let claimed = Claimed { level, server: server_of, binding: binding.as_ref(), has_intent, is_pending: true };
         claimed.check(client).map_err(Unfit::stored)?;
-        let (credentials, _) = registration::known(io, client, &server, level).await?;
-        let is_ours = |known: &Credentials| value.text("client_id") == Some(known.client_id());
-        let credentials = credentials.filter(is_ours).ok_or(StoredDefect::Client)?;
+        let client_id = value.text("client_id").ok_or(malformed)?;
+        let credentials = registration::known(io, client, &server, level, client_id).await?;
+        let credentials = credentials.ok_or(StoredDefect::Client)?;
         #[cfg(feature = "dpop")]
         if let Some(binding) = &binding {
             credentials.differs_from(&binding.thumbprint(), client)?;
@@ -266,7 +313,8 @@ impl Pending {
             is_intent,
             lifetime,
             parameters: Vec::new(),
-            assumed: false,
+            subject: value.text("sub").map(String::from),
+            switches: Switches::stored(&value),
             step_ups: count("step_ups").and_then(|count| u8::try_from(count).ok()).unwrap_or(u8::MAX),
         };
         Ok(Self {
@@ -330,7 +378,7 @@ pub(super) async fn exchange(io: &Io, client: &Inner, callback: &str) -> Result<
     form.push("code", code.expose());
     form.push("redirect_uri", &pending.redirect_uri);
     form.push("code_verifier", pending.verifier.expose());
-    form.push_some("resource", pending.grant.request.resource.as_deref());
+    form.push_some("resource", pending.grant.request.resource_parameter());
     pending.grant.redeem(io, client, &form, Renewal::RefreshToken).await
 }
 

@@ -122,6 +122,7 @@ mod flow;
 mod grant;
 mod kept;
 mod login;
+mod members;
 pub mod metadata;
 mod operation;
 mod pkce;
@@ -131,8 +132,10 @@ mod renew;
 mod request;
 mod secret;
 mod session;
+mod state;
 pub mod step;
 mod sweep;
+mod switches;
 mod token;
 
 #[cfg(feature = "dpop")]
@@ -146,6 +149,7 @@ pub use error::{AnswerDefect, Denial, DiscoveryDefect, Downgrade, Endpoint, Flow
 pub use failure::DiscoveryFailure;
 pub use grant::{IssuedToken, TokenExchange};
 pub use login::Authorization;
+pub use members::Subject;
 pub use operation::{Operation, Outcome};
 pub use request::SessionRequest;
 pub use secret::Secret;

@@ -8,11 +8,13 @@ use super::post::Post;
 use super::registration;
 use super::request::describe;
 use super::secret::Secret;
-use super::session::{MAX_CONFLICTS, Renewal, Session, State, slot};
+use super::session::{MAX_CONFLICTS, Session, slot};
+use super::state::{Renewal, State};
 use super::step::{Saving, Step};
+use super::switches::Switches;
 use super::token::{Issued, Wanted};
-use crate::UnixTime;
 use crate::http::form::Form;
+use crate::{Misuse, UnixTime};
 
 /// For how long one process may hold the lock of a session, in seconds: above all timeouts of the requests under it.
 const LEASE: u64 = 90;
@@ -49,6 +51,13 @@ pub(super) async fn renew(
     refused: Option<&Secret>,
     scope: Option<(alloc::string::String, u8)>,
 ) -> Result<(), FlowError> {
+    {
+        let live = session.0.live.lock();
+        if live.provisional {
+            let has_ended = live.state.token.is_none();
+            return Err(if has_ended { FlowError::LoginRequired } else { Misuse::Provisional.into() });
+        }
+    }
     let lock = slot(session.name());
     io.lock(lock.as_str(), LEASE).await?;
     let outcome = renew_locked(io, client, session, refused, scope).await;
@@ -80,10 +89,17 @@ async fn renew_locked(
         }
         // What others stored meanwhile is newer than what is known here.
         Some(stored) if Some(stored.version) != version && !unsaved => {
-            let theirs = State::read(&stored.value, client, io.now())?;
-            if theirs.server.issuer() != session.issuer() || theirs.client_id != session.state().client_id {
+            let mut theirs = State::read(&stored.value, client, io.now())?;
+            let ours = session.state();
+            if theirs.server.issuer() != ours.server.issuer() || theirs.client_id != ours.client_id {
                 return Err(FlowError::LoginRequired);
             }
+            // A login with another account does not make this session that account's. An earlier version names no subject.
+            if theirs.members.check(ours.members.sub.as_deref(), ours.switches.has(Switches::EXPECTS_SUBJECT)).is_err()
+            {
+                return Err(FlowError::LoginRequired);
+            }
+            theirs.members = theirs.members.after(&ours.members);
             let mut live = session.0.live.lock();
             live.state = theirs;
             live.version = Some(stored.version);
@@ -116,7 +132,14 @@ async fn renew_locked(
         // So it is if the server lost the client that this session belongs to.
         Err(error)
             if error.is_unknown_client()
-                && registration::forget(io, client, &state.server, client.level.max(state.level)).await? =>
+                && registration::forget(
+                    io,
+                    client,
+                    &state.server,
+                    client.level.max(state.level),
+                    Some(&state.client_id),
+                )
+                .await? =>
         {
             return Err(FlowError::LoginRequired);
         }
@@ -125,6 +148,7 @@ async fn renew_locked(
     // A session that began bound stays bound.
     let wanted = if state.binding.is_some() { Wanted::Bound } else { Wanted::Bearer };
     let issued = Issued::read(&response, wanted, io.now())?;
+    issued.members.check(state.members.sub.as_deref(), state.switches.has(Switches::EXPECTS_SUBJECT))?;
     // A renewal gives no more than there was: the details that were granted, else those that were asked for.
     let before = state.token.as_ref().and_then(|token| token.details.as_ref()).or(state.details.as_ref());
     if let (Some(details), Some(before)) = (&issued.details, before)
@@ -144,6 +168,7 @@ async fn renew_locked(
         }
         live.state.token = Some(token);
         live.state.scope = state.scope;
+        live.state.members = issued.members.after(&state.members);
         if issued.refresh.is_some() {
             live.state.refresh = issued.refresh;
         }
@@ -164,12 +189,15 @@ fn form(state: &State) -> Option<Form> {
         }
         Renewal::ClientCredentials => {
             form.push("grant_type", "client_credentials");
-            let (scope, resource) = (state.scope.as_deref(), state.resource.as_deref());
+            let (scope, resource) = (state.scope.as_deref(), state.resource_parameter());
             describe(&mut form, scope, resource, state.details.as_ref(), &state.parameters);
             return Some(form);
         }
     }
-    form.push_some("resource", state.resource.as_deref());
+    if state.switches.has(Switches::SCOPE_ON_REFRESH) {
+        form.push_some("scope", state.scope.as_deref());
+    }
+    form.push_some("resource", state.resource_parameter());
     Some(form)
 }
 

@@ -7,8 +7,10 @@ use core::fmt;
 use super::client::Inner;
 use super::discovery::Discovered;
 use super::error::{DiscoveryDefect, Downgrade, FlowError};
+use super::members::{Members, is_sub};
 use super::metadata::AuthorizationServer;
 use super::session::Session;
+use super::switches::Switches;
 use crate::http::form::Form;
 use crate::json::Value;
 use crate::{Misuse, SecurityLevel};
@@ -38,7 +40,9 @@ pub struct SessionRequest {
     /// For how long the intent may be carried out, in seconds.
     pub(super) lifetime: Option<u64>,
     pub(super) parameters: Vec<(String, String)>,
-    pub(super) assumed: bool,
+    /// The subject to expect in token responses.
+    pub(super) subject: Option<String>,
+    pub(super) switches: Switches,
     pub(super) step_ups: u8,
 }
 
@@ -62,7 +66,8 @@ impl SessionRequest {
             is_intent: false,
             lifetime: None,
             parameters: Vec::new(),
-            assumed: discovered.assumed,
+            subject: None,
+            switches: if discovered.assumed { Switches::PKCE_ASSUMED } else { Switches::default() },
             step_ups: 0,
         }
     }
@@ -135,8 +140,74 @@ impl SessionRequest {
         self
     }
 
-    /// The same session once more, with its scope, level and details: to raise its level, or to ask for more. An intent is
-    /// not asked for again: its details are left out.
+    /// The account that the tokens must be for: the `sub` of every token response, at the login and at each refresh. A
+    /// response that names another one, or none, ends the flow, and nothing is stored.
+    ///
+    /// Without it, the first `sub` that the server names is the one that later refreshes are compared with. The payload of
+    /// an ID token does not count: its signature is not verified here.
+    ///
+    /// # Errors
+    /// The flow ends with [`FlowError::SubjectMismatch`] for another account, with
+    /// [`AnswerDefect::Missing`](super::AnswerDefect::Missing) for none.
+    ///
+    /// # Security
+    /// A client of the AT Protocol that knows whose login it begins gives the account's DID here. One that does not begins a
+    /// [`provisional`](Self::provisional) session.
+    pub fn expect_subject(mut self, sub: &str) -> Self {
+        self.subject = Some(sub.into());
+        self.switch(Switches::EXPECTS_SUBJECT)
+    }
+
+    /// Makes a session that is not stored yet, so that its [`subject`](Session::subject) can be verified first: with
+    /// [`Client::keep`](super::Client::keep) it is stored and replaces the one of its name, with
+    /// [`Client::end`](super::Client::end) it is revoked and its key deleted. Until then it sends requests while its first
+    /// token lasts, and is not renewed ([`Misuse::Provisional`]).
+    ///
+    /// # Security
+    /// In the AT Protocol any server can claim any account. Before `keep`, resolve the DID of the subject to its
+    /// authorization server, and `end` the session unless that is the subject's issuer.
+    pub fn provisional(self) -> Self {
+        self.switch(Switches::PROVISIONAL)
+    }
+
+    /// Sends the authorization request in the URL although the server announces pushed requests (RFC 9126), for servers
+    /// whose endpoint does not work. The user can read and change what stands in a URL.
+    ///
+    /// # Errors
+    /// The flow ends with [`Misuse::PushedRequest`] at [`SecurityLevel::Maximum`], with an intent or
+    /// [`authorization_details`](Self::authorization_details), for a confidential client, and at a server that requires
+    /// pushed requests.
+    pub fn without_pushed_request(self) -> Self {
+        self.switch(Switches::NOT_PUSHED)
+    }
+
+    /// Sends no `resource` parameter (RFC 8707), for servers that refuse it: in Entra ID (v2), scopes name the resource.
+    ///
+    /// # Security
+    /// The session's tokens are still sent to its resource alone. But the server is not told which one they are for, so
+    /// they may be good elsewhere as well.
+    pub fn without_resource(self) -> Self {
+        self.switch(Switches::NO_RESOURCE)
+    }
+
+    /// Says the scope that was asked for again at each refresh, for servers that need it there.
+    pub fn scope_on_refresh(self) -> Self {
+        self.switch(Switches::SCOPE_ON_REFRESH)
+    }
+
+    /// Takes this session's server to support PKCE with S256 although its metadata does not say so. If it does not, codes can
+    /// be injected.
+    pub fn danger_assume_pkce(self) -> Self {
+        self.switch(Switches::PKCE_ASSUMED)
+    }
+
+    const fn switch(mut self, one: Switches) -> Self {
+        self.switches = self.switches.with(one);
+        self
+    }
+
+    /// The same session once more, with its scope, level, details and switches: to raise its level, or to ask for more. If it
+    /// has a subject, that is expected again. An intent is not asked for again: its details are left out.
     pub fn again(session: &Session) -> Self {
         let state = session.state();
         Self {
@@ -150,7 +221,8 @@ impl SessionRequest {
             is_intent: false,
             lifetime: None,
             parameters: state.parameters,
-            assumed: false,
+            subject: state.members.sub,
+            switches: state.switches,
             step_ups: state.step_ups,
         }
     }
@@ -174,6 +246,9 @@ impl SessionRequest {
             if elements.is_empty() || elements.iter().any(|element| element.text("type").is_none()) {
                 return Err(Misuse::Json.into());
             }
+        }
+        if self.subject.as_deref().is_some_and(|sub| !is_sub(sub)) {
+            return Err(Misuse::SubjectLength.into());
         }
         if self.lifetime.is_some_and(|seconds| !self.is_intent || !(1..=MAX_INTENT_LIFETIME).contains(&seconds)) {
             return Err(Misuse::IntentLifetime.into());
@@ -201,10 +276,20 @@ impl SessionRequest {
         Ok(level)
     }
 
+    /// Refuses the tokens of another account than was expected.
+    pub(super) fn check_subject(&self, members: &Members) -> Result<(), FlowError> {
+        members.check(self.subject.as_deref(), self.switches.has(Switches::EXPECTS_SUBJECT))
+    }
+
+    /// The `resource` parameter.
+    pub(super) fn resource_parameter(&self) -> Option<&str> {
+        self.resource.as_deref().filter(|_| !self.switches.has(Switches::NO_RESOURCE))
+    }
+
     /// Adds what every request for a token says: scope, resource, details, and the caller's own parameters.
     pub(super) fn describe(&self, form: &mut Form) {
-        let (scope, resource) = (self.scope.as_deref(), self.resource.as_deref());
-        describe(form, scope, resource, self.details.as_ref(), &self.parameters);
+        let scope = self.scope.as_deref();
+        describe(form, scope, self.resource_parameter(), self.details.as_ref(), &self.parameters);
     }
 }
 

@@ -4,7 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{login, registration, session};
+use super::kept::check_format;
+use super::registration;
 use crate::crypto::{Crypto, Digest};
 use crate::jose::jwk::PublicJwk;
 use crate::jose::thumbprint::Thumbprint;
@@ -126,14 +127,10 @@ impl Content {
     /// `None` if the value is not one that this version writes: it may then name any key.
     fn read(kind: &str, value: &[u8], digest: &dyn Digest) -> Option<Self> {
         let value = Value::parse_object(value).ok()?;
-        let format = match kind {
-            "session" => session::FORMAT,
-            "login" => login::FORMAT,
-            "registration" => registration::FORMAT,
+        match kind {
+            "session" | "login" => check_format(&value).ok()?,
+            "registration" if value.integer("v") == Some(registration::FORMAT) => {}
             _ => return None,
-        };
-        if value.integer("v").and_then(|v| u64::try_from(v).ok()) != Some(format) {
-            return None;
         }
         let key = match value.member("key") {
             None => None,

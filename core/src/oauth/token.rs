@@ -4,6 +4,7 @@ use alloc::string::String;
 
 use super::binding::SCHEME;
 use super::error::{AnswerDefect, Downgrade, Endpoint, FlowError};
+use super::members::Members;
 use super::post::{object, text};
 use super::secret::Secret;
 use crate::UnixTime;
@@ -18,6 +19,7 @@ pub(super) struct Issued {
     pub(super) refresh: Option<Secret>,
     pub(super) scope: Option<String>,
     pub(super) details: Option<Value>,
+    pub(super) members: Members,
 }
 
 /// An access token that a session has.
@@ -65,6 +67,7 @@ impl Issued {
             refresh: document.text("refresh_token").filter(|token| !token.is_empty()).map(Secret::new),
             scope: document.text("scope").map(String::from),
             details: document.member("authorization_details").cloned(),
+            members: Members::read(&document),
         })
     }
 

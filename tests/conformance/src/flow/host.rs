@@ -44,6 +44,8 @@ pub struct Host {
     pub fault: Option<fn() -> KeyFault>,
     /// Whether storing fails.
     pub broken_store: bool,
+    /// A slot, and what another process stores in it just before this one does.
+    pub meanwhile: Option<(&'static str, String)>,
     crypto: Crypto,
     keys: HashMap<Thumbprint, SoftKey>,
     /// Thumbprints in the order of creation.
@@ -60,6 +62,7 @@ impl Host {
             protection: Protection::Software,
             fault: None,
             broken_store: false,
+            meanwhile: None,
             crypto,
             keys: HashMap::new(),
             created: Vec::new(),
@@ -142,6 +145,9 @@ impl Host {
     ) -> Result<Saved, HostError> {
         if self.broken_store {
             return Err("the disk is full".into());
+        }
+        if let Some((_, value)) = self.meanwhile.take_if(|(name, _)| *name == slot.as_str()) {
+            self.slots.insert(slot.clone(), Stored { version: u64::MAX, value: value.into_bytes() });
         }
         if self.slots.get(slot).map(|stored| stored.version) != expected {
             return Ok(Saved::Conflict);

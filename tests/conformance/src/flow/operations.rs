@@ -8,8 +8,8 @@ use keybound::jose::jwk::PublicJwk;
 use keybound::key::Protection;
 use keybound::oauth::step::HostError;
 use keybound::oauth::{
-    Answer, Client, Credentials, Demand, DeviceAuthorization, Discovered, FlowError, Secret, Session, SessionRequest,
-    Step, TokenExchange,
+    Answer, Authorization, Client, Credentials, Demand, DeviceAuthorization, Discovered, FlowError, Secret, Session,
+    SessionRequest, Step, TokenExchange,
 };
 use keybound::{Algorithm, AlgorithmSet, Crypto, SecurityLevel};
 use serde_json::{Value, json};
@@ -147,13 +147,13 @@ impl Player {
             "authorize" => {
                 let step = client.authorize(self.request(operation), now);
                 let authorization = self.drive(step, network)?;
-                Ok(self.sent(&authorization.url))
+                Ok(self.sent(&authorization))
             }
             "step_up" => {
                 let session = self.session(operation);
                 let step = client.step_up(&session, text(operation, "scope").expect("a scope"), now);
                 let authorization = self.drive(step, network)?;
-                Ok(self.sent(&authorization.url))
+                Ok(self.sent(&authorization))
             }
             "exchange" => {
                 let callback = self.names.show(text(operation, "callback").expect("a URL"));
@@ -191,6 +191,14 @@ impl Player {
                 let step = client.refresh(&session, now);
                 self.drive(step, network)?;
                 Ok(self.shown(&session))
+            }
+            "look" => {
+                let session = self.session(operation);
+                let subject = session.subject().map(|subject| json!({ "issuer": subject.issuer, "sub": subject.sub }));
+                let named = operation["members"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                let member = |name: &str| session.member(name).map(|value| value.expose().to_owned());
+                let members: serde_json::Map<_, _> = named.map(|name| (name.to_owned(), json!(member(name)))).collect();
+                Ok(json!({ "subject": subject, "members": members }))
             }
             "keep" => {
                 let session = self.session(operation);
@@ -266,6 +274,20 @@ impl Player {
         if let Some(level) = text(operation, "level") {
             request = request.level(SecurityLevel::from_name(level).expect("a level"));
         }
+        if let Some(sub) = text(operation, "expect_subject") {
+            request = request.expect_subject(sub);
+        }
+        type Switch = fn(SessionRequest) -> SessionRequest;
+        let switches: [(&str, Switch); 5] = [
+            ("provisional", SessionRequest::provisional),
+            ("without_pushed_request", SessionRequest::without_pushed_request),
+            ("without_resource", SessionRequest::without_resource),
+            ("scope_on_refresh", SessionRequest::scope_on_refresh),
+            ("danger_assume_pkce", SessionRequest::danger_assume_pkce),
+        ];
+        for (_, switch) in switches.iter().filter(|(name, _)| operation[name] == true) {
+            request = switch(request);
+        }
         for (name, value) in operation["parameters"].as_object().into_iter().flatten() {
             request = request.parameter(name, value.as_str().expect("text"));
         }
@@ -282,10 +304,10 @@ impl Player {
     }
 
     /// The authorization URL as transcripts show it.
-    fn sent(&mut self, url: &str) -> Value {
-        let (at, query) = url.split_once('?').expect("a query");
+    fn sent(&mut self, authorization: &Authorization) -> Value {
+        let (at, query) = authorization.url.split_once('?').expect("a query");
         let query = seen::form(query.as_bytes(), &mut self.names);
-        json!({ "url": at, "query": query })
+        json!({ "url": at, "query": query, "pushed": authorization.pushed })
     }
 
     fn started(&mut self, step: Result<Step<Session>, FlowError>, network: &mut dyn Network) -> Outcome {

@@ -10,9 +10,13 @@ mod intents;
 mod levels;
 mod login;
 mod nonces;
+mod pushed;
 mod refusals;
+mod registration;
 mod sessions;
+mod subjects;
 mod sweep;
+mod switches;
 
 use keybound_conformance::flow::play_back;
 use keybound_conformance::flow::story::folder;

@@ -120,7 +120,7 @@ fn sessions_of_others_are_not_opened() {
 #[test]
 fn damaged_sessions_are_not_opened() {
     for (from, to, reason) in [
-        ("{\"v\":1", "{\"v\":2", "stored_version"),
+        ("{\"v\":1", "{\"v\":3", "stored_version"),
         ("{\"v\":1", "{\"v\":\"1\"", "stored_malformed"),
         ("{\"v\":1", "", "stored_malformed"),
         ("\"level\":\"enhanced\"", "\"level\":\"standard\"", "stored_level"),

@@ -93,7 +93,7 @@ fn a_value_that_cannot_be_read_may_name_any_key() {
     let broken = [
         String::new(),
         "{".into(),
-        stored.replace(r#""v":1"#, r#""v":2"#),
+        stored.replace(r#""v":1"#, r#""v":3"#),
         stored.replace(r#""level":"enhanced""#, r#""level":"supreme""#),
         stored.replace(r#""level":"enhanced""#, r#""level":"standard""#),
         stored.replace(r#""key":"#, r#""kee":"#),
