@@ -4,16 +4,17 @@ use alloc::string::String;
 use core::fmt;
 
 use super::client::{Client, Inner};
-use super::error::{Endpoint, FlowError};
+use super::error::{AnswerDefect, Endpoint, FlowError};
 use super::flow::{Flow, Io};
 use super::grant::{Grant, concluded};
-use super::post::{Post, object, text};
+use super::post::{Post, accepted, is_passing, object, retry_after, text};
 use super::registration;
 use super::request::SessionRequest;
 use super::secret::Secret;
 use super::session::Session;
 use super::state::Renewal;
 use super::step::Step;
+use super::token::seconds;
 use crate::http::form::Form;
 use crate::{SecurityLevel, UnixTime};
 
@@ -25,8 +26,6 @@ const SLOWER: u64 = 5;
 const MAX_INTERVAL: u64 = 300;
 /// The longest a device login may take, in seconds.
 const MAX_LIFETIME: u64 = 3_600;
-/// How many questions in a row may fail for want of a network.
-const MAX_FAILURES: u8 = 5;
 
 /// What to show the user, and what the client waits with.
 pub struct DeviceAuthorization {
@@ -148,7 +147,6 @@ async fn begin(io: &Io, client: &Inner, grant: Grant) -> Result<DeviceAuthorizat
     };
     let response = post.form(io, client, &form).await?;
     let document = object(AT, &response)?;
-    let seconds = |name: &str| document.integer(name).and_then(|number| u64::try_from(number).ok());
     let verification_uri = String::from(text(AT, &document, "verification_uri")?);
     client.rule.published(&verification_uri, "verification_uri")?;
     // A convenience: one that cannot be used is left out.
@@ -159,8 +157,8 @@ async fn begin(io: &Io, client: &Inner, grant: Grant) -> Result<DeviceAuthorizat
         user_code: text(AT, &document, "user_code")?.into(),
         verification_uri,
         verification_uri_complete: complete.map(String::from),
-        interval: seconds("interval").unwrap_or(INTERVAL).clamp(1, MAX_INTERVAL),
-        expires: io.now().saturating_add(seconds("expires_in").unwrap_or(MAX_LIFETIME).min(MAX_LIFETIME)),
+        interval: seconds(&document, "interval").unwrap_or(INTERVAL).clamp(1, MAX_INTERVAL),
+        expires: io.now().saturating_add(seconds(&document, "expires_in").unwrap_or(MAX_LIFETIME).min(MAX_LIFETIME)),
         grant,
     })
 }
@@ -171,26 +169,37 @@ async fn poll(io: &Io, client: &Inner, authorization: DeviceAuthorization) -> Re
     form.push("grant_type", "urn:ietf:params:oauth:grant-type:device_code");
     form.push("device_code", device_code.expose());
     form.push_some("resource", grant.request.resource_parameter());
-    let mut failures = 0_u8;
+    let mut pause = interval;
     loop {
-        io.wait(interval).await?;
-        let error = match grant.token_request().form(io, client, &form).await {
+        io.wait(pause).await?;
+        let (answer, asked) = match grant.token_request().answer(io, client, &form).await {
+            Ok(response) => {
+                let asked = retry_after(&response, io.now());
+                (accepted(Endpoint::Token, response), asked)
+            }
+            Err(error) => (Err(error), 0),
+        };
+        let error = match answer {
             Ok(response) => return grant.establish(io, client, &response, Renewal::RefreshToken).await,
             Err(error) => error,
         };
-        let is_in_time = io.now() < expires;
-        match &error {
-            FlowError::Denied(denial) if denial.error == "authorization_pending" && is_in_time => failures = 0,
-            FlowError::Denied(denial) if denial.error == "slow_down" && is_in_time => {
-                failures = 0;
-                interval = interval.saturating_add(SLOWER).min(MAX_INTERVAL);
-            }
-            // A question that was lost is asked again, later each time (RFC 8628 section 3.5).
-            FlowError::Host(_) if failures < MAX_FAILURES && is_in_time => {
-                failures = failures.saturating_add(1);
-                interval = interval.saturating_mul(2).min(MAX_INTERVAL);
-            }
-            _ => return Err(error),
+        if io.now() >= expires {
+            return Err(error);
         }
+        pause = match &error {
+            FlowError::Denied(denial) if denial.error == "authorization_pending" => interval,
+            FlowError::Denied(denial) if denial.error == "slow_down" => {
+                interval = interval.saturating_add(SLOWER).min(MAX_INTERVAL);
+                interval
+            }
+            // A question whose answer was lost, or that the server could not look at, is asked again, later each time (RFC 8628
+            // section 3.5): nothing came of it.
+            FlowError::Host(_) => pause.saturating_mul(2),
+            FlowError::Denied(denial) if is_passing(denial.status) => pause.saturating_mul(2),
+            FlowError::Answer(_, AnswerDefect::Status(status)) if is_passing(*status) => pause.saturating_mul(2),
+            _ => return Err(error),
+        };
+        // Not beyond the code's end, when the last question is asked.
+        pause = pause.max(asked).min(MAX_INTERVAL).min(expires.since(io.now()));
     }
 }

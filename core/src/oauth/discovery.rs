@@ -8,7 +8,7 @@ use super::error::{DiscoveryDefect, FlowError};
 use super::failure::DiscoveryFailure;
 use super::flow::{Flow, Io};
 use super::metadata::{AuthorizationServer, ProtectedResource, is_same_issuer};
-use super::post::parsed;
+use super::post::{is_passing, parsed};
 use super::step::{Fetching, Step};
 use crate::http::challenge::Challenge;
 use crate::http::message::Request;
@@ -252,9 +252,9 @@ impl<'a> Search<'a> {
         let response = self.io.fetch(wanted).await?;
         match response.status {
             200 => Ok(parsed(&response.body)),
-            408 | 425 | 429 | ..=199 | 500.. => {
+            status if status < 200 || is_passing(status) => {
                 let failure = DiscoveryFailure::new(DiscoveryDefect::Unavailable).asked(url);
-                Err(failure.found(&response.status.to_string()).into())
+                Err(failure.found(&status.to_string()).into())
             }
             _ => Ok(None),
         }

@@ -5,6 +5,7 @@ use alloc::string::String;
 use core::fmt;
 
 use super::failure::DiscoveryFailure;
+use super::post::is_passing;
 use super::step::HostError;
 use crate::Misuse;
 
@@ -216,6 +217,11 @@ impl Denial {
         let description = description.map(|text| shown(text, 300));
         Self { endpoint, status, error: shown(error, 100), description }
     }
+
+    /// Whether the server said this for good. A gateway that is overloaded may repeat any error.
+    pub(super) fn is_final(&self, error: &str) -> bool {
+        self.error == error && !is_passing(self.status)
+    }
 }
 
 /// At most `limit` visible ASCII characters and spaces of a server's text, others replaced.
@@ -226,7 +232,7 @@ pub(super) fn shown(text: &str, limit: usize) -> String {
 impl FlowError {
     /// Whether a server said that it does not know the client.
     pub(super) fn is_unknown_client(&self) -> bool {
-        matches!(self, Self::Denied(denial) if denial.error == "invalid_client")
+        matches!(self, Self::Denied(denial) if denial.is_final("invalid_client"))
     }
 
     /// Whether a server refused a pushed request for its redirect URI, in one of the ways that servers say that.

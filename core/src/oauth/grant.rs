@@ -18,7 +18,7 @@ use super::session::{Session, slot};
 use super::state::{Intent, Renewal, State};
 use super::step::Step;
 use super::switches::Switches;
-use super::token::{Issued, Wanted};
+use super::token::{Issued, Wanted, seconds};
 use crate::http::form::Form;
 use crate::http::message::Response;
 use crate::json::Value;
@@ -198,11 +198,10 @@ pub(super) async fn exchange_for(
     if token_type == ACCESS_TOKEN {
         return Err(Downgrade::TokenType.into());
     }
-    let lifetime = document.integer("expires_in").and_then(|seconds| u64::try_from(seconds).ok());
     Ok(IssuedToken {
         token: Secret::new(text(Endpoint::Token, &document, "access_token")?),
         token_type: token_type.into(),
-        expires_at: lifetime.map(|seconds| io.now().saturating_add(seconds)),
+        expires_at: seconds(&document, "expires_in").map(|seconds| io.now().saturating_add(seconds)),
     })
 }
 

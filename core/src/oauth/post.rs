@@ -1,5 +1,6 @@
 //! Requests to an authorization server: authenticated, proved where they must be, and tried again where that helps.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,11 +12,12 @@ use super::error::{AnswerDefect, Denial, Downgrade, Endpoint, FlowError};
 use super::flow::Io;
 use super::metadata::AuthorizationServer;
 use super::step::Fetching;
-use crate::SecurityLevel;
 use crate::http::challenge::{Challenge, Challenges};
+use crate::http::date;
 use crate::http::form::Form;
 use crate::http::message::{Body, Request, Response};
 use crate::json::Value;
+use crate::{SecurityLevel, UnixTime};
 
 /// How long an authorization server has for its answer, in seconds: below the lease of the lock around a refresh.
 pub(super) const TIMEOUT: u64 = 20;
@@ -56,9 +58,14 @@ impl<'a> Post<'a> {
     }
 
     /// Sends a form and gives the answer, which is a success.
+    pub(super) async fn form(&self, io: &Io, client: &Inner, form: &Form) -> Result<Response, FlowError> {
+        accepted(self.endpoint, self.answer(io, client, form).await?)
+    }
+
+    /// Sends a form and gives the answer, whatever it says.
     ///
     /// At most one attempt more with a new nonce, and one by the server's clock; each has a new proof and a new assertion.
-    pub(super) async fn form(&self, io: &Io, client: &Inner, form: &Form) -> Result<Response, FlowError> {
+    pub(super) async fn answer(&self, io: &Io, client: &Inner, form: &Form) -> Result<Response, FlowError> {
         let mut fields = Vec::new();
         field(&mut fields, "Accept", "application/json");
         field(&mut fields, "Content-Type", "application/x-www-form-urlencoded");
@@ -75,29 +82,29 @@ impl<'a> Post<'a> {
             }
             let response = fetch(io, request.clone()).await?;
             let document = parsed(&response.body);
-            let error = document.as_ref().and_then(|document| document.text("error"));
+            let error = document.as_ref().and_then(error_of);
+            let is_success = matches!(response.status, 200..=299) && error.is_none();
             let again = match &proof {
                 Some((binding, proved)) => {
                     // Some servers leave their demand to a gateway, which knows challenges alone.
-                    let error = error.or_else(|| demanded(response.status, &challenges(&response).list));
+                    let demanded = || demanded(response.status, &challenges(&response).list);
                     binding
-                        .answered(client, &request, proved, &response, error, io.now())
+                        .answered(client, &request, proved, &response, error.as_deref().or_else(demanded), io.now())
                         .map_err(|defect| FlowError::Answer(self.endpoint, defect))?
                 }
                 None => Again::No,
             };
             let with_nonce = proof.is_some_and(|(_, proved)| proved.has_nonce());
-            match (again, response.status) {
-                (Again::WithNonce, _) if renewed_nonce => {
+            match again {
+                Again::WithNonce if renewed_nonce => {
                     return Err(FlowError::Answer(self.endpoint, AnswerDefect::NonceLoop));
                 }
-                (Again::WithNonce, _) => renewed_nonce = true,
-                (Again::WithClock, _) if !corrected_clock => corrected_clock = true,
-                (_, 200..=299) if self.requires_nonce && self.binding.is_some() && !with_nonce => {
+                Again::WithNonce => renewed_nonce = true,
+                Again::WithClock if !corrected_clock => corrected_clock = true,
+                _ if is_success && self.requires_nonce && self.binding.is_some() && !with_nonce => {
                     return Err(Downgrade::NoServerNonce.into());
                 }
-                (_, 200..=299) => return Ok(response),
-                _ => return Err(refused(self.endpoint, &response, document.as_ref())),
+                _ => return Ok(response),
             }
         }
     }
@@ -126,13 +133,43 @@ pub(super) fn demanded(status: u16, challenges: &[Challenge]) -> Option<&'static
     ["use_dpop_nonce", "invalid_dpop_proof"].into_iter().find(names).filter(|_| matches!(status, 400 | 401))
 }
 
+/// The answer, if it is a success: some servers say `error` with status 200.
+pub(super) fn accepted(endpoint: Endpoint, response: Response) -> Result<Response, FlowError> {
+    let document = parsed(&response.body);
+    if matches!(response.status, 200..=299) && document.as_ref().and_then(error_of).is_none() {
+        return Ok(response);
+    }
+    Err(refused(endpoint, &response, document.as_ref()))
+}
+
+/// The error that an answer names (RFC 6749 section 5.2): a text, or the object that some servers put there instead.
+pub(super) fn error_of(document: &Value) -> Option<Cow<'_, str>> {
+    match document.member("error")? {
+        Value::Text(error) if !error.is_empty() => Some(error.as_str().into()),
+        object @ Value::Object(_) => Some(object.to_json().into()),
+        _ => None,
+    }
+}
+
+/// Whether a status says nothing about the request but that it can be sent later.
+pub(super) const fn is_passing(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500..)
+}
+
+/// How long a server asks to be left alone, in seconds (RFC 9110 section 10.2.3).
+pub(super) fn retry_after(response: &Response, now: UnixTime) -> u64 {
+    let asked = response.text("retry-after").unwrap_or_default();
+    let until = || date::parse(asked).map(|time| if time > now { time.since(now) } else { 0 });
+    asked.parse().ok().or_else(until).unwrap_or(0)
+}
+
 /// What an answer without success says.
 pub(super) fn refused(endpoint: Endpoint, response: &Response, document: Option<&Value>) -> FlowError {
-    match document.and_then(|document| document.text("error").map(|error| (document, error))) {
+    match document.and_then(|document| error_of(document).map(|error| (document, error))) {
         Some((document, error)) => FlowError::Denied(Box::new(Denial::new(
             endpoint,
             response.status,
-            error,
+            &error,
             document.text("error_description"),
         ))),
         None if matches!(response.status, 300..=399) => FlowError::Answer(endpoint, AnswerDefect::Redirect),

@@ -11,6 +11,7 @@ use super::metadata::{AuthorizationServer, is_same_issuer};
 use super::post::{fetch, object, parsed, refused, text};
 use super::session::MAX_CONFLICTS;
 use super::step::{Saved, Saving, Slot};
+use super::token::seconds;
 use crate::http::message::{Body, Request};
 use crate::http::url::Url;
 use crate::json::Value;
@@ -216,9 +217,9 @@ fn without_port(uri: &str) -> Option<String> {
 /// The credentials of a registration that has not expired and asked for the same. One that does not say what it asked for
 /// asked for nothing: that is what leaving the member out means (RFC 9449 section 5.2).
 fn still_valid(document: &Value, asks_for_bound: bool, now: UnixTime) -> Option<Credentials> {
-    let expires = document.integer("client_secret_expires_at").unwrap_or(0);
+    let is_over = seconds(document, "client_secret_expires_at").is_some_and(|end| now.secs().unsigned_abs() >= end);
     let same = document.boolean(BOUND).unwrap_or(false) == asks_for_bound;
-    let valid = same && (expires == 0 || now.secs() < expires);
+    let valid = same && !is_over;
     Credentials::from_registration(document).filter(|_| valid)
 }
 

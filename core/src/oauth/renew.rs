@@ -123,7 +123,7 @@ async fn renew_locked(
     let post = Post::for_tokens(&state.server, &session.0.credentials, state.binding.as_ref(), state.level);
     let response = match post.form(io, client, &form).await {
         Ok(response) => response,
-        Err(FlowError::Denied(denial)) if denial.error == "invalid_grant" => {
+        Err(FlowError::Denied(denial)) if denial.is_final("invalid_grant") => {
             // The server has ended it: revoked, expired, or used by somebody else.
             session.0.live.lock().state.drop_tokens();
             session.save(io, client).await?;

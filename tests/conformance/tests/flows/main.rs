@@ -1,5 +1,6 @@
 //! Whole flows as short stories. Most are vectors as well, in `tests/vectors/flows`, which every language plays back.
 
+mod answers;
 mod calls;
 mod demands;
 mod discovery;
