@@ -165,11 +165,11 @@ impl Client {
         self.run(self.oauth.client_credentials(request, self.host.now())).await
     }
 
-    /// Revokes the session's tokens and deletes it and its key.
+    /// Revokes the session's tokens and deletes it and its key. `false` if the server has no revocation: see [`oauth::Client::end`].
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn end(&self, session: &Session) -> Result<(), Error> {
+    pub async fn end(&self, session: &Session) -> Result<bool, Error> {
         self.run(self.oauth.end(session, self.host.now())).await
     }
 

@@ -407,6 +407,7 @@ fn finished(outcome: Outcome) -> (Value, Option<Handle>) {
             .with("token", issued.token.expose())
             .with("token_type", issued.token_type.as_str())
             .with_some("expires_at", issued.expires_at),
+        Outcome::Ended(revoked) => kind("ended").with("revoked", Value::Bool(revoked)),
         #[cfg(feature = "grants")]
         Outcome::Claims(claims) => kind("claims").with("claims", claims),
         _ => kind("nothing"),

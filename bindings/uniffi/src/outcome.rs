@@ -48,6 +48,11 @@ pub enum Outcome {
         /// A JSON object.
         json: String,
     },
+    /// The session has ended.
+    Ended {
+        /// Whether its tokens are revoked; not, where the server has no revocation.
+        revoked: bool,
+    },
     /// It is done.
     Nothing,
 }
@@ -161,6 +166,7 @@ impl Outcome {
                 },
             },
             oauth::Outcome::Claims(claims) => Self::Claims { json: claims.to_json() },
+            oauth::Outcome::Ended(revoked) => Self::Ended { revoked },
             _ => Self::Nothing,
         }
     }

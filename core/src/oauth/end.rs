@@ -2,14 +2,14 @@
 
 use super::client::{Client, Inner};
 use super::discovery::Discovered;
-use super::error::{Endpoint, FlowError};
+use super::error::{AnswerDefect, Endpoint, FlowError};
 use super::flow::{Flow, Io};
 use super::metadata::AuthorizationServer;
-use super::post::{Post, object};
+use super::post::{Post, accepted, object};
 use super::registration;
 use super::renew::forget;
 use super::secret::Secret;
-use super::session::Session;
+use super::session::{Session, State};
 use super::step::Step;
 use crate::UnixTime;
 use crate::http::form::Form;
@@ -17,10 +17,12 @@ use crate::json::Value;
 
 impl Client {
     /// Revokes the session's tokens at the server. The session and its key stay stored; [`end`](Self::end) deletes them as well.
-    /// Those of an intent are deleted at once: without its token it is over.
+    /// Those of an intent are deleted at once: without its token it is over. A bound session's request carries a proof.
+    ///
+    /// It succeeds only if the server says so: with status 200 or 204, no `error`, and no page for people in the body.
     ///
     /// # Errors
-    /// [`FlowError::Discovery`] if the server has no revocation; [`FlowError`].
+    /// [`FlowError::Discovery`] if the server has no revocation; [`FlowError`]: the tokens may still be good.
     pub fn revoke(&self, session: &Session, now: UnixTime) -> Result<Step<()>, FlowError> {
         let (client, session) = (self.0.clone(), session.clone());
         Flow::start(now, |io| async move { revoke(&io, &client, &session).await })
@@ -28,9 +30,12 @@ impl Client {
 
     /// Ends the session: its tokens are revoked where the server can, and state and key are deleted whatever the server says.
     ///
+    /// Gives `false` if the server has no revocation: the access token is good until it ends, and whoever has a refresh token
+    /// can use it.
+    ///
     /// # Errors
-    /// [`FlowError`]: the revocation's, if everything else succeeded.
-    pub fn end(&self, session: &Session, now: UnixTime) -> Result<Step<()>, FlowError> {
+    /// [`FlowError`]: the revocation's, if everything else succeeded; the tokens may still be good.
+    pub fn end(&self, session: &Session, now: UnixTime) -> Result<Step<bool>, FlowError> {
         let (client, session) = (self.0.clone(), session.clone());
         Flow::start(now, |io| async move { end(&io, &client, &session).await })
     }
@@ -47,9 +52,13 @@ impl Client {
     }
 }
 
-pub(super) async fn end(io: &Io, client: &Inner, session: &Session) -> Result<(), FlowError> {
-    let can_revoke = session.state().server.endpoint(Endpoint::Revocation).is_some();
-    let revoked = if can_revoke { revoke(io, client, session).await } else { Ok(()) };
+pub(super) async fn end(io: &Io, client: &Inner, session: &Session) -> Result<bool, FlowError> {
+    let state = session.state();
+    let has_none = state.refresh.is_none() && state.token.is_none();
+    let revoked = match state.server.endpoint(Endpoint::Revocation) {
+        Some(_) if !has_none => revoke(io, client, session).await.map(|()| true),
+        _ => Ok(has_none),
+    };
     forget(io, client, session).await?;
     revoked
 }
@@ -69,23 +78,24 @@ pub(super) async fn introspect(
     object(Endpoint::Introspection, &response)
 }
 
-/// Revokes the refresh token, with which the server revokes the access tokens made of it, and the access token.
+/// Revokes the refresh token, with which the server revokes the access tokens made of it, and the access token. Both are tried.
 pub(super) async fn revoke(io: &Io, client: &Inner, session: &Session) -> Result<(), FlowError> {
     let state = session.state();
     state.server.require(Endpoint::Revocation, client.rule)?;
-    let refresh = state.refresh.map(|token| ("refresh_token", token));
-    let access = state.token.map(|token| ("access_token", token.access));
-    for (hint, token) in [refresh, access].into_iter().flatten() {
-        let mut form = Form::new();
-        form.push("token", token.expose());
-        form.push("token_type_hint", hint);
-        let post = Post::without_proof(&state.server, Endpoint::Revocation, &session.0.credentials);
-        match post.form(io, client, &form).await {
+    let mut outcome = Ok(());
+    let mut has_refresh = false;
+    if let Some(token) = &state.refresh {
+        has_refresh = true;
+        outcome = revoke_token(io, client, session, &state, ("refresh_token", token)).await;
+    }
+    if let Some(token) = &state.token {
+        match revoke_token(io, client, session, &state, ("access_token", &token.access)).await {
             // Some servers revoke refresh tokens alone (RFC 7009 section 2.2.1).
-            Err(FlowError::Denied(denial)) if denial.error == "unsupported_token_type" => {}
-            outcome => drop(outcome?),
+            Err(FlowError::Denied(denial)) if has_refresh && denial.is_final("unsupported_token_type") => {}
+            revoked => outcome = outcome.and(revoked),
         }
     }
+    outcome?;
     if state.intent.is_some() {
         return forget(io, client, session).await;
     }
@@ -95,4 +105,39 @@ pub(super) async fn revoke(io: &Io, client: &Inner, session: &Session) -> Result
         live.version.is_some()
     };
     if saved { session.save(io, client).await } else { Ok(()) }
+}
+
+/// Revokes one token; a success only if the answer is one that a revocation endpoint gives.
+async fn revoke_token(
+    io: &Io,
+    client: &Inner,
+    session: &Session,
+    state: &State,
+    (hint, token): (&str, &Secret),
+) -> Result<(), FlowError> {
+    const AT: Endpoint = Endpoint::Revocation;
+    let mut form = Form::new();
+    form.push("token", token.expose());
+    form.push("token_type_hint", hint);
+    // RFC 9449 does not ask for a proof here. A server that binds refresh tokens may, and others do not look at it.
+    let (server, credentials) = (&*state.server, &session.0.credentials);
+    let mut post = Post { binding: state.binding.as_ref(), ..Post::without_proof(server, AT, credentials) };
+    let mut answer = post.answer(io, client, &form).await;
+    if let Err(FlowError::KeyMissing | FlowError::KeyChanged | FlowError::KeyUnreadable(_)) = &answer {
+        // A session whose key is lost has tokens to revoke all the same.
+        post.binding = None;
+        answer = post.answer(io, client, &form).await;
+    }
+    let response = match accepted(AT, answer?) {
+        // A token that has ended is as good as revoked.
+        Err(FlowError::Denied(denial)) if denial.status == 400 && denial.error == "invalid_token" => return Ok(()),
+        accepted => accepted?,
+    };
+    // The page of a login or of a web application comes from someone who has revoked nothing.
+    let is_page = response.body.trim_ascii_start().starts_with(b"<");
+    match response.status {
+        200 | 204 if !is_page => Ok(()),
+        200 | 204 => Err(FlowError::Answer(AT, AnswerDefect::NotJson)),
+        status => Err(FlowError::Answer(AT, AnswerDefect::Status(status))),
+    }
 }

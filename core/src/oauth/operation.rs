@@ -92,8 +92,10 @@ pub enum Operation {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It is done: keeping, refresh, revocation, end.
+    /// It is done: keeping, refresh, revocation.
     Nothing,
+    /// The session has ended; whether its tokens are revoked.
+    Ended(bool),
     /// What protects a target.
     Discovered(Discovered),
     /// Where to send the user's browser.
@@ -155,10 +157,7 @@ async fn perform(io: &Io, client: &Inner, operation: Operation) -> Result<Outcom
             end::revoke(io, client, &session).await?;
             Outcome::Nothing
         }
-        Operation::End(session) => {
-            end::end(io, client, &session).await?;
-            Outcome::Nothing
-        }
+        Operation::End(session) => Outcome::Ended(end::end(io, client, &session).await?),
         Operation::Call(session, request) => Outcome::Answer(call::call(io, client, &session, request).await?),
         #[cfg(feature = "grants")]
         Operation::ClientCredentials(request) => {

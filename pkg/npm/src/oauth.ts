@@ -342,9 +342,9 @@ export class OAuthClient {
     await this.#run({ do: 'revoke' }, { session });
   }
 
-  /** Revokes the session's tokens and deletes it and its key. */
-  async end(session: Session): Promise<void> {
-    await this.#run({ do: 'end' }, { session });
+  /** Revokes the session's tokens and deletes it and its key. False where the server has no revocation: its tokens last until they end. */
+  async end(session: Session): Promise<boolean> {
+    return (await this.#run({ do: 'end' }, { session })).result['revoked'] as boolean;
   }
 
   /** What the authorization server says of a token (RFC 7662). */

@@ -201,6 +201,8 @@ export async function playBack(vector, core) {
         return { token: result.token, token_type: result.token_type };
       case 'claims':
         return JSON.parse(names.hide(JSON.stringify(result.claims)));
+      case 'ended':
+        return { revoked: result.revoked };
       case 'answer': {
         const { demand } = result;
         const said = demand?.do === 'step_up' ? { step_up: demand.scope } : (demand?.do ?? null);

@@ -224,6 +224,8 @@ class Player:
             case "claims":
                 claims: dict[str, Any] = json.loads(self.host.names.hide(json.dumps(told["claims"])))
                 return claims
+            case "ended":
+                return {"revoked": told["revoked"]}
             case "answer":
                 demand = told.get("demand") or {}
                 said = {"step_up": demand["scope"]} if demand.get("do") == "step_up" else demand.get("do")

@@ -162,5 +162,5 @@ fn main() -> Result<(), FlowError> {
         host.now = host.now.saturating_add(seconds);
         host.run(client.call(&session, Request::new("GET", API), host.now))?;
     }
-    host.run(client.end(&session, host.now))
+    host.run(client.end(&session, host.now)).map(drop)
 }

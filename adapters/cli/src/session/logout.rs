@@ -23,7 +23,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
     let caller = Caller::new(&args.setup, &args.url, output)?;
     let session = caller.client.open(&caller.name).map_err(failure)?;
-    caller.client.end(&session).map_err(failure)?;
+    let revoked = caller.client.end(&session).map_err(failure)?;
     output.note(format_args!("session {} has ended", caller.name));
+    if !revoked {
+        output.note("the server has no revocation: its tokens are good until they end");
+    }
     Ok(Outcome::Accepted)
 }

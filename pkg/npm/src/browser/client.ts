@@ -454,8 +454,7 @@ interface Handles {
 
 async function revoked(ending: Promise<Finished>): Promise<LogoutResult> {
   try {
-    await ending;
-    return { revoked: true, error: null };
+    return { revoked: (await ending).result['revoked'] === true, error: null };
   } catch (error) {
     return { revoked: false, error };
   }

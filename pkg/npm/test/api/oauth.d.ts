@@ -119,7 +119,7 @@ export declare class OAuthClient {
     adopt(token: HeldToken): Promise<Session>;
     refresh(session: Session): Promise<void>;
     revoke(session: Session): Promise<void>;
-    end(session: Session): Promise<void>;
+    end(session: Session): Promise<boolean>;
     introspect(discovered: Discovered, token: string): Promise<Record<string, unknown>>;
     fetch(session: Session): typeof globalThis.fetch;
 }

@@ -190,6 +190,11 @@ class Flows:
         told = (yield from self._asked("exchange_for", request, **subject_options(subject))).result
         return IssuedToken(told["token"], told["token_type"], told.get("expires_at"))
 
+    def _ended(self, session: Session) -> Flow[bool]:
+        done = yield from self.flow({"do": "end"}, session=session.native)
+        revoked: bool = done.result["revoked"]
+        return revoked
+
     def _nothing(self, flow: Flow[Finished]) -> Flow[None]:
         yield from flow
 

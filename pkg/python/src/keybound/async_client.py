@@ -110,9 +110,9 @@ class AsyncClient(Flows):
         """See :meth:`Client.revoke`."""
         await self.run(self._nothing(self.flow({"do": "revoke"}, session=session.native)))
 
-    async def end(self, session: Session) -> None:
+    async def end(self, session: Session) -> bool:
         """See :meth:`Client.end`."""
-        await self.run(self._nothing(self.flow({"do": "end"}, session=session.native)))
+        return await self.run(self._ended(session))
 
     async def introspect(self, at: Discovered, token: str) -> dict[str, Any]:
         """See :meth:`Client.introspect`."""

@@ -119,9 +119,9 @@ class Client(Flows):
         """Revokes the session's tokens at the server."""
         self.run(self._nothing(self.flow({"do": "revoke"}, session=session.native)))
 
-    def end(self, session: Session) -> None:
+    def end(self, session: Session) -> bool:
         """Revokes the session's tokens and deletes it and its key."""
-        self.run(self._nothing(self.flow({"do": "end"}, session=session.native)))
+        return self.run(self._ended(session))
 
     def introspect(self, at: Discovered, token: str) -> dict[str, Any]:
         """What the authorization server says of a token (RFC 7662)."""

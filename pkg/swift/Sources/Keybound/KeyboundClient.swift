@@ -149,8 +149,12 @@ public actor KeyboundClient {
     }
 
     /// Logs out: revokes the session's tokens, and deletes it and its key.
-    public func end(_ session: Session) async throws(ClientError) {
-        _ = try await run(.end(session: session))
+    ///
+    /// - Returns: whether the tokens are revoked; not, where the server has no revocation.
+    @discardableResult
+    public func end(_ session: Session) async throws(ClientError) -> Bool {
+        guard case .ended(let revoked) = try await run(.end(session: session)) else { throw .unexpected }
+        return revoked
     }
 
     /// What the authorization server says of a token (RFC 7662): a JSON object.

@@ -382,6 +382,8 @@ final class FlowPlayer {
             var shown: [String: JSON] = ["status": .number(Double(answer.status)), "url": .text(answer.url), "demand": demand]
             if answer.ignoredChallenge != nil { shown["ignored_challenge"] = .bool(true) }
             return .object(shown)
+        case .ended(let revoked):
+            return .object(["revoked": .bool(revoked)])
         case .nothing:
             guard what == "refresh", let session else { return .object([:]) }
             return await shown(session)

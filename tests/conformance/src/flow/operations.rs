@@ -213,7 +213,7 @@ impl Player {
             "end" => {
                 let session = self.session(operation);
                 let step = client.end(&session, now);
-                self.drive(step, network).map(|()| json!({}))
+                self.drive(step, network).map(|revoked| json!({ "revoked": revoked }))
             }
             "introspect" => {
                 let token = self.session(operation).danger_access_token().expect("a token");

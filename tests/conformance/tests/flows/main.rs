@@ -14,6 +14,7 @@ mod nonces;
 mod pushed;
 mod refusals;
 mod registration;
+mod revocation;
 mod sessions;
 mod subjects;
 mod sweep;

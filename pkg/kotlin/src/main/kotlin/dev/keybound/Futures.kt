@@ -70,7 +70,7 @@ public class KeyboundFutures(private val client: KeyboundClient) : AutoCloseable
     public fun revoke(session: Session): CompletableFuture<Unit> = future { client.revoke(session) }
 
     /** As [KeyboundClient.end]. */
-    public fun end(session: Session): CompletableFuture<Unit> = future { client.end(session) }
+    public fun end(session: Session): CompletableFuture<Boolean> = future { client.end(session) }
 
     /** As [KeyboundClient.introspect]. */
     public fun introspect(discovered: Discovered, token: String): CompletableFuture<String> =

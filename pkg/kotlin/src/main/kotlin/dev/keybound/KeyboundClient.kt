@@ -102,10 +102,12 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
         run(CoreOperation.Revoke(session))
     }
 
-    /** Logs out: revokes the session's tokens, and deletes it and its key. */
-    public suspend fun end(session: Session) {
-        run(CoreOperation.End(session))
-    }
+    /**
+     * Logs out: revokes the session's tokens, and deletes it and its key.
+     *
+     * @return whether the tokens are revoked; not, where the server has no revocation
+     */
+    public suspend fun end(session: Session): Boolean = expected<Outcome.Ended>(run(CoreOperation.End(session))).revoked
 
     /** What the authorization server says of a token (RFC 7662): a JSON object. */
     public suspend fun introspect(discovered: Discovered, token: String): String =

@@ -370,6 +370,7 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
             })
             if (outcome.answer.ignoredChallenge != null) put("ignored_challenge", true)
         }
+        is Outcome.Ended -> buildJsonObject { put("revoked", outcome.revoked) }
         is Outcome.Nothing -> if (what == "refresh" && session != null) shown(session) else JsonObject(emptyMap())
     }
 
