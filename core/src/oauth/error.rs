@@ -243,10 +243,11 @@ impl FlowError {
             && (denial.error == "invalid_redirect_uri" || (denial.error == "invalid_request" && named()))
     }
 
-    /// Whether an endpoint that metadata names is not there: a redirect, 404 or 405.
+    /// Whether an endpoint that metadata names is not there: a redirect, 404 or 405; or not for this client: 401 without an OAuth
+    /// error, as Spring answers the pushed requests of public clients.
     pub(super) fn is_absent(&self) -> bool {
         match self {
-            Self::Answer(_, defect) => matches!(defect, AnswerDefect::Redirect | AnswerDefect::Status(404 | 405)),
+            Self::Answer(_, defect) => matches!(defect, AnswerDefect::Redirect | AnswerDefect::Status(401 | 404 | 405)),
             Self::Denied(denial) => matches!(denial.status, 300..=399 | 404 | 405) && !self.is_unknown_client(),
             _ => false,
         }

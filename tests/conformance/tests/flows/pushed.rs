@@ -42,7 +42,7 @@ fn a_login_where_the_announced_endpoint_is_not_there() {
 #[test]
 fn what_says_that_there_is_no_such_endpoint() {
     let spring = answer(404, &json!({ "status": 404, "error": "Not Found", "path": "/par" }));
-    for response in [empty(302), empty(404), empty(405), spring] {
+    for response in [empty(302), empty(401), empty(404), empty(405), spring] {
         let mut config = public("enhanced");
         // The key is announced in the URL, whichever way it would have been pushed.
         config["push_with_proof"] = json!(true);
@@ -55,6 +55,7 @@ fn what_says_that_there_is_no_such_endpoint() {
         (empty(403), "answer_status"),
         (empty(500), "answer_status"),
         (answer(400, &json!({ "error": "invalid_request" })), "denied"),
+        (answer(401, &json!({ "error": "invalid_client" })), "denied"),
         (answer(404, &json!({ "error": "invalid_client" })), "denied"),
         (answer(200, &json!({})), "answer_incomplete"),
     ];
