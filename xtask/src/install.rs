@@ -105,7 +105,11 @@ pub(crate) fn ensure_environment(environment: &Path, requirements: &Path, why: &
 }
 
 /// Calls `install` unless the copy of `lock` that the last successful installation left in `installed` is the same.
-fn ensure_locked(lock: &Path, installed: &Path, install: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+pub(crate) fn ensure_locked(
+    lock: &Path,
+    installed: &Path,
+    install: impl FnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let wanted = fs::read(lock).map_err(|error| format!("cannot read {}: {error}", lock.display()))?;
     let stamp = installed.join(".installed");
     if fs::read(&stamp).is_ok_and(|last| last == wanted) {

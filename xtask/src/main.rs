@@ -2,6 +2,8 @@
 
 mod check;
 mod install;
+mod interop;
+mod java;
 mod links;
 mod mobile;
 mod packages;
@@ -36,6 +38,7 @@ fn help() -> String {
         "\
 cargo xtask check [STEP...]       everything a change must pass before it is committed, or some steps of it
 cargo xtask test [--only NAME]    every test of every language whose parts are here, and their sum
+cargo xtask test --extended       the same, and then what takes longer than the gate has time for
 cargo xtask build [PACKAGE...]    the packages of other languages: npm, python, swift, kotlin; wasm for the WASM builds alone
 cargo xtask build --write-api     records the public API of Swift and Kotlin, after a change that is meant
 cargo xtask sizes [--write]       how many bytes browsers and apps load, compared with what is recorded
@@ -50,6 +53,9 @@ Steps of check:
     text.push_str("\nSuites of test:\n");
     for suite in test::SUITES {
         text.push_str(&format!("  {:<12} {}\n", suite.name, suite.about));
+    }
+    for suite in test::EXTENDED {
+        text.push_str(&format!("  {:<12} {} (--extended)\n", suite.name, suite.about));
     }
     text.push_str(
         "

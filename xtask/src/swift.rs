@@ -1,6 +1,5 @@
 //! A Swift toolchain: the one that is installed, or Debian's in a folder of its own where this system has none.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -97,9 +96,7 @@ fn quiet(command: &mut Command) -> Result<(), Failure> {
 }
 
 fn folder() -> PathBuf {
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cache")));
-    cache.unwrap_or_else(run::target_dir).join("keybound-swift")
+    run::cache_dir().join("keybound-swift")
 }
 
 fn stamp() -> PathBuf {

@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::ops::AddAssign;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::install;
+use crate::interop;
 use crate::mobile;
 use crate::run::{self, Failure};
 use crate::suites;
 
-/// The tests of one language or host. Another is added by another entry in [`SUITES`].
+/// The tests of one language or host. Another is added by another entry in [`SUITES`] or [`EXTENDED`].
 pub(crate) struct Suite {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
@@ -32,9 +33,9 @@ pub(crate) const SUITES: &[Suite] = &[
     },
     Suite {
         name: "interop",
-        about: "against clients, servers and tests that others wrote (Node, Python)",
-        missing: || interop_peers().err(),
-        run: interop,
+        about: "against clients, servers and tests that others wrote (Node, Python, Java)",
+        missing: || interop::parts().err(),
+        run: interop::run,
     },
     Suite {
         name: "python",
@@ -65,6 +66,22 @@ pub(crate) const SUITES: &[Suite] = &[
         about: "the Kotlin library by Maven: vectors, flows, keybound serve, Java, Android's sources",
         missing: || mobile::kotlin_parts().err(),
         run: mobile::kotlin,
+    },
+];
+
+/// What takes longer than the gate has time for: run with `--extended`, after the others.
+pub(crate) const EXTENDED: &[Suite] = &[
+    Suite {
+        name: "keycloak",
+        about: "the tests with Keycloak once more, against the first version that has DPoP",
+        missing: || interop::earlier_keycloak_parts().err(),
+        run: interop::earlier_keycloak,
+    },
+    Suite {
+        name: "spring",
+        about: "against Spring Authorization Server and an API that Spring protects",
+        missing: || interop::spring_parts().err(),
+        run: interop::spring,
     },
 ];
 
@@ -109,14 +126,15 @@ impl fmt::Display for Counts {
 }
 
 pub(crate) fn command(arguments: &[&str]) -> ExitCode {
-    let only = match arguments {
-        [] => None,
-        ["--only", name] => Some(*name),
-        _ => return run::usage_error("usage: cargo xtask test [--only NAME]"),
+    let all = || SUITES.iter().chain(EXTENDED);
+    let chosen: Vec<&Suite> = match arguments {
+        [] => SUITES.iter().collect(),
+        ["--extended"] => all().collect(),
+        ["--only", name] => all().filter(|suite| suite.name == *name).collect(),
+        _ => return run::usage_error("usage: cargo xtask test [--extended | --only NAME]"),
     };
-    let chosen: Vec<&Suite> = SUITES.iter().filter(|suite| only.is_none_or(|name| name == suite.name)).collect();
     if chosen.is_empty() {
-        let known: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
+        let known: Vec<_> = all().map(|suite| suite.name).collect();
         return run::usage_error(&format!("there is no such suite; the suites are {}", known.join(", ")));
     }
     let mut sum = Counts::default();
@@ -142,25 +160,16 @@ fn judged(suite: &Suite) -> Result<Counts, Failure> {
 }
 
 fn rust() -> Result<Counts, Failure> {
-    cargo_test(&["--exclude", "keybound-interop"])
-}
-
-/// Where the peers are that `tests/interop` talks to.
-const INTEROP: &str = "tests/interop";
-
-fn interop_peers() -> Result<(), Failure> {
-    install::ensure_npm(INTEROP, "it brings OAuth servers and clients of others, and a Node to run them")?;
-    install::ensure_python(INTEROP, "it brings an OAuth client of others")
-}
-
-fn interop() -> Result<Counts, Failure> {
-    cargo_test(&["--test", "interop_*"])
+    cargo_test(&["--exclude", "keybound-interop"], &[])
 }
 
 /// Runs tests of the workspace, always with the features of all of it: with others, dependencies would be built again.
-fn cargo_test(selection: &[&str]) -> Result<Counts, Failure> {
+///
+/// `environment` says where tests find what is installed for them.
+pub(crate) fn cargo_test(selection: &[&str], environment: &[(&str, PathBuf)]) -> Result<Counts, Failure> {
     let mut cargo = run::cargo();
     cargo.args(["test", "--locked", "--workspace", "--all-features", "--no-fail-fast"]).args(selection);
+    cargo.envs(environment.iter().map(|(name, value)| (name, value)));
     let mut counts = Counts::default();
     let succeeded = run::watch(&mut cargo, |line| counts += libtest_result(line).unwrap_or_default())?;
     if !succeeded && counts.failed == 0 {

@@ -1,7 +1,8 @@
-//! Programs that others wrote, in Node and in Python.
+//! Programs that others wrote, for Node, Python and Java.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -27,7 +28,8 @@ impl Peers {
     /// If they are not installed in the gate, where `CI` is set.
     pub fn here() -> Option<Self> {
         let peers = Self { folder: PathBuf::from(env!("CARGO_MANIFEST_DIR")) };
-        let Some(missing) = [peers.node(), peers.python()].into_iter().find(|program| !program.exists()) else {
+        let parts = [peers.node(), peers.python(), peers.folder.join("peers/nimbus/.jars")];
+        let Some(missing) = parts.into_iter().find(|part| !part.exists()) else {
             return Some(peers);
         };
         let text = format!("{} is not installed; run: cargo xtask test --only interop", missing.display());
@@ -45,10 +47,19 @@ impl Peers {
         self.folder.join(".venv").join(bin).join("python")
     }
 
-    /// A command that runs a program of `peers/` or of an installed package.
+    /// A command that runs a program of `peers/` or of an installed package. A program in Java is compiled first, with what is in the folder
+    /// `.jars` beside it.
     pub fn command(&self, program: &str) -> Command {
-        let interpreter = if program.ends_with(".py") { self.python() } else { self.node() };
-        let mut command = Command::new(interpreter);
+        let path = Path::new(program);
+        let mut command = match path.extension().and_then(OsStr::to_str) {
+            Some("py") => Command::new(self.python()),
+            Some("java") => {
+                let mut java = Command::new("java");
+                java.arg("-XX:TieredStopAtLevel=1").arg("-classpath").arg(path.with_file_name(".jars").join("*"));
+                java
+            }
+            _ => Command::new(self.node()),
+        };
         command.current_dir(&self.folder).arg(program);
         command
     }
@@ -91,7 +102,7 @@ impl Peers {
 }
 
 /// Prints what a peer says with the output of the test, which is shown if it fails.
-fn pass_on(output: impl Read + Send + 'static) {
+pub(crate) fn pass_on(output: impl Read + Send + 'static) {
     std::thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             println!("{line}");

@@ -4,7 +4,7 @@ use keybound::key::soft::SoftKey;
 use keybound::key::{Signer, SigningInput};
 use keybound::{Algorithm, Crypto, ProofBuilder, UnixTime, base64url};
 use keybound_aws_lc::AWS_LC;
-use keybound_interop::{Peers, Running};
+use keybound_interop::{Peers, Running, key};
 use reqwest::Method;
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ struct Sent<'a> {
 
 impl Judge {
     fn start(peers: &Peers) -> Self {
-        let issuer = generate(Algorithm::Es256);
+        let issuer = key(Algorithm::Es256);
         let jwk: Value = serde_json::from_str(&issuer.public_key().to_json()).expect("JSON");
         let about = json!({ "issuer": ISSUER, "jwks": { "keys": [jwk] } });
         let running = peers.start("peers/judge.mjs", &about);
@@ -82,16 +82,12 @@ impl Judge {
     }
 }
 
-fn generate(algorithm: Algorithm) -> SoftKey {
-    SoftKey::generate(algorithm, CRYPTO).unwrap_or_else(|error| panic!("{algorithm}: {error}"))
-}
-
 #[test]
 fn proofs_of_every_algorithm_are_accepted() {
     let Some(peers) = Peers::here() else { return };
     let judge = Judge::start(&peers);
     for algorithm in ALGORITHMS {
-        let key = generate(algorithm);
+        let key = key(algorithm);
         let token = judge.token(&key);
         let path = "/items?page=2";
         let proof = judge.proof(&key, "GET", path, &token);
@@ -104,7 +100,7 @@ fn proofs_of_every_algorithm_are_accepted() {
 fn proofs_of_other_methods_and_targets_are_accepted() {
     let Some(peers) = Peers::here() else { return };
     let judge = Judge::start(&peers);
-    let key = generate(Algorithm::Es256);
+    let key = key(Algorithm::Es256);
     let token = judge.token(&key);
     for (method, path) in [
         (Method::POST, ""),
@@ -123,7 +119,7 @@ fn proofs_of_other_methods_and_targets_are_accepted() {
 fn the_judge_refuses_what_is_wrong() {
     let Some(peers) = Peers::here() else { return };
     let judge = Judge::start(&peers);
-    let (key, thief) = (generate(Algorithm::Es256), generate(Algorithm::Es256));
+    let (key, thief) = (key(Algorithm::Es256), key(Algorithm::Es256));
     let (token, other) = (judge.token(&key), judge.token(&thief));
     let good = || judge.proof(&key, "GET", "", &token);
     let send = |proof: &str, method: Method, path: &str| judge.judge(&Sent { method, path, token: &token, proof });

@@ -1,10 +1,9 @@
 //! Our client with npm `oidc-provider` as authorization server, which demands PAR and nonces, and APIs that others wrote.
 
 use keybound::json::Value as Json;
-use keybound::oauth::{self, ClientBuilder, Credentials, Secret, Session, SessionRequest};
-use keybound::{RUSTCRYPTO, SecurityLevel, UnixTime};
-use keybound_interop::{Peers, Running, visit};
-use keybound_reqwest::Memory;
+use keybound::oauth::{ClientBuilder, Credentials, Secret, Session, SessionRequest};
+use keybound_interop::ours::{builder, call, call_with, client, discovered, log_in, refresh_twice};
+use keybound_interop::{Peers, Running};
 use keybound_reqwest::blocking::Client;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -40,33 +39,8 @@ impl World {
     /// A session for the API, by a login.
     fn log_in(&self, client: &Client) -> Session {
         let discovered = client.discover(self.resource()).expect("the API's metadata");
-        log_in(client, SessionRequest::new("api", &discovered).scope("read write"))
+        log_in(client, SessionRequest::new("api", &discovered).scope("read write"), REDIRECT_URI)
     }
-}
-
-fn builder() -> ClientBuilder {
-    oauth::Client::builder(SecurityLevel::Enhanced, &RUSTCRYPTO).allow_loopback()
-}
-
-fn client(builder: ClientBuilder) -> Client {
-    Client::new(builder.build().expect("a client"), Memory::new()).expect("an HTTP client")
-}
-
-fn log_in(client: &Client, request: SessionRequest) -> Session {
-    let authorization = client.authorize(request).expect("a pushed request");
-    assert!(authorization.url.contains("request_uri="), "the request was pushed");
-    client.exchange(&visit(&authorization.url, REDIRECT_URI)).expect("a session")
-}
-
-fn call(client: &Client, session: &Session, method: Method, url: &str, body: Option<&'static str>) -> Value {
-    let request = client.request(method, url);
-    let request = match body {
-        Some(body) => request.body(body),
-        None => request,
-    };
-    let response = client.call(session, request).expect("an answer");
-    assert_eq!(response.status(), 200, "{url}");
-    serde_json::from_str(&response.text().expect("text")).expect("JSON")
 }
 
 #[test]
@@ -85,19 +59,12 @@ fn a_login_by_pushed_request_calls_and_refresh() {
         (Method::POST, "/items", Some("hello")),
         (Method::DELETE, "/items/1", None),
     ] {
-        let answer = call(&client, &session, method, &format!("{}{path}", world.resource()), body);
+        let answer = call_with(&client, &session, method, &format!("{}{path}", world.resource()), body);
         assert_eq!(answer["claims"]["cnf"]["jkt"], thumbprint.as_str());
     }
 
-    let before = session.danger_access_token();
-    client.run(client.oauth().refresh(&session, UnixTime::now())).expect("a refresh");
-    assert_ne!(session.danger_access_token(), before);
-    // The refresh token was rotated: the next one works too, and the key is the same.
-    client.run(client.oauth().refresh(&session, UnixTime::now())).expect("another refresh");
-    assert_eq!(
-        call(&client, &session, Method::GET, world.resource(), None)["claims"]["cnf"]["jkt"],
-        thumbprint.as_str()
-    );
+    refresh_twice(&client, &session);
+    assert_eq!(call(&client, &session, Method::GET, world.resource())["claims"]["cnf"]["jkt"], thumbprint.as_str());
 }
 
 #[test]
@@ -106,7 +73,7 @@ fn a_proof_with_the_pushed_request() {
     let world = World::start(&peers);
     let client = client(world.app().push_with_proof());
     let session = world.log_in(&client);
-    call(&client, &session, Method::GET, world.resource(), None);
+    call(&client, &session, Method::GET, world.resource());
 }
 
 #[test]
@@ -115,7 +82,7 @@ fn a_client_that_registers_itself() {
     let world = World::start(&peers);
     let client = client(builder().redirect_uri(REDIRECT_URI).register(Json::object().with("client_name", "interop")));
     let session = world.log_in(&client);
-    call(&client, &session, Method::GET, world.resource(), None);
+    call(&client, &session, Method::GET, world.resource());
 }
 
 #[test]
@@ -127,7 +94,7 @@ fn client_credentials() {
     let discovered = client.discover(world.resource()).expect("the API's metadata");
     let request = SessionRequest::new("service", &discovered).scope("read");
     let session = client.client_credentials(request).expect("a session");
-    let answer = call(&client, &session, Method::GET, world.resource(), None);
+    let answer = call(&client, &session, Method::GET, world.resource());
     assert_eq!(answer["claims"]["client_id"], "service");
 }
 
@@ -136,12 +103,11 @@ fn userinfo() {
     let Some(peers) = Peers::here() else { return };
     let world = World::start(&peers);
     let client = client(world.app().also_origin(world.issuer()));
-    let step = client.oauth().discover_issuer(world.issuer(), UnixTime::now());
-    let discovered = client.run(step).expect("the server's metadata");
+    let discovered = discovered(&client, world.issuer());
     let userinfo = discovered.server().document().text("userinfo_endpoint").expect("an endpoint").to_owned();
-    let session = log_in(&client, SessionRequest::new("me", &discovered).scope("openid email"));
+    let session = log_in(&client, SessionRequest::new("me", &discovered).scope("openid email"), REDIRECT_URI);
     for method in [Method::GET, Method::POST] {
-        let answer = call(&client, &session, method, &userinfo, None);
+        let answer = call(&client, &session, method, &userinfo);
         assert_eq!((&answer["sub"], &answer["email"]), (&json!("alice"), &json!("alice@example.com")));
     }
 }

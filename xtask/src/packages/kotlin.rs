@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::uniffi;
-use crate::install;
+use crate::java;
 use crate::run::{self, Failure};
 
 /// Where the library's sources are.
@@ -38,23 +38,12 @@ fn platform() -> String {
 
 /// Maven with the library's build.
 pub(crate) fn maven(goals: &[&str]) -> Command {
-    let mut maven = run::command(if cfg!(windows) { "mvn.cmd" } else { "mvn" });
-    maven.args(["--batch-mode", "--no-transfer-progress", "--file"]);
-    maven.arg(run::root().join(LIBRARY).join("pom.xml")).args(goals);
-    maven
+    java::maven(&run::root().join(LIBRARY).join("pom.xml"), goals)
 }
 
 /// A JDK and Maven, which brings the Kotlin compiler.
 pub(crate) fn ensure_tools() -> Result<(), Failure> {
-    let has = |program: &str, argument: &str| run::output(run::command(program).arg(argument)).is_some();
-    if has("javac", "-version") && has("mvn", "--version") {
-        return Ok(());
-    }
-    install::ensure_debian(
-        &["openjdk-17-jdk-headless", "maven"],
-        "the Kotlin library is built by Maven on a JDK",
-        "install a JDK from 17 on, and Maven",
-    )
+    java::ensure_tools("the Kotlin library is built by Maven on a JDK")
 }
 
 /// The jar.
