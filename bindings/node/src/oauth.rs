@@ -125,4 +125,8 @@ impl Session {
     pub fn danger_access_token(&self) -> Option<String> {
         self.0.danger_access_token().map(|token| token.expose().into())
     }
+    #[napi]
+    pub fn member(&self, name: String) -> Option<String> {
+        ffi::session_member(&self.0, &name)
+    }
 }

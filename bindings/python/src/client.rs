@@ -62,6 +62,10 @@ impl NativeSession {
     fn danger_access_token(&self) -> Option<String> {
         self.0.danger_access_token().map(|token| token.expose().to_owned())
     }
+
+    fn member(&self, name: &str) -> Option<String> {
+        ffi::session_member(&self.0, name)
+    }
 }
 
 #[pymethods]

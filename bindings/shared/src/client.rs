@@ -8,7 +8,7 @@ use keybound::json::Value;
 use keybound::key::Protection;
 #[cfg(feature = "grants")]
 use keybound::oauth::step::CreatedKey;
-use keybound::oauth::{self, Credentials, Discovered, Operation, Secret, Session, SessionRequest};
+use keybound::oauth::{self, Credentials, Discovered, Operation, Secret, Session, SessionRequest, Subject};
 #[cfg(feature = "grants")]
 use keybound::oauth::{HeldToken, TokenExchange};
 use keybound::{Crypto, SecurityLevel, UnixTime};
@@ -53,6 +53,12 @@ const OPERATION: &[&str] = &[
     "intent_lifetime",
     "offline_access",
     "parameters",
+    "expect_subject",
+    "provisional",
+    "without_pushed_request",
+    "without_resource",
+    "scope_on_refresh",
+    "danger_assume_pkce",
     "callback",
     "subject_token",
     "subject_token_type",
@@ -164,8 +170,9 @@ impl Client {
     /// | `call` | `method`, `url`, `headers`, `body` (`empty`, `repeatable` or `one_shot`); handle `session` |
     ///
     /// A session request has `session` (its name) and the handle `discovered`, or `again` (true) and the handle `session`; and any
-    /// of `scope`, `resource`, `level`, `authorization_details`, `intent` (details), `intent_lifetime`, `offline_access` and
-    /// `parameters` (an object of texts).
+    /// of `scope`, `resource`, `level`, `authorization_details`, `intent` (details), `intent_lifetime`, `offline_access`,
+    /// `parameters` (an object of texts), `expect_subject` (a `sub`), `provisional`, `without_pushed_request`,
+    /// `without_resource`, `scope_on_refresh` and `danger_assume_pkce`.
     ///
     /// # Errors
     /// Misuse, and what ends the flow at once.
@@ -284,8 +291,22 @@ fn request(given: &Options, handles: &Handles) -> Result<SessionRequest, Error> 
     if let Some(seconds) = given.number("intent_lifetime")? {
         request = request.intent_lifetime(seconds);
     }
-    if given.flag("offline_access")? {
-        request = request.offline_access();
+    if let Some(sub) = given.text("expect_subject")? {
+        request = request.expect_subject(sub);
+    }
+    type Switch = fn(SessionRequest) -> SessionRequest;
+    let switches: [(&str, Switch); 6] = [
+        ("offline_access", SessionRequest::offline_access),
+        ("provisional", SessionRequest::provisional),
+        ("without_pushed_request", SessionRequest::without_pushed_request),
+        ("without_resource", SessionRequest::without_resource),
+        ("scope_on_refresh", SessionRequest::scope_on_refresh),
+        ("danger_assume_pkce", SessionRequest::danger_assume_pkce),
+    ];
+    for (name, switch) in switches {
+        if given.flag(name)? {
+            request = switch(request);
+        }
     }
     if let Some(Value::Object(parameters)) = given.value("parameters") {
         for (name, value) in parameters {
@@ -348,13 +369,16 @@ fn called(given: &Options) -> Result<Request, Error> {
     Ok(request)
 }
 
-/// What a session shows, as JSON: `name`, `level`, `issuer`, `resource`, `scope`, `authorization_details`, `expires_at`, `bound`,
-/// `thumbprint` and `ended`. No token.
+/// What a session shows, as JSON: `name`, `level`, `issuer`, `subject` (`issuer` and `sub`), `resource`, `scope`,
+/// `authorization_details`, `expires_at`, `bound`, `thumbprint` and `ended`. No token, and no other member of its responses.
 pub(crate) fn describe(session: &Session) -> Value {
+    let subject = session.subject();
+    let subject = subject.map(|Subject { issuer, sub }| Value::object().with("issuer", issuer).with("sub", sub));
     Value::object()
         .with("name", session.name())
         .with("level", session.level().name())
         .with("issuer", session.issuer())
+        .with_some("subject", subject)
         .with_some("resource", session.resource())
         .with_some("scope", session.scope())
         .with_some("authorization_details", session.authorization_details())

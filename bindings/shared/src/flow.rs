@@ -388,7 +388,8 @@ fn finished(outcome: Outcome) -> (Value, Option<Handle>) {
         Outcome::Authorization(sent) => kind("authorization")
             .with("url", sent.url.as_str())
             .with("state", sent.state.as_str())
-            .with("expires_at", sent.expires_at),
+            .with("expires_at", sent.expires_at)
+            .with("pushed", sent.pushed),
         Outcome::Answer(answer) => {
             let demand = answer.demand.as_ref().map(|demand| match demand {
                 Demand::Login(_) => Value::object().with("do", "login"),
@@ -415,10 +416,15 @@ fn finished(outcome: Outcome) -> (Value, Option<Handle>) {
     (shown, None)
 }
 
-/// What a session shows, as JSON: `name`, `level`, `issuer`, `resource`, `scope`, `authorization_details`, `expires_at`, `bound`,
-/// `thumbprint` and `ended`. No token.
+/// What a session shows, as JSON: `name`, `level`, `issuer`, `subject` (`issuer` and `sub`), `resource`, `scope`,
+/// `authorization_details`, `expires_at`, `bound`, `thumbprint` and `ended`. No token, and no other member of its responses.
 pub fn session_info(session: &Session) -> String {
     describe(session).to_json()
+}
+
+/// Another member of a session's token responses: a secret, as the server sent it.
+pub fn session_member(session: &Session, name: &str) -> Option<String> {
+    session.member(name).map(|value| value.expose().into())
 }
 
 /// Bytes of a byte string, for bindings.

@@ -51,7 +51,7 @@ mod verify;
 pub use authorization::{Admission, AuthorizationServer};
 pub use client::{Client, Handles};
 pub use error::{Error, Fault, Kind, reasons};
-pub use flow::{Device, Flow, Handle, Reply, Seen, Step, from_byte_string, session_info};
+pub use flow::{Device, Flow, Handle, Reply, Seen, Step, from_byte_string, session_info, session_member};
 pub use intent::{Intent, request_detail};
 pub use key::{Key, thumbprint};
 pub use plain::byte_string;

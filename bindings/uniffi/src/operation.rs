@@ -96,7 +96,7 @@ pub enum CoreOperation {
         /// The token.
         token: HeldToken,
     },
-    /// Store a session that was not.
+    /// Store a provisional session, or the nonces that another one learned since it was stored.
     Keep {
         /// The session.
         session: Arc<Session>,
@@ -163,6 +163,24 @@ pub struct SessionRequest {
     /// Further parameters of the authorization or token request.
     #[uniffi(default)]
     pub parameters: HashMap<String, String>,
+    /// The `sub` that every token response must have: tokens of another account are refused, and nothing is stored.
+    #[uniffi(default)]
+    pub expect_subject: Option<String>,
+    /// Store the session only once it is kept, so that its subject can be verified first.
+    #[uniffi(default)]
+    pub provisional: bool,
+    /// Send the authorization request in the URL although the server takes pushed requests (RFC 9126).
+    #[uniffi(default)]
+    pub without_pushed_request: bool,
+    /// Send no `resource` parameter (RFC 8707), for servers whose scopes name the resource.
+    #[uniffi(default)]
+    pub without_resource: bool,
+    /// Say the scope again at each refresh.
+    #[uniffi(default)]
+    pub scope_on_refresh: bool,
+    /// Take the server to support PKCE although it does not say so. If it does not, codes can be injected.
+    #[uniffi(default)]
+    pub danger_assume_pkce: bool,
 }
 
 shown!(SessionRequest { begin, scope, resource, level });
@@ -370,8 +388,14 @@ impl SessionRequest {
             )
             .with_some("intent", details("intent", self.intent.as_deref())?)
             .with_some("intent_lifetime", lifetime)
-            .with_some("offline_access", self.offline_access.then_some(true))
-            .with_some("parameters", Some(parameters).filter(|_| !self.parameters.is_empty())))
+            .with_some("parameters", Some(parameters).filter(|_| !self.parameters.is_empty()))
+            .with_some("expect_subject", self.expect_subject.as_deref())
+            .with("offline_access", self.offline_access)
+            .with("provisional", self.provisional)
+            .with("without_pushed_request", self.without_pushed_request)
+            .with("without_resource", self.without_resource)
+            .with("scope_on_refresh", self.scope_on_refresh)
+            .with("danger_assume_pkce", self.danger_assume_pkce))
     }
 }
 

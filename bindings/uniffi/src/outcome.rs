@@ -67,9 +67,12 @@ pub struct Authorization {
     pub state: String,
     /// Until when the callback is taken.
     pub expires_at: i64,
+    /// Whether the server has the request already and the URL refers to it (RFC 9126). If not, the user can read and change what
+    /// the URL says.
+    pub pushed: bool,
 }
 
-shown!(Authorization { expires_at });
+shown!(Authorization { expires_at, pushed });
 
 /// What to show the user who logs in on another device (RFC 8628 section 3.2).
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]
@@ -144,7 +147,12 @@ impl Outcome {
                 Self::DevicePrompted { device, prompt }
             }
             oauth::Outcome::Authorization(sent) => Self::LoginBegun {
-                authorization: Authorization { url: sent.url, state: sent.state, expires_at: sent.expires_at.secs() },
+                authorization: Authorization {
+                    url: sent.url,
+                    state: sent.state,
+                    expires_at: sent.expires_at.secs(),
+                    pushed: sent.pushed,
+                },
             },
             oauth::Outcome::Answer(answer) => Self::Answered {
                 answer: Answer {

@@ -33,6 +33,16 @@ impl Discovered {
 #[derive(Debug, uniffi::Object)]
 pub struct Session(pub(crate) ffi::Session);
 
+/// An account, as its authorization server names it. Identify it by both: another issuer may give the same `sub` to another
+/// account.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, uniffi::Record)]
+pub struct Subject {
+    /// The authorization server's issuer identifier.
+    pub issuer: String,
+    /// The `sub` of the token response.
+    pub sub: String,
+}
+
 /// What a session shows.
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]
 pub struct SessionInfo {
@@ -42,6 +52,8 @@ pub struct SessionInfo {
     pub level: SecurityLevel,
     /// The issuer of its tokens.
     pub issuer: String,
+    /// The account its tokens are for, if the server named it in a token response.
+    pub subject: Option<Subject>,
     /// Where they are good.
     pub resource: Option<String>,
     /// Its scopes, separated by spaces.
@@ -68,6 +80,7 @@ impl Session {
             name: self.0.name().into(),
             level: SecurityLevel::of(self.0.level()),
             issuer: self.0.issuer(),
+            subject: self.0.subject().map(|subject| Subject { issuer: subject.issuer, sub: subject.sub }),
             resource: self.0.resource(),
             scope: self.0.scope(),
             authorization_details: self.0.authorization_details().map(|details| details.to_json()),
@@ -77,6 +90,12 @@ impl Session {
             protection: self.0.protection().map(Protection::of),
             ended: self.0.has_ended(),
         }
+    }
+
+    /// Another member of the token responses, for example `id_token`, as the server sent it last: nothing of it was verified. A
+    /// text as it is, everything else as JSON. A secret.
+    pub fn member(&self, name: String) -> Option<String> {
+        ffi::session_member(&self.0, &name)
     }
 
     /// The access token: a secret, worthless without its key if it is bound.

@@ -122,7 +122,7 @@ fn texts_for_people_hold_no_secrets() {
         header().remove(0).to_string(),
         RefusedResponse { status: 401, headers: header(), body: SECRET.into(), now: None, proof_issued_at: None }
             .to_string(),
-        Authorization { url: SECRET.into(), state: SECRET.into(), expires_at: NOW }.to_string(),
+        Authorization { url: SECRET.into(), state: SECRET.into(), expires_at: NOW, pushed: true }.to_string(),
         DevicePrompt {
             user_code: SECRET.into(),
             verification_uri: "https://as.example.com/device".into(),

@@ -135,4 +135,7 @@ impl Session {
     pub fn danger_access_token(&self) -> Option<String> {
         self.0.danger_access_token().map(|token| token.expose().into())
     }
+    pub fn member(&self, name: String) -> Option<String> {
+        ffi::session_member(&self.0, &name)
+    }
 }

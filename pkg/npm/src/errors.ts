@@ -83,7 +83,7 @@ export class HostFailed extends KeyboundError {}
 
 const LOGIN = new Set([
   'login_required', 'no_session', 'key_missing', 'key_changed', 'stored_malformed', 'stored_version', 'stored_issuer', 'stored_client',
-  'stored_level', 'stored_key', 'stored_algorithm',
+  'stored_level', 'stored_key', 'stored_algorithm', 'subject_mismatch',
 ]);
 
 function classOf(kind: unknown, { reason, code }: Details): new (details: Details, options?: ErrorOptions) => KeyboundError {

@@ -15,7 +15,7 @@ export type { CryptoKeyLike, Signer } from './key.js';
 export { MemoryStore } from './memory.js';
 export { Discovered, Session, demandOf, ignoredChallengeOf } from './oauth.js';
 export type {
-  Authorization, ClientOptions, Credentials, Demand, DevicePrompt, HeldToken, IssuedToken, Level, SessionRequest, TokenExchange,
+  Authorization, ClientOptions, Credentials, Demand, DevicePrompt, HeldToken, IssuedToken, Level, SessionRequest, Subject, TokenExchange,
 } from './oauth.js';
 export type { NonceOptions, Policy } from './policy.js';
 export { NonceCache, proof, proofSync } from './proof.js';

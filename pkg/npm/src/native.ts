@@ -151,6 +151,7 @@ interface Freed {
 export interface NativeSession extends Freed {
   info(): string;
   dangerAccessToken(): string | undefined | null;
+  member(name: string): string | undefined | null;
 }
 
 /** What was discovered. */

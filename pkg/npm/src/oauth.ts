@@ -70,6 +70,27 @@ export interface SessionRequest {
   readonly offlineAccess?: boolean;
   /** Further parameters of the authorization or token request. */
   readonly parameters?: Readonly<Record<string, string>>;
+  /** The `sub` that every token response must have: tokens of another account are refused, and nothing is stored. */
+  readonly expectSubject?: string;
+  /**
+   * Store the session only when {@link OAuthClient.keep} says so, so that its {@link Session.subject} can be verified first;
+   * {@link OAuthClient.end} gives it up.
+   */
+  readonly provisional?: boolean;
+  /** Send the authorization request in the URL although the server takes pushed requests (RFC 9126). */
+  readonly withoutPushedRequest?: boolean;
+  /** Send no `resource` parameter (RFC 8707), for servers whose scopes name the resource. */
+  readonly withoutResource?: boolean;
+  /** Say the scope again at each refresh. */
+  readonly scopeOnRefresh?: boolean;
+  /** Take the server to support PKCE although it does not say so. If it does not, codes can be injected. */
+  readonly dangerAssumePkce?: boolean;
+}
+
+/** An account, as its authorization server names it. Identify it by both: another issuer may give the same `sub` to another one. */
+export interface Subject {
+  readonly issuer: string;
+  readonly sub: string;
 }
 
 /** A token to exchange (RFC 8693). */
@@ -101,6 +122,11 @@ export interface Authorization {
   readonly state: string;
   /** Whole seconds since 1970. */
   readonly expiresAt: number;
+  /**
+   * Whether the server has the request already and the URL refers to it (RFC 9126). If not, the user can read and change what the URL
+   * says.
+   */
+  readonly pushed: boolean;
 }
 
 /** What to show the user who logs in on another device. */
@@ -162,6 +188,10 @@ export class Session {
   get issuer(): string {
     return this.#info['issuer'] as string;
   }
+  /** The account its tokens are for, if the server named it by a `sub` in a token response. An ID token does not count. */
+  get subject(): Subject | undefined {
+    return this.#info['subject'] as Subject | undefined;
+  }
   get resource(): string | undefined {
     return this.#info['resource'] as string | undefined;
   }
@@ -186,6 +216,13 @@ export class Session {
   /** Whether only a new login helps. */
   get ended(): boolean {
     return this.#info['ended'] as boolean;
+  }
+  /**
+   * Another member of the token responses, for example `id_token`, as the server sent it last: nothing of it was verified. A text as it
+   * is, everything else as JSON. Treat it as a secret. At most 32 members are kept, of 32 KiB in all.
+   */
+  member(name: string): string | undefined {
+    return this._native.member(name) ?? undefined;
   }
   /** The access token: a secret, worthless without its key if it is {@link bound}. */
   dangerAccessToken(): string | undefined {
@@ -273,7 +310,8 @@ export class OAuthClient {
   }
 
   #authorization({ result }: Finished): Authorization {
-    return { url: result['url'] as string, state: result['state'] as string, expiresAt: result['expires_at'] as number };
+    const { url, state, expires_at: expiresAt, pushed } = result;
+    return { url: url as string, state: state as string, expiresAt: expiresAt as number, pushed: pushed as boolean };
   }
 
   /** Completes a login with the URL that the browser came back to. */
@@ -330,6 +368,11 @@ export class OAuthClient {
   async adopt(token: HeldToken): Promise<Session> {
     const { publicJwk, ...rest } = token;
     return session(await this.#run({ ...snakeCase(rest), public_jwk: publicJwk, do: 'adopt' }));
+  }
+
+  /** Stores a {@link SessionRequest.provisional} session, or the nonces that another one learned since it was stored. */
+  async keep(session: Session): Promise<void> {
+    await this.#run({ do: 'keep' }, { session });
   }
 
   /** Renews the tokens now; `fetch` does so by itself when it is time. */

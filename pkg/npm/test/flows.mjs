@@ -136,7 +136,7 @@ class Host {
   }
 }
 
-const BY_SESSION = ['refresh', 'revoke', 'end', 'call', 'step_up', 'introspect'];
+const BY_SESSION = ['keep', 'refresh', 'revoke', 'end', 'call', 'step_up', 'introspect'];
 
 /** Plays one vector back with the exports of a build. */
 export async function playBack(vector, core) {
@@ -160,6 +160,10 @@ export async function playBack(vector, core) {
     }
     const handles = new core.Handles();
     const session = sessions.get(name);
+    if (what === 'look') {
+      const members = (given.members ?? []).map((member) => [member, session.member(member) ?? null]);
+      return { subject: JSON.parse(session.info()).subject ?? null, members: Object.fromEntries(members) };
+    }
     if (discovered) handles.discovered(discovered);
     if (device && what === 'poll_device') handles.device(device);
     const repeated = again === true && session !== undefined;
@@ -189,7 +193,7 @@ export async function playBack(vector, core) {
         return { issuer: result.issuer, resource: result.resource ?? null };
       case 'authorization': {
         const [url, query] = result.url.split('?');
-        return { url, query: names.form(query) };
+        return { url, query: names.form(query), pushed: result.pushed };
       }
       case 'session':
         sessions.set(JSON.parse(done.session.info()).name, done.session);

@@ -13,7 +13,7 @@ from keybound._drive import Fetch, Finished, OwnBody, TakeLock, Wait, Work
 from keybound.transport import HttpResponse
 
 #: Operations that are told their session by handle.
-BY_SESSION = ("refresh", "revoke", "end", "call", "step_up", "introspect")
+BY_SESSION = ("keep", "refresh", "revoke", "end", "call", "step_up", "introspect")
 
 
 class HostKey:
@@ -168,6 +168,10 @@ class Player:
             self.host.now += operation["seconds"]
             return {}
         session = self._sessions.get(name) if name else None
+        if what == "look" and session is not None:
+            subject = session.subject
+            members = {member: session.member(member) for member in operation.get("members", ())}
+            return {"subject": subject and {"issuer": subject.issuer, "sub": subject.sub}, "members": members}
         by_handle = session is not None and (what in BY_SESSION or operation.get("again") is True)
         if by_handle:
             del operation["session"]
@@ -210,7 +214,7 @@ class Player:
                 return {"issuer": told["issuer"], "resource": told.get("resource")}
             case "authorization":
                 url, _, query = told["url"].partition("?")
-                return {"url": url, "query": self.host.names.form(query)}
+                return {"url": url, "query": self.host.names.form(query), "pushed": told["pushed"]}
             case "session":
                 assert done.session is not None
                 made = Session(done.session)

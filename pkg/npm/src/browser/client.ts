@@ -7,10 +7,11 @@ import type { NativeClient, NativeDiscovered, NativeSession, NativeSweep } from 
 import { untilAborted } from './abort.js';
 import { Call } from './call.js';
 import { Channel } from './channel.js';
+import { confirmed } from './confirm.js';
 import { BrowserHost, type Shared } from './host.js';
 import { Keys } from './keys.js';
 import { Locks, type Held } from './locks.js';
-import { coreOptions, type ClientOptions } from './options.js';
+import { coreOptions, sessionOptions, type ClientOptions } from './options.js';
 import { isPopup, openPopup, type Destination } from './popup.js';
 import { describe, ofThisPage, proofTime, unseen } from './refused.js';
 import { keyLost, sessionInfo, type Need, type SessionInfo, type SessionState } from './session.js';
@@ -25,6 +26,8 @@ export interface LoginOptions {
   readonly authorizationDetails?: readonly Readonly<Record<string, unknown>>[];
   /** More parameters of the authorization request, for example `{ prompt: 'login' }`. */
   readonly parameters?: Readonly<Record<string, string>>;
+  /** The `sub` that every token response must have: tokens of another account are refused, and nothing is stored. */
+  readonly expectSubject?: string;
   /** `redirect` leaves the page; `popup` opens a window (call it in a click) and works without IndexedDB, too. */
   readonly mode?: 'redirect' | 'popup';
 }
@@ -366,9 +369,10 @@ export class Client {
       do: 'authorize',
       session: this.#name,
       scope: options.scope ?? this.#options.scope,
-      offline_access: this.#options.offlineAccess,
       authorization_details: authorizationDetails,
       parameters,
+      expect_subject: options.expectSubject,
+      ...sessionOptions(this.#options),
     };
     return destinationOf(await this.#run(request, { discovered: await this.#discover() }));
   }
@@ -379,8 +383,13 @@ export class Client {
   }
 
   async #exchange(callback: string): Promise<SessionInfo> {
-    const { session } = await this.#run({ do: 'exchange', callback });
-    this.#hold(needed(session));
+    const made = needed((await this.#run({ do: 'exchange', callback }).finally(() => this.#session && this.#show(this.#session))).session);
+    const { confirmSubject } = this.#options;
+    if (confirmSubject !== undefined) {
+      const { subject } = sessionInfo(made.info()).info;
+      await confirmed(subject, confirmSubject, (what) => this.#run({ do: what }, { session: () => made }));
+    }
+    this.#hold(made);
     if (this.storage === 'memory') await this.#replaceLeft().catch(() => undefined);
     return this.#show(this.#needed());
   }

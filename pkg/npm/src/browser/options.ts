@@ -1,6 +1,7 @@
 // What a browser's client is configured with, and how the core is told.
 
 import { misuse } from '../errors.js';
+import type { ConfirmSubject } from './confirm.js';
 
 /** What a client demands of servers and keys; see the documentation of levels. */
 export type SecurityLevel = 'standard' | 'enhanced' | 'maximum';
@@ -35,6 +36,17 @@ export interface ClientOptions {
   readonly wasm?: { readonly client?: string | URL; readonly advice?: string | URL };
   /** The name of the session, where a page has several. `default` otherwise. */
   readonly session?: string;
+  /**
+   * Says whether a login may be stored, by the account it came to: in the AT Protocol, whether the DID of the subject resolves to this
+   * issuer. A login for which it does not give true is ended, and `login` or `handleRedirect` throws `subject_mismatch`.
+   */
+  readonly confirmSubject?: ConfirmSubject;
+  /** Sends authorization requests in the URL although the server takes pushed requests (RFC 9126). */
+  readonly withoutPushedRequest?: boolean;
+  /** Sends no `resource` parameter (RFC 8707), for servers whose scopes name the resource. */
+  readonly withoutResource?: boolean;
+  /** Says the scope again at each refresh. */
+  readonly scopeOnRefresh?: boolean;
   /** The name of the database, shared by all clients of this origin that name it. `keybound` otherwise. */
   readonly database?: string;
   /** Takes a server to support PKCE with S256 although it does not say so. If it does not, codes can be injected. */
@@ -63,6 +75,17 @@ export function coreOptions(options: ClientOptions): string {
     danger_assume_endpoints: options.dangerAssumeEndpoints,
     danger_accept_bearer: options.dangerAcceptBearer,
   });
+}
+
+/** What the client's options say of each of its sessions. */
+export function sessionOptions(options: ClientOptions): object {
+  return {
+    offline_access: options.offlineAccess,
+    provisional: options.confirmSubject !== undefined,
+    without_pushed_request: options.withoutPushedRequest,
+    without_resource: options.withoutResource,
+    scope_on_refresh: options.scopeOnRefresh,
+  };
 }
 
 function check(options: ClientOptions): void {

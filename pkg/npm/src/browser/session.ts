@@ -2,6 +2,12 @@
 
 import { KeyboundError, LoginRequired, type Details } from '../errors.js';
 
+/** An account, as its authorization server names it. Identify it by both: another issuer may give the same `sub` to another one. */
+export interface Subject {
+  readonly issuer: string;
+  readonly sub: string;
+}
+
 /** A session, without its tokens. */
 export interface SessionInfo {
   /** The name it is stored under. */
@@ -9,6 +15,8 @@ export interface SessionInfo {
   readonly level: 'standard' | 'enhanced' | 'maximum';
   /** The authorization server. */
   readonly issuer: string;
+  /** The account its tokens are for, if the server named it by a `sub` in a token response. An ID token does not count. */
+  readonly subject: Subject | undefined;
   /** What its tokens are for. */
   readonly resource: string | undefined;
   /** The scope that was granted. */
@@ -55,6 +63,7 @@ export function sessionInfo(json: string): { readonly info: SessionInfo; readonl
       name: shown.name,
       level: shown.level,
       issuer: shown.issuer,
+      subject: shown.subject,
       resource: shown.resource,
       scope: shown.scope,
       authorizationDetails: shown.authorization_details,
@@ -69,6 +78,7 @@ interface Shown {
   readonly name: string;
   readonly level: SessionInfo['level'];
   readonly issuer: string;
+  readonly subject?: Subject;
   readonly resource?: string;
   readonly scope?: string;
   readonly authorization_details?: unknown;

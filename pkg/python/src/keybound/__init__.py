@@ -39,6 +39,7 @@ from .session import (
     Response,
     Session,
     SessionRequest,
+    Subject,
     SubjectToken,
 )
 from .sessions import FileStore, KeyFault, MemoryStore, SessionStore, Stored
@@ -107,6 +108,7 @@ __all__ = [
     "SecurityLevel",
     "Session",
     "SessionRequest",
+    "Subject",
     "SessionStore",
     "Signature",
     "Signer",

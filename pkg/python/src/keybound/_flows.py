@@ -234,7 +234,7 @@ def discovered_of(done: Finished) -> Discovered:
 def authorization_of(done: Finished) -> Authorization:
     """Where a login begins."""
     told = done.result
-    return Authorization(told["url"], told["state"], told["expires_at"])
+    return Authorization(told["url"], told["state"], told["expires_at"], told["pushed"])
 
 
 def answered(done: Finished, answer: HttpResponse | None) -> Response:

@@ -102,6 +102,10 @@ class AsyncClient(Flows):
         """See :meth:`Client.adopt`."""
         return await self.run(self._adopt(token, key, resource, name, expires_at))
 
+    async def keep(self, session: Session) -> None:
+        """Stores a provisional session, or the nonces that another one learned since it was stored."""
+        await self.run(self._nothing(self.flow({"do": "keep"}, session=session.native)))
+
     async def refresh(self, session: Session) -> None:
         """See :meth:`Client.refresh`."""
         await self.run(self._nothing(self.flow({"do": "refresh"}, session=session.native)))

@@ -111,6 +111,10 @@ class Client(Flows):
         """
         return self.run(self._adopt(token, key, resource, name, expires_at))
 
+    def keep(self, session: Session) -> None:
+        """Stores a provisional session, or the nonces that another one learned since it was stored."""
+        self.run(self._nothing(self.flow({"do": "keep"}, session=session.native)))
+
     def refresh(self, session: Session) -> None:
         """Gets a new access token, once among all tasks and processes that want one."""
         self.run(self._nothing(self.flow({"do": "refresh"}, session=session.native)))

@@ -148,6 +148,7 @@ _LOGIN = frozenset(
         "stored_level",
         "stored_key",
         "stored_algorithm",
+        "subject_mismatch",
     }
 )
 

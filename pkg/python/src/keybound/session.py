@@ -21,6 +21,7 @@ __all__ = [
     "Response",
     "Session",
     "SessionRequest",
+    "Subject",
     "SubjectToken",
 ]
 
@@ -56,11 +57,24 @@ class Discovered:
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """Where to send the user's browser. Its response is recognised by `state`: keep that in the browser's own session."""
+    """Where to send the user's browser. Its response is recognised by `state`: keep that in the browser's own session.
+
+    `pushed` says whether the server has the request already and the URL refers to it (RFC 9126). If not, the user can read and change
+    what the URL says.
+    """
 
     url: str = field(repr=False)
     state: str = field(repr=False)
     expires_at: int
+    pushed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An account, as its authorization server names it. Identify it by both: another issuer may give the same `sub` to another one."""
+
+    issuer: str
+    sub: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +117,14 @@ class SessionRequest:
     (RFC 9396): an intent has a key of its own and asks for no scope but the one given here. It ends after `intent_lifetime` seconds
     (1 to 3,600, and 300 otherwise, counted from its token), with its token, or with the answer to its request. `parameters` are further
     ones of the request.
+
+    `expect_subject` is the `sub` that every token response must have: tokens of another account raise
+    :class:`~keybound.LoginRequired` (`subject_mismatch`), and nothing is stored. A `provisional` session is not stored before
+    :meth:`Client.keep`, so that its :attr:`Session.subject` can be verified first; :meth:`Client.end` gives it up.
+
+    For servers that need it, `without_pushed_request` sends the request in the URL, `without_resource` sends no `resource` parameter,
+    `scope_on_refresh` says the scope at each refresh, and `danger_assume_pkce` takes the server to support PKCE: if it does not, codes
+    can be injected.
     """
 
     at: Discovered | Session
@@ -115,6 +137,12 @@ class SessionRequest:
     intent_lifetime: int | None = None
     offline_access: bool = False
     parameters: Mapping[str, str] = field(default_factory=dict)
+    expect_subject: str | None = None
+    provisional: bool = False
+    without_pushed_request: bool = False
+    without_resource: bool = False
+    scope_on_refresh: bool = False
+    danger_assume_pkce: bool = False
 
     def __post_init__(self) -> None:
         for name in ("authorization_details", "intent"):
@@ -127,11 +155,18 @@ class SessionRequest:
             level=None if self.level is None else self.level.value,
             offline_access=self.offline_access,
             again=isinstance(self.at, Session),
+            provisional=self.provisional,
+            without_pushed_request=self.without_pushed_request,
+            without_resource=self.without_resource,
+            scope_on_refresh=self.scope_on_refresh,
+            danger_assume_pkce=self.danger_assume_pkce,
         )
         if not isinstance(self.at, Session):
             operation["session"] = self.name
         if self.scope is not None:
             operation["scope"] = self.scope
+        if self.expect_subject is not None:
+            operation["expect_subject"] = self.expect_subject
         for name in ("authorization_details", "intent"):
             details = getattr(self, name)
             if details is not None:
@@ -171,6 +206,12 @@ class Session:
         return str(self._info()["issuer"])
 
     @property
+    def subject(self) -> Subject | None:
+        """The account its tokens are for, if the server named it by a `sub` in a token response. An ID token does not count."""
+        told = self._info().get("subject")
+        return None if told is None else Subject(told["issuer"], told["sub"])
+
+    @property
     def resource(self) -> str | None:
         """What its tokens are for: it sends them nowhere else."""
         return self._info().get("resource")
@@ -199,6 +240,13 @@ class Session:
     def has_ended(self) -> bool:
         """Whether only a new login helps."""
         return bool(self._info()["ended"])
+
+    def member(self, name: str) -> str | None:
+        """Another member of the token responses, for example `id_token`, as the server sent it last: nothing of it was verified.
+
+        A text as it is, everything else as JSON. Treat it as a secret. At most 32 members are kept, of 32 KiB in all.
+        """
+        return self.native.member(name)
 
     def danger_access_token(self) -> str | None:
         """The access token: a secret, worthless without the key if it is bound."""

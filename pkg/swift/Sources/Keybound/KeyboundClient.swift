@@ -133,7 +133,7 @@ public actor KeyboundClient {
         try await opened(.adopt(token: token))
     }
 
-    /// Stores a session that ``adopt(_:)`` made.
+    /// Stores a provisional session, or the nonces that another one learned since it was stored.
     public func keep(_ session: Session) async throws(ClientError) {
         _ = try await run(.keep(session: session))
     }

@@ -287,6 +287,7 @@ final class FlowPlayer {
             return .object([:])
         }
         let session = given.text("session").flatMap { sessions[$0] }
+        if what == "look" { return looked(try XCTUnwrap(session), given["members"]?.elements.compactMap(\.text) ?? []) }
         let flow = try client.begin(operation: try await operation(what, given, session), now: host.clock.now)
         return try await shown(what, try await drive(flow, drives), session)
     }
@@ -310,6 +311,7 @@ final class FlowPlayer {
         case "device": return .device(request: try request(given, session))
         case "poll_device": return .pollDevice(device: try XCTUnwrap(device))
         case "open": return .open(name: try needed("session"), boundTo: given.text("bound_to"))
+        case "keep": return .keep(session: try XCTUnwrap(session))
         case "refresh": return .refresh(session: try XCTUnwrap(session))
         case "revoke": return .revoke(session: try XCTUnwrap(session))
         case "end": return .end(session: try XCTUnwrap(session))
@@ -337,7 +339,8 @@ final class FlowPlayer {
         let known: Set = [
             "do", "session", "again", "scope", "resource", "level", "authorization_details", "intent", "intent_lifetime", "offline_access",
             "parameters", "subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type", "audience",
-            "assertion",
+            "assertion", "expect_subject", "provisional", "without_pushed_request", "without_resource", "scope_on_refresh",
+            "danger_assume_pkce",
         ]
         XCTAssertEqual(Set(given.members.keys).subtracting(known), [], "every argument is carried over")
         let begin: SessionStart =
@@ -350,7 +353,10 @@ final class FlowPlayer {
             begin: begin, scope: given.text("scope"), resource: given.text("resource"), level: Self.level(given.text("level")),
             authorizationDetails: given["authorization_details"]?.written, intent: given["intent"]?.written,
             intentLifetime: given.number("intent_lifetime"), offlineAccess: given.flag("offline_access"),
-            parameters: (given["parameters"]?.members ?? [:]).compactMapValues(\.text))
+            parameters: (given["parameters"]?.members ?? [:]).compactMapValues(\.text), expectSubject: given.text("expect_subject"),
+            provisional: given.flag("provisional"), withoutPushedRequest: given.flag("without_pushed_request"),
+            withoutResource: given.flag("without_resource"), scopeOnRefresh: given.flag("scope_on_refresh"),
+            dangerAssumePkce: given.flag("danger_assume_pkce"))
     }
 
     private func shown(_ what: String, _ outcome: Outcome, _ session: Session?) async throws -> JSON {
@@ -360,7 +366,8 @@ final class FlowPlayer {
             return .object(["issuer": .text(found.issuer()), "resource": .optional(found.resource())])
         case .loginBegun(let authorization):
             let parts = authorization.url.split(separator: "?", maxSplits: 1).map(String.init)
-            return .object(["url": .text(parts[0]), "query": try await host.withNames { try $0.form(parts[1]) }])
+            let query = try await host.withNames { try $0.form(parts[1]) }
+            return .object(["url": .text(parts[0]), "query": query, "pushed": .bool(authorization.pushed)])
         case .opened(let session):
             sessions[session.info().name] = session
             return await shown(session)
@@ -388,6 +395,12 @@ final class FlowPlayer {
             guard what == "refresh", let session else { return .object([:]) }
             return await shown(session)
         }
+    }
+
+    private func looked(_ session: Session, _ members: [String]) -> JSON {
+        let subject = session.info().subject.map { JSON.object(["issuer": .text($0.issuer), "sub": .text($0.sub)]) }
+        let values = members.map { ($0, JSON.optional(session.member(name: $0))) }
+        return .object(["subject": subject ?? .null, "members": .object(Dictionary(uniqueKeysWithValues: values))])
     }
 
     private func shown(_ session: Session) async -> JSON {

@@ -87,7 +87,7 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
     /** A session of a token that was obtained elsewhere and is bound to a key of this client's. */
     public suspend fun adopt(token: HeldToken): Session = opened(run(CoreOperation.Adopt(token)))
 
-    /** Stores a session that [adopt] made. */
+    /** Stores a provisional session, or the nonces that another one learned since it was stored. */
     public suspend fun keep(session: Session) {
         run(CoreOperation.Keep(session))
     }

@@ -270,6 +270,7 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
             return JsonObject(emptyMap())
         }
         val session = given.text("session")?.let { sessions[it] }
+        if (what == "look") return looked(session!!, given["members"]?.jsonArray.orEmpty().map { it.jsonPrimitive.content })
         val outcome = drive(client.begin(operation(what, given, session), now), host)
         return shown(what, outcome, session)
     }
@@ -290,6 +291,7 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
         "device" -> CoreOperation.Device(request(given, session))
         "poll_device" -> CoreOperation.PollDevice(device!!)
         "open" -> CoreOperation.Open(given.text("session")!!, given.text("bound_to"))
+        "keep" -> CoreOperation.Keep(session!!)
         "refresh" -> CoreOperation.Refresh(session!!)
         "revoke" -> CoreOperation.Revoke(session!!)
         "end" -> CoreOperation.End(session!!)
@@ -314,7 +316,8 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
         val known = setOf(
             "do", "session", "again", "scope", "resource", "level", "authorization_details", "intent", "intent_lifetime", "offline_access",
             "parameters", "subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type", "audience",
-            "assertion",
+            "assertion", "expect_subject", "provisional", "without_pushed_request", "without_resource", "scope_on_refresh",
+            "danger_assume_pkce",
         )
         assertEquals(emptySet<String>(), given.keys - known, "every argument is carried over")
         val again = given.flag("again") && session != null
@@ -328,6 +331,12 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
             intentLifetime = given.number("intent_lifetime")?.toLong(),
             offlineAccess = given.flag("offline_access"),
             parameters = (given["parameters"] as? JsonObject).orEmpty().mapValues { it.value.jsonPrimitive.content },
+            expectSubject = given.text("expect_subject"),
+            provisional = given.flag("provisional"),
+            withoutPushedRequest = given.flag("without_pushed_request"),
+            withoutResource = given.flag("without_resource"),
+            scopeOnRefresh = given.flag("scope_on_refresh"),
+            dangerAssumePkce = given.flag("danger_assume_pkce"),
         )
     }
 
@@ -342,6 +351,7 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
         is Outcome.LoginBegun -> buildJsonObject {
             put("url", outcome.authorization.url.substringBefore('?'))
             put("query", names.form(outcome.authorization.url.substringAfter('?')))
+            put("pushed", outcome.authorization.pushed)
         }
         is Outcome.Opened -> {
             sessions[outcome.session.info().name] = outcome.session
@@ -372,6 +382,16 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
         }
         is Outcome.Ended -> buildJsonObject { put("revoked", outcome.revoked) }
         is Outcome.Nothing -> if (what == "refresh" && session != null) shown(session) else JsonObject(emptyMap())
+    }
+
+    private fun looked(session: Session, members: List<String>): JsonObject = buildJsonObject {
+        put("subject", session.info().subject?.let { subject ->
+            buildJsonObject {
+                put("issuer", subject.issuer)
+                put("sub", subject.sub)
+            }
+        } ?: JsonNull)
+        put("members", buildJsonObject { members.forEach { put(it, session.member(it)) } })
     }
 
     private fun shown(session: Session): JsonObject = session.info().let { info ->
