@@ -10,7 +10,7 @@ const ENTRIES = [
   'index', 'index.node', 'express', 'fastify', 'hono', 'server/index', 'browser/index',
   // What they pass on.
   'advice', 'client', 'client.node', 'drive', 'errors', 'files', 'http', 'key', 'loopback', 'memory', 'oauth', 'policy', 'proof', 'reasons', 'refused',
-  'replay', 'verify', 'browser/client', 'browser/options', 'browser/session',
+  'replay', 'verify', 'browser/client', 'browser/confirm', 'browser/options', 'browser/session',
   'server/authorization', 'server/intent', 'server/introspection', 'server/keys', 'server/node', 'server/principal', 'server/protection',
 ];
 

@@ -10,7 +10,7 @@ export { Key, thumbprint, webCryptoSigner } from './key.js';
 export type { CryptoKeyLike, Signer } from './key.js';
 export { MemoryStore } from './memory.js';
 export { Discovered, Session, demandOf, ignoredChallengeOf } from './oauth.js';
-export type { Authorization, ClientOptions, Credentials, Demand, DevicePrompt, HeldToken, IssuedToken, Level, SessionRequest, TokenExchange, } from './oauth.js';
+export type { Authorization, ClientOptions, Credentials, Demand, DevicePrompt, HeldToken, IssuedToken, Level, SessionRequest, Subject, TokenExchange, } from './oauth.js';
 export type { NonceOptions, Policy } from './policy.js';
 export { NonceCache, proof, proofSync } from './proof.js';
 export type { ProofRequest, Role } from './proof.js';

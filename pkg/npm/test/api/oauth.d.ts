@@ -40,6 +40,16 @@ export interface SessionRequest {
     readonly intentLifetime?: number;
     readonly offlineAccess?: boolean;
     readonly parameters?: Readonly<Record<string, string>>;
+    readonly expectSubject?: string;
+    readonly provisional?: boolean;
+    readonly withoutPushedRequest?: boolean;
+    readonly withoutResource?: boolean;
+    readonly scopeOnRefresh?: boolean;
+    readonly dangerAssumePkce?: boolean;
+}
+export interface Subject {
+    readonly issuer: string;
+    readonly sub: string;
 }
 export interface TokenExchange {
     readonly subjectToken: string;
@@ -62,6 +72,7 @@ export interface Authorization {
     readonly url: string;
     readonly state: string;
     readonly expiresAt: number;
+    readonly pushed: boolean;
 }
 export interface DevicePrompt {
     readonly userCode: string;
@@ -90,6 +101,7 @@ export declare class Session {
             get name(): string;
     get level(): Level;
     get issuer(): string;
+    get subject(): Subject | undefined;
     get resource(): string | undefined;
     get scope(): string | undefined;
     get authorizationDetails(): readonly Record<string, unknown>[] | undefined;
@@ -97,6 +109,7 @@ export declare class Session {
     get bound(): boolean;
     get thumbprint(): string | undefined;
     get ended(): boolean;
+    member(name: string): string | undefined;
     dangerAccessToken(): string | undefined;
     toJSON(): Record<string, unknown>;
 }
@@ -117,6 +130,7 @@ export declare class OAuthClient {
     jwtBearer(request: SessionRequest, assertion: string): Promise<Session>;
     open(name: string, boundTo?: string): Promise<Session>;
     adopt(token: HeldToken): Promise<Session>;
+    keep(session: Session): Promise<void>;
     refresh(session: Session): Promise<void>;
     revoke(session: Session): Promise<void>;
     end(session: Session): Promise<boolean>;

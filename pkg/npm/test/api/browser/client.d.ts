@@ -5,6 +5,7 @@ export interface LoginOptions {
     readonly scope?: string;
     readonly authorizationDetails?: readonly Readonly<Record<string, unknown>>[];
     readonly parameters?: Readonly<Record<string, string>>;
+    readonly expectSubject?: string;
     readonly mode?: 'redirect' | 'popup';
 }
 export interface LogoutResult {

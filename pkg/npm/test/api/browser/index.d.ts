@@ -6,5 +6,6 @@ export type { Listener, LoginOptions, LogoutResult } from './client.js';
 export type { ClientOptions, SecurityLevel } from './options.js';
 export type { Advice, ChallengeAdvice } from '../advice.js';
 export { KeyLost } from './session.js';
-export type { Need, SessionInfo, SessionState } from './session.js';
+export type { ConfirmSubject } from './confirm.js';
+export type { Need, SessionInfo, SessionState, Subject } from './session.js';
 export { FlowFailed, HostFailed, KeyboundError, LoginRequired, Misuse } from '../errors.js';

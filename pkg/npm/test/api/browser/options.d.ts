@@ -1,3 +1,4 @@
+import type { ConfirmSubject } from './confirm.js';
 export type SecurityLevel = 'standard' | 'enhanced' | 'maximum';
 export interface ClientOptions {
     readonly level: SecurityLevel;
@@ -17,9 +18,14 @@ export interface ClientOptions {
         readonly advice?: string | URL;
     };
     readonly session?: string;
+    readonly confirmSubject?: ConfirmSubject;
+    readonly withoutPushedRequest?: boolean;
+    readonly withoutResource?: boolean;
+    readonly scopeOnRefresh?: boolean;
     readonly database?: string;
     readonly dangerAssumePkce?: boolean;
     readonly dangerAssumeEndpoints?: boolean;
     readonly dangerAcceptBearer?: boolean;
 }
 export declare function coreOptions(options: ClientOptions): string;
+export declare function sessionOptions(options: ClientOptions): object;

@@ -1,8 +1,13 @@
 import { LoginRequired } from '../errors.js';
+export interface Subject {
+    readonly issuer: string;
+    readonly sub: string;
+}
 export interface SessionInfo {
     readonly name: string;
     readonly level: 'standard' | 'enhanced' | 'maximum';
     readonly issuer: string;
+    readonly subject: Subject | undefined;
     readonly resource: string | undefined;
     readonly scope: string | undefined;
     readonly authorizationDetails: unknown;
