@@ -138,6 +138,14 @@ impl Client {
         self.run(self.oauth.client_credentials(request, self.host.now()))
     }
 
+    /// Stores a [provisional](SessionRequest::provisional) session, or the nonces that another one learned since it was stored.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn keep(&self, session: &Session) -> Result<(), Error> {
+        self.run(self.oauth.keep(session, self.host.now()))
+    }
+
     /// Revokes the session's tokens and deletes it and its key. `false` if the server has no revocation: see [`oauth::Client::end`].
     ///
     /// # Errors

@@ -165,6 +165,32 @@ impl Client {
         self.run(self.oauth.client_credentials(request, self.host.now())).await
     }
 
+    /// Stores a [provisional](SessionRequest::provisional) session, or the nonces that another one learned since it was stored.
+    ///
+    /// ```no_run
+    /// # use keybound::oauth::{Discovered, SessionRequest};
+    /// # async fn issuer_of(did: &str) -> Result<String, Box<dyn std::error::Error>> { todo!("{did}") }
+    /// # async fn log_in(client: keybound_reqwest::Client, found: Discovered, callback: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// // In the AT Protocol any server can claim any account: its DID says which server speaks for it.
+    /// let authorization = client.authorize(SessionRequest::new("bluesky", &found).provisional()).await?;
+    /// // … the browser goes to `authorization.url` and comes back with `callback` …
+    /// let session = client.exchange(callback).await?;
+    /// let subject = session.subject().ok_or("the server names no account")?;
+    /// if issuer_of(&subject.sub).await? != subject.issuer {
+    ///     client.end(&session).await?;
+    ///     return Err("this server does not speak for that account".into());
+    /// }
+    /// client.keep(&session).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn keep(&self, session: &Session) -> Result<(), Error> {
+        self.run(self.oauth.keep(session, self.host.now())).await
+    }
+
     /// Revokes the session's tokens and deletes it and its key. `false` if the server has no revocation: see [`oauth::Client::end`].
     ///
     /// # Errors

@@ -113,7 +113,11 @@ fn answer(request: &Request) -> Response {
             MARK,
             r#"-at\u002d","token_type":"Bearer","expires_in":300,"refresh_token":""#,
             MARK,
-            r#"-rt"}"#,
+            r#"-rt","id_token":""#,
+            MARK,
+            r#"-id","team":{"id":""#,
+            MARK,
+            r#""}}"#,
         ]
         .concat()
     } else {

@@ -33,6 +33,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
             "session": session.name(),
             "level": session.level().name(),
             "issuer": session.issuer(),
+            "subject": session.subject().map(|subject| subject.sub),
             "resource": session.resource(),
             "scope": session.scope(),
             "thumbprint": session.thumbprint().map(|key| key.to_string()),

@@ -4,6 +4,7 @@ pub(crate) mod call;
 pub(crate) mod login;
 pub(crate) mod logout;
 mod remembered;
+mod switches;
 
 use std::path::PathBuf;
 
@@ -20,6 +21,7 @@ use keybound_reqwest::{Error, Files, Loopback};
 use serde_json::json;
 
 use self::remembered::{Authentication, Grant, Remembered, RememberedClient};
+use self::switches::Switches;
 use crate::failure::Failure;
 use crate::input;
 use crate::output::Output;
@@ -61,6 +63,8 @@ pub(crate) struct Setup {
     /// A file with the private key (JWK) that the client authenticates with (private_key_jwt).
     #[arg(long, value_name = "FILE", conflicts_with = "client_secret")]
     client_key: Option<PathBuf>,
+    #[command(flatten)]
+    switches: Switches,
     /// The program that opens the login page, given its URL; the system's browser otherwise.
     #[arg(long, value_name = "PROGRAM")]
     browser: Option<String>,
@@ -127,6 +131,7 @@ impl<'a> Caller<'a> {
         };
         let grant = setup.grant(before.as_ref());
         let mut client = make(builder())?;
+        let switches = setup.switches.with(before.as_ref().map(|before| &before.switches));
         let known = before.and_then(|before| before.client);
         let named = setup.client_id.as_ref().or(known.as_ref().map(|known| &known.id));
         let named = match named {
@@ -147,7 +152,7 @@ impl<'a> Caller<'a> {
         if let Some(named) = &named {
             client = make(builder().credentials(&named.issuer, named.credentials()))?;
         }
-        let remembered = Remembered { level, grant, client: named };
+        let remembered = Remembered { level, grant, client: named, switches };
         Ok(Self { setup, output, url: url.into(), name, loopback: Some(loopback), client, host, remembered })
     }
 
@@ -161,6 +166,12 @@ impl<'a> Caller<'a> {
             Grant::Device => self.client.device(request, |device| self.show_code(device)).map_err(failure)?,
             Grant::Browser => {
                 let authorization = self.client.authorize(request).map_err(failure)?;
+                let announced = found.server().endpoint(oauth::Endpoint::PushedAuthorization).is_some();
+                if announced && !authorization.pushed && !self.remembered.switches.without_pushed_request {
+                    self.output.note(
+                        "the server has no endpoint where it says that requests can be pushed; this one is in the URL",
+                    );
+                }
                 self.finish(&authorization)?
             }
         };
@@ -193,7 +204,7 @@ impl<'a> Caller<'a> {
     }
 
     fn request(&self, found: &Discovered) -> SessionRequest {
-        let request = SessionRequest::new(&self.name, found);
+        let request = self.remembered.switches.apply(SessionRequest::new(&self.name, found));
         match &self.setup.scope {
             Some(scope) => request.scope(scope),
             None => request,

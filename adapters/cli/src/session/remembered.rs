@@ -7,6 +7,7 @@ use keybound_reqwest::Files;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::switches::Switches;
 use crate::failure::Failure;
 
 /// How a session was made.
@@ -16,6 +17,7 @@ pub(super) struct Remembered {
     pub(super) grant: Grant,
     /// The client that was named on the command line; none if the program registered itself.
     pub(super) client: Option<RememberedClient>,
+    pub(super) switches: Switches,
 }
 
 /// A client that was named on the command line, at the server that knows it.
@@ -96,7 +98,8 @@ impl Remembered {
             }
             value
         });
-        json!({ "v": 1, "level": self.level.name(), "grant": self.grant.name(), "client": client })
+        let switches = self.switches.to_value();
+        json!({ "v": 1, "level": self.level.name(), "grant": self.grant.name(), "client": client, "switches": switches })
     }
 
     fn read(value: &Value) -> Option<Self> {
@@ -123,6 +126,7 @@ impl Remembered {
             level: SecurityLevel::from_name(value["level"].as_str()?)?,
             grant: Grant::ALL.into_iter().find(|known| known.name() == grant)?,
             client,
+            switches: Switches::read(&value["switches"]),
         })
     }
 }
@@ -133,7 +137,7 @@ mod tests {
     use keybound::key::soft::SoftKey;
     use keybound::{Algorithm, RUSTCRYPTO, SecurityLevel};
 
-    use super::{Authentication, Grant, Remembered, RememberedClient, Secret};
+    use super::{Authentication, Grant, Remembered, RememberedClient, Secret, Switches};
 
     #[test]
     fn each_kind_of_client_is_remembered() {
@@ -145,13 +149,15 @@ mod tests {
         ] {
             let client = RememberedClient { issuer: "https://as.example".into(), id: "a".into(), authentication };
             let client = Some(client);
-            let known = Remembered { level: SecurityLevel::Enhanced, grant: Grant::Machine, client };
+            let switches = Switches::default();
+            let known = Remembered { level: SecurityLevel::Enhanced, grant: Grant::Machine, client, switches };
             let value = known.to_value();
             let read = Remembered::read(&value).expect("a client");
             assert_eq!(read.to_value(), value);
             assert!(read.grant == Grant::Machine && read.level == SecurityLevel::Enhanced);
         }
-        let itself = Remembered { level: SecurityLevel::Standard, grant: Grant::Device, client: None };
+        let switches = Switches::default();
+        let itself = Remembered { level: SecurityLevel::Standard, grant: Grant::Device, client: None, switches };
         assert!(Remembered::read(&itself.to_value()).is_some_and(|read| read.client.is_none()));
     }
 
