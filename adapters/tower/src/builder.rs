@@ -9,7 +9,7 @@ use keybound::proof::source::TargetSource;
 use keybound::replay::AsyncReplayStore;
 use keybound::replay::memory::MemoryStore;
 use keybound::server::JwkSet;
-use keybound::server::resource::{ResourcePolicy, ResourceServer};
+use keybound::server::resource::{IssuerProfile, ResourcePolicy, ResourceServer};
 use keybound::{Crypto, HeaderMemory, Misuse, Policy, TargetUri, UnixTime, Verifier};
 
 use crate::introspection::{Introspection, Introspector};
@@ -101,13 +101,37 @@ impl Builder {
         self.add(issuer, IssuerKeys::fetched(source))
     }
 
+    /// Takes the tokens of this issuer for what its server writes, where that is not what RFC 9068 says: see [`IssuerProfile`]. The issuer
+    /// itself, with its keys, is named by one of the methods above.
+    ///
+    /// ```
+    /// use keybound::server::{JwkSet, resource::IssuerProfile};
+    /// use keybound_tower::Protection;
+    /// let issuer = "https://id.example.com/realms/main";
+    /// let builder = Protection::of("https://api.example.com")?
+    ///     .issuer_with_keys(issuer, JwkSet::default())?
+    ///     .issuer_profile(issuer, IssuerProfile::keycloak())?;
+    /// # Ok::<(), keybound::Misuse>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Misuse`] unless it is an `https` URL, or `http` on loopback.
+    pub fn issuer_profile(mut self, issuer: &str, profile: IssuerProfile) -> Result<Self, Misuse> {
+        self.policy = self.policy.with_issuer_profile(issuer, profile)?;
+        Ok(self)
+    }
+
     fn add(mut self, issuer: &str, keys: IssuerKeys) -> Result<Self, Misuse> {
-        self.policy = self.policy.with_issuer(issuer)?;
+        // A profile may have been given before.
+        if self.policy.issuers().all(|known| known != issuer) {
+            self.policy = self.policy.with_issuer(issuer)?;
+        }
         self.keys.push((issuer.to_owned(), keys));
         Ok(self)
     }
 
-    /// Accepts tokens that are no JWTs of these issuers if `source` says that they are active.
+    /// Accepts tokens that are not JWTs of these issuers if `source` says that they are active. How answers are read without an `iss`
+    /// is for [`ResourcePolicy::with_introspection_profile`] to say, by [`tokens`](Self::tokens).
     #[must_use]
     pub fn introspection(self, source: impl Introspection) -> Self {
         let policy = self.policy.with_introspection();

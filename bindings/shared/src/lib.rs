@@ -39,6 +39,7 @@ mod client;
 mod error;
 mod flow;
 mod intent;
+mod issuers;
 mod key;
 mod plain;
 mod proof;

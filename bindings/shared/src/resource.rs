@@ -14,6 +14,7 @@ use keybound::{Crypto, TargetUri, UnixTime};
 
 use crate::error::Error;
 use crate::intent::Intent;
+use crate::issuers::with_sources;
 use crate::plain::{Options, one_of, pairs};
 use crate::replay::{Entry, MemoryStore};
 use crate::verify::{self, Refusal, checked, insertion_of, verifier_of};
@@ -22,6 +23,7 @@ const OPTIONS: &[&str] = &[
     "resource",
     "issuers",
     "introspection",
+    "introspection_profile",
     "schemes",
     "audiences",
     "token_algorithms",
@@ -78,8 +80,8 @@ enum State {
 }
 
 impl ResourceServer {
-    /// A resource. `options` is an object with `resource` (its identifier) and any of `issuers`, `introspection`, `schemes` (`dpop`,
-    /// `dpop_and_bearer`, `bearer`), `audiences`, `token_algorithms`, `leeway`, `require_client_id`, `realm`, `challenge_scope`,
+    /// A resource. `options` is an object with `resource` (its identifier) and any of `issuers` (URLs, or objects with `issuer` and
+    /// `profile`), `introspection`, `introspection_profile`, `schemes` (`dpop`, `dpop_and_bearer`, `bearer`), `audiences`, `token_algorithms`, `leeway`, `require_client_id`, `realm`, `challenge_scope`,
     /// `publish_metadata`, `scopes`, `name`, `documentation`, `intents_at` (paths whose handlers compare requests with the
     /// `authorization_details` of tokens and use them up; elsewhere such tokens are refused), and for the targets of requests
     /// `origin` (that of `resource` otherwise), `also_origins`, `path_prefix`, `mount_path` and `proxies`: an object with
@@ -94,12 +96,7 @@ impl ResourceServer {
     pub fn new(options: &str, verifier: &str, epoch: Option<&str>, crypto: &Crypto) -> Result<Self, Error> {
         let options = Options::parse(options, OPTIONS)?;
         let mut policy = ResourcePolicy::new(options.needed("resource")?)?;
-        for issuer in options.texts("issuers")? {
-            policy = policy.with_issuer(issuer)?;
-        }
-        if options.flag("introspection")? {
-            policy = policy.with_introspection();
-        }
+        policy = with_sources(policy, &options)?;
         if let Some(name) = options.text("schemes")? {
             let table =
                 [("dpop", Schemes::DpopOnly), ("dpop_and_bearer", Schemes::Both), ("bearer", Schemes::BearerOnly)];

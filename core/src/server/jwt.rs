@@ -71,7 +71,11 @@ impl UnverifiedJwt {
         let payload = decode(compact.payload)?;
         let claims = Value::parse_members(&payload, names, MAX_KEPT).map_err(|_| JwtDefect::Malformed)?;
         let jwt = Self {
-            typ: optional(header.typ, MAX_TYP_LEN)?,
+            typ: match header.typ {
+                Member::Absent => None,
+                // One that is too long to be known is still one, and none that is permitted.
+                typ => Some(optional(typ, MAX_TYP_LEN)?.unwrap_or_default()),
+            },
             kid: optional(header.kid, MAX_KID_LEN)?,
             algorithm,
             payload,
@@ -87,6 +91,11 @@ impl UnverifiedJwt {
             Ok(claims @ Value::Object(_)) => Ok(claims),
             _ => Err(JwtDefect::Malformed),
         }
+    }
+
+    /// Whether the header has a `typ`, whatever it says.
+    pub(super) const fn has_typ(&self) -> bool {
+        self.typ.is_some()
     }
 
     /// Whether `typ` is `expected`, with or without `application/` before it (RFC 7515 section 4.1.9).

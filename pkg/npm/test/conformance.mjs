@@ -4,6 +4,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 
 const { MemoryReplayStore, Verifier, build: used, explain, Misuse, ready } = await import('keybound');
+const { protect } = await import('keybound/server');
 const build = used();
 const { toByteString } = await import('../dist/drive.js');
 const { flows, native } = await import('../dist/load/node.js');
@@ -123,6 +124,46 @@ test(`${build}: a wrong expectation is noticed`, () => {
 for (const file of list('vectors/flows')) {
   test(`${build}: the flow ${file} is played back`, () => playBack(read(`vectors/flows/${file}`), flows()));
 }
+
+for (const name of list('vectors/tokens')) {
+  test(`${build}: the tokens of ${name}`, async () => {
+    const { issuer, profile, keys, resource, audiences, now, entries } = read(`vectors/tokens/${name}`);
+    const common = { resource, audiences, issuers: [{ issuer, profile, keys }], schemes: 'dpop_and_bearer', workers: 1, now: () => now };
+    for (const { id, token, answer, expect, rejection, principal } of entries) {
+      const introspection = answer === null ? {} : { introspection: { introspect: async () => JSON.stringify(answer) } };
+      const protection = protect({ ...common, ...introspection });
+      const decision = await protection.authenticate({ method: 'GET', target: '/', fields: ['Authorization', `Bearer ${token}`] });
+      if (expect === 'reject') {
+        assert.equal(decision.refusal?.reason, rejection, id);
+        continue;
+      }
+      assert.equal(decision.verdict, 'granted', `${id}: ${decision.refusal?.reason}`);
+      const { subject, clientId, scopes } = decision.principal;
+      assert.deepEqual({ subject: subject ?? null, client_id: clientId, scopes }, principal, id);
+    }
+  });
+}
+
+test(`${build}: the snippets about issuers`, async () => {
+  const guide = readFileSync(new URL('../docs/issuers.md', root), 'utf8');
+  const snippets = [...guide.matchAll(/^```js\n(.*?)^```/gms)].map(([, code]) => code.replaceAll("'keybound/server'", JSON.stringify(import.meta.resolve('keybound/server'))));
+  assert.equal(snippets.length, 2);
+  for (const code of snippets) {
+    const { protection } = await import(`data:text/javascript,${encodeURIComponent(code)}`);
+    const { verdict, refusal } = await protection.authenticate({ method: 'GET', target: '/', fields: [] });
+    assert.deepEqual([verdict, refusal.status], ['refused', 401]);
+  }
+});
+
+test(`${build}: a profile that there is not stops the start, and the message lists those there are`, () => {
+  const issuers = [{ issuer: 'https://id.example.com', profile: 'keycloack' }];
+  assert.throws(() => protect({ resource: 'https://api.example.com', issuers, workers: 1 }), (error) => {
+    assert(error instanceof Misuse);
+    const names = list('vectors/tokens').map((name) => name.replace('.json', ''));
+    assert.deepEqual(error.message.split('is one of: ')[1].split(', ').sort(), names.sort());
+    return true;
+  });
+});
 
 test(`${build}: the reasons are those of the contract`, () => {
   const { rejections, token_rejections: tokens } = JSON.parse(native().reasons());

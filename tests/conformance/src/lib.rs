@@ -26,6 +26,11 @@ struct Readme;
 #[doc = include_str!("../../../docs/best-practices.md")]
 struct BestPractices;
 
+/// The examples of the guide to the servers that issue tokens.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/issuers.md")]
+struct Issuers;
+
 /// The examples for those who come from turbomcp-dpop.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/migrating-from-turbomcp-dpop.md")]

@@ -9,12 +9,14 @@ use core::fmt;
 use zeroize::Zeroize;
 
 use super::ResourceServer;
-use super::access_token::{AccessToken, CHECKED, TYP, check_jwt};
+use super::access_token::{AccessToken, CHECKED, check_jwt};
 use super::credentials::{self, Credentials, Scheme};
 use super::introspection::Answer;
 use super::principal::Principal;
+use super::profile::IssuerProfile;
 use super::rejection::TokenRejection;
 use crate::jose::algorithm::Algorithm;
+use crate::json::Value;
 use crate::replay::{Insertion, ReplayEntry};
 use crate::server::jwk_set::JwkSet;
 use crate::server::jwt::{JwtDefect, SignatureDefect, UnverifiedJwt};
@@ -142,8 +144,13 @@ impl ResourceServer {
         if policy.issuers.is_empty() && policy.introspection {
             return introspected(received);
         }
+        let is_access_token = |jwt: &UnverifiedJwt, claims: &Value| {
+            // A token of a stranger is named as such below, if it is an access token at all.
+            let profile = claims.text("iss").and_then(|issuer| policy.profile_of(issuer));
+            profile.unwrap_or(IssuerProfile::rfc9068()).is_type_of(jwt)
+        };
         let (jwt, claims) = match UnverifiedJwt::read(&received.token, policy.token_algorithms, &CHECKED) {
-            Ok((jwt, claims)) if jwt.is_typed(TYP) => (jwt, claims),
+            Ok((jwt, claims)) if is_access_token(&jwt, &claims) => (jwt, claims),
             _ if policy.introspection => return introspected(received),
             Ok(_) => return self.refused(TokenRejection::TokenTypMismatch, used),
             Err(JwtDefect::Malformed) => return self.refused(TokenRejection::TokenMalformed, used),
@@ -151,7 +158,7 @@ impl ResourceServer {
             Err(JwtDefect::Extension) => return self.refused(TokenRejection::TokenCritUnsupported, used),
         };
         match check_jwt(&claims, policy, now) {
-            Ok(()) => Access::NeedsKeys(AwaitingKeys {
+            Ok(_) => Access::NeedsKeys(AwaitingKeys {
                 server: self.clone(),
                 received,
                 jwt: Box::new(jwt),
@@ -220,12 +227,13 @@ impl AwaitingKeys {
     /// Goes on with the issuer's keys.
     pub fn resume(self, keys: &JwkSet, now: UnixTime) -> Access {
         let Self { server, received, jwt, .. } = self;
+        let digest = server.verifier().crypto().digest;
         let genuine = match jwt.verify(&received.token, keys, server.verifier().crypto()) {
             Ok(()) => jwt.claims().map_err(|_| TokenRejection::TokenMalformed),
             Err(SignatureDefect::NoKey) => Err(TokenRejection::TokenKeyUnknown),
             Err(SignatureDefect::Invalid) => Err(TokenRejection::TokenSignatureInvalid),
         };
-        match genuine.and_then(|claims| AccessToken::of_jwt(claims, server.policy(), now)) {
+        match genuine.and_then(|claims| AccessToken::of_jwt(claims, server.policy(), digest, now)) {
             Ok(token) => server.judge_binding(received, Box::new(token), now),
             Err(rejection) => server.refused(rejection, Some(received.scheme)),
         }
@@ -248,7 +256,8 @@ impl AwaitingIntrospection {
         let Self { server, received } = self;
         let used = Some(received.scheme);
         let judged = Answer::read(answer).and_then(|Answer { members, is_bound }| {
-            let token = AccessToken::of_introspection(members, server.policy(), now)?;
+            let digest = server.verifier().crypto().digest;
+            let token = AccessToken::of_introspection(members, server.policy(), digest, now)?;
             match (received.scheme, is_bound) {
                 (Scheme::Dpop, Some(false)) => Err(TokenRejection::TokenUnbound),
                 (Scheme::Bearer, Some(true)) => Err(TokenRejection::TokenBound),

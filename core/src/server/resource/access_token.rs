@@ -4,11 +4,12 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::confirmation::Confirmation;
 use super::policy::ResourcePolicy;
+use super::profile::IssuerProfile;
 use super::rejection::TokenRejection;
 use crate::UnixTime;
-use crate::base64url;
-use crate::jose::thumbprint::Thumbprint;
+use crate::crypto::Digest;
 use crate::json::Value;
 
 /// The longest access token that is read, in bytes.
@@ -16,8 +17,9 @@ pub const MAX_TOKEN_LEN: usize = 16 * 1024;
 /// The value of `typ` of a JWT access token (RFC 9068 section 2.1).
 pub(super) const TYP: &str = "at+jwt";
 
-/// The claims that are checked before a token's signature is.
-pub(super) const CHECKED: [&str; 9] = ["iss", "aud", "sub", "client_id", "scope", "iat", "nbf", "exp", "cnf"];
+/// The claims that are checked before a token's signature is. Lists that may be long, such as scopes and roles, are not among them.
+pub(super) const CHECKED: [&str; 11] =
+    ["iss", "aud", "sub", "client_id", "azp", "cid", "appid", "iat", "nbf", "exp", "cnf"];
 
 /// The claims of an access token that passed every check but those of its binding.
 pub(super) struct AccessToken {
@@ -33,55 +35,73 @@ pub(super) struct AccessToken {
     pub(super) claims: Value,
 }
 
-/// What a token is bound to (RFC 7800 section 3). Every member present must hold.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Confirmation {
-    /// The thumbprint of a DPoP key (RFC 9449 section 6.1).
-    pub(super) key: Option<Thumbprint>,
-    /// The SHA-256 hash of a client certificate (RFC 8705 section 3.1).
-    pub(super) certificate: Option<[u8; 32]>,
+/// Where claims come from, which decides what their members are called.
+#[derive(Clone, Copy)]
+struct Source {
+    profile: IssuerProfile,
+    introspected: bool,
+}
+
+impl Source {
+    const fn client(self) -> &'static str {
+        self.profile.client(self.introspected)
+    }
 }
 
 impl AccessToken {
     /// The claims of a JWT (RFC 9068 section 4), whose signature is checked elsewhere.
-    pub(super) fn of_jwt(claims: Value, policy: &ResourcePolicy, now: UnixTime) -> Result<Self, TokenRejection> {
-        check_jwt(&claims, policy, now)?;
-        Self::of_checked(claims, policy)
+    pub(super) fn of_jwt(
+        claims: Value,
+        policy: &ResourcePolicy,
+        digest: &dyn Digest,
+        now: UnixTime,
+    ) -> Result<Self, TokenRejection> {
+        let profile = check_jwt(&claims, policy, now)?;
+        Self::of_checked(claims, policy, Source { profile, introspected: false }, digest)
     }
 
-    /// What an authorization server says of a token that is active (RFC 7662 section 2.2): nothing more is required, but
-    /// what is said must fit.
+    /// What an authorization server says of a token that is active (RFC 7662 section 2.2): nothing more is required, unless by the
+    /// issuer's profile, but what is said must fit.
     pub(super) fn of_introspection(
         answer: Value,
         policy: &ResourcePolicy,
+        digest: &dyn Digest,
         now: UnixTime,
     ) -> Result<Self, TokenRejection> {
-        check(&answer, policy, now)?;
-        match text(&answer, "iss")? {
-            Some(issuer) if !policy.issuers.is_empty() && !is_among(&policy.issuers, issuer) => {
-                Err(TokenRejection::IssuerMismatch)
-            }
-            _ => Self::of_checked(answer, policy),
-        }
+        let profile = policy.answer_profile(required_text(&answer, "iss")?).ok_or(TokenRejection::IssuerMismatch)?;
+        let source = Source { profile, introspected: true };
+        check(&answer, policy, source, now)?;
+        Self::of_checked(answer, policy, source, digest)
     }
 
     /// Takes out what is asked for most. The claims passed [`check`].
-    fn of_checked(claims: Value, policy: &ResourcePolicy) -> Result<Self, TokenRejection> {
+    fn of_checked(
+        claims: Value,
+        policy: &ResourcePolicy,
+        source: Source,
+        digest: &dyn Digest,
+    ) -> Result<Self, TokenRejection> {
+        let Source { profile, introspected } = source;
+        profile.check(&claims, introspected)?;
         let owned = |name| text(&claims, name).map(|text| text.map(ToOwned::to_owned));
-        Ok(Self {
+        let token = Self {
             issuer: owned("iss")?,
             subject: owned("sub")?,
-            client_id: owned("client_id")?,
+            client_id: owned(source.client())?,
             audience: match claims.member("aud") {
                 Some(Value::Text(one)) => alloc::vec![one.clone()],
                 _ => claims.texts("aud").map(ToOwned::to_owned).collect(),
             },
-            scopes: text(&claims, "scope")?.map(words).unwrap_or_default(),
+            scopes: scopes(claims.member(profile.scope(introspected)))?,
             expires_at: time(&claims, "exp")?,
-            confirmation: Confirmation::read(claims.member("cnf"))?,
+            confirmation: Confirmation::read(claims.member("cnf"), Some(digest))?,
             leeway: policy.leeway,
             claims,
-        })
+        };
+        if profile.is_preset() && is_for_its_client(&token, policy) {
+            return Err(TokenRejection::AudienceIsClient);
+        }
+        Ok(token)
     }
 }
 
@@ -92,92 +112,85 @@ impl AccessToken {
     }
 }
 
-/// Checks the claims of a JWT that may be anyone's: nothing is allocated. They need to hold no more than [`CHECKED`].
-pub(super) fn check_jwt(claims: &Value, policy: &ResourcePolicy, now: UnixTime) -> Result<(), TokenRejection> {
-    check(claims, policy, now)?;
-    match text(claims, "iss")? {
-        Some(issuer) if is_among(&policy.issuers, issuer) => {}
-        Some(_) => return Err(TokenRejection::IssuerMismatch),
-        None => return Err(TokenRejection::TokenClaimInvalid),
-    }
-    let missing = |name| claims.member(name).is_none();
-    let required = missing("sub") || missing("exp") || missing("aud");
-    if required || (policy.client_id_required && missing("client_id")) {
+/// Checks the claims of a JWT that may be anyone's: nothing is allocated. They need to hold no more than [`CHECKED`]. Gives the profile of
+/// its issuer.
+pub(super) fn check_jwt(
+    claims: &Value,
+    policy: &ResourcePolicy,
+    now: UnixTime,
+) -> Result<IssuerProfile, TokenRejection> {
+    let issuer = required_text(claims, "iss")?.ok_or(TokenRejection::TokenClaimInvalid)?;
+    let profile = policy.profile_of(issuer).ok_or(TokenRejection::IssuerMismatch)?;
+    let source = Source { profile, introspected: false };
+    check(claims, policy, source, now)?;
+    let missing = |name| text(claims, name).is_ok_and(|text| text.is_none());
+    let subject_missing = profile.needs_subject() && missing("sub");
+    if subject_missing || claims.member("exp").is_none() || (policy.client_id_required && missing(source.client())) {
         return Err(TokenRejection::TokenClaimInvalid);
     }
-    Ok(())
+    Ok(profile)
 }
 
 /// Checks what a token says, each part of its type and fitting the policy and the clock.
-fn check(claims: &Value, policy: &ResourcePolicy, now: UnixTime) -> Result<(), TokenRejection> {
-    let is_ours = |name: &str| is_among(&policy.audiences, name);
-    let named = match claims.member("aud") {
-        None => true,
-        Some(Value::Text(one)) => is_ours(one),
-        Some(Value::Array(several)) => {
-            if several.iter().any(|one| one.as_text().is_none()) {
-                return Err(TokenRejection::TokenClaimInvalid);
-            }
-            several.iter().filter_map(Value::as_text).any(is_ours)
-        }
-        Some(_) => return Err(TokenRejection::TokenClaimInvalid),
-    };
-    if !named {
-        return Err(TokenRejection::AudienceMismatch);
-    }
+fn check(claims: &Value, policy: &ResourcePolicy, source: Source, now: UnixTime) -> Result<(), TokenRejection> {
+    check_audience(claims, policy, source)?;
     if time(claims, "exp")?.is_some_and(|end| now >= end.saturating_add(policy.leeway)) {
         return Err(TokenRejection::TokenExpired);
     }
     for name in ["nbf", "iat"] {
-        if time(claims, name)?.is_some_and(|start| start > now.saturating_add(policy.leeway)) {
+        // Null is no time: unlike `exp`, a missing one leaves nothing open.
+        let start = if claims.member(name) == Some(&Value::Null) { None } else { time(claims, name)? };
+        if start.is_some_and(|start| start > now.saturating_add(policy.leeway)) {
             return Err(TokenRejection::TokenNotYetValid);
         }
     }
-    for name in ["iss", "sub", "client_id", "scope"] {
+    for name in ["sub", source.client()] {
         text(claims, name)?;
     }
-    Confirmation::read(claims.member("cnf")).map(drop)
+    Confirmation::read(claims.member("cnf"), None).map(drop)
 }
 
-fn is_among(known: &[String], name: &str) -> bool {
-    known.iter().any(|other| other == name)
-}
-
-impl Confirmation {
-    fn read(cnf: Option<&Value>) -> Result<Self, TokenRejection> {
-        let members = match cnf {
-            None => return Ok(Self::default()),
-            // An empty confirmation binds to nothing, which nobody writes on purpose.
-            Some(Value::Object(members)) if !members.is_empty() => members,
-            Some(_) => return Err(TokenRejection::ConfirmationInvalid),
-        };
-        let mut confirmation = Self::default();
-        for (name, value) in members {
-            let value = value.as_text();
-            match name.as_str() {
-                "jkt" => {
-                    let key = value.and_then(Thumbprint::parse).ok_or(TokenRejection::ConfirmationInvalid)?;
-                    confirmation.key = Some(key);
-                }
-                "x5t#S256" => {
-                    let mut hash = [0; 32];
-                    let text = value.ok_or(TokenRejection::ConfirmationInvalid)?;
-                    base64url::decode_exact(text.as_bytes(), &mut hash)
-                        .map_err(|_| TokenRejection::ConfirmationInvalid)?;
-                    confirmation.certificate = Some(hash);
-                }
-                _ => return Err(TokenRejection::ConfirmationUnknown),
-            }
+/// Checks that the token is for this resource.
+fn check_audience(claims: &Value, policy: &ResourcePolicy, source: Source) -> Result<(), TokenRejection> {
+    let Source { profile, introspected } = source;
+    let named = match claims.member("aud") {
+        Some(one @ Value::Text(_)) => core::slice::from_ref(one),
+        Some(Value::Array(several)) => several.as_slice(),
+        Some(_) => return Err(TokenRejection::TokenClaimInvalid),
+        None => {
+            return match profile.client_as_audience(claims) {
+                Some(client) if policy.is_audience(client) => Ok(()),
+                Some(_) => Err(TokenRejection::AudienceMismatch),
+                None if introspected && !profile.is_preset() => Ok(()),
+                None => Err(TokenRejection::TokenClaimInvalid),
+            };
         }
-        Ok(confirmation)
+    };
+    if named.iter().any(|one| one.as_text().is_none()) {
+        return Err(TokenRejection::TokenClaimInvalid);
     }
+    let mut ours = named.iter().filter_map(Value::as_text).filter(|name| policy.is_audience(name));
+    if ours.next().is_some() { Ok(()) } else { Err(TokenRejection::AudienceMismatch) }
+}
 
-    /// Whether the certificate of the connection is the one the token is bound to, if it is bound to one.
-    pub(super) fn check_certificate(&self, presented: Option<[u8; 32]>) -> Result<(), TokenRejection> {
-        match self.certificate {
-            Some(_) if self.certificate != presented => Err(TokenRejection::CertificateMismatch),
-            _ => Ok(()),
+/// Whether the token is, like an ID token, for its own client alone. With DPoP an ID token fails for want of a binding; with Bearer
+/// nothing but its members would stop it.
+fn is_for_its_client(token: &AccessToken, policy: &ResourcePolicy) -> bool {
+    let mut ours = token.audience.iter().filter(|name| policy.is_audience(name)).peekable();
+    policy.schemes.bearer() && ours.peek().is_some() && ours.all(|name| token.client_id.as_ref() == Some(name))
+}
+
+/// The scopes of a token: one text, separated by spaces (RFC 6749 section 3.3), or an array with one in each element.
+fn scopes(value: Option<&Value>) -> Result<Vec<String>, TokenRejection> {
+    match value {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Text(scope)) => Ok(words(scope)),
+        Some(Value::Array(several)) => {
+            // What holds a space is no scope, and is not taken apart into several: no one granted those.
+            let each = several.iter().map(|one| one.as_text().map(ToOwned::to_owned));
+            each.collect::<Option<_>>().ok_or(TokenRejection::TokenClaimInvalid)
         }
+        Some(_) => Err(TokenRejection::TokenClaimInvalid),
     }
 }
 
@@ -186,7 +199,16 @@ pub(super) fn words(scope: &str) -> Vec<String> {
     scope.split(' ').filter(|word| !word.is_empty()).map(ToOwned::to_owned).collect()
 }
 
+/// A member that describes: null says as little as none.
 fn text<'c>(claims: &'c Value, name: &str) -> Result<Option<&'c str>, TokenRejection> {
+    match claims.member(name) {
+        Some(Value::Null) => Ok(None),
+        _ => required_text(claims, name),
+    }
+}
+
+/// A member that decides: null is of the wrong type.
+fn required_text<'c>(claims: &'c Value, name: &str) -> Result<Option<&'c str>, TokenRejection> {
     match claims.member(name) {
         None => Ok(None),
         Some(Value::Text(text)) => Ok(Some(text)),

@@ -33,13 +33,10 @@ impl ResourceServer {
     /// The metadata document (RFC 9728 section 2), to be served as `application/json`. Members of the host's own can be added.
     pub fn metadata(&self) -> Value {
         let policy = self.policy();
-        let list = |texts: &[alloc::string::String]| {
-            (!texts.is_empty()).then(|| texts.iter().map(|text| text.as_str()).collect::<Value>())
-        };
         let document = Value::object()
             .with("resource", policy.resource.as_str())
-            .with_some("authorization_servers", list(&policy.issuers))
-            .with_some("scopes_supported", list(&policy.scopes))
+            .with_some("authorization_servers", list(policy.issuers()))
+            .with_some("scopes_supported", list(policy.scopes.iter().map(|scope| scope.as_str())))
             .with("bearer_methods_supported", ["header"].into_iter().collect::<Value>())
             .with_some("resource_name", policy.name.as_deref())
             .with_some("resource_documentation", policy.documentation.as_deref());
@@ -52,4 +49,9 @@ impl ResourceServer {
             .with("dpop_signing_alg_values_supported", algorithms)
             .with("dpop_bound_access_tokens_required", !policy.schemes.bearer())
     }
+}
+
+fn list<'t>(texts: impl Iterator<Item = &'t str>) -> Option<Value> {
+    let mut texts = texts.peekable();
+    texts.peek().is_some().then(|| texts.collect())
 }

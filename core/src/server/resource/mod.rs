@@ -39,6 +39,9 @@
 //! # }
 //! ```
 //!
+//! Issuers whose tokens are not those of RFC 9068 have an [`IssuerProfile`] of their own
+//! ([`ResourcePolicy::with_issuer_profile`]).
+//!
 //! A token with `authorization_details` (RFC 9396) is refused at every endpoint but those of
 //! [`ResourcePolicy::with_intents_at`], whose handlers compare the request with them and use the token up by
 //! [`ResourceServer::carry_out`].
@@ -49,12 +52,14 @@
 
 mod access;
 mod access_token;
+mod confirmation;
 mod credentials;
 mod intent;
 mod introspection;
 mod metadata;
 mod policy;
 mod principal;
+mod profile;
 mod refuse;
 mod rejection;
 #[cfg(test)]
@@ -68,6 +73,7 @@ pub use intent::PendingIntent;
 pub use introspection::MAX_ANSWER_LEN;
 pub use policy::{ResourcePolicy, Schemes};
 pub use principal::Principal;
+pub use profile::IssuerProfile;
 pub use rejection::TokenRejection;
 
 use alloc::sync::Arc;

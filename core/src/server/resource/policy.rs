@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::profile::IssuerProfile;
 use crate::http::challenge::Challenge;
 use crate::http::url::Url;
 use crate::jose::algorithm::{Algorithm, AlgorithmSet};
@@ -22,8 +23,9 @@ use crate::{Misuse, TargetUri};
 pub struct ResourcePolicy {
     pub(super) resource: String,
     pub(super) audiences: Vec<String>,
-    pub(super) issuers: Vec<String>,
+    pub(super) issuers: Vec<Issuer>,
     pub(super) introspection: bool,
+    answers: Option<IssuerProfile>,
     pub(super) schemes: Schemes,
     pub(super) token_algorithms: AlgorithmSet,
     pub(super) leeway: u64,
@@ -35,6 +37,13 @@ pub struct ResourcePolicy {
     pub(super) name: Option<String>,
     pub(super) documentation: Option<String>,
     pub(super) intents_at: Vec<String>,
+}
+
+/// An issuer, and what its access tokens look like.
+#[derive(Clone, Debug)]
+pub(super) struct Issuer {
+    url: String,
+    profile: IssuerProfile,
 }
 
 /// With which authentication schemes access tokens are accepted.
@@ -84,6 +93,7 @@ impl ResourcePolicy {
             audiences: alloc::vec![resource.to_owned()],
             issuers: Vec::new(),
             introspection: false,
+            answers: None,
             schemes: Schemes::DpopOnly,
             token_algorithms: TOKEN_ALGORITHMS,
             leeway: 10,
@@ -143,17 +153,59 @@ impl ResourcePolicy {
     ///
     /// # Errors
     /// [`Misuse::Target`] and [`Misuse::InsecureUrl`] unless it is an `https` URL, or `http` on loopback.
-    pub fn with_issuer(mut self, issuer: &str) -> Result<Self, Misuse> {
+    pub fn with_issuer(self, issuer: &str) -> Result<Self, Misuse> {
+        self.with_issuer_profile(issuer, IssuerProfile::rfc9068())
+    }
+
+    /// Accepts JWT access tokens of this issuer as its server writes them. Of several calls for one issuer the last counts.
+    ///
+    /// # Errors
+    /// As for [`with_issuer`](Self::with_issuer).
+    pub fn with_issuer_profile(mut self, issuer: &str, profile: IssuerProfile) -> Result<Self, Misuse> {
         check_url(issuer)?;
-        self.issuers.push(issuer.to_owned());
+        match self.issuers.iter_mut().find(|known| known.url == issuer) {
+            Some(known) => known.profile = profile,
+            None => self.issuers.push(Issuer { url: issuer.to_owned(), profile }),
+        }
         Ok(self)
     }
 
-    /// Accepts tokens that are no JWTs of a known issuer if the authorization server, asked by the host, says they are
+    /// Accepts tokens that are not JWTs of a known issuer if the authorization server, asked by the host, says they are
     /// active (RFC 7662).
+    ///
+    /// An answer that names an issuer is read by that issuer's profile, any other by the profile that all issuers have in common. Where
+    /// they have different ones, an answer that names none is refused: choose one by
+    /// [`with_introspection_profile`](Self::with_introspection_profile).
     #[must_use]
     pub fn with_introspection(self) -> Self {
         Self { introspection: true, ..self }
+    }
+
+    /// The same, where answers that name none of the issuers of this policy are read by `profile`.
+    #[must_use]
+    pub fn with_introspection_profile(self, profile: IssuerProfile) -> Self {
+        Self { introspection: true, answers: Some(profile), ..self }
+    }
+
+    pub(super) fn is_audience(&self, name: &str) -> bool {
+        self.audiences.iter().any(|known| known == name)
+    }
+
+    /// The profile of an issuer; none if its tokens are not accepted.
+    pub(super) fn profile_of(&self, issuer: &str) -> Option<IssuerProfile> {
+        self.issuers.iter().find(|known| known.url == issuer).map(|known| known.profile)
+    }
+
+    /// The profile that an introspection answer is read by; none if it is from an issuer that is not trusted, or from which one is unknown.
+    pub(super) fn answer_profile(&self, issuer: Option<&str>) -> Option<IssuerProfile> {
+        match issuer {
+            Some(issuer) if !self.issuers.is_empty() => return self.profile_of(issuer),
+            _ if self.answers.is_some() => return self.answers,
+            _ => {}
+        }
+        let mut profiles = self.issuers.iter().map(|known| known.profile);
+        let first = profiles.next().unwrap_or(IssuerProfile::rfc9068());
+        profiles.all(|other| other == first).then_some(first)
     }
 
     /// Accepts tokens with these schemes. The default is DPoP alone.
@@ -191,7 +243,7 @@ impl ResourcePolicy {
         Ok(Self { leeway: seconds, ..self })
     }
 
-    /// Refuses JWT access tokens without `client_id`. Issuers must write it (RFC 9068 section 2.2), but some do not, and
+    /// Refuses JWT access tokens that name no client, by `client_id` or what the issuer's profile has instead. Issuers must write it (RFC 9068 section 2.2), but some do not, and
     /// section 4 does not ask a resource to refuse.
     #[must_use]
     pub fn requiring_client_id(self) -> Self {
@@ -248,7 +300,7 @@ impl ResourcePolicy {
 
     /// The issuers whose JWT access tokens are accepted.
     pub fn issuers(&self) -> impl Iterator<Item = &str> {
-        self.issuers.iter().map(String::as_str)
+        self.issuers.iter().map(|issuer| issuer.url.as_str())
     }
 
     /// Whether tokens are accepted that the authorization server says are active.

@@ -33,7 +33,8 @@ impl Principal {
         self.token.subject.as_deref()
     }
 
-    /// The client that the token was issued to.
+    /// The client that the token was issued to: `client_id`, or the member that the issuer's
+    /// [`IssuerProfile`](super::IssuerProfile) has instead.
     pub fn client_id(&self) -> Option<&str> {
         self.token.client_id.as_deref()
     }

@@ -85,14 +85,19 @@ rejections! {
     TokenAlgNotPermitted = "token_alg_not_permitted", Token, "the access token is signed with an algorithm that is not accepted";
     /// The token's header asks for an extension that is not understood.
     TokenCritUnsupported = "token_crit_unsupported", Token, "the access token asks for an extension that is not understood";
-    /// The token's `typ` is not `at+jwt` (RFC 9068 section 4).
-    TokenTypMismatch = "token_typ_mismatch", Token, "the typ of the access token is not at+jwt";
+    /// The token's `typ` is not `at+jwt` (RFC 9068 section 4), or what its issuer's [`IssuerProfile`](super::IssuerProfile) has instead.
+    TokenTypMismatch = "token_typ_mismatch", Token, "the typ of the token is not one that access tokens of its issuer have";
+    /// The token lacks what its issuer's access tokens have, or has what only ID tokens and others have: see
+    /// [`IssuerProfile`](super::IssuerProfile).
+    NotAccessToken = "not_access_token", Token, "the token is not an access token of its issuer";
     /// A claim that is needed is missing or of the wrong type.
     TokenClaimInvalid = "token_claim_invalid", Token, "the access token lacks a claim, or has one of the wrong type";
     /// The token is from another issuer.
     IssuerMismatch = "issuer_mismatch", Token, "the access token is from an issuer that is not trusted here";
     /// The token is for another resource.
     AudienceMismatch = "audience_mismatch", Token, "the access token is for another resource";
+    /// The token is for its own client, as ID tokens are, from an issuer whose tokens cannot be told apart otherwise.
+    AudienceIsClient = "audience_is_client", Token, "the token is for the client it was issued to, not for this resource";
     /// The token's time is over.
     TokenExpired = "token_expired", Token, "the access token has expired";
     /// The token's time has not come yet.
@@ -105,7 +110,7 @@ rejections! {
     TokenInactive = "token_inactive", Token, "the access token is not active";
     /// `cnf` is malformed.
     ConfirmationInvalid = "confirmation_invalid", Token, "the confirmation (cnf) of the access token is malformed";
-    /// `cnf` has a member that is not understood: what it asks for cannot be checked.
+    /// Nothing in `cnf` is understood, so that the binding cannot be checked.
     ConfirmationUnknown = "confirmation_unknown", Token, "the access token is bound in a way that is not understood";
     /// The token is bound to another client certificate than the connection's (RFC 8705 section 3).
     CertificateMismatch = "certificate_mismatch", Token, "the access token is bound to another client certificate";

@@ -2,6 +2,7 @@
 
 mod answers;
 mod intents;
+mod issuers;
 mod tokens;
 
 use alloc::boxed::Box;

@@ -1,7 +1,7 @@
 /** `keybound/server`: protects a resource whatever the framework: the parts of a request in, a principal or the answer to send out. */
 
 export { protect, Protection } from './protection.js';
-export type { Decision, ProtectionOptions, RequestParts } from './protection.js';
+export type { Decision, Issuer, IssuerProfile, ProtectionOptions, RequestParts } from './protection.js';
 export { Principal } from './principal.js';
 export { FetchedKeys } from './keys.js';
 export type { KeySource } from './keys.js';

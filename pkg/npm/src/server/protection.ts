@@ -17,20 +17,28 @@ import { FetchedKeys, IssuerKeys } from './keys.js';
 import type { KeySource } from './keys.js';
 import { Principal } from './principal.js';
 
-/** An issuer with its keys: a JWK set, or where they come from. */
+/** What the access tokens of an issuer look like: as RFC 9068 says, or as these servers write them. */
+export type IssuerProfile = 'rfc9068' | 'keycloak' | 'auth0' | 'okta' | 'entra_id' | 'entra_id_v1' | 'duende' | 'cognito';
+
+/** An issuer, with more than its URL. */
 export interface Issuer {
   readonly issuer: string;
-  readonly keys: KeySource | { readonly keys: readonly object[] };
+  /** A JWK set, or where it comes from; fetched from where the issuer's metadata says, unless given. */
+  readonly keys?: KeySource | { readonly keys: readonly object[] };
+  /** Needed for servers whose tokens are not those of RFC 9068. */
+  readonly profile?: IssuerProfile;
 }
 
 /** What is protected, and how. */
 export interface ProtectionOptions {
   /** The resource's identifier, the URL that clients know it by: `https`, or `http` on loopback. Its origin is that of all requests. */
   readonly resource: string;
-  /** Issuers of JWT access tokens (RFC 9068); their keys are fetched from where their metadata says, unless given. */
+  /** Issuers of JWT access tokens; as RFC 9068 describes them, unless a profile says otherwise. */
   readonly issuers?: readonly (string | Issuer)[];
-  /** Asks about tokens that are no JWTs. */
+  /** Asks about tokens that are not JWTs. */
   readonly introspection?: Introspection;
+  /** How answers are read that name none of `issuers`, where the server has a profile of its own. */
+  readonly introspectionProfile?: IssuerProfile;
   /** Bound tokens alone by default. */
   readonly schemes?: 'dpop' | 'dpop_and_bearer' | 'bearer';
   /** Other values of `aud` than `resource`. */
@@ -109,7 +117,7 @@ export class Protection {
   readonly #resource: string;
   readonly #policy: { readonly verifier: string; readonly terms: string };
   readonly #store: ReplayStore | undefined;
-  readonly #issuers: readonly (readonly [issuer: string, keys: Issuer['keys']])[];
+  readonly #issuers: readonly Required<Omit<Issuer, 'profile'>>[];
   readonly #introspector: Introspector | undefined;
   readonly #mountPath: string;
   readonly #now: () => number;
@@ -125,12 +133,13 @@ export class Protection {
     checkTexts(options, ['audiences', 'tokenAlgorithms', 'scopes', 'alsoOrigins', 'intentsAt']);
     const { issuers = [], introspection, proofs = {}, store, workers, dangerNoReplayStore, now, onFault, proxies, ...rest } = options;
     if (proxies !== undefined) checkTexts(proxies, ['addresses']);
-    this.#issuers = issuers.map(issuerOf);
+    const known = issuers.map(issuerOf);
+    this.#issuers = known;
     this.#resource = JSON.stringify({
       publish_metadata: true,
       ...snakeCase(rest),
       ...(proxies && { proxies }),
-      issuers: this.#issuers.map(([issuer]) => issuer),
+      issuers: known.map(({ issuer, profile }) => ({ issuer, profile })),
       introspection: introspection !== undefined,
     });
     this.#policy = policyJson({ nonces: { namespace: options.resource }, ...proofs });
@@ -152,7 +161,7 @@ export class Protection {
     if (this.#store instanceof MemoryReplayStore) this.#store._open(this.#policy.terms, this.#now());
     const epoch = this.#store?.epoch?.();
     // A set that cannot be used is shown at the start, and changing the object later changes nothing.
-    this.#keys ??= new Map(this.#issuers.map(([issuer, keys]) => [issuer, new IssuerKeys(keys, this.#onFault)]));
+    this.#keys ??= new Map(this.#issuers.map(({ issuer, keys }) => [issuer, new IssuerKeys(keys, this.#onFault)]));
     if (this.#server === undefined || epoch !== this.#epoch) {
       this.#server = guarded(() => new (native().ResourceServer)(this.#resource, this.#policy.verifier, epoch));
       this.#epoch = epoch;
@@ -277,10 +286,13 @@ function decodedPath(path: string): string {
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(0, length));
 }
 
-function issuerOf(given: string | Issuer): readonly [issuer: string, keys: Issuer['keys']] {
-  if (typeof given === 'string') return [given, FetchedKeys.ofIssuer(given)];
-  if (typeof given?.issuer === 'string' && typeof given.keys === 'object' && given.keys !== null) return [given.issuer, given.keys];
-  throw misuse('wrong_type', "each entry of issuers is a URL, or an object like { issuer: 'https://as.example.com', keys: { keys: [jwk] } }");
+function issuerOf(given: string | Issuer): Issuer & Required<Omit<Issuer, 'profile'>> {
+  if (typeof given === 'string') return { issuer: given, keys: FetchedKeys.ofIssuer(given) };
+  const { issuer, keys, profile } = given ?? {};
+  if (typeof issuer === 'string' && (keys === undefined || (typeof keys === 'object' && keys !== null))) {
+    return { issuer, keys: keys ?? FetchedKeys.ofIssuer(issuer), ...(profile !== undefined && { profile }) };
+  }
+  throw misuse('wrong_type', "each entry of issuers is a URL, or an object like { issuer: 'https://as.example.com', keys: { keys: [jwk] }, profile: 'keycloak' }");
 }
 
 /** Begins to protect a resource. */

@@ -28,7 +28,7 @@ from .policy import NonceKey, Nonces, Policy
 from .presented import Check, Explanation, Presented, VerifiedProof
 from .principal import Principal
 from .proofs import NonceCache, UnsignedProof, prepare, proof
-from .resource import AsyncResourceServer, Introspection, Proxies, ResourceOptions, ResourceServer
+from .resource import AsyncResourceServer, Introspection, IssuerProfile, Proxies, ResourceOptions, ResourceServer
 from .responses import explain_response
 from .session import (
     Authorization,
@@ -78,6 +78,7 @@ __all__ = [
     "IntentRejected",
     "Introspection",
     "IssuedToken",
+    "IssuerProfile",
     "Key",
     "KeyFault",
     "KeyboundError",

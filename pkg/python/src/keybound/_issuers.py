@@ -5,14 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import quote, urlsplit
 
-from ._options import text
+from ._options import text, texts
 from .errors import Misuse
 from .transport import HttpRequest, HttpResponse
 
-__all__ = ["Introspection"]
+__all__ = ["Introspection", "IssuerProfile"]
+
+#: What the access tokens of an issuer look like: as RFC 9068 says, or as these servers write them.
+IssuerProfile = Literal["rfc9068", "keycloak", "auth0", "okta", "entra_id", "entra_id_v1", "duende", "cognito"]
 
 #: The longest document that is read, in bytes.
 MAX_DOCUMENT = 256 * 1024
@@ -20,16 +25,31 @@ MAX_DOCUMENT = 256 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Introspection:
-    """Asks the authorization server about tokens that are no JWTs (RFC 7662): its endpoint, and who asks."""
+    """Asks the authorization server about tokens that are not JWTs (RFC 7662): its endpoint, and who asks.
+
+    `profile` says how to read answers that name none of the issuers of the resource, for a server that has a profile of its own.
+    """
 
     url: str
     client_id: str
     client_secret: str = field(repr=False)
+    profile: IssuerProfile | None = None
 
     def __post_init__(self) -> None:
+        text("profile", self.profile)
         for option in ("url", "client_id", "client_secret"):
             if text(option, getattr(self, option)) is None:
                 raise Misuse("missing_option", f"an Introspection needs {option}")
+
+
+def profiled(issuers: object) -> dict[str, str | None]:
+    """The issuers of the option, each with the name of its profile; `None` is that of RFC 9068."""
+    if not isinstance(issuers, Mapping):
+        return dict.fromkeys(texts("issuers", issuers))
+    for issuer, profile in issuers.items():
+        if not isinstance(issuer, str) or not isinstance(profile, str):
+            raise Misuse("wrong_type", 'issuers with profiles are texts; write issuers={"https://id.example.com": "keycloak"}')
+    return dict(issuers)
 
 
 def question(introspection: Introspection | None, token: str) -> HttpRequest:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from . import _keybound
-from ._issuers import Introspection, checked_url, name_of
+from ._issuers import Introspection, IssuerProfile, checked_url, name_of, profiled
 from ._options import check_known, flag, one, text, texts, whole
 from ._turns import Turns
 from ._types import current, given
@@ -66,8 +66,9 @@ class ResourceOptions(TypedDict, total=False):
 
     resource: Required[str]
     """The identifier of the resource (RFC 8707): an `https` URL."""
-    issuers: Sequence[str]
-    """The authorization servers whose JWT access tokens are taken (RFC 9068), found by their metadata."""
+    issuers: Sequence[str] | Mapping[str, IssuerProfile]
+    """The authorization servers whose JWT access tokens are taken, found by their metadata. A list for tokens as RFC 9068 describes them; a
+    dict for servers that write others: `{"https://id.example.com/realms/main": "keycloak"}`."""
     introspection: Introspection | None
     """Who is asked about other tokens."""
     policy: Policy | None
@@ -131,7 +132,7 @@ class Resource:
         self,
         *,
         resource: str | None = None,
-        issuers: Sequence[str] = (),
+        issuers: Sequence[str] | Mapping[str, IssuerProfile] = (),
         introspection: Introspection | None = None,
         policy: Policy | None = None,
         schemes: Literal["dpop", "dpop_and_bearer", "bearer"] | None = None,
@@ -173,15 +174,16 @@ class Resource:
             text(option, given_text)
         if not resource:
             raise Misuse("missing_option", "resource is missing; write resource='https://api.example.com', the identifier of what is protected")
-        issuers, allow_loopback = texts("issuers", issuers), flag("allow_loopback", allow_loopback)
-        if not issuers and introspection is None:
+        profiles, allow_loopback = profiled(issuers), flag("allow_loopback", allow_loopback)
+        if not profiles and introspection is None:
             raise Misuse("missing_option", "a resource accepts tokens of somebody: name issuers, or an introspection endpoint")
-        for url in [*issuers, *([introspection.url] if introspection else [])]:
+        for url in [*profiles, *([introspection.url] if introspection else [])]:
             checked_url(url, allow_loopback)
         options = given(
             resource=resource,
-            issuers=issuers,
+            issuers=[{"issuer": issuer, "profile": profile} for issuer, profile in profiles.items()],
             introspection=introspection is not None,
+            introspection_profile=introspection and introspection.profile,
             schemes=schemes,
             audiences=texts("audiences", audiences),
             token_algorithms=texts("token_algorithms", token_algorithms),

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from . import _keybound
-from ._issuers import Introspection, answer, document_at, keys_url, metadata_urls, question
+from ._issuers import Introspection, IssuerProfile, answer, document_at, keys_url, metadata_urls, question
 from ._judging import ASKED_AT_ONCE, ASKED_WITHIN, Headers, Proxies, Resource, ResourceOptions, check_server_options, usual_policy
 from ._options import one
 from ._types import Insertion, Refusal, current
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncResourceServer",
     "Introspection",
+    "IssuerProfile",
     "Principal",
     "Proxies",
     "Refusal",
@@ -43,9 +44,9 @@ log = logging.getLogger("keybound")
 class ResourceServer(Resource):
     """Admits requests to a resource that carry a bound token and a fresh proof. All threads may use it.
 
-    `resource` is its identifier (RFC 8707), `issuers` are the authorization servers whose JWT access tokens it takes
-    (RFC 9068), found by their metadata; `introspection` is asked about others. `store` remembers used proofs: a
-    :class:`~keybound.MemoryReplayStore` for one process otherwise. Other arguments: `policy` for proofs (with nonces), `schemes`,
+    `resource` is its identifier (RFC 8707), `issuers` are the authorization servers whose JWT access tokens it takes,
+    found by their metadata: a list, or a dict that names a profile for each (:data:`~keybound.IssuerProfile`); `introspection` is asked
+    about others. `store` remembers used proofs: a :class:`~keybound.MemoryReplayStore` for one process otherwise. Other arguments: `policy` for proofs (with nonces), `schemes`,
     `audiences`, `token_algorithms`, `leeway` (seconds), `require_client_id`, `realm`, `scope` (for challenges), `scopes`, `name` and
     `documentation` (for metadata), `origin`, `also_origins`, `path_prefix` and `proxies` (for targets), `mount_path` (where the
     application is mounted), `allow_loopback` (permits `http` servers on this machine). `workers=1` says that one process serves the

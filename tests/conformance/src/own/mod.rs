@@ -16,6 +16,7 @@ mod rsa;
 mod state;
 mod target;
 mod time;
+mod tokens;
 
 use std::collections::BTreeMap;
 
@@ -56,8 +57,10 @@ pub fn files() -> BTreeMap<String, String> {
     for vector in groups.iter().flat_map(|group| group(&maker)) {
         files.entry(format!("own-{}.json", vector.file)).or_default().push(Value::Object(vector.entry));
     }
-    let to_text = |entries: Vec<Value>| serde_json::to_string_pretty(&entries).expect("values are JSON") + "\n";
-    files.into_iter().map(|(name, entries)| (name, to_text(entries))).collect()
+    let to_text = |file: Value| serde_json::to_string_pretty(&file).expect("values are JSON") + "\n";
+    let mut files: BTreeMap<_, _> = files.into_iter().map(|(name, entries)| (name, to_text(entries.into()))).collect();
+    files.extend(tokens::files(&maker).map(|(name, file)| (name, to_text(file))));
+    files
 }
 
 /// Makes proofs with published keys and deterministic signatures.

@@ -70,7 +70,7 @@ fn client_id_can_be_required() {
 
 /// R8705-3.
 #[test]
-fn every_confirmation_must_hold_and_unknown_ones_refuse() {
+fn every_confirmation_that_is_known_must_hold() {
     let mut world = World::new(policy().with_schemes(Schemes::Both));
     let hash = base64url::encode(&CERTIFICATE);
     let with = |world: &World, cnf: Value| world.verdict(claims().with("cnf", cnf));
@@ -89,17 +89,54 @@ fn every_confirmation_must_hold_and_unknown_ones_refuse() {
     world.certificate = None;
     assert_eq!(reason(world.bearer(&token)), "certificate_mismatch");
     for (cnf, expected) in [
-        (Value::object().with("jkt", world.jkt()).with("kid", "x"), "confirmation_unknown"),
+        (Value::object().with("kid", "x"), "confirmation_unknown"),
         (Value::object().with("jwk", Value::object()), "confirmation_unknown"),
+        (Value::object().with("jwk", Value::Null), "confirmation_invalid"),
         (Value::object(), "confirmation_invalid"),
         (Value::Null, "confirmation_invalid"),
         (Value::object().with("jkt", format!("{}=", world.jkt())), "confirmation_invalid"),
         (Value::object().with("jkt", Value::Null), "confirmation_invalid"),
         (Value::object().with("x5t#S256", "AAAA"), "confirmation_invalid"),
+        (Value::object().with("x5t#S256", Value::Null).with("jkt", world.jkt()), "confirmation_invalid"),
     ] {
         let shown = cnf.to_json();
         assert_eq!(with(&world, cnf), expected, "{shown}");
     }
+}
+
+/// R7800-3.1: Keycloak 26.7 writes such tokens.
+#[test]
+fn a_confirmation_of_an_unknown_name_is_ignored_beside_one_that_is_checked() {
+    let mut world = World::new(policy().with_introspection().with_schemes(Schemes::Both));
+    let hash = base64url::encode(&CERTIFICATE);
+    let own = Value::parse(world.client.public_key().to_json().as_bytes()).unwrap();
+    let other =
+        Value::parse(SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO).unwrap().public_key().to_json().as_bytes());
+    let jkt = Value::object().with("jkt", world.jkt());
+    for (cnf, expected) in [
+        (jkt.clone().with("kid", "x"), "admitted"),
+        (jkt.clone().with("any", Value::Null), "admitted"),
+        (jkt.clone().with("any", Value::object().with("jkt", "x")), "admitted"),
+        (jkt.clone().with("jwk", own.clone()), "admitted"),
+        (jkt.clone().with("jwk", own.clone().with("kid", "k1")), "admitted"),
+        (jkt.clone().with("jwk", other.unwrap()), "confirmation_invalid"),
+        (jkt.clone().with("jwk", Value::object()), "confirmation_invalid"),
+        (jkt.clone().with("jwk", Value::Null), "confirmation_invalid"),
+        (jkt.clone().with("jwk", own.clone().with("d", "AAAA")), "confirmation_invalid"),
+        (jkt.clone().with("x5t#S256", hash.as_str()).with("any", 1_i64), "certificate_mismatch"),
+        (Value::object().with("jwk", own.clone()), "confirmation_unknown"),
+        (Value::object().with("any", world.jkt()).with("other", 1_i64), "confirmation_unknown"),
+        (Value::object().with("x5t#S256", hash.as_str()).with("jwk", own.clone()), "confirmation_unknown"),
+        (Value::object().with("x5t#S256", hash.as_str()).with("any", 1_i64), "certificate_mismatch"),
+    ] {
+        let shown = cnf.to_json();
+        assert_eq!(world.verdict(claims().with("cnf", cnf.clone())), expected, "{shown}");
+        world.answer = Some(Value::object().with("active", true).with("cnf", cnf).to_json());
+        assert_eq!(reason(world.dpop("opaque", &world.proof("opaque"))), expected, "introspected: {shown}");
+    }
+    world.certificate = Some(CERTIFICATE);
+    let bound = Value::object().with("x5t#S256", hash.as_str()).with("any", 1_i64);
+    assert_eq!(reason(world.bearer(&world.issuer.token(claims().with("cnf", bound)))), "admitted");
 }
 
 /// R9449-6-1: `cnf.jkt` of an introspection answer.
