@@ -56,7 +56,7 @@ def test_every_token_has_its_outcome(name: str) -> None:
         except Refused as refused:
             assert refused.reason == entry["rejection"], entry["id"]
         else:
-            told = {"subject": principal.subject, "client_id": principal.client_id, "scopes": list(principal.scopes)}
+            told = {"subject": principal.subject, "client_id": principal.client_id, "scopes": sorted(principal.scopes)}
             assert told == entry["principal"], entry["id"]
 
 

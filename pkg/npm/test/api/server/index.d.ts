@@ -1,5 +1,5 @@
 export { protect, Protection } from './protection.js';
-export type { Decision, ProtectionOptions, RequestParts } from './protection.js';
+export type { Decision, Issuer, IssuerProfile, ProtectionOptions, RequestParts } from './protection.js';
 export { Principal } from './principal.js';
 export { FetchedKeys } from './keys.js';
 export type { KeySource } from './keys.js';

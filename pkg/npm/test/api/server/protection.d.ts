@@ -5,16 +5,19 @@ import type { ReplayStore } from '../replay.js';
 import type { Introspection } from './introspection.js';
 import type { KeySource } from './keys.js';
 import { Principal } from './principal.js';
+export type IssuerProfile = 'rfc9068' | 'keycloak' | 'auth0' | 'okta' | 'entra_id' | 'entra_id_v1' | 'duende' | 'cognito';
 export interface Issuer {
     readonly issuer: string;
-    readonly keys: KeySource | {
+    readonly keys?: KeySource | {
         readonly keys: readonly object[];
     };
+    readonly profile?: IssuerProfile;
 }
 export interface ProtectionOptions {
     readonly resource: string;
     readonly issuers?: readonly (string | Issuer)[];
     readonly introspection?: Introspection;
+    readonly introspectionProfile?: IssuerProfile;
     readonly schemes?: 'dpop' | 'dpop_and_bearer' | 'bearer';
     readonly audiences?: readonly string[];
     readonly tokenAlgorithms?: readonly Algorithm[];
