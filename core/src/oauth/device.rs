@@ -7,6 +7,7 @@ use super::client::{Client, Inner};
 use super::error::{AnswerDefect, Endpoint, FlowError};
 use super::flow::{Flow, Io};
 use super::grant::{Grant, concluded};
+use super::pkce;
 use super::post::{Post, accepted, is_passing, object, retry_after, text};
 use super::registration;
 use super::request::SessionRequest;
@@ -31,6 +32,7 @@ const MAX_LIFETIME: u64 = 3_600;
 pub struct DeviceAuthorization {
     grant: Grant,
     device_code: Secret,
+    verifier: Secret,
     user_code: String,
     verification_uri: String,
     verification_uri_complete: Option<String>,
@@ -133,6 +135,9 @@ async fn begin(io: &Io, client: &Inner, grant: Grant) -> Result<DeviceAuthorizat
     const AT: Endpoint = Endpoint::DeviceAuthorization;
     let mut form = Form::new();
     form.push("client_id", grant.credentials.client_id());
+    // Keycloak demands PKCE here, too, of the clients it demands it of. Other servers ignore what they do not know (RFC 6749 section 3.1).
+    let verifier = pkce::verifier(&client.crypto)?;
+    pkce::announce(&verifier, &mut form, client.crypto.digest);
     grant.request.describe(&mut form);
     let proof = grant.binding.as_ref().filter(|_| client.pushes_proof);
     if let (Some(binding), None) = (&grant.binding, &proof) {
@@ -154,6 +159,7 @@ async fn begin(io: &Io, client: &Inner, grant: Grant) -> Result<DeviceAuthorizat
     let complete = complete.filter(|url| client.rule.published(url, "verification_uri_complete").is_ok());
     Ok(DeviceAuthorization {
         device_code: Secret::new(text(AT, &document, "device_code")?),
+        verifier,
         user_code: text(AT, &document, "user_code")?.into(),
         verification_uri,
         verification_uri_complete: complete.map(String::from),
@@ -164,10 +170,11 @@ async fn begin(io: &Io, client: &Inner, grant: Grant) -> Result<DeviceAuthorizat
 }
 
 async fn poll(io: &Io, client: &Inner, authorization: DeviceAuthorization) -> Result<Session, FlowError> {
-    let DeviceAuthorization { grant, device_code, mut interval, expires, .. } = authorization;
+    let DeviceAuthorization { grant, device_code, verifier, mut interval, expires, .. } = authorization;
     let mut form = Form::new();
     form.push("grant_type", "urn:ietf:params:oauth:grant-type:device_code");
     form.push("device_code", device_code.expose());
+    form.push("code_verifier", verifier.expose());
     form.push_some("resource", grant.request.resource_parameter());
     let mut pause = interval;
     loop {

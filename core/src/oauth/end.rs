@@ -130,8 +130,10 @@ async fn revoke_token(
         answer = post.answer(io, client, &form).await;
     }
     let response = match accepted(AT, answer?) {
-        // A token that has ended is as good as revoked.
-        Err(FlowError::Denied(denial)) if denial.status == 400 && denial.error == "invalid_token" => return Ok(()),
+        // A token that has ended is as good as revoked. Keycloak says so with 200, of the access token of a revoked refresh token.
+        Err(FlowError::Denied(denial)) if denial.error == "invalid_token" && matches!(denial.status, 200 | 400) => {
+            return Ok(());
+        }
         accepted => accepted?,
     };
     // The page of a login or of a web application comes from someone who has revoked nothing.

@@ -192,8 +192,7 @@ impl Pending {
         form.push("client_id", credentials.client_id());
         form.push("redirect_uri", &self.redirect_uri);
         form.push("state", &state);
-        form.push("code_challenge", &pkce::challenge(self.verifier.expose(), client.crypto.digest));
-        form.push("code_challenge_method", "S256");
+        pkce::announce(&self.verifier, &mut form, client.crypto.digest);
         request.describe(&mut form);
         if pushed {
             form = match self.push(io, client, &form).await {

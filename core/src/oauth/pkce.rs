@@ -5,14 +5,21 @@ use alloc::string::String;
 use super::secret::Secret;
 use crate::base64url;
 use crate::crypto::{Crypto, Digest, RandomUnavailable};
+use crate::http::form::Form;
 
 /// A new code verifier: 43 characters from 32 random octets (RFC 7636 section 4.1).
 pub(super) fn verifier(crypto: &Crypto) -> Result<Secret, RandomUnavailable> {
     random_text::<32>(crypto).map(Secret::new)
 }
 
+/// Adds the challenge of a verifier to a request (RFC 7636 section 4.3).
+pub(super) fn announce(verifier: &Secret, form: &mut Form, digest: &dyn Digest) {
+    form.push("code_challenge", &challenge(verifier.expose(), digest));
+    form.push("code_challenge_method", "S256");
+}
+
 /// The challenge of a verifier (RFC 7636 section 4.2).
-pub(super) fn challenge(verifier: &str, digest: &dyn Digest) -> String {
+fn challenge(verifier: &str, digest: &dyn Digest) -> String {
     base64url::encode(&digest.sha256(&[verifier.as_bytes()]))
 }
 

@@ -27,6 +27,12 @@ fn log_in(client: &Client, server: &Running) -> Session {
     ours::log_in(client, SessionRequest::new("bluesky", &discovered).scope(SCOPE), REDIRECT_URI)
 }
 
+/// How many tokens are good.
+fn tokens(server: &Running) -> usize {
+    let answer = reqwest::blocking::get(server.text("tokens")).expect("an answer").text().expect("text");
+    serde_json::from_str::<Vec<Value>>(&answer).expect("a list").len()
+}
+
 #[test]
 fn a_login_calls_and_refresh() {
     let Some(server) = server() else { return };
@@ -53,4 +59,15 @@ fn a_login_of_somebody_else_is_refused() {
     let error = client.exchange(&visit(&authorization.url, REDIRECT_URI)).expect_err("another subject");
     assert_eq!(error.reason(), "subject_mismatch");
     assert!(client.open("bluesky").expect_err("nothing is stored").needs_login());
+}
+
+/// It answers 200 to a revocation without a proof, too, and revokes nothing then.
+#[test]
+fn the_end_of_a_session_is_the_end_of_its_tokens() {
+    let Some(server) = server() else { return };
+    let client = client(&server, LOOPBACK_CLIENT);
+    let session = log_in(&client, &server);
+    assert_eq!(tokens(&server), 1);
+    client.end(&session).expect("an end");
+    assert_eq!(tokens(&server), 0);
 }

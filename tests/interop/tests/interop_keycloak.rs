@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use keybound::json::Value as Json;
 use keybound::oauth::{ClientBuilder, Credentials, Discovered, Secret, Session, SessionRequest};
 use keybound_interop::ours::{self, builder, call, client, client_with, discovered, refresh_twice};
-use keybound_interop::{Keycloak, SECRET, SERVICE};
+use keybound_interop::{Keycloak, SECRET, SERVICE, approve};
 use keybound_reqwest::Memory;
 use keybound_reqwest::blocking::Client;
 use reqwest::Method;
@@ -56,6 +56,20 @@ fn a_login_by_pushed_request_userinfo_refresh_and_end() {
     client.end(&session).expect("an end");
     let error = client.open("me").expect_err("no session");
     assert!(error.needs_login(), "{error}");
+}
+
+#[test]
+fn a_login_on_another_device() {
+    let Some(keycloak) = keycloak() else { return };
+    let client = client(app(keycloak));
+    let discovered = discovered(&client, &keycloak.issuer);
+    let request = SessionRequest::new("device", &discovered).scope("openid email");
+    let session = client.device(request, |shown| {
+        approve(shown.verification_uri_complete().expect("a URL with the code"));
+    });
+    let session = session.expect("a session");
+    assert!(session.is_bound());
+    assert_eq!(call(&client, &session, Method::GET, &userinfo(&discovered))["email"], "alice@example.com");
 }
 
 #[test]

@@ -53,7 +53,8 @@ pub struct Server {
 pub struct Memory {
     pushed: HashMap<String, Form>,
     codes: HashMap<String, Code>,
-    devices: HashMap<String, Option<String>>,
+    /// Challenge and key of each device code.
+    devices: HashMap<String, (Option<String>, Option<String>)>,
     refresh: HashMap<String, (Option<String>, String)>,
     tokens: HashMap<String, Token>,
     jtis: HashSet<String>,
@@ -306,7 +307,9 @@ impl Server {
             }
             "/device" => {
                 let code = format!("device-{number}");
-                self.memory.devices.insert(code.clone(), jkt.or_else(|| get(form, "dpop_jkt")));
+                let key = jkt.or_else(|| get(form, "dpop_jkt"));
+                assert_eq!(get(form, "code_challenge_method").as_deref(), Some("S256"));
+                self.memory.devices.insert(code.clone(), (get(form, "code_challenge"), key));
                 let uri = format!("{ISSUER}/activate");
                 answer(
                     200,
@@ -344,9 +347,7 @@ impl Server {
                 let Some(code) = self.memory.codes.remove(&get(form, "code").unwrap_or_default()) else {
                     return error(400, "invalid_grant");
                 };
-                let verifier = get(form, "code_verifier").expect("a verifier");
-                let challenge = base64url::encode(&RUSTCRYPTO.digest.sha256(&[verifier.as_bytes()]));
-                assert_eq!(code.challenge, challenge, "PKCE (RFC 7636 section 4.6)");
+                assert_eq!(code.challenge, challenge(form), "PKCE (RFC 7636 section 4.6)");
                 assert_eq!(Some(code.redirect_uri), get(form, "redirect_uri"));
                 assert_eq!(code.resource, get(form, "resource"), "one resource (RFC 8707)");
                 if code.jkt.is_some() && code.jkt != jkt {
@@ -369,7 +370,10 @@ impl Server {
             "device_code" => {
                 let code = get(form, "device_code").unwrap_or_default();
                 match self.memory.devices.get(&code) {
-                    Some(bound) if bound.is_some() && *bound != jkt => return error(400, "invalid_grant"),
+                    Some((_, bound)) if bound.is_some() && *bound != jkt => return error(400, "invalid_grant"),
+                    Some((announced, _)) if announced.as_deref() != Some(&*challenge(form)) => {
+                        return error(400, "invalid_grant");
+                    }
                     Some(_) if self.pending > 0 => {
                         self.pending -= 1;
                         return error(400, if self.pending == 1 { "slow_down" } else { "authorization_pending" });
@@ -456,6 +460,12 @@ impl Server {
         let response = Response { status, fields: Vec::new(), body: Vec::new() };
         if self.rotating_nonces { with(response, "dpop-nonce", &self.next_nonce()) } else { response }
     }
+}
+
+/// The challenge of the verifier in a token request.
+fn challenge(form: &Form) -> String {
+    let verifier = get(form, "code_verifier").expect("a verifier");
+    base64url::encode(&RUSTCRYPTO.digest.sha256(&[verifier.as_bytes()]))
 }
 
 fn get(form: &Form, name: &str) -> Option<String> {

@@ -104,6 +104,7 @@ fn what_servers_say_of_a_revoked_token_is_a_success() {
         said(200, "OK"),
         said(200, "{}"),
         answer(400, &json!({ "error": "invalid_token" })),
+        answer(200, &json!({ "error": "invalid_token" })),
     ] {
         let mut story = logged_in("", "", "enhanced", Server::default());
         story.server.prepared.push_back(("/revoke", response));
