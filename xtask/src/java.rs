@@ -54,9 +54,9 @@ pub(crate) fn keycloak(version: &str, folder: &str) -> Result<PathBuf, Failure> 
     let _ = fs::remove_dir_all(&parent);
     let artifact = format!("-Dartifact=org.keycloak:keycloak-quarkus-dist:{version}:zip");
     let output = format!("-DoutputDirectory={}", parent.display());
-    run::run(
-        maven(&run::root().join(folder).join("pom.xml"), &["dependency:unpack", &artifact, &output]).arg("--quiet"),
-    )?;
+    let marks = format!("-DmarkersDirectory={}", parent.join("unpacked").display());
+    let goals = ["dependency:unpack", &artifact, &output, &marks];
+    run::run(maven(&run::root().join(folder).join("pom.xml"), &goals).arg("--quiet"))?;
     let mut build = run::command("sh");
     build.arg(home.join("bin/kc.sh")).args(["build", "--db=dev-mem"]).env("JAVA_OPTS_APPEND", SHORT_LIVED);
     let said = build.output().map_err(|error| format!("cannot start kc.sh: {error}"))?;
