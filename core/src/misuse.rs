@@ -98,6 +98,8 @@ pub enum Misuse {
     IntentLifetime,
     /// `without_pushed_request` for a request that has to be pushed; the text says why it has to.
     PushedRequest(&'static str),
+    /// A tenant of Entra ID that is not a GUID.
+    EntraTenant,
     /// An expected subject that is empty or longer than 2,048 bytes.
     SubjectLength,
     /// A provisional session that would have to be renewed: it is not kept yet.
@@ -174,6 +176,9 @@ impl fmt::Display for Misuse {
             ),
             Self::IntentLifetime => f.write_str("intent_lifetime is 1 to 3,600 seconds, of an intent; give both, or leave it out"),
             Self::PushedRequest(why) => write!(f, "without_pushed_request has no place {why}; leave it out"),
+            Self::EntraTenant => f.write_str(
+                "entra_tenant is the GUID of a tenant, for example 00000000-0000-0000-0000-000000000001; a domain's is shown in its overview",
+            ),
             Self::SubjectLength => f.write_str("expect_subject is the sub of an account, of 1 to 2,048 bytes"),
             Self::Provisional => f.write_str(
                 "a provisional session is not renewed; call keep with it once its subject is verified, or end",

@@ -25,6 +25,7 @@ const OPTIONS: &[&str] = &[
     "metadata_document",
     "register",
     "accept_issuers",
+    "entra_tenant",
     "servers",
     "also_origins",
     "algorithms",
@@ -100,7 +101,7 @@ impl Client {
     /// A client. `options` is an object with `level` (`standard`, `enhanced` or `maximum`) and any of `redirect_uri`,
     /// `credentials` (objects with `issuer`, `client_id`, `method`: `none`, `secret`, `client_secret_basic`,
     /// `client_secret_post` or `private_key_jwt`, and `secret`, or `public_jwk`, `algorithm` and `key_id`),
-    /// `metadata_document`, `register` (metadata), `accept_issuers`, `servers` (metadata of servers that publish none),
+    /// `metadata_document`, `register` (metadata), `accept_issuers`, `entra_tenant`, `servers` (metadata of servers that publish none),
     /// `also_origins`, `algorithms`, `hardware_keys`, `allow_loopback`, `push_with_proof`, `danger_assume_pkce`,
     /// `danger_assume_endpoints` and `danger_accept_bearer`.
     ///
@@ -124,6 +125,9 @@ impl Client {
         }
         for issuer in options.texts("accept_issuers")? {
             builder = builder.accept_issuer(issuer);
+        }
+        if let Some(tenant) = options.text("entra_tenant")? {
+            builder = builder.entra_tenant(tenant);
         }
         for metadata in options.array("servers")? {
             builder = builder.server(metadata.clone());

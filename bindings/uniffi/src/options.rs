@@ -164,6 +164,9 @@ pub struct ClientOptions {
     /// The issuers that logins go to; without any, those that a resource names.
     #[uniffi(default)]
     pub accept_issuers: Vec<String>,
+    /// The tenant of Entra ID, a GUID, whose server is asked where Entra ID is named for many (`common`, `organizations`).
+    #[uniffi(default)]
+    pub entra_tenant: Option<String>,
     /// Metadata (RFC 8414) of servers that publish none: JSON objects.
     #[uniffi(default)]
     pub servers: Vec<String>,
@@ -272,6 +275,7 @@ impl ClientOptions {
             .with_some("metadata_document", self.metadata_document.as_deref())
             .with_some("register", register)
             .with("accept_issuers", texts(&self.accept_issuers))
+            .with_some("entra_tenant", self.entra_tenant.as_deref())
             .with("servers", servers)
             .with("also_origins", texts(&self.also_origins))
             .with_some("algorithms", self.algorithms.as_deref().map(texts));

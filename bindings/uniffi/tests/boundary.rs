@@ -18,6 +18,7 @@ fn options(level: SecurityLevel) -> ClientOptions {
         metadata_document: None,
         register: None,
         accept_issuers: Vec::new(),
+        entra_tenant: None,
         servers: Vec::new(),
         also_origins: Vec::new(),
         algorithms: None,

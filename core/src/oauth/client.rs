@@ -42,6 +42,7 @@ pub(super) struct Inner {
     pub(super) registration: Option<Value>,
     pub(super) rule: UrlRule,
     pub(super) issuers: Vec<String>,
+    pub(super) tenant: Option<String>,
     pub(super) servers: Vec<Value>,
     pub(super) origins: Vec<String>,
     pub(super) algorithms: AlgorithmSet,
@@ -76,6 +77,7 @@ impl Client {
             registration: None,
             rule: UrlRule { loopback: false },
             issuers: Vec::new(),
+            tenant: None,
             servers: Vec::new(),
             origins: Vec::new(),
             algorithms: AlgorithmSet::ALL,
@@ -132,6 +134,17 @@ impl ClientBuilder {
     /// these.
     pub fn accept_issuer(mut self, issuer: &str) -> Self {
         self.0.issuers.push(issuer.into());
+        self
+    }
+
+    /// The tenant of Entra ID whose server is asked where a resource, or an issuer given here, names Entra ID for many tenants:
+    /// `https://login.microsoftonline.com/common/v2.0`, or `organizations`. A GUID.
+    ///
+    /// Metadata for many tenants has an issuer with a gap, `{tenantid}`, which no token and no response has. Sessions therefore have
+    /// the tenant's own issuer, and so have the issuers that are accepted and the credentials. Without a tenant, such metadata is
+    /// refused ([`DiscoveryDefect::IssuerTemplate`](super::DiscoveryDefect::IssuerTemplate)).
+    pub fn entra_tenant(mut self, tenant: &str) -> Self {
+        self.0.tenant = Some(tenant.into());
         self
     }
 
@@ -207,6 +220,14 @@ impl ClientBuilder {
         if let Some(url) = &inner.metadata_document {
             inner.rule.given(url)?;
         }
+        if inner.tenant.as_deref().is_some_and(|tenant| !is_guid(tenant)) {
+            return Err(Misuse::EntraTenant);
+        }
+        inner.issuers = inner.issuers.iter().map(|issuer| inner.concrete(issuer)).collect();
+        let concrete: Vec<_> = inner.credentials.iter().map(|(issuer, _)| inner.concrete(issuer)).collect();
+        for ((issuer, _), concrete) in inner.credentials.iter_mut().zip(concrete) {
+            *issuer = concrete;
+        }
         for issuer in inner.issuers.iter().chain(inner.credentials.iter().map(|(issuer, _)| issuer)) {
             inner.rule.given(issuer)?;
         }
@@ -229,7 +250,25 @@ fn is_redirect_uri(uri: &str) -> bool {
     begins && uri.bytes().all(plain) && (!scheme.eq_ignore_ascii_case("http") || loopback())
 }
 
+/// 32 hexadecimal digits in five groups.
+fn is_guid(text: &str) -> bool {
+    let mut groups = text.split('-');
+    let is_group = |group: &str, length: usize| group.len() == length && group.bytes().all(|c| c.is_ascii_hexdigit());
+    [8, 4, 4, 4, 12].into_iter().all(|length| groups.next().is_some_and(|group| is_group(group, length)))
+        && groups.next().is_none()
+}
+
 impl Inner {
+    /// The issuer to ask where `issuer` is named: the tenant's own where Entra ID is named for many.
+    pub(super) fn concrete(&self, issuer: &str) -> String {
+        const ENTRA: &str = "https://login.microsoftonline.com/";
+        let many = matches!(issuer.strip_prefix(ENTRA), Some("common/v2.0" | "organizations/v2.0"));
+        match &self.tenant {
+            Some(tenant) if many => alloc::format!("{ENTRA}{tenant}/v2.0"),
+            _ => issuer.into(),
+        }
+    }
+
     /// Whether tokens of a session for `resource` may go to `target`.
     pub(super) fn may_receive(&self, resource: Option<&str>, target: &Url) -> bool {
         let under = resource.and_then(|resource| Url::parse(resource).ok());
@@ -278,7 +317,15 @@ impl fmt::Debug for ClientBuilder {
 
 #[cfg(test)]
 mod tests {
-    use super::is_redirect_uri;
+    use super::{is_guid, is_redirect_uri};
+
+    #[test]
+    fn a_tenant_is_a_guid() {
+        assert!(is_guid("9188040d-6c67-4c5b-b112-36a304b66dad"));
+        for text in ["", "common", "contoso.onmicrosoft.com", "9188040d-6c67-4c5b-b112-36a304b66da", "../../../a"] {
+            assert!(!is_guid(text), "{text}");
+        }
+    }
 
     #[test]
     fn redirect_uris_are_absolute() {

@@ -102,7 +102,7 @@ impl Client {
 
 pub(super) async fn discover_issuer(io: &Io, client: &Inner, issuer: &str) -> Result<Discovered, FlowError> {
     client.rule.given(issuer)?;
-    let server = Search::new(io, client).server(issuer).await?;
+    let server = Search::new(io, client).server(&client.concrete(issuer)).await?;
     Ok(Discovered { resource: None, server, scope: None, assumed: false, origin: None })
 }
 
@@ -117,6 +117,8 @@ pub(super) async fn discover(
     if let Some(issuer) = issuer {
         client.rule.given(issuer)?;
     }
+    let issuer = issuer.map(|issuer| client.concrete(issuer));
+    let issuer = issuer.as_deref();
     let metadata = challenges.iter().find_map(|challenge| challenge.param("resource_metadata"));
     let scope = challenges.iter().find_map(|challenge| challenge.param("scope")).map(String::from);
     let mut search = Search::new(io, client);
@@ -172,7 +174,8 @@ impl<'a> Search<'a> {
 
     /// The issuer that the resource names and this client uses, `preferred` if it is among several; `None` if it names none.
     fn named(&self, resource: &ProtectedResource, preferred: Option<&str>) -> Result<Option<String>, FlowError> {
-        let named: Vec<&str> = resource.authorization_servers().collect();
+        let named: Vec<String> = resource.authorization_servers().map(|issuer| self.client.concrete(issuer)).collect();
+        let named: Vec<&str> = named.iter().map(String::as_str).collect();
         if named.is_empty() {
             return Ok(None);
         }

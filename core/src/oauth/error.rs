@@ -117,6 +117,8 @@ pub enum DiscoveryDefect {
     ResourceMismatch,
     /// `issuer` is not the issuer that was asked for (RFC 8414 section 3.3).
     IssuerMismatch,
+    /// `issuer` is that of many tenants, with a gap for theirs.
+    IssuerTemplate,
     /// The issuer is none of those the client accepts.
     IssuerNotAccepted,
     /// The resource names no authorization server.
@@ -400,6 +402,7 @@ defects!(DiscoveryDefect {
     NotFound => "metadata_not_found", "no metadata was found at the places where it may be";
     Unavailable => "metadata_unavailable", "the metadata cannot be read now; try again later";
     ResourceMismatch => "resource_mismatch", "the metadata's resource is not the one that was asked for";
+    IssuerTemplate => "issuer_template", "the metadata is for many tenants; name yours with entra_tenant, or its own issuer";
     IssuerMismatch => "issuer_mismatch", "the metadata's issuer is not the one that was asked for";
     IssuerNotAccepted => "issuer_not_accepted", "the resource names an authorization server that this client does not accept";
     NoAuthorizationServer => "no_authorization_server", "the resource names no authorization server";

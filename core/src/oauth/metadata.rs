@@ -130,7 +130,11 @@ impl AuthorizationServer {
         if is_same_issuer(&published, issuer) {
             return Ok(Self { document: Arc::new(document), issuer: published });
         }
-        Err(DiscoveryFailure::new(DiscoveryDefect::IssuerMismatch).found(&published).expected(issuer))
+        let defect = match published.contains("/{tenantid}/") {
+            true => DiscoveryDefect::IssuerTemplate,
+            false => DiscoveryDefect::IssuerMismatch,
+        };
+        Err(DiscoveryFailure::new(defect).found(&published).expected(issuer))
     }
 
     /// Takes metadata that was stored, whose issuer is known to be the one.

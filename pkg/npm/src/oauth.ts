@@ -35,6 +35,8 @@ export interface ClientOptions {
   readonly register?: Readonly<Record<string, unknown>>;
   /** The issuers that logins go to; without it, any that a resource names. */
   readonly acceptIssuers?: readonly string[];
+  /** The tenant of Entra ID, a GUID, whose server is asked where Entra ID is named for many (`common`, `organizations`). */
+  readonly entraTenant?: string;
   /** Metadata (RFC 8414) of servers that publish none. */
   readonly servers?: readonly Readonly<Record<string, unknown>>[];
   /** Origins that may have a session's token besides that of its resource. */

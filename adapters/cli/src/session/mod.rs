@@ -57,6 +57,9 @@ pub(crate) struct Setup {
     /// none, this server is asked.
     #[arg(long, value_name = "URL", requires = "client_id")]
     issuer: Option<String>,
+    /// The tenant of Entra ID (a GUID), where the API names Entra ID for many tenants.
+    #[arg(long, value_name = "GUID")]
+    entra_tenant: Option<String>,
     /// The client's secret; better given in the environment.
     #[arg(long, value_name = "SECRET", env = "KEYBOUND_CLIENT_SECRET", hide_env_values = true)]
     client_secret: Option<String>,
@@ -123,7 +126,11 @@ impl<'a> Caller<'a> {
             let builder = oauth::Client::builder(level, &RUSTCRYPTO)
                 .redirect_uri(&loopback.redirect_uri())
                 .register(Value::object().with("client_name", "keybound"));
-            if parsed.is_loopback() { builder.allow_loopback() } else { builder }
+            let builder = if parsed.is_loopback() { builder.allow_loopback() } else { builder };
+            match &setup.entra_tenant {
+                Some(tenant) => builder.entra_tenant(tenant),
+                None => builder,
+            }
         };
         let make = |builder: oauth::ClientBuilder| {
             let oauth = builder.build().map_err(|error| Failure::usage(error.to_string()))?;

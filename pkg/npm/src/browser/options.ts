@@ -14,6 +14,8 @@ export interface ClientOptions {
   readonly resource?: string;
   /** The authorization server's issuer identifier. Needed with `clientId`, or where the resource publishes no metadata. */
   readonly issuer?: string;
+  /** The tenant of Entra ID, a GUID, whose server is asked where Entra ID is named for many (`common`, `organizations`). */
+  readonly entraTenant?: string;
   /** Where logins come back to: a page of this origin that calls `handleRedirect`, byte for byte as registered. */
   readonly redirectUri: string;
   /** The public client's identifier at `issuer`. */
@@ -68,6 +70,7 @@ export function coreOptions(options: ClientOptions): string {
     metadata_document: options.metadataDocument,
     register: options.register,
     accept_issuers: issuer === undefined ? undefined : [issuer],
+    entra_tenant: options.entraTenant,
     also_origins: options.alsoOrigins,
     algorithms: options.algorithms,
     allow_loopback: options.allowLoopback,

@@ -18,6 +18,7 @@ export interface ClientOptions {
     readonly metadataDocument?: string;
     readonly register?: Readonly<Record<string, unknown>>;
     readonly acceptIssuers?: readonly string[];
+    readonly entraTenant?: string;
     readonly servers?: readonly Readonly<Record<string, unknown>>[];
     readonly alsoOrigins?: readonly string[];
     readonly algorithms?: readonly Algorithm[];

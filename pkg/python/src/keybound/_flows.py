@@ -48,6 +48,8 @@ class ClientOptions(TypedDict, total=False):
     """Metadata to register with (RFC 7591), where the server permits that."""
     accept_issuers: Sequence[str]
     """The only authorization servers that are trusted; all otherwise."""
+    entra_tenant: str | None
+    """The tenant of Entra ID, a GUID, whose server is asked where Entra ID is named for many (`common`, `organizations`)."""
     servers: Sequence[Json]
     """Metadata of servers that publish none."""
     also_origins: Sequence[str]
@@ -84,6 +86,7 @@ class Flows:
         metadata_document: str | None = None,
         register: Json | None = None,
         accept_issuers: Sequence[str] = (),
+        entra_tenant: str | None = None,
         servers: Sequence[Json] = (),
         also_origins: Sequence[str] = (),
         algorithms: Sequence[str] | None = None,
@@ -102,6 +105,7 @@ class Flows:
             credentials=[credentials_options(known) for known in listed("credentials", credentials, Credentials)],
             metadata_document=metadata_document,
             accept_issuers=texts("accept_issuers", accept_issuers),
+            entra_tenant=entra_tenant,
             servers=[dict(server) for server in objects("servers", servers)],
             also_origins=texts("also_origins", also_origins),
             algorithms=texts("algorithms", algorithms),

@@ -230,7 +230,7 @@ final class FlowPlayer {
 
     private static func options(_ config: JSON, _ host: TranscriptHost) async throws -> ClientOptions {
         let known: Set = [
-            "level", "redirect_uri", "credentials", "metadata_document", "register", "accept_issuers", "servers", "also_origins",
+            "level", "redirect_uri", "credentials", "metadata_document", "register", "accept_issuers", "entra_tenant", "servers", "also_origins",
             "algorithms", "hardware_keys", "allow_loopback", "push_with_proof", "danger_assume_pkce", "danger_assume_endpoints",
             "danger_accept_bearer", "protection",
         ]
@@ -247,7 +247,7 @@ final class FlowPlayer {
         return ClientOptions(
             level: try XCTUnwrap(level(config.text("level"))), redirectUri: config.text("redirect_uri"), credentials: credentials,
             metadataDocument: config.text("metadata_document"), register: config["register"]?.written,
-            acceptIssuers: texts("accept_issuers") ?? [], servers: (config["servers"]?.elements ?? []).map(\.written),
+            acceptIssuers: texts("accept_issuers") ?? [], entraTenant: config.text("entra_tenant"), servers: (config["servers"]?.elements ?? []).map(\.written),
             alsoOrigins: texts("also_origins") ?? [], algorithms: texts("algorithms"), hardwareKeys: config.flag("hardware_keys"),
             allowLoopback: config.flag("allow_loopback"), pushWithProof: config.flag("push_with_proof"),
             dangerAssumePkce: config.flag("danger_assume_pkce"), dangerAssumeEndpoints: config.flag("danger_assume_endpoints"),

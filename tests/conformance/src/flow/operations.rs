@@ -82,6 +82,9 @@ pub fn client(config: &Value, crypto: &Crypto, host: &mut Host, names: &mut Name
     for issuer in config["accept_issuers"].as_array().into_iter().flatten() {
         builder = builder.accept_issuer(issuer.as_str().expect("text"));
     }
+    if let Some(tenant) = text(config, "entra_tenant") {
+        builder = builder.entra_tenant(tenant);
+    }
     for origin in config["also_origins"].as_array().into_iter().flatten() {
         builder = builder.also_origin(origin.as_str().expect("text"));
     }

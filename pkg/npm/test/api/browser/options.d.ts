@@ -4,6 +4,7 @@ export interface ClientOptions {
     readonly level: SecurityLevel;
     readonly resource?: string;
     readonly issuer?: string;
+    readonly entraTenant?: string;
     readonly redirectUri: string;
     readonly clientId?: string;
     readonly metadataDocument?: string;

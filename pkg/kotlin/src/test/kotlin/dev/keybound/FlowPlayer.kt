@@ -202,7 +202,7 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
 
     private fun options(): ClientOptions {
         val known = setOf(
-            "level", "redirect_uri", "credentials", "metadata_document", "register", "accept_issuers", "servers", "also_origins", "algorithms",
+            "level", "redirect_uri", "credentials", "metadata_document", "register", "accept_issuers", "entra_tenant", "servers", "also_origins", "algorithms",
             "hardware_keys", "allow_loopback", "push_with_proof", "danger_assume_pkce", "danger_assume_endpoints", "danger_accept_bearer",
             "protection",
         )
@@ -215,6 +215,7 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
             metadataDocument = config.text("metadata_document"),
             register = config["register"]?.toString(),
             acceptIssuers = texts("accept_issuers").orEmpty(),
+            entraTenant = config.text("entra_tenant"),
             servers = (config["servers"] as? JsonArray).orEmpty().map { it.toString() },
             alsoOrigins = texts("also_origins").orEmpty(),
             algorithms = texts("algorithms"),
