@@ -10,11 +10,12 @@ use axum::Router;
 use axum::routing::get;
 use http::Request;
 use http::request::Parts;
+use keybound::Misuse;
 use keybound::json::Value;
 use keybound::replay::BoxFuture;
 use keybound::server::JwkSet;
-use keybound::server::resource::Schemes;
-use keybound_tower::{FetchedKeys, HostError, Introspection, IntrospectionEndpoint, KeySource, Protection};
+use keybound::server::resource::{IssuerProfile, Schemes};
+use keybound_tower::{Builder, FetchedKeys, HostError, Introspection, IntrospectionEndpoint, KeySource, Protection};
 use story::{Client, Clock, ISSUER, Issuer};
 use tokio::net::TcpListener;
 
@@ -81,6 +82,31 @@ fn protection(clock: &Clock, source: &Source<JwkSet>) -> Protection {
     let protection = builder.without_nonces().clock(clock.reader()).build().unwrap();
     clock.advance(1000);
     protection
+}
+
+#[tokio::test]
+async fn a_profile_counts_whether_it_is_given_before_or_after_its_issuer() {
+    let clock = Clock::new();
+    let (issuer, client) = (Issuer::new("k1"), client(&clock));
+    let keycloak = IssuerProfile::keycloak();
+    let named = |builder: Builder| builder.issuer_with_keys(ISSUER, issuer.keys()).unwrap();
+    let profiled = |builder: Builder| builder.issuer_profile(ISSUER, keycloak).unwrap();
+    let of = || Protection::of(RESOURCE).unwrap();
+    let plain = client.bound_claims();
+    let own = plain.clone().with("typ", "DPoP").with("azp", "app");
+    for (builder, of_plain, of_keycloak) in [
+        (named(of()), "admitted", "admitted"),
+        (profiled(named(of())), "not_access_token", "admitted"),
+        (named(profiled(of())), "not_access_token", "admitted"),
+    ] {
+        let protection = builder.without_nonces().clock(clock.reader()).build().unwrap();
+        clock.advance(1000);
+        let claims = |claims: &Value| claims.clone().with("exp", clock.now().saturating_add(60));
+        assert_eq!(ask(&protection, head(&client, &issuer.token(&claims(&plain)))).await, of_plain);
+        assert_eq!(ask(&protection, head(&client, &issuer.token(&claims(&own)))).await, of_keycloak);
+    }
+    // A profile without keys accepts nothing, and says so at the start.
+    assert!(matches!(profiled(of()).build(), Err(Misuse::TokenSourceMissing)));
 }
 
 #[tokio::test]

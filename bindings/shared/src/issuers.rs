@@ -21,7 +21,12 @@ pub(crate) fn with_sources(mut policy: ResourcePolicy, options: &Options) -> Res
     }
     let profile = profile(options, "introspection_profile")?;
     Ok(match (options.flag("introspection")?, profile) {
-        (false, _) => policy,
+        (false, None) => policy,
+        (false, Some(_)) => {
+            let detail =
+                "a profile for introspection answers counts where tokens are introspected; give introspection as well";
+            return Err(Error::misuse("missing_option", detail));
+        }
         (true, None) => policy.with_introspection(),
         (true, Some(profile)) => policy.with_introspection_profile(profile),
     })

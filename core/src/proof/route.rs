@@ -223,6 +223,18 @@ mod tests {
     }
 
     #[test]
+    fn raw_characters_of_browsers_are_a_target_and_routed_as_they_stand() {
+        let head = RequestHead { peer: None, raw_target: b"/items/[7]|^?q=[]", fields: &[] };
+        let target = source().resolve(&head).unwrap();
+        assert_eq!(target.as_str(), "https://api.example.com/items/%5B7%5D%7C%5E");
+        for raw in ["/items/[7]|^", "/items/%5B7%5D%7C%5E"] {
+            assert_eq!(route(&source(), raw, "", "/items/[7]|^").as_deref(), Ok("/items/[7]|^"), "{raw}");
+        }
+        let head = RequestHead { raw_target: b"/items\\7", ..head };
+        assert!(source().resolve(&head).is_err());
+    }
+
+    #[test]
     fn a_mount_point_of_another_form_is_refused_when_it_is_configured() {
         for mount in ["", "/", "app", "/app/", "/a?b", "/a#b", "/a/../b", "/%61", "//a", "/a//b", "/app\n", "/a b"] {
             assert!(source().mounted_at(mount).is_err(), "{mount}");

@@ -165,6 +165,11 @@ test(`${build}: a profile that there is not stops the start, and the message lis
   });
 });
 
+test(`${build}: a profile for answers that no one asks for is a mistake`, () => {
+  const options = { resource: 'https://api.example.com', issuers: ['https://id.example.com'], introspectionProfile: 'keycloak', workers: 1 };
+  assert.throws(() => protect(options), (error) => error instanceof Misuse && error.message.includes('introspection'));
+});
+
 test(`${build}: the reasons are those of the contract`, () => {
   const { rejections, token_rejections: tokens } = JSON.parse(native().reasons());
   const pick = (...names) => (all) => all.map((one) => Object.fromEntries(names.map((name) => [name, one[name]])));

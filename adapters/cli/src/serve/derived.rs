@@ -4,7 +4,8 @@ use keybound::http::form::Form;
 use keybound::json::Value;
 use keybound::key::Signer as _;
 use keybound::server::authorization::Grant;
-use keybound::{Thumbprint, UnixTime};
+use keybound::server::resource::confirmed_key;
+use keybound::{RUSTCRYPTO, Thumbprint, UnixTime};
 
 use super::assertion::{Assertion, is_signed, parts};
 use super::client::{Authentication, Known};
@@ -100,15 +101,9 @@ pub(super) fn jwt_bearer(state: &State, request: &Incoming, form: &Form, known: 
     let assertion = Assertion::read(state, &endpoint, text, &known.id, keys).map_err(invalid_grant)?;
     let subject = assertion.claims.text("sub").filter(|sub| !sub.is_empty() && sub.len() <= 255);
     let subject = subject.ok_or_else(|| invalid_grant("the assertion has no sub, or one of more than 255 bytes"))?;
-    let confirmed = match assertion.claims.member("cnf") {
-        None => None,
-        // Every other way to confirm a key would go unchecked.
-        Some(Value::Object(members)) if members.len() == 1 => {
-            let jkt = assertion.claims.member("cnf").and_then(|cnf| cnf.text("jkt")).and_then(Thumbprint::parse);
-            Some(jkt.ok_or_else(|| invalid_grant("cnf of the assertion is no jkt"))?)
-        }
-        Some(_) => return Err(invalid_grant("cnf of the assertion is no jkt")),
-    };
+    let confirmed = confirmed_key(&assertion.claims, RUSTCRYPTO.digest);
+    let confirmed =
+        confirmed.map_err(|_| invalid_grant("cnf of the assertion names no key that can be checked here"))?;
     let granted = own(state, form, known, subject)?;
     let keys: Vec<Thumbprint> = confirmed.into_iter().collect();
     let admitted = prove(state, request, known, Grant::Derived { confirmed: &keys, may_rebind: false })?;

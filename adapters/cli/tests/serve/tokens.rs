@@ -339,6 +339,9 @@ fn assertions_of_clients_are_grants_once() {
     let bound = assertion("a2", "bob", &format!(r#","cnf":{{"jkt":"{}"}}"#, jkt(&own)));
     assert_eq!(ask(&other, &bound, "c3").verdict(), (400, Some("invalid_grant")));
     assert_eq!(ask(&own, &bound, "c4").status, 200);
+    let more = assertion("a4", "bob", &format!(r#","cnf":{{"jkt":"{}","any":null}}"#, jkt(&own)));
+    assert_eq!(ask(&other, &more, "c7").verdict(), (400, Some("invalid_grant")));
+    assert_eq!(ask(&own, &more, "c8").status, 200);
     let unknown = assertion("a3", "bob", r#","cnf":{"kid":"x"}"#);
     assert_eq!(ask(&own, &unknown, "c5").verdict(), (400, Some("invalid_grant")));
     let access = answer.text("access_token");

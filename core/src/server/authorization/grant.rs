@@ -37,7 +37,7 @@ pub enum Grant<'a> {
     ClientCredentials,
     /// A token for other tokens: token exchange (RFC 8693) and assertions (RFC 7523).
     Derived {
-        /// The keys in `cnf` of the tokens shown: subject, actor, assertion.
+        /// The keys in `cnf` of the tokens shown: subject, actor, assertion. See [`confirmed_key`](crate::server::resource::confirmed_key).
         confirmed: &'a [Thumbprint],
         /// Whether policy names this confidential client for binding tokens anew to another key.
         may_rebind: bool,

@@ -59,6 +59,26 @@ impl Confirmation {
     }
 }
 
+/// The key that the claims of a token or assertion are bound to (`cnf`, RFC 7800 section 3), read as a protected resource reads it; none if
+/// they are bound to nothing. For authorization servers, which take such tokens in exchange for others: see
+/// [`Grant::Derived`](crate::server::authorization::Grant::Derived).
+///
+/// ```
+/// use keybound::json::Value;
+/// use keybound::server::resource::{TokenRejection, confirmed_key};
+/// let claims = Value::object().with("cnf", Value::object().with("kid", "1"));
+/// assert_eq!(confirmed_key(&claims, keybound::RUSTCRYPTO.digest), Err(TokenRejection::ConfirmationUnknown));
+/// ```
+///
+/// # Errors
+/// [`TokenRejection::ConfirmationInvalid`], [`TokenRejection::ConfirmationUnknown`], and [`TokenRejection::CertificateMismatch`] for
+/// claims that are bound to a client certificate, which is not looked at here.
+pub fn confirmed_key(claims: &Value, digest: &dyn Digest) -> Result<Option<Thumbprint>, TokenRejection> {
+    let confirmation = Confirmation::read(claims.member("cnf"), Some(digest))?;
+    confirmation.check_certificate(None)?;
+    Ok(confirmation.key)
+}
+
 fn certificate(text: &str) -> Result<[u8; 32], TokenRejection> {
     let mut hash = [0; 32];
     base64url::decode_exact(text.as_bytes(), &mut hash).map_err(|_| TokenRejection::ConfirmationInvalid)?;

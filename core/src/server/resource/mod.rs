@@ -69,6 +69,7 @@ mod tests;
 pub use crate::verify::refusal::EXPOSED_FIELDS;
 pub use access::{Access, AwaitingIntrospection, AwaitingKeys, IncomingRequest, PendingAccess};
 pub use access_token::MAX_TOKEN_LEN;
+pub use confirmation::confirmed_key;
 pub use intent::PendingIntent;
 pub use introspection::MAX_ANSWER_LEN;
 pub use policy::{ResourcePolicy, Schemes};

@@ -104,6 +104,21 @@ fn every_confirmation_that_is_known_must_hold() {
     }
 }
 
+/// What an authorization server is handed in exchange is read by the same rules.
+#[test]
+fn a_confirmed_key_is_read_like_that_of_an_access_token() {
+    let world = World::new(policy());
+    let key = |cnf: Value| crate::server::resource::confirmed_key(&claims().with("cnf", cnf), RUSTCRYPTO.digest);
+    let jkt = Value::object().with("jkt", world.jkt());
+    let own = world.client.public_key().thumbprint(RUSTCRYPTO.digest);
+    assert_eq!(key(jkt.clone().with("any", 1_i64)), Ok(Some(own)));
+    assert_eq!(crate::server::resource::confirmed_key(&claims(), RUSTCRYPTO.digest), Ok(None));
+    let hash = base64url::encode(&CERTIFICATE);
+    assert_eq!(key(jkt.with("x5t#S256", hash)), Err(TokenRejection::CertificateMismatch));
+    assert_eq!(key(Value::object().with("kid", "x")), Err(TokenRejection::ConfirmationUnknown));
+    assert_eq!(key(Value::Null), Err(TokenRejection::ConfirmationInvalid));
+}
+
 /// R7800-3.1: Keycloak 26.7 writes such tokens.
 #[test]
 fn a_confirmation_of_an_unknown_name_is_ignored_beside_one_that_is_checked() {
