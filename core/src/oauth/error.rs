@@ -232,9 +232,12 @@ pub(super) fn shown(text: &str, limit: usize) -> String {
 }
 
 impl FlowError {
-    /// Whether a server said that it does not know the client.
+    /// Whether a server said that it does not know the client. Keycloak says `invalid_request` of pushed requests, with the 401 that
+    /// only a failed authentication has (RFC 6749 section 5.2).
     pub(super) fn is_unknown_client(&self) -> bool {
-        matches!(self, Self::Denied(denial) if denial.is_final("invalid_client"))
+        let Self::Denied(denial) = self else { return false };
+        let is_pushed = denial.endpoint == Endpoint::PushedAuthorization;
+        denial.is_final("invalid_client") || (is_pushed && denial.status == 401 && denial.error == "invalid_request")
     }
 
     /// Whether a server refused a pushed request for its redirect URI, in one of the ways that servers say that.

@@ -195,13 +195,18 @@ fn a_client_that_the_server_lost_registers_again() {
     let mut config = public("enhanced");
     config["credentials"] = json!([]);
     config["register"] = json!({ "client_name": "Story" });
-    let mut story = Story::new("registration-lost", "invalid_client: registered anew, once", config, Server::default());
-    story.discover();
-    story.log_in(log_in());
-    story.server.prepared.push_back(("/par", answer(401, &json!({ "error": "invalid_client" }))));
-    story.log_in(log_in());
-    assert_eq!(story.server.log.iter().filter(|request| request.url.ends_with("/register")).count(), 2);
-    story.end();
+    for (name, about, error) in [
+        ("registration-lost", "invalid_client: registered anew, once", "invalid_client"),
+        ("registration-lost-push", "Keycloak says invalid_request with 401 at this endpoint alone", "invalid_request"),
+    ] {
+        let mut story = Story::new(name, about, config.clone(), Server::default());
+        story.discover();
+        story.log_in(log_in());
+        story.server.prepared.push_back(("/par", answer(401, &json!({ "error": error }))));
+        story.log_in(log_in());
+        assert_eq!(story.server.log.iter().filter(|request| request.url.ends_with("/register")).count(), 2);
+        story.end();
+    }
 
     // A client that was given is not replaced.
     let mut story = Story::new("", "", public("enhanced"), Server::default());
