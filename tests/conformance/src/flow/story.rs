@@ -15,16 +15,16 @@ use super::server::Server;
 /// When stories begin.
 const BEGIN: UnixTime = UnixTime::from_secs(1_700_000_000);
 
-/// A story under way.
-pub struct Story {
+/// A story under way, with the servers that answer its client.
+pub struct Story<S = Server> {
     name: &'static str,
     about: &'static str,
     config: Value,
     operations: Vec<Value>,
     /// The client and its host.
     pub player: Player,
-    /// The server.
-    pub server: Server,
+    /// The servers.
+    pub server: S,
 }
 
 impl Network for Server {
@@ -46,9 +46,9 @@ pub fn public(level: &str) -> Value {
     })
 }
 
-impl Story {
+impl<S: Network> Story<S> {
     /// Begins a story called `name`.
-    pub fn new(name: &'static str, about: &'static str, config: Value, server: Server) -> Self {
+    pub fn new(name: &'static str, about: &'static str, config: Value, server: S) -> Self {
         let crypto = repeating();
         let player = Player::new(&config, &crypto, Host::new(crypto, BEGIN));
         Self { name, about, config, operations: Vec::new(), player, server }
@@ -89,6 +89,28 @@ impl Story {
         }
     }
 
+    /// Compares the transcript with the vector of this name. With `KEYBOUND_WRITE_FLOWS` in the environment it is written.
+    ///
+    /// # Panics
+    /// If they differ.
+    pub fn end(self) {
+        let transcript =
+            json!({ "about": self.about, "client": self.config, "begin": BEGIN.secs(), "flow": self.operations });
+        let text = serde_json::to_string_pretty(&transcript).expect("JSON") + "\n";
+        let path = folder().join(self.name).with_extension("json");
+        if std::env::var_os("KEYBOUND_WRITE_FLOWS").is_some() {
+            std::fs::write(&path, &text).expect("the vector can be written");
+        }
+        let known = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            known == text,
+            "{} is not what happens now; write it with KEYBOUND_WRITE_FLOWS=1 and look at the change",
+            path.display()
+        );
+    }
+}
+
+impl Story {
     /// Discovers the API.
     pub fn discover(&mut self) {
         self.ok(json!({ "do": "discover", "target": super::server::RESOURCE }));
@@ -114,26 +136,6 @@ impl Story {
         self.ok(operation);
         let callback = self.approve();
         self.ok(json!({ "do": "exchange", "callback": callback }))
-    }
-
-    /// Compares the transcript with the vector of this name. With `KEYBOUND_WRITE_FLOWS` in the environment it is written.
-    ///
-    /// # Panics
-    /// If they differ.
-    pub fn end(self) {
-        let transcript =
-            json!({ "about": self.about, "client": self.config, "begin": BEGIN.secs(), "flow": self.operations });
-        let text = serde_json::to_string_pretty(&transcript).expect("JSON") + "\n";
-        let path = folder().join(self.name).with_extension("json");
-        if std::env::var_os("KEYBOUND_WRITE_FLOWS").is_some() {
-            std::fs::write(&path, &text).expect("the vector can be written");
-        }
-        let known = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            known == text,
-            "{} is not what happens now; write it with KEYBOUND_WRITE_FLOWS=1 and look at the change",
-            path.display()
-        );
     }
 }
 

@@ -11,6 +11,7 @@ mod intents;
 mod levels;
 mod login;
 mod nonces;
+mod published;
 mod pushed;
 mod refusals;
 mod registration;
