@@ -190,8 +190,8 @@ class EdgesTest {
         val texts = listOf(
             header, header.copy(value = "the-token again"), listOf(header), mapOf(1 to header), header to 1,
             Refusal(401, "replayed", null, listOf(header), ""), RefusedResponse(401, listOf(header), "the-token".toByteArray()),
-            Authorization("https://as.example.com/?state=the-token", "the-token", 1), DevicePrompt("the-token", "https://as.example.com", "the-token", 1),
-            Outcome.LoginBegun(Authorization("the-token", "the-token", 1)),
+            Authorization("https://as.example.com/?state=the-token", "the-token", 1, true), DevicePrompt("the-token", "https://as.example.com", "the-token", 1),
+            Outcome.LoginBegun(Authorization("the-token", "the-token", 1, true)),
         )
         for (one in texts) assertTrue("the-token" !in one.toString(), one.toString())
         assertTrue("Authorization" in header.toString())
