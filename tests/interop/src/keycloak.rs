@@ -70,7 +70,7 @@ fn home(installed: &Path, realm: &str) -> TempDir {
     // The script looks for the rest beside itself.
     std::fs::copy(installed.join("bin/kc.sh"), home.path().join("bin/kc.sh")).expect("Keycloak's script");
     for part in ["conf", "lib", "providers", "themes", "version.txt"] {
-        link(&installed.join(part), &home.path().join(part)).expect("a link");
+        link(installed.join(part), home.path().join(part)).expect("a link");
     }
     std::fs::write(home.path().join("data/import/interop-realm.json"), realm).expect("a file");
     home

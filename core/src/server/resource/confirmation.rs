@@ -39,15 +39,10 @@ impl Confirmation {
         };
         match (key, certificate, jwk) {
             // With a `jwk` alone the token asks for a proof of possession that is not DPoP.
-            (None, None, _) | (None, _, Some(_)) => return Err(TokenRejection::ConfirmationUnknown),
-            (Some(key), _, Some(jwk)) => {
-                if digest.is_some_and(|digest| !is_key(jwk, key, digest)) {
-                    return Err(invalid);
-                }
-            }
-            _ => {}
+            (None, None, _) | (None, _, Some(_)) => Err(TokenRejection::ConfirmationUnknown),
+            (Some(key), _, Some(jwk)) if digest.is_some_and(|digest| !is_key(jwk, key, digest)) => Err(invalid),
+            _ => Ok(Self { key, certificate }),
         }
-        Ok(Self { key, certificate })
     }
 
     /// Whether the certificate of the connection is the one the token is bound to, if it is bound to one.
