@@ -31,6 +31,8 @@ class FakeServer:
         self.tokens = 0
         self.refreshed = 0
         self.lifetime = 3600
+        self.members: dict[str, Any] = {}
+        """Further members of token responses."""
         self.fail: Callable[[HttpRequest], None] | None = None
         self._codes: dict[str, str] = {}
         self._refresh: set[str] = set()
@@ -101,7 +103,7 @@ class FakeServer:
         self._live, renewal = f"access-{self.tokens}", f"refresh-{self.tokens}"
         self._refresh.add(renewal)
         answer = {"access_token": self._live, "token_type": "DPoP", "expires_in": self.lifetime, "refresh_token": renewal}
-        return reply(200, answer)
+        return reply(200, answer | self.members)
 
     def end_token(self) -> None:
         """From now on the access token is refused."""

@@ -20,8 +20,8 @@ use crate::server::jwt::UnverifiedJwt;
 /// | `keycloak` | `JWT`, `at+jwt` | `typ` = `Bearer` or `DPoP`, `azp` | `scope` | `azp` |
 /// | `auth0` | `JWT` | `sub`, `azp` | `scope` | `azp` |
 /// | `okta` | none, `JWT`, `at+jwt` | `sub`, `cid` | `scp` | `cid` |
-/// | `entra_id` | `JWT` | `sub`, `azp`, `scp` or `roles` | `scp` | `azp` |
-/// | `entra_id_v1` | `JWT` | `sub`, `appid`, `scp` or `roles` | `scp` | `appid` |
+/// | `entra_id` | `JWT` | `sub`, `azp`, `scp` or `roles`, `tid` = the tenant in `iss` | `scp` | `azp` |
+/// | `entra_id_v1` | `JWT` | `sub`, `appid`, `scp` or `roles`, `tid` = the tenant in `iss` | `scp` | `appid` |
 /// | `duende` | `at+jwt` | `client_id` | `scope` | `client_id` |
 /// | `cognito` | none, `JWT` | `sub`, `token_use` = `access`, `client_id` | `scope` | `client_id` |
 ///
@@ -50,6 +50,8 @@ struct Shape {
     needs_subject: bool,
     /// Whether `client_id` stands for a missing `aud`.
     client_is_audience: bool,
+    /// Whether the issuer's path begins with a tenant, which `tid` names as well.
+    names_tenant: bool,
     token: Members,
     /// The same of introspection answers.
     answer: Members,
@@ -84,6 +86,7 @@ const RFC9068: Shape = Shape {
     forbidden: &[],
     needs_subject: true,
     client_is_audience: false,
+    names_tenant: false,
     token: REGISTERED,
     answer: REGISTERED,
 };
@@ -138,6 +141,7 @@ const ENTRA_ID: Shape = Shape {
     name: "entra_id",
     types: &[JWT],
     forbidden: OTHERS,
+    names_tenant: true,
     token: ENTRA_MEMBERS,
     answer: ENTRA_MEMBERS,
     ..RFC9068
@@ -244,6 +248,13 @@ impl IssuerProfile {
 
     pub(super) const fn needs_subject(self) -> bool {
         self.0.needs_subject
+    }
+
+    /// Checks that a token is of the tenant that its issuer names: an issuer for many could sign it for another.
+    pub(super) fn check_tenant(self, issuer: &str, claims: &Value) -> Result<(), TokenRejection> {
+        let (named, tenant) = (issuer.split('/').nth(3), claims.text("tid"));
+        let fits = !self.0.names_tenant || (tenant.is_some() && tenant == named);
+        if fits { Ok(()) } else { Err(TokenRejection::IssuerMismatch) }
     }
 
     /// The client that stands for a missing `aud`, where one does.

@@ -96,7 +96,9 @@ fn servers() -> [Server; 8] {
             IssuerProfile::entra_id_v1(),
             "https://sts.example.com/11111111-2222-3333-4444-555555555555/",
             Some("JWT"),
-            json!({ "aud": RESOURCE, "appid": CLIENT, "appidacr": "0", "scp": "read write", "oid": "o1", "ver": "1.0" }),
+            json!({ "aud": RESOURCE, "appid": CLIENT, "appidacr": "0", "scp": "read write", "oid": "o1", "ver": "1.0",
+                "tid": "11111111-2222-3333-4444-555555555555",
+            }),
             json!({ "oid": "o1", "ver": "1.0", "roles": ["Admin"], "amr": ["pwd"] }),
             none(),
         ),
@@ -225,6 +227,13 @@ fn own(maker: &Maker, server: &Server) -> Vec<Value> {
                 .scopes(&[])
                 .accepted(),
             entry_of("no-marker", json!({ "scp": null }), "neither scp nor roles").refused("not_access_token"),
+            entry_of(
+                "other-tenant",
+                json!({ "tid": "22222222-2222-3333-4444-555555555555" }),
+                "another tenant than in iss",
+            )
+            .refused("issuer_mismatch"),
+            entry_of("no-tenant", json!({ "tid": null }), "no tenant").refused("issuer_mismatch"),
         ],
         "duende" => vec![
             entry_of("client-credentials", json!({ "sub": null }), "a client's own token names no subject")
