@@ -18,8 +18,8 @@ pub const MAX_TOKEN_LEN: usize = 16 * 1024;
 pub(super) const TYP: &str = "at+jwt";
 
 /// The claims that are checked before a token's signature is. Lists that may be long, such as scopes and roles, are not among them.
-pub(super) const CHECKED: [&str; 12] =
-    ["iss", "aud", "sub", "client_id", "azp", "cid", "appid", "tid", "iat", "nbf", "exp", "cnf"];
+pub(super) const CHECKED: [&str; 11] =
+    ["iss", "aud", "sub", "client_id", "azp", "cid", "appid", "iat", "nbf", "exp", "cnf"];
 
 /// The claims of an access token that passed every check but those of its binding.
 pub(super) struct AccessToken {
@@ -121,7 +121,6 @@ pub(super) fn check_jwt(
 ) -> Result<IssuerProfile, TokenRejection> {
     let issuer = required_text(claims, "iss")?.ok_or(TokenRejection::TokenClaimInvalid)?;
     let profile = policy.profile_of(issuer).ok_or(TokenRejection::IssuerMismatch)?;
-    profile.check_tenant(issuer, claims)?;
     let source = Source { profile, introspected: false };
     check(claims, policy, source, now)?;
     let missing = |name| text(claims, name).is_ok_and(|text| text.is_none());

@@ -250,13 +250,6 @@ impl IssuerProfile {
         self.0.needs_subject
     }
 
-    /// Checks that a token is of the tenant that its issuer names: an issuer for many could sign it for another.
-    pub(super) fn check_tenant(self, issuer: &str, claims: &Value) -> Result<(), TokenRejection> {
-        let (named, tenant) = (issuer.split('/').nth(3), claims.text("tid"));
-        let fits = !self.0.names_tenant || (tenant.is_some() && tenant == named);
-        if fits { Ok(()) } else { Err(TokenRejection::IssuerMismatch) }
-    }
-
     /// The client that stands for a missing `aud`, where one does.
     pub(super) fn client_as_audience(self, claims: &Value) -> Option<&str> {
         if self.0.client_is_audience { claims.text(self.0.token.client) } else { None }
@@ -276,14 +269,20 @@ impl IssuerProfile {
         if introspected { self.0.answer } else { self.0.token }
     }
 
-    /// Checks that the claims have what only access tokens have, and nothing of what other tokens have.
+    /// Checks that the claims have what only access tokens have, nothing of what other tokens have, and the issuer's own tenant.
     pub(super) fn check(self, claims: &Value, introspected: bool) -> Result<(), TokenRejection> {
         let is_there = |name: &&str| claims.member(name).is_some_and(|value| *value != Value::Null);
         let fits = |marker: &Marker| marker.names.iter().any(|name| marker.is_met(claims.member(name)));
         let is_other = |(name, kinds): &(&str, &[&str])| claims.text(name).is_some_and(|kind| kinds.contains(&kind));
         let fits_all = self.members(introspected).required.iter().all(fits);
         let is_other = self.0.forbidden.iter().any(is_there) || (introspected && OTHER_KINDS.iter().any(is_other));
-        if fits_all && !is_other { Ok(()) } else { Err(TokenRejection::NotAccessToken) }
+        if !fits_all || is_other {
+            return Err(TokenRejection::NotAccessToken);
+        }
+        // Keys that sign for many tenants sign for others than the one that is trusted.
+        let (named, tenant) = (claims.text("iss").and_then(|issuer| issuer.split('/').nth(3)), claims.text("tid"));
+        let is_of_tenant = introspected || !self.0.names_tenant || (tenant.is_some() && tenant == named);
+        if is_of_tenant { Ok(()) } else { Err(TokenRejection::IssuerMismatch) }
     }
 }
 
