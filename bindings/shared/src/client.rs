@@ -253,6 +253,13 @@ fn credentials(given: &Options) -> Result<Credentials, Error> {
     let id = given.needed("client_id")?;
     let secret = || given.needed("secret").map(Secret::new);
     Ok(match given.text("method")?.unwrap_or("none") {
+        // Taken for a public client, it would be refused with a riddle.
+        "none" if given.value("secret").is_some() => {
+            return Err(Error::misuse("missing_option", "a client with a secret needs a method, for example `secret`"));
+        }
+        "none" if given.value("public_jwk").is_some() => {
+            return Err(Error::misuse("missing_option", "a client with a key needs the method `private_key_jwt`"));
+        }
         "none" => Credentials::public(id),
         "secret" => Credentials::secret(id, secret()?),
         "client_secret_basic" => Credentials::secret_basic(id, secret()?),

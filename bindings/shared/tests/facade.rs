@@ -134,6 +134,11 @@ fn options_are_strict() {
     }
     assert_eq!(misuse(Client::new("{}", &RUSTCRYPTO)), "missing_option");
     assert_eq!(misuse(Client::new(r#"{"level":"high"}"#, &RUSTCRYPTO)), "unknown_value");
+    for secret in [r#""secret":"s""#, r#""method":"none","secret":"s""#, r#""public_jwk":{}"#] {
+        let known = format!(r#"{{"issuer":"https://as.example.com","client_id":"service",{secret}}}"#);
+        let options = format!(r#"{{"level":"enhanced","credentials":[{known}]}}"#);
+        assert_eq!(misuse(Client::new(&options, &RUSTCRYPTO)), "missing_option", "{options}: it would not be used");
+    }
     assert_eq!(misuse(ResourceServer::new(r#"{"resource":"api"}"#, "{}", None, &RUSTCRYPTO)), "misuse");
 }
 

@@ -15,7 +15,7 @@ export type Level = 'standard' | 'enhanced' | 'maximum';
 export interface Credentials {
   readonly issuer: string;
   readonly clientId: string;
-  /** `none` for a public client. */
+  /** `none`, the default, for a public client. */
   readonly method?: 'none' | 'secret' | 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt';
   readonly secret?: string;
   /** For `private_key_jwt`: the public part of a key that the store holds, another than those of proofs. */
