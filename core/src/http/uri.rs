@@ -216,10 +216,24 @@ pub(crate) fn has_query_or_fragment(text: &str) -> bool {
     memchr::memchr2(b'?', b'#', text.as_bytes()).is_some()
 }
 
-/// A valid URI as written, without query and fragment.
+/// A valid URI without query and fragment, as browsers send it: `[ ] | ^` as written, encoded what they encode (WHATWG URL, path
+/// percent-encode set). So no quote is left in it.
 #[cfg(feature = "dpop")]
-pub(crate) fn without_query(text: &str) -> Result<&str, UriError> {
-    Parts::parse(text).map(|parts| parts.bare)
+pub(crate) fn without_query(text: &str) -> Result<Cow<'_, str>, UriError> {
+    let bare = Parts::parse(text)?.bare;
+    if !bare.bytes().any(|byte| is_in(&ENCODED_BY_BROWSERS, byte)) {
+        return Ok(Cow::Borrowed(bare));
+    }
+    let mut out = String::with_capacity(bare.len().saturating_mul(3));
+    for byte in bare.bytes() {
+        if is_in(&ENCODED_BY_BROWSERS, byte) {
+            out.push('%');
+            out.extend(hex::digits(byte).map(char::from));
+        } else {
+            out.push(char::from(byte));
+        }
+    }
+    Ok(Cow::Owned(out))
 }
 
 /// The scheme, and what follows its two slashes.
@@ -303,6 +317,9 @@ const NAME: Bytes = Bytes { kept: letters_digits_and(b"-._~!$&'()*+,;="), raw: [
 /// Browsers send `[ ] | ^` raw (WHATWG URL, path percent-encode set), other clients the rest of ASCII that RFC 3986 leaves out. Only
 /// the backslash is not among them: some servers take it for a slash.
 const PATH: Bytes = Bytes { kept: letters_digits_and(b"-._~!$&'()*+,;=:@/"), raw: only(br#"[]|^"<>`{}"#) };
+
+#[cfg(feature = "dpop")]
+const ENCODED_BY_BROWSERS: [bool; 256] = only(br#""<>`{}"#);
 
 /// How long `text` is once its raw bytes are encoded.
 ///
@@ -556,8 +573,13 @@ mod tests {
     }
 
     #[test]
-    fn the_bare_form_is_as_written() {
-        assert_eq!(without_query("https://Example.com/a/../b?c#d"), Ok("https://Example.com/a/../b"));
-        assert_eq!(without_query("https://example.com/a#d?c"), Ok("https://example.com/a"));
+    fn the_bare_form_is_as_browsers_send_it() {
+        let bare = |text| without_query(text).map(String::from);
+        assert_eq!(bare("https://Example.com/a/../b?c#d").as_deref(), Ok("https://Example.com/a/../b"));
+        assert_eq!(bare("https://example.com/a#d?c").as_deref(), Ok("https://example.com/a"));
+        assert_eq!(
+            bare("https://example.com/[a]|^\"<>`{}?\"").as_deref(),
+            Ok("https://example.com/[a]|^%22%3C%3E%60%7B%7D")
+        );
     }
 }

@@ -139,7 +139,7 @@ impl<'a> ProofBuilder<'a> {
         message.push('.');
 
         json.clear();
-        self.write_claims(crypto.digest, htu, jti, now, &mut json)?;
+        self.write_claims(crypto.digest, &htu, jti, now, &mut json)?;
         base64url::encode_into(json.as_bytes(), &mut message);
         let length = message.len().saturating_add(base64url::encoded_len(signature_len));
         if length >= MAX_PROOF_LEN {
@@ -384,6 +384,15 @@ mod tests {
             prepare(&builder).unwrap(),
             r#"{"jti":"a-jti","htm":"GET","htu":"https://api.example.com/a/../b","iat":1700000000,"nonce":"n","x":[1]}"#
         );
+    }
+
+    /// Nothing in a URL ends the text that it stands in.
+    #[test]
+    fn raw_characters_in_a_path_stay_within_the_claim() {
+        let builder = ProofBuilder::new("GET", r#"https://api.example.com/[1]/","htm":"PUT?x="y""#);
+        let expected = r#""htu":"https://api.example.com/[1]/%22,%22htm%22:%22PUT","#;
+        let claims = prepare(&builder).unwrap();
+        assert!(claims.contains(expected) && claims.matches("\"htm\"").count() == 1, "{claims}");
     }
 
     struct NoRandomness;
