@@ -4,10 +4,10 @@ use std::sync::OnceLock;
 
 use axum::Router;
 use axum::routing::get;
-use keybound::Misuse;
 use keybound::json::Value as Json;
 use keybound::oauth::{ClientBuilder, Credentials, Discovered, Secret, Session, SessionRequest};
 use keybound::server::resource::IssuerProfile;
+use keybound::{Misuse, UnixTime};
 use keybound_interop::ours::{self, builder, call, client, client_with, discovered, refresh_twice};
 use keybound_interop::{Keycloak, SECRET, SERVICE, approve};
 use keybound_reqwest::Memory;
@@ -87,6 +87,13 @@ fn log_in(client: &Client, keycloak: &Keycloak, redirect_uri: &str) -> Session {
     ours::log_in(client, request, redirect_uri)
 }
 
+/// What the server says of a token that names the asking client in `aud`, too.
+fn is_active(keycloak: &Keycloak, token: &Secret) -> bool {
+    let client = client(service(keycloak));
+    let step = client.oauth().introspect(&discovered(&client, &keycloak.issuer), token.clone(), UnixTime::now());
+    client.run(step).expect("an answer").boolean("active") == Some(true)
+}
+
 #[test]
 fn a_login_by_pushed_request_userinfo_refresh_and_end() {
     let Some(keycloak) = keycloak() else { return };
@@ -101,7 +108,10 @@ fn a_login_by_pushed_request_userinfo_refresh_and_end() {
     refresh_twice(&client, &session);
     assert_eq!(call(&client, &session, Method::GET, &userinfo)["email"], "alice@example.com");
 
+    let token = session.danger_access_token().expect("a token");
+    assert!(is_active(keycloak, &token));
     client.end(&session).expect("an end");
+    assert!(!is_active(keycloak, &token), "the server has ended it, too");
     let error = client.open("me").expect_err("no session");
     assert!(error.needs_login(), "{error}");
 }
