@@ -109,7 +109,7 @@ final class AppleTests: XCTestCase {
     func testALoginEndsOnceHoweverItEnds() async throws {
         let anchor = ASPresentationAnchor()
         let login = WebLogin(anchor: anchor)
-        let authorization = Authorization(url: "https://as.example.com/?state=a", state: "a", expiresAt: 1)
+        let authorization = Authorization(url: "https://as.example.com/?state=a", state: "a", expiresAt: 1, pushed: true)
         func began() async throws -> (Task<String, any Error>, ASWebAuthenticationSession) {
             ASWebAuthenticationSession.shown = nil
             let task = Task { try await login.open(authorization, callbackScheme: "com.example.app") }

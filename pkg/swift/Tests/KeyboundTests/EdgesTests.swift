@@ -73,7 +73,7 @@ final class EdgesTests: XCTestCase {
         let secret = "the-token"
         let header = Header(name: "Authorization", value: secret)
         let stored = StoredValue(version: 1, value: secret)
-        let authorization = Authorization(url: "https://as.example.com/?state=\(secret)", state: secret, expiresAt: 1)
+        let authorization = Authorization(url: "https://as.example.com/?state=\(secret)", state: secret, expiresAt: 1, pushed: true)
         let shown: [Any] = [
             header, [header], ["a": header], (header, 1), stored, authorization, Outcome.loginBegun(authorization: authorization),
             HttpRequest(method: "GET", url: "u", headers: [header], body: .bytes(content: Data(secret.utf8)), maxBody: nil, timeout: nil),
