@@ -190,6 +190,14 @@ fn a_registered_session_gives_way_to_no_named_client() {
 }
 
 #[test]
+fn an_issuer_that_is_given_never_replaces_the_one_that_the_api_names() {
+    let setting = setting(Options::default());
+    let login = setting.run(&["login", &setting.url(""), "--issuer", "http://127.0.0.1:9", "--format", "json"]);
+    assert_eq!(login.status.code(), Some(0), "{}", login.stderr);
+    assert_eq!(json(&login)["issuer"], setting.running.issuer);
+}
+
+#[test]
 fn a_stored_session_asks_for_no_metadata() {
     let service = ClientSecret { client_id: "service".into(), secret: Secret::new("s3cr:t%+") };
     let setting = setting(Options { clients: vec![service], ..Options::default() });

@@ -53,9 +53,9 @@ pub(crate) struct Setup {
     /// or key.
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
-    /// The issuer identifier of the server that knows the client; the one that the API names otherwise. Where the API names
-    /// none, this server is asked.
-    #[arg(long, value_name = "URL", requires = "client_id")]
+    /// The issuer identifier of the server to ask where the API names none. It also says which server knows the client of
+    /// --client-id; the one that the API names otherwise.
+    #[arg(long, value_name = "URL")]
     issuer: Option<String>,
     /// The tenant of Entra ID (a GUID), where the API names Entra ID for many tenants.
     #[arg(long, value_name = "GUID")]
@@ -122,12 +122,15 @@ impl<'a> Caller<'a> {
         })?;
         let kept = before.as_ref().map(|before| before.level);
         let level = setup.level.map(Into::into).or(kept).unwrap_or(SecurityLevel::Enhanced);
+        let entra_tenant =
+            setup.entra_tenant.clone().or_else(|| before.as_ref().and_then(|before| before.entra_tenant.clone()));
+        let asked = setup.issuer.clone().or_else(|| before.as_ref().and_then(|before| before.issuer.clone()));
         let builder = || {
             let builder = oauth::Client::builder(level, &RUSTCRYPTO)
                 .redirect_uri(&loopback.redirect_uri())
                 .register(Value::object().with("client_name", "keybound"));
             let builder = if parsed.is_loopback() { builder.allow_loopback() } else { builder };
-            match &setup.entra_tenant {
+            match &entra_tenant {
                 Some(tenant) => builder.entra_tenant(tenant),
                 None => builder,
             }
@@ -145,7 +148,7 @@ impl<'a> Caller<'a> {
             None => None,
             Some(id) => {
                 // Credentials belong to an issuer: the API is asked for it only if the session does not know it.
-                let issuer = match setup.issuer.as_ref().or(known.as_ref().map(|known| &known.issuer)) {
+                let issuer = match asked.as_ref().or(known.as_ref().map(|known| &known.issuer)) {
                     Some(issuer) => issuer.clone(),
                     None => client.discover(url).map_err(failure)?.server().issuer().to_owned(),
                 };
@@ -159,14 +162,14 @@ impl<'a> Caller<'a> {
         if let Some(named) = &named {
             client = make(builder().credentials(&named.issuer, named.credentials()))?;
         }
-        let remembered = Remembered { level, grant, client: named, switches };
+        let remembered = Remembered { level, grant, client: named, issuer: asked, entra_tenant, switches };
         Ok(Self { setup, output, url: url.into(), name, loopback: Some(loopback), client, host, remembered })
     }
 
     /// Logs in: discovers what protects the API, and asks for a session in the way that was chosen.
     fn log_in(&mut self) -> Result<Session, Failure> {
         self.replaces_no_other()?;
-        let found = self.client.discover_with(&self.url, self.setup.issuer.as_deref()).map_err(failure)?;
+        let found = self.client.discover_with(&self.url, self.remembered.issuer.as_deref()).map_err(failure)?;
         let request = self.request(&found);
         let session = match self.remembered.grant {
             Grant::Machine => self.client.client_credentials(request).map_err(failure)?,
@@ -270,7 +273,7 @@ impl Setup {
             _ => {}
         }
         if let (Some(issuer), Some(known)) = (&self.issuer, known)
-            && *issuer != known.issuer
+            && issuer.trim_end_matches('/') != known.issuer.trim_end_matches('/')
         {
             return other(&format!("the client {} at {}", known.id, known.issuer));
         }

@@ -17,6 +17,9 @@ pub(super) struct Remembered {
     pub(super) grant: Grant,
     /// The client that was named on the command line; none if the program registered itself.
     pub(super) client: Option<RememberedClient>,
+    /// The server to ask where the API names none, if one was named on the command line.
+    pub(super) issuer: Option<String>,
+    pub(super) entra_tenant: Option<String>,
     pub(super) switches: Switches,
 }
 
@@ -98,8 +101,15 @@ impl Remembered {
             }
             value
         });
-        let switches = self.switches.to_value();
-        json!({ "v": 1, "level": self.level.name(), "grant": self.grant.name(), "client": client, "switches": switches })
+        json!({
+            "v": 1,
+            "level": self.level.name(),
+            "grant": self.grant.name(),
+            "client": client,
+            "issuer": self.issuer,
+            "entra_tenant": self.entra_tenant,
+            "switches": self.switches.to_value(),
+        })
     }
 
     fn read(value: &Value) -> Option<Self> {
@@ -122,7 +132,10 @@ impl Remembered {
             }),
         };
         let grant = value["grant"].as_str()?;
+        let text = |name: &str| value[name].as_str().map(str::to_owned);
         Some(Self {
+            issuer: text("issuer"),
+            entra_tenant: text("entra_tenant"),
             level: SecurityLevel::from_name(value["level"].as_str()?)?,
             grant: Grant::ALL.into_iter().find(|known| known.name() == grant)?,
             client,
@@ -139,6 +152,17 @@ mod tests {
 
     use super::{Authentication, Grant, Remembered, RememberedClient, Secret, Switches};
 
+    fn made_by(client: Option<RememberedClient>) -> Remembered {
+        Remembered {
+            level: SecurityLevel::Standard,
+            grant: Grant::Machine,
+            client,
+            issuer: Some("https://as.example".into()),
+            entra_tenant: None,
+            switches: Switches::default(),
+        }
+    }
+
     #[test]
     fn each_kind_of_client_is_remembered() {
         let key = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO).unwrap();
@@ -148,17 +172,12 @@ mod tests {
             Authentication::Key(key.public_key().clone(), Algorithm::Es256),
         ] {
             let client = RememberedClient { issuer: "https://as.example".into(), id: "a".into(), authentication };
-            let client = Some(client);
-            let switches = Switches::default();
-            let known = Remembered { level: SecurityLevel::Enhanced, grant: Grant::Machine, client, switches };
-            let value = known.to_value();
+            let value = made_by(Some(client)).to_value();
             let read = Remembered::read(&value).expect("a client");
             assert_eq!(read.to_value(), value);
-            assert!(read.grant == Grant::Machine && read.level == SecurityLevel::Enhanced);
+            assert!(read.grant == Grant::Machine && read.level == SecurityLevel::Standard);
         }
-        let switches = Switches::default();
-        let itself = Remembered { level: SecurityLevel::Standard, grant: Grant::Device, client: None, switches };
-        assert!(Remembered::read(&itself.to_value()).is_some_and(|read| read.client.is_none()));
+        assert!(Remembered::read(&made_by(None).to_value()).is_some_and(|read| read.client.is_none()));
     }
 
     #[test]
