@@ -54,7 +54,7 @@ pub(crate) fn keycloak(version: &str, folder: &str) -> Result<PathBuf, Failure> 
     let _ = fs::remove_dir_all(&parent);
     let artifact = format!("-Dartifact=org.keycloak:keycloak-quarkus-dist:{version}:zip");
     let output = format!("-DoutputDirectory={}", parent.display());
-    let marks = format!("-DmarkersDirectory={}", parent.join("unpacked").display());
+    let marks = format!("-Dmarks={}", parent.join("unpacked").display());
     let goals = ["dependency:unpack", &artifact, &output, &marks];
     run::run(maven(&run::root().join(folder).join("pom.xml"), &goals).arg("--quiet"))?;
     let mut build = run::command("sh");
