@@ -41,7 +41,7 @@ pub(crate) enum Command {
     Proof(proof::Args),
     /// Judge a proof, in one line.
     Verify(verify::Args),
-    /// Judge a proof and tell what came of every check, and how to mend what failed.
+    /// Judge a proof and tell what came of every check, and how to fix what failed.
     Explain(explain::Args),
     /// Log in to a protected API, in the browser or on another device.
     Login(session::login::Args),

@@ -229,7 +229,7 @@ impl Builder {
         Self { store: Store::None, ..self }
     }
 
-    /// Lets the memory store vouch for the time before it was made: this resource was served by nobody shortly before.
+    /// Skips the start-up window. Use only if no other process served this resource in the last minutes.
     ///
     /// # Security
     /// If it was, every proof used just before a restart can be used once more.

@@ -38,7 +38,7 @@ pub struct CheckResult {
     pub found: Option<String>,
     /// What most likely led to it.
     pub cause: Option<String>,
-    /// How to mend it.
+    /// How to fix it.
     pub fix: Option<String>,
 }
 

@@ -63,7 +63,7 @@ pub enum CoreOperation {
         /// What the session is to be.
         request: SessionRequest,
     },
-    /// A session for a token of somebody else (RFC 8693).
+    /// A session for another party's token (RFC 8693).
     TokenExchange {
         /// What the session is to be.
         request: SessionRequest,

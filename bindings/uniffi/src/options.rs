@@ -191,7 +191,7 @@ pub struct ClientOptions {
     /// Use `/authorize` and `/token` of servers that publish no endpoints.
     #[uniffi(default)]
     pub danger_assume_endpoints: bool,
-    /// Take bearer tokens where a server does not bind them: whoever steals one can use it.
+    /// Take bearer tokens where a server does not bind them: a thief can use one.
     #[uniffi(default)]
     pub danger_accept_bearer: bool,
 }

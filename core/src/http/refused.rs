@@ -44,7 +44,7 @@ pub struct RefusedResponse<'a> {
     pub status: u16,
     /// The fields that the host was shown, one element for each field line.
     pub fields: &'a [(&'a str, &'a [u8])],
-    /// The body of an authorization server's answer, which holds its error; empty where nobody read it.
+    /// The body of an authorization server's answer, which holds its error; empty where it was not read.
     pub body: &'a [u8],
     /// Whether a browser received it from another origin than the page's, so that fields may be hidden.
     pub cross_origin: bool,

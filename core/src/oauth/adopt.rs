@@ -35,7 +35,7 @@ pub struct HeldToken {
 }
 
 impl Client {
-    /// A session for a token that somebody else obtained: calls by it have proofs, nonces and clocks seen to.
+    /// A session for a token that another program obtained: Keybound handles proofs, nonces and clocks of its calls.
     ///
     /// Nobody can renew it and nothing of it is stored. Its issuer is unknown, and its [`issuer`](Session::issuer) empty.
     /// A client at [`SecurityLevel::Maximum`] adopts none: there, tokens are for one intent that the client itself asked for.

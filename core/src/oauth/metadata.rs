@@ -113,7 +113,7 @@ pub struct AuthorizationServer {
 
 /// Whether two issuer identifiers are the same, or differ only by the slash of an empty path.
 ///
-/// Both spellings lead to the same places of the same origin, so that whoever publishes for one publishes for the other. Only
+/// Both spellings lead to the same places of the same origin, so that what is published for one is published for the other. Only
 /// what was asked for, or configured, is compared so; tokens, `iss` and what is stored have the published spelling.
 pub(super) fn is_same_issuer(one: &str, other: &str) -> bool {
     let bare = |issuer: &str| issuer.strip_suffix('/').unwrap_or(issuer).len();

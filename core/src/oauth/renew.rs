@@ -124,7 +124,7 @@ async fn renew_locked(
     let response = match post.form(io, client, &form).await {
         Ok(response) => response,
         Err(FlowError::Denied(denial)) if denial.is_final("invalid_grant") => {
-            // The server has ended it: revoked, expired, or used by somebody else.
+            // The server has ended it: revoked, expired, or used by another party.
             session.0.live.lock().state.drop_tokens();
             session.save(io, client).await?;
             return Err(FlowError::LoginRequired);

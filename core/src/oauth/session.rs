@@ -71,7 +71,7 @@ impl Client {
     }
 
     /// Stores what was learned since the session was stored, the resource's nonce above all, so that whoever opens it next
-    /// begins with that. Nothing is stored if somebody else has stored it meanwhile.
+    /// begins with that. Nothing is stored if another process has stored it meanwhile.
     ///
     /// Useful where a program lives shortly, or has many instances, after a call that needed a second attempt.
     ///
@@ -231,7 +231,7 @@ impl Session {
         self.0.live.lock().state.members.other(name).cloned()
     }
 
-    /// The access token itself. With it, and without the key, nobody gets in: but a Bearer token is all that anyone needs.
+    /// The access token itself. Without the key a bound token opens nothing; a Bearer token needs no key.
     pub fn danger_access_token(&self) -> Option<Secret> {
         self.0.live.lock().state.token.as_ref().map(|token| token.access.clone())
     }

@@ -104,7 +104,7 @@ impl Failure {
         Self { cause: cause.into(), ..self }
     }
 
-    pub(super) fn mended_by(self, fix: impl Into<String>) -> Self {
+    pub(super) fn fixed_by(self, fix: impl Into<String>) -> Self {
         Self { fix: fix.into(), ..self }
     }
 }

@@ -325,7 +325,7 @@ fn open_folder(setup: &Setup) -> Result<Files, Failure> {
     Files::open(&folder).map_err(|error| Failure::file("the folder for sessions", &folder, &error))
 }
 
-/// Something went wrong on the way: 3 if nobody could decide, else 1.
+/// Something went wrong on the way: 3 if it could not be decided, else 1.
 fn failure(error: Error) -> Failure {
     match &error {
         Error::Flow(oauth::FlowError::Misuse(_)) => Failure::usage(error.to_string()),

@@ -119,7 +119,7 @@ fn the_proof_is_judged_before_the_grant() {
     assert_eq!(server.post("/token", &form, &["x".into()]).verdict(), (400, Some("invalid_dpop_proof")));
     assert_eq!(server.prove(&key, "/token", &form).verdict(), (400, Some("invalid_grant")));
     assert_eq!(server.post("/token", &form, &[]).verdict(), (400, Some("invalid_grant")));
-    // Structure before the nonce: a proof that no nonce can mend is not challenged.
+    // Structure before the nonce: a proof that no nonce can fix is not challenged.
     let wrong = proof(&key, "GET", &url, None, None);
     assert_eq!(server.post("/token", &form, &[wrong]).verdict(), (400, Some("invalid_dpop_proof")));
     // Who asks comes before all.

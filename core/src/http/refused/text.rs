@@ -110,7 +110,7 @@ fn without_challenge(advice: &Advice, response: &RefusedResponse<'_>) -> (&'stat
         403 => (
             "the server understood who calls, and does not permit it",
             "token and proof are most likely fine; the user or client has no right to this",
-            "ask whoever gives out rights at this server",
+            "ask the administrator of this server for the right",
         ),
         503 => (
             "the server could not decide",
@@ -125,6 +125,6 @@ fn without_challenge(advice: &Advice, response: &RefusedResponse<'_>) -> (&'stat
             "there is neither a challenge nor an OAuth error in what can be seen of the answer",
             "read the body of the answer; it is most likely not about DPoP",
         ),
-        _ => ("this is no refusal", "the server's status says that it did what was asked", "there is nothing to mend"),
+        _ => ("this is not a refusal", "the status says that the server did what was asked", "there is nothing to fix"),
     }
 }

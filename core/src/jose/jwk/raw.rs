@@ -70,7 +70,7 @@ impl<'a> RawJwk<'a> {
                 self.key_ops = is_array.then_some(permitted).into();
                 return Ok(());
             }
-            // Even null or empty: whoever writes them has a private key in his hands.
+            // Even null or empty: a program that writes them handles a private key.
             b"d" | b"p" | b"q" | b"dp" | b"dq" | b"qi" | b"oth" | b"k" | b"priv" => {
                 self.private = true;
                 return reader.skip();

@@ -25,7 +25,7 @@ impl Confirmation {
         let invalid = TokenRejection::ConfirmationInvalid;
         let cnf = match cnf {
             None => return Ok(Self::default()),
-            // An empty confirmation binds to nothing, which nobody writes on purpose.
+            // An empty confirmation binds to nothing, which no one writes on purpose.
             Some(cnf @ Value::Object(members)) if !members.is_empty() => cnf,
             Some(_) => return Err(invalid),
         };

@@ -56,7 +56,7 @@ fn missing(case: &Case<'_>) -> Failure {
     if claims.htm.is_absent() && claims.htu.is_absent() {
         failure
             .because("These are not the claims of a proof: another JWT was signed with typ dpop+jwt, or the claims were forgotten.")
-            .mended_by(format!("Set {wanted} in every proof."))
+            .fixed_by(format!("Set {wanted} in every proof."))
     } else {
         failure
     }
@@ -72,9 +72,9 @@ fn method(case: &Case<'_>) -> Failure {
     if htm.eq_ignore_ascii_case(method) {
         failure
             .because("Methods are case sensitive (RFC 9110 section 9.1), and these differ in case.")
-            .mended_by("Write htm as the method stands in the request line, in upper case for the standard methods.")
+            .fixed_by("Write htm as the method stands in the request line, in upper case for the standard methods.")
     } else if htm.trim() == method {
-        failure.because("htm has white space around the method.").mended_by("Trim htm.")
+        failure.because("htm has white space around the method.").fixed_by("Trim htm.")
     } else if htm == "POST" && method == "GET" {
         failure.because("The proof was made for another request; a redirect (301, 302 or 303) turns POST into GET and keeps the old proof.")
     } else if method == "HEAD" || method == "OPTIONS" {
@@ -104,7 +104,7 @@ fn age(case: &Case<'_>) -> Failure {
             return failure
                 .finding(format!("iat {shown}, which is {unit}"))
                 .because(format!("iat was written in {unit}; JWT times are in seconds."))
-                .mended_by(format!(
+                .fixed_by(format!(
                     "Divide by {divisor} and round down, for example Math.floor(Date.now() / 1000) in JavaScript."
                 ));
         }
@@ -113,19 +113,19 @@ fn age(case: &Case<'_>) -> Failure {
         return failure
             .finding(format!("iat {shown}, a time thousands of years ahead"))
             .because("iat is in a unit other than seconds, or overflowed.")
-            .mended_by("Set iat to the seconds since 1970 by the client's clock.");
+            .fixed_by("Set iat to the seconds since 1970 by the client's clock.");
     }
     if iat < 0 {
         return failure
             .finding(format!("iat {shown}, a negative time"))
             .because("The time was computed wrongly, or overflowed.")
-            .mended_by("Set iat to the seconds since 1970 by the client's clock.");
+            .fixed_by("Set iat to the seconds since 1970 by the client's clock.");
     }
     if iat < 1_000_000_000 {
         return failure
             .finding(format!("iat {shown}, a time before September 2001"))
             .because("iat counts from something other than 1970, such as the start of the program, or the clock of the device is not set.")
-            .mended_by("Set iat to the seconds since 1970, and synchronise the device's clock.");
+            .fixed_by("Set iat to the seconds since 1970, and synchronise the device's clock.");
     }
     let distance = iat.abs_diff(now);
     let (direction, limit) = if iat < now { ("behind", policy.max_age()) } else { ("ahead of", policy.max_ahead()) };
@@ -136,16 +136,16 @@ fn age(case: &Case<'_>) -> Failure {
     if (1740..=51_000).contains(&distance) && off_by_zones {
         return failure
             .because("The difference is a whole number of half hours: most likely local time was taken for UTC.")
-            .mended_by("Compute iat from UTC, for example with the clock's Unix time directly.");
+            .fixed_by("Compute iat from UTC, for example with the clock's Unix time directly.");
     }
     if iat < now {
         failure
             .because(format!("The client's clock is {distance} s behind, or the proof was made {distance} s before it was sent: reused, cached or queued."))
-            .mended_by("Make each proof directly before its request. If the clock is wrong, synchronise it or take the offset from the response's Date field. Operators: nonces make the server's clock count (TimeSource::Nonce).")
+            .fixed_by("Make each proof directly before its request. If the clock is wrong, synchronise it or take the offset from the response's Date field. Operators: nonces make the server's clock count (TimeSource::Nonce).")
     } else {
         failure
             .because(format!("The client's clock is {distance} s ahead of this server's, or this server's is behind."))
-            .mended_by("Synchronise the clock, or take the offset from the response's Date field. Operators: check this server's clock as well.")
+            .fixed_by("Synchronise the clock, or take the offset from the response's Date field. Operators: check this server's clock as well.")
     }
 }
 
@@ -191,13 +191,13 @@ fn nonce(case: &Case<'_>) -> Failure {
     if case.presentation.nonce.is_some_and(|expected| expected.eq_ignore_ascii_case(&nonce)) {
         return failure
             .because("The nonce was changed to another case on its way.")
-            .mended_by("Take the value of DPoP-Nonce exactly as it is.");
+            .fixed_by("Take the value of DPoP-Nonce exactly as it is.");
     }
     let trimmed = nonce.trim().trim_matches('"');
     if case.presentation.nonce == Some(trimmed) {
         return failure
             .because("The nonce is the right one with quotes or white space around it.")
-            .mended_by("Take the value of DPoP-Nonce exactly as it is.");
+            .fixed_by("Take the value of DPoP-Nonce exactly as it is.");
     }
     if let (Some(issuer), Some(thumbprint)) =
         (&case.verifier.nonces, judge::claimed_thumbprint(case.verifier, case.presentation))
@@ -209,14 +209,14 @@ fn nonce(case: &Case<'_>) -> Failure {
         if !matches!(issuer.check(&nonce, other, &thumbprint, case.now), NonceVerdict::Unknown) {
             return failure
                 .because(format!("The nonce was issued by the {name}; each side has nonces of its own."))
-                .mended_by(
+                .fixed_by(
                     "Keep the newest nonce of each server apart, and repeat the request with the one in the response.",
                 );
         }
     } else if case.verifier.nonces.is_none() && case.presentation.nonce.is_none() {
         return failure
             .because("The policy requires nonces, and this verifier has no issuer that could have made one.")
-            .mended_by("Operators: give the verifier an issuer with Verifier::with_nonces; check_configuration finds this at the start.");
+            .fixed_by("Operators: give the verifier an issuer with Verifier::with_nonces; check_configuration finds this at the start.");
     }
     failure
 }

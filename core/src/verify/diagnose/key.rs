@@ -101,7 +101,7 @@ fn malformed(case: &Case<'_>) -> Failure {
             .expecting("jwk as a JSON object")
             .finding("a jwk that is no object")
             .because("The key was serialized to a string, a PEM or a key identifier before it was put into the header.")
-            .mended_by("Put the key into the header as a nested object, not as a string.");
+            .fixed_by("Put the key into the header as a nested object, not as a string.");
     }
     let wanted: &[&str] = if case.jwk.is("kty", "EC") {
         &["crv", "x", "y"]
@@ -138,15 +138,13 @@ fn unsupported(case: &Case<'_>) -> Failure {
         !right.contains(&text) && (named(text, right) || named(text, others))
     };
     if named(&crv, &["X25519", "X448"]) {
-        failure
-            .because("This curve is for key agreement and cannot sign.")
-            .mended_by("Make an Ed25519 key for signing.")
+        failure.because("This curve is for key agreement and cannot sign.").fixed_by("Make an Ed25519 key for signing.")
     } else if named(&crv, &["Ed448"]) {
-        failure.because("Ed448 is not supported.").mended_by("Make an Ed25519 key, or a P-256 key for ES256.")
+        failure.because("Ed448 is not supported.").fixed_by("Make an Ed25519 key, or a P-256 key for ES256.")
     } else if named(&crv, &["secp256k1", "P-256K"]) {
         failure
             .because("secp256k1 (ES256K), the curve of blockchains, is not supported.")
-            .mended_by("Make a key on P-256 and sign with ES256.")
+            .fixed_by("Make a key on P-256 and sign with ES256.")
     } else if misspelt(
         &crv,
         &["P-256", "P-384", "P-521"],
@@ -154,11 +152,11 @@ fn unsupported(case: &Case<'_>) -> Failure {
     ) {
         failure
             .because("The curve goes by another name in JOSE; names are case sensitive.")
-            .mended_by("Write P-256, P-384 or P-521.")
+            .fixed_by("Write P-256, P-384 or P-521.")
     } else if misspelt(&kty, &["EC", "RSA", "OKP"], &["ECDSA", "EdDSA"]) {
         failure
             .because("The key type goes by another name in JOSE; names are case sensitive.")
-            .mended_by("Write EC, RSA or OKP.")
+            .fixed_by("Write EC, RSA or OKP.")
     } else {
         failure
     }
@@ -206,7 +204,7 @@ fn mismatch(case: &Case<'_>) -> Failure {
     case.general()
         .expecting(format!("an {} for alg {algorithm}", describe(algorithm.key_type())))
         .finding(format!("an {}", describe(key_type)))
-        .mended_by(format!("Set alg to {} for this key, or make a key for {algorithm}.", usual(key_type)))
+        .fixed_by(format!("Set alg to {} for this key, or make a key for {algorithm}.", usual(key_type)))
 }
 
 fn conflict(case: &Case<'_>) -> Failure {
@@ -251,7 +249,7 @@ fn non_canonical(case: &Case<'_>) -> Option<Failure> {
         });
         let Ok(bytes) = base64url::decode(text.as_bytes()) else {
             let (found, cause, fix) = shape::misspelling(text.as_bytes());
-            return Some(failure.finding(format!("{found} in {name}")).because(cause).mended_by(fix));
+            return Some(failure.finding(format!("{found} in {name}")).because(cause).fixed_by(fix));
         };
         match length {
             Some(length) => wrong_length(failure, name, &text, &bytes, length),
@@ -259,7 +257,7 @@ fn non_canonical(case: &Case<'_>) -> Option<Failure> {
                 failure
                     .finding(format!("a leading zero byte in {name}"))
                     .because("The sign byte of a big integer (BigInteger, ASN.1) was left in.")
-                    .mended_by("Remove leading zero bytes before encoding."),
+                    .fixed_by("Remove leading zero bytes before encoding."),
             ),
             None => None,
         }
@@ -275,17 +273,17 @@ fn wrong_length(failure: Failure, name: &str, text: &str, bytes: &[u8], length: 
     let failure = if found == length.saturating_add(1) && bytes.first() == Some(&0) {
         failure
             .because("A leading zero byte was added: the sign byte of a big integer (BigInteger, ASN.1).")
-            .mended_by(format!("Remove the leading zero, so that {name} has {length} bytes."))
+            .fixed_by(format!("Remove the leading zero, so that {name} has {length} bytes."))
     } else if found < length && found.saturating_add(3) > length {
         failure
             .because("Leading zero bytes were dropped when the coordinate was turned from a number into bytes.")
-            .mended_by(format!("Pad {name} with zero bytes on the left to {length} bytes."))
+            .fixed_by(format!("Pad {name} with zero bytes on the left to {length} bytes."))
     } else if bytes.first() == Some(&4) && found == length.saturating_mul(2).saturating_add(1) {
         failure
             .because("This is the whole uncompressed point (04, X, Y), not one coordinate.")
-            .mended_by(format!("Cut the point into x and y of {length} bytes each."))
+            .fixed_by(format!("Cut the point into x and y of {length} bytes each."))
     } else if text.len() == length.saturating_mul(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        failure.because("The coordinate was written in hexadecimal.").mended_by("Encode its bytes as base64url.")
+        failure.because("The coordinate was written in hexadecimal.").fixed_by("Encode its bytes as base64url.")
     } else {
         failure
     };
@@ -314,13 +312,13 @@ fn off_curve(case: &Case<'_>) -> Option<Failure> {
     if x == y {
         Some(failure.finding("x and y are the same").because("The same coordinate was written twice."))
     } else if valid(&y, &x) {
-        Some(failure.finding("x and y are swapped").mended_by("Write x first: the first half of the point."))
+        Some(failure.finding("x and y are swapped").fixed_by("Write x first: the first half of the point."))
     } else if valid(&reversed(&x), &reversed(&y)) {
         Some(
             failure
                 .finding("coordinates in little-endian byte order")
                 .because("The platform exports coordinates with the least significant byte first.")
-                .mended_by("Reverse the bytes of x and y: JWKs are big-endian."),
+                .fixed_by("Reverse the bytes of x and y: JWKs are big-endian."),
         )
     } else {
         None

@@ -55,10 +55,10 @@ fn token_hash(case: &Case<'_>) -> Failure {
         .finding(format!("ath {}", case.shown.prefix(&ath)));
     let failure = if ath.is_empty() { failure.finding("an empty ath") } else { failure };
     match guess(&hashes, token, &own, &ath) {
-        Some((cause, fix)) => failure.because(cause).mended_by(fix),
+        Some((cause, fix)) => failure.because(cause).fixed_by(fix),
         None if ath.len() == 43 => failure
             .because("This is the hash of another text: most often of the token before it was refreshed.")
-            .mended_by("Compute ath from the very token that is sent with the request, after any refresh."),
+            .fixed_by("Compute ath from the very token that is sent with the request, after any refresh."),
         None => failure,
     }
 }
@@ -161,26 +161,26 @@ fn malformed(case: &Case<'_>) -> Option<Failure> {
         failure
             .finding("an empty signature segment")
             .because("The proof was not signed, or its signature was cut off.")
-            .mended_by("Sign the proof with the private key that belongs to jwk.")
+            .fixed_by("Sign the proof with the private key that belongs to jwk.")
     } else if looks_like_der(algorithm, &signature) {
         failure
             .finding(format!("a signature of {} bytes in DER form", signature.len()))
             .because("The signer gave DER (ASN.1), as OpenSSL, Java, Secure Enclave, Android Keystore and most KMS do.")
-            .mended_by(format!("Convert it to R and S side by side, {length} bytes together (Signature::from_der; P1363 format in other libraries)."))
+            .fixed_by(format!("Convert it to R and S side by side, {length} bytes together (Signature::from_der; P1363 format in other libraries)."))
     } else if signature.len() == length.saturating_mul(2) && signature.iter().all(u8::is_ascii_hexdigit) {
         failure
             .because("The hexadecimal text of the signature was encoded instead of its bytes.")
-            .mended_by("Encode the bytes of the signature as base64url.")
+            .fixed_by("Encode the bytes of the signature as base64url.")
     } else if signature.starts_with(b"ey") || signature.len() == base64url::encoded_len(length) {
-        failure.because("The signature was encoded as base64url twice.").mended_by("Encode it once.")
+        failure.because("The signature was encoded as base64url twice.").fixed_by("Encode it once.")
     } else if Algorithm::ALL.iter().any(|other| *other != algorithm && other.signature_len() == Some(signature.len())) {
         failure
             .because("The length is that of another algorithm: the proof was signed with another key or algorithm than its header says.")
-            .mended_by("Derive alg and jwk from the very key that signs.")
+            .fixed_by("Derive alg and jwk from the very key that signs.")
     } else if matches!(algorithm, Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512) && signature.len() < length {
         failure
             .because("Leading zero bytes of R or S were dropped, or the signature was cut.")
-            .mended_by(format!("Pad R and S with zero bytes on the left to {} bytes each.", length / 2))
+            .fixed_by(format!("Pad R and S with zero bytes on the left to {} bytes each.", length / 2))
     } else {
         failure
     })
@@ -198,7 +198,7 @@ fn invalid(case: &Case<'_>) -> Option<Failure> {
             failure
                 .finding("a signature of zero bytes only")
                 .because("The signer failed, or a placeholder was sent.")
-                .mended_by("Check the result of the signer before it is used."),
+                .fixed_by("Check the result of the signer before it is used."),
         );
     }
     let capability = case.verifier.crypto.verifier(algorithm)?;
@@ -215,7 +215,7 @@ fn invalid(case: &Case<'_>) -> Option<Failure> {
             failure
                 .finding("a signature over the hash of the hash")
                 .because("The message was hashed before it was given to a signer that hashes by itself.")
-                .mended_by("Give the message to the signer, or its digest to one that takes digests; not both."),
+                .fixed_by("Give the message to the signer, or its digest to one that takes digests; not both."),
         );
     }
     let decoded = [case.header_json, b".", case.claims_json].concat();
@@ -224,14 +224,14 @@ fn invalid(case: &Case<'_>) -> Option<Failure> {
             failure
                 .finding("a signature over another part of the proof")
                 .because("Only the payload, or the text before it was encoded, was signed.")
-                .mended_by("Sign the encoded header, a dot and the encoded payload."),
+                .fixed_by("Sign the encoded header, a dot and the encoded payload."),
         );
     }
     let middle = signature.len() / 2;
     if let Some((r, s)) = signature.split_at_checked(middle).filter(|_| algorithm.hash().is_some()) {
         let swapped = [s, r].concat();
         if capability.verify(&key, compact.signing_input, &swapped).is_ok() {
-            return Some(failure.finding("a signature with S before R").mended_by("Write R first."));
+            return Some(failure.finding("a signature with S before R").fixed_by("Write R first."));
         }
     }
     let sibling = Algorithm::ALL.iter().copied().filter(|other| *other != algorithm).find(|other| {
@@ -247,7 +247,7 @@ fn invalid(case: &Case<'_>) -> Option<Failure> {
             failure
                 .finding(format!("a signature by {sibling}"))
                 .because("alg in the header and the algorithm of the signer differ.")
-                .mended_by(format!("Write alg {sibling}, if it is permitted, or sign with {algorithm}.")),
+                .fixed_by(format!("Write alg {sibling}, if it is permitted, or sign with {algorithm}.")),
         );
     }
     Some(failure.because(

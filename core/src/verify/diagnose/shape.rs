@@ -45,7 +45,7 @@ fn multiple(case: &Case<'_>) -> Failure {
             .general()
             .finding("one DPoP field that holds a JSON object")
             .because("The JWS was written in its JSON serialization.")
-            .mended_by("Write the proof in the compact serialization: three segments joined by two dots.");
+            .fixed_by("Write the proof in the compact serialization: three segments joined by two dots.");
     }
     let count = case.proof.split(|byte| *byte == b',').count();
     case.general().finding(format!("one DPoP field with {count} values joined by commas")).because(
@@ -63,7 +63,7 @@ fn wrapped(case: &Case<'_>) -> Option<Failure> {
             failure
                 .finding("the name of the field inside its value")
                 .because("A whole header line was used as the value of the field.")
-                .mended_by("Give the HTTP library name and value separately."),
+                .fixed_by("Give the HTTP library name and value separately."),
         );
     }
     if starts(b"dpop ") || starts(b"bearer ") {
@@ -71,7 +71,7 @@ fn wrapped(case: &Case<'_>) -> Option<Failure> {
             failure
                 .finding("an authentication scheme before the proof")
                 .because("The scheme belongs to the access token in Authorization; the DPoP field has none.")
-                .mended_by("Send `Authorization: DPoP <token>` and `DPoP: <proof>`."),
+                .fixed_by("Send `Authorization: DPoP <token>` and `DPoP: <proof>`."),
         );
     }
     if matches!(text, [b'"' | b'\'', ..] | [.., b'"' | b'\'']) {
@@ -79,7 +79,7 @@ fn wrapped(case: &Case<'_>) -> Option<Failure> {
             failure
                 .finding("quotes around the proof")
                 .because("The proof was serialized as JSON, or quoted in a shell or configuration file.")
-                .mended_by("Send the proof without quotes."),
+                .fixed_by("Send the proof without quotes."),
         );
     }
     if text.first().is_some_and(u8::is_ascii_whitespace) || text.last().is_some_and(u8::is_ascii_whitespace) {
@@ -87,7 +87,7 @@ fn wrapped(case: &Case<'_>) -> Option<Failure> {
             failure
                 .finding("white space around the proof")
                 .because("The proof was read from a file or a command's output with its line break.")
-                .mended_by("Trim the proof before it is sent."),
+                .fixed_by("Trim the proof before it is sent."),
         );
     }
     None
@@ -99,7 +99,7 @@ fn segments(case: &Case<'_>) -> Failure {
         return failure
             .finding("an empty DPoP field")
             .because("The variable that should hold the proof is empty.")
-            .mended_by("Make a proof for this request and send it.");
+            .fixed_by("Make a proof for this request and send it.");
     }
     if case.is_token() {
         return token(failure);
@@ -109,12 +109,12 @@ fn segments(case: &Case<'_>) -> Failure {
         0 => failure
             .finding("one segment")
             .because("This is an opaque value, such as an opaque access token or a nonce, and no proof.")
-            .mended_by("Send the token in Authorization and a signed proof in the DPoP field."),
+            .fixed_by("Send the token in Authorization and a signed proof in the DPoP field."),
         1 => failure.finding("two segments").because("The signature is missing: the proof was not signed, or was cut."),
         4 => failure
             .finding("five segments")
             .because("This is an encrypted JWT (JWE), usually an access token, and no signed proof.")
-            .mended_by("Send the token in Authorization and a signed proof in the DPoP field."),
+            .fixed_by("Send the token in Authorization and a signed proof in the DPoP field."),
         _ => failure.finding(format!("{} segments", dots.saturating_add(1))),
     }
 }
@@ -124,7 +124,7 @@ pub(super) fn token(failure: Failure) -> Failure {
     failure
         .finding("the access token itself")
         .because("The access token was sent in the DPoP field as well.")
-        .mended_by("Send the token in Authorization only, and a proof signed by the client in the DPoP field.")
+        .fixed_by("Send the token in Authorization only, and a proof signed by the client in the DPoP field.")
 }
 
 /// What is wrong with the first segment that is not base64url.
@@ -139,7 +139,7 @@ fn base64(case: &Case<'_>) -> Option<Failure> {
             .expecting("base64url without padding in every segment")
             .finding(format!("{found} in the {name} segment"))
             .because(cause)
-            .mended_by(fix),
+            .fixed_by(fix),
     )
 }
 
@@ -194,22 +194,22 @@ fn json(case: &Case<'_>, name: &str, text: &[u8]) -> Failure {
         failure
             .finding(format!("a {name} that was encoded twice"))
             .because("What was encoded was base64url text already.")
-            .mended_by("Encode the JSON text exactly once.")
+            .fixed_by("Encode the JSON text exactly once.")
     } else if start.starts_with(b"{'") {
         failure
             .finding(format!("a {name} with single quotes"))
             .because("A dictionary was printed instead of being serialized as JSON (str() in Python).")
-            .mended_by("Serialize with a JSON library (json.dumps in Python).")
+            .fixed_by("Serialize with a JSON library (json.dumps in Python).")
     } else if start.starts_with(b"\"") {
         failure
             .finding(format!("a {name} that is a JSON string"))
             .because("The object was serialized as JSON twice.")
-            .mended_by("Serialize the object exactly once.")
+            .fixed_by("Serialize the object exactly once.")
     } else if start.starts_with(b"\xef\xbb\xbf") {
         failure
             .finding(format!("a byte order mark before the {name}"))
             .because("The text was written by an encoder that puts a byte order mark in front.")
-            .mended_by("Encode as UTF-8 without a byte order mark.")
+            .fixed_by("Encode as UTF-8 without a byte order mark.")
     } else if core::str::from_utf8(text).is_err() {
         failure
             .finding(format!("a {name} that is not UTF-8"))

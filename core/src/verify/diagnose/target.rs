@@ -35,21 +35,21 @@ fn malformed(failure: Failure, htu: &str) -> Failure {
     if htu.is_empty() {
         failure.because("htu is empty: the URL was not known where the proof was made.")
     } else if htu.trim() != htu {
-        failure.because("htu has white space around the URI.").mended_by("Trim htu.")
+        failure.because("htu has white space around the URI.").fixed_by("Trim htu.")
     } else if htu.starts_with('/') && !htu.starts_with("//") {
         failure
             .because("htu is relative: it holds only the path.")
-            .mended_by("Put scheme and host in front, for example https://api.example.com/items.")
+            .fixed_by("Put scheme and host in front, for example https://api.example.com/items.")
     } else if is_web && bare(htu).contains('@') {
         failure
             .because("htu holds a user name or password, which are refused.")
-            .mended_by("Remove everything between // and @, and replace the password: it was sent in a proof.")
+            .fixed_by("Remove everything between // and @, and replace the password: it was sent in a proof.")
     } else if let (Some(_), false) = (scheme, is_web) {
         failure
             .because("htu has another scheme than http and https.")
-            .mended_by("Set htu to the http or https URI that is requested; for a WebSocket that of its handshake.")
+            .fixed_by("Set htu to the http or https URI that is requested; for a WebSocket that of its handshake.")
     } else if scheme.is_none() {
-        failure.because("htu lacks its scheme.").mended_by("Put https:// in front.")
+        failure.because("htu lacks its scheme.").fixed_by("Put https:// in front.")
     } else {
         failure.because("htu has characters or a port that a URI must not have, or was not percent-encoded.")
     }
@@ -108,28 +108,28 @@ fn mismatch(case: &Case<'_>, failure: Failure, htu: &str, target: &str) -> Failu
         return if own.is_internal() {
             failure
                 .because("The hosts differ, and the server's own looks like an internal name: it stands behind a proxy and does not know its public origin.")
-                .mended_by(CONFIGURE)
+                .fixed_by(CONFIGURE)
         } else if claimed.is_internal() {
             failure
                 .because("The hosts differ: the client uses an internal name, the server expects its public one.")
-                .mended_by(
+                .fixed_by(
                     "Request the server by its public name, or let operators configure the internal origin as well.",
                 )
         } else {
             failure
                 .because("The hosts differ: the proof was made for another server, or a proxy changes the host and the server does not know its public origin.")
-                .mended_by(format!("Make the proof for the host that is requested. {CONFIGURE}"))
+                .fixed_by(format!("Make the proof for the host that is requested. {CONFIGURE}"))
         };
     }
     if claimed.scheme != own.scheme {
         return if claimed.scheme == "https" {
             failure
                 .because("The scheme differs: the client uses https, and a proxy in front terminates TLS, so that the server sees http.")
-                .mended_by(CONFIGURE)
+                .fixed_by(CONFIGURE)
         } else {
             failure
                 .because("The scheme differs: htu says http, and the server is reached by https.")
-                .mended_by("Use the https URL in the client; if a redirect leads from http to https, start at https.")
+                .fixed_by("Use the https URL in the client; if a redirect leads from http to https, start at https.")
         };
     }
     if claimed.port != own.port {
@@ -139,7 +139,7 @@ fn mismatch(case: &Case<'_>, failure: Failure, htu: &str, target: &str) -> Failu
                 case.shown.peer(claimed.port),
                 case.shown.peer(own.port)
             ))
-            .mended_by(format!("Put the port that is requested into htu. {CONFIGURE}"));
+            .fixed_by(format!("Put the port that is requested into htu. {CONFIGURE}"));
     }
     path(case, failure, claimed.path, own.path)
 }
@@ -149,7 +149,7 @@ fn path(case: &Case<'_>, failure: Failure, claimed: &str, own: &str) -> Failure 
         return failure;
     }
     if claimed.trim_end_matches('/') == own.trim_end_matches('/') {
-        return failure.because("The paths differ by a trailing slash only, which makes them two URIs.").mended_by(
+        return failure.because("The paths differ by a trailing slash only, which makes them two URIs.").fixed_by(
             "Write htu exactly as the URL is requested. If a redirect adds the slash, request the final URL.",
         );
     }
@@ -159,32 +159,32 @@ fn path(case: &Case<'_>, failure: Failure, claimed: &str, own: &str) -> Failure 
                 "The path differs by the prefix {}: a proxy strips it before it passes the request on.",
                 case.shown.peer(prefix)
             ))
-            .mended_by("Operators: configure this path prefix together with the public origin.");
+            .fixed_by("Operators: configure this path prefix together with the public origin.");
     }
     if let Some(prefix) = own.strip_suffix(claimed).filter(|_| claimed.len() > 1) {
         return failure
             .because(format!("The path differs by the prefix {}: htu was made without it, or a proxy adds it.", case.shown.peer(prefix)))
-            .mended_by("Put the whole path of the URL into htu. Operators: if a proxy adds the prefix, configure the path that clients use.");
+            .fixed_by("Put the whole path of the URL into htu. Operators: if a proxy adds the prefix, configure the path that clients use.");
     }
     if claimed.eq_ignore_ascii_case(own) {
         return failure
             .because("The paths differ by upper and lower case, which count in paths.")
-            .mended_by("Write htu exactly as the URL is requested.");
+            .fixed_by("Write htu exactly as the URL is requested.");
     }
     let (claimed_once, own_once) = (percent_decode(claimed.as_bytes()), percent_decode(own.as_bytes()));
     if claimed_once == own_once {
         return failure
             .because("The paths differ by percent-encoding only: one side encodes a character (such as / as %2F) that the other leaves, or a proxy decodes it.")
-            .mended_by("Build htu from the very text of the URL that is sent. Operators: pass the raw, undecoded path on.");
+            .fixed_by("Build htu from the very text of the URL that is sent. Operators: pass the raw, undecoded path on.");
     }
     if percent_decode(&claimed_once) == own_once || claimed_once == percent_decode(&own_once) {
         return failure
             .because("One side was percent-encoded twice (%25 in place of %).")
-            .mended_by("Encode the path once and use the same text for htu and for the request.");
+            .fixed_by("Encode the path once and use the same text for htu and for the request.");
     }
     failure
         .because("The paths differ: the proof was made for another endpoint, or a proxy rewrites the path.")
-        .mended_by("Make one proof for each request, from the URL that is requested. Operators: configure the path prefix that the proxy changes.")
+        .fixed_by("Make one proof for each request, from the URL that is requested. Operators: configure the path prefix that the proxy changes.")
 }
 
 /// Percent-decodes once, for comparing in explanations only: the check itself never decodes what is reserved.
