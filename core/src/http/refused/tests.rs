@@ -106,7 +106,7 @@ fn an_authorization_server_says_it_in_the_body() {
 fn answers_without_challenges_are_told_apart() {
     let wrong = |status| Advice::of(&RefusedResponse::new(status, &[])).wrong;
     assert!(wrong(0).contains("no answer"));
-    assert!(wrong(200).contains("no refusal"));
+    assert!(wrong(200).contains("not a refusal"));
     assert!(wrong(403).contains("permit"));
     assert!(wrong(503).contains("could not decide"));
     assert!(wrong(500).contains("failed"));
