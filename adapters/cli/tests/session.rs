@@ -15,16 +15,21 @@ struct Ended {
     stderr: String,
 }
 
-fn spawn(folder: &Path, arguments: &[&str]) -> Child {
+fn spawn(folder: &Path, arguments: &[&str], secret: Option<&str>) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keybound"));
     command.args(arguments).env("KEYBOUND_HOME", folder).env_remove("KEYBOUND_CLIENT_SECRET");
+    command.envs(secret.map(|secret| ("KEYBOUND_CLIENT_SECRET", secret)));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().expect("the program starts")
 }
 
 /// Runs the program; whatever login page it names is opened, and approves at once.
 fn run(folder: &Path, arguments: &[&str]) -> Ended {
-    let mut child = spawn(folder, arguments);
+    run_with(folder, arguments, None)
+}
+
+fn run_with(folder: &Path, arguments: &[&str], secret: Option<&str>) -> Ended {
+    let mut child = spawn(folder, arguments, secret);
     let browser = reqwest::blocking::Client::new();
     let mut stderr = String::new();
     for line in BufReader::new(child.stderr.take().expect("a pipe")).lines() {
@@ -195,6 +200,29 @@ fn an_issuer_that_is_given_never_replaces_the_one_that_the_api_names() {
     let login = setting.run(&["login", &setting.url(""), "--issuer", "http://127.0.0.1:9", "--format", "json"]);
     assert_eq!(login.status.code(), Some(0), "{}", login.stderr);
     assert_eq!(json(&login)["issuer"], setting.running.issuer);
+}
+
+#[test]
+fn a_secret_of_the_environment_is_not_another_clients() {
+    let setting = setting(Options::default());
+    let url = setting.url("");
+    assert_eq!(setting.run(&["call", &url]).status.code(), Some(0));
+    setting.running.revoke_access_tokens();
+    let home = setting.folder.path().join("home");
+    // It is neither sent in the name of the client that registered itself, nor in its way.
+    let call = run_with(&home, &["call", &url, "--no-login"], Some("another client's"));
+    assert_eq!(call.status.code(), Some(0), "{}", call.stderr);
+    let refused = setting.run(&["call", &url, "--client-secret", "x"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", refused.stderr);
+}
+
+#[test]
+fn a_named_client_is_not_replaced_where_the_api_names_another_server() {
+    let setting = setting(Options::default());
+    let url = setting.url("");
+    let login = setting.run(&["login", &url, "--client-id", "app", "--issuer", "http://127.0.0.1:9"]);
+    assert_eq!(login.status.code(), Some(1), "{}", login.stderr);
+    assert!(login.stderr.contains("is known at http://127.0.0.1:9"), "{}", login.stderr);
 }
 
 #[test]

@@ -210,6 +210,9 @@ impl SessionRequest {
     /// has a subject, that is expected again. An intent is not asked for again: its details are left out.
     pub fn again(session: &Session) -> Self {
         let state = session.state();
+        // What was not to be stored before its subject is verified is not stored by asking for more either.
+        let is_provisional = session.0.live.lock().provisional;
+        let switches = if is_provisional { state.switches.with(Switches::PROVISIONAL) } else { state.switches };
         Self {
             name: session.name().into(),
             server: (*state.server).clone(),
@@ -222,7 +225,7 @@ impl SessionRequest {
             lifetime: None,
             parameters: state.parameters,
             subject: state.members.sub,
-            switches: state.switches,
+            switches,
             step_ups: state.step_ups,
         }
     }
@@ -308,7 +311,8 @@ pub(super) fn describe(
         form.push("authorization_details", &details.to_json());
     }
     for (name, value) in parameters {
-        if form.get(name).ok().flatten().is_none() {
+        // The thumbprint of the key is added later.
+        if name != "dpop_jkt" && form.get(name).ok().flatten().is_none() {
             form.push(name, value);
         }
     }

@@ -123,8 +123,13 @@ pub(super) async fn open(io: &Io, client: &Inner, name: &str) -> Result<Session,
 }
 
 pub(super) async fn keep(io: &Io, client: &Inner, session: &Session) -> Result<(), FlowError> {
-    if session.0.live.lock().provisional {
-        return settle(io, client, session).await;
+    let (is_provisional, has_ended) = {
+        let live = session.0.live.lock();
+        (live.provisional, live.state.token.is_none())
+    };
+    if is_provisional {
+        // One that was given up takes no other session's place.
+        return if has_ended { Err(FlowError::LoginRequired) } else { settle(io, client, session).await };
     }
     let (value, expected) = {
         let live = session.0.live.lock();

@@ -69,13 +69,17 @@ impl State {
         issued: Issued,
         renewal: Renewal,
     ) -> Self {
+        let token = issued.token();
+        let mut members = issued.members;
+        // A step-up whose answer names no account is of the one there was.
+        members.sub = members.sub.or_else(|| request.subject.clone());
         Self {
             level,
             server: Arc::new(request.server.clone()),
             resource: request.resource.clone(),
             client_id: credentials.client_id().into(),
             binding,
-            token: Some(issued.token()),
+            token: Some(token),
             refresh: issued.refresh,
             renewal,
             scope: request.scope.clone(),
@@ -86,7 +90,7 @@ impl State {
                 Renewal::RefreshToken => Vec::new(),
             },
             step_ups: request.step_ups,
-            members: issued.members,
+            members,
             switches: request.switches.without(Switches::PROVISIONAL),
             intent: None,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import threading
 from collections.abc import Iterator
@@ -46,3 +47,23 @@ def dripping(first: bytes) -> Iterator[str]:
 def test_a_server_that_drips_does_not_hold_a_request_for_ever(first: bytes) -> None:
     with dripping(first) as url, pytest.raises(TimeoutError, match="took longer than 0.1 s"):
         StandardTransport().send(HttpRequest(method="GET", url=url, max_body=100_000, timeout=0.1))
+
+
+@pytest.mark.parametrize("max_body", [None, 100_000])
+def test_an_answer_that_breaks_off_is_no_answer(max_body: int | None) -> None:
+    # Half a document is not JSON, and discovery would take that for a place without metadata and ask the next one.
+    answer = b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"resource":"https://api.exam'
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        with pytest.raises(http.client.IncompleteRead):
+            StandardTransport().send(HttpRequest(method="GET", url=url, max_body=max_body, timeout=5))
+        thread.join()

@@ -152,7 +152,7 @@ impl<'a> Caller<'a> {
                     Some(issuer) => issuer.clone(),
                     None => client.discover(url).map_err(failure)?.server().issuer().to_owned(),
                 };
-                let given = setup.authentication(&host)?;
+                let given = setup.authentication(&host, known.as_ref())?;
                 let authentication = given
                     .or(known.as_ref().map(|known| known.authentication.clone()))
                     .unwrap_or(Authentication::Public);
@@ -170,6 +170,17 @@ impl<'a> Caller<'a> {
     fn log_in(&mut self) -> Result<Session, Failure> {
         self.replaces_no_other()?;
         let found = self.client.discover_with(&self.url, self.remembered.issuer.as_deref()).map_err(failure)?;
+        if let Some(client) = &self.remembered.client
+            && !is_same(&client.issuer, found.server().issuer())
+        {
+            return Err(Failure::failed(format!(
+                "the API names the server {}, but the client {} is known at {}; to log in there as another client, make \
+                 another session with --session NAME",
+                found.server().issuer(),
+                client.id,
+                client.issuer
+            )));
+        }
         let request = self.request(&found);
         let session = match self.remembered.grant {
             Grant::Machine => self.client.client_credentials(request).map_err(failure)?,
@@ -273,7 +284,7 @@ impl Setup {
             _ => {}
         }
         if let (Some(issuer), Some(known)) = (&self.issuer, known)
-            && issuer.trim_end_matches('/') != known.issuer.trim_end_matches('/')
+            && !is_same(issuer, &known.issuer)
         {
             return other(&format!("the client {} at {}", known.id, known.issuer));
         }
@@ -281,7 +292,7 @@ impl Setup {
         for (given, option) in [
             (self.machine, "--machine"),
             (self.client_key.is_some(), "--client-key"),
-            (self.client_secret.is_some(), "--client-secret (or KEYBOUND_CLIENT_SECRET)"),
+            (self.client_secret.is_some() && !self.has_secret_of_environment(), "--client-secret"),
         ] {
             if given && lacks_client {
                 return Err(Failure::usage(format!("{option} needs the client it is for: give --client-id ID")));
@@ -299,9 +310,21 @@ impl Setup {
         }
     }
 
+    /// Whether the secret is that of the environment, which may be another client's: it counts for a client that is named in the
+    /// same command, or that has a secret already.
+    fn has_secret_of_environment(&self) -> bool {
+        self.client_secret.is_some() && std::env::var("KEYBOUND_CLIENT_SECRET").ok() == self.client_secret
+    }
+
     /// How the client authenticates, if the options say so.
-    fn authentication(&self, host: &Files) -> Result<Option<Authentication>, Failure> {
-        if let Some(secret) = &self.client_secret {
+    fn authentication(
+        &self,
+        host: &Files,
+        known: Option<&RememberedClient>,
+    ) -> Result<Option<Authentication>, Failure> {
+        let has_secret = known.is_some_and(|known| matches!(known.authentication, Authentication::Secret(_)));
+        let is_meant = self.client_id.is_some() || has_secret || !self.has_secret_of_environment();
+        if let Some(secret) = self.client_secret.as_ref().filter(|_| is_meant) {
             return Ok(Some(Authentication::Secret(Secret::new(secret.as_str()))));
         }
         let Some(path) = &self.client_key else { return Ok(None) };
@@ -323,6 +346,11 @@ fn open_folder(setup: &Setup) -> Result<Files, Failure> {
         }
     };
     Files::open(&folder).map_err(|error| Failure::file("the folder for sessions", &folder, &error))
+}
+
+/// Whether two issuer identifiers are the same but for a slash at the end, which people leave out.
+fn is_same(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
 /// Something went wrong on the way: 3 if it could not be decided, else 1.

@@ -151,6 +151,13 @@ impl ResourceServer {
         };
         let (jwt, claims) = match UnverifiedJwt::read(&received.token, policy.token_algorithms, &CHECKED) {
             Ok((jwt, claims)) if is_access_token(&jwt, &claims) => (jwt, claims),
+            // A trusted issuer's own word that it is no access token counts, whatever introspection would say.
+            Ok((jwt, claims))
+                if IssuerProfile::is_other_type(&jwt)
+                    && claims.text("iss").is_some_and(|issuer| policy.profile_of(issuer).is_some()) =>
+            {
+                return self.refused(TokenRejection::TokenTypMismatch, used);
+            }
             _ if policy.introspection => return introspected(received),
             Ok(_) => return self.refused(TokenRejection::TokenTypMismatch, used),
             Err(JwtDefect::Malformed) => return self.refused(TokenRejection::TokenMalformed, used),

@@ -96,9 +96,15 @@ const JWT: &str = "JWT";
 /// What ID tokens (OpenID Connect Core sections 2 and 3.3.2.11), logout tokens and introspection responses (RFC 9701) have.
 const OTHERS: &[&str] = &["nonce", "at_hash", "c_hash", "s_hash", "events", "token_introspection"];
 
-/// What introspection answers call tokens of other kinds, whatever the profile: Keycloak in `typ`, Ory Hydra in `token_use`.
-const OTHER_KINDS: &[(&str, &[&str])] =
-    &[("typ", &["ID", "Refresh", "Offline", "Logout"]), ("token_use", &["id", "id_token", "refresh", "refresh_token"])];
+/// Where introspection answers say of which kind a token is: Keycloak in `typ`, Ory Hydra in `token_use`, others in `token_type`.
+const KIND: [&str; 3] = ["typ", "token_use", "token_type"];
+
+/// Whether a text names another kind of token, in any spelling: `Refresh`, `refresh_token`, `ID`, `logout+jwt`, or the URN of a type (RFC 8693
+/// section 3).
+fn is_other_kind(kind: &str) -> bool {
+    let kind = kind.to_ascii_lowercase();
+    kind == "id" || ["id_token", "refresh", "offline", "logout"].iter().any(|word| kind.contains(word))
+}
 
 const fn with_client(client: &'static str, scope: &'static str, required: &'static [Marker]) -> Members {
     Members { scope, client, required }
@@ -241,6 +247,11 @@ impl IssuerProfile {
         if jwt.has_typ() { self.0.types.iter().any(|typ| jwt.is_typed(typ)) } else { self.0.untyped }
     }
 
+    /// Whether a JWT says by its `typ` that it is something else than an access token: one without `typ`, or with `JWT`, leaves that open.
+    pub(super) fn is_other_type(jwt: &UnverifiedJwt) -> bool {
+        jwt.has_typ() && !jwt.is_typed(JWT) && !jwt.is_typed(TYP)
+    }
+
     /// Whether this is more than the standard's own form: what its tokens need, introspection answers need as well.
     pub(super) fn is_preset(self) -> bool {
         self != Self::rfc9068()
@@ -273,9 +284,13 @@ impl IssuerProfile {
     pub(super) fn check(self, claims: &Value, introspected: bool) -> Result<(), TokenRejection> {
         let is_there = |name: &&str| claims.member(name).is_some_and(|value| *value != Value::Null);
         let fits = |marker: &Marker| marker.names.iter().any(|name| marker.is_met(claims.member(name)));
-        let is_other = |(name, kinds): &(&str, &[&str])| claims.text(name).is_some_and(|kind| kinds.contains(&kind));
+        let is_other = |name: &&str| match claims.member(name) {
+            Some(Value::Text(kind)) => is_other_kind(kind),
+            Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_text).any(is_other_kind),
+            _ => false,
+        };
         let fits_all = self.members(introspected).required.iter().all(fits);
-        let is_other = self.0.forbidden.iter().any(is_there) || (introspected && OTHER_KINDS.iter().any(is_other));
+        let is_other = self.0.forbidden.iter().any(is_there) || (introspected && KIND.iter().any(is_other));
         if !fits_all || is_other {
             return Err(TokenRejection::NotAccessToken);
         }

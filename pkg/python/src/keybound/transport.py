@@ -95,6 +95,9 @@ class StandardTransport:
             deadline.check()
             if limit is not None and len(body) > limit:
                 raise OSError(f"the answer is longer than the {limit} bytes that are read")
+            if response.length:
+                # A read of so many bytes does not tell by itself that the connection broke off. Half an answer is no answer.
+                raise http.client.IncompleteRead(body, response.length)
             headers = tuple((name, value.encode("latin-1", "replace")) for name, value in response.getheaders())
             return HttpResponse(status=response.status, headers=headers, body=body)
         except Exception:

@@ -123,6 +123,38 @@ fn more_scope_is_for_the_same_account() {
 }
 
 #[test]
+fn more_scope_does_not_make_a_session_forget_its_account() {
+    let mut story = story("", "", json!({ "sub": ALICE }));
+    story.log_in(json!({ "do": "authorize", "session": "work" }));
+    story.server.token_answer = changes(json!({}));
+    story.log_in(json!({ "do": "step_up", "session": "work", "scope": "write" }));
+    assert_eq!(look(&mut story)["subject"]["sub"], ALICE);
+    story.server.token_answer = changes(json!({ "sub": MALLORY }));
+    assert_eq!(story.err(refresh()), "subject_mismatch");
+}
+
+#[test]
+fn more_scope_does_not_store_a_provisional_session() {
+    let mut story = story("", "", json!({ "sub": ALICE }));
+    story.log_in(json!({ "do": "authorize", "session": "work", "provisional": true }));
+    story.log_in(json!({ "do": "step_up", "session": "work", "scope": "write" }));
+    assert_eq!(story.player.host.stored("session/work"), None);
+    story.ok(json!({ "do": "keep", "session": "work" }));
+    assert!(story.player.host.stored("session/work").is_some());
+}
+
+#[test]
+fn a_provisional_session_that_was_given_up_takes_no_other_ones_place() {
+    let mut story = story("", "", json!({ "sub": ALICE }));
+    story.log_in(json!({ "do": "authorize", "session": "work" }));
+    let before = story.player.host.stored("session/work");
+    story.log_in(json!({ "do": "authorize", "session": "work", "provisional": true }));
+    story.ok(json!({ "do": "end", "session": "work" }));
+    assert_eq!(story.err(json!({ "do": "keep", "session": "work" })), "login_required");
+    assert_eq!((story.player.host.stored("session/work"), story.player.host.keys()), (before, 1));
+}
+
+#[test]
 fn a_login_with_another_account_does_not_move_open_sessions() {
     let mut story = story("", "", json!({ "sub": ALICE }));
     story.log_in(json!({ "do": "authorize", "session": "work" }));

@@ -180,3 +180,35 @@ fn every_profile_is_found_by_its_name() {
     }
     assert_eq!(IssuerProfile::from_name("Keycloak"), None);
 }
+
+#[test]
+fn another_kind_of_token_is_not_asked_about_or_believed() {
+    let mut world = World::new(policy().with_introspection());
+    let active = Value::object().with("active", true).with("cnf", Value::object().with("jkt", world.jkt()));
+    for (name, kind) in [
+        ("typ", "Refresh"),
+        ("typ", "refresh+jwt"),
+        ("typ", "Offline"),
+        ("typ", "logout+jwt"),
+        ("token_use", "ID"),
+        ("token_use", "Refresh_Token"),
+    ] {
+        world.answer = Some(active.clone().with(name, kind).to_json());
+        assert_eq!(reason(world.dpop("opaque", &world.proof("opaque"))), "not_access_token", "{name} {kind}");
+    }
+    world.answer = Some(active.clone().with("token_use", Value::from_iter(["refresh"])).to_json());
+    assert_eq!(reason(world.dpop("opaque", &world.proof("opaque"))), "not_access_token");
+    for (name, kind) in [("typ", "Bearer"), ("token_use", "access"), ("token_type", "DPoP")] {
+        world.answer = Some(active.clone().with(name, kind).to_json());
+        assert_eq!(reason(world.dpop("opaque", &world.proof("opaque"))), "admitted", "{name} {kind}");
+    }
+    // The issuer's own word in the header counts, whatever the answer would be. `JWT` leaves open what a token is.
+    world.answer = Some(active.to_json());
+    for (typ, expected) in
+        [("logout+jwt", "token_typ_mismatch"), ("dpop+jwt", "token_typ_mismatch"), ("JWT", "admitted")]
+    {
+        let header = format!(r#"{{"typ":"{typ}","alg":"ES256","kid":"k1"}}"#);
+        let token = world.issuer.sign(&header, &world.bound().to_json());
+        assert_eq!(reason(world.dpop(&token, &world.proof(&token))), expected, "{typ}");
+    }
+}
