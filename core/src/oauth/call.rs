@@ -244,7 +244,9 @@ impl Call<'_> {
         }
         match response.status {
             401 => {
-                let may_renew = !self.tries.renewal && state.can_renew();
+                // A provisional session is not renewed: the answer is the caller's.
+                let is_provisional = self.session.0.live.lock().provisional;
+                let may_renew = !self.tries.renewal && !is_provisional && state.can_renew();
                 if may_renew && (calls_invalid(&challenges) || (is_unexplained(&challenges) && self.may_doubt(token))) {
                     self.tries = Tries { renewal: true, nonce: false, ..self.tries };
                     match renew(self.io, self.client, self.session, Some(token), None).await {

@@ -192,12 +192,12 @@ impl AuthorizationServer {
 
     /// Whether authorization responses carry `iss` (RFC 9207 section 3).
     pub fn announces_iss(&self) -> bool {
-        self.document.boolean("authorization_response_iss_parameter_supported") == Some(true)
+        self.says("authorization_response_iss_parameter_supported")
     }
 
     /// Whether the server takes authorization requests by PAR alone (RFC 9126 section 5).
     pub fn requires_pushed_requests(&self) -> bool {
-        self.document.boolean("require_pushed_authorization_requests") == Some(true)
+        self.says("require_pushed_authorization_requests")
     }
 
     /// Whether a URL of a client ID metadata document serves as client identifier.
@@ -230,6 +230,16 @@ impl AuthorizationServer {
     /// Whether the server says how clients authenticate.
     pub(super) fn lists_authentication(&self) -> bool {
         self.list("token_endpoint_auth_methods_supported").is_some()
+    }
+
+    /// Whether a member demands something of the client. `"true"` and `1` do as well: an attacker would gain if they were overlooked.
+    fn says(&self, member: &str) -> bool {
+        match self.document.member(member) {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(said)) => *said,
+            Some(Value::Text(text)) => !matches!(text.as_str(), "" | "false"),
+            Some(_) => true,
+        }
     }
 
     /// A list that says something: null and an empty one say as little as none.
@@ -372,6 +382,18 @@ mod tests {
         assert!(server.permits_authentication("client_secret_basic") && server.supports_grant("refresh_token"));
         #[cfg(feature = "dpop")]
         assert_eq!(server.dpop_algorithms(), None);
+    }
+
+    #[test]
+    fn a_demand_in_another_form_is_one() {
+        for (text, demands) in
+            [("true", true), (r#""true""#, true), ("1", true), ("false", false), (r#""false""#, false), ("null", false)]
+        {
+            let names = ["authorization_response_iss_parameter_supported", "require_pushed_authorization_requests"];
+            let document = parsed(&alloc::format!(r#"{{"issuer":"i","{}":{text},"{}":{text}}}"#, names[0], names[1]));
+            let server = AuthorizationServer::stored(document).unwrap();
+            assert_eq!((server.announces_iss(), server.requires_pushed_requests()), (demands, demands), "{text}");
+        }
     }
 
     #[test]

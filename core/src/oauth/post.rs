@@ -165,15 +165,19 @@ pub(super) fn retry_after(response: &Response, now: UnixTime) -> u64 {
 
 /// What an answer without success says.
 pub(super) fn refused(endpoint: Endpoint, response: &Response, document: Option<&Value>) -> FlowError {
+    let denied = |error: &str, description: Option<&str>| {
+        FlowError::Denied(Box::new(Denial::new(endpoint, response.status, error, description)))
+    };
+    let challenges = challenges(response).list;
+    let challenged = challenges.iter().find_map(|one| Some((one.param("error")?, one.param("error_description"))));
     match document.and_then(|document| error_of(document).map(|error| (document, error))) {
-        Some((document, error)) => FlowError::Denied(Box::new(Denial::new(
-            endpoint,
-            response.status,
-            &error,
-            document.text("error_description"),
-        ))),
-        None if matches!(response.status, 300..=399) => FlowError::Answer(endpoint, AnswerDefect::Redirect),
-        None => FlowError::Answer(endpoint, AnswerDefect::Status(response.status)),
+        Some((document, error)) => denied(&error, document.text("error_description")),
+        None => match challenged {
+            // A gateway before the server says its reason there alone (RFC 6750 section 3).
+            Some((error, description)) => denied(error, description),
+            None if matches!(response.status, 300..=399) => FlowError::Answer(endpoint, AnswerDefect::Redirect),
+            None => FlowError::Answer(endpoint, AnswerDefect::Status(response.status)),
+        },
     }
 }
 

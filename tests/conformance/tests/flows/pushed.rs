@@ -2,7 +2,7 @@
 
 use keybound::http::message::Response;
 use keybound_conformance::flow::Story;
-use keybound_conformance::flow::server::{ISSUER, Server, answer};
+use keybound_conformance::flow::server::{ISSUER, Server, answer, with};
 use keybound_conformance::flow::story::public;
 use serde_json::{Value, json};
 
@@ -56,6 +56,7 @@ fn what_says_that_there_is_no_such_endpoint() {
         (empty(500), "answer_status"),
         (answer(400, &json!({ "error": "invalid_request" })), "denied"),
         (answer(401, &json!({ "error": "invalid_client" })), "denied"),
+        (with(empty(401), "www-authenticate", "Basic error=\"invalid_client\""), "denied"),
         (answer(404, &json!({ "error": "invalid_client" })), "denied"),
         (answer(200, &json!({})), "answer_incomplete"),
     ];

@@ -144,6 +144,15 @@ fn more_scope_does_not_store_a_provisional_session() {
 }
 
 #[test]
+fn a_provisional_session_that_is_refused_has_the_answer() {
+    let mut story = story("", "", json!({ "sub": ALICE }));
+    story.log_in(json!({ "do": "authorize", "session": "work", "provisional": true }));
+    story.server.revoke_all();
+    let answer = story.ok(json!({ "do": "call", "session": "work", "url": RESOURCE }));
+    assert_eq!((&answer["status"], &answer["demand"]), (&json!(401), &json!("login")));
+}
+
+#[test]
 fn a_provisional_session_that_was_given_up_takes_no_other_ones_place() {
     let mut story = story("", "", json!({ "sub": ALICE }));
     story.log_in(json!({ "do": "authorize", "session": "work" }));
