@@ -38,7 +38,7 @@ for (const [name, make] of [
 }
 
 test('entries that are no issuer, origin or algorithm are misuse', () => {
-  for (const issuers of [[undefined], [1], [[ISSUER]], [{ keys: { keys: [] } }], [{ issuer: ISSUER, profile: 1 }], [{ issuer: [ISSUER], keys: { keys: [] } }]]) {
+  for (const issuers of [[undefined], [1], [[ISSUER]], [{ keys: { keys: [] } }], [{ issuer: [ISSUER], keys: { keys: [] } }]]) {
     assert.throws(resource({ issuers }), wrong('issuers'));
   }
   for (const [name, list] of [['alsoOrigins', [undefined]], ['scopes', [['read']]], ['audiences', [1]]]) assert.throws(resource({ [name]: list }), wrong(name));
