@@ -31,8 +31,8 @@ impl Client {
 
     /// Ends the session: its tokens are revoked where the server can, and state and key are deleted whatever the server says.
     ///
-    /// Gives `false` if the server has no revocation: the access token is good until it ends, and whoever has a refresh token
-    /// can use it.
+    /// Gives `false` if the server has no revocation: the access token is good until it ends, and a refresh token can
+    /// still be used by its holder.
     ///
     /// # Errors
     /// [`FlowError`]: the revocation's, if everything else succeeded; the tokens may still be good.

@@ -63,7 +63,7 @@ mod tests {
             <input name="username" type="text"/><button name="login">In</button><button name="cancel">Out</button></form>"#;
         let mut form = Form::first(page).expect("a form");
         form.fill("username", "alice");
-        form.fill("password", "nobody asks for it");
+        form.fill("password", "no field for it");
         assert_eq!(form.action, "/login?a=1&b=2");
         assert_eq!(form.encoded(), "state=a+b&username=alice&login=");
         assert_eq!(Form::first("<p>no form</p>"), None);
