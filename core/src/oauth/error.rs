@@ -226,8 +226,9 @@ impl Denial {
     }
 }
 
-/// At most `limit` visible ASCII characters and spaces of a server's text, others replaced.
-pub(super) fn shown(text: &str, limit: usize) -> String {
+/// A server's text, safe for a terminal or a log: its first `limit` characters, of which those that are not visible ASCII or a space
+/// are replaced by `?`. [`Denial`] and [`DiscoveryFailure`](super::DiscoveryFailure) show texts so.
+pub fn shown(text: &str, limit: usize) -> String {
     text.chars().take(limit).map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect()
 }
 

@@ -145,7 +145,9 @@ pub use client::{Client, ClientBuilder};
 pub use credentials::Credentials;
 pub use device::DeviceAuthorization;
 pub use discovery::Discovered;
-pub use error::{AnswerDefect, Denial, DiscoveryDefect, Downgrade, Endpoint, FlowError, RedirectDefect, StoredDefect};
+pub use error::{
+    AnswerDefect, Denial, DiscoveryDefect, Downgrade, Endpoint, FlowError, RedirectDefect, StoredDefect, shown,
+};
 pub use failure::DiscoveryFailure;
 pub use grant::{IssuedToken, TokenExchange};
 pub use login::Authorization;

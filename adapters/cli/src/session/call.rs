@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args as Arguments;
 use keybound::http::challenge::Challenge;
-use keybound::oauth::{Demand, Session};
+use keybound::oauth::{Demand, Session, shown};
 use keybound_reqwest::{Error, IgnoredChallenge, Needs};
 use reqwest::Method;
 use reqwest::blocking::Response;
@@ -132,9 +132,7 @@ fn header(field: &str) -> Result<(String, String), Failure> {
 
 /// What the answer's challenges give as the reason, each after a colon.
 fn reasons(headers: &HeaderMap) -> String {
-    // The text is the server's, and goes to a terminal.
-    let shown =
-        |text: &str| text.chars().take(300).map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect::<String>();
+    let shown = |text: &str| shown(text, 300);
     let mut reasons = Vec::new();
     for field in headers.get_all("www-authenticate") {
         for challenge in Challenge::parse_fields(&[field.as_bytes()]).list {

@@ -26,6 +26,9 @@ use crate::failure::Failure;
 use crate::input;
 use crate::output::Output;
 
+/// The variable that holds a client's secret.
+const CLIENT_SECRET: &str = "KEYBOUND_CLIENT_SECRET";
+
 /// How a session is made, and where it is kept. A session remembers the client it was made with, and at which level: later
 /// commands need to name neither.
 #[derive(Arguments)]
@@ -61,7 +64,7 @@ pub(crate) struct Setup {
     #[arg(long, value_name = "GUID")]
     entra_tenant: Option<String>,
     /// The client's secret; better given in the environment.
-    #[arg(long, value_name = "SECRET", env = "KEYBOUND_CLIENT_SECRET", hide_env_values = true)]
+    #[arg(long, value_name = "SECRET", env = CLIENT_SECRET, hide_env_values = true)]
     client_secret: Option<String>,
     /// A file with the private key (JWK) that the client authenticates with (private_key_jwt).
     #[arg(long, value_name = "FILE", conflicts_with = "client_secret")]
@@ -313,7 +316,7 @@ impl Setup {
     /// Whether the secret is that of the environment, which may be another client's: it counts for a client that is named in the
     /// same command, or that has a secret already.
     fn has_secret_of_environment(&self) -> bool {
-        self.client_secret.is_some() && std::env::var("KEYBOUND_CLIENT_SECRET").ok() == self.client_secret
+        self.client_secret.is_some() && std::env::var(CLIENT_SECRET).ok() == self.client_secret
     }
 
     /// How the client authenticates, if the options say so.
