@@ -9,6 +9,7 @@ mod mobile;
 mod packages;
 mod requirements;
 mod run;
+mod size;
 mod suites;
 mod swift;
 mod test;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Some("check") => check::command(&words.collect::<Vec<_>>()),
         Some("test") => test::command(&words.collect::<Vec<_>>()),
         Some("build") => packages::command(&words.collect::<Vec<_>>()),
+        Some("size") => size::command(&words.collect::<Vec<_>>()),
         Some("sizes") => packages::sizes::command(&words.collect::<Vec<_>>()),
         None | Some("help" | "--help" | "-h") => {
             print!("{}", help());
@@ -42,6 +44,7 @@ cargo xtask test --extended       the same, and then what takes longer than the 
 cargo xtask build [PACKAGE...]    the packages of other languages: npm, python, swift, kotlin; wasm for the WASM builds alone
 cargo xtask build --write-api     records the public API of Swift and Kotlin, after a change that is meant
 cargo xtask sizes [--write]       how many bytes browsers and apps load, compared with what is recorded
+cargo xtask size [--write]        how many lines the bindings and each language's own code have, compared with what is recorded
 cargo xtask help                  this text
 
 Steps of check:
@@ -57,6 +60,7 @@ Steps of check:
     for suite in test::EXTENDED {
         text.push_str(&format!("  {:<12} {} (--extended)\n", suite.name, suite.about));
     }
+    text.push_str(&format!("\nWhat `cargo xtask size` counts:\n{}", size::COUNTED));
     text.push_str(
         "
 Examples:
