@@ -56,6 +56,7 @@
 //! | [`key`] | keys that sign, in this process or outside; rotation |
 //! | [`jose`] | algorithms, public keys, thumbprints, signatures |
 //! | [`crypto`] | the capabilities a provider offers, and the portable provider |
+//! | [`flow`] | what a flow asks of its host, step by step |
 //! | [`oauth`] | the OAuth 2.1 client, step by step |
 //! | [`intent`] | what a user agreed to, for one key, once |
 //! | [`http`] | `WWW-Authenticate` challenges |
@@ -77,6 +78,9 @@ extern crate alloc;
 
 pub mod base64url;
 pub mod crypto;
+#[cfg_attr(not(feature = "dpop"), allow(dead_code, reason = "nothing makes keys for proofs then"))]
+#[cfg(feature = "oauth")]
+pub mod flow;
 mod hex;
 pub mod http;
 #[cfg(all(feature = "dpop", feature = "oauth"))]

@@ -208,7 +208,7 @@ impl Pending {
         }
         let value = Some(self.to_value(client).to_json().into_bytes());
         let slot = Slot(alloc::format!("login/{state}"));
-        match io.save(Saving::new(client, io.now(), slot, None, value)?).await? {
+        match io.save(Saving::new(&client.crypto, io.now(), slot, None, value)?).await? {
             Saved::Stored => {
                 Ok(Authorization { url: endpoint.with_query(&form), state, expires_at: self.expires, pushed })
             }
@@ -361,7 +361,7 @@ pub(super) async fn exchange(io: &Io, client: &Inner, callback: &str) -> Result<
     }
     let stored = io.load(slot.clone()).await?.ok_or(RedirectDefect::StateUnknown)?;
     // Whoever deletes it is the one who goes on: the second of two responses finds nothing.
-    let taking = Saving::new(client, io.now(), slot, Some(stored.version), None)?;
+    let taking = Saving::new(&client.crypto, io.now(), slot, Some(stored.version), None)?;
     if io.save(taking).await? == Saved::Conflict {
         return Err(RedirectDefect::StateUnknown.into());
     }

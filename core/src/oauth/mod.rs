@@ -118,7 +118,6 @@ mod discovery;
 mod end;
 mod error;
 mod failure;
-mod flow;
 mod grant;
 mod kept;
 mod login;
@@ -133,11 +132,12 @@ mod request;
 mod secret;
 mod session;
 mod state;
-pub mod step;
 mod sweep;
 mod switches;
 mod token;
 
+use crate::flow;
+pub use crate::flow::step;
 #[cfg(feature = "dpop")]
 pub use adopt::HeldToken;
 pub use call::{Answer, Demand};

@@ -59,7 +59,7 @@ pub(super) async fn credentials(
     let credentials = Credentials::from_registration(&made).ok_or_else(missing)?;
     for _ in 0..MAX_CONFLICTS {
         let value = Some(made.clone().with_some(EARLIER, stored.as_ref().and_then(earlier)).to_json().into_bytes());
-        if io.save(Saving::new(client, io.now(), slot.clone(), version, value)?).await? == Saved::Stored {
+        if io.save(Saving::new(&client.crypto, io.now(), slot.clone(), version, value)?).await? == Saved::Stored {
             return Ok(credentials);
         }
         // Another process registered meanwhile: theirs is the one that is kept, if it is of use here.
@@ -108,7 +108,7 @@ pub(super) async fn forget(
         // It was replaced already.
         return Ok(true);
     }
-    Ok(io.save(Saving::new(client, io.now(), slot, version, None)?).await? == Saved::Stored)
+    Ok(io.save(Saving::new(&client.crypto, io.now(), slot, version, None)?).await? == Saved::Stored)
 }
 
 /// Has the next registration name the port of the redirect URI, because the server compares it: true if the present one does not.
@@ -128,7 +128,7 @@ pub(super) async fn insist_on_port(
         return Ok(false);
     }
     let stored = stored.with(WANTS_PORT, true).with(REDIRECTS, Value::Array(Vec::new()));
-    let saving = Saving::new(client, io.now(), slot, version, Some(stored.to_json().into_bytes()))?;
+    let saving = Saving::new(&client.crypto, io.now(), slot, version, Some(stored.to_json().into_bytes()))?;
     Ok(io.save(saving).await? == Saved::Stored)
 }
 

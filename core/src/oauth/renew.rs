@@ -212,7 +212,7 @@ pub(super) async fn forget(io: &Io, client: &Inner, session: &Session) -> Result
     };
     for _ in 0..MAX_CONFLICTS {
         let Some(expected) = version else { break };
-        let saving = Saving::new(client, io.now(), slot(session.name()), Some(expected), None)?;
+        let saving = Saving::new(&client.crypto, io.now(), slot(session.name()), Some(expected), None)?;
         if io.save(saving).await? == super::step::Saved::Stored {
             break;
         }

@@ -136,7 +136,7 @@ pub(super) async fn keep(io: &Io, client: &Inner, session: &Session) -> Result<(
         let Some(expected) = live.version.filter(|_| !live.unsaved) else { return Ok(()) };
         (live.state.to_value(client).to_json().into_bytes(), expected)
     };
-    let saving = Saving::new(client, io.now(), slot(session.name()), Some(expected), Some(value))?;
+    let saving = Saving::new(&client.crypto, io.now(), slot(session.name()), Some(expected), Some(value))?;
     let next = saving.version;
     if io.save(saving).await? == Saved::Stored {
         let mut live = session.0.live.lock();
@@ -253,7 +253,7 @@ impl Session {
                 live.unsaved = true;
                 (live.state.to_value(client).to_json().into_bytes(), live.version)
             };
-            let saving = Saving::new(client, io.now(), slot(&self.0.name), expected, Some(value))?;
+            let saving = Saving::new(&client.crypto, io.now(), slot(&self.0.name), expected, Some(value))?;
             let next = saving.version;
             match io.save(saving).await? {
                 Saved::Stored => {

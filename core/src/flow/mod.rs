@@ -13,15 +13,17 @@ use core::task::{Context, Poll, Waker};
 
 use spin::Mutex;
 
-use super::error::FlowError;
-use super::step::{CreatedKey, Fetching, HostError, KeyFault, KeyWanted, Saved, Saving, Signing, Slot, Step, Stored};
+pub mod step;
+
+use self::step::{CreatedKey, Fetching, HostError, KeyFault, KeyWanted, Saved, Saving, Signing, Slot, Step, Stored};
 use crate::UnixTime;
 use crate::http::message::Response;
 use crate::jose::signature::Signature;
 use crate::jose::thumbprint::Thumbprint;
+use crate::oauth::FlowError;
 
 /// What a flow asks of the host: one variant for each step.
-pub(super) enum Effect {
+pub(crate) enum Effect {
     CreateKey(KeyWanted),
     DeleteKey(Thumbprint),
     Sign(Signing),
@@ -34,7 +36,7 @@ pub(super) enum Effect {
 }
 
 /// What the host answered.
-pub(super) enum Reply {
+pub(crate) enum Reply {
     CreateKey(Result<CreatedKey, HostError>),
     DeleteKey(Result<(), HostError>),
     Sign(Result<Signature, KeyFault>),
@@ -55,17 +57,17 @@ struct Channel {
 
 /// A flow's hold on its host.
 #[derive(Clone)]
-pub(super) struct Io(Arc<Mutex<Channel>>);
+pub(crate) struct Io(Arc<Mutex<Channel>>);
 
 /// A flow that stopped at an effect.
-pub(super) struct Flow<T> {
+pub(crate) struct Flow<T> {
     future: Pin<Box<dyn Future<Output = Result<T, FlowError>> + Send>>,
     io: Io,
 }
 
 impl<T> Flow<T> {
     /// Runs a flow up to its first step.
-    pub(super) fn start<F>(now: UnixTime, flow: impl FnOnce(Io) -> F) -> Result<Step<T>, FlowError>
+    pub(crate) fn start<F>(now: UnixTime, flow: impl FnOnce(Io) -> F) -> Result<Step<T>, FlowError>
     where
         F: Future<Output = Result<T, FlowError>> + Send + 'static,
     {
@@ -74,7 +76,7 @@ impl<T> Flow<T> {
         Self { future, io }.advance()
     }
 
-    pub(super) fn resume(self, reply: Reply, now: UnixTime) -> Result<Step<T>, FlowError> {
+    pub(crate) fn resume(self, reply: Reply, now: UnixTime) -> Result<Step<T>, FlowError> {
         {
             let mut channel = self.io.0.lock();
             channel.now = now;
@@ -96,7 +98,7 @@ impl<T> Flow<T> {
 
 impl Io {
     /// The host's clock, as of its last answer.
-    pub(super) fn now(&self) -> UnixTime {
+    pub(crate) fn now(&self) -> UnixTime {
         self.0.lock().now
     }
 
@@ -104,54 +106,54 @@ impl Io {
         Ask { io: self, effect: Some(effect), read }
     }
 
-    pub(super) fn create_key(&self, wanted: KeyWanted) -> Ask<'_, CreatedKey> {
+    pub(crate) fn create_key(&self, wanted: KeyWanted) -> Ask<'_, CreatedKey> {
         self.ask(Effect::CreateKey(wanted), |reply| match reply {
             Reply::CreateKey(answer) => answer.map_err(FlowError::Host),
             _ => Err(FlowError::Interrupted),
         })
     }
 
-    pub(super) fn delete_key(&self, thumbprint: Thumbprint) -> Ask<'_, ()> {
+    pub(crate) fn delete_key(&self, thumbprint: Thumbprint) -> Ask<'_, ()> {
         self.ask(Effect::DeleteKey(thumbprint), done)
     }
 
-    pub(super) fn sign(&self, wanted: Signing) -> Ask<'_, Signature> {
+    pub(crate) fn sign(&self, wanted: Signing) -> Ask<'_, Signature> {
         self.ask(Effect::Sign(wanted), |reply| match reply {
             Reply::Sign(answer) => answer.map_err(FlowError::from),
             _ => Err(FlowError::Interrupted),
         })
     }
 
-    pub(super) fn fetch(&self, wanted: Fetching) -> Ask<'_, Response> {
+    pub(crate) fn fetch(&self, wanted: Fetching) -> Ask<'_, Response> {
         self.ask(Effect::Fetch(wanted), |reply| match reply {
             Reply::Fetch(answer) => answer.map_err(FlowError::Host),
             _ => Err(FlowError::Interrupted),
         })
     }
 
-    pub(super) fn lock(&self, name: &str, lease: u64) -> Ask<'_, ()> {
+    pub(crate) fn lock(&self, name: &str, lease: u64) -> Ask<'_, ()> {
         self.ask(Effect::Lock((name.into(), lease)), done)
     }
 
-    pub(super) fn unlock(&self, name: &str) -> Ask<'_, ()> {
+    pub(crate) fn unlock(&self, name: &str) -> Ask<'_, ()> {
         self.ask(Effect::Unlock(name.into()), done)
     }
 
-    pub(super) fn load(&self, slot: Slot) -> Ask<'_, Option<Stored>> {
+    pub(crate) fn load(&self, slot: Slot) -> Ask<'_, Option<Stored>> {
         self.ask(Effect::Load(slot), |reply| match reply {
             Reply::Load(answer) => answer.map_err(FlowError::Host),
             _ => Err(FlowError::Interrupted),
         })
     }
 
-    pub(super) fn save(&self, wanted: Saving) -> Ask<'_, Saved> {
+    pub(crate) fn save(&self, wanted: Saving) -> Ask<'_, Saved> {
         self.ask(Effect::Save(wanted), |reply| match reply {
             Reply::Save(answer) => answer.map_err(FlowError::Host),
             _ => Err(FlowError::Interrupted),
         })
     }
 
-    pub(super) fn wait(&self, seconds: u64) -> Ask<'_, ()> {
+    pub(crate) fn wait(&self, seconds: u64) -> Ask<'_, ()> {
         self.ask(Effect::Wait(seconds), done)
     }
 }
@@ -169,7 +171,7 @@ fn done(reply: Reply) -> Result<(), FlowError> {
 
 /// One question to the host. Written by hand and not as an `async` function: flows ask in many places, and a state machine in each
 /// made a third of what browsers have to load.
-pub(super) struct Ask<'io, T> {
+pub(crate) struct Ask<'io, T> {
     io: &'io Io,
     effect: Option<Effect>,
     read: Read<T>,

@@ -7,8 +7,7 @@ use core::fmt;
 
 use zeroize::Zeroize;
 
-use super::error::FlowError;
-use super::flow::{Effect, Flow, Reply};
+use super::{Effect, Flow, Reply};
 use crate::UnixTime;
 use crate::http::message::{Request, Response};
 use crate::jose::algorithm::{Algorithm, AlgorithmSet};
@@ -16,6 +15,7 @@ use crate::jose::jwk::PublicJwk;
 use crate::jose::signature::Signature;
 use crate::jose::thumbprint::Thumbprint;
 use crate::key::{Protection, SigningInput};
+use crate::oauth::FlowError;
 
 /// The host's own error, handed through untouched.
 pub type HostError = Box<dyn core::error::Error + Send + Sync>;
@@ -50,7 +50,7 @@ pub enum Step<T> {
 
 /// Something a host stores: `session/…`, `login/…` or `registration/…`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Slot(pub(super) String);
+pub struct Slot(pub(crate) String);
 
 impl Slot {
     /// The name: a kind, a slash and a text with arbitrary characters of 1 to 2,048 bytes. Encode it before it becomes the
@@ -128,33 +128,33 @@ pub enum KeyUse {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct KeyWanted {
-    pub(super) algorithms: AlgorithmSet,
-    pub(super) protections: Vec<Protection>,
+pub(crate) struct KeyWanted {
+    pub(crate) algorithms: AlgorithmSet,
+    pub(crate) protections: Vec<Protection>,
 }
 
 #[derive(Clone)]
-pub(super) struct Signing {
-    pub(super) purpose: KeyUse,
-    pub(super) thumbprint: Thumbprint,
-    pub(super) algorithm: Algorithm,
-    pub(super) message: Vec<u8>,
-    pub(super) digest: &'static dyn crate::crypto::Digest,
+pub(crate) struct Signing {
+    pub(crate) purpose: KeyUse,
+    pub(crate) thumbprint: Thumbprint,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) message: Vec<u8>,
+    pub(crate) digest: &'static dyn crate::crypto::Digest,
 }
 
 #[derive(Clone)]
-pub(super) struct Fetching {
-    pub(super) request: Request,
-    pub(super) max_body: Option<usize>,
-    pub(super) timeout: Option<u64>,
+pub(crate) struct Fetching {
+    pub(crate) request: Request,
+    pub(crate) max_body: Option<usize>,
+    pub(crate) timeout: Option<u64>,
 }
 
 #[derive(Clone)]
-pub(super) struct Saving {
-    pub(super) slot: Slot,
-    pub(super) expected: Option<u64>,
-    pub(super) version: u64,
-    pub(super) value: Option<Vec<u8>>,
+pub(crate) struct Saving {
+    pub(crate) slot: Slot,
+    pub(crate) expected: Option<u64>,
+    pub(crate) version: u64,
+    pub(crate) value: Option<Vec<u8>>,
 }
 
 impl Drop for Saving {
@@ -168,8 +168,8 @@ impl Drop for Saving {
 impl Saving {
     /// A first version is no small number, so that whoever remembers a value that was deleted since does not take its successor
     /// for it.
-    pub(super) fn new(
-        client: &super::client::Inner,
+    pub(crate) fn new(
+        crypto: &crate::Crypto,
         now: UnixTime,
         slot: Slot,
         expected: Option<u64>,
@@ -179,7 +179,7 @@ impl Saving {
             Some(version) => version.saturating_add(1),
             None => {
                 let mut random = [0; 2];
-                client.crypto.random.fill(&mut random)?;
+                crypto.random.fill(&mut random)?;
                 now.secs().unsigned_abs().saturating_mul(1_000_000).saturating_add(u16::from_le_bytes(random).into())
             }
         };
@@ -212,7 +212,7 @@ macro_rules! steps {
         )*
 
         impl<T> Step<T> {
-            pub(super) fn of(effect: Effect, flow: Flow<T>) -> Self {
+            pub(crate) fn of(effect: Effect, flow: Flow<T>) -> Self {
                 match effect {
                     $(Effect::$name(wanted) => Self::$name($name { wanted, flow }),)*
                 }
