@@ -2,6 +2,7 @@
 
 mod check;
 mod install;
+mod instructions;
 mod interop;
 mod java;
 mod links;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Some("check") => check::command(&words.collect::<Vec<_>>()),
         Some("test") => test::command(&words.collect::<Vec<_>>()),
         Some("build") => packages::command(&words.collect::<Vec<_>>()),
+        Some("instructions") => instructions::command(&words.collect::<Vec<_>>()),
         Some("size") => size::command(&words.collect::<Vec<_>>()),
         Some("sizes") => packages::sizes::command(&words.collect::<Vec<_>>()),
         None | Some("help" | "--help" | "-h") => {
@@ -45,6 +47,7 @@ cargo xtask build [PACKAGE...]    the packages of other languages: npm, python, 
 cargo xtask build --write-api     records the public API of Swift and Kotlin, after a change that is meant
 cargo xtask sizes [--write]       how many bytes browsers and apps load, compared with what is recorded
 cargo xtask size [--write]        how many lines the bindings and each language's own code have, compared with what is recorded
+cargo xtask instructions [--write]  what verifying, refusing, making and admitting execute, counted by callgrind
 cargo xtask help                  this text
 
 Steps of check:

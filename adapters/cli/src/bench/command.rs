@@ -13,7 +13,7 @@ Examples:
   keybound bench --only T1
   keybound bench --format json")]
 pub(crate) struct Args {
-    /// Measure this figure alone: T1, T2, T3, T5, T6 or T8.
+    /// Measure this figure alone: T1, T2, T3, T5, T6, T8 or T14.
     #[arg(long, value_name = "ID")]
     only: Option<String>,
 }

@@ -85,3 +85,14 @@ pub(super) fn summary(mut slices: Vec<f64>) -> Timing {
     slices.sort_by(f64::total_cmp);
     Timing { min: slices[0], median: slices[slices.len() / 2] }
 }
+
+/// Both times in words.
+pub(super) fn micros(timing: Timing, base: Timing) -> String {
+    format!(
+        "{:.2} µs (median {:.2}) against {:.2} µs (median {:.2})",
+        timing.min / 1e3,
+        timing.median / 1e3,
+        base.min / 1e3,
+        base.median / 1e3
+    )
+}

@@ -4,6 +4,7 @@
 //! distinct proofs. A ratio compares the fastest slice of each with that of a named base, which cancels what the
 //! machine does meanwhile.
 
+pub mod admission;
 pub(crate) mod command;
 mod measure;
 mod proofs;
@@ -32,7 +33,7 @@ pub struct Reading {
 /// A figure of the performance budget.
 #[derive(Clone, Debug)]
 pub struct Figure {
-    /// Its name, `T1` to `T8`.
+    /// Its name, `T1` to `T14`.
     pub id: &'static str,
     /// What it compares.
     pub title: &'static str,
@@ -43,13 +44,14 @@ pub struct Figure {
 type Measure = fn() -> Result<Figure, BenchError>;
 
 /// The figures this program measures, with how to measure each.
-const FIGURES: [(&str, Measure); 6] = [
+const FIGURES: [(&str, Measure); 7] = [
     ("T1", verification::new_key),
     ("T2", verification::repeated_key),
     ("T3", verification::making),
     ("T5", verification::allocations),
     ("T6", replay::insert),
     ("T8", verification::refusing),
+    ("T14", admission::admission),
 ];
 
 /// Nothing could be measured; the text says why.

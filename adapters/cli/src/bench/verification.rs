@@ -11,7 +11,8 @@ use keybound::{HeaderMemory, Policy, ProofBuilder, Rejection, TargetUri, Thumbpr
 use keybound_aws_lc::AWS_LC;
 use stats_alloc::INSTRUMENTED_SYSTEM;
 
-use super::measure::{Candidate, Timing, fastest, time};
+use super::admission::Admissions;
+use super::measure::{Candidate, Timing, fastest, micros, time};
 use super::proofs::{Bench, METHOD, NOW, Request, URL};
 use super::worst::{Reader, Readers, Worst, worst};
 use super::{BenchError, Figure, Reading};
@@ -20,7 +21,7 @@ fn verifier() -> Verifier {
     Verifier::new(Policy::default(), &AWS_LC)
 }
 
-fn must<T, E>(result: Result<T, E>) -> T
+pub(super) fn must<T, E>(result: Result<T, E>) -> T
 where
     E: std::fmt::Debug,
 {
@@ -28,17 +29,7 @@ where
     result.unwrap_or_else(|error| panic!("what is being measured does not work: {error:?}"))
 }
 
-fn micros(timing: Timing, base: Timing) -> String {
-    format!(
-        "{:.2} µs (median {:.2}) against {:.2} µs (median {:.2})",
-        timing.min / 1e3,
-        timing.median / 1e3,
-        base.min / 1e3,
-        base.median / 1e3
-    )
-}
-
-fn raw_verify(bench: &Bench, index: usize) {
+pub(super) fn raw_verify(bench: &Bench, index: usize) {
     let made = bench.made(index);
     must(UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &made.point).verify(&made.message, &made.signature));
 }
@@ -138,6 +129,8 @@ pub(super) fn allocations() -> Result<Figure, BenchError> {
         black_box(must(pair.sign(&random, &bench.made(index).message)));
     });
     let making = count(|index| drop(black_box(make(&bench, index)))) - signing;
+    let admissions = Admissions::new(&AWS_LC)?;
+    let admitting = count(|index| drop(black_box(must(admissions.admit(index)))));
     if count(|_| drop(black_box(Box::new(0_u8)))) < 1.0 {
         return Err(BenchError("the counting allocator is not in place; run this in the program keybound".into()));
     }
@@ -152,6 +145,12 @@ pub(super) fn allocations() -> Result<Figure, BenchError> {
                 target: 3.0,
                 note: format!("a proof with jti and ath, beyond the {signing:.1} of aws-lc-rs's bare signature"),
             },
+            Reading {
+                name: "admission",
+                value: admitting,
+                target: 50.0,
+                note: "a whole admission at a resource server, keys known, memory store".into(),
+            },
         ],
     })
 }
@@ -161,7 +160,7 @@ fn count(mut operation: impl FnMut(usize)) -> f64 {
     const TIMES: usize = 1000;
     operation(0);
     let before = INSTRUMENTED_SYSTEM.stats();
-    (0..TIMES).for_each(&mut operation);
+    (1..=TIMES).for_each(&mut operation);
     let change = INSTRUMENTED_SYSTEM.stats() - before;
     (change.allocations + change.reallocations) as f64 / TIMES as f64
 }
