@@ -148,7 +148,7 @@ pub(super) fn allocations() -> Result<Figure, BenchError> {
             Reading {
                 name: "admission",
                 value: admitting,
-                target: 50.0,
+                target: 73.0,
                 note: "a whole admission at a resource server, keys known, memory store".into(),
             },
         ],
