@@ -104,7 +104,7 @@ pub mod oauth;
 pub mod proof;
 #[cfg(feature = "dpop")]
 pub mod replay;
-#[cfg(all(feature = "dpop", feature = "oauth"))]
+#[cfg(feature = "dpop")]
 pub mod server;
 mod time;
 #[cfg(feature = "dpop")]

@@ -5,11 +5,11 @@ use std::sync::{Arc, RwLock};
 
 use keybound::http::url::Url;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
-use keybound::proof::source::TargetSource;
 use keybound::replay::AsyncReplayStore;
 use keybound::replay::memory::MemoryStore;
 use keybound::server::JwkSet;
 use keybound::server::resource::{IssuerProfile, ResourcePolicy, ResourceServer};
+use keybound::server::source::TargetSource;
 use keybound::{Crypto, HeaderMemory, Misuse, Policy, TargetUri, UnixTime, Verifier};
 
 use crate::introspection::{Introspection, Introspector};

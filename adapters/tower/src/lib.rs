@@ -24,7 +24,7 @@
 //! - Cryptography is AWS-LC's. For the portable provider call [`Builder::crypto`] with [`RUSTCRYPTO`](keybound::RUSTCRYPTO), which takes
 //!   several times as long for each proof. Without the feature `aws-lc` that call is required.
 //! - The public URL is given, never read from `Host`. Behind proxies, give [`Builder::targets`] a
-//!   [`TargetSource`](keybound::proof::source::TargetSource) that names them.
+//!   [`TargetSource`](keybound::server::source::TargetSource) that names them.
 //! - Proofs are remembered in memory, for **one process**. Several processes need one store between them
 //!   ([`Builder::replay_store`]) and the same nonce keys ([`Builder::nonces`]).
 //! - The keys of issuers are fetched when they are first needed, again when a token names a key that is not known, but

@@ -6,9 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use http::request::Parts;
 use keybound::intent::Intent;
 use keybound::json::Value;
-use keybound::proof::source::TargetSource;
 use keybound::replay::StoreEpoch;
 use keybound::server::resource::{Access, IncomingRequest, ResourcePolicy, ResourceServer};
+use keybound::server::source::TargetSource;
 use keybound::{Misuse, Refusal, UnixTime};
 
 use crate::builder::Builder;

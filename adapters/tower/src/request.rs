@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::Version;
 use http::request::Parts;
 use keybound::TargetUri;
-use keybound::proof::source::{RequestHead, TargetError, TargetSource};
+use keybound::server::source::{RequestHead, TargetError, TargetSource};
 
 /// The address of the peer that the connection was accepted from, as an extension of the request, for servers behind
 /// trusted proxies. With axum, `into_make_service_with_connect_info::<SocketAddr>()` does the same.

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::header::CACHE_CONTROL;
 use axum::routing::{get, post};
-use keybound::proof::forwarded::{Family, Hop, TrustedProxies};
+use keybound::server::forwarded::{Family, Hop, TrustedProxies};
 use keybound::server::resource::Schemes;
 use keybound::{RUSTCRYPTO, TargetUri, UnixTime};
 use keybound_tower::{Builder, Principal, Protection, Refused, RequireScopes};

@@ -1,7 +1,7 @@
 //! A refused response, explained to the developer of the client.
 
 use keybound::UnixTime;
-use keybound::http::refused::{Advice, RefusedResponse};
+use keybound::oauth::refused::{Advice, RefusedResponse};
 
 use crate::error::Error;
 use crate::plain::Options;

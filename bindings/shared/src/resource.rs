@@ -4,11 +4,11 @@ use std::sync::{Mutex, PoisonError};
 
 use keybound::intent::Intent as CoreIntent;
 use keybound::json::Value;
-use keybound::proof::forwarded::{Family, Hop, TrustedProxies};
-use keybound::proof::route::Routing;
-use keybound::proof::source::{RequestHead, TargetSource};
 use keybound::replay::{Insertion, ReplayStore};
+use keybound::server::forwarded::{Family, Hop, TrustedProxies};
 use keybound::server::resource::{self, IncomingRequest, Principal, ResourcePolicy, Schemes};
+use keybound::server::route::Routing;
+use keybound::server::source::{RequestHead, TargetSource};
 use keybound::server::{self};
 use keybound::{Crypto, TargetUri, UnixTime};
 

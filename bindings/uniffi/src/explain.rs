@@ -1,7 +1,7 @@
 //! Explanations: of a proof's checks, and of a refused response.
 
 use keybound::UnixTime;
-use keybound::http::refused;
+use keybound::oauth::refused;
 use keybound::verify::explain::{self, Outcome};
 use keybound_ffi as ffi;
 

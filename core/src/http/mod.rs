@@ -8,8 +8,6 @@ pub mod date;
 pub mod form;
 #[cfg(feature = "oauth")]
 pub mod message;
-#[cfg(all(feature = "dpop", feature = "oauth"))]
-pub mod refused;
 #[cfg_attr(not(any(feature = "dpop", feature = "oauth")), allow(dead_code, reason = "nothing is compared then"))]
 pub mod uri;
 #[cfg(feature = "oauth")]

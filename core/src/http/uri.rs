@@ -10,8 +10,6 @@ use core::fmt;
 
 use crate::hex;
 use crate::http::bytes::{is_in, letters_digits_and, only};
-#[cfg(feature = "dpop")]
-use crate::proof::target::TargetUri;
 
 /// The longest URI that is read, in bytes.
 pub const MAX_URI_LEN: usize = 8 * 1024;
@@ -118,7 +116,7 @@ impl<'a> Parts<'a> {
     }
 
     /// The parts of a URI whose path has yet to be looked at.
-    fn split(text: &'a str) -> Result<Self, UriError> {
+    pub(crate) fn split(text: &'a str) -> Result<Self, UriError> {
         match text.len() {
             0 => return Err(UriError::Empty),
             length if length > MAX_URI_LEN => return Err(UriError::TooLong),
@@ -179,7 +177,7 @@ impl<'a> Parts<'a> {
 
     /// Whether scheme, host and port are those of `origin`, which is in normal form.
     #[cfg(feature = "dpop")]
-    fn is_of(&self, origin: &str) -> bool {
+    pub(crate) fn is_of(&self, origin: &str) -> bool {
         // An encoded byte takes three, so that a host longer than that is another one, and need not be decoded to see it.
         if self.host.len() > origin.len().saturating_mul(3) {
             return false;
@@ -188,26 +186,6 @@ impl<'a> Parts<'a> {
         self.write_origin(&mut own);
         own == origin
     }
-}
-
-/// Whether the URI `claim` is `target`, query and fragment ignored on both sides.
-#[cfg(feature = "dpop")]
-pub(crate) fn equals(claim: &str, target: &TargetUri) -> Result<bool, UriError> {
-    // Nearly always the claim is written like the target, and then only its path is new.
-    let (origin, target_path) = target.split();
-    if let Some(path) = claim.strip_prefix(origin)
-        && claim.len() <= MAX_URI_LEN
-        && path.starts_with('/')
-        && !has_query_or_fragment(path)
-    {
-        return if path == target_path { Ok(true) } else { Ok(normal_path(path)? == target_path) };
-    }
-    let parts = Parts::split(claim)?;
-    if parts.is_of(origin) {
-        return Ok(normal_path(parts.path)? == target_path);
-    }
-    check_encoded(parts.path, &PATH)?;
-    Ok(false)
 }
 
 /// Whether a URI has a query or a fragment, be it empty.
@@ -331,6 +309,12 @@ fn encoded_len(text: &str, bytes: &Bytes) -> Result<usize, UriError> {
     if length > MAX_URI_LEN { Err(UriError::TooLong) } else { Ok(length) }
 }
 
+/// Checks that `path` holds what a path may hold.
+#[cfg(feature = "dpop")]
+pub(crate) fn check_path(path: &str) -> Result<(), UriError> {
+    check_encoded(path, &PATH)
+}
+
 /// Checks that `text` holds permitted and encoded bytes only.
 fn check_encoded(text: &str, bytes: &Bytes) -> Result<(), UriError> {
     encoded_len(text, bytes)?;
@@ -366,7 +350,7 @@ fn misplaced(text: &str) -> Option<UriError> {
 /// and a slash for an empty one.
 ///
 /// In one pass, since strangers write what is read here: 8 KiB of encoded dots cost no more than 8 KiB of letters.
-fn normal_path(path: &str) -> Result<Cow<'_, str>, UriError> {
+pub(crate) fn normal_path(path: &str) -> Result<Cow<'_, str>, UriError> {
     if path.is_empty() {
         return Ok(Cow::Borrowed("/"));
     }
@@ -448,129 +432,8 @@ fn without_dot_segments(path: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{UriError, equals, without_query};
-    use crate::TargetUri;
-    use alloc::format;
-    use alloc::string::{String, ToString};
-
-    fn normal(text: &str) -> Result<String, UriError> {
-        TargetUri::parse(text).map(|target| target.as_str().to_string())
-    }
-
-    #[test]
-    fn normal_forms() {
-        for (text, expected) in [
-            ("https://example.com", "https://example.com/"),
-            ("HTTPS://Example.COM:443/a", "https://example.com/a"),
-            ("http://example.com:80", "http://example.com/"),
-            ("https://example.com:/a", "https://example.com/a"),
-            ("https://example.com:8443", "https://example.com:8443/"),
-            ("https://example.com:80/", "https://example.com:80/"),
-            ("https://example.com/%70%7e%2d/%2f%c3%a9", "https://example.com/p~-/%2F%C3%A9"),
-            ("https://example.com/a/./b/../c", "https://example.com/a/c"),
-            ("https://example.com/a/%2E%2e/c", "https://example.com/c"),
-            ("https://example.com/..", "https://example.com/"),
-            ("https://example.com/a/..", "https://example.com/"),
-            ("https://example.com/a/b/.", "https://example.com/a/b/"),
-            ("https://example.com//a/..//", "https://example.com///"),
-            ("https://example.com/.hidden/..b", "https://example.com/.hidden/..b"),
-            ("https://example.com/a?b#c", "https://example.com/a"),
-            ("https://example.com?b", "https://example.com/"),
-            ("https://example.com#?", "https://example.com/"),
-            ("https://ex%41mple.com/", "https://example.com/"),
-            ("https://ex%e9mple.com/", "https://ex%E9mple.com/"),
-            ("https://[2001:DB8::1]:8443/x", "https://[2001:db8::1]:8443/x"),
-            ("https://example.com/a%252Fb", "https://example.com/a%252Fb"),
-            ("https://0x7f.1/", "https://0x7f.1/"),
-            ("https://example.com/[a]|^", "https://example.com/%5Ba%5D%7C%5E"),
-            ("https://example.com/\"<>`{}", "https://example.com/%22%3C%3E%60%7B%7D"),
-            ("https://example.com/[/../]?[", "https://example.com/%5D"),
-        ] {
-            assert_eq!(normal(text).as_deref(), Ok(expected), "{text}");
-            assert_eq!(normal(expected).as_deref(), Ok(expected), "{expected} is not stable");
-            assert_eq!(equals(text, &TargetUri::parse(expected).unwrap()), Ok(true), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_uri_is_named() {
-        for (text, error) in [
-            ("", UriError::Empty),
-            ("/items", UriError::NotAbsolute),
-            ("items", UriError::NotAbsolute),
-            ("//example.com/", UriError::NotAbsolute),
-            ("ftp://example.com/", UriError::Scheme),
-            ("wss://example.com/", UriError::Scheme),
-            ("https:example.com", UriError::NoAuthority),
-            ("https:/example.com", UriError::NoAuthority),
-            ("https:\\\\example.com", UriError::NoAuthority),
-            ("https:///example.com", UriError::EmptyHost),
-            ("https://:443/", UriError::EmptyHost),
-            ("https://user@example.com/", UriError::UserInfo),
-            ("https://user:pass@example.com/", UriError::UserInfo),
-            ("https://exa mple.com/", UriError::WhiteSpace),
-            ("https://example.com\\@evil.com/", UriError::UserInfo),
-            ("https://example.com\\evil.com/", UriError::Backslash),
-            ("https://ex\u{ff0e}ample.com/", UriError::NonAscii),
-            ("https://ex\u{ad}ample.com/", UriError::NonAscii),
-            ("https://exa<mple.com/", UriError::Host),
-            ("https://[::1", UriError::Host),
-            ("https://[v1.a]/", UriError::Host),
-            ("https://[fe80::1%25eth0]/", UriError::Host),
-            ("https://[::1]x/", UriError::Host),
-            ("https://example.com:0443/", UriError::Port),
-            ("https://example.com:65536/", UriError::Port),
-            ("https://example.com:+1/", UriError::Port),
-            ("https://example.com:80:80/", UriError::Port),
-            ("https://example.com/%", UriError::Percent),
-            ("https://example.com/%zz", UriError::Percent),
-            ("https://example.com/a\\b", UriError::Backslash),
-            ("https://example.com/a\tb", UriError::WhiteSpace),
-            ("https://example.com/a\nb", UriError::WhiteSpace),
-            ("https://example.com/\0", UriError::WhiteSpace),
-            ("https://example.com/a ", UriError::WhiteSpace),
-            (" https://example.com/a", UriError::WhiteSpace),
-            ("https://example.com/a?b ", UriError::WhiteSpace),
-            ("https://example.com/a#\\", UriError::Backslash),
-            ("https://example.com/é", UriError::NonAscii),
-        ] {
-            assert_eq!(normal(text), Err(error), "{text:?}");
-            let target = TargetUri::parse("https://example.com/").unwrap();
-            assert_eq!(equals(text, &target), Err(error), "{text:?}");
-        }
-        assert_eq!(normal(&format!("https://example.com/{}", "a".repeat(8192))), Err(UriError::TooLong));
-        // In normal form each bracket has three bytes, and that form is no longer than what is read.
-        let brackets = format!("https://example.com/{}", "[".repeat(2731));
-        assert_eq!(normal(&brackets), Err(UriError::TooLong));
-        for target in ["https://example.com/", "https://example.org/"] {
-            assert_eq!(equals(&brackets, &TargetUri::parse(target).unwrap()), Err(UriError::TooLong));
-        }
-    }
-
-    #[test]
-    fn different_targets_differ() {
-        let target = TargetUri::parse("https://example.com/a/b").unwrap();
-        for other in [
-            "http://example.com/a/b",
-            "https://example.com:8443/a/b",
-            "https://example.com:44/a/b",
-            "https://example.co/a/b",
-            "https://example.com.evil/a/b",
-            "https://example.com/a/b/",
-            "https://example.com/a//b",
-            "https://example.com/a%2Fb",
-            "https://example.com/A/b",
-            "https://example.com/a/b/..",
-            "https://example.com",
-            "https://example.com./a/b",
-        ] {
-            assert_eq!(equals(other, &target), Ok(false), "{other}");
-        }
-        let root = TargetUri::parse("https://127.0.0.1/").unwrap();
-        for other in ["https://0x7f.1/", "https://2130706433/", "https://127.1/"] {
-            assert_eq!(equals(other, &root), Ok(false), "{other}");
-        }
-    }
+    use super::without_query;
+    use alloc::string::String;
 
     #[test]
     fn the_bare_form_is_as_browsers_send_it() {

@@ -126,6 +126,8 @@ pub mod metadata;
 mod operation;
 mod pkce;
 mod post;
+#[cfg(feature = "dpop")]
+pub mod refused;
 mod registration;
 mod renew;
 mod request;

@@ -2,9 +2,6 @@
 
 pub mod build;
 pub(crate) mod claims;
-pub mod forwarded;
-pub mod route;
-pub mod source;
 pub mod target;
 
 use alloc::string::String;

@@ -1,8 +1,19 @@
 //! The server's side: what a protected resource and an authorization server decide about a request.
+//!
+//! Where a request's target comes from ([`source`]), and what is trusted of the proxies in front ([`forwarded`]), is here too; it needs
+//! the feature `dpop` alone.
 
+#[cfg(feature = "oauth")]
 pub mod authorization;
+pub mod forwarded;
+#[cfg(feature = "oauth")]
 mod jwk_set;
+#[cfg(feature = "oauth")]
 mod jwt;
+#[cfg(feature = "oauth")]
 pub mod resource;
+pub mod route;
+pub mod source;
 
+#[cfg(feature = "oauth")]
 pub use jwk_set::{JwkSet, NotJwkSet};

@@ -148,7 +148,7 @@ fn check_target(
     // A URI is ASCII. Seen first, that spares looking at other characters one by one.
     let htu = Some(&htu).filter(|htu| htu.is_ascii()).and_then(|htu| core::str::from_utf8(htu).ok());
     let htu = htu.ok_or(Rejection::HtuMalformed)?;
-    let same = uri::equals(htu, presentation.target).map_err(|_| Rejection::HtuMalformed)?;
+    let same = presentation.target.equals(htu).map_err(|_| Rejection::HtuMalformed)?;
     if verifier.policy.requires_bare_htu() && uri::has_query_or_fragment(htu) {
         return Err(Rejection::HtuNotBare);
     }

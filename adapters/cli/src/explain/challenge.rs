@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use keybound::http::refused::{Advice, ChallengeAdvice, NonceSeen, RefusedResponse};
+use keybound::oauth::refused::{Advice, ChallengeAdvice, NonceSeen, RefusedResponse};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;

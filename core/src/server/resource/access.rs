@@ -29,7 +29,7 @@ use crate::{Context, PendingProof, Presentation, Refusal, TargetUri, Thumbprint,
 pub struct IncomingRequest<'a> {
     /// The method, as received.
     pub method: &'a str,
-    /// The target, from configuration or trusted proxies: see [`TargetSource`](crate::proof::source::TargetSource).
+    /// The target, from configuration or trusted proxies: see [`TargetSource`](crate::server::source::TargetSource).
     pub target: &'a TargetUri,
     /// All header fields, one element for each field line, as received.
     pub fields: &'a [(&'a str, &'a [u8])],

@@ -10,7 +10,7 @@ use crate::UnixTime;
 use crate::http::challenge::{Challenge, ChallengeError};
 use crate::intent::IntentDefect;
 use crate::nonce::{Nonce, Role};
-use crate::proof::source::TargetError;
+use crate::server::source::TargetError;
 use crate::verify::pending::SettleError;
 use crate::verify::presentation::Presentation;
 use crate::verify::refusal::Refusal;
@@ -57,7 +57,7 @@ impl ResourceServer {
         self.refuse_token(TokenRejection::TargetMalformed, None)
     }
 
-    /// The answer to a request that must not be [routed](crate::proof::source::TargetSource::route): 400.
+    /// The answer to a request that must not be [routed](crate::server::source::TargetSource::route): 400.
     pub fn refuse_route(&self, error: TargetError) -> Refusal {
         match error {
             TargetError::MountPath => self.refuse_token(TokenRejection::MountPathMismatch, None),

@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 
 use super::Case;
 use super::shown::bare;
-use crate::http::uri;
 use crate::json::Text;
 use crate::verify::explain::Failure;
 use crate::verify::rejection::Rejection;
@@ -14,7 +13,7 @@ use crate::verify::rejection::Rejection;
 pub(super) fn diagnose(case: &Case<'_>) -> Failure {
     let htu = case.claims.htu.value().map(Text::to_cow).unwrap_or_default();
     let target = case.presentation.target.as_str();
-    let valid = uri::equals(&htu, case.presentation.target);
+    let valid = case.presentation.target.equals(&htu);
     let failure = case.general().expecting(format!("htu {}", case.shown.uri(target, true)));
     match (case.rejection, valid) {
         (Rejection::HtuNotBare, _) => failure.finding("an htu with a query or fragment"),

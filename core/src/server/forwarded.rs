@@ -12,7 +12,7 @@ use super::source::{RequestHead, TargetError};
 /// values than the rule says, refuses the request; nothing falls back to `Host`.
 ///
 /// ```
-/// use keybound::proof::forwarded::{Family, Hop, TrustedProxies};
+/// use keybound::server::forwarded::{Family, Hop, TrustedProxies};
 /// let proxies = TrustedProxies::new(Family::XForwarded, Hop::Only).network([10, 0, 0, 0], 8);
 /// ```
 #[derive(Clone, Debug)]
@@ -178,7 +178,7 @@ fn contains(network: IpAddr, bits: u8, address: IpAddr) -> bool {
 mod tests {
     use super::{Family, Hop, TrustedProxies};
     use crate::TargetUri;
-    use crate::proof::source::{RequestHead, TargetError};
+    use crate::server::source::{RequestHead, TargetError};
     use alloc::vec::Vec;
     use core::net::IpAddr;
 

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use keybound::UnixTime;
-//! use keybound::http::refused::{Advice, RefusedResponse};
+//! use keybound::oauth::refused::{Advice, RefusedResponse};
 //!
 //! let challenge: &[u8] = br#"DPoP error="use_dpop_nonce", algs="ES256""#;
 //! let fields = [("www-authenticate", challenge)];
@@ -22,9 +22,9 @@ mod text;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::challenge::{Challenge, ChallengeError};
-use super::date;
 use crate::UnixTime;
+use crate::http::challenge::{Challenge, ChallengeError};
+use crate::http::date;
 use crate::json::Value;
 
 pub use challenge::ChallengeAdvice;

@@ -142,7 +142,7 @@ fn decoded(path: &str) -> Result<Vec<u8>, UriError> {
 mod tests {
     use super::{Routing, has_dot_segment};
     use crate::TargetUri;
-    use crate::proof::source::{RequestHead, TargetError, TargetSource};
+    use crate::server::source::{RequestHead, TargetError, TargetSource};
 
     fn source() -> TargetSource {
         TargetUri::fixed("https://api.example.com").unwrap()

@@ -8,7 +8,7 @@ use core::net::IpAddr;
 
 use super::forwarded::TrustedProxies;
 use super::route::has_dot_segment;
-use super::target::TargetUri;
+use crate::TargetUri;
 use crate::http::uri::{Parts, UriError};
 
 /// Gives the target URI of each request from a configured origin and the raw request target.
@@ -18,7 +18,7 @@ use crate::http::uri::{Parts, UriError};
 ///
 /// ```
 /// use keybound::TargetUri;
-/// use keybound::proof::source::RequestHead;
+/// use keybound::server::source::RequestHead;
 /// let source = TargetUri::fixed("https://api.example.com")?;
 /// let head = RequestHead { peer: None, raw_target: b"/a%2Fb?page=2", fields: &[] };
 /// assert_eq!(source.resolve(&head).unwrap().as_str(), "https://api.example.com/a%2Fb");
@@ -90,6 +90,17 @@ impl core::error::Error for TargetError {}
 impl From<UriError> for TargetError {
     fn from(error: UriError) -> Self {
         Self::Uri(error)
+    }
+}
+
+impl TargetUri {
+    /// Where targets come from in a server that is reached under one public origin, such as `https://api.example.com`.
+    ///
+    /// # Errors
+    /// [`UriError`] if `origin` is no scheme, host and optional port; a path other than `/` is a
+    /// [`UriError::Character`]: give it with [`TargetSource::path_prefix`].
+    pub fn fixed(origin: &str) -> Result<TargetSource, UriError> {
+        TargetSource::new(origin)
     }
 }
 
