@@ -48,7 +48,7 @@ pub enum Step<T> {
     Wait(Wait<T>),
 }
 
-/// Something a host stores: `session/…`, `login/…` or `registration/…`.
+/// Something a host stores: `session/…`, `login/…` or `registration/…`. Each value holds secrets.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Slot(pub(crate) String);
 
@@ -57,11 +57,6 @@ impl Slot {
     /// name of a file.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// Whether the value is secret: sessions, pending logins and registrations all are.
-    pub const fn is_secret(&self) -> bool {
-        true
     }
 }
 
