@@ -143,8 +143,8 @@ impl fmt::Display for Misuse {
             Self::PrivateKey => f.write_str("the private key is malformed or does not belong to the public part beside it"),
             Self::PolicyBound(which) => write!(f, "{which} is outside its bounds"),
             Self::NoAlgorithms => f.write_str("the policy permits no algorithm; name at least one"),
-            Self::ProfileAlgorithms => f.write_str("this profile's set of algorithms cannot be widened; start from Policy::default"),
-            Self::NonceIssuerMissing => f.write_str("the policy requires nonces; give the verifier an issuer with with_nonces"),
+            Self::ProfileAlgorithms => f.write_str("this profile's set of algorithms cannot be widened; start from the default policy"),
+            Self::NonceIssuerMissing => f.write_str("the policy requires nonces, and the verifier makes none; give it keys for nonces"),
             Self::NoncesOfSome => f.write_str(
                 "nonces_for_public_clients gives confidential clients no nonce, and this policy refuses every proof without one; leave \
                  nonces_for_public_clients out, or take a policy that neither requires nonces nor times proofs by them",
@@ -162,11 +162,11 @@ impl fmt::Display for Misuse {
                  also_origin if it is meant",
             ),
             Self::ReservedField => f.write_str("the request has a field that the session sets itself; leave Authorization and DPoP out"),
-            Self::LevelNeedsDpop => f.write_str("this build has no DPoP; enable the feature dpop or use SecurityLevel::Standard"),
+            Self::LevelNeedsDpop => f.write_str("this build has no DPoP; enable the feature dpop or use the level standard"),
             Self::SameKey => f.write_str("one key signs proofs and authenticates the client; use two"),
-            Self::KeyAlgorithm => f.write_str("the host made a key for an algorithm that was not asked for; see CreateKey::algorithms"),
+            Self::KeyAlgorithm => f.write_str("the host made a key for an algorithm that was not asked for; the request to make a key lists those that are"),
             Self::Name => f.write_str("a session's name has 1 to 256 bytes"),
-            Self::IntentUnbound => f.write_str("an intent is bound to a key; ask for it at SecurityLevel::Enhanced or above"),
+            Self::IntentUnbound => f.write_str("an intent is bound to a key; ask for it at the level enhanced or maximum"),
             Self::IntentAcceptsBearer => {
                 f.write_str("an intent is never unbound; use a client without danger_accept_bearer for it")
             }
@@ -184,7 +184,7 @@ impl fmt::Display for Misuse {
                 "a provisional session is not renewed; call keep with it once its subject is verified, or end",
             ),
             Self::BearerAtMaximum => {
-                f.write_str("danger_accept_bearer has no effect at SecurityLevel::Maximum; leave it out, or use Enhanced")
+                f.write_str("danger_accept_bearer has no effect at the level maximum; leave it out, or use enhanced")
             }
             Self::CryptoMissing => f.write_str(
                 "no crypto provider was chosen; call .crypto(&keybound::RUSTCRYPTO), or enable the feature aws-lc",
@@ -216,5 +216,65 @@ impl From<SignatureError> for Misuse {
 impl From<JwkError> for Misuse {
     fn from(error: JwkError) -> Self {
         Self::Key(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Misuse;
+    use crate::jose::algorithm::Algorithm;
+    use alloc::string::ToString;
+
+    /// Other languages show these texts. Those of [`Misuse::CryptoMissing`] and [`Misuse::TokenSourceMissing`] only a program in Rust sees.
+    #[test]
+    fn no_text_names_an_item_of_rust() {
+        for misuse in [
+            Misuse::Method,
+            Misuse::AccessToken,
+            Misuse::Nonce,
+            Misuse::Jti,
+            Misuse::Time,
+            Misuse::ReservedName,
+            Misuse::DuplicateName,
+            Misuse::TooManyMembers,
+            Misuse::Json,
+            Misuse::ProofTooLong,
+            Misuse::AlgorithmKey(Algorithm::Ps256),
+            Misuse::AlgorithmUnavailable(Algorithm::Ps256),
+            Misuse::SignatureAlgorithm,
+            Misuse::SignatureDoesNotVerify,
+            Misuse::PrivateKey,
+            Misuse::PolicyBound("max_age"),
+            Misuse::NoAlgorithms,
+            Misuse::ProfileAlgorithms,
+            Misuse::NonceIssuerMissing,
+            Misuse::NoncesOfSome,
+            Misuse::NoIssuer,
+            Misuse::StoreDisagreement,
+            Misuse::Random,
+            Misuse::InsecureUrl,
+            Misuse::RedirectUri,
+            Misuse::RedirectUriMissing,
+            Misuse::OutsideResource,
+            Misuse::ReservedField,
+            Misuse::LevelNeedsDpop,
+            Misuse::SameKey,
+            Misuse::KeyAlgorithm,
+            Misuse::Name,
+            Misuse::NoUser,
+            Misuse::FieldValue,
+            Misuse::IntentUnbound,
+            Misuse::IntentAcceptsBearer,
+            Misuse::IntentPath,
+            Misuse::IntentLifetime,
+            Misuse::PushedRequest("max_age"),
+            Misuse::EntraTenant,
+            Misuse::SubjectLength,
+            Misuse::Provisional,
+            Misuse::BearerAtMaximum,
+        ] {
+            let text = misuse.to_string();
+            assert!(!text.contains("::") && !text.contains("with_") && !text.contains('`'), "{text}");
+        }
     }
 }

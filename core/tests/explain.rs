@@ -98,6 +98,8 @@ impl Request {
         let explanation = self.explain();
         assert_eq!(explanation.rejection().map(|rejection| rejection.reason()), Some(reason));
         let Failure { expected, found, cause, fix, .. } = explanation.failure().unwrap().clone();
+        names_nothing_of_rust(&cause);
+        names_nothing_of_rust(&fix);
         format!("{expected}\n{found}\n{cause}\n{fix}")
     }
 
@@ -111,6 +113,24 @@ impl Request {
 
 fn join(header: &str, claims: &str, signature: &str) -> String {
     format!("{}.{}.{signature}", base64url::encode(header.as_bytes()), base64url::encode(claims.as_bytes()))
+}
+
+/// Other languages show these texts.
+fn names_nothing_of_rust(text: &str) {
+    assert!(!text.contains("::") && !text.contains("with_"), "{text}");
+}
+
+#[test]
+fn no_text_names_an_item_of_rust() {
+    for rejection in keybound::Rejection::ALL {
+        for text in [rejection.to_string().as_str(), rejection.cause(), rejection.fix()] {
+            names_nothing_of_rust(text);
+        }
+    }
+    #[cfg(feature = "oauth")]
+    for rejection in keybound::server::resource::TokenRejection::ALL {
+        names_nothing_of_rust(&rejection.to_string());
+    }
 }
 
 #[test]

@@ -220,7 +220,7 @@ impl Pending {
     fn may_be_plain(&self) -> Result<(), &'static str> {
         let Grant { request, credentials, level, .. } = &self.grant;
         let obstacles = [
-            (*level == SecurityLevel::Maximum, "at SecurityLevel::Maximum"),
+            (*level == SecurityLevel::Maximum, "at the level maximum"),
             (request.is_intent, "with an intent"),
             (request.details.is_some(), "with authorization_details"),
             (credentials.is_confidential(), "for a client that authenticates"),

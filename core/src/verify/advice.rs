@@ -102,12 +102,12 @@ pub(crate) const fn of(rejection: Rejection) -> Advice {
         Rejection::AlgNotPermitted => advice(
             "alg in the header of the proof is not permitted here",
             "The client signs with an algorithm that the server's policy does not list.",
-            "Use a key for one of the algorithms in the challenge's algs or in dpop_signing_alg_values_supported. Operators: Policy::with_algorithms widens the list.",
+            "Use a key for one of the algorithms in the challenge's algs or in dpop_signing_alg_values_supported. Operators: add the algorithm to those that the policy permits.",
         ),
         Rejection::AlgUnavailable => advice(
             "alg in the header of the proof is not available on this server",
             "The server's policy permits the algorithm, but its crypto provider does not implement it.",
-            "Use another of the permitted algorithms. Operators: Verifier::check_configuration finds this when the server starts.",
+            "Use another of the permitted algorithms. Operators: permit only algorithms that the provider implements; the check of the configuration at the start finds this.",
         ),
         Rejection::JwkMissing => advice(
             "the header of the proof has no jwk",
@@ -162,7 +162,7 @@ pub(crate) const fn of(rejection: Rejection) -> Advice {
         Rejection::RsaTooLarge => advice(
             "the RSA key is longer than this server permits",
             "Long RSA keys cost the server much work for each proof, so their length is bounded.",
-            "Make an RSA key of at most 4096 bits, or a P-256 key for ES256. Operators: RsaBounds::Up8192 permits longer ones.",
+            "Make an RSA key of at most 4096 bits, or a P-256 key for ES256. Operators: the policy can permit keys of up to 8192 bits.",
         ),
         Rejection::RsaInvalid => advice(
             "the RSA modulus or exponent of jwk is not acceptable",

@@ -141,7 +141,7 @@ fn age(case: &Case<'_>) -> Failure {
     if iat < now {
         failure
             .because(format!("The client's clock is {distance} s behind, or the proof was made {distance} s before it was sent: reused, cached or queued."))
-            .fixed_by("Make each proof directly before its request. If the clock is wrong, synchronise it or take the offset from the response's Date field. Operators: nonces make the server's clock count (TimeSource::Nonce).")
+            .fixed_by("Make each proof directly before its request. If the clock is wrong, synchronise it or take the offset from the response's Date field. Operators: a policy that times proofs by their nonces needs no clock but the server's.")
     } else {
         failure
             .because(format!("The client's clock is {distance} s ahead of this server's, or this server's is behind."))
@@ -216,7 +216,9 @@ fn nonce(case: &Case<'_>) -> Failure {
     } else if case.verifier.nonces.is_none() && case.presentation.nonce.is_none() {
         return failure
             .because("The policy requires nonces, and this verifier has no issuer that could have made one.")
-            .fixed_by("Operators: give the verifier an issuer with Verifier::with_nonces; check_configuration finds this at the start.");
+            .fixed_by(
+                "Operators: give the server keys for nonces; the check of the configuration at the start finds this.",
+            );
     }
     failure
 }

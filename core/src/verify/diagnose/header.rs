@@ -70,7 +70,7 @@ fn alg(case: &Case<'_>) -> Failure {
             .fixed_by("Make a key pair and sign with it, for example with ES256."),
         Rejection::AlgNotPermitted => failure
             .because(format!("The server permits only {permitted}."))
-            .fixed_by("Make a key for one of the permitted algorithms. Operators: Policy::with_algorithms permits others."),
+            .fixed_by("Make a key for one of the permitted algorithms. Operators: the policy can permit others."),
         Rejection::AlgUnavailable => failure,
         _ => unknown_alg(failure, &alg),
     }

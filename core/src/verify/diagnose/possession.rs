@@ -166,7 +166,7 @@ fn malformed(case: &Case<'_>) -> Option<Failure> {
         failure
             .finding(format!("a signature of {} bytes in DER form", signature.len()))
             .because("The signer gave DER (ASN.1), as OpenSSL, Java, Secure Enclave, Android Keystore and most KMS do.")
-            .fixed_by(format!("Convert it to R and S side by side, {length} bytes together (Signature::from_der; P1363 format in other libraries)."))
+            .fixed_by(format!("Convert it to R and S side by side, {length} bytes together (other libraries call this the P1363 format)."))
     } else if signature.len() == length.saturating_mul(2) && signature.iter().all(u8::is_ascii_hexdigit) {
         failure
             .because("The hexadecimal text of the signature was encoded instead of its bytes.")
