@@ -8,9 +8,10 @@ use keybound::http::challenge::Challenge;
 use keybound::http::message::{Body, Request, Response};
 use keybound::oauth::step::HostError;
 use keybound::oauth::{self, Authorization, DeviceAuthorization, Discovered, FlowError, Session, SessionRequest, Step};
+use keybound_files::LockTimeout;
 
 use crate::drive::{Locks, Pause, advance};
-use crate::error::{Error, IgnoredChallenge, LockTimeout, Needs};
+use crate::error::{Error, IgnoredChallenge, Needs};
 use crate::host::Host;
 use crate::loopback::Loopback;
 use crate::message;

@@ -1,11 +1,11 @@
 //! What can go wrong when a flow is driven.
 
 use std::fmt;
-use std::time::Duration;
 
 use keybound::Misuse;
 use keybound::http::challenge::ChallengeError;
 use keybound::oauth::{Demand, FlowError};
+use keybound_files::LockTimeout;
 
 /// Why a request or a flow failed.
 #[derive(Debug)]
@@ -92,35 +92,6 @@ impl From<reqwest::Error> for Error {
         Self::Http(error)
     }
 }
-
-/// Another task or process has held a lock for as long as its lease lasts. It is slow, or it hangs; its lock stays with it, so
-/// that nothing is done twice. The request can be sent again later.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LockTimeout {
-    lock: String,
-    lease: Duration,
-}
-
-impl LockTimeout {
-    /// The lock of this name was waited for, for `lease`.
-    pub fn new(lock: &str, lease: Duration) -> Self {
-        Self { lock: lock.into(), lease }
-    }
-
-    /// The name of the lock.
-    pub fn lock(&self) -> &str {
-        &self.lock
-    }
-}
-
-impl fmt::Display for LockTimeout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.lease.as_secs();
-        write!(f, "another task or process has held the lock {} for {seconds} s; try again later", self.lock)
-    }
-}
-
-impl std::error::Error for LockTimeout {}
 
 /// Why a challenge of the answer was ignored: a malformed line of `WWW-Authenticate`, beside which others may be good. Kept with
 /// the response in its extensions.

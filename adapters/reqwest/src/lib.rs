@@ -45,7 +45,6 @@ mod client;
 pub mod drive;
 mod error;
 mod files;
-mod folder;
 mod host;
 mod loopback;
 mod memory;
@@ -55,9 +54,10 @@ mod middleware;
 mod settings;
 
 pub use client::Client;
-pub use error::{Error, IgnoredChallenge, LockTimeout, Needs};
+pub use error::{Error, IgnoredChallenge, Needs};
 pub use files::Files;
 pub use host::Host;
+pub use keybound_files::LockTimeout;
 pub use loopback::Loopback;
 pub use memory::Memory;
 #[cfg(feature = "middleware")]

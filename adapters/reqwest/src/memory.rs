@@ -9,9 +9,9 @@ use keybound::key::soft::SoftKey;
 use keybound::key::{Protection, Signer};
 use keybound::oauth::step::{CreatedKey, HostError, KeyFault, Saved, Slot, Stored};
 use keybound::oauth::{Sweep, Swept};
-use keybound::{Algorithm, AlgorithmSet, Crypto, RUSTCRYPTO, Thumbprint, UnixTime};
+use keybound::{AlgorithmSet, RUSTCRYPTO, Thumbprint, UnixTime};
+use keybound_files::LockTimeout;
 
-use crate::error::LockTimeout;
 use crate::host::Host;
 
 /// Keys and sessions in memory, for services that log in anew when they start, and for tests.
@@ -41,9 +41,6 @@ struct Key {
     created_at: Option<UnixTime>,
 }
 
-/// How many seconds pass between two searches for what has ended.
-pub(crate) const SWEEP_INTERVAL: u64 = 3_600;
-
 impl Memory {
     /// An empty one.
     pub fn new() -> Self {
@@ -67,7 +64,7 @@ impl Memory {
         now: UnixTime,
     ) -> Result<CreatedKey, HostError> {
         self.kept().sweep(now);
-        let key = generate(algorithms, protections)?;
+        let key = keybound_files::generate(algorithms, protections, &RUSTCRYPTO)?;
         let created = describe(&key);
         self.insert(key, Some(now));
         Ok(created)
@@ -81,7 +78,7 @@ impl Memory {
 impl Kept {
     /// Removes what has ended, if that was not done within the hour.
     fn sweep(&mut self, now: UnixTime) {
-        if self.swept.is_some_and(|last| now.secs().abs_diff(last.secs()) < SWEEP_INTERVAL) {
+        if !Sweep::is_due(self.swept, now) {
             return;
         }
         self.swept = Some(now);
@@ -98,23 +95,6 @@ impl Kept {
         self.slots.retain(|slot, _| !slots.iter().any(|(ended, _)| ended == slot.as_str()));
         self.keys.retain(|thumbprint, _| !keys.contains(thumbprint));
     }
-}
-
-/// The algorithm for a new software key: the one that most servers know, if it is permitted.
-pub(crate) fn choose(algorithms: AlgorithmSet, crypto: &Crypto) -> Option<Algorithm> {
-    let can = |algorithm: &Algorithm| algorithms.contains(*algorithm) && crypto.signer(*algorithm).is_some();
-    let preferred = [Algorithm::Es256, Algorithm::Ed25519, Algorithm::EdDsa, Algorithm::Es384, Algorithm::Es512];
-    preferred.into_iter().find(can)
-}
-
-/// A new software key.
-pub(crate) fn generate(algorithms: AlgorithmSet, protections: &[Protection]) -> Result<SoftKey, HostError> {
-    if !protections.contains(&Protection::Software) {
-        return Err("a key in hardware or an HSM is asked for, and this store has software keys alone".into());
-    }
-    let algorithm =
-        choose(algorithms, &RUSTCRYPTO).ok_or("no software key can be made for the permitted algorithms")?;
-    Ok(SoftKey::generate(algorithm, &RUSTCRYPTO)?)
 }
 
 pub(crate) fn describe(key: &SoftKey) -> CreatedKey {

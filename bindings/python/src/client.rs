@@ -111,6 +111,12 @@ impl NativeSweep {
         Self(ffi::Sweep::new(&AWS_LC, now))
     }
 
+    /// Whether a store sweeps now that did so last at `last`.
+    #[staticmethod]
+    fn is_due(last: i64, now: i64) -> bool {
+        ffi::is_sweep_due(Some(last), now)
+    }
+
     #[pyo3(signature = (slot, version, value, stored_at=None))]
     fn stored(&self, slot: &str, version: u64, value: Option<&str>, stored_at: Option<i64>) -> PyResult<()> {
         self.0.stored(slot, version, value, stored_at).map_err(raised)

@@ -4,6 +4,7 @@
 //! them. Times are whole seconds.
 
 mod client;
+mod files;
 mod server;
 mod verify;
 
@@ -33,6 +34,11 @@ impl NativeKey {
     #[staticmethod]
     fn generate(py: Python<'_>, algorithm: &str) -> PyResult<Self> {
         py.detach(|| ffi::Key::generate(algorithm, &AWS_LC)).map(Self).map_err(raised)
+    }
+
+    #[staticmethod]
+    fn generate_for(py: Python<'_>, algorithms: Vec<String>, protections: Vec<String>) -> PyResult<Self> {
+        py.detach(|| ffi::Key::generate_for(&algorithms, &protections, &AWS_LC)).map(Self).map_err(raised)
     }
 
     #[staticmethod]
@@ -185,5 +191,6 @@ fn _keybound(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(reasons, module)?)?;
     verify::add(module)?;
     client::add(module)?;
+    files::add(module)?;
     server::add(module)
 }

@@ -48,6 +48,11 @@ impl Key {
         Self::read(SoftKey::from_pkcs8_der(der, crypto)?, name, crypto)
     }
 
+    #[cfg(feature = "files")]
+    pub(crate) fn of(soft: SoftKey, crypto: &Crypto) -> Self {
+        Self { soft, crypto: *crypto }
+    }
+
     fn read(soft: SoftKey, name: Option<&str>, crypto: &Crypto) -> Result<Self, Error> {
         let soft = match name {
             Some(name) => soft.for_algorithm(algorithm(name)?, crypto)?,

@@ -37,6 +37,9 @@
 mod authorization;
 mod client;
 mod error;
+#[cfg(feature = "files")]
+mod file_store;
+mod files;
 mod flow;
 mod intent;
 mod issuers;
@@ -52,6 +55,12 @@ mod verify;
 pub use authorization::{Admission, AuthorizationServer};
 pub use client::{Client, Handles};
 pub use error::{Error, Fault, Kind, reasons};
+#[cfg(feature = "files")]
+pub use file_store::{FileLock, FileStore, FoundValue, UnusableKey};
+pub use files::{
+    FolderSweep, SAVE_LEASE, file_content, file_name, file_place, file_rules, file_version, is_sweep_due, lock_pause,
+    text_of_file_name,
+};
 pub use flow::{Device, Flow, Handle, Reply, Seen, Step, from_byte_string, session_info, session_member};
 pub use intent::{Intent, request_detail};
 pub use key::{Key, thumbprint};

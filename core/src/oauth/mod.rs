@@ -118,6 +118,7 @@ mod discovery;
 mod end;
 mod error;
 mod failure;
+pub mod files;
 mod grant;
 mod kept;
 mod login;

@@ -68,6 +68,14 @@ struct Content {
 }
 
 impl Sweep {
+    /// How many seconds pass between two sweeps of one store, and how old a write is that broke off for good.
+    pub const INTERVAL: u64 = 3_600;
+
+    /// Whether a store sweeps now that did so last at `last`.
+    pub fn is_due(last: Option<UnixTime>, now: UnixTime) -> bool {
+        last.is_none_or(|last| now.secs().abs_diff(last.secs()) >= Self::INTERVAL)
+    }
+
     /// Begins. `now` is the store's clock.
     pub fn new(crypto: &Crypto, now: UnixTime) -> Self {
         let ended = Swept::default();

@@ -1,8 +1,10 @@
 """The native module: the facade of the core. JSON and byte strings are as `keybound-ffi` has them."""
 
+import os
 from typing import final
 
 __all__ = [
+    "SAVE_LEASE",
     "NativeAccess",
     "NativeAdmission",
     "NativeAuthorizationServer",
@@ -11,6 +13,8 @@ __all__ = [
     "NativeDiscovered",
     "NativeEntry",
     "NativeError",
+    "NativeFileLock",
+    "NativeFileStore",
     "NativeFlow",
     "NativeIntent",
     "NativeJwkSet",
@@ -33,6 +37,7 @@ __all__ = [
 ]
 
 __version__: str
+SAVE_LEASE: int
 
 _Verified = tuple[str, str, int, str | None]
 _Refusal = tuple[int, str, str | None, list[tuple[str, str]], str]
@@ -57,6 +62,8 @@ class NativeKey:
 
     @staticmethod
     def generate(algorithm: str) -> NativeKey: ...
+    @staticmethod
+    def generate_for(algorithms: list[str], protections: list[str]) -> NativeKey: ...
     @staticmethod
     def from_jwk(jwk: str, algorithm: str | None = None) -> NativeKey: ...
     @staticmethod
@@ -207,9 +214,31 @@ class NativeSweep:
     """What a store deletes by itself."""
 
     def __new__(cls, now: int) -> NativeSweep: ...
+    @staticmethod
+    def is_due(last: int, now: int) -> bool: ...
     def stored(self, slot: str, version: int, value: str | None, stored_at: int | None = None) -> None: ...
     def key(self, thumbprint: str, created_at: int) -> None: ...
     def finish(self) -> str: ...
+
+@final
+class NativeFileLock:
+    """A lock on a file."""
+
+    def release(self) -> None: ...
+
+@final
+class NativeFileStore:
+    """Sessions and keys in a folder."""
+
+    def __new__(cls, folder: str | os.PathLike[str], now: int) -> NativeFileStore: ...
+    def add_key(self, key: NativeKey) -> None: ...
+    def create_key(self, algorithms: list[str], protections: list[str], now: int) -> NativeKey: ...
+    def key(self, thumbprint: str) -> NativeKey: ...
+    def delete_key(self, thumbprint: str) -> None: ...
+    def sessions(self) -> list[str]: ...
+    def load(self, slot: str) -> tuple[int, str] | None: ...
+    def save(self, slot: str, expected: int | None, version: int, value: str | None, seconds: float) -> bool | None: ...
+    def lock(self, name: str, seconds: float) -> NativeFileLock | None: ...
 
 @final
 class NativeJwkSet:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import math
+import json
 import os
 import threading
 import time
@@ -12,21 +12,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
-from urllib.parse import unquote
 
-from . import _files
-from ._sweep import SWEEP_AGAIN, Sweep
+from . import _keybound
 from ._types import Protection
-from .errors import KeyboundError, LockTimeout, Misuse
+from .errors import NATIVE, LockTimeout, reraise
 from .keys import Key, Signer
 
 __all__ = ["FileStore", "KeyFault", "MemoryStore", "SessionStore", "Stored"]
-
-#: The kinds of slots, each a subfolder.
-KINDS = ("session", "login", "registration")
-#: For how long a value that another process saves is waited for, in seconds.
-SAVING = 30
-MAGIC = b"keybound 1 "
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +69,6 @@ class SessionStore(Protocol):
         """
 
 
-def generated(algorithms: Sequence[str], protections: Sequence[Protection]) -> Key:
-    """A new software key for the best of `algorithms`."""
-    if Protection.SOFTWARE not in protections:
-        raise Misuse("key_protection", "keys have to live in hardware here; give the client a store that makes such keys")
-    for algorithm in ("ES256", "Ed25519", "EdDSA", "ES384", "ES512", "PS256"):
-        if algorithm in algorithms:
-            return Key.generate(algorithm)
-    return Key.generate(algorithms[0])
-
-
 class MemoryStore:
     """Keys and sessions in memory: gone with the process.
 
@@ -96,7 +78,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._keys: dict[str, Signer] = {}
         self._made: dict[str, int] = {}
-        self._swept = time.time()
+        self._swept = int(time.time())
         self._slots: dict[str, Stored] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
@@ -109,7 +91,10 @@ class MemoryStore:
     def create_key(self, algorithms: Sequence[str], protections: Sequence[Protection]) -> Signer:
         """See :class:`SessionStore`."""
         self._sweep()
-        key = generated(algorithms, protections)
+        try:
+            key = Key(_keybound.NativeKey.generate_for(list(algorithms), [place.value for place in protections]))
+        except NATIVE as error:
+            reraise(error)
         self._made[key.thumbprint] = int(time.time())
         self._keys[key.thumbprint] = key
         return key
@@ -155,21 +140,21 @@ class MemoryStore:
             lock.release()
 
     def _sweep(self) -> None:
-        now = time.time()
+        now = int(time.time())
         with self._guard:
-            if abs(now - self._swept) < SWEEP_AGAIN:
+            if not _keybound.NativeSweep.is_due(self._swept, now):
                 return
             self._swept = now
             slots, made = list(self._slots.items()), list(self._made.items())
-        sweep = Sweep(int(now))
+        sweep = _keybound.NativeSweep(now)
         for slot, stored in slots:
             sweep.stored(slot, stored.version, stored.value)
         for each in made:
             sweep.key(*each)
-        over, keys = sweep.finish()
-        for slot, version in over:
-            self.save(slot, expected=version, version=version, value=None)
-        for thumbprint in keys:
+        ended = json.loads(sweep.finish())
+        for each in ended["slots"]:
+            self.save(each["slot"], expected=each["version"], version=each["version"], value=None)
+        for thumbprint in ended["keys"]:
             self.delete_key(thumbprint)
 
     def __repr__(self) -> str:
@@ -189,154 +174,59 @@ class FileStore:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         """Opens the folder, making it with mode 0700.
 
-        Raises :class:`~keybound.Misuse` if others may look into it, if it is another user's, or if it is a link.
+        Raises :class:`~keybound.Misuse` if others can look into it, if it is another user's, or if it is a link.
         """
         self._folder = Path(folder)
-        _files.make_private(self._folder, (*KINDS, "key", "made", "lock"))
-        self._swept = -math.inf
-        self._sweep()
+        try:
+            self._native = _keybound.NativeFileStore(self._folder, int(time.time()))
+        except NATIVE as error:
+            reraise(error)
 
     def add_key(self, key: Key) -> None:
         """Keeps a key of the caller's, for example the one a client authenticates with. It stays until :meth:`delete_key`."""
-        self._write(key)
-        self._path("made", key.thumbprint).unlink(missing_ok=True)
+        self._native.add_key(key._native)
 
     def sessions(self) -> list[str]:
         """The names of all stored sessions."""
-        names = (path.name for path in (self._folder / "session").iterdir())
-        return sorted(unquote(name) for name in names if not name.startswith("."))
+        return self._native.sessions()
 
     def create_key(self, algorithms: Sequence[str], protections: Sequence[Protection]) -> Signer:
         """See :class:`SessionStore`."""
-        self._sweep()
-        key = generated(algorithms, protections)
-        # Tells it from keys of the caller's own. The mark first: a crash leaves a mark without a key, and not a key that is never found.
-        _files.replace(self._path("made", key.thumbprint), b"")
-        self._write(key)
-        return key
+        try:
+            return Key(self._native.create_key(list(algorithms), [place.value for place in protections], int(time.time())))
+        except NATIVE as error:
+            reraise(error)
 
     def signer(self, thumbprint: str) -> Signer:
         """See :class:`SessionStore`."""
-        try:
-            text = _files.read(self._path("key", thumbprint))
-        except FileNotFoundError:
-            raise KeyFault("missing") from None
-        except OSError as error:
-            raise KeyFault("unreadable", str(error)) from error
-        try:
-            key = Key.from_jwk(text.decode("ascii", "replace"))
-        except KeyboundError as error:
-            raise KeyFault("unreadable", error.detail) from error
-        if key.thumbprint != thumbprint:
-            raise KeyFault("changed")
-        return key
+        return Key(self._native.key(thumbprint))
 
     def delete_key(self, thumbprint: str) -> None:
         """See :class:`SessionStore`."""
-        for kind in ("key", "made"):
-            self._path(kind, thumbprint).unlink(missing_ok=True)
+        self._native.delete_key(thumbprint)
 
     def load(self, slot: str) -> Stored | None:
         """See :class:`SessionStore`."""
-        return self._stored(self._slot(slot))
-
-    def _stored(self, path: Path) -> Stored | None:
-        try:
-            first, _, rest = _files.read(path).partition(b"\n")
-        except FileNotFoundError:
-            return None
-        version = first.removeprefix(MAGIC)
-        try:
-            if version == first or not version.isdigit():
-                raise ValueError
-            return Stored(int(version), rest.decode())
-        except ValueError:
-            raise OSError(f"{path} is no file of this program; move it away") from None
+        stored = self._native.load(slot)
+        return stored and Stored(*stored)
 
     def save(self, slot: str, *, expected: int | None, version: int, value: str | None) -> bool:
         """See :class:`SessionStore`."""
-        path = self._slot(slot)
-        with self._saving(slot):
-            stored = self._stored(path)
-            if (stored.version if stored else None) != expected:
-                return False
-            if value is None:
-                path.unlink(missing_ok=True)
-            else:
-                _files.replace(path, MAGIC + f"{version}\n".encode() + value.encode())
-            return True
+        saved = self._native.save(slot, expected, version, value, _keybound.SAVE_LEASE)
+        if saved is None:
+            raise LockTimeout(f"save/{slot}", _keybound.SAVE_LEASE)
+        return saved
 
     @contextlib.contextmanager
     def lock(self, name: str, lease: int) -> Iterator[None]:
         """See :class:`SessionStore`."""
-        descriptor = _files.locked(self._folder / "lock" / _files.name_of(name), lease)
-        if descriptor is None:
+        held = self._native.lock(name, lease)
+        if held is None:
             raise LockTimeout(name, lease)
         try:
             yield
         finally:
-            _files.unlock(descriptor)
-
-    def _saving(self, slot: str) -> AbstractContextManager[None]:
-        # One lock file for all logins: each has a name that is never used again.
-        return self.lock(f"save/{'login/' if slot.startswith('login/') else slot}", SAVING)
-
-    def _slot(self, slot: str) -> Path:
-        kind, _, rest = slot.partition("/")
-        return self._path(kind, _files.name_of(rest))
-
-    def _path(self, kind: str, name: str) -> Path:
-        return self._folder / kind / name
-
-    def _write(self, key: Key) -> None:
-        _files.replace(self._path("key", key.thumbprint), key.danger_private_jwk().encode())
-
-    def _sweep(self) -> None:
-        now = time.time()
-        if abs(now - self._swept) < SWEEP_AGAIN:
-            return
-        self._swept = now
-        # The holder of the lock sweeps. What fails here is tried again, and no login fails for want of it.
-        with contextlib.suppress(OSError, LockTimeout), self.lock("sweep", 0):
-            over, keys = self._told(int(now)).finish()
-            for slot, version in over:
-                self._remove(slot, version)
-            for thumbprint in keys:
-                self.delete_key(thumbprint)
-
-    def _told(self, now: int) -> Sweep:
-        """A sweep that was told of everything in the folder."""
-        sweep = Sweep(now)
-        for kind in KINDS:
-            for name, modified in _files.entries(self._folder / kind, now - SWEEP_AGAIN):
-                try:
-                    stored = self._stored(self._path(kind, name))
-                    if stored is not None:
-                        sweep.stored(f"{kind}/{name}", stored.version, stored.value, modified)
-                except (OSError, UnicodeEncodeError, OverflowError):
-                    shown = os.fsencode(name).decode(errors="replace")
-                    sweep.stored(f"{kind}/{shown}", 0, None, modified)
-        times = dict(_files.entries(self._folder / "key", now - SWEEP_AGAIN))
-        for name, modified in _files.entries(self._folder / "made", now - SWEEP_AGAIN):
-            if name in times:
-                sweep.key(name, times[name])
-            elif modified <= now - SWEEP_AGAIN:
-                # A key that was never written.
-                self._path("made", name).unlink(missing_ok=True)
-        return sweep
-
-    def _remove(self, slot: str, version: int) -> None:
-        kind, _, name = slot.partition("/")
-        path = self._path(kind, name)
-        with self._saving(f"{kind}/{unquote(name)}"):
-            try:
-                stored = self._stored(path)
-                found = stored.version if stored else None
-            except OSError:
-                # As it was told.
-                found = 0
-            if found == version:
-                path.unlink(missing_ok=True)
+            held.release()
 
     def __repr__(self) -> str:
         return f"FileStore({str(self._folder)!r})"

@@ -1,0 +1,31 @@
+//! Sessions and software keys in a folder that its owner alone can read: the file store of all languages.
+//!
+//! What is decided is in [`keybound::oauth::files`]: names, contents, locks, and what a sweep deletes. This crate reads, writes and
+//! locks. All calls block.
+//!
+//! ```
+//! use keybound::key::Protection;
+//! use keybound::{AlgorithmSet, RUSTCRYPTO, UnixTime};
+//! use keybound_files::Files;
+//!
+//! # let temporary = tempfile::tempdir()?;
+//! # let folder = temporary.path().join("sessions");
+//! let files = Files::open(&folder, &RUSTCRYPTO, UnixTime::now())?;
+//! let key = files.create_key(AlgorithmSet::ALL, &[Protection::Software], UnixTime::now())?;
+//! files.save("session/work", None, 1, Some(b"{}"))?;
+//! assert_eq!(files.sessions()?, ["work"]);
+//! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+//! ```
+
+mod error;
+mod folder;
+mod keys;
+mod lock;
+mod store;
+mod sweep;
+
+pub use error::{NoKey, Unfit};
+pub use keys::generate;
+pub use lock::{Lock, LockTimeout};
+pub use store::Files;
+pub use sweep::{Made, StoredFile};
