@@ -58,6 +58,7 @@
 //! | [`crypto`] | the capabilities a provider offers, and the portable provider |
 //! | [`flow`] | what a flow asks of its host, step by step |
 //! | [`oauth`] | the OAuth 2.1 client, step by step |
+//! | [`issuer`] | the keys of issuers: where they are, how long they count |
 //! | [`intent`] | what a user agreed to, for one key, once |
 //! | [`http`] | `WWW-Authenticate` challenges |
 //! | [`server`] | protected resources and authorization servers |
@@ -85,6 +86,8 @@ mod hex;
 pub mod http;
 #[cfg(all(feature = "dpop", feature = "oauth"))]
 pub mod intent;
+#[cfg(feature = "oauth")]
+pub mod issuer;
 pub mod jose;
 #[cfg_attr(not(feature = "dpop"), allow(dead_code, unused_imports, reason = "without proofs only keys are read"))]
 #[cfg(feature = "oauth")]

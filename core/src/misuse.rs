@@ -108,8 +108,8 @@ pub enum Misuse {
     BearerAtMaximum,
     /// No crypto provider was chosen, and this build has no default.
     CryptoMissing,
-    /// A resource server that could accept no token, or one with an issuer whose keys it has no source of.
-    TokenSourceMissing,
+    /// A resource server has to ask authorization servers, and has nothing to ask them by.
+    TransportMissing,
 }
 
 impl fmt::Display for Misuse {
@@ -189,9 +189,9 @@ impl fmt::Display for Misuse {
             Self::CryptoMissing => f.write_str(
                 "no crypto provider was chosen; call .crypto(&keybound::RUSTCRYPTO), or enable the feature aws-lc",
             ),
-            Self::TokenSourceMissing => f.write_str(
-                "no access token could be verified; name each issuer with .issuer(\"https://…\") or give its keys with \
-                 .issuer_with_keys(…), or ask the authorization server with .introspection(…)",
+            Self::TransportMissing => f.write_str(
+                "keys or answers of authorization servers have to be fetched, and nothing here does that; enable the feature fetch, give \
+                 .transport(…), or give the keys with .issuer_with_keys(…)",
             ),
             Self::FieldValue => f.write_str("the text for a challenge has characters that a field cannot hold; use printable ASCII"),
             Self::NoUser => f.write_str("this session was not made by a login, so no user can grant more; ask for the scope at its beginning"),

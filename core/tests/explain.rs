@@ -9,6 +9,7 @@ use keybound::key::Signer;
 use keybound::key::soft::SoftKey;
 use keybound::nonce::Role;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
+use keybound::replay::StoreEpoch;
 use keybound::{
     Algorithm, Check, Context, Explanation, Failure, Outcome, Policy, Presentation, ProofBuilder, RUSTCRYPTO,
     TargetUri, Thumbprint, UnixTime, Verifier,
@@ -339,7 +340,7 @@ fn nonces() {
 
     let keys = || NonceKeys::new(NonceKey::from_secret(1, [7; 32]).unwrap());
     let issuer = || NonceIssuer::new(RUSTCRYPTO.mac, keys(), "test");
-    let issued = |role, time| issuer().issue(role, None, UnixTime::from_secs(time)).unwrap();
+    let issued = |role, time| issuer().issue(role, None, StoreEpoch::from_u64(0), UnixTime::from_secs(time)).unwrap();
     let followed = |nonce: &str| Request {
         verifier: Verifier::new(Policy::default(), &RUSTCRYPTO).with_nonces(issuer()),
         ..with_nonce(nonce)

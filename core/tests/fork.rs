@@ -35,24 +35,27 @@ fn main() {
             agreement,
         })
     };
+    let insert = |store: &MemoryStore, number| {
+        let Ok(inserted) = store.insert(&proof(number), now);
+        inserted.insertion
+    };
     let create = || MemoryStore::new(1_000, agreement, &Sevens, UnixTime::from_secs(900)).expect("a store");
     let store = create();
-    assert_eq!(store.insert(&proof(1), now), Ok(Insertion::Fresh));
+    assert_eq!(insert(&store, 1), Insertion::Fresh);
 
     match fork::fork().expect("a child") {
         fork::Fork::Child => {
-            let refused = store.was_forked()
-                && (1..4).all(|number| store.insert(&proof(number), now) == Ok(Insertion::Unavailable));
+            let refused = store.was_forked() && (1..4).all(|number| insert(&store, number) == Insertion::Unavailable);
             let own = create();
-            let serves = own.insert(&proof(2), now) == Ok(Insertion::Fresh) && !own.was_forked();
+            let serves = insert(&own, 2) == Insertion::Fresh && !own.was_forked();
             std::process::exit(if refused && serves { 0 } else { 1 });
         }
         fork::Fork::Parent(child) => {
             let status = fork::waitpid(child).expect("the child's status");
             assert_eq!(status, 0, "the child used the store of its parent, or could not use its own");
             assert!(!store.was_forked());
-            assert_eq!(store.insert(&proof(2), now), Ok(Insertion::Fresh));
-            assert_eq!(store.insert(&proof(1), now), Ok(Insertion::Seen));
+            assert_eq!(insert(&store, 2), Insertion::Fresh);
+            assert_eq!(insert(&store, 1), Insertion::Seen);
         }
     }
 }

@@ -3,11 +3,13 @@
 use keybound::base64url;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys, NonceVerdict};
 use keybound::nonce::{Nonce, Role};
+use keybound::replay::StoreEpoch;
 use keybound::{RUSTCRYPTO, UnixTime};
 
 use crate::story::KEY_THUMBPRINT;
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+const EPOCH: StoreEpoch = StoreEpoch::from_u64(0x5a5a);
 const ROLES: [Role; 2] = [Role::AuthorizationServer, Role::ResourceServer];
 
 /// The input is the text of a nonce; and it is laid over a good one, of which it must leave nothing.
@@ -26,16 +28,20 @@ pub fn nonce(data: &[u8]) {
     for issuer in [issuer(), issuer().bound_to_thumbprint()] {
         for role in ROLES {
             if let Ok(text) = std::str::from_utf8(data) {
-                assert_eq!(issuer.check(text, role, &KEY_THUMBPRINT, NOW), NonceVerdict::Unknown, "a forged nonce");
+                assert_eq!(
+                    issuer.check(text, role, &KEY_THUMBPRINT, EPOCH, NOW),
+                    NonceVerdict::Unknown,
+                    "a forged nonce"
+                );
             }
-            let good = issuer.issue(role, Some(&KEY_THUMBPRINT), NOW).expect("a nonce");
-            assert!(matches!(issuer.check(good.as_str(), role, &KEY_THUMBPRINT, NOW), NonceVerdict::Valid(_)));
+            let good = issuer.issue(role, Some(&KEY_THUMBPRINT), EPOCH, NOW).expect("a nonce");
+            assert!(matches!(issuer.check(good.as_str(), role, &KEY_THUMBPRINT, EPOCH, NOW), NonceVerdict::Valid(_)));
             let mut bytes = base64url::decode(good.as_str().as_bytes()).expect("base64url");
             bytes.iter_mut().zip(data).for_each(|(byte, change)| *byte ^= change);
             // Asked of the input: comparing with the good nonce would show it to libFuzzer, which watches comparisons.
             if data.iter().take(bytes.len()).any(|change| *change != 0) {
                 let changed = base64url::encode(&bytes);
-                let verdict = issuer.check(&changed, role, &KEY_THUMBPRINT, NOW);
+                let verdict = issuer.check(&changed, role, &KEY_THUMBPRINT, EPOCH, NOW);
                 assert_eq!(verdict, NonceVerdict::Unknown, "a changed nonce");
             }
         }

@@ -70,6 +70,8 @@ pub fn advance<T>(host: &dyn Host, locks: &mut Locks, mut step: Step<T>) -> Resu
                 let saved = host.save(step.slot(), step.expected(), step.version(), step.value());
                 step.resume(saved, now())?
             }
+            // What servers ask for.
+            Step::Share(_) | Step::Ask(_) | Step::Insert(_) => return Err(FlowError::Interrupted),
             Step::Lock(lock) => return Ok(Pause::Lock(lock)),
             Step::Unlock(step) => {
                 locks.0.retain(|(name, _)| name != step.lock());

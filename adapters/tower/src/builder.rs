@@ -1,21 +1,22 @@
 //! Builder for `Protection`, with its defaults.
 
 use std::fmt;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex};
 
 use keybound::http::url::Url;
+use keybound::key::Signer;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
 use keybound::replay::AsyncReplayStore;
 use keybound::replay::memory::MemoryStore;
-use keybound::server::JwkSet;
-use keybound::server::resource::{IssuerProfile, ResourcePolicy, ResourceServer};
+use keybound::server::resource::{Introspection, IssuerProfile, ResourcePolicy, ResourceServer};
 use keybound::server::source::TargetSource;
+use keybound::server::{Consumption, JwkSet, KeySource};
 use keybound::{Crypto, HeaderMemory, Misuse, Policy, TargetUri, UnixTime, Verifier};
 
-use crate::introspection::{Introspection, Introspector};
-use crate::keys::{IssuerKeys, KeySource};
-use crate::protection::{Protection, Setup, epoch};
-use crate::replay::{AnyStore, Replay};
+use crate::drive::Driver;
+use crate::protection::{Protection, Setup};
+use crate::sources::{AnyStore, FetchKeys, Introspect};
+use crate::transport::Transport;
 
 /// How many proofs the memory store holds, at 10 to 16 bytes each.
 const CAPACITY: usize = 1_000_000;
@@ -28,8 +29,6 @@ const DEFAULT_CRYPTO: Option<Crypto> = Some(keybound_aws_lc::AWS_LC);
 #[cfg(not(feature = "aws-lc"))]
 const DEFAULT_CRYPTO: Option<Crypto> = None;
 
-type MakeIssuer = Box<dyn Fn() -> NonceIssuer + Send + Sync>;
-
 /// Describes a [`Protection`]. Without more it accepts bound tokens alone, asks for nonces, remembers proofs in memory and
 /// judges by [`Policy::default`].
 pub struct Builder {
@@ -37,8 +36,10 @@ pub struct Builder {
     proofs: Policy,
     crypto: Option<Crypto>,
     targets: TargetSource,
-    keys: Vec<(String, IssuerKeys)>,
-    introspection: Option<Box<dyn Introspection>>,
+    keys: Vec<(String, Box<dyn FetchKeys>)>,
+    introspection: Option<Box<dyn Introspect>>,
+    signer: Option<Arc<dyn Signer + Send + Sync>>,
+    transport: Option<Arc<dyn Transport>>,
     nonces: Nonces,
     store: Store,
     replay_shares: Option<usize>,
@@ -48,7 +49,7 @@ pub struct Builder {
 
 enum Nonces {
     Own,
-    Given(MakeIssuer),
+    Given(NonceIssuer),
     None,
 }
 
@@ -68,6 +69,8 @@ impl Builder {
             crypto: DEFAULT_CRYPTO,
             keys: Vec::new(),
             introspection: None,
+            signer: None,
+            transport: default_transport(),
             nonces: Nonces::Own,
             store: Store::Memory(CAPACITY),
             replay_shares: None,
@@ -80,9 +83,8 @@ impl Builder {
     ///
     /// # Errors
     /// [`Misuse`] unless it is an `https` URL, or `http` on loopback.
-    #[cfg(feature = "fetch")]
     pub fn issuer(self, issuer: &str) -> Result<Self, Misuse> {
-        self.issuer_with_source(issuer, crate::FetchedKeys::of_issuer(issuer))
+        Ok(Self { policy: self.policy.with_issuer(issuer)?, ..self })
     }
 
     /// Accepts JWT access tokens of this issuer, signed with these keys.
@@ -90,15 +92,30 @@ impl Builder {
     /// # Errors
     /// [`Misuse`] unless it is an `https` URL, or `http` on loopback.
     pub fn issuer_with_keys(self, issuer: &str, keys: JwkSet) -> Result<Self, Misuse> {
-        self.add(issuer, IssuerKeys::Given(Arc::new(keys)))
+        self.issuer_from(issuer, KeySource::Given(keys))
+    }
+
+    /// Accepts JWT access tokens of this issuer, whose keys are fetched from `jwks_uri`.
+    ///
+    /// # Errors
+    /// [`Misuse`] unless both are `https` URLs, or `http` on loopback.
+    pub fn issuer_with_keys_at(self, issuer: &str, jwks_uri: &str) -> Result<Self, Misuse> {
+        self.issuer_from(issuer, KeySource::At(jwks_uri.to_owned()))
     }
 
     /// Accepts JWT access tokens of this issuer, whose keys come from `source`.
     ///
     /// # Errors
     /// [`Misuse`] unless it is an `https` URL, or `http` on loopback.
-    pub fn issuer_with_source(self, issuer: &str, source: impl KeySource) -> Result<Self, Misuse> {
-        self.add(issuer, IssuerKeys::fetched(source))
+    pub fn issuer_with_source(self, issuer: &str, source: impl FetchKeys) -> Result<Self, Misuse> {
+        let mut builder = self.issuer_from(issuer, KeySource::Host)?;
+        builder.keys.retain(|(known, _)| known != issuer);
+        builder.keys.push((issuer.to_owned(), Box::new(source)));
+        Ok(builder)
+    }
+
+    fn issuer_from(self, issuer: &str, keys: KeySource) -> Result<Self, Misuse> {
+        Ok(Self { policy: self.policy.with_issuer_keys(issuer, keys)?, ..self })
     }
 
     /// Takes the tokens of this issuer for what its server writes, where that is not what RFC 9068 says: see [`IssuerProfile`]. The issuer
@@ -121,22 +138,43 @@ impl Builder {
         Ok(self)
     }
 
-    fn add(mut self, issuer: &str, keys: IssuerKeys) -> Result<Self, Misuse> {
-        // A profile may have been given before.
-        if self.policy.issuers().all(|known| known != issuer) {
-            self.policy = self.policy.with_issuer(issuer)?;
-        }
-        self.keys.push((issuer.to_owned(), keys));
-        Ok(self)
+    /// Accepts tokens that are not JWTs of these issuers if the authorization server, asked at its introspection endpoint, says that
+    /// they are active (RFC 7662). How answers are read without an `iss` is for [`ResourcePolicy::with_introspection_profile`] to say, by
+    /// [`tokens`](Self::tokens).
+    ///
+    /// ```
+    /// use keybound::oauth::{Credentials, Secret};
+    /// use keybound::server::resource::Introspection;
+    /// use keybound_tower::Protection;
+    /// let credentials = Credentials::secret_basic("api", Secret::new("its-secret"));
+    /// let introspection = Introspection::at("https://as.example.com/introspect", credentials)?;
+    /// let protection = Protection::of("https://api.example.com")?.introspection(introspection).build()?;
+    /// # Ok::<(), keybound::Misuse>(())
+    /// ```
+    #[must_use]
+    pub fn introspection(self, introspection: Introspection) -> Self {
+        Self { policy: self.policy.with_introspection(introspection), ..self }
     }
 
-    /// Accepts tokens that are not JWTs of these issuers if `source` says that they are active. How answers are read without an `iss`
-    /// is for [`ResourcePolicy::with_introspection_profile`] to say, by [`tokens`](Self::tokens).
+    /// The same, where `source` says what a token is.
     #[must_use]
-    pub fn introspection(self, source: impl Introspection) -> Self {
-        let policy = self.policy.with_introspection();
-        let introspection: Option<Box<dyn Introspection>> = Some(Box::new(source));
-        Self { policy, introspection, ..self }
+    pub fn introspection_by(self, source: impl Introspect) -> Self {
+        let mut builder = self.introspection(Introspection::by_host());
+        builder.introspection = Some(Box::new(source));
+        builder
+    }
+
+    /// Signs with this key what shows an authorization server who asks: for introspection with
+    /// [`Credentials::private_key`](keybound::oauth::Credentials::private_key).
+    #[must_use]
+    pub fn signer(self, signer: impl Signer + Send + Sync + 'static) -> Self {
+        Self { signer: Some(Arc::new(signer)), ..self }
+    }
+
+    /// Sends requests to authorization servers by this instead of reqwest. Needed without the feature `fetch`, unless all keys are given.
+    #[must_use]
+    pub fn transport(self, transport: impl Transport) -> Self {
+        Self { transport: Some(Arc::new(transport)), ..self }
     }
 
     /// Changes the rules for requests and tokens: schemes, audiences, scopes in challenges.
@@ -183,11 +221,11 @@ impl Builder {
         Self { targets: source, ..self }
     }
 
-    /// Issues nonces with what `make` gives: called at once, and again when the replay store begins a new life. Processes that
-    /// answer for one resource need the same keys.
+    /// Issues nonces with `issuer`, instead of one with a key made at the start. Processes that answer for one resource need the same
+    /// keys, which [`Protection::nonces`] lets you rotate.
     #[must_use]
-    pub fn nonces(self, make: impl Fn() -> NonceIssuer + Send + Sync + 'static) -> Self {
-        Self { nonces: Nonces::Given(Box::new(make)), ..self }
+    pub fn nonces(self, issuer: NonceIssuer) -> Self {
+        Self { nonces: Nonces::Given(issuer), ..self }
     }
 
     /// Asks for no nonces. Proofs made shortly before the server started are then refused with 503 for as long as they
@@ -247,85 +285,55 @@ impl Builder {
     /// The protection.
     ///
     /// # Errors
-    /// [`Misuse`] if it could never decide about a request: no issuer and no introspection, an issuer without a source of its keys,
+    /// [`Misuse`] if it could never decide about a request: no issuer and no introspection, keys or answers that nothing can fetch,
     /// a policy that requires nonces without an issuer of them, an algorithm that the provider lacks, no provider; or if there is no
     /// randomness.
     pub fn build(self) -> Result<Protection, Misuse> {
-        let Self {
-            policy,
-            proofs,
-            crypto,
-            targets,
-            keys,
-            introspection,
-            nonces,
-            store,
-            replay_shares,
-            ignore_floor,
-            clock,
-        } = self;
-        let crypto = crypto.ok_or(Misuse::CryptoMissing)?;
-        let has_keys = |issuer: &str| keys.iter().any(|(known, _)| known == issuer);
-        let accepts_nothing = policy.issuers().next().is_none() && !policy.introspects();
-        if accepts_nothing || !policy.issuers().all(has_keys) || policy.introspects() != introspection.is_some() {
-            return Err(Misuse::TokenSourceMissing);
+        let crypto = self.crypto.ok_or(Misuse::CryptoMissing)?;
+        if self.transport.is_none() && self.policy.asks_over_network() {
+            return Err(Misuse::TransportMissing);
         }
-        let make_issuer: Option<MakeIssuer> = match nonces {
-            Nonces::Given(make) => Some(make),
-            Nonces::None => None,
-            Nonces::Own => Some(own_nonces(&crypto, policy.resource())?),
+        let verifier = Verifier::new(self.proofs, &crypto).with_header_memory(Arc::new(HeaderMemory::new(HEADERS)));
+        let verifier = match self.nonces {
+            Nonces::Given(issuer) => verifier.with_nonces(issuer),
+            Nonces::Own => verifier.with_nonces(own_nonces(&crypto, self.policy.resource())?),
+            Nonces::None => verifier,
         };
-        let verifier = {
-            let headers = Arc::new(HeaderMemory::new(HEADERS));
-            move |epoch: u64| {
-                let verifier = Verifier::new(proofs.clone(), &crypto).with_header_memory(Arc::clone(&headers));
-                match &make_issuer {
-                    Some(make) => verifier.with_nonces(make().with_epoch(epoch)),
-                    None => verifier,
-                }
-            }
-        };
-        let first = verifier(0);
-        first.check_configuration()?;
-        let replay = match store {
-            Store::Custom(store) => Some(Replay::Custom(store)),
-            Store::None => None,
+        let (consumption, store) = match self.store {
+            Store::Custom(store) => (Consumption::by_host(), Some(store)),
+            Store::None => (Consumption::danger_nowhere(), None),
             Store::Memory(capacity) => {
-                let now = clock();
+                let now = (self.clock)();
                 // A proof is timed by the floor and, at most, one `max_ahead` beyond it.
-                let lead = first.policy().max_age() + first.policy().max_ahead() + 1;
-                let floor = if ignore_floor { now.saturating_sub(lead) } else { now };
-                let agreement = first.replay_agreement();
-                let store = MemoryStore::new(capacity, agreement, crypto.random, floor)?;
-                Some(Replay::Memory(Box::new(match replay_shares {
+                let lead = verifier.policy().max_age() + verifier.policy().max_ahead() + 1;
+                let floor = if self.ignore_floor { now.saturating_sub(lead) } else { now };
+                let store = MemoryStore::new(capacity, verifier.replay_agreement(), crypto.random, floor)?;
+                let store = match self.replay_shares {
                     Some(shares) => store.with_shares(shares)?,
                     None => store,
-                })))
+                };
+                (Consumption::local(Arc::new(store)), None)
             }
         };
-        let introspection = introspection.map(|source| Introspector::new(source, &crypto));
-        let rules = policy.clone();
-        let make_server =
-            move |epoch: keybound::replay::StoreEpoch| ResourceServer::new(rules.clone(), verifier(epoch.to_u64()));
-        let epoch = epoch(replay.as_ref());
-        let server = make_server(epoch);
-        server.check_configuration()?;
-        let server = RwLock::new((epoch, server));
-        let make_server = Box::new(make_server);
-        Ok(Protection::new(Setup { policy, targets, keys, introspection, replay, clock, make_server, server }))
+        let signer = self.signer.map(|signer| (signer.public_key().thumbprint(crypto.digest), signer));
+        let (clock, keys, introspection, transport) = (self.clock, self.keys, self.introspection, self.transport);
+        let driver = Driver { clock, store, keys, introspection, signer, transport, shared: Mutex::default() };
+        let server = ResourceServer::new(self.policy, verifier, consumption)?;
+        Ok(Protection::new(Setup { targets: self.targets, driver: Arc::new(driver), server }))
     }
 }
 
+fn default_transport() -> Option<Arc<dyn Transport>> {
+    #[cfg(feature = "fetch")]
+    return Some(Arc::new(crate::transport::Http::default()));
+    #[cfg(not(feature = "fetch"))]
+    None
+}
+
 /// An issuer with a key of its own, for one process.
-fn own_nonces(crypto: &Crypto, resource: &str) -> Result<MakeIssuer, Misuse> {
-    let mut secret = [0; 32];
-    crypto.random.fill(&mut secret)?;
-    let (mac, namespace) = (crypto.mac, resource.to_owned());
-    NonceKey::from_secret(1, secret).map_err(|_| Misuse::Random)?;
-    Ok(Box::new(move || {
-        let key = NonceKey::from_secret(1, secret).expect("the same secret made a key before");
-        NonceIssuer::new(mac, NonceKeys::new(key), &namespace)
-    }))
+fn own_nonces(crypto: &Crypto, resource: &str) -> Result<NonceIssuer, Misuse> {
+    let key = NonceKey::generate(1, crypto.random).map_err(|_| Misuse::Random)?;
+    Ok(NonceIssuer::new(crypto.mac, NonceKeys::new(key), resource))
 }
 
 impl fmt::Debug for Builder {

@@ -30,7 +30,7 @@
 //! - The keys of issuers are fetched when they are first needed, again when a token names a key that is not known, but
 //!   not more often than every ten seconds, and by one request at a time. Tokens without `kid` follow a rotation within
 //!   ten minutes. The keys can be given instead ([`Builder::issuer_with_keys`]).
-//! - Tokens that are no JWTs are introspected by what [`Builder::introspection`] gives, an [`IntrospectionEndpoint`] for one.
+//! - Tokens that are no JWTs are introspected by what [`Builder::introspection`] gives, an endpoint of the authorization server, or [`Builder::introspection_by`].
 //! - At most 1,024 requests wait for introspection, and as many for the keys of an issuer, each for ten seconds. Others get 503.
 //! - A router nested in axum is known by its whole path. Without the feature `axum`, lay the layer outside of what strips a prefix.
 //! - Browsers: a CORS layer outside of this one has to answer preflights and allow `Authorization` and `DPoP`. The fields
@@ -41,34 +41,24 @@ mod answer;
 #[cfg(feature = "axum")]
 mod axum_support;
 mod builder;
-#[cfg(feature = "fetch")]
-mod fetch;
-#[cfg(feature = "fetch")]
-mod http_client;
-mod introspection;
-#[cfg(feature = "fetch")]
-mod introspection_endpoint;
-mod keys;
+mod drive;
 mod layer;
 mod principal;
 mod protection;
-mod replay;
 mod request;
 mod scope;
+mod sources;
+mod transport;
 
 pub use answer::Refused;
 pub use builder::Builder;
-#[cfg(feature = "fetch")]
-pub use fetch::FetchedKeys;
-pub use introspection::Introspection;
-#[cfg(feature = "fetch")]
-pub use introspection_endpoint::IntrospectionEndpoint;
-pub use keys::KeySource;
 pub use layer::{Protect, Protected};
 pub use principal::Principal;
 pub use protection::Protection;
 pub use request::{ClientCertificate, PeerAddress};
 pub use scope::{RequireScopes, Scoped};
+pub use sources::{FetchKeys, Introspect};
+pub use transport::Transport;
 
 /// An error of the host's own: of a store, a network, an authorization server.
-pub type HostError = Box<dyn std::error::Error + Send + Sync>;
+pub use keybound::flow::step::HostError;

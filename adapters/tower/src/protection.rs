@@ -1,22 +1,22 @@
 //! A protected resource with all that stands behind it: keys, store, nonces, clock.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use http::request::Parts;
+use keybound::flow::step::Step;
 use keybound::intent::Intent;
 use keybound::json::Value;
-use keybound::replay::StoreEpoch;
-use keybound::server::resource::{Access, IncomingRequest, ResourcePolicy, ResourceServer};
+use keybound::nonce::issuer::NonceIssuer;
+use keybound::oauth::FlowError;
+use keybound::server::resource::{IncomingRequest, ResourcePolicy, ResourceServer};
 use keybound::server::source::TargetSource;
-use keybound::{Misuse, Refusal, UnixTime};
+use keybound::{Misuse, Refusal};
 
 use crate::builder::Builder;
-use crate::introspection::Introspector;
-use crate::keys::IssuerKeys;
+use crate::drive::Driver;
 use crate::layer::Protect;
 use crate::principal::Principal;
-use crate::replay::Replay;
 use crate::request::{self, ClientCertificate};
 
 /// Decides about the requests to one protected resource. Clones share their parts.
@@ -24,15 +24,9 @@ use crate::request::{self, ClientCertificate};
 pub struct Protection(Arc<Setup>);
 
 pub(crate) struct Setup {
-    pub(crate) policy: ResourcePolicy,
     pub(crate) targets: TargetSource,
-    pub(crate) keys: Vec<(String, IssuerKeys)>,
-    pub(crate) introspection: Option<Introspector>,
-    pub(crate) replay: Option<Replay>,
-    pub(crate) clock: Box<dyn Fn() -> UnixTime + Send + Sync>,
-    /// Makes the server for one life of the store, whose nonces name it.
-    pub(crate) make_server: Box<dyn Fn(StoreEpoch) -> ResourceServer + Send + Sync>,
-    pub(crate) server: RwLock<(StoreEpoch, ResourceServer)>,
+    pub(crate) driver: Arc<Driver>,
+    pub(crate) server: ResourceServer,
 }
 
 impl Protection {
@@ -64,12 +58,17 @@ impl Protection {
 
     /// The metadata document (RFC 9728).
     pub fn metadata(&self) -> Value {
-        self.server().metadata()
+        self.0.server.metadata()
     }
 
     /// The path that the metadata is to be served at.
     pub fn metadata_path(&self) -> String {
-        self.0.policy.metadata_path()
+        self.0.server.policy().metadata_path()
+    }
+
+    /// The issuer of nonces, if nonces are asked for. Its keys can be [rotated](NonceIssuer::rotate) while the server serves.
+    pub fn nonces(&self) -> Option<&NonceIssuer> {
+        self.0.server.verifier().nonces()
     }
 
     /// Decides about one request, for servers that are built otherwise than of tower's layers.
@@ -94,10 +93,9 @@ impl Protection {
     }
 
     async fn judge(&self, parts: &Parts) -> Result<Principal, Box<Refusal>> {
-        let all = &*self.0;
-        let server = self.server();
+        let Setup { targets, driver, server } = &*self.0;
         let fields = request::fields(parts);
-        let target = match request::target(&all.targets, parts, &fields) {
+        let target = match request::target(targets, parts, &fields) {
             Ok(target) => target,
             Err(error) => {
                 tracing::warn!(target: "keybound", %error, "a request has no target that a proof could be for");
@@ -106,41 +104,23 @@ impl Protection {
         };
         let mut incoming = IncomingRequest::new(parts.method.as_str(), &target, &fields);
         incoming.client_certificate = parts.extensions.get().map(|ClientCertificate(hash)| *hash);
-        let mut access = server.receive(&incoming, self.now());
-        loop {
-            access = match access {
-                Access::NeedsKeys(needs) => match self.keys(needs.issuer()) {
-                    Some(keys) => match keys.answer(&needs, self.now()).await {
-                        Some(keys) => needs.resume(&keys, self.now()),
-                        None => return Err(Box::new(needs.unavailable())),
-                    },
-                    None => return Err(Box::new(needs.unavailable())),
-                },
-                Access::NeedsIntrospection(needs) => {
-                    let answer = match &all.introspection {
-                        Some(introspector) => introspector.answer(needs.token(), self.now()).await,
-                        None => None,
-                    };
-                    match answer {
-                        Some(answer) => needs.resume(&answer, self.now()),
-                        None => return Err(Box::new(needs.unavailable())),
-                    }
-                }
-                Access::Pending(pending) => {
-                    let settled = match &all.replay {
-                        Some(store) => {
-                            let insertion = store.insert(pending.replay_entry(), self.now()).await;
-                            pending.settle(insertion, self.now())
-                        }
-                        // The user said `danger_no_replay_store`.
-                        None => Ok(pending.danger_skip_replay_check()),
-                    };
-                    return settled.map(|known| Principal::new(known, server)).map_err(Box::new);
-                }
-                Access::Granted(known) => return Ok(Principal::new(*known, server)),
-                Access::Refused(refusal) => return Err(Box::new(refusal)),
-            }
-        }
+        incoming.peer = request::peer(parts);
+        incoming.epoch = driver.epoch();
+        let admission = self.finish(server.admit(&incoming, driver.now())).await;
+        admission.map(|known| Principal::new(*known, server.clone()))
+    }
+
+    /// Carries out a flow whose result is an answer or a refusal.
+    async fn finish<T>(&self, begun: Result<Step<Result<T, Box<Refusal>>>, FlowError>) -> Result<T, Box<Refusal>> {
+        let finished = match begun {
+            Ok(Step::Done(result)) => return result,
+            Ok(step) => self.0.driver.run(step).await,
+            Err(error) => Err(error),
+        };
+        finished.unwrap_or_else(|error| {
+            tracing::error!(target: "keybound", %error, "a flow of the server ended without a result");
+            Err(Box::new(Refusal::undecided()))
+        })
     }
 
     /// Carries out the intent of an admitted request's token, once: compares the request with its details, body included, and uses
@@ -158,47 +138,16 @@ impl Protection {
         url: &str,
         body: &[u8],
     ) -> Result<Intent, Box<Refusal>> {
-        let server = self.server();
-        let pending = server.carry_out(principal, method, url, body, self.now()).map_err(Box::new)?;
-        let Some(store) = &self.0.replay else { return Err(Box::new(pending.unavailable())) };
-        let insertion = store.insert(pending.replay_entry(), self.now()).await;
-        pending.settle(insertion, self.now()).map_err(Box::new)
+        let Setup { driver, server, .. } = &*self.0;
+        self.finish(server.carry_out(principal, method, url, body, driver.now())).await
     }
-
-    fn keys(&self, issuer: &str) -> Option<&IssuerKeys> {
-        self.0.keys.iter().find(|(known, _)| known == issuer).map(|(_, keys)| keys)
-    }
-
-    fn now(&self) -> UnixTime {
-        (self.0.clock)()
-    }
-
-    /// The server of the store's present life.
-    fn server(&self) -> ResourceServer {
-        let epoch = epoch(self.0.replay.as_ref());
-        let (known, server) = self.0.server.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if known == epoch {
-            return server;
-        }
-        let server = (self.0.make_server)(epoch);
-        *self.0.server.write().unwrap_or_else(PoisonError::into_inner) = (epoch, server.clone());
-        server
-    }
-}
-
-/// The present life of the store. Without a store there is one for ever.
-pub(crate) fn epoch(replay: Option<&Replay>) -> StoreEpoch {
-    replay.map_or(StoreEpoch::from_u64(0), Replay::epoch)
 }
 
 impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Protection")
-            .field("policy", &self.policy)
+            .field("server", &self.server)
             .field("targets", &self.targets)
-            .field("keys", &self.keys)
-            .field("introspection", &self.introspection)
-            .field("replay", &self.replay)
             .finish_non_exhaustive()
     }
 }

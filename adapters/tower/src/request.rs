@@ -41,7 +41,7 @@ fn raw_target(parts: &Parts) -> String {
     uri.path_and_query().map_or_else(|| uri.to_string(), ToString::to_string)
 }
 
-fn peer(parts: &Parts) -> Option<IpAddr> {
+pub(crate) fn peer(parts: &Parts) -> Option<IpAddr> {
     if let Some(PeerAddress(address)) = parts.extensions.get() {
         return Some(*address);
     }

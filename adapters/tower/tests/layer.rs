@@ -2,13 +2,19 @@
 
 mod story;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::header::CACHE_CONTROL;
 use axum::routing::{get, post};
+use keybound::nonce::Nonce;
+use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
+use keybound::replay::memory::MemoryStore;
+use keybound::replay::{AsyncReplayStore, BoxFuture, Inserted, ReplayEntry, ReplayStore, StoreEpoch};
 use keybound::server::forwarded::{Family, Hop, TrustedProxies};
 use keybound::server::resource::Schemes;
-use keybound::{RUSTCRYPTO, TargetUri, UnixTime};
+use keybound::{RUSTCRYPTO, Refusal, TargetUri, UnixTime};
 use keybound_tower::{Builder, Principal, Protection, Refused, RequireScopes};
 use story::{Client, Clock, ISSUER, Issuer, send};
 use tokio::io::AsyncReadExt;
@@ -270,17 +276,10 @@ fn what_could_never_admit_a_request_is_not_built() {
     assert!(complete().proofs(keybound::Policy::fapi2()).without_nonces().build().is_err());
     assert!(Protection::of("http://api.example.com").is_err());
     // No token could be verified: every request would be answered 401 or 503 for ever.
-    let sourceless = [
-        builder(),
-        builder().tokens(|policy| policy.with_issuer(ISSUER).unwrap()),
-        complete().tokens(|policy| policy.with_issuer("https://other.example").unwrap()),
-        complete().tokens(keybound::server::resource::ResourcePolicy::with_introspection),
-    ];
-    for builder in sourceless {
-        let error = builder.crypto(&RUSTCRYPTO).build().unwrap_err();
-        assert_eq!(error, keybound::Misuse::TokenSourceMissing);
-        assert!(error.to_string().contains(".issuer("), "{error}");
-    }
+    let error = builder().crypto(&RUSTCRYPTO).build().unwrap_err();
+    assert_eq!(error, keybound::Misuse::NoIssuer);
+    // The keys of an issuer that is named by the policy alone are found like those of others.
+    assert!(complete().tokens(|policy| policy.with_issuer("https://other.example").unwrap()).build().is_ok());
 }
 
 /// `aws-lc` is a default that is added, never one that another crate's features exchange.
@@ -311,4 +310,85 @@ async fn a_principal_without_a_protection_is_an_error_of_the_server() {
         assert_eq!(send(world.client.address, "GET", path, &[]).await.status, 500, "{path}");
     }
     assert_eq!(send(world.client.address, "GET", "/either", &[]).await.body, "false");
+}
+
+async fn ask(
+    protection: &Protection,
+    client: &Client,
+    token: &str,
+    nonce: Option<&Nonce>,
+) -> Result<Principal, Box<Refusal>> {
+    let head = http::Request::get("/items")
+        .header("authorization", format!("DPoP {token}"))
+        .header("dpop", client.proof("GET", "/items", token, nonce.map(Nonce::as_str)));
+    protection.admit(&head.body(()).unwrap().into_parts().0).await
+}
+
+/// A store behind a network that lost its memory: what it was is known here until its next answer.
+struct Restarted {
+    known: AtomicU64,
+    server: MemoryStore,
+}
+
+impl AsyncReplayStore for Restarted {
+    type Error = std::convert::Infallible;
+
+    fn insert<'a>(
+        &'a self,
+        entries: &'a [ReplayEntry],
+        now: UnixTime,
+    ) -> BoxFuture<'a, Result<Vec<Inserted>, Self::Error>> {
+        self.known.store(ReplayStore::epoch(&self.server).to_u64(), Ordering::SeqCst);
+        Box::pin(async move { entries.iter().map(|entry| ReplayStore::insert(&self.server, entry, now)).collect() })
+    }
+
+    fn epoch(&self) -> StoreEpoch {
+        StoreEpoch::from_u64(self.known.load(Ordering::SeqCst))
+    }
+}
+
+#[tokio::test]
+async fn a_loss_noticed_by_the_insert_costs_one_challenge() {
+    let (clock, issuer) = (Clock::new(), Issuer::new("k1"));
+    let client = Client::new(&clock, "https://api.example.com", ([127, 0, 0, 1], 1).into());
+    let agreement = keybound::Policy::default().replay_agreement(RUSTCRYPTO.digest);
+    let server = MemoryStore::new(1_000, agreement, RUSTCRYPTO.random, clock.now()).unwrap();
+    let builder = Protection::of("https://api.example.com").unwrap();
+    let protection = builder
+        .issuer_with_keys(ISSUER, issuer.keys())
+        .unwrap()
+        .replay_store(Restarted { known: AtomicU64::new(1), server })
+        .clock(clock.reader())
+        .build()
+        .unwrap();
+    let token = issuer.token(&client.bound_claims());
+    let ask = async |nonce: Option<&Nonce>| ask(&protection, &client, &token, nonce).await;
+    let first = ask(None).await.unwrap_err();
+    assert_eq!(first.reason(), "nonce_missing");
+    // The client's nonce is of the life before, and only the insert shows that this one is over.
+    let lost = ask(first.dpop_nonce()).await.unwrap_err();
+    assert_eq!((lost.reason(), lost.error()), ("before_store_floor", Some("use_dpop_nonce")));
+    let admitted = ask(lost.dpop_nonce()).await.unwrap();
+    assert_eq!(admitted.next_nonce(), None, "the nonce is of the present life");
+}
+
+#[tokio::test]
+async fn nonce_keys_are_rotated_while_the_server_serves() {
+    let (clock, issuer) = (Clock::new(), Issuer::new("k1"));
+    let client = Client::new(&clock, "https://api.example.com", ([127, 0, 0, 1], 1).into());
+    let key = |id| NonceKey::from_secret(id, [id; 32]).unwrap();
+    let nonces = NonceIssuer::new(RUSTCRYPTO.mac, NonceKeys::new(key(1)), "https://api.example.com");
+    let builder = Protection::of("https://api.example.com").unwrap().issuer_with_keys(ISSUER, issuer.keys()).unwrap();
+    let protection = builder.nonces(nonces).clock(clock.reader()).build().unwrap();
+    let token = issuer.token(&client.bound_claims());
+    let ask = async |nonce: Option<&Nonce>| ask(&protection, &client, &token, nonce).await;
+    let first = ask(None).await.unwrap_err();
+    let rotate = |id| protection.nonces().expect("an issuer").rotate(key(id)).unwrap();
+    rotate(2);
+    let admitted = ask(first.dpop_nonce()).await.unwrap();
+    let next = admitted.next_nonce().expect("a nonce of the new key").clone();
+    rotate(3);
+    assert!(ask(Some(&next)).await.is_ok());
+    let gone = ask(first.dpop_nonce()).await.unwrap_err();
+    assert_eq!((gone.reason(), gone.error()), ("nonce_mismatch", Some("use_dpop_nonce")));
 }

@@ -12,10 +12,11 @@ use http::Request;
 use http::request::Parts;
 use keybound::Misuse;
 use keybound::json::Value;
+use keybound::oauth::{Credentials, Secret};
 use keybound::replay::BoxFuture;
 use keybound::server::JwkSet;
-use keybound::server::resource::{IssuerProfile, Schemes};
-use keybound_tower::{Builder, FetchedKeys, HostError, Introspection, IntrospectionEndpoint, KeySource, Protection};
+use keybound::server::resource::{Introspection, IssuerProfile, Schemes};
+use keybound_tower::{Builder, FetchKeys, HostError, Introspect, Protection};
 use story::{Client, Clock, ISSUER, Issuer};
 use tokio::net::TcpListener;
 
@@ -47,13 +48,13 @@ impl<T: Clone> Source<T> {
     }
 }
 
-impl KeySource for Source<JwkSet> {
-    fn fetch(&self) -> BoxFuture<'_, Result<JwkSet, HostError>> {
-        Box::pin(self.answer())
+impl FetchKeys for Source<String> {
+    fn fetch(&self) -> BoxFuture<'_, Result<Vec<u8>, HostError>> {
+        Box::pin(async { Ok(self.answer().await?.into_bytes()) })
     }
 }
 
-impl Introspection for Source<String> {
+impl Introspect for Source<String> {
     fn introspect<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<u8>, HostError>> {
         Box::pin(async { Ok(self.answer().await?.into_bytes()) })
     }
@@ -77,7 +78,7 @@ fn client(clock: &Clock) -> Client {
     Client::new(clock, RESOURCE, ([127, 0, 0, 1], 1).into())
 }
 
-fn protection(clock: &Clock, source: &Source<JwkSet>) -> Protection {
+fn protection(clock: &Clock, source: &Source<String>) -> Protection {
     let builder = Protection::of(RESOURCE).unwrap().issuer_with_source(ISSUER, source.clone()).unwrap();
     let protection = builder.without_nonces().clock(clock.reader()).build().unwrap();
     clock.advance(1000);
@@ -105,22 +106,22 @@ async fn a_profile_counts_whether_it_is_given_before_or_after_its_issuer() {
         assert_eq!(ask(&protection, head(&client, &issuer.token(&claims(&plain)))).await, of_plain);
         assert_eq!(ask(&protection, head(&client, &issuer.token(&claims(&own)))).await, of_keycloak);
     }
-    // A profile without keys accepts nothing, and says so at the start.
-    assert!(matches!(profiled(of()).build(), Err(Misuse::TokenSourceMissing)));
+    // A profile alone names an issuer, whose keys its metadata says.
+    assert!(profiled(of()).build().is_ok());
 }
 
 #[tokio::test]
 async fn a_rotated_key_is_fetched_when_a_token_names_it() {
     let clock = Clock::new();
     let (old, new, client) = (Issuer::new("k1"), Issuer::new("k2"), client(&clock));
-    let source = Source::new(Some(old.keys()));
+    let source = Source::new(Some(old.jwks()));
     let protection = protection(&clock, &source);
     let ask_with = |issuer: &Issuer| ask(&protection, head(&client, &issuer.token(&client.bound_claims())));
     for _ in 0..3 {
         assert_eq!(ask_with(&old).await, "admitted");
     }
     assert_eq!(source.asked(), 1);
-    source.set(Some(new.keys()));
+    source.set(Some(new.jwks()));
     assert_eq!(ask_with(&new).await, "token_key_unknown", "asked again too soon");
     assert_eq!(source.asked(), 1);
     clock.advance(10);
@@ -138,7 +139,7 @@ async fn a_rotated_key_is_fetched_when_a_token_names_it() {
 async fn keys_are_fetched_by_one_request_at_a_time() {
     let clock = Clock::new();
     let (issuer, client) = (Issuer::new("k1"), client(&clock));
-    let source = Source::new(Some(issuer.keys()));
+    let source = Source::new(Some(issuer.jwks()));
     let protection = protection(&clock, &source);
     let requests = (0..20).map(|_| ask(&protection, head(&client, &issuer.token(&client.bound_claims()))));
     let answers = futures_util::future::join_all(requests).await;
@@ -157,7 +158,7 @@ async fn keys_that_cannot_be_fetched_are_not_asked_for_all_the_time_and_old_ones
     }
     assert_eq!(source.asked(), 1);
     clock.advance(10);
-    source.set(Some(issuer.keys()));
+    source.set(Some(issuer.jwks()));
     assert_eq!(ask(&protection, head(&client, &token())).await, "admitted");
     source.set(None);
     clock.advance(80_000);
@@ -166,12 +167,12 @@ async fn keys_that_cannot_be_fetched_are_not_asked_for_all_the_time_and_old_ones
     assert_eq!(ask(&protection, head(&client, &token())).await, "keys_unavailable");
 }
 
-/// The client of whoever asked first may be gone before the keys are there.
+/// The client that asked first may be gone before the keys are there, and before the answer about its token is.
 #[tokio::test]
-async fn a_request_that_is_given_up_does_not_stop_the_fetch() {
+async fn a_leader_that_hangs_up_does_not_stop_the_fetch() {
     let clock = Clock::new();
     let (issuer, client) = (Issuer::new("k1"), client(&clock));
-    let source = Source::new(Some(issuer.keys()));
+    let source = Source::new(Some(issuer.jwks()));
     let protection = protection(&clock, &source);
     let token = issuer.token(&client.bound_claims());
     let parts = head(&client, &token);
@@ -181,31 +182,67 @@ async fn a_request_that_is_given_up_does_not_stop_the_fetch() {
     }
     assert_eq!(ask(&protection, head(&client, &token)).await, "admitted");
     assert_eq!(source.asked(), 1);
+
+    let said = Source::new(Some(String::from(r#"{"active":false}"#)));
+    let builder = Protection::of(RESOURCE).unwrap().introspection_by(said.clone());
+    let protection = builder.without_nonces().clock(clock.reader()).build().unwrap();
+    clock.advance(1000);
+    let parts = head(&client, "opaque");
+    assert!(futures_util::FutureExt::now_or_never(Box::pin(protection.admit(&parts))).is_none());
+    assert_eq!(ask(&protection, head(&client, "opaque")).await, "token_inactive");
+    assert_eq!(said.asked(), 1);
 }
 
 #[tokio::test]
 async fn the_keys_of_an_issuer_are_found_through_its_metadata() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let issuer_url = format!("http://{}", listener.local_addr().unwrap());
+    let url = format!("http://{}", listener.local_addr().unwrap());
     let issuer = Issuer::new("k1");
-    let (metadata, jwks) = (format!(r#"{{"issuer":"{issuer_url}","jwks_uri":"{issuer_url}/jwks"}}"#), issuer.jwks());
-    let wrong = metadata.replacen("http://", "http://other.", 1);
-    let app = Router::new()
-        .route("/.well-known/openid-configuration", get(move || std::future::ready(metadata.clone())))
-        .route("/.well-known/oauth-authorization-server/other", get(move || std::future::ready(wrong.clone())))
+    let named = |issuer: &str, keys: &str| format!(r#"{{"issuer":"{issuer}","jwks_uri":"{keys}"}}"#);
+    let place = |path: &'static str, document: String| (path, document);
+    let mut app = Router::new()
         .route("/long", get(|| async { " ".repeat(JwkSet::MAX_LEN + 1) }))
-        .route("/moved", get(|| async { axum::response::Redirect::to("/jwks") }))
-        .route("/jwks", get(move || std::future::ready(jwks.clone())));
-    story::serve(listener, app).await;
-    assert_eq!(FetchedKeys::of_issuer(&issuer_url).fetch().await.unwrap(), issuer.keys());
-    let at = |path: &str| FetchedKeys::at(&format!("{issuer_url}{path}"));
-    assert_eq!(at("/jwks").fetch().await.unwrap(), issuer.keys());
-    for path in ["/long", "/moved", "/missing"] {
-        assert!(at(path).fetch().await.is_err(), "{path}");
+        .route("/moved", get(|| async { axum::response::Redirect::to("/jwks") }));
+    for (path, document) in [
+        place("/jwks", issuer.jwks()),
+        place("/.well-known/openid-configuration", named(&url, &format!("{url}/jwks"))),
+        // The third place, which some servers have alone.
+        place("/appended/.well-known/openid-configuration", named(&format!("{url}/appended"), &format!("{url}/jwks"))),
+        place("/.well-known/oauth-authorization-server/other", named("http://other.example", &format!("{url}/jwks"))),
+        place(
+            "/.well-known/oauth-authorization-server/plain",
+            named(&format!("{url}/plain"), "http://as.example.com/jwks"),
+        ),
+    ] {
+        app = app.route(path, get(move || std::future::ready(document.clone())));
     }
-    let other = FetchedKeys::of_issuer(&format!("{issuer_url}/other")).fetch().await.unwrap_err();
-    assert!(other.to_string().contains("names another issuer"), "{other}");
-    assert!(FetchedKeys::at("http://as.example.com/jwks").fetch().await.is_err());
+    story::serve(listener, app).await;
+    let clock = Clock::new();
+    let client = client(&clock);
+    let verdict = async |builder: Builder, issuer_url: String| {
+        let protection = builder.without_nonces().clock(clock.reader()).build().unwrap();
+        clock.advance(1000);
+        let claims = client.bound_claims().with("iss", issuer_url).with("exp", clock.now().saturating_add(60));
+        ask(&protection, head(&client, &issuer.token(&claims))).await
+    };
+    let of = || Protection::of(RESOURCE).unwrap();
+    for (path, expected) in
+        [("", "admitted"), ("/appended", "admitted"), ("/other", "keys_unavailable"), ("/plain", "keys_unavailable")]
+    {
+        let issuer_url = format!("{url}{path}");
+        assert_eq!(verdict(of().issuer(&issuer_url).unwrap(), issuer_url).await, expected, "{path}");
+    }
+    for (path, expected) in [
+        ("/jwks", "admitted"),
+        ("/long", "keys_unavailable"),
+        ("/moved", "keys_unavailable"),
+        ("/missing", "keys_unavailable"),
+    ] {
+        let builder = of().issuer_with_keys_at(&url, &format!("{url}{path}")).unwrap();
+        assert_eq!(verdict(builder, url.clone()).await, expected, "{path}");
+    }
+    let insecure = of().issuer_with_keys_at(&url, "http://as.example.com/jwks").map(drop);
+    assert_eq!(insecure.unwrap_err(), Misuse::InsecureUrl);
 }
 
 #[tokio::test]
@@ -216,7 +253,7 @@ async fn introspection_is_shared_and_inactive_tokens_are_remembered_briefly() {
     let bound = bound.with("cnf", client.bound_claims().member("cnf").unwrap().clone()).to_json();
     let source = Source::new(Some(bound.clone()));
     let builder = Protection::of(RESOURCE).unwrap().tokens(|policy| policy.with_schemes(Schemes::Both));
-    let protection = builder.introspection(source.clone()).without_nonces().clock(clock.reader()).build().unwrap();
+    let protection = builder.introspection_by(source.clone()).without_nonces().clock(clock.reader()).build().unwrap();
     clock.advance(1000);
     let answers = futures_util::future::join_all((0..20).map(|_| ask(&protection, head(&client, "opaque")))).await;
     assert_eq!((answers, source.asked()), (vec!["admitted"; 20], 1));
@@ -248,9 +285,19 @@ async fn an_introspection_endpoint_is_asked_as_a_client_with_a_secret() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/introspect", listener.local_addr().unwrap());
     story::serve(listener, Router::new().route("/introspect", axum::routing::post(introspect))).await;
-    let endpoint = IntrospectionEndpoint::new(&url, "my:api", "a b");
-    assert_eq!(endpoint.introspect("opaque-1").await.unwrap(), br#"{"active":true}"#);
-    assert_eq!(endpoint.introspect("other").await.unwrap(), br#"{"active":false}"#);
-    assert!(IntrospectionEndpoint::new(&url, "my:api", "wrong").introspect("opaque-1").await.is_err());
-    assert!(!format!("{endpoint:?}").contains("a b"));
+    let clock = Clock::new();
+    let client = client(&clock);
+    let verdict = async |secret: &str, token: &str| {
+        let credentials = Credentials::secret_basic("my:api", Secret::new(secret));
+        let introspection = Introspection::at(&url, credentials).unwrap();
+        assert!(!format!("{introspection:?}").contains(secret));
+        let builder = Protection::of(RESOURCE).unwrap().tokens(|policy| policy.with_schemes(Schemes::Both));
+        let protection = builder.introspection(introspection).without_nonces().clock(clock.reader()).build().unwrap();
+        clock.advance(1000);
+        ask(&protection, head(&client, token)).await
+    };
+    // The token is active and bound to no key, so the server was asked and believed.
+    assert_eq!(verdict("a b", "opaque-1").await, "token_unbound");
+    assert_eq!(verdict("a b", "other").await, "token_inactive");
+    assert_eq!(verdict("wrong", "opaque-1").await, "introspection_unavailable");
 }

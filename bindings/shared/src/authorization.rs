@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use keybound::http::form::Form;
 use keybound::json::Value;
+use keybound::replay::{Inserted, StoreEpoch};
 use keybound::server::authorization as core;
 use keybound::server::authorization::{Admitted, Checked, ClientType, EndpointRequest, Grant, PendingAdmission};
 use keybound::{Crypto, TargetUri, Thumbprint, UnixTime};
@@ -11,14 +12,17 @@ use keybound::{Crypto, TargetUri, Thumbprint, UnixTime};
 use crate::error::Error;
 use crate::plain::{Options, one_of};
 use crate::replay::Entry;
-use crate::verify::{self, Refusal, insertion_of, nonces, policy};
+use crate::verify::{self, Refusal, epoch_of, insertion_of, nonces, policy};
 
 const REQUEST: &[&str] = &["method", "url", "client", "grant", "must_bind"];
 const GRANT: &[&str] = &["type", "bound_to", "confirmed", "may_rebind", "form"];
 
 /// Judges the proofs that come with requests to an authorization server. It holds no store and no clients.
 #[derive(Debug)]
-pub struct AuthorizationServer(std::sync::Arc<core::AuthorizationServer>);
+pub struct AuthorizationServer {
+    core: std::sync::Arc<core::AuthorizationServer>,
+    epoch: StoreEpoch,
+}
 
 /// A request on its way: to be settled if it has an entry, then to be read.
 pub struct Admission {
@@ -40,6 +44,7 @@ struct Owned {
     client: ClientType,
     grant: OwnedGrant,
     must_bind: bool,
+    epoch: StoreEpoch,
 }
 
 enum OwnedGrant {
@@ -64,14 +69,14 @@ impl AuthorizationServer {
         if options.flag("nonces_for_public_clients")? {
             server = server.nonces_for_public_clients(crypto);
         }
-        if let Some(issuer) = nonces(&options, epoch, crypto)? {
+        if let Some(issuer) = nonces(&options, crypto)? {
             server = server.with_nonces(issuer);
         }
         if options.flag("unbound_access_tokens")? {
             server = server.issuing_unbound_access_tokens();
         }
         verify::checked(&options, server.check_configuration())?;
-        Ok(Self(std::sync::Arc::new(server)))
+        Ok(Self { core: std::sync::Arc::new(server), epoch: epoch_of(epoch)? })
     }
 
     /// Makes every check but replay. `request` is an object with `method`, `url` (the endpoint's own), `client` (`public`,
@@ -83,23 +88,23 @@ impl AuthorizationServer {
     /// # Errors
     /// The rejection, with the refusal to send; misuse.
     pub fn check(&self, request: &str, proofs: &[&[u8]], now: i64) -> Result<Admission, Error> {
-        let request = Owned::read(&Options::parse(request, REQUEST)?, proofs)?;
-        let checked = request.with(|asked| self.0.check(asked, UnixTime::from_secs(now)));
+        let request = Owned::read(&Options::parse(request, REQUEST)?, proofs, self.epoch)?;
+        let checked = request.with(|asked| self.core.check(asked, UnixTime::from_secs(now)));
         let state = match checked.map_err(|refusal| Refusal::of(&refusal).into_error())? {
             Checked::Admitted(admitted) => State::Admitted(admitted),
             Checked::Pending(pending) => State::Pending(pending),
         };
-        Ok(Admission { server: self.0.clone(), request, state: Mutex::new(state) })
+        Ok(Admission { server: self.core.clone(), request, state: Mutex::new(state) })
     }
 
     /// A nonce for the next proof; none without an issuer.
     pub fn fresh_nonce(&self, now: i64) -> Option<String> {
-        self.0.fresh_nonce(UnixTime::from_secs(now)).map(|nonce| nonce.as_str().into())
+        self.core.fresh_nonce(self.epoch, UnixTime::from_secs(now)).map(|nonce| nonce.as_str().into())
     }
 
     /// The members that the server's metadata gets for DPoP (RFC 9449 section 5.1), as a JSON object.
     pub fn metadata(&self, issuer: &str) -> String {
-        self.0.metadata(issuer).to_json()
+        self.core.metadata(issuer).to_json()
     }
 }
 
@@ -122,8 +127,8 @@ impl Admission {
         let mut state = self.lock();
         match std::mem::replace(&mut *state, State::Used) {
             State::Pending(pending) => {
-                let settled =
-                    self.request.with(|asked| self.server.settle(asked, pending, insertion, UnixTime::from_secs(now)));
+                let (inserted, now) = (Inserted::new(insertion, self.request.epoch), UnixTime::from_secs(now));
+                let settled = self.request.with(|asked| self.server.settle(asked, pending, inserted, now));
                 *state = State::Admitted(settled.map_err(|refusal| Refusal::of(&refusal).into_error())?);
                 Ok(())
             }
@@ -162,7 +167,7 @@ impl Admission {
 }
 
 impl Owned {
-    fn read(request: &Options, proofs: &[&[u8]]) -> Result<Self, Error> {
+    fn read(request: &Options, proofs: &[&[u8]], epoch: StoreEpoch) -> Result<Self, Error> {
         let clients = [("public", ClientType::Public), ("confidential", ClientType::Confidential)];
         let target = TargetUri::parse(request.needed("url")?);
         let given = request.value("grant").ok_or_else(|| Error::misuse("missing_option", "grant is missing"))?;
@@ -196,6 +201,7 @@ impl Owned {
             client: one_of("a client", request.needed("client")?, &clients)?,
             grant,
             must_bind: request.flag("must_bind")?,
+            epoch,
         })
     }
 
@@ -210,6 +216,6 @@ impl Owned {
             OwnedGrant::Announcement(dpop_jkt) => Grant::Announcement { dpop_jkt: *dpop_jkt },
         };
         let asked = EndpointRequest::new(&self.method, &self.target, &proofs, self.client, grant);
-        ask(&asked.must_bind(self.must_bind))
+        ask(&asked.must_bind(self.must_bind).in_epoch(self.epoch))
     }
 }

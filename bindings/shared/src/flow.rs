@@ -7,8 +7,9 @@ use keybound::json::Value;
 use keybound::key::Protection;
 #[cfg(feature = "grants")]
 use keybound::oauth::DeviceAuthorization;
-use keybound::oauth::step::{self, CreatedKey, HostError, KeyFault, KeyUse, Saved, Stored};
+use keybound::oauth::step::{self, CreatedKey, HostError, KeyFault, KeyUse, Question, Saved, Stored};
 use keybound::oauth::{Demand, Discovered, FlowError, Outcome, Session};
+use keybound::replay::Inserted;
 use keybound::{Algorithm, UnixTime};
 
 use crate::client::describe;
@@ -16,6 +17,8 @@ use crate::error::Error;
 use crate::key::public_key;
 use crate::plain::{Options, algorithm, byte_string, bytes, one_of, pairs};
 use crate::proof::decode_signature;
+use crate::replay::Entry;
+use crate::verify::{epoch_of, insertion_of};
 
 /// What a flow came to, as far as later operations refer to it.
 #[derive(Clone, Debug)]
@@ -77,7 +80,11 @@ pub enum Reply {
     Stored(Option<Stored>),
     /// Whether a value was stored; false says that another version is there.
     Saved(bool),
-    /// It is done: for `lock`, `unlock`, `delete_key` and `wait`.
+    /// What a source of the host's own says: keys, or what a token is.
+    Told(Vec<u8>),
+    /// The replay store's answer.
+    Inserted(Inserted),
+    /// It is done: for `lock`, `unlock`, `delete_key`, `wait` and `share`.
     Ok,
     /// The host failed. Its own error stays with the host.
     Failed(String),
@@ -107,6 +114,9 @@ impl Flow {
     /// | `load` | `slot` | `stored`: `version`, `value`, or null |
     /// | `save` | `slot`, `expected`, `version`, `value` (null deletes) | `saved`: true, or false on a conflict |
     /// | `wait` | `seconds` | `ok` |
+    /// | `share` | `name`, `timeout` (seconds) | `ok`, when the work of this name has ended; see [`task`](Self::task) |
+    /// | `ask` | `question` (`keys`, `token`), `subject` (an issuer, a token), `timeout` (seconds) | `told`, a byte string |
+    /// | `insert` | `entry`, as of [`Entry::to_json`] | `inserted`: `insertion`, `epoch` |
     /// | `done` | `result`, an object with `kind` | none |
     ///
     /// Each but `done` also takes `failed`, a text. See `keybound::oauth::step` for what each asks of the host.
@@ -221,6 +231,8 @@ impl Reply {
             "response",
             "stored",
             "saved",
+            "told",
+            "inserted",
             "ok",
             "failed",
             "key_missing",
@@ -250,6 +262,13 @@ impl Reply {
         if let Some(stored) = part("stored", &["version", "value"])? {
             let version = stored.number("version")?.ok_or_else(|| misfit("what is stored has a version"))?;
             return Ok(Self::Stored(Some(Stored { version, value: stored.needed("value")?.as_bytes().to_vec() })));
+        }
+        if let Some(told) = reply.bytes("told")? {
+            return Ok(Self::Told(told));
+        }
+        if let Some(inserted) = part("inserted", &["insertion", "epoch"])? {
+            let epoch = epoch_of(inserted.text("epoch")?)?;
+            return Ok(Self::Inserted(Inserted::new(insertion_of(inserted.needed("insertion")?)?, epoch)));
         }
         if reply.value("saved").is_some() {
             return reply.flag("saved").map(Self::Saved);
@@ -317,6 +336,16 @@ fn wanted(step: &Next) -> Value {
             .with("version", step.version())
             .with_some("value", step.value().map(|value| String::from_utf8_lossy(value).into_owned())),
         Step::Wait(step) => view.with("seconds", step.seconds()),
+        Step::Share(step) => view.with("name", step.name()).with("timeout", step.timeout()),
+        Step::Ask(step) => {
+            let question = match step.question() {
+                Question::Keys => "keys",
+                Question::Token => "token",
+                _ => "unknown",
+            };
+            view.with("question", question).with("subject", step.subject()).with("timeout", step.timeout())
+        }
+        Step::Insert(step) => view.with("entry", Entry::of(step.entry()).to_value()),
     }
 }
 
@@ -355,6 +384,10 @@ fn answered(step: Next, reply: Reply, now: UnixTime) -> Answered {
         (Step::Lock(step), reply @ (Reply::Ok | Reply::Failed(_))) => step.resume(done(reply), now),
         (Step::Unlock(step), reply @ (Reply::Ok | Reply::Failed(_))) => step.resume(done(reply), now),
         (Step::Wait(step), Reply::Ok) => step.resume((), now),
+        (Step::Share(step), Reply::Ok) => step.resume((), now),
+        (Step::Ask(step), Reply::Told(bytes)) => step.resume(Ok(bytes), now),
+        (Step::Ask(step), Reply::Failed(text)) => step.resume(Err(text.into()), now),
+        (Step::Insert(step), Reply::Inserted(inserted)) => step.resume(inserted, now),
         (step, _) => {
             let detail = ["this reply does not answer the step ", step.name()].concat();
             return Err((Box::new(step), misfit(&detail)));

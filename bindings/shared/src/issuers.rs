@@ -1,7 +1,7 @@
 //! Whose access tokens a resource accepts, and what they look like.
 
 use keybound::json::Value;
-use keybound::server::resource::{IssuerProfile, ResourcePolicy};
+use keybound::server::resource::{Introspection, IssuerProfile, ResourcePolicy};
 
 use crate::error::Error;
 use crate::plain::{Options, one_of};
@@ -27,8 +27,10 @@ pub(crate) fn with_sources(mut policy: ResourcePolicy, options: &Options) -> Res
                 "a profile for introspection answers counts where tokens are introspected; give introspection as well";
             return Err(Error::misuse("missing_option", detail));
         }
-        (true, None) => policy.with_introspection(),
-        (true, Some(profile)) => policy.with_introspection_profile(profile),
+        (true, None) => policy.with_introspection(Introspection::by_host()),
+        (true, Some(profile)) => {
+            policy.with_introspection(Introspection::by_host()).with_introspection_profile(profile)
+        }
     })
 }
 

@@ -2,7 +2,7 @@
 
 use keybound::json::Value;
 use keybound::replay::memory::MemoryStore as Core;
-use keybound::replay::{Insertion, ReplayEntry, ReplayStore};
+use keybound::replay::{ReplayEntry, ReplayStore};
 use keybound::{Crypto, UnixTime};
 
 use crate::error::{Error, Kind};
@@ -99,8 +99,8 @@ impl MemoryStore {
 
     /// Inserts an entry, if it is not there: `fresh`, `seen`, `unavailable`, `full`, `share_full` or `before_floor`.
     pub fn insert(&self, entry: &Entry, now: i64) -> &'static str {
-        let insertion = self.core.insert(&entry.core, UnixTime::from_secs(now));
-        insertion.unwrap_or(Insertion::Unavailable).name()
+        let Ok(inserted) = self.core.insert(&entry.core, UnixTime::from_secs(now));
+        inserted.insertion.name()
     }
 
     /// The store's present life, for [`Verifier::new`](crate::Verifier::new).

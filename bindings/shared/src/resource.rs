@@ -2,14 +2,15 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use keybound::flow::step::Step;
 use keybound::intent::Intent as CoreIntent;
 use keybound::json::Value;
-use keybound::replay::{Insertion, ReplayStore};
+use keybound::replay::{Inserted, Insertion, ReplayStore, StoreEpoch};
 use keybound::server::forwarded::{Family, Hop, TrustedProxies};
 use keybound::server::resource::{self, IncomingRequest, Principal, ResourcePolicy, Schemes};
 use keybound::server::route::Routing;
 use keybound::server::source::{RequestHead, TargetSource};
-use keybound::server::{self};
+use keybound::server::{self, Consumption};
 use keybound::{Crypto, TargetUri, UnixTime};
 
 use crate::error::Error;
@@ -17,7 +18,7 @@ use crate::intent::Intent;
 use crate::issuers::with_sources;
 use crate::plain::{Options, one_of, pairs};
 use crate::replay::{Entry, MemoryStore};
-use crate::verify::{self, Refusal, checked, insertion_of, verifier_of};
+use crate::verify::{Refusal, epoch_of, insertion_of, verifier_of};
 
 const OPTIONS: &[&str] = &[
     "resource",
@@ -63,12 +64,14 @@ impl JwkSet {
 pub struct ResourceServer {
     core: resource::ResourceServer,
     targets: TargetSource,
+    epoch: StoreEpoch,
     crypto: Crypto,
 }
 
 /// Where a request stands.
 pub struct Access {
     state: Mutex<State>,
+    epoch: StoreEpoch,
     crypto: Crypto,
 }
 
@@ -134,9 +137,8 @@ impl ResourceServer {
             policy = policy.with_intents_at(path)?;
         }
         let targets = targets(&options, policy.resource())?;
-        let core = resource::ResourceServer::new(policy, verifier_of(verifier, epoch, crypto)?);
-        checked(&Options::parse(verifier, verify::OPTIONS)?, core.check_configuration())?;
-        Ok(Self { core, targets, crypto: *crypto })
+        let core = resource::ResourceServer::new(policy, verifier_of(verifier, crypto)?, Consumption::by_host())?;
+        Ok(Self { core, targets, epoch: epoch_of(epoch)?, crypto: *crypto })
     }
 
     /// Takes a request whose target URI the host knows.
@@ -161,9 +163,13 @@ impl ResourceServer {
     fn judge(&self, method: &str, target: Option<TargetUri>, fields: &[(&str, &[u8])], now: i64) -> Access {
         let access = match target {
             None => resource::Access::Refused(self.core.refuse_target()),
-            Some(target) => self.core.receive(&IncomingRequest::new(method, &target, fields), UnixTime::from_secs(now)),
+            Some(target) => {
+                let mut request = IncomingRequest::new(method, &target, fields);
+                request.epoch = self.epoch;
+                self.core.receive(&request, UnixTime::from_secs(now))
+            }
         };
-        Access { state: Mutex::new(State::of(access)), crypto: self.crypto }
+        Access { state: Mutex::new(State::of(access)), epoch: self.epoch, crypto: self.crypto }
     }
 
     /// The path that the application routes a request by, once it is known that the request did not choose its mount point: `mount_path` and
@@ -201,10 +207,10 @@ impl ResourceServer {
     /// The rejection, with the refusal to send; misuse, if access is not granted.
     pub fn carry_out(&self, access: &Access, method: &str, url: &str, body: &[u8], now: i64) -> Result<Entry, Error> {
         let now = UnixTime::from_secs(now);
-        access.granted(|principal| {
-            let pending = self.core.carry_out(principal, method, url, body, now);
-            let pending = pending.map_err(|refusal| Refusal::of(&refusal).into_error())?;
-            Ok(Entry::of(pending.replay_entry()))
+        access.granted(|principal| match self.core.carry_out(principal, method, url, body, now)? {
+            Step::Insert(insert) => Ok(Entry::of(insert.entry())),
+            Step::Done(Err(refusal)) => Err(Refusal::of(&refusal).into_error()),
+            _ => Err(Error::already_used()),
         })?
     }
 
@@ -224,9 +230,12 @@ impl ResourceServer {
     ) -> Result<(), Error> {
         let (insertion, now) = (insertion_of(insertion)?, UnixTime::from_secs(now));
         access.granted(|principal| {
-            let settled = self.core.carry_out(principal, method, url, body, now);
-            let settled = settled.and_then(|pending| pending.settle(insertion, now).map(drop));
-            settled.map_err(|refusal| Refusal::of(&refusal).into_error())
+            let settled = match self.core.carry_out(principal, method, url, body, now)? {
+                Step::Insert(insert) => insert.resume(Inserted::new(insertion, self.epoch), now)?,
+                decided => decided,
+            };
+            let settled = settled.finished().ok_or_else(Error::already_used)?;
+            settled.map(drop).map_err(|refusal| Refusal::of(&refusal).into_error())
         })?
     }
 
@@ -336,7 +345,11 @@ impl Access {
     /// Misuse in another state.
     pub fn insert_into(&self, store: &MemoryStore, now: i64) -> Result<(), Error> {
         let time = UnixTime::from_secs(now);
-        self.settle_with(|entry| store.core.insert(entry, time).unwrap_or(Insertion::Unavailable), now)
+        let insert = |entry: &keybound::replay::ReplayEntry| {
+            let Ok(inserted) = store.core.insert(entry, time);
+            inserted.insertion
+        };
+        self.settle_with(insert, now)
     }
 
     /// Admits the request without a replay store: anyone who sees it can repeat it until its proof is too old.
@@ -357,8 +370,8 @@ impl Access {
     ) -> Result<(), Error> {
         self.advance(|access| match access {
             resource::Access::Pending(pending) => {
-                let insertion = insert(pending.replay_entry());
-                Ok(match pending.settle(insertion, UnixTime::from_secs(now)) {
+                let inserted = Inserted::new(insert(pending.replay_entry()), self.epoch);
+                Ok(match pending.settle(inserted, UnixTime::from_secs(now)) {
                     Ok(principal) => State::Granted(Box::new(principal)),
                     Err(refusal) => State::Refused(Refusal::of(&refusal)),
                 })

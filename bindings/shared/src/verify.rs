@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use keybound::json::Value;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys, NonceWindow};
-use keybound::replay::{Insertion, ReplayStore, StoreEpoch};
+use keybound::replay::{Inserted, Insertion, ReplayStore, StoreEpoch};
 use keybound::{
     Context, Crypto, Explanation, HeaderMemory, Misuse, PendingProof, Policy, Presentation, Rejection, SettleError,
     TargetUri, TimeSource, UnixTime, VerifiedProof, base64url,
@@ -82,11 +82,13 @@ pub struct Refusal {
 #[derive(Debug)]
 pub struct Verifier {
     core: Arc<keybound::Verifier>,
+    epoch: StoreEpoch,
 }
 
 /// A proof that passed every check but replay.
 pub struct Pending {
     verifier: Arc<keybound::Verifier>,
+    epoch: StoreEpoch,
     request: Owned,
     entry: Entry,
     proof: Mutex<Option<PendingProof>>,
@@ -112,7 +114,7 @@ impl Verifier {
     /// # Errors
     /// Misuse, if an option cannot be used.
     pub fn new(options: &str, epoch: Option<&str>, crypto: &Crypto) -> Result<Self, Error> {
-        Ok(Self { core: Arc::new(verifier_of(options, epoch, crypto)?) })
+        Ok(Self { core: Arc::new(verifier_of(options, crypto)?), epoch: epoch_of(epoch)? })
     }
 
     /// Makes every check but replay.
@@ -121,14 +123,14 @@ impl Verifier {
     /// The rejection, with the refusal to send; misuse.
     pub fn check(&self, presented: &Presented<'_>, now: i64) -> Result<Pending, Error> {
         let now = UnixTime::from_secs(now);
-        let proof = presented.with(|presentation| {
+        let proof = presented.with(self.epoch, |presentation| {
             self.core
                 .check(presentation, now)
                 .map_err(|error| refused(&self.core, SettleError::Rejected(error), presentation, now))
         })??;
         let entry = Entry::of(proof.replay_entry());
         let (verifier, request) = (self.core.clone(), Owned::of(presented));
-        Ok(Pending { verifier, request, entry, proof: Mutex::new(Some(proof)) })
+        Ok(Pending { verifier, epoch: self.epoch, request, entry, proof: Mutex::new(Some(proof)) })
     }
 
     /// Checks a proof and consumes it in a store of this process.
@@ -137,10 +139,10 @@ impl Verifier {
     /// The rejection, with the refusal to send; misuse.
     pub fn verify(&self, presented: &Presented<'_>, store: &MemoryStore, now: i64) -> Result<Verified, Error> {
         let now = UnixTime::from_secs(now);
-        presented.with(|presentation| {
+        presented.with(self.epoch, |presentation| {
             let judged = self.core.check(presentation, now).map_err(SettleError::Rejected).and_then(|pending| {
-                let insertion = store.core.insert(pending.replay_entry(), now).unwrap_or(Insertion::Unavailable);
-                pending.settle(insertion, now)
+                let Ok(inserted) = store.core.insert(pending.replay_entry(), now);
+                pending.settle(Inserted { epoch: self.epoch, ..inserted }, now)
             });
             judged.map(Verified::of).map_err(|error| refused(&self.core, error, presentation, now))
         })?
@@ -160,7 +162,7 @@ impl Verifier {
     /// # Errors
     /// Misuse.
     pub fn explanation(&self, presented: &Presented<'_>, now: i64) -> Result<Explanation, Error> {
-        presented.with(|presentation| self.core.explain(presentation, UnixTime::from_secs(now)))
+        presented.with(self.epoch, |presentation| self.core.explain(presentation, UnixTime::from_secs(now)))
     }
 
     /// The answer to a request that the host refuses for a reason of its own choosing, for example `replayed`.
@@ -171,7 +173,7 @@ impl Verifier {
         let rejection = Rejection::from_reason(reason);
         let rejection =
             rejection.ok_or_else(|| Error::misuse("unknown_value", "there is no rejection of this reason"))?;
-        presented.with(|presentation| {
+        presented.with(self.epoch, |presentation| {
             let role = presentation.context.role();
             Refusal::of(&self.core.refuse(rejection, role, presentation, UnixTime::from_secs(now)))
         })
@@ -182,7 +184,7 @@ impl Verifier {
     /// # Errors
     /// Misuse, if the role is none.
     pub fn fresh_nonce(&self, role_name: &str, now: i64) -> Result<Option<String>, Error> {
-        let nonce = self.core.fresh_nonce(role(role_name)?, UnixTime::from_secs(now));
+        let nonce = self.core.fresh_nonce(role(role_name)?, self.epoch, UnixTime::from_secs(now));
         Ok(nonce.map(|nonce| nonce.as_str().into()))
     }
 
@@ -205,7 +207,8 @@ impl Pending {
     pub fn settle(&self, insertion: &str, now: i64) -> Result<Verified, Error> {
         let insertion = insertion_of(insertion)?;
         let (proof, now) = (self.take()?, UnixTime::from_secs(now));
-        proof.settle(insertion, now).map(Verified::of).map_err(|error| self.request.refused(&self.verifier, error, now))
+        let settled = proof.settle(Inserted::new(insertion, self.epoch), now);
+        settled.map(Verified::of).map_err(|error| self.request.refused(&self.verifier, self.epoch, error, now))
     }
 
     /// Accepts the proof without a replay store: whoever sees the request can repeat it until the proof is too old.
@@ -223,7 +226,7 @@ impl Pending {
 
 impl Presented<'_> {
     /// Hands the request to the core.
-    pub(crate) fn with<T>(&self, judge: impl FnOnce(&Presentation<'_>) -> T) -> Result<T, Error> {
+    pub(crate) fn with<T>(&self, epoch: StoreEpoch, judge: impl FnOnce(&Presentation<'_>) -> T) -> Result<T, Error> {
         // A target that is none is a fault of the request, not of its proof.
         let target =
             TargetUri::parse(self.url).map_err(|_| Error::from(Rejection::TargetMalformed).with_status(400))?;
@@ -238,7 +241,7 @@ impl Presented<'_> {
                 ));
             }
         };
-        let presentation = Presentation::new(self.method, &target, self.proofs, context);
+        let presentation = Presentation::new(self.method, &target, self.proofs, context).in_epoch(epoch);
         Ok(judge(&match self.expected_nonce {
             Some(nonce) => presentation.expecting_nonce(nonce),
             None => presentation,
@@ -258,7 +261,7 @@ impl Owned {
         }
     }
 
-    fn refused(&self, verifier: &keybound::Verifier, error: SettleError, now: UnixTime) -> Error {
+    fn refused(&self, verifier: &keybound::Verifier, epoch: StoreEpoch, error: SettleError, now: UnixTime) -> Error {
         let proofs: Vec<&[u8]> = self.proofs.iter().map(Vec::as_slice).collect();
         let presented = Presented {
             method: &self.method,
@@ -268,7 +271,9 @@ impl Owned {
             bound_to: self.bound_to.as_deref(),
             expected_nonce: self.expected_nonce.as_deref(),
         };
-        presented.with(|presentation| refused(verifier, error, presentation, now)).unwrap_or_else(|misuse| misuse)
+        presented
+            .with(epoch, |presentation| refused(verifier, error, presentation, now))
+            .unwrap_or_else(|misuse| misuse)
     }
 }
 
@@ -338,10 +343,10 @@ pub(crate) fn insertion_of(name: &str) -> Result<Insertion, Error> {
 }
 
 /// The core's verifier with these options.
-pub(crate) fn verifier_of(options: &str, epoch: Option<&str>, crypto: &Crypto) -> Result<keybound::Verifier, Error> {
+pub(crate) fn verifier_of(options: &str, crypto: &Crypto) -> Result<keybound::Verifier, Error> {
     let options = Options::parse(options, OPTIONS)?;
     let mut core = keybound::Verifier::new(policy(&options)?, crypto);
-    if let Some(issuer) = nonces(&options, epoch, crypto)? {
+    if let Some(issuer) = nonces(&options, crypto)? {
         core = core.with_nonces(issuer);
     }
     if let Some(capacity) = options.number("header_memory")? {
@@ -398,7 +403,7 @@ pub(crate) fn policy(options: &Options) -> Result<Policy, Error> {
     })
 }
 
-pub(crate) fn nonces(options: &Options, epoch: Option<&str>, crypto: &Crypto) -> Result<Option<NonceIssuer>, Error> {
+pub(crate) fn nonces(options: &Options, crypto: &Crypto) -> Result<Option<NonceIssuer>, Error> {
     let Some(given) = options.value("nonces") else { return Ok(None) };
     let given = Options::of(given.clone(), &["keys", "namespace", "bound_to_key", "short"])?;
     let mut keys = given.array("keys")?.iter().map(nonce_key);
@@ -416,15 +421,15 @@ pub(crate) fn nonces(options: &Options, epoch: Option<&str>, crypto: &Crypto) ->
     if given.flag("short")? {
         issuer = issuer.with_window(NonceWindow::Short);
     }
-    if let Some(epoch) = epoch {
-        issuer = issuer.with_epoch(parse_epoch(epoch)?.to_u64());
-    }
     Ok(Some(issuer))
 }
 
 /// A store's epoch: 64 bits, written in decimal because not every language has such numbers.
-pub(crate) fn parse_epoch(text: &str) -> Result<StoreEpoch, Error> {
-    let number = text.parse().map_err(|_| Error::misuse("wrong_type", "an epoch is a number below 2^64, as text"))?;
+pub(crate) fn epoch_of(text: Option<&str>) -> Result<StoreEpoch, Error> {
+    let number = text
+        .unwrap_or("0")
+        .parse()
+        .map_err(|_| Error::misuse("wrong_type", "an epoch is a number below 2^64, as text"))?;
     Ok(StoreEpoch::from_u64(number))
 }
 

@@ -7,6 +7,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
@@ -15,12 +16,16 @@ use spin::Mutex;
 
 pub mod step;
 
-use self::step::{CreatedKey, Fetching, HostError, KeyFault, KeyWanted, Saved, Saving, Signing, Slot, Step, Stored};
+use self::step::{
+    Asking, CreatedKey, Fetching, HostError, KeyFault, KeyWanted, Saved, Saving, Sharing, Signing, Slot, Step, Stored,
+};
 use crate::UnixTime;
 use crate::http::message::Response;
 use crate::jose::signature::Signature;
 use crate::jose::thumbprint::Thumbprint;
 use crate::oauth::FlowError;
+#[cfg(feature = "dpop")]
+use crate::replay::{Inserted, ReplayEntry};
 
 /// What a flow asks of the host: one variant for each step.
 pub(crate) enum Effect {
@@ -33,6 +38,10 @@ pub(crate) enum Effect {
     Load(Slot),
     Save(Saving),
     Wait(u64),
+    Share(Sharing),
+    Ask(Asking),
+    #[cfg(feature = "dpop")]
+    Insert(ReplayEntry),
 }
 
 /// What the host answered.
@@ -46,6 +55,10 @@ pub(crate) enum Reply {
     Load(Result<Option<Stored>, HostError>),
     Save(Result<Saved, HostError>),
     Wait(()),
+    Share(()),
+    Ask(Result<Vec<u8>, HostError>),
+    #[cfg(feature = "dpop")]
+    Insert(Inserted),
 }
 
 /// What passes between a flow and its steps.
@@ -156,6 +169,27 @@ impl Io {
     pub(crate) fn wait(&self, seconds: u64) -> Ask<'_, ()> {
         self.ask(Effect::Wait(seconds), done)
     }
+
+    /// Waits until work that many flows share has ended, however it ended.
+    pub(crate) fn share(&self, wanted: Sharing) -> Ask<'_, ()> {
+        self.ask(Effect::Share(wanted), done)
+    }
+
+    /// Asks a source of the host's own.
+    pub(crate) fn ask_host(&self, wanted: Asking) -> Ask<'_, Vec<u8>> {
+        self.ask(Effect::Ask(wanted), |reply| match reply {
+            Reply::Ask(answer) => answer.map_err(FlowError::Host),
+            _ => Err(FlowError::Interrupted),
+        })
+    }
+
+    #[cfg(feature = "dpop")]
+    pub(crate) fn insert(&self, entry: ReplayEntry) -> Ask<'_, Inserted> {
+        self.ask(Effect::Insert(entry), |reply| match reply {
+            Reply::Insert(answer) => Ok(answer),
+            _ => Err(FlowError::Interrupted),
+        })
+    }
 }
 
 type Read<T> = fn(Reply) -> Result<T, FlowError>;
@@ -164,7 +198,7 @@ type Read<T> = fn(Reply) -> Result<T, FlowError>;
 fn done(reply: Reply) -> Result<(), FlowError> {
     match reply {
         Reply::DeleteKey(answer) | Reply::Lock(answer) | Reply::Unlock(answer) => answer.map_err(FlowError::Host),
-        Reply::Wait(()) => Ok(()),
+        Reply::Wait(()) | Reply::Share(()) => Ok(()),
         _ => Err(FlowError::Interrupted),
     }
 }

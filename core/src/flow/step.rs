@@ -15,7 +15,9 @@ use crate::jose::jwk::PublicJwk;
 use crate::jose::signature::Signature;
 use crate::jose::thumbprint::Thumbprint;
 use crate::key::{Protection, SigningInput};
-use crate::oauth::FlowError;
+use crate::oauth::{FlowError, Secret};
+#[cfg(feature = "dpop")]
+use crate::replay::{Inserted, ReplayEntry};
 
 /// The host's own error, handed through untouched.
 pub type HostError = Box<dyn core::error::Error + Send + Sync>;
@@ -46,6 +48,13 @@ pub enum Step<T> {
     Save(Save<T>),
     /// Wait.
     Wait(Wait<T>),
+    /// Wait for work that many flows share.
+    Share(Share<T>),
+    /// Ask a source of the host's own.
+    Ask(Ask<T>),
+    /// Insert an entry into the replay store of the host.
+    #[cfg(feature = "dpop")]
+    Insert(Insert<T>),
 }
 
 /// Something a host stores: `session/…`, `login/…` or `registration/…`. Each value holds secrets.
@@ -182,13 +191,40 @@ impl Saving {
     }
 }
 
+/// Work that many flows wait for, and the task that does it for the first of them.
+pub(crate) struct Sharing {
+    pub(crate) name: String,
+    pub(crate) task: Option<Task>,
+}
+
+/// Begins work that belongs to no request.
+pub(crate) type Task = Box<dyn FnOnce(UnixTime) -> Result<Step<()>, FlowError> + Send>;
+
+/// What is asked of a source of the host's own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Question {
+    /// The present keys of an issuer, as a JWK Set (RFC 7517 section 5) of at most 256 KiB; the subject is the issuer.
+    Keys,
+    /// What a token is: the body of an introspection response (RFC 7662 section 2.2) of at most 64 KiB; the subject is the token, a
+    /// secret.
+    Token,
+}
+
+pub(crate) struct Asking {
+    pub(crate) question: Question,
+    pub(crate) subject: Secret,
+}
+
 macro_rules! steps {
-    ($($(#[$doc:meta])* $name:ident($wanted:ty) -> $answer:ty;)*) => {
+    ($($(#[$doc:meta])* $(@ $feature:literal)? $name:ident($wanted:ty) -> $answer:ty;)*) => {
         $(
             $(#[$doc])*
+            $(#[cfg(feature = $feature)])?
             #[must_use = "a flow goes on only when its step is resumed"]
             pub struct $name<T> { wanted: $wanted, flow: Flow<T> }
 
+            $(#[cfg(feature = $feature)])?
             impl<T> $name<T> {
                 /// Goes on with the host's answer. `now` is the host's clock.
                 ///
@@ -199,6 +235,7 @@ macro_rules! steps {
                 }
             }
 
+            $(#[cfg(feature = $feature)])?
             impl<T> fmt::Debug for $name<T> {
                 fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                     f.write_str(stringify!($name))
@@ -209,11 +246,12 @@ macro_rules! steps {
         impl<T> Step<T> {
             pub(crate) fn of(effect: Effect, flow: Flow<T>) -> Self {
                 match effect {
-                    $(Effect::$name(wanted) => Self::$name($name { wanted, flow }),)*
+                    $($(#[cfg(feature = $feature)])? Effect::$name(wanted) => Self::$name($name { wanted, flow }),)*
                 }
             }
 
-            /// What is wanted: `done`, `create_key`, `delete_key`, `sign`, `fetch`, `lock`, `unlock`, `load`, `save` or `wait`.
+            /// What is wanted: `done`, `create_key`, `delete_key`, `sign`, `fetch`, `lock`, `unlock`, `load`, `save`, `wait`, `share`, `ask`
+            /// or `insert`.
             pub const fn name(&self) -> &'static str {
                 match self {
                     Self::Done(_) => "done",
@@ -226,6 +264,10 @@ macro_rules! steps {
                     Self::Load(_) => "load",
                     Self::Save(_) => "save",
                     Self::Wait(_) => "wait",
+                    Self::Share(_) => "share",
+                    Self::Ask(_) => "ask",
+                    #[cfg(feature = "dpop")]
+                    Self::Insert(_) => "insert",
                 }
             }
         }
@@ -251,6 +293,16 @@ steps! {
     Save(Saving) -> Result<Saved, HostError>;
     /// Wait this long; answer when the time has passed.
     Wait(u64) -> ();
+    /// Wait until the work of this name has ended, however it ended: many flows share it and it belongs to none of them.
+    ///
+    /// The first who waits is given the [task](Share::take_task) that does it. Run that task beside all requests, to its end or its
+    /// time-out, even if the request that brought it is given up: its client could otherwise keep everyone else from an answer.
+    Share(Sharing) -> ();
+    /// Ask a source of the host's own.
+    Ask(Asking) -> Result<Vec<u8>, HostError>;
+    /// Insert an entry into the replay store of the host, in one atomic step, and tell its answer with the epoch it happened in.
+    /// A store that fails has the answer [`Insertion::Unavailable`](crate::replay::Insertion::Unavailable).
+    @"dpop" Insert(ReplayEntry) -> Inserted;
 }
 
 impl<T> CreateKey<T> {
@@ -372,6 +424,97 @@ impl<T> Wait<T> {
     /// How long, in seconds.
     pub const fn seconds(&self) -> u64 {
         self.wanted
+    }
+}
+
+impl<T> Share<T> {
+    /// The name of the work, unique for one server: arbitrary characters.
+    pub fn name(&self) -> &str {
+        &self.wanted.name
+    }
+
+    /// The task that does the work, for the first who waits for it; given out once. Where there is none it is under way already: wait
+    /// for the one of the same [`name`](Self::name). If the host knows no task of that name, it has ended meanwhile or is about
+    /// to begin: resume after a few milliseconds.
+    ///
+    /// # Errors
+    /// [`FlowError`], if the work ended at once; for logs, the flow is resumed all the same.
+    pub fn take_task(&mut self, now: UnixTime) -> Option<Result<Step<()>, FlowError>> {
+        self.wanted.task.take().map(|task| task(now))
+    }
+
+    /// How long to wait at most, in seconds. The task goes on after that.
+    pub const fn timeout(&self) -> u64 {
+        SHARED_TIMEOUT
+    }
+}
+
+/// How long a flow waits for work that it shares, and how long that work may take, in seconds.
+pub(crate) const SHARED_TIMEOUT: u64 = 10;
+
+impl<T> Ask<T> {
+    /// What is asked.
+    pub const fn question(&self) -> Question {
+        self.wanted.question
+    }
+
+    /// What is asked about.
+    pub fn subject(&self) -> &str {
+        self.wanted.subject.expose()
+    }
+
+    /// How long the host waits for the answer at most, in seconds.
+    pub const fn timeout(&self) -> u64 {
+        SHARED_TIMEOUT
+    }
+}
+
+#[cfg(feature = "dpop")]
+impl<T> Insert<T> {
+    /// What to insert, if it is not there yet.
+    pub const fn entry(&self) -> &ReplayEntry {
+        &self.wanted
+    }
+}
+
+impl<T> Step<T> {
+    /// The result of a flow that is finished; `None` if it needs something from the host.
+    pub fn finished(self) -> Option<T> {
+        match self {
+            Self::Done(result) => Some(result),
+            _ => None,
+        }
+    }
+}
+
+impl<T> Step<T> {
+    /// Carries out a flow whose questions have answers at once: `know` tells the keys of issuers and what tokens are, and all else must
+    /// have been given to the server. For tests, tools and servers that keep both themselves.
+    ///
+    /// # Errors
+    /// [`FlowError`]; [`FlowError::Interrupted`] for a step that asks for anything else.
+    pub fn answered(
+        mut self,
+        now: UnixTime,
+        know: &mut dyn FnMut(Question, &str) -> Result<Vec<u8>, HostError>,
+    ) -> Result<T, FlowError> {
+        loop {
+            self = match self {
+                Self::Done(result) => return Ok(result),
+                Self::Share(mut share) => {
+                    if let Some(Ok(task)) = share.take_task(now) {
+                        // What it failed for shows in the answer.
+                        let _ = task.answered(now, know);
+                    }
+                    share.resume((), now)?
+                }
+                Self::Ask(ask) => {
+                    let answer = know(ask.question(), ask.subject());
+                    ask.resume(answer, now)?
+                }
+                _ => return Err(FlowError::Interrupted),
+            };
+        }
     }
 }
 

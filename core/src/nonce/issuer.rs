@@ -4,17 +4,18 @@
 //! use keybound::crypto::Crypto;
 //! use keybound::nonce::Role::ResourceServer;
 //! use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys, NonceVerdict};
+//! use keybound::replay::StoreEpoch;
 //! use keybound::{Thumbprint, UnixTime};
 //!
-//! fn example(crypto: &Crypto, key: &Thumbprint) -> Result<(), Box<dyn std::error::Error>> {
+//! fn example(crypto: &Crypto, key: &Thumbprint, epoch: StoreEpoch) -> Result<(), Box<dyn std::error::Error>> {
 //!     let keys = NonceKeys::new(NonceKey::generate(1, crypto.random)?);
 //!     let issuer = NonceIssuer::new(crypto.mac, keys, "https://api.example.com");
 //!
 //!     let now = UnixTime::from_secs(1_700_000_000);
-//!     let nonce = issuer.issue(ResourceServer, None, now)?;
+//!     let nonce = issuer.issue(ResourceServer, None, epoch, now)?;
 //!     assert_eq!(nonce.as_str().len(), 40);
 //!     // A minute later the proof that carries it arrives.
-//!     match issuer.check(nonce.as_str(), ResourceServer, key, now.saturating_add(60)) {
+//!     match issuer.check(nonce.as_str(), ResourceServer, key, epoch, now.saturating_add(60)) {
 //!         NonceVerdict::Valid(valid) if valid.renew => { /* answer with the next nonce */ }
 //!         NonceVerdict::Valid(_) => {}
 //!         NonceVerdict::Stale | NonceVerdict::Unknown => { /* challenge: use_dpop_nonce with a new nonce */ }
@@ -28,11 +29,13 @@ use core::fmt;
 
 use subtle::ConstantTimeEq;
 
+use super::keys::Ring;
 pub use super::keys::{NonceKey, NonceKeyError, NonceKeys};
 use super::{Nonce, Role};
 use crate::base64url;
 use crate::crypto::Mac;
 use crate::jose::thumbprint::Thumbprint;
+use crate::replay::StoreEpoch;
 use crate::time::UnixTime;
 
 /// The version of the format, first byte of every nonce.
@@ -56,15 +59,18 @@ const FIELDS: usize = 9;
 ///
 /// The namespace names the service: nonces of one are worthless in another that shares its keys.
 ///
+/// The epoch is that of the replay store the nonces are used with, and names one continuous life of it: it changes whenever the
+/// store may have forgotten something. A proof with a nonce of the store's present epoch was made after that. The MAC covers the
+/// epoch, so that a client cannot choose it. Without a store one number serves for ever.
+///
 /// *Security.* A nonce is not used up: it bounds the age of a proof by the server's clock, and the replay store
 /// still has to see every proof. Who learns the key can make proofs ahead of time.
 pub struct NonceIssuer {
     mac: &'static dyn Mac,
-    keys: NonceKeys,
+    keys: Ring,
     namespace: Box<str>,
     window: NonceWindow,
     bound: bool,
-    epoch: u64,
 }
 
 /// How long the time steps are, and with them how long a nonce is accepted.
@@ -133,7 +139,7 @@ pub struct ValidNonce {
     pub accepted_until: UnixTime,
     /// The epoch the nonce was issued in. Equal to the replay store's present epoch, it shows that the proof was
     /// made after the store began to remember.
-    pub epoch: u64,
+    pub epoch: StoreEpoch,
     /// Whether to hand out the next nonce with the successful answer (RFC 9449 section 8.2).
     ///
     /// True when this one is of an earlier step, an earlier epoch or not of the current key: a client that takes
@@ -156,7 +162,7 @@ impl NonceIssuer {
     /// `mac` is [`Crypto::mac`](crate::Crypto::mac). Nodes that answer for the same service need the same
     /// configured keys and the same `namespace`; one process alone may generate its key at start.
     pub fn new(mac: &'static dyn Mac, keys: NonceKeys, namespace: &str) -> Self {
-        Self { mac, keys, namespace: namespace.into(), window: NonceWindow::Standard, bound: false, epoch: 0 }
+        Self { mac, keys: Ring::new(keys), namespace: namespace.into(), window: NonceWindow::Standard, bound: false }
     }
 
     /// Binds each nonce to the key it is issued for: it is worthless in a proof made with another key.
@@ -175,31 +181,26 @@ impl NonceIssuer {
         self
     }
 
-    /// Sets the epoch that nonces carry from now on.
-    ///
-    /// An epoch names one continuous life of the replay store that the nonces are used with. It changes whenever
-    /// the store may have forgotten something: a proof with a nonce of the store's present epoch was made after
-    /// that. The epoch is covered by the MAC, so that a client cannot choose it.
-    #[must_use]
-    pub fn with_epoch(mut self, epoch: u64) -> Self {
-        self.epoch = epoch;
-        self
-    }
-
-    /// Sets the epoch of an issuer in use, as [`with_epoch`](Self::with_epoch) does for a new one.
-    pub fn set_epoch(&mut self, epoch: u64) {
-        self.epoch = epoch;
-    }
-
-    /// Issues nonces under `new` from now on and still accepts those of the key before it.
+    /// Issues nonces under `new` from now on and still accepts those of the key before it, in a running server too.
     ///
     /// # Errors
     /// [`NonceKeyError`] as for [`NonceKeys::rotate`]; nothing has changed then.
+    #[cfg(feature = "std")]
+    pub fn rotate(&self, new: NonceKey) -> Result<(), NonceKeyError> {
+        self.keys.rotate(new)
+    }
+
+    /// Issues nonces under `new` from now on and still accepts those of the key before it. Without `std` there is no lock that
+    /// would let a running server do this.
+    ///
+    /// # Errors
+    /// [`NonceKeyError`] as for [`NonceKeys::rotate`]; nothing has changed then.
+    #[cfg(not(feature = "std"))]
     pub fn rotate(&mut self, new: NonceKey) -> Result<(), NonceKeyError> {
         self.keys.rotate(new)
     }
 
-    /// The nonce to hand out at `now`, for servers of `role`.
+    /// The nonce to hand out at `now`, for servers of `role`, in this life of the replay store.
     ///
     /// `thumbprint` is that of the key in the request's proof; it matters only to an issuer
     /// [bound to thumbprints](Self::bound_to_thumbprint). Within one step the answer is always the same.
@@ -208,15 +209,23 @@ impl NonceIssuer {
     /// # Errors
     /// [`IssueError::ThumbprintMissing`] if nonces are bound and `thumbprint` is `None`;
     /// [`IssueError::ClockOutOfRange`] if `now` lies beyond the last step.
-    pub fn issue(&self, role: Role, thumbprint: Option<&Thumbprint>, now: UnixTime) -> Result<Nonce, IssueError> {
+    pub fn issue(
+        &self,
+        role: Role,
+        thumbprint: Option<&Thumbprint>,
+        epoch: StoreEpoch,
+        now: UnixTime,
+    ) -> Result<Nonce, IssueError> {
         if self.bound && thumbprint.is_none() {
             return Err(IssueError::ThumbprintMissing);
         }
         let step = self.window.step_at(now).ok_or(IssueError::ClockOutOfRange)?.to_be_bytes();
-        let epoch = self.epoch.to_be_bytes();
-        let key = self.keys.current();
-        let tag = self.tag(key, step, epoch, role, thumbprint);
-        let content = [VERSION, key.id()].into_iter().chain(step).chain(epoch).chain(tag);
+        let epoch = epoch.to_u64().to_be_bytes();
+        let (key_id, tag) = self.keys.read(|keys| {
+            let key = keys.current();
+            (key.id(), self.tag(key, step, epoch, role, thumbprint))
+        });
+        let content = [VERSION, key_id].into_iter().chain(step).chain(epoch).chain(tag);
         let mut bytes = [0; LEN];
         for (place, byte) in bytes.iter_mut().zip(content) {
             *place = byte;
@@ -226,31 +235,43 @@ impl NonceIssuer {
 
     /// Judges the `nonce` claim of a proof whose signature has been verified and whose key has `thumbprint`.
     ///
+    /// `epoch` is the store's life as far as it is known, and decides about [`renew`](ValidNonce::renew) alone: whether the epoch in
+    /// a nonce vouches for a proof is the replay store's to say.
+    ///
     /// Anything may be passed as `nonce`; what has not 40 characters is refused before any other work. Nothing is
     /// allocated.
     ///
     /// *Security.* The tag is compared in constant time. [`NonceVerdict::Stale`] is said of authentic nonces only.
-    pub fn check(&self, nonce: &str, role: Role, thumbprint: &Thumbprint, now: UnixTime) -> NonceVerdict {
+    pub fn check(
+        &self,
+        nonce: &str,
+        role: Role,
+        thumbprint: &Thumbprint,
+        epoch: StoreEpoch,
+        now: UnixTime,
+    ) -> NonceVerdict {
+        let present = epoch;
         let mut bytes = [0; LEN];
         if base64url::decode_exact(nonce.as_bytes(), &mut bytes).is_err() {
             return NonceVerdict::Unknown;
         }
         let [version, key_id, s0, s1, s2, s3, e0, e1, e2, e3, e4, e5, e6, e7, tag @ ..] = bytes;
         let (step, epoch) = ([s0, s1, s2, s3], [e0, e1, e2, e3, e4, e5, e6, e7]);
-        let Some(key) = self.keys.find(key_id).filter(|_| version == VERSION) else {
-            return NonceVerdict::Unknown;
-        };
-        let expected = self.tag(key, step, epoch, role, Some(thumbprint));
+        let known = self.keys.read(|keys| {
+            let key = keys.find(key_id).filter(|_| version == VERSION)?;
+            Some((self.tag(key, step, epoch, role, Some(thumbprint)), key_id == keys.current().id()))
+        });
+        let Some((expected, of_current_key)) = known else { return NonceVerdict::Unknown };
         if !bool::from(expected.ct_eq(&tag)) {
             return NonceVerdict::Unknown;
         }
-        let (step, epoch) = (u32::from_be_bytes(step), u64::from_be_bytes(epoch));
+        let (step, epoch) = (u32::from_be_bytes(step), StoreEpoch::from_u64(u64::from_be_bytes(epoch)));
         match self.window.step_at(now) {
             Some(current) if step.abs_diff(current) <= 1 => NonceVerdict::Valid(ValidNonce {
                 issued_at: self.window.start_of(step),
                 accepted_until: self.window.last_second_of(step),
                 epoch,
-                renew: step < current || epoch != self.epoch || key_id != self.keys.current().id(),
+                renew: step < current || epoch != present || !of_current_key,
             }),
             _ => NonceVerdict::Stale,
         }
@@ -294,7 +315,6 @@ impl fmt::Debug for NonceIssuer {
             .field("namespace", &self.namespace)
             .field("window", &self.window)
             .field("bound", &self.bound)
-            .field("epoch", &self.epoch)
             .finish_non_exhaustive()
     }
 }
@@ -312,278 +332,4 @@ impl core::error::Error for IssueError {}
 
 #[cfg(test)]
 #[cfg(feature = "rustcrypto")]
-#[allow(clippy::arithmetic_side_effects)]
-mod tests {
-    use super::super::Role::{self, AuthorizationServer, ResourceServer};
-    use super::super::{Nonce, cache::NonceCache};
-    use super::{IssueError, LEN, NonceIssuer, NonceKey, NonceKeys, NonceVerdict, NonceWindow, ValidNonce, base64url};
-    use crate::crypto::Mac;
-    use crate::jose::thumbprint::Thumbprint;
-    use crate::time::UnixTime;
-    use alloc::format;
-    use alloc::string::String;
-
-    struct TestMac;
-
-    impl Mac for TestMac {
-        fn hmac_sha256(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-            use hmac::{KeyInit, Mac as _};
-            let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(key).unwrap();
-            parts.iter().for_each(|part| mac.update(part));
-            mac.finalize().into_bytes().into()
-        }
-    }
-
-    const PHONE: Thumbprint = Thumbprint::from_bytes([1; 32]);
-    const LAPTOP: Thumbprint = Thumbprint::from_bytes([2; 32]);
-    /// The start of a step of either window.
-    const NOON: UnixTime = UnixTime::from_secs(1_700_000_010);
-
-    fn key(id: u8) -> NonceKey {
-        NonceKey::from_secret(id, [id; 32]).unwrap()
-    }
-
-    fn issuer_named(namespace: &str) -> NonceIssuer {
-        NonceIssuer::new(&TestMac, NonceKeys::new(key(1)), namespace)
-    }
-
-    fn issuer() -> NonceIssuer {
-        issuer_named("https://api.example.com")
-    }
-
-    fn issue(issuer: &NonceIssuer, now: UnixTime) -> Nonce {
-        issuer.issue(ResourceServer, Some(&PHONE), now).unwrap()
-    }
-
-    fn check(issuer: &NonceIssuer, nonce: &Nonce, now: UnixTime) -> NonceVerdict {
-        issuer.check(nonce.as_str(), ResourceServer, &PHONE, now)
-    }
-
-    fn valid(verdict: NonceVerdict) -> ValidNonce {
-        match verdict {
-            NonceVerdict::Valid(valid) => valid,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_format_is_fixed() {
-        let issuer = issuer().bound_to_thumbprint().with_epoch(0x0102_0304_0506_0708);
-        let nonce = issue(&issuer, NOON);
-        assert_eq!(nonce.as_str().len(), 40);
-        assert_eq!(Nonce::parse(nonce.as_str().as_bytes()).unwrap(), nonce);
-        let bytes = base64url::decode(nonce.as_str().as_bytes()).unwrap();
-        assert_eq!(bytes[..14], [1, 1, 0x03, 0x60, 0xaa, 0x2b, 1, 2, 3, 4, 5, 6, 7, 8]);
-        // HMAC-SHA-256 over the fields with their lengths, put together by hand.
-        let mut message = alloc::vec::Vec::new();
-        let fields: [&[u8]; 9] = [
-            b"keybound DPoP nonce",
-            &[1],
-            &[1],
-            &bytes[2..6],
-            &bytes[6..14],
-            &[0, 0, 0, 30],
-            &[2],
-            b"https://api.example.com",
-            PHONE.as_bytes(),
-        ];
-        for field in fields {
-            message.extend([0, 0, 0, 0, 0, 0, 0, u8::try_from(field.len()).unwrap()]);
-            message.extend(field);
-        }
-        assert_eq!(bytes[14..], TestMac.hmac_sha256(&[1; 32], &[&message])[..16]);
-    }
-
-    #[test]
-    fn a_nonce_of_one_role_is_unknown_in_the_other() {
-        let issuer = issuer();
-        for (mine, other) in [(AuthorizationServer, ResourceServer), (ResourceServer, AuthorizationServer)] {
-            let nonce = issuer.issue(mine, None, NOON).unwrap();
-            let judge = |role: Role| issuer.check(nonce.as_str(), role, &PHONE, NOON);
-            valid(judge(mine));
-            assert_eq!(judge(other), NonceVerdict::Unknown);
-        }
-    }
-
-    #[test]
-    fn namespaces_windows_and_keys_are_separate() {
-        let nonce = issue(&issuer(), NOON);
-        assert_eq!(check(&issuer_named("https://other.example.com"), &nonce, NOON), NonceVerdict::Unknown);
-        assert_eq!(check(&issuer().with_window(NonceWindow::Short), &nonce, NOON), NonceVerdict::Unknown);
-        let same_id = NonceKeys::new(NonceKey::from_secret(1, [9; 32]).unwrap());
-        let other_key = NonceIssuer::new(&TestMac, same_id, "https://api.example.com");
-        assert_eq!(check(&other_key, &nonce, NOON), NonceVerdict::Unknown);
-        assert_ne!(issue(&other_key, NOON), nonce);
-    }
-
-    #[test]
-    fn a_bound_nonce_works_with_its_key_alone() {
-        let bound = issuer().bound_to_thumbprint();
-        let nonce = issue(&bound, NOON);
-        valid(check(&bound, &nonce, NOON));
-        assert_eq!(bound.check(nonce.as_str(), ResourceServer, &LAPTOP, NOON), NonceVerdict::Unknown);
-        assert_eq!(bound.issue(ResourceServer, None, NOON), Err(IssueError::ThumbprintMissing));
-        // Bound and unbound issuers do not take each other's.
-        assert_eq!(check(&issuer(), &nonce, NOON), NonceVerdict::Unknown);
-        assert_eq!(check(&bound, &issue(&issuer(), NOON), NOON), NonceVerdict::Unknown);
-        valid(issuer().check(issue(&issuer(), NOON).as_str(), ResourceServer, &LAPTOP, NOON));
-    }
-
-    #[test]
-    fn the_key_before_is_accepted_and_the_one_before_that_is_not() {
-        let mut issuer = issuer();
-        let first = issue(&issuer, NOON);
-        assert!(!valid(check(&issuer, &first, NOON)).renew);
-        issuer.rotate(key(2)).unwrap();
-        let second = issue(&issuer, NOON);
-        assert!(valid(check(&issuer, &first, NOON)).renew);
-        assert!(!valid(check(&issuer, &second, NOON)).renew);
-        issuer.rotate(key(3)).unwrap();
-        assert_eq!(check(&issuer, &first, NOON), NonceVerdict::Unknown);
-        assert!(valid(check(&issuer, &second, NOON)).renew);
-    }
-
-    /// Nodes get the new key one by one; at no point does one refuse what another has issued.
-    #[test]
-    fn nodes_rotate_without_a_challenge() {
-        let node = |keys| NonceIssuer::new(&TestMac, keys, "https://api.example.com");
-        let with = |current, other| node(NonceKeys::new(key(current)).with_other(key(other)).unwrap());
-        let phases = [node(NonceKeys::new(key(1))), with(1, 2), with(2, 1), node(NonceKeys::new(key(2)))];
-        for pair in phases.windows(2) {
-            valid(check(&pair[0], &issue(&pair[1], NOON), NOON));
-            valid(check(&pair[1], &issue(&pair[0], NOON), NOON));
-        }
-    }
-
-    #[test]
-    fn the_window_is_exact_to_the_second() {
-        for window in [NonceWindow::Standard, NonceWindow::Short] {
-            let issuer = issuer().with_window(window);
-            let step = i64::from(window.step_secs());
-            for second in 0..2 * step {
-                let issued = UnixTime::from_secs(NOON.secs() + second);
-                let nonce = issue(&issuer, issued);
-                let at_issue = valid(check(&issuer, &nonce, issued));
-                assert_eq!(at_issue.issued_at.secs(), NOON.secs() + second / step * step);
-                for later in -3 * step..4 * step {
-                    let now = UnixTime::from_secs(issued.secs() + later);
-                    let expected = now.secs() >= at_issue.issued_at.secs() - step && now <= at_issue.accepted_until;
-                    match check(&issuer, &nonce, now) {
-                        NonceVerdict::Valid(valid) => {
-                            assert!(expected, "{second} {later}");
-                            assert_eq!(valid.accepted_until, at_issue.accepted_until);
-                            assert_eq!(valid.renew, now.secs() >= at_issue.issued_at.secs() + step);
-                        }
-                        verdict => assert_eq!((verdict, expected), (NonceVerdict::Stale, false), "{second} {later}"),
-                    }
-                }
-                let life = at_issue.accepted_until.since(issued);
-                assert!((u64::from(window.step_secs())..2 * u64::from(window.step_secs())).contains(&life));
-            }
-        }
-    }
-
-    #[test]
-    fn every_changed_bit_and_length_is_noticed() {
-        let issuer = issuer();
-        let nonce = issue(&issuer, NOON);
-        let bytes = base64url::decode(nonce.as_str().as_bytes()).unwrap();
-        for index in 0..LEN {
-            for bit in 0..8 {
-                let mut changed = bytes.clone();
-                changed[index] ^= 1 << bit;
-                let text = base64url::encode(&changed);
-                let verdict = issuer.check(&text, ResourceServer, &PHONE, NOON);
-                assert_eq!(verdict, NonceVerdict::Unknown, "byte {index}, bit {bit}");
-            }
-        }
-        for length in 0..100_usize {
-            let text: String = nonce.as_str().chars().cycle().take(length).collect();
-            let verdict = issuer.check(&text, ResourceServer, &PHONE, NOON);
-            assert_eq!(matches!(verdict, NonceVerdict::Valid(_)), length == 40, "{length}");
-        }
-        for text in [
-            "é".repeat(20),
-            nonce.as_str().chars().take(39).chain(['=']).collect(),
-            "\u{0}".repeat(40),
-            "n".repeat(1 << 20),
-        ] {
-            assert_eq!(issuer.check(&text, ResourceServer, &PHONE, NOON), NonceVerdict::Unknown);
-        }
-    }
-
-    #[test]
-    fn the_epoch_comes_back_and_an_earlier_one_is_renewed() {
-        let mut issuer = issuer().with_epoch(u64::MAX);
-        let nonce = issue(&issuer, NOON);
-        let before = valid(check(&issuer, &nonce, NOON));
-        assert_eq!((before.epoch, before.renew), (u64::MAX, false));
-        issuer.set_epoch(7);
-        let after = valid(check(&issuer, &nonce, NOON));
-        assert_eq!((after.epoch, after.renew), (u64::MAX, true));
-        assert_eq!(valid(check(&issuer, &issue(&issuer, NOON), NOON)).epoch, 7);
-    }
-
-    #[test]
-    fn clocks_out_of_range_have_an_outcome() {
-        let issuer = issuer();
-        let step_0 = issue(&issuer, UnixTime::from_secs(0));
-        for before_1970 in [i64::MIN, -31, -1] {
-            let now = UnixTime::from_secs(before_1970);
-            assert_eq!(issue(&issuer, now), step_0);
-            assert_eq!(valid(check(&issuer, &step_0, now)).accepted_until.secs(), 59);
-        }
-        assert_eq!(check(&issuer, &step_0, UnixTime::from_secs(60)), NonceVerdict::Stale);
-
-        let end = i64::from(u32::MAX) * 30 + 29;
-        let last = issue(&issuer, UnixTime::from_secs(end));
-        assert_eq!(valid(check(&issuer, &last, UnixTime::from_secs(end))).accepted_until.secs(), end);
-        for beyond in [end + 1, i64::MAX] {
-            let now = UnixTime::from_secs(beyond);
-            assert_eq!(issuer.issue(ResourceServer, None, now), Err(IssueError::ClockOutOfRange));
-            assert_eq!(check(&issuer, &last, now), NonceVerdict::Stale);
-        }
-    }
-
-    /// A client that keeps every nonce it is handed is challenged once and never again, also across a key rotation.
-    #[test]
-    fn steady_state_has_no_challenge() {
-        const ORIGIN: &str = "https://api.example.com";
-        for pause in 1..=30 {
-            let mut issuer = issuer().bound_to_thumbprint();
-            let mut client = NonceCache::new();
-            let (mut challenges, mut renewals) = (0, 0);
-            for second in (0..600).step_by(pause) {
-                let now = NOON.saturating_add(second);
-                if second / 300 == 1 && issuer.keys.current().id() == 1 {
-                    issuer.rotate(key(2)).unwrap();
-                }
-                let sent = client.get(ORIGIN, ResourceServer, &PHONE).cloned();
-                let handed_out = match sent.map(|nonce| check(&issuer, &nonce, now)) {
-                    Some(NonceVerdict::Valid(valid)) if valid.renew => {
-                        renewals += 1;
-                        Some(issue(&issuer, now))
-                    }
-                    Some(NonceVerdict::Valid(_)) => None,
-                    _ => {
-                        challenges += 1;
-                        Some(issue(&issuer, now))
-                    }
-                };
-                let fields = handed_out.as_ref().map(|nonce| nonce.as_str().as_bytes());
-                client.observe(ORIGIN, ResourceServer, &PHONE, fields.as_slice()).unwrap();
-            }
-            assert_eq!(challenges, 1, "a call every {pause} s");
-            // One in each of the twenty steps but the first, and one for the new key where it came within a step.
-            assert!((19..=20).contains(&renewals), "{renewals} renewals, a call every {pause} s");
-        }
-    }
-
-    #[test]
-    fn debug_shows_no_secret() {
-        let shown = format!("{:?}", NonceIssuer::new(&TestMac, NonceKeys::new(key(0xab)), "n"));
-        assert!(!shown.contains("171, 171"), "{shown}");
-        fn shared_between_threads(_: &(impl Send + Sync)) {}
-        shared_between_threads(&issuer());
-    }
-}
+mod tests;

@@ -10,6 +10,8 @@
 //! ```
 
 use core::fmt;
+#[cfg(feature = "std")]
+use std::sync::{PoisonError, RwLock};
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -124,6 +126,41 @@ impl NonceKeys {
 
     pub(super) fn find(&self, id: u8) -> Option<&NonceKey> {
         [Some(&self.current), self.other.as_ref()].into_iter().flatten().find(|key| key.id == id)
+    }
+}
+
+/// The keys of an issuer in use, which threads share.
+#[derive(Debug)]
+pub(super) struct Ring(#[cfg(feature = "std")] RwLock<NonceKeys>, #[cfg(not(feature = "std"))] NonceKeys);
+
+#[cfg(feature = "std")]
+impl Ring {
+    pub(super) const fn new(keys: NonceKeys) -> Self {
+        Self(RwLock::new(keys))
+    }
+
+    /// Looks at the keys. A rotation waits until it is done.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&NonceKeys) -> T) -> T {
+        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn rotate(&self, new: NonceKey) -> Result<(), NonceKeyError> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).rotate(new)
+    }
+}
+
+#[cfg(not(feature = "std"))]
+impl Ring {
+    pub(super) const fn new(keys: NonceKeys) -> Self {
+        Self(keys)
+    }
+
+    pub(super) fn read<T>(&self, look: impl FnOnce(&NonceKeys) -> T) -> T {
+        look(&self.0)
+    }
+
+    pub(super) fn rotate(&mut self, new: NonceKey) -> Result<(), NonceKeyError> {
+        self.0.rotate(new)
     }
 }
 

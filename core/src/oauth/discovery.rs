@@ -7,7 +7,7 @@ use super::client::{Client, Inner};
 use super::error::{DiscoveryDefect, FlowError};
 use super::failure::DiscoveryFailure;
 use super::flow::{Flow, Io};
-use super::metadata::{AuthorizationServer, ProtectedResource, is_same_issuer};
+use super::metadata::{AuthorizationServer, ProtectedResource, UrlRule, is_same_issuer};
 use super::post::{is_passing, parsed};
 use super::step::{Fetching, Step};
 use crate::http::challenge::Challenge;
@@ -102,7 +102,7 @@ impl Client {
 
 pub(super) async fn discover_issuer(io: &Io, client: &Inner, issuer: &str) -> Result<Discovered, FlowError> {
     client.rule.given(issuer)?;
-    let server = Search::new(io, client).server(&client.concrete(issuer)).await?;
+    let server = Search::new(io, client.rule, &client.servers).server(&client.concrete(issuer)).await?;
     Ok(Discovered { resource: None, server, scope: None, assumed: false, origin: None })
 }
 
@@ -121,10 +121,10 @@ pub(super) async fn discover(
     let issuer = issuer.as_deref();
     let metadata = challenges.iter().find_map(|challenge| challenge.param("resource_metadata"));
     let scope = challenges.iter().find_map(|challenge| challenge.param("scope")).map(String::from);
-    let mut search = Search::new(io, client);
+    let mut search = Search::new(io, client.rule, &client.servers);
     let resource = search.resource(&target, metadata).await?;
     let named = match &resource {
-        Some(resource) => search.named(resource, issuer)?,
+        Some(resource) => search.named(client, resource, issuer)?,
         None => None,
     };
     let (server, assumed) = match named.as_deref().or(issuer) {
@@ -132,22 +132,29 @@ pub(super) async fn discover(
         None if resource.is_some() => {
             return Err(search.failure(DiscoveryDefect::NoAuthorizationServer).into());
         }
-        None => search.own_server(&target).await?,
+        None => search.own_server(client, &target).await?,
     };
     let origin = resource.is_none().then(|| target.origin().into());
     Ok(Discovered { resource, server, scope, assumed, origin })
 }
 
+/// The metadata of an issuer, fetched from one of its three places.
+pub(crate) async fn find_server(io: &Io, rule: UrlRule, issuer: &str) -> Result<AuthorizationServer, FlowError> {
+    Search::new(io, rule, &[]).server(issuer).await
+}
+
 /// A search, which remembers where it asked.
 struct Search<'a> {
     io: &'a Io,
-    client: &'a Inner,
+    rule: UrlRule,
+    /// Metadata that was given.
+    servers: &'a [Value],
     asked: Vec<String>,
 }
 
 impl<'a> Search<'a> {
-    const fn new(io: &'a Io, client: &'a Inner) -> Self {
-        Self { io, client, asked: Vec::new() }
+    const fn new(io: &'a Io, rule: UrlRule, servers: &'a [Value]) -> Self {
+        Self { io, rule, servers, asked: Vec::new() }
     }
 
     /// A failure that names the places that were asked.
@@ -160,7 +167,7 @@ impl<'a> Search<'a> {
         const NAME: &str = "oauth-protected-resource";
         if let Some(url) = metadata {
             // What the resource says of itself is final: no other place speaks for it.
-            let place = String::from(self.client.rule.published(url, "resource_metadata")?.as_str());
+            let place = String::from(self.rule.published(url, "resource_metadata")?.as_str());
             let document = self.document(&place).await?.ok_or_else(|| self.failure(DiscoveryDefect::NotFound))?;
             return Ok(Some(ProtectedResource::read(document, &place, target)?));
         }
@@ -173,36 +180,41 @@ impl<'a> Search<'a> {
     }
 
     /// The issuer that the resource names and this client uses, `preferred` if it is among several; `None` if it names none.
-    fn named(&self, resource: &ProtectedResource, preferred: Option<&str>) -> Result<Option<String>, FlowError> {
-        let named: Vec<String> = resource.authorization_servers().map(|issuer| self.client.concrete(issuer)).collect();
+    fn named(
+        &self,
+        client: &Inner,
+        resource: &ProtectedResource,
+        preferred: Option<&str>,
+    ) -> Result<Option<String>, FlowError> {
+        let named: Vec<String> = resource.authorization_servers().map(|issuer| client.concrete(issuer)).collect();
         let named: Vec<&str> = named.iter().map(String::as_str).collect();
         if named.is_empty() {
             return Ok(None);
         }
-        let accepted: Vec<&str> = named.iter().copied().filter(|issuer| self.client.accepts(issuer)).collect();
+        let accepted: Vec<&str> = named.iter().copied().filter(|issuer| client.accepts(issuer)).collect();
         if accepted.is_empty() {
             let failure = self.failure(DiscoveryDefect::IssuerNotAccepted).found(&named.join(", "));
-            return Err(failure.expected(&self.client.issuers.join(", ")).into());
+            return Err(failure.expected(&client.issuers.join(", ")).into());
         }
         let is_preferred = |issuer: &&&str| preferred.is_some_and(|preferred| is_same_issuer(preferred, issuer));
-        let usable = |issuer: &&&str| self.client.rule.published(issuer, "authorization_servers").is_ok();
+        let usable = |issuer: &&&str| self.rule.published(issuer, "authorization_servers").is_ok();
         let chosen = accepted.iter().find(is_preferred).or_else(|| accepted.iter().find(usable)).or(accepted.first());
         let Some(chosen) = chosen else { return Ok(None) };
-        let checked = self.client.rule.published(chosen, "authorization_servers");
+        let checked = self.rule.published(chosen, "authorization_servers");
         checked.map_err(|failure| failure.asked(&self.asked.join(", ")))?;
         Ok(Some((*chosen).into()))
     }
 
     /// The server at the target's own origin, for resources from before RFC 9728.
-    async fn own_server(&mut self, target: &Url) -> Result<(AuthorizationServer, bool), FlowError> {
+    async fn own_server(&mut self, client: &Inner, target: &Url) -> Result<(AuthorizationServer, bool), FlowError> {
         let origin = target.origin();
-        if !self.client.accepts(origin) {
+        if !client.accepts(origin) {
             let failure = self.failure(DiscoveryDefect::IssuerNotAccepted).found(origin);
-            return Err(failure.expected(&self.client.issuers.join(", ")).into());
+            return Err(failure.expected(&client.issuers.join(", ")).into());
         }
         match self.server(origin).await {
             Err(FlowError::Discovery(failure))
-                if failure.defect == DiscoveryDefect::NotFound && self.client.assumes_endpoints =>
+                if failure.defect == DiscoveryDefect::NotFound && client.assumes_endpoints =>
             {
                 let at = |path: &str| alloc::format!("{origin}/{path}");
                 let document = Value::object()
@@ -219,11 +231,11 @@ impl<'a> Search<'a> {
     /// The metadata of an authorization server: given by the caller, or fetched from one of its three places.
     async fn server(&mut self, issuer: &str) -> Result<AuthorizationServer, FlowError> {
         let is_it = |document: &&Value| document.text("issuer").is_some_and(|known| is_same_issuer(known, issuer));
-        if let Some(given) = self.client.servers.iter().find(is_it) {
+        if let Some(given) = self.servers.iter().find(is_it) {
             return Ok(AuthorizationServer::read(given.clone(), issuer)?);
         }
         const OPENID: &str = "openid-configuration";
-        let url = self.client.rule.published(issuer, "issuer")?;
+        let url = self.rule.published(issuer, "issuer")?;
         let appended = alloc::format!("{}/.well-known/{OPENID}", issuer.strip_suffix('/').unwrap_or(issuer));
         let places = [url.issuer_well_known("oauth-authorization-server"), url.issuer_well_known(OPENID), appended];
         match self.first(places).await? {

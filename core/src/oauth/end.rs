@@ -144,3 +144,35 @@ async fn revoke_token(
         status => Err(FlowError::Answer(AT, AnswerDefect::Status(status))),
     }
 }
+
+/// Asks what a token is, as a resource does (RFC 7662 section 2.1); gives the body of the answer, whose status was 200.
+#[cfg(feature = "dpop")]
+pub(crate) async fn ask_about(
+    io: &Io,
+    client: &Client,
+    server: &AuthorizationServer,
+    credentials: &super::Credentials,
+    token: &str,
+) -> Result<alloc::vec::Vec<u8>, FlowError> {
+    use super::step::{Fetching, SHARED_TIMEOUT};
+    use crate::http::message::{Body, Request};
+    use crate::server::resource::MAX_ANSWER_LEN;
+
+    const AT: Endpoint = Endpoint::Introspection;
+    let url = server.require(AT, super::metadata::UrlRule::of_issuer(server.issuer()))?;
+    let mut form = Form::new();
+    form.push("token", token);
+    form.push("token_type_hint", "access_token");
+    let mut fields = alloc::vec::Vec::new();
+    super::post::field(&mut fields, "Accept", "application/json");
+    super::post::field(&mut fields, "Content-Type", "application/x-www-form-urlencoded");
+    credentials.attach(io, &client.0, server, &mut form, &mut fields).await?;
+    let body = Body::Bytes(form.encode().into_bytes());
+    let request = Request { method: "POST".into(), url: url.as_str().into(), fields, body };
+    let wanted = Fetching { request, max_body: Some(MAX_ANSWER_LEN), timeout: Some(SHARED_TIMEOUT) };
+    let mut response = io.fetch(wanted).await?;
+    match response.status {
+        200 => Ok(core::mem::take(&mut response.body)),
+        status => Err(FlowError::Answer(AT, AnswerDefect::Status(status))),
+    }
+}

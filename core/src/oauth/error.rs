@@ -79,6 +79,8 @@ pub enum Endpoint {
     Revocation,
     /// Introspection (RFC 7662).
     Introspection,
+    /// The keys that an issuer signs with (RFC 7517 section 5).
+    Keys,
     /// The protected resource.
     Resource,
 }
@@ -370,6 +372,7 @@ impl fmt::Display for Endpoint {
             Self::DeviceAuthorization => "the device authorization endpoint",
             Self::Revocation => "the revocation endpoint",
             Self::Introspection => "the introspection endpoint",
+            Self::Keys => "the address of the issuer's keys",
             Self::Resource => "the resource",
         })
     }

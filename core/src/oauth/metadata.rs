@@ -13,11 +13,16 @@ use crate::json::Value;
 
 /// Which URLs a client talks to: `https`, and `http` on loopback where the caller permits it (RFC 9449 section 2).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct UrlRule {
+pub(crate) struct UrlRule {
     pub(super) loopback: bool,
 }
 
 impl UrlRule {
+    /// The rule for what an issuer publishes, where no client says otherwise: an issuer on this machine may name others on it.
+    pub(crate) fn of_issuer(issuer: &str) -> Self {
+        Self { loopback: Url::parse(issuer).is_ok_and(|url| url.is_loopback()) }
+    }
+
     fn permits(self, url: &Url) -> bool {
         url.is_https() || (self.loopback && url.is_loopback())
     }
@@ -29,7 +34,7 @@ impl UrlRule {
     }
 
     /// A URL the caller gave.
-    pub(super) fn given(self, text: &str) -> Result<Url, Misuse> {
+    pub(crate) fn given(self, text: &str) -> Result<Url, Misuse> {
         let url = Url::parse(text).map_err(Misuse::Target)?;
         if self.permits(&url) { Ok(url) } else { Err(Misuse::InsecureUrl) }
     }
@@ -138,7 +143,7 @@ impl AuthorizationServer {
     }
 
     /// Takes metadata that was stored, whose issuer is known to be the one.
-    pub(super) fn stored(document: Value) -> Option<Self> {
+    pub(crate) fn stored(document: Value) -> Option<Self> {
         let issuer = String::from(document.text("issuer")?);
         Some(Self { document: Arc::new(document), issuer })
     }
@@ -161,7 +166,7 @@ impl AuthorizationServer {
     }
 
     /// The URL of an endpoint that is needed now.
-    pub(super) fn require(&self, endpoint: Endpoint, rule: UrlRule) -> Result<Url, FlowError> {
+    pub(crate) fn require(&self, endpoint: Endpoint, rule: UrlRule) -> Result<Url, FlowError> {
         let name = member(endpoint).unwrap_or_default();
         let failure = match (self.endpoint(endpoint), self.document.member(name)) {
             (Some(url), _) => match rule.published(url, name) {
@@ -267,6 +272,7 @@ const fn member(endpoint: Endpoint) -> Option<&'static str> {
         Endpoint::DeviceAuthorization => "device_authorization_endpoint",
         Endpoint::Revocation => "revocation_endpoint",
         Endpoint::Introspection => "introspection_endpoint",
+        Endpoint::Keys => "jwks_uri",
         Endpoint::Metadata | Endpoint::Resource => return None,
     })
 }

@@ -148,6 +148,9 @@ pub use client::{Client, ClientBuilder};
 pub use credentials::Credentials;
 pub use device::DeviceAuthorization;
 pub use discovery::Discovered;
+pub(crate) use discovery::find_server;
+#[cfg(feature = "dpop")]
+pub(crate) use end::ask_about;
 pub use error::{
     AnswerDefect, Denial, DiscoveryDefect, Downgrade, Endpoint, FlowError, RedirectDefect, StoredDefect, shown,
 };

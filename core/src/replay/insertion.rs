@@ -2,6 +2,30 @@
 
 use core::fmt;
 
+use super::entry::StoreEpoch;
+
+/// A store's answer to one entry, and the life of the store that gave it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[must_use = "only `Fresh` accepts a proof"]
+pub struct Inserted {
+    /// The answer.
+    pub insertion: Insertion,
+    /// The store's life at the time of the answer.
+    ///
+    /// # Security
+    /// A refusal after [`Insertion::BeforeFloor`] carries a nonce of this life. An epoch that ended before the store forgot
+    /// something, given here, would let nonces vouch for proofs that the store no longer knows; one that is merely out of date
+    /// costs an honest client a further request.
+    pub epoch: StoreEpoch,
+}
+
+impl Inserted {
+    /// `insertion`, answered in `epoch`.
+    pub const fn new(insertion: Insertion, epoch: StoreEpoch) -> Self {
+        Self { insertion, epoch }
+    }
+}
+
 /// A store's answer to one entry. Only [`Fresh`](Self::Fresh) accepts the proof; all others refuse it.
 ///
 /// # Security

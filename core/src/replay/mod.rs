@@ -1,8 +1,8 @@
 //! Replay protection: a proof is accepted at most once (RFC 9449 section 11.1).
 //!
 //! A verifier that has checked everything else of a proof turns it into a [`ReplayEntry`] and asks a store,
-//! in one atomic step, whether the entry was there before. The store's answer is an [`Insertion`]; only
-//! [`Insertion::Fresh`] accepts the proof.
+//! in one atomic step, whether the entry was there before. The store's answer is an [`Insertion`], and with it the
+//! [`StoreEpoch`] it was given in; only [`Insertion::Fresh`] accepts the proof.
 //!
 //! - A store that answers at once implements [`ReplayStore`]; one behind a network [`AsyncReplayStore`].
 //! - [`memory`] holds the stores for one process.
@@ -34,6 +34,6 @@ pub mod memory;
 mod store;
 
 pub use entry::{ReplayEntry, ReplayEntryParts, StoreEpoch};
-pub use insertion::Insertion;
+pub use insertion::{Inserted, Insertion};
 pub use key::{ReplayAgreement, ReplayKey};
 pub use store::{AsyncReplayStore, BoxFuture, Immediate, ReplayStore};

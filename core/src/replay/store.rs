@@ -7,6 +7,8 @@ use core::future::Future;
 use core::pin::Pin;
 
 use super::entry::{ReplayEntry, StoreEpoch};
+use super::insertion::Inserted;
+#[cfg(doc)]
 use super::insertion::Insertion;
 use crate::time::UnixTime;
 
@@ -23,7 +25,7 @@ pub trait ReplayStore {
     /// How the store itself can fail. The request is then refused with status 503.
     type Error;
 
-    /// Inserts `entry` if it is absent, in one atomic step, and says whether it was.
+    /// Inserts `entry` if it is absent, in one atomic step, and says whether it was, and in which of the store's lives.
     ///
     /// # Errors
     /// The store's own error. Callers treat it as [`Insertion::Unavailable`].
@@ -33,16 +35,17 @@ pub trait ReplayStore {
     /// forgets entries must keep a floor, the instant before which it cannot vouch, and answer
     /// [`Insertion::BeforeFloor`] to entries timed at or before floor + `max_ahead` whose nonce does not hold
     /// the present [`epoch`](Self::epoch).
-    fn insert(&self, entry: &ReplayEntry, now: UnixTime) -> Result<Insertion, Self::Error>;
+    fn insert(&self, entry: &ReplayEntry, now: UnixTime) -> Result<Inserted, Self::Error>;
 
-    /// The store's present life, for the nonces that vouch for it.
+    /// The store's life as far as it is known, for the nonces that vouch for it: that of the last answer, and before the first
+    /// one a random one, for which no nonce vouches.
     fn epoch(&self) -> StoreEpoch;
 }
 
 impl<S: ReplayStore + ?Sized> ReplayStore for &S {
     type Error = S::Error;
 
-    fn insert(&self, entry: &ReplayEntry, now: UnixTime) -> Result<Insertion, Self::Error> {
+    fn insert(&self, entry: &ReplayEntry, now: UnixTime) -> Result<Inserted, Self::Error> {
         (**self).insert(entry, now)
     }
 
@@ -54,7 +57,7 @@ impl<S: ReplayStore + ?Sized> ReplayStore for &S {
 impl<S: ReplayStore + ?Sized> ReplayStore for Arc<S> {
     type Error = S::Error;
 
-    fn insert(&self, entry: &ReplayEntry, now: UnixTime) -> Result<Insertion, Self::Error> {
+    fn insert(&self, entry: &ReplayEntry, now: UnixTime) -> Result<Inserted, Self::Error> {
         (**self).insert(entry, now)
     }
 
@@ -83,9 +86,10 @@ pub trait AsyncReplayStore: Send + Sync {
         &'a self,
         entries: &'a [ReplayEntry],
         now: UnixTime,
-    ) -> BoxFuture<'a, Result<Vec<Insertion>, Self::Error>>;
+    ) -> BoxFuture<'a, Result<Vec<Inserted>, Self::Error>>;
 
-    /// The store's present life, as last known, for the nonces that vouch for it.
+    /// The store's life as far as it is known, for the nonces that vouch for it: that of the last answer, and before the first
+    /// one a random one, for which no nonce vouches. It asks nothing over the network.
     fn epoch(&self) -> StoreEpoch;
 }
 
@@ -96,7 +100,7 @@ impl<S: AsyncReplayStore + ?Sized> AsyncReplayStore for Arc<S> {
         &'a self,
         entries: &'a [ReplayEntry],
         now: UnixTime,
-    ) -> BoxFuture<'a, Result<Vec<Insertion>, Self::Error>> {
+    ) -> BoxFuture<'a, Result<Vec<Inserted>, Self::Error>> {
         (**self).insert(entries, now)
     }
 
@@ -132,7 +136,7 @@ where
         &'a self,
         entries: &'a [ReplayEntry],
         now: UnixTime,
-    ) -> BoxFuture<'a, Result<Vec<Insertion>, Self::Error>> {
+    ) -> BoxFuture<'a, Result<Vec<Inserted>, Self::Error>> {
         Box::pin(async move { entries.iter().map(|entry| self.0.insert(entry, now)).collect() })
     }
 

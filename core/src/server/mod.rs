@@ -5,15 +5,15 @@
 
 #[cfg(feature = "oauth")]
 pub mod authorization;
+#[cfg(feature = "oauth")]
+mod consumption;
 pub mod forwarded;
-#[cfg(feature = "oauth")]
-mod jwk_set;
-#[cfg(feature = "oauth")]
-mod jwt;
 #[cfg(feature = "oauth")]
 pub mod resource;
 pub mod route;
 pub mod source;
 
 #[cfg(feature = "oauth")]
-pub use jwk_set::{JwkSet, NotJwkSet};
+pub use crate::issuer::{JwkSet, KeySource, NotJwkSet};
+#[cfg(feature = "oauth")]
+pub use consumption::{Consumption, LocalStore};

@@ -1,6 +1,7 @@
 //! The checks themselves, one function for each, called in the order of [`Check`](super::check::Check).
 
 use alloc::borrow::Cow;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use subtle::ConstantTimeEq;
@@ -9,7 +10,7 @@ use super::Verifier;
 use super::form::{Form, FormChecked, check_token_hash};
 #[cfg(feature = "std")]
 use super::headers::RememberedKey;
-use super::pending::{PendingProof, VerifiedProof};
+use super::pending::{NextNonce, PendingProof, VerifiedProof};
 use super::policy::NonceMode;
 use super::presentation::Presentation;
 use super::rejection::Rejection;
@@ -25,7 +26,7 @@ use crate::json::{JsonError, Member, Text};
 use crate::nonce::issuer::{ISSUED_LEN, NonceVerdict, ValidNonce};
 use crate::proof::claims::Claims;
 use crate::proof::{MAX_PROOF_LEN, TYP};
-use crate::replay::{ReplayEntry, ReplayEntryParts, ReplayKey, StoreEpoch};
+use crate::replay::{ReplayEntry, ReplayEntryParts, ReplayKey};
 
 /// What was checked of a proof before, and with it when a nonce is asked for.
 #[derive(Clone, Copy)]
@@ -83,21 +84,23 @@ pub(super) fn judge(
         expires_at: nonce_time
             .map_or(issued_at.saturating_add(verifier.policy.max_age()), |nonce| nonce.accepted_until),
         store_margin: verifier.policy.store_margin(),
-        nonce_epoch: nonce.as_ref().map(|nonce| StoreEpoch::from_u64(nonce.epoch)),
+        nonce_epoch: nonce.map(|nonce| nonce.epoch),
         agreement: verifier.agreement,
     });
     let late = if nonce_time.is_some() { Rejection::NonceStale } else { Rejection::IatTooOld };
-    let renew = nonce.is_some_and(|nonce| nonce.renew);
-    let next_nonce = verifier
-        .nonces
-        .as_ref()
-        .filter(|_| renew)
-        .and_then(|issuer| issuer.issue(presentation.context.role(), Some(&thumbprint), now).ok());
+    let next = verifier.nonces.as_ref().zip(nonce).map(|(issuer, nonce)| NextNonce {
+        issuer: Arc::clone(issuer),
+        role: presentation.context.role(),
+        of: nonce,
+        epoch: presentation.epoch,
+        checked_at: now,
+    });
     Ok(PendingProof {
         entry,
         late,
         ends,
-        verified: VerifiedProof { thumbprint, algorithm: key.algorithm(), issued_at, next_nonce },
+        next,
+        verified: VerifiedProof { thumbprint, algorithm: key.algorithm(), issued_at, next_nonce: None },
     })
 }
 
@@ -346,7 +349,7 @@ fn check_nonce(
         (_, None) => Err(Rejection::NonceMissing),
         (None, Some(_)) => Err(Rejection::NonceMismatch),
         (Some(issuer), Some(nonce)) => {
-            match issuer.check(&read_nonce(nonce), presentation.context.role(), thumbprint, now) {
+            match issuer.check(&read_nonce(nonce), presentation.context.role(), thumbprint, presentation.epoch, now) {
                 NonceVerdict::Valid(valid) => Ok(Some(valid)),
                 NonceVerdict::Stale => Err(Rejection::NonceStale),
                 NonceVerdict::Unknown => Err(Rejection::NonceMismatch),
@@ -371,7 +374,7 @@ pub(super) fn nonce_verdict(
     let payload = base64url::decode(compact.payload).ok()?;
     let nonce = read_nonce(Claims::read(&payload).ok()?.nonce.value()?);
     let thumbprint = claimed_thumbprint(verifier, presentation)?;
-    Some(issuer.check(&nonce, presentation.context.role(), &thumbprint, now))
+    Some(issuer.check(&nonce, presentation.context.role(), &thumbprint, presentation.epoch, now))
 }
 
 /// The thumbprint of the key in the proof's header, whatever else is wrong with the proof.

@@ -34,6 +34,7 @@ pub mod presentation;
 pub mod refusal;
 pub mod rejection;
 
+use alloc::sync::Arc;
 use core::fmt;
 
 use crate::UnixTime;
@@ -52,10 +53,11 @@ pub(crate) use form::FormChecked;
 pub struct Verifier {
     policy: Policy,
     crypto: Crypto,
-    nonces: Option<NonceIssuer>,
+    /// Shared with the proofs that are not settled yet: the answer to one may carry a nonce.
+    nonces: Option<Arc<NonceIssuer>>,
     agreement: ReplayAgreement,
     #[cfg(feature = "std")]
-    headers: Option<alloc::sync::Arc<headers::HeaderMemory>>,
+    headers: Option<Arc<headers::HeaderMemory>>,
 }
 
 impl Verifier {
@@ -83,7 +85,12 @@ impl Verifier {
     #[must_use]
     pub fn with_nonces(self, issuer: NonceIssuer) -> Self {
         let agreement = self.policy.replay_agreement(self.crypto.digest);
-        Self { nonces: Some(issuer), agreement, ..self }
+        Self { nonces: Some(Arc::new(issuer)), agreement, ..self }
+    }
+
+    /// The issuer of nonces, whose keys can be [rotated](NonceIssuer::rotate) while the verifier serves.
+    pub fn nonces(&self) -> Option<&NonceIssuer> {
+        self.nonces.as_deref()
     }
 
     /// Whether the time in a nonce stands for `iat`, for every proof this verifier accepts.
@@ -94,7 +101,7 @@ impl Verifier {
     /// Remembers the keys of headers that were verified before. The memory may serve several verifiers.
     #[cfg(feature = "std")]
     #[must_use]
-    pub fn with_header_memory(self, memory: alloc::sync::Arc<headers::HeaderMemory>) -> Self {
+    pub fn with_header_memory(self, memory: Arc<headers::HeaderMemory>) -> Self {
         Self { headers: Some(memory), ..self }
     }
 
@@ -164,7 +171,7 @@ impl Verifier {
     }
 
     /// Checks a proof and consumes it in a synchronous store: [`check`](Self::check), insert and
-    /// [`settle`](PendingProof::settle) in one.
+    /// [`settle`](PendingProof::settle) in one, in the store's own epoch.
     ///
     /// # Errors
     /// [`VerifyError::Rejected`] if the proof is refused; the others if the store could not decide.
@@ -174,10 +181,10 @@ impl Verifier {
         now: UnixTime,
         store: &S,
     ) -> Result<VerifiedProof, VerifyError<S::Error>> {
-        let pending = self.check(presentation, now)?;
+        let pending = self.check(&presentation.in_epoch(store.epoch()), now)?;
         let entry: &ReplayEntry = pending.replay_entry();
-        let insertion = store.insert(entry, now).map_err(VerifyError::Store)?;
-        Ok(pending.settle(insertion, now)?)
+        let inserted = store.insert(entry, now).map_err(VerifyError::Store)?;
+        Ok(pending.settle(inserted, now)?)
     }
 }
 

@@ -1,13 +1,15 @@
 //! A proof that passed every check but the last, and what becomes of it.
 
+use alloc::sync::Arc;
 use core::fmt;
 
 use super::rejection::Rejection;
 use crate::UnixTime;
 use crate::jose::algorithm::Algorithm;
 use crate::jose::thumbprint::Thumbprint;
-use crate::nonce::Nonce;
-use crate::replay::{Insertion, ReplayEntry, ReplayKey};
+use crate::nonce::issuer::{NonceIssuer, ValidNonce};
+use crate::nonce::{Nonce, Role};
+use crate::replay::{Inserted, Insertion, ReplayEntry, ReplayKey, StoreEpoch};
 
 /// A proof that passed every check except replay.
 ///
@@ -20,7 +22,29 @@ pub struct PendingProof {
     pub(super) late: Rejection,
     /// When the proof's own `exp` ends its life, if that is given.
     pub(super) ends: Option<UnixTime>,
+    /// There if the proof carries a nonce of the verifier's issuer.
+    pub(super) next: Option<NextNonce>,
+    /// Without its next nonce.
     pub(super) verified: VerifiedProof,
+}
+
+/// What decides about the next nonce.
+pub(super) struct NextNonce {
+    pub(super) issuer: Arc<NonceIssuer>,
+    pub(super) role: Role,
+    /// The nonce of the proof.
+    pub(super) of: ValidNonce,
+    /// The store's life as far as it was known before the insert.
+    pub(super) epoch: StoreEpoch,
+    pub(super) checked_at: UnixTime,
+}
+
+impl NextNonce {
+    /// The next nonce, if the proof's own is not the one to go on with in `epoch`.
+    fn due(&self, thumbprint: &Thumbprint, epoch: StoreEpoch, now: UnixTime) -> Option<Nonce> {
+        let renew = self.of.renew || self.of.epoch != epoch;
+        renew.then(|| self.issuer.issue(self.role, Some(thumbprint), epoch, now).ok()).flatten()
+    }
 }
 
 impl PendingProof {
@@ -39,7 +63,7 @@ impl PendingProof {
         self.entry.expires_at()
     }
 
-    /// Completes the verification with the replay store's answer.
+    /// Completes the verification with the replay store's answer, and makes the next nonce for the life that answered.
     ///
     /// `now` is the time after the store answered: a proof gone stale meanwhile is refused.
     ///
@@ -49,8 +73,8 @@ impl PendingProof {
     ///
     /// # Security
     /// An answer of [`Insertion::Fresh`] without an atomic insertion into a store accepts every replay.
-    pub fn settle(self, insertion: Insertion, now: UnixTime) -> Result<VerifiedProof, SettleError> {
-        match insertion {
+    pub fn settle(self, inserted: Inserted, now: UnixTime) -> Result<VerifiedProof, SettleError> {
+        match inserted.insertion {
             Insertion::Fresh => {}
             Insertion::Seen => return Err(SettleError::Rejected(Rejection::Replayed)),
             Insertion::BeforeFloor => return Err(SettleError::Rejected(Rejection::BeforeStoreFloor)),
@@ -64,7 +88,7 @@ impl PendingProof {
         if self.ends.is_some_and(|end| now >= end) {
             return Err(SettleError::Rejected(Rejection::Expired));
         }
-        Ok(self.verified)
+        Ok(self.accepted(inserted.epoch, now))
     }
 
     /// Completes the verification without a replay store.
@@ -72,10 +96,21 @@ impl PendingProof {
     /// # Security
     /// Whoever sees the proof can use it again until [`expires_at`](Self::expires_at).
     pub fn danger_skip_replay_check(self) -> VerifiedProof {
-        self.verified
+        match &self.next {
+            Some(NextNonce { epoch, checked_at, .. }) => {
+                let (epoch, checked_at) = (*epoch, *checked_at);
+                self.accepted(epoch, checked_at)
+            }
+            None => self.verified,
+        }
     }
 
-    pub(super) fn into_unconsumed(self) -> UnconsumedProof {
+    fn accepted(self, epoch: StoreEpoch, now: UnixTime) -> VerifiedProof {
+        let next_nonce = self.next.and_then(|next| next.due(&self.verified.thumbprint, epoch, now));
+        VerifiedProof { next_nonce, ..self.verified }
+    }
+
+    pub(crate) fn into_unconsumed(self) -> UnconsumedProof {
         UnconsumedProof { thumbprint: self.verified.thumbprint }
     }
 }

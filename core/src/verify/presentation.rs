@@ -5,6 +5,7 @@ use core::fmt;
 use crate::jose::thumbprint::Thumbprint;
 use crate::nonce::Role;
 use crate::proof::target::TargetUri;
+use crate::replay::StoreEpoch;
 
 /// A request as far as its proof is concerned.
 #[derive(Clone, Copy)]
@@ -20,6 +21,9 @@ pub struct Presentation<'a> {
     /// The one nonce this server provided to this client, where the host remembers it itself. `None` leaves nonces to the
     /// verifier's issuer.
     pub nonce: Option<&'a str>,
+    /// The replay store's life, which nonces are made and judged for: its [`epoch`](crate::replay::ReplayStore::epoch) when the
+    /// request came.
+    pub epoch: StoreEpoch,
 }
 
 /// What a proof is presented for.
@@ -40,15 +44,22 @@ pub enum Context<'a> {
 }
 
 impl<'a> Presentation<'a> {
-    /// A proof presented for `context`; nonces are left to the verifier's issuer.
+    /// A proof presented for `context`; nonces are left to the verifier's issuer, and made for epoch 0.
     pub const fn new(method: &'a str, target: &'a TargetUri, proofs: &'a [&'a [u8]], context: Context<'a>) -> Self {
-        Self { method, target, proofs, context, nonce: None }
+        Self { method, target, proofs, context, nonce: None, epoch: StoreEpoch::from_u64(0) }
     }
 
     /// The same, with the exact nonce this server provided to this client.
     #[must_use]
     pub const fn expecting_nonce(self, nonce: &'a str) -> Self {
         Self { nonce: Some(nonce), ..self }
+    }
+
+    /// The same in this life of the replay store: nonces vouch for it. Without a store, or without nonces, there is nothing to
+    /// say.
+    #[must_use]
+    pub const fn in_epoch(self, epoch: StoreEpoch) -> Self {
+        Self { epoch, ..self }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::http::challenge::{Challenge, ChallengeError};
 use crate::nonce::issuer::NonceVerdict;
 use crate::nonce::{Nonce, Role};
 use crate::proof::{DPOP, DPOP_NONCE};
+use crate::replay::StoreEpoch;
 
 /// A response ready to send. Its texts name the defect and hold nothing from the peer.
 #[derive(Clone, PartialEq, Eq)]
@@ -101,7 +102,12 @@ impl Refusal {
         refusal
     }
 
-    /// A refusal because nobody could decide; the client may try again after so many seconds.
+    /// The answer where a host ended a flow before it was decided: 503.
+    pub fn undecided() -> Self {
+        Self::unavailable("undecided", RETRY_AFTER)
+    }
+
+    /// A refusal because nothing could decide; the client may try again after so many seconds.
     pub(crate) fn unavailable(reason: &'static str, retry_after: u64) -> Self {
         let headers = alloc::vec![("Cache-Control", "no-store".to_owned()), ("Retry-After", retry_after.to_string())];
         Self { status: 503, reason, error: None, dpop_nonce: None, headers, body: String::new() }
@@ -149,7 +155,8 @@ impl Verifier {
         }
     }
 
-    /// The response where the replay store could not decide: 503, because accepting would be a guess.
+    /// The response where the replay store could not decide: 503, because accepting would be a guess. `presentation` is in the
+    /// epoch of the store's answer, so that a nonce vouches for that.
     pub fn refuse_undecided(
         &self,
         error: SettleError,
@@ -167,8 +174,8 @@ impl Verifier {
 
     /// A nonce for the next proof of any key, for hosts that hand out more nonces than come due; none without an issuer, or
     /// where the issuer binds its nonces to keys.
-    pub fn fresh_nonce(&self, role: Role, now: UnixTime) -> Option<Nonce> {
-        self.nonces.as_ref()?.issue(role, None, now).ok()
+    pub fn fresh_nonce(&self, role: Role, epoch: StoreEpoch, now: UnixTime) -> Option<Nonce> {
+        self.nonces.as_ref()?.issue(role, None, epoch, now).ok()
     }
 
     fn nonce_that_helps(
@@ -197,7 +204,7 @@ impl Verifier {
             return Nonce::parse(exact.as_bytes()).ok();
         }
         let thumbprint = judge::claimed_thumbprint(self, presentation);
-        self.nonces.as_ref()?.issue(role, thumbprint.as_ref(), now).ok()
+        self.nonces.as_ref()?.issue(role, thumbprint.as_ref(), presentation.epoch, now).ok()
     }
 
     fn refusal(&self, role: Role, error: &'static str, rejection: Rejection, dpop_nonce: Option<Nonce>) -> Refusal {

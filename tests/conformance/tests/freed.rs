@@ -11,7 +11,8 @@ use keybound::http::message::{Body, Request, Response};
 use keybound::json::Value;
 use keybound::oauth::step::{Saved, Slot, Stored};
 use keybound::oauth::{Client, Credentials, FlowError, Secret, SessionRequest, Step};
-use keybound::server::resource::{IncomingRequest, ResourcePolicy, ResourceServer};
+use keybound::server::Consumption;
+use keybound::server::resource::{IncomingRequest, Introspection, ResourcePolicy, ResourceServer};
 use keybound::{Policy, RUSTCRYPTO, SecurityLevel, TargetUri, UnixTime, Verifier};
 use keybound_conformance::NOW;
 
@@ -92,7 +93,7 @@ impl Host {
                 Step::Lock(step) => step.resume(Ok(()), NOW)?,
                 Step::Unlock(step) => step.resume(Ok(()), NOW)?,
                 Step::Wait(step) => step.resume((), NOW)?,
-                Step::CreateKey(_) | Step::DeleteKey(_) | Step::Sign(_) => panic!("plain OAuth has no keys"),
+                other => panic!("plain OAuth has no keys, and a client no store: {other:?}"),
             };
         }
     }
@@ -145,13 +146,15 @@ fn secret() -> Secret {
 }
 
 fn request_to_a_resource() {
-    let policy = ResourcePolicy::new("https://api.example.com/").unwrap().with_introspection();
-    let server = ResourceServer::new(policy, Verifier::new(Policy::default(), &RUSTCRYPTO));
+    let policy = ResourcePolicy::new("https://api.example.com/").unwrap();
+    let policy = policy.with_introspection(Introspection::by_host());
+    let verifier = Verifier::new(Policy::default(), &RUSTCRYPTO);
+    let server = ResourceServer::new(policy, verifier, Consumption::by_host()).unwrap();
     let target = TargetUri::parse(API).unwrap();
     let field = Secret::new(["DPoP ", MARK].concat());
     let proof = Secret::new([MARK, ".", MARK, ".", MARK].concat());
     let fields = [("Authorization", field.expose().as_bytes()), ("DPoP", proof.expose().as_bytes())];
-    drop(server.receive(&IncomingRequest::new("GET", &target, &fields), UnixTime::from_secs(0)));
+    drop(server.admit(&IncomingRequest::new("GET", &target, &fields), UnixTime::from_secs(0)).unwrap());
 }
 
 #[test]

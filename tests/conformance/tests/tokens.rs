@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use keybound::server::JwkSet;
 use keybound::server::resource::{
-    Access, IncomingRequest, IssuerProfile, Principal, ResourcePolicy, ResourceServer, Schemes,
+    IncomingRequest, Introspection, IssuerProfile, Principal, ResourcePolicy, ResourceServer, Schemes,
 };
+use keybound::server::{Consumption, JwkSet, KeySource};
 use keybound::{Crypto, Policy, TargetUri, UnixTime, Verifier};
 use keybound_conformance::providers;
 use serde_json::{Value, json};
@@ -30,16 +30,23 @@ struct Resource {
 }
 
 fn resource(file: &Value, profile: IssuerProfile, crypto: &Crypto) -> Resource {
+    let (issuer, keys) = (text(file, "issuer"), JwkSet::parse(file["keys"].to_string().as_bytes()).unwrap());
     let mut policy = ResourcePolicy::new(text(file, "resource"))
         .unwrap()
         .with_schemes(Schemes::Both)
-        .with_issuer_profile(text(file, "issuer"), profile)
+        .with_issuer_profile(issuer, profile)
+        .unwrap()
+        .with_issuer_keys(issuer, KeySource::Given(keys))
         .unwrap();
     for audience in file["audiences"].as_array().unwrap() {
         policy = policy.with_audience(audience.as_str().unwrap());
     }
-    let server = |policy| ResourceServer::new(policy, Verifier::new(Policy::default(), crypto));
-    Resource { plain: server(policy.clone()), introspecting: server(policy.with_introspection()) }
+    let server = |policy| {
+        let verifier = Verifier::new(Policy::default(), crypto);
+        ResourceServer::new(policy, verifier, Consumption::by_host()).unwrap()
+    };
+    let introspecting = policy.clone().with_introspection(Introspection::by_host());
+    Resource { plain: server(policy), introspecting: server(introspecting) }
 }
 
 /// The answer to a request with the token of an entry: what its principal is, or the reason of its refusal.
@@ -47,19 +54,11 @@ fn outcome(resource: &Resource, file: &Value, entry: &Value) -> Result<Value, St
     let now = UnixTime::from_secs(file["now"].as_i64().unwrap());
     let target = TargetUri::parse(text(file, "resource")).unwrap();
     let field = format!("Bearer {}", text(entry, "token"));
-    let keys = JwkSet::parse(file["keys"].to_string().as_bytes()).unwrap();
     let server = if entry["answer"].is_null() { &resource.plain } else { &resource.introspecting };
     let fields = [("Authorization", field.as_bytes())];
-    let mut access = server.receive(&IncomingRequest::new("GET", &target, &fields), now);
-    loop {
-        access = match access {
-            Access::NeedsKeys(needs) => needs.resume(&keys, now),
-            Access::NeedsIntrospection(needs) => needs.resume(entry["answer"].to_string().as_bytes(), now),
-            Access::Granted(principal) => return Ok(described(&principal)),
-            Access::Refused(refusal) => return Err(refusal.reason().into()),
-            Access::Pending(_) => unreachable!("no proof was sent"),
-        }
-    }
+    let step = server.admit(&IncomingRequest::new("GET", &target, &fields), now).unwrap();
+    let admission = step.answered(now, &mut |_, _| Ok(entry["answer"].to_string().into_bytes())).unwrap();
+    admission.map(|principal| described(&principal)).map_err(|refusal| refusal.reason().into())
 }
 
 fn described(principal: &Principal) -> Value {

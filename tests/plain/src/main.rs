@@ -96,7 +96,7 @@ impl Host {
                 Step::Lock(step) => step.resume(Ok(()), now)?,
                 Step::Unlock(step) => step.resume(Ok(()), now)?,
                 Step::Wait(step) => step.resume((), now)?,
-                Step::CreateKey(_) | Step::DeleteKey(_) | Step::Sign(_) => panic!("plain OAuth has no keys"),
+                other => panic!("plain OAuth has no keys: {other:?}"),
             };
         }
     }

@@ -1,15 +1,15 @@
 //! T14: a whole admission at a resource server, against the bare signature of the proof.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use keybound::base64url::encode;
 use keybound::jose::jwk::PublicJwk;
 use keybound::key::soft::SoftKey;
 use keybound::key::{Signer, SigningInput};
-use keybound::replay::ReplayStore;
 use keybound::replay::memory::MemoryStore;
-use keybound::server::JwkSet;
-use keybound::server::resource::{Access, IncomingRequest, Principal, ResourcePolicy, ResourceServer};
+use keybound::server::resource::{IncomingRequest, Principal, ResourcePolicy, ResourceServer};
+use keybound::server::{Consumption, JwkSet, KeySource};
 use keybound::{Algorithm, Crypto, Policy, ProofBuilder, TargetUri, UnixTime, Verifier};
 use keybound_aws_lc::AWS_LC;
 
@@ -25,11 +25,9 @@ const PROOFS: usize = 1024;
 /// A resource server that knows its issuer's key and has its replay store in memory, and requests that it admits: 64 keys with an
 /// ES256 access token each, and 1,024 distinct proofs.
 pub struct Admissions {
-    server: ResourceServer,
+    server: RefCell<ResourceServer>,
     target: TargetUri,
-    keys: JwkSet,
-    agreement: keybound::replay::ReplayAgreement,
-    store: RefCell<MemoryStore>,
+    policy: ResourcePolicy,
     crypto: Crypto,
     requests: Vec<Sent>,
 }
@@ -58,16 +56,13 @@ impl Admissions {
             Ok(Sent { authorization: format!("DPoP {token}"), proof })
         });
         let requests = requests.collect::<Result<_, BenchError>>()?;
-        let policy = ResourcePolicy::new(AUDIENCE).and_then(|policy| policy.with_issuer(ISSUER));
+        let keys = KeySource::Given(JwkSet::default().with_key(Some("1"), issuer.public_key().clone()));
+        let policy = ResourcePolicy::new(AUDIENCE).and_then(|policy| policy.with_issuer_keys(ISSUER, keys));
         let policy = policy.map_err(|error| ("no policy", error))?;
-        let verifier = Verifier::new(Policy::default(), crypto);
-        let agreement = verifier.replay_agreement();
         Ok(Self {
-            server: ResourceServer::new(policy, verifier),
+            server: RefCell::new(server(&policy, crypto)?),
             target: TargetUri::parse(URL).map_err(|error| ("no target", error))?,
-            keys: JwkSet::default().with_key(Some("1"), issuer.public_key().clone()),
-            agreement,
-            store: RefCell::new(store(agreement, crypto)?),
+            policy,
             crypto: *crypto,
             requests,
         })
@@ -78,7 +73,7 @@ impl Admissions {
     /// # Errors
     /// [`BenchError`] if there is no new store.
     pub fn start_over(&self) -> Result<(), BenchError> {
-        *self.store.borrow_mut() = store(self.agreement, &self.crypto)?;
+        *self.server.borrow_mut() = server(&self.policy, &self.crypto)?;
         Ok(())
     }
 
@@ -86,30 +81,31 @@ impl Admissions {
     ///
     /// # Errors
     /// [`BenchError`] with the refusal.
-    pub fn admit(&self, index: usize) -> Result<Principal, BenchError> {
-        let refused = |refusal| BenchError::from(("refused", refusal));
+    pub fn admit(&self, index: usize) -> Result<Box<Principal>, BenchError> {
         let Sent { authorization, proof } = &self.requests[index % PROOFS];
         let fields = [
             ("Host", b"api.example.com".as_slice()),
             ("Authorization", authorization.as_bytes()),
             ("DPoP", proof.as_bytes()),
         ];
-        let access = self.server.receive(&IncomingRequest::new(METHOD, &self.target, &fields), NOW);
-        let Access::NeedsKeys(needs) = access else { return Err(("not at the keys", access).into()) };
-        match needs.resume(&self.keys, NOW) {
-            Access::Pending(pending) => match self.store.borrow().insert(pending.replay_entry(), NOW) {
-                Ok(insertion) => pending.settle(insertion, NOW).map_err(refused),
-                Err(never) => match never {},
-            },
-            other => Err(("not at the store", other).into()),
+        let request = IncomingRequest::new(METHOD, &self.target, &fields);
+        let step = self.server.borrow().admit(&request, NOW).map_err(|error| ("interrupted", error))?;
+        match step.finished() {
+            Some(admission) => admission.map_err(|refusal| ("refused", refusal).into()),
+            None => Err(("not at once", "a step").into()),
         }
     }
 }
 
-fn store(agreement: keybound::replay::ReplayAgreement, crypto: &Crypto) -> Result<MemoryStore, BenchError> {
+/// A server with an empty store.
+fn server(policy: &ResourcePolicy, crypto: &Crypto) -> Result<ResourceServer, BenchError> {
+    let verifier = Verifier::new(Policy::default(), crypto);
     // Made long before, so that its floor is out of the way.
     let made = UnixTime::from_secs(NOW.secs() - 3600);
-    MemoryStore::new(2 * PROOFS, agreement, crypto.random, made).map_err(|error| ("no store", error).into())
+    let store = MemoryStore::new(2 * PROOFS, verifier.replay_agreement(), crypto.random, made);
+    let store = store.map_err(|error| ("no store", error))?;
+    let server = ResourceServer::new(policy.clone(), verifier, Consumption::local(Arc::new(store)));
+    server.map_err(|error| ("no server", error).into())
 }
 
 /// An access token (RFC 9068) of some 600 characters, bound to `key`.

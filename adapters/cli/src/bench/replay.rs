@@ -157,7 +157,7 @@ fn insert_one(
         nonce_epoch: None,
         agreement,
     });
-    match store.insert(&entry, now) {
+    match store.insert(&entry, now).map(|inserted| inserted.insertion) {
         Ok(Insertion::Fresh) => Ok(()),
         other => Err(BenchError(format!("the store answered {other:?}"))),
     }

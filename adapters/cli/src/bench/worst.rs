@@ -9,8 +9,8 @@ use keybound::http::form::{Form, MAX_FORM_LEN};
 use keybound::http::uri::MAX_URI_LEN;
 use keybound::jose::jwk::{MAX_JWK_LEN, PublicJwk};
 use keybound::json::{MAX_REQUEST_LEN, Value};
-use keybound::server::JwkSet;
-use keybound::server::resource::{Access, IncomingRequest, MAX_TOKEN_LEN, ResourcePolicy, ResourceServer};
+use keybound::server::resource::{IncomingRequest, MAX_TOKEN_LEN, ResourcePolicy, ResourceServer};
+use keybound::server::{Consumption, JwkSet, KeySource};
 use keybound::{Context, Policy, Presentation, TargetUri, Thumbprint, UnixTime, Verifier};
 use keybound_aws_lc::AWS_LC;
 
@@ -65,7 +65,6 @@ pub struct Readers {
     target: TargetUri,
     uri: Verifier,
     server: ResourceServer,
-    keys: JwkSet,
 }
 
 const URL: &str = "https://api.example.com/items";
@@ -74,13 +73,10 @@ const ISSUER: &str = "https://as.example.com";
 impl Default for Readers {
     fn default() -> Self {
         let verifier = || Verifier::new(Policy::default(), &AWS_LC);
-        let policy = ResourcePolicy::new("https://api.example.com/").and_then(|policy| policy.with_issuer(ISSUER));
-        Self {
-            target: TargetUri::parse(URL).expect("a target"),
-            uri: verifier(),
-            server: ResourceServer::new(policy.expect("a policy"), verifier()),
-            keys: JwkSet::default(),
-        }
+        let policy = ResourcePolicy::new("https://api.example.com/")
+            .and_then(|policy| policy.with_issuer_keys(ISSUER, KeySource::Given(JwkSet::default())));
+        let server = ResourceServer::new(policy.expect("a policy"), verifier(), Consumption::by_host());
+        Self { target: TargetUri::parse(URL).expect("a target"), uri: verifier(), server: server.expect("a server") }
     }
 }
 
@@ -100,10 +96,8 @@ impl Readers {
             Reader::Form => Form::parse(bytes).is_ok(),
             Reader::Request => {
                 let fields = [("Authorization", bytes), ("DPoP", worst.proof.as_bytes())];
-                match self.server.receive(&IncomingRequest::new("GET", &self.target, &fields), NOW) {
-                    Access::NeedsKeys(needs) => matches!(needs.resume(&self.keys, NOW), Access::Pending(_)),
-                    _ => false,
-                }
+                let step = self.server.admit(&IncomingRequest::new("GET", &self.target, &fields), NOW);
+                step.is_ok_and(|step| matches!(step.finished(), Some(Ok(_))))
             }
         }
     }

@@ -1,8 +1,9 @@
 //! The echo API: says who called, with what.
 
 use keybound::json::Value;
-use keybound::replay::{Insertion, ReplayStore};
-use keybound::server::resource::{Access, IncomingRequest, Principal, ResourceServer};
+use keybound::nonce::Role;
+use keybound::replay::ReplayStore;
+use keybound::server::resource::{IncomingRequest, Principal, ResourceServer};
 use keybound::{RUSTCRYPTO, Refusal, UnixTime, base64url};
 
 use super::http::{Answer, Incoming};
@@ -14,7 +15,9 @@ pub(super) fn answer(state: &State, request: &Incoming) -> Result<Answer, Answer
     let target = request.target(state);
     let fields: Vec<(&str, &[u8])> =
         request.fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
-    let principal = admit(state, &server, &IncomingRequest::new(&request.method, &target, &fields), now)?;
+    let mut incoming = IncomingRequest::new(&request.method, &target, &fields);
+    incoming.epoch = state.proofs.epoch();
+    let principal = state.decided(server.admit(&incoming, now))?.map_err(|refusal| Answer::from(*refusal))?;
     let revoked = principal
         .claims()
         .text("jti")
@@ -35,7 +38,7 @@ pub(super) fn answer(state: &State, request: &Incoming) -> Result<Answer, Answer
     answer.fields.extend(fields);
     if state.faults().new_nonce_each_call && state.options.nonces {
         answer.fields.retain(|(name, _)| name != "DPoP-Nonce");
-        if let Some(nonce) = state.api().verifier().fresh_nonce(keybound::nonce::Role::ResourceServer, now) {
+        if let Some(nonce) = state.api().verifier().fresh_nonce(Role::ResourceServer, state.proofs.epoch(), now) {
             answer = answer.with("DPoP-Nonce", nonce.as_str());
         }
     }
@@ -43,30 +46,6 @@ pub(super) fn answer(state: &State, request: &Incoming) -> Result<Answer, Answer
         answer.body.clear();
     }
     Ok(answer)
-}
-
-fn admit(
-    state: &State,
-    server: &ResourceServer,
-    request: &IncomingRequest<'_>,
-    now: UnixTime,
-) -> Result<Principal, Answer> {
-    let mut access = server.receive(request, now);
-    loop {
-        access = match access {
-            Access::NeedsKeys(needs) => needs.resume(&state.keys, now),
-            Access::NeedsIntrospection(needs) => Access::Refused(needs.unavailable()),
-            Access::Pending(pending) => {
-                let insertion = match state.proofs.insert(pending.replay_entry(), now) {
-                    Ok(insertion) if !state.faults().store_failing => insertion,
-                    _ => Insertion::Unavailable,
-                };
-                return Ok(pending.settle(insertion, now)?);
-            }
-            Access::Granted(principal) => return Ok(*principal),
-            Access::Refused(refusal) => return Err(refusal.into()),
-        };
-    }
 }
 
 /// Lets through the one request that the token's intent names, once.
@@ -81,12 +60,8 @@ fn carry_out(
     if !request.query.is_empty() {
         url = format!("{url}?{}", request.query);
     }
-    let pending = server.carry_out(principal, &request.method, &url, &request.body, now).map_err(told)?;
-    let insertion = match state.proofs.insert(pending.replay_entry(), now) {
-        Ok(insertion) if !state.faults().store_failing => insertion,
-        _ => Insertion::Unavailable,
-    };
-    pending.settle(insertion, now).map(drop).map_err(told)
+    let carried_out = server.carry_out(principal, &request.method, &url, &request.body, now);
+    state.decided(carried_out)?.map(drop).map_err(|refusal| told(*refusal))
 }
 
 /// A refusal with its reason in the body, which this API for development tells everyone.

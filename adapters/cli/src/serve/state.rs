@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
+use keybound::flow::step::Step;
 use keybound::http::form::Form;
 use keybound::http::url::Url;
 use keybound::intent::Intent;
@@ -11,10 +12,12 @@ use keybound::json::Value;
 use keybound::key::Signer;
 use keybound::key::soft::SoftKey;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
+use keybound::oauth::FlowError;
 use keybound::replay::memory::MemoryStore;
-use keybound::server::JwkSet;
+use keybound::replay::{Inserted, Insertion, ReplayEntry, ReplayStore};
 use keybound::server::authorization::AuthorizationServer;
 use keybound::server::resource::{ResourcePolicy, ResourceServer, Schemes};
+use keybound::server::{Consumption, JwkSet, KeySource};
 use keybound::{
     Algorithm, Misuse, Policy, RUSTCRYPTO, SecurityLevel, TargetUri, Thumbprint, UnixTime, Verifier, base64url,
 };
@@ -184,7 +187,7 @@ impl State {
         let signer = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO)?;
         let keys = JwkSet::default().with_key(Some(KEY_ID), signer.public_key().clone());
         let resource = format!("{origin}/api");
-        let judges = Judges::new(origin, &resource, &options, 1)?;
+        let judges = Judges::new(origin, &resource, &keys, &options, 1)?;
         let agreement = judges.authorization.replay_agreement();
         // Nothing was issued before this moment, so nothing can have been used: the first proofs need not wait.
         let floor = UnixTime::from_secs(0);
@@ -257,9 +260,32 @@ impl State {
         }
         let mut judges = self.judges.write().unwrap_or_else(PoisonError::into_inner);
         let next = judges.key_id.wrapping_add(1).max(1);
-        *judges = Judges::new(&self.issuer, &self.resource, &self.options, next)
+        *judges = Judges::new(&self.issuer, &self.resource, &self.keys, &self.options, next)
             .map_err(|_| Answer::error(503, "temporarily_unavailable", "there is no randomness"))?;
         Ok(())
+    }
+
+    /// Carries out a flow of this server, which knows its own keys and asks for nothing but its store.
+    pub(super) fn decided<T>(&self, begun: Result<Step<T>, FlowError>) -> Result<T, Answer> {
+        let ended = |_| Answer::error(500, "server_error", "a flow of this server asks for what it has not");
+        let mut step = begun.map_err(ended)?;
+        loop {
+            step = match step {
+                Step::Done(result) => return Ok(result),
+                Step::Insert(insert) => {
+                    let inserted = self.consume(insert.entry(), self.now());
+                    insert.resume(inserted, self.now()).map_err(ended)?
+                }
+                _ => return Err(ended(FlowError::Interrupted)),
+            };
+        }
+    }
+
+    /// Consumes a proof, or says that it cannot, if that is the fault.
+    pub(super) fn consume(&self, entry: &ReplayEntry, now: UnixTime) -> Inserted {
+        let Ok(inserted) = self.proofs.insert(entry, now);
+        let insertion = if self.faults().store_failing { Insertion::Unavailable } else { inserted.insertion };
+        Inserted { insertion, ..inserted }
     }
 
     pub(super) fn revoke_access_tokens(&self) {
@@ -276,7 +302,7 @@ impl State {
 }
 
 impl Judges {
-    fn new(issuer: &str, resource: &str, options: &Options, key_id: u8) -> Result<Self, Misuse> {
+    fn new(issuer: &str, resource: &str, keys: &JwkSet, options: &Options, key_id: u8) -> Result<Self, Misuse> {
         let (proofs, schemes) = match options.level {
             SecurityLevel::Standard => (Policy::default(), Schemes::Both),
             SecurityLevel::Enhanced => (Policy::default(), Schemes::DpopOnly),
@@ -295,14 +321,14 @@ impl Judges {
         let path = Url::parse(resource).map_err(Misuse::Target)?.path().to_owned();
         let policy = ResourcePolicy::new(resource)?
             .with_intents_at(&format!("{path}/intent"))?
-            .with_issuer(issuer)?
+            .with_issuer_keys(issuer, KeySource::Given(keys.clone()))?
             .with_schemes(schemes)
             .with_scopes(&["read", "write", "admin"])
             .with_name("keybound serve")
             .publishing_metadata();
         Ok(Self {
             authorization: std::sync::Arc::new(authorization),
-            resource: ResourceServer::new(policy, verifier),
+            resource: ResourceServer::new(policy, verifier, Consumption::by_host())?,
             key_id,
         })
     }

@@ -6,7 +6,7 @@ use keybound::http::form::Form;
 use keybound::json::Value;
 use keybound::key::{Signer as _, SigningInput};
 use keybound::nonce::Nonce;
-use keybound::replay::{Insertion, ReplayStore};
+use keybound::replay::ReplayStore;
 use keybound::server::authorization::{
     Admitted, Checked, ClientType, EndpointRequest, Grant, TokenAnswer, confirmation,
 };
@@ -204,14 +204,12 @@ pub(super) fn prove(state: &State, request: &Incoming, known: &Known, grant: Gra
 pub(super) fn admit(state: &State, endpoint: &EndpointRequest<'_>) -> Result<Admitted, Answer> {
     let now = state.now();
     let server = state.authorization();
+    let endpoint = &endpoint.in_epoch(state.proofs.epoch());
     match server.check(endpoint, now)? {
         Checked::Admitted(admitted) => Ok(admitted),
         Checked::Pending(pending) => {
-            let insertion = match state.proofs.insert(pending.replay_entry(), now) {
-                Ok(insertion) if !state.faults().store_failing => insertion,
-                _ => Insertion::Unavailable,
-            };
-            Ok(server.settle(endpoint, pending, insertion, now)?)
+            let inserted = state.consume(pending.replay_entry(), now);
+            Ok(server.settle(endpoint, pending, inserted, now)?)
         }
     }
 }
@@ -219,7 +217,10 @@ pub(super) fn admit(state: &State, endpoint: &EndpointRequest<'_>) -> Result<Adm
 /// The nonce to send along: the one the proof's own makes due, or a new one for every answer if that is the fault.
 pub(super) fn next_nonce(state: &State, due: Option<&Nonce>) -> Option<String> {
     if state.faults().new_nonce_each_call && state.options.nonces {
-        return state.authorization().fresh_nonce(state.now()).map(|nonce| nonce.as_str().to_owned());
+        return state
+            .authorization()
+            .fresh_nonce(state.proofs.epoch(), state.now())
+            .map(|nonce| nonce.as_str().to_owned());
     }
     due.map(|nonce| nonce.as_str().to_owned())
 }

@@ -6,12 +6,14 @@
 //!
 //! ```no_run
 //! # use keybound::UnixTime;
-//! # use keybound::replay::{Insertion, ReplayAgreement, ReplayEntry, ReplayStore, StoreEpoch};
+//! # use keybound::replay::{Inserted, Insertion, ReplayAgreement, ReplayEntry, ReplayStore, StoreEpoch};
 //! # struct MyStore;
 //! # impl MyStore { fn empty(_: ReplayAgreement, _: UnixTime) -> Self { Self } }
 //! # impl ReplayStore for MyStore {
 //! #     type Error = core::convert::Infallible;
-//! #     fn insert(&self, _: &ReplayEntry, _: UnixTime) -> Result<Insertion, Self::Error> { Ok(Insertion::Fresh) }
+//! #     fn insert(&self, _: &ReplayEntry, _: UnixTime) -> Result<Inserted, Self::Error> {
+//! #         Ok(Inserted::new(Insertion::Fresh, self.epoch()))
+//! #     }
 //! #     fn epoch(&self) -> StoreEpoch { StoreEpoch::from_u64(0) }
 //! # }
 //! use keybound::replay::contract::{Contract, check_store};
@@ -124,6 +126,8 @@ pub enum Rule {
     PresentEpochVouches,
     /// A nonce with another epoch vouches for nothing.
     OtherEpochDoesNotVouch,
+    /// An answer names the life it was given in, and from then on so does the store.
+    AnswerNamesEpoch,
     /// No entry is accepted twice, whatever the clock does in between.
     ClockMayStepBack,
     /// An entry of another agreement is refused as unavailable, and refuses nobody else.

@@ -92,7 +92,7 @@ async fn insert<S: Subject>(
     answers.first().copied().ok_or_else(|| ContractViolation::new(rule, "an answer", "none"))
 }
 
-/// Inserts a batch and checks that it has as many answers as entries.
+/// Inserts a batch and checks that it has as many answers as entries, each given in the life that the store then knows of.
 async fn insert_all<S: Subject>(
     store: &S,
     rule: Rule,
@@ -100,7 +100,13 @@ async fn insert_all<S: Subject>(
     now: UnixTime,
 ) -> Result<Vec<Insertion>, ContractViolation> {
     match store.insert(entries, now).await {
-        Ok(answers) if answers.len() == entries.len() => Ok(answers),
+        Ok(answers) if answers.len() == entries.len() => {
+            if let Some(strange) = answers.iter().find(|answer| answer.epoch != store.epoch()) {
+                let found = format!("{:?} beside {:?}", strange.epoch, store.epoch());
+                return Err(ContractViolation::new(Rule::AnswerNamesEpoch, "the epoch of the last answer", found));
+            }
+            Ok(answers.into_iter().map(|answer| answer.insertion).collect())
+        }
         Ok(answers) => Err(ContractViolation::new(
             Rule::AnswersAreInOrder,
             "one answer for each entry",
@@ -270,8 +276,12 @@ async fn one_of_many<S: Subject>(store: &S, proofs: Proofs) -> Outcome {
         if pending.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-    let count =
-        |wanted: Insertion| found.iter().filter(|answer| matches!(answer, Ok(all) if **all == [wanted])).count();
+    let count = |wanted: Insertion| {
+        found
+            .iter()
+            .filter(|answer| matches!(answer, Ok(all) if matches!(all.as_slice(), [one] if one.insertion == wanted)))
+            .count()
+    };
     if (count(Fresh), count(Seen)) == (1, 15) {
         return Ok(());
     }

@@ -6,12 +6,12 @@ use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::future::Future;
 
-use crate::replay::{AsyncReplayStore, Insertion, ReplayEntry, ReplayStore, StoreEpoch};
+use crate::replay::{AsyncReplayStore, Inserted, ReplayEntry, ReplayStore, StoreEpoch};
 use crate::time::UnixTime;
 
 /// A store under examination. Its failures are text, for the report.
 pub(super) trait Subject {
-    fn insert(&self, entries: &[ReplayEntry], now: UnixTime) -> impl Future<Output = Result<Vec<Insertion>, String>>;
+    fn insert(&self, entries: &[ReplayEntry], now: UnixTime) -> impl Future<Output = Result<Vec<Inserted>, String>>;
     fn epoch(&self) -> StoreEpoch;
 }
 
@@ -22,7 +22,7 @@ impl<S: ReplayStore> Subject for AtOnce<S>
 where
     S::Error: Debug,
 {
-    async fn insert(&self, entries: &[ReplayEntry], now: UnixTime) -> Result<Vec<Insertion>, String> {
+    async fn insert(&self, entries: &[ReplayEntry], now: UnixTime) -> Result<Vec<Inserted>, String> {
         let answers = entries.iter().map(|entry| self.0.insert(entry, now)).collect::<Result<_, _>>();
         answers.map_err(|error| format!("{error:?}"))
     }
@@ -39,7 +39,7 @@ impl<S: AsyncReplayStore> Subject for Waiting<S>
 where
     S::Error: Debug,
 {
-    async fn insert(&self, entries: &[ReplayEntry], now: UnixTime) -> Result<Vec<Insertion>, String> {
+    async fn insert(&self, entries: &[ReplayEntry], now: UnixTime) -> Result<Vec<Inserted>, String> {
         self.0.insert(entries, now).await.map_err(|error| format!("{error:?}"))
     }
 

@@ -6,7 +6,7 @@ use core::cell::{Cell, RefCell};
 use core::convert::Infallible;
 
 use super::{Contract, Rule, check_store};
-use crate::replay::{Insertion, ReplayAgreement, ReplayEntry, ReplayStore, StoreEpoch};
+use crate::replay::{Inserted, Insertion, ReplayAgreement, ReplayEntry, ReplayStore, StoreEpoch};
 use crate::time::UnixTime;
 
 const AGREEMENT: ReplayAgreement = ReplayAgreement::from_bytes([9; 16]);
@@ -25,6 +25,7 @@ enum Defect {
     FloorIsOneTooLow,
     AnyEpoch,
     EpochIgnored,
+    NamesAnotherEpoch,
     ReopensTime,
     AnyAgreement,
     Unbounded,
@@ -44,8 +45,12 @@ struct Plain {
 impl ReplayStore for Plain {
     type Error = Infallible;
 
-    fn insert(&self, entry: &ReplayEntry, now: UnixTime) -> Result<Insertion, Infallible> {
-        Ok(self.answer(entry, now))
+    fn insert(&self, entry: &ReplayEntry, now: UnixTime) -> Result<Inserted, Infallible> {
+        let epoch = match self.defect {
+            Defect::NamesAnotherEpoch => StoreEpoch::from_u64(5),
+            _ => self.epoch(),
+        };
+        Ok(Inserted::new(self.answer(entry, now), epoch))
     }
 
     fn epoch(&self) -> StoreEpoch {
@@ -132,6 +137,7 @@ fn each_defect_breaks_its_rule() {
         (Defect::FloorIsOneTooLow, Rule::FloorIsKept),
         (Defect::AnyEpoch, Rule::OtherEpochDoesNotVouch),
         (Defect::EpochIgnored, Rule::PresentEpochVouches),
+        (Defect::NamesAnotherEpoch, Rule::AnswerNamesEpoch),
         (Defect::ReopensTime, Rule::ClockMayStepBack),
         (Defect::AnyAgreement, Rule::AgreementIsKept),
         (Defect::Unbounded, Rule::CapacityIsLimit),
@@ -145,5 +151,5 @@ fn each_defect_breaks_its_rule() {
         alloc::format!("{rule:?}")
     })
     .collect();
-    assert_eq!(found.iter().collect::<BTreeSet<_>>().len(), 13);
+    assert_eq!(found.iter().collect::<BTreeSet<_>>().len(), 14);
 }

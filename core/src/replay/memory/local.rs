@@ -6,7 +6,7 @@ use core::fmt;
 use super::settings::Settings;
 use super::shard::Shard;
 use crate::crypto::{RandomUnavailable, SecureRandom};
-use crate::replay::{Insertion, ReplayAgreement, ReplayEntry, StoreEpoch};
+use crate::replay::{Inserted, Insertion, ReplayAgreement, ReplayEntry, StoreEpoch};
 use crate::time::UnixTime;
 
 /// A replay store for one owner: `&mut self`, no locks, no operating system.
@@ -42,8 +42,8 @@ use crate::time::UnixTime;
 ///     nonce_epoch: None,
 ///     agreement,
 /// });
-/// assert_eq!(store.insert(&entry, now), Insertion::Fresh);
-/// assert_eq!(store.insert(&entry, now), Insertion::Seen);
+/// assert_eq!(store.insert(&entry, now).insertion, Insertion::Fresh);
+/// assert_eq!(store.insert(&entry, now).insertion, Insertion::Seen);
 /// # Ok(())
 /// # }
 /// ```
@@ -70,7 +70,11 @@ impl LocalMemoryStore {
     }
 
     /// Inserts `entry` if it is absent and says whether it was.
-    pub fn insert(&mut self, entry: &ReplayEntry, now: UnixTime) -> Insertion {
+    pub fn insert(&mut self, entry: &ReplayEntry, now: UnixTime) -> Inserted {
+        Inserted::new(self.answer(entry, now), self.settings.epoch())
+    }
+
+    fn answer(&mut self, entry: &ReplayEntry, now: UnixTime) -> Insertion {
         let placed = match self.settings.place(entry, now) {
             Ok(placed) => placed,
             Err(answer) => return answer,

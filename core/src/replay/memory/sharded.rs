@@ -9,7 +9,7 @@ use super::birthplace::Birthplace;
 use super::settings::Settings;
 use super::shard::Shard;
 use crate::crypto::{RandomUnavailable, SecureRandom};
-use crate::replay::{Insertion, ReplayAgreement, ReplayEntry, ReplayStore, StoreEpoch};
+use crate::replay::{Inserted, Insertion, ReplayAgreement, ReplayEntry, ReplayStore, StoreEpoch};
 use crate::time::UnixTime;
 
 /// The replay store of one process, shared by all its threads.
@@ -112,24 +112,28 @@ impl MemoryStore {
     pub fn was_forked(&self) -> bool {
         self.birthplace.was_left()
     }
+
+    fn answer(&self, entry: &ReplayEntry, now: UnixTime) -> Insertion {
+        // Before any lock: another thread of the parent may have held it when the process was forked.
+        if self.was_forked() {
+            return Insertion::Unavailable;
+        }
+        let placed = match self.settings.place(entry, now) {
+            Ok(placed) => placed,
+            Err(answer) => return answer,
+        };
+        let Some(Padded(shard)) = self.shards.get(placed.shard) else { return Insertion::Unavailable };
+        // A thread that died inside left a shard that may have lost its last entry.
+        let Ok(mut shard) = shard.lock() else { return Insertion::Unavailable };
+        shard.insert(&placed.tagged, self.settings.limits())
+    }
 }
 
 impl ReplayStore for MemoryStore {
     type Error = Infallible;
 
-    fn insert(&self, entry: &ReplayEntry, now: UnixTime) -> Result<Insertion, Infallible> {
-        // Before any lock: another thread of the parent may have held it when the process was forked.
-        if self.was_forked() {
-            return Ok(Insertion::Unavailable);
-        }
-        let placed = match self.settings.place(entry, now) {
-            Ok(placed) => placed,
-            Err(answer) => return Ok(answer),
-        };
-        let Some(Padded(shard)) = self.shards.get(placed.shard) else { return Ok(Insertion::Unavailable) };
-        // A thread that died inside left a shard that may have lost its last entry.
-        let Ok(mut shard) = shard.lock() else { return Ok(Insertion::Unavailable) };
-        Ok(shard.insert(&placed.tagged, self.settings.limits()))
+    fn insert(&self, entry: &ReplayEntry, now: UnixTime) -> Result<Inserted, Infallible> {
+        Ok(Inserted::new(self.answer(entry, now), self.settings.epoch()))
     }
 
     fn epoch(&self) -> StoreEpoch {

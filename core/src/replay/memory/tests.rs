@@ -11,7 +11,9 @@ use super::LocalMemoryStore;
 use crate::crypto::{RandomUnavailable, SecureRandom};
 use crate::jose::thumbprint::Thumbprint;
 use crate::replay::contract::{Contract, check_store};
-use crate::replay::{Insertion, ReplayAgreement, ReplayEntry, ReplayEntryParts, ReplayKey, ReplayStore, StoreEpoch};
+use crate::replay::{
+    Inserted, Insertion, ReplayAgreement, ReplayEntry, ReplayEntryParts, ReplayKey, ReplayStore, StoreEpoch,
+};
 use crate::time::UnixTime;
 
 pub(super) const AGREEMENT: ReplayAgreement = ReplayAgreement::from_bytes([3; 16]);
@@ -70,7 +72,7 @@ struct Shared(RefCell<LocalMemoryStore>);
 impl ReplayStore for Shared {
     type Error = Infallible;
 
-    fn insert(&self, entry: &ReplayEntry, now: UnixTime) -> Result<Insertion, Infallible> {
+    fn insert(&self, entry: &ReplayEntry, now: UnixTime) -> Result<Inserted, Infallible> {
         Ok(self.0.borrow_mut().insert(entry, now))
     }
 
@@ -110,7 +112,7 @@ fn a_flood_loses_no_live_entry_and_costs_the_same_to_the_end() {
     let (mut accepted, mut steps) = (Vec::new(), Vec::new());
     for number in 0..capacity as u128 + 5_000 {
         let entry = entry(number, number as u64, now.saturating_sub(number as u64 % 10).saturating_add(9));
-        match store.insert(&entry, now) {
+        match store.insert(&entry, now).insertion {
             Insertion::Fresh => {
                 steps.push(store.last_steps(&entry, now));
                 accepted.push(entry);
@@ -121,7 +123,7 @@ fn a_flood_loses_no_live_entry_and_costs_the_same_to_the_end() {
     assert!(accepted.len() > capacity * 97 / 100 && accepted.len() <= capacity, "{}", accepted.len());
     assert_eq!(store.held(), accepted.len());
     for entry in &accepted {
-        assert_eq!(store.insert(entry, now), Insertion::Seen);
+        assert_eq!(store.insert(entry, now).insertion, Insertion::Seen);
     }
     let mean = |steps: &[usize]| steps.iter().sum::<usize>() / steps.len();
     let means: Vec<_> = steps.chunks(steps.len() / 8).map(mean).collect();
@@ -137,7 +139,7 @@ fn jtis_ground_to_share_their_bits_crowd_nowhere() {
         let (mut most, mut sum) = (0, 0);
         for number in 0..10_000 {
             let entry = entry(ground(number), number as u64, now);
-            assert_eq!(store.insert(&entry, now), Insertion::Fresh);
+            assert_eq!(store.insert(&entry, now).insertion, Insertion::Fresh);
             let steps = store.last_steps(&entry, now);
             most = most.max(steps);
             sum += steps;
@@ -151,7 +153,7 @@ fn thumbprints_ground_to_share_their_bits_do_not_share_their_row() {
     let mut store = store(6_400);
     let now = soon();
     for client in 0..3_000 {
-        assert_eq!(store.insert(&entry(client.into(), client << 40, now), now), Insertion::Fresh);
+        assert_eq!(store.insert(&entry(client.into(), client << 40, now), now).insertion, Insertion::Fresh);
     }
 }
 
@@ -176,12 +178,12 @@ fn an_entry_is_dropped_within_a_generation_of_its_end() {
     for second in 0..16 {
         let mut store = store(64);
         let now = soon().saturating_add(second);
-        assert_eq!(store.insert(&entry(1, 1, now), now), Insertion::Fresh);
+        assert_eq!(store.insert(&entry(1, 1, now), now).insertion, Insertion::Fresh);
         let end = now.saturating_add(120);
-        assert_eq!(store.insert(&entry(1, 1, now), end), Insertion::Seen);
+        assert_eq!(store.insert(&entry(1, 1, now), end).insertion, Insertion::Seen);
         let _ = store.insert(&entry(2, 2, end.saturating_add(16)), end.saturating_add(16));
         assert_eq!(store.held(), 1);
-        assert_eq!(store.insert(&entry(1, 1, now), now), Insertion::BeforeFloor, "the clock went back");
+        assert_eq!(store.insert(&entry(1, 1, now), now).insertion, Insertion::BeforeFloor, "the clock went back");
     }
 }
 
@@ -189,13 +191,13 @@ fn an_entry_is_dropped_within_a_generation_of_its_end() {
 fn a_clock_that_leaps_ahead_and_returns_costs_only_what_was_dropped() {
     let mut store = store(1_000);
     let now = soon();
-    assert_eq!(store.insert(&entry(1, 1, now), now), Insertion::Fresh);
+    assert_eq!(store.insert(&entry(1, 1, now), now).insertion, Insertion::Fresh);
     let leap = now.saturating_add(100_000_000);
-    assert_eq!(store.insert(&entry(2, 2, now), leap), Insertion::BeforeFloor);
+    assert_eq!(store.insert(&entry(2, 2, now), leap).insertion, Insertion::BeforeFloor);
     assert_eq!(store.held(), 0);
-    assert_eq!(store.insert(&entry(1, 1, now), now), Insertion::BeforeFloor);
+    assert_eq!(store.insert(&entry(1, 1, now), now).insertion, Insertion::BeforeFloor);
     let later = now.saturating_add(16);
-    assert_eq!(store.insert(&entry(3, 3, later), later), Insertion::Fresh, "a generation that never was");
+    assert_eq!(store.insert(&entry(3, 3, later), later).insertion, Insertion::Fresh, "a generation that never was");
 }
 
 #[test]
@@ -203,15 +205,15 @@ fn an_entry_no_policy_yields_is_not_kept() {
     let mut store = store(1_000);
     let now = soon();
     let longest = ReplayEntryParts { expires_at: now.saturating_add(360), store_margin: 600, ..parts(1, 1, now) };
-    assert_eq!(store.insert(&ReplayEntry::from_parts(longest), now), Insertion::Fresh);
+    assert_eq!(store.insert(&ReplayEntry::from_parts(longest), now).insertion, Insertion::Fresh);
     for store_margin in [1_000, 1 << 40, u64::MAX] {
         let odd = ReplayEntryParts { store_margin, ..parts(2, 2, now) };
-        assert_eq!(store.insert(&ReplayEntry::from_parts(odd), now), Insertion::Unavailable);
+        assert_eq!(store.insert(&ReplayEntry::from_parts(odd), now).insertion, Insertion::Unavailable);
     }
     for iat in [i64::MAX, i64::MAX - 70, 1 << 50] {
-        assert_eq!(store.insert(&entry(3, 3, UnixTime::from_secs(iat)), now), Insertion::Unavailable);
+        assert_eq!(store.insert(&entry(3, 3, UnixTime::from_secs(iat)), now).insertion, Insertion::Unavailable);
     }
-    assert_eq!(store.insert(&entry(4, 4, UnixTime::from_secs(i64::MIN)), now), Insertion::BeforeFloor);
+    assert_eq!(store.insert(&entry(4, 4, UnixTime::from_secs(i64::MIN)), now).insertion, Insertion::BeforeFloor);
     assert_eq!(store.held(), 1);
 }
 
@@ -232,16 +234,16 @@ fn after_a_restart_only_a_nonce_of_the_new_life_vouches() {
     let new = |now| LocalMemoryStore::new(64, AGREEMENT, &random, now).unwrap();
     let mut before = new(START);
     let proof = parts(1, 1, now);
-    assert_eq!(before.insert(&ReplayEntry::from_parts(proof), now), Insertion::Fresh);
+    assert_eq!(before.insert(&ReplayEntry::from_parts(proof), now).insertion, Insertion::Fresh);
 
     let restart = now.saturating_add(5);
     let mut after = new(restart);
     assert_ne!(before.epoch(), after.epoch());
     let with = |nonce_epoch| ReplayEntry::from_parts(ReplayEntryParts { nonce_epoch, ..proof });
-    assert_eq!(after.insert(&with(None), restart), Insertion::BeforeFloor);
-    assert_eq!(after.insert(&with(Some(before.epoch())), restart), Insertion::BeforeFloor);
-    assert_eq!(after.insert(&with(Some(after.epoch())), restart), Insertion::Fresh);
-    assert_eq!(after.insert(&with(Some(after.epoch())), restart), Insertion::Seen);
+    assert_eq!(after.insert(&with(None), restart).insertion, Insertion::BeforeFloor);
+    assert_eq!(after.insert(&with(Some(before.epoch())), restart).insertion, Insertion::BeforeFloor);
+    assert_eq!(after.insert(&with(Some(after.epoch())), restart).insertion, Insertion::Fresh);
+    assert_eq!(after.insert(&with(Some(after.epoch())), restart).insertion, Insertion::Seen);
 }
 
 #[test]
@@ -252,14 +254,14 @@ fn one_thumbprint_holds_its_share_over_all_times_together() {
         let mut fresh = 0;
         for number in 0..4 * share {
             let now = soon().saturating_add(number % 50);
-            if store.insert(&entry(number.into(), 1, now), now) == Insertion::Fresh {
+            if store.insert(&entry(number.into(), 1, now), now).insertion == Insertion::Fresh {
                 fresh += 1;
             }
         }
         // In several shards the share is reached in one before it is reached in all.
         assert!(fresh <= share && fresh >= share / 2, "{fresh} of {share}");
         let later = soon().saturating_add(300);
-        assert_eq!(store.insert(&entry(u128::MAX, 1, later), later), Insertion::Fresh, "the share returns");
+        assert_eq!(store.insert(&entry(u128::MAX, 1, later), later).insertion, Insertion::Fresh, "the share returns");
     }
 }
 
@@ -278,7 +280,7 @@ fn a_busy_key_is_not_refused_while_there_is_room() {
     let mut store = store(65_536);
     let now = soon();
     for number in 0..20_000 {
-        assert_eq!(store.insert(&entry(number, 1, now), now), Insertion::Fresh, "{number} of 65,536 held");
+        assert_eq!(store.insert(&entry(number, 1, now), now).insertion, Insertion::Fresh, "{number} of 65,536 held");
     }
 }
 
@@ -288,7 +290,7 @@ fn the_share_is_an_option() {
     let held_by_one = |shares| {
         let mut store = store(6_400).with_shares(shares).unwrap();
         fill_half(&mut store, now);
-        let answers: Vec<_> = (0..6_400).map(|number| store.insert(&entry(number, 1, now), now)).collect();
+        let answers: Vec<_> = (0..6_400).map(|number| store.insert(&entry(number, 1, now), now).insertion).collect();
         let refused = answers.iter().find(|answer| **answer != Insertion::Fresh).copied();
         (answers.iter().filter(|answer| **answer == Insertion::Fresh).count(), refused)
     };
@@ -305,10 +307,10 @@ fn a_client_within_three_quarters_of_its_share_is_not_refused_at_half_load() {
     let mut store = store(16_384);
     let now = soon();
     for number in 0..8_192 {
-        assert_eq!(store.insert(&entry(number, number as u64 + 2, now), now), Insertion::Fresh);
+        assert_eq!(store.insert(&entry(number, number as u64 + 2, now), now).insertion, Insertion::Fresh);
     }
     for number in 0..192 {
-        assert_eq!(store.insert(&entry(1 << 90 | number, 1, now), now), Insertion::Fresh, "{number}");
+        assert_eq!(store.insert(&entry(1 << 90 | number, 1, now), now).insertion, Insertion::Fresh, "{number}");
     }
 }
 
@@ -352,12 +354,13 @@ mod threads {
                     .map(|_| {
                         scope.spawn(|| {
                             start.wait();
-                            store.insert(&proof, soon())
+                            let Ok(inserted) = store.insert(&proof, soon());
+                            inserted.insertion
                         })
                     })
                     .collect();
                 let answers = threads.into_iter().map(|thread| thread.join().unwrap());
-                answers.filter(|answer| *answer == Ok(Insertion::Fresh)).count()
+                answers.filter(|answer| *answer == Insertion::Fresh).count()
             });
             assert_eq!(fresh, 1);
         }

@@ -5,7 +5,7 @@ use super::grant::{ClientType, Contradiction, EndpointRequest, Grant};
 use crate::UnixTime;
 use crate::jose::thumbprint::Thumbprint;
 use crate::nonce::{Nonce, Role};
-use crate::replay::{Insertion, ReplayEntry, ReplayStore};
+use crate::replay::{Inserted, Insertion, ReplayEntry, ReplayStore};
 use crate::verify::pending::{PendingProof, SettleError, VerifiedProof};
 use crate::verify::presentation::{Context, Presentation};
 use crate::verify::refusal::Refusal;
@@ -125,17 +125,17 @@ impl AuthorizationServer {
         &self,
         request: &EndpointRequest<'_>,
         pending: PendingAdmission,
-        insertion: Insertion,
+        inserted: Inserted,
         now: UnixTime,
     ) -> Result<Admitted, Refusal> {
         let PendingAdmission { pending, client, unbound_access } = pending;
-        match pending.settle(insertion, now) {
+        match pending.settle(inserted, now) {
             Ok(verified) => Ok(Admitted::of(client, unbound_access, &verified)),
-            Err(error) => Err(self.refuse(request, error, now)),
+            Err(error) => Err(self.refuse(&request.in_epoch(inserted.epoch), error, now)),
         }
     }
 
-    /// Checks a request, consumes its proof in a synchronous store and settles it.
+    /// Checks a request, consumes its proof in a synchronous store and settles it, in the store's own epoch.
     ///
     /// # Errors
     /// The refusal to send.
@@ -145,12 +145,14 @@ impl AuthorizationServer {
         store: &S,
         now: UnixTime,
     ) -> Result<Admitted, Refusal> {
+        let request = &request.in_epoch(store.epoch());
         match self.check(request, now)? {
             Checked::Admitted(admitted) => Ok(admitted),
-            Checked::Pending(pending) => match store.insert(pending.replay_entry(), now) {
-                Ok(insertion) => self.settle(request, pending, insertion, now),
-                Err(_) => Err(self.refuse(request, SettleError::Unavailable, now)),
-            },
+            Checked::Pending(pending) => {
+                let inserted = store.insert(pending.replay_entry(), now);
+                let inserted = inserted.unwrap_or_else(|_| Inserted::new(Insertion::Unavailable, store.epoch()));
+                self.settle(request, pending, inserted, now)
+            }
         }
     }
 
@@ -163,5 +165,5 @@ impl AuthorizationServer {
 
 fn presentation<'a>(request: &EndpointRequest<'a>, expected: Option<Thumbprint>) -> Presentation<'a> {
     let context = Context::TokenEndpoint { dpop_jkt: expected };
-    Presentation::new(request.method, request.target, request.proofs, context)
+    Presentation::new(request.method, request.target, request.proofs, context).in_epoch(request.epoch)
 }

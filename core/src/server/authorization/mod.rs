@@ -47,7 +47,7 @@ pub use grant::{ClientType, EndpointRequest, Grant};
 pub use lifetime::{LONG_LIFETIME, MAX_CODE_LIFETIME, Weakness};
 
 use crate::nonce::issuer::NonceIssuer;
-use crate::replay::ReplayAgreement;
+use crate::replay::{ReplayAgreement, StoreEpoch};
 use crate::verify::policy::{NonceMode, Policy, TimeSource};
 use crate::{Crypto, Misuse, Verifier};
 
@@ -113,8 +113,13 @@ impl AuthorizationServer {
     }
 
     /// A nonce for the next proof, as of [`Verifier::fresh_nonce`].
-    pub fn fresh_nonce(&self, now: crate::UnixTime) -> Option<crate::nonce::Nonce> {
-        self.asking.fresh_nonce(crate::nonce::Role::AuthorizationServer, now)
+    pub fn fresh_nonce(&self, epoch: StoreEpoch, now: crate::UnixTime) -> Option<crate::nonce::Nonce> {
+        self.asking.fresh_nonce(crate::nonce::Role::AuthorizationServer, epoch, now)
+    }
+
+    /// The issuer of nonces, whose keys can be [rotated](NonceIssuer::rotate) while the server serves.
+    pub fn nonces(&self) -> Option<&NonceIssuer> {
+        self.asking.nonces()
     }
 
     /// Whoever judges this client's proofs.

@@ -12,6 +12,7 @@ use crate::key::{Signer, soft::SoftKey};
 use crate::nonce::Role;
 use crate::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
 use crate::replay::memory::MemoryStore;
+use crate::replay::{ReplayStore, StoreEpoch};
 use crate::verify::policy::TimeSource;
 use crate::{Algorithm, Misuse, Policy, ProofBuilder, RUSTCRYPTO, Refusal, TargetUri, Thumbprint, UnixTime};
 
@@ -242,7 +243,7 @@ fn nonces_are_asked_for_before_anything_is_used() {
     let foreign = Vec::from([proof(&setting.key, TOKEN, Some("made-up"))]);
     assert_eq!(error(setting.admit(TOKEN, ClientType::Public, CODE, &foreign)), (400, Some("use_dpop_nonce")));
     // A nonce of a resource server is worthless here.
-    let theirs = issuer().issue(Role::ResourceServer, None, NOW).unwrap();
+    let theirs = issuer().issue(Role::ResourceServer, None, setting.store.epoch(), NOW).unwrap();
     let mixed = Vec::from([proof(&setting.key, TOKEN, Some(theirs.as_str()))]);
     assert_eq!(error(setting.admit(TOKEN, ClientType::Public, CODE, &mixed)), (400, Some("use_dpop_nonce")));
 }
@@ -354,7 +355,8 @@ fn metadata_names_the_algorithms_of_the_policy() {
 fn nonces_of_two_servers_differ_and_count_for_a_while() {
     // R9449-8-3, R9449-8-9.
     let (ours, theirs) = (issuer(), issuer());
-    let nonce = |issuer: &NonceIssuer, now| issuer.issue(Role::AuthorizationServer, None, now).unwrap();
+    let epoch = StoreEpoch::from_u64(7);
+    let nonce = |issuer: &NonceIssuer, now| issuer.issue(Role::AuthorizationServer, None, epoch, now).unwrap();
     assert_ne!(nonce(&ours, NOW).as_str(), nonce(&theirs, NOW).as_str(), "two keys, one moment");
     let (older, current) = (nonce(&ours, NOW), nonce(&ours, NOW.saturating_add(30)));
     assert_ne!(older.as_str(), current.as_str());

@@ -1,57 +1,58 @@
 //! Carrying out an intent: one request that its token's details permit, once (RFC 9396).
 
-use core::fmt;
+use alloc::boxed::Box;
 
 use super::ResourceServer;
 use super::principal::Principal;
+use super::refuse::Sender;
+use crate::flow::Flow;
+use crate::flow::step::Step;
 use crate::intent::{IntendedRequest, Intent, IntentDefect};
 use crate::json::Value;
-use crate::replay::{Insertion, ReplayEntry};
+use crate::oauth::FlowError;
+use crate::replay::Insertion;
 use crate::verify::refusal::RETRY_AFTER;
 use crate::{Refusal, UnixTime};
 
-/// An intent that permits the request at hand. Its token has yet to be used up.
-#[must_use = "an intent is not carried out until it is settled with the replay store's answer"]
-pub struct PendingIntent<'a> {
-    server: &'a ResourceServer,
-    principal: &'a Principal,
-    intent: Intent,
-    entry: ReplayEntry,
-}
+/// What carrying out an intent came to.
+pub type CarriedOut = Result<Intent, Box<Refusal>>;
 
 impl ResourceServer {
-    /// Compares a request, body included, with the intent of its token, by the details of the type
-    /// [`REQUEST_TYPE`](crate::intent::REQUEST_TYPE). `url` is the whole URL, query included.
+    /// Carries out the intent of an admitted request's token: compares the request, body included, with its details of the type
+    /// [`REQUEST_TYPE`](crate::intent::REQUEST_TYPE), and uses the token up. `url` is the whole URL, query included.
     ///
     /// ```
     /// use keybound::intent::Intent;
-    /// use keybound::replay::ReplayStore;
+    /// use keybound::oauth::{FlowError, Step};
     /// use keybound::server::resource::{Principal, ResourceServer};
     /// use keybound::{Refusal, UnixTime};
     ///
-    /// fn pay<S: ReplayStore>(
-    ///     server: &ResourceServer, principal: &Principal, store: &S, body: &[u8], now: UnixTime,
-    /// ) -> Result<Intent, Refusal> {
-    ///     let pending = server.carry_out(principal, "POST", "https://api.example.com/payments", body, now)?;
-    ///     match store.insert(pending.replay_entry(), now) {
-    ///         Ok(insertion) => pending.settle(insertion, now),
-    ///         Err(_) => Err(pending.unavailable()),
+    /// fn pay(server: &ResourceServer, principal: &Principal, body: &[u8], now: UnixTime) -> Result<(), FlowError> {
+    ///     let step = server.carry_out(principal, "POST", "https://api.example.com/payments", body, now)?;
+    ///     match step.finished() {
+    ///         Some(Ok(intent)) => { /* pay, now */ }
+    ///         Some(Err(refusal)) => { /* send it */ }
+    ///         None => { /* insert into the host's replay store */ }
     ///     }
+    ///     Ok(())
     /// }
     /// ```
     ///
+    /// The result is the intent, or the refusal to send: 403 with the [reason](IntentDefect::reason) if the request is another one,
+    /// or the token was used before or is over; 503 if the store cannot tell.
+    ///
     /// # Errors
-    /// The refusal to send: 403 with the [reason](IntentDefect::reason).
-    pub fn carry_out<'a>(
-        &'a self,
-        principal: &'a Principal,
+    /// [`FlowError::Interrupted`], when a step is resumed in a way that its types do not permit.
+    pub fn carry_out(
+        &self,
+        principal: &Principal,
         method: &str,
         url: &str,
         body: &[u8],
         now: UnixTime,
-    ) -> Result<PendingIntent<'a>, Refusal> {
+    ) -> Result<Step<CarriedOut>, FlowError> {
         let digest = self.verifier().crypto().digest;
-        self.begin_intent(principal, |intent| {
+        self.use_up(principal, now, |intent| {
             intent.permits(&IntendedRequest { method, url, body, key: intent.key() }, digest, now)
         })
     }
@@ -59,63 +60,48 @@ impl ResourceServer {
     /// The same by the application's own rule, which says whether one of the details permits the request.
     ///
     /// # Errors
-    /// The refusal to send: 403 with the [reason](IntentDefect::reason).
-    pub fn carry_out_by<'a>(
-        &'a self,
-        principal: &'a Principal,
+    /// As of [`carry_out`](Self::carry_out).
+    pub fn carry_out_by(
+        &self,
+        principal: &Principal,
         now: UnixTime,
         rule: impl FnMut(&Value) -> bool,
-    ) -> Result<PendingIntent<'a>, Refusal> {
-        self.begin_intent(principal, |intent| intent.permits_by(intent.key(), now, rule))
+    ) -> Result<Step<CarriedOut>, FlowError> {
+        self.use_up(principal, now, |intent| intent.permits_by(intent.key(), now, rule))
     }
 
-    fn begin_intent<'a>(
-        &'a self,
-        principal: &'a Principal,
+    fn use_up(
+        &self,
+        principal: &Principal,
+        now: UnixTime,
         permits: impl FnOnce(&Intent) -> Result<(), IntentDefect>,
-    ) -> Result<PendingIntent<'a>, Refusal> {
+    ) -> Result<Step<CarriedOut>, FlowError> {
         let agreement = self.verifier().replay_agreement();
         let digest = self.verifier().crypto().digest;
         let pending = Intent::of_token(principal).and_then(|intent| {
             permits(&intent)?;
             let entry = intent.use_up(principal, agreement, digest)?;
-            Ok(PendingIntent { server: self, principal, intent, entry })
+            Ok((intent, entry))
         });
-        pending.map_err(|defect| self.refuse_intent(defect, principal))
-    }
-}
-
-impl PendingIntent<'_> {
-    /// What the replay store inserts, if it is not there yet.
-    pub const fn replay_entry(&self) -> &ReplayEntry {
-        &self.entry
-    }
-
-    /// Carries the intent out, or refuses, by the replay store's answer. `now` is the time after the store answered.
-    ///
-    /// # Errors
-    /// The refusal to send: 403 if the token was used before or is over, 503 if the store could not decide.
-    pub fn settle(self, insertion: Insertion, now: UnixTime) -> Result<Intent, Refusal> {
-        let defect = match insertion {
-            Insertion::Fresh if now < self.intent.expires_at() => return Ok(self.intent),
-            Insertion::Fresh => IntentDefect::Expired,
-            Insertion::Seen => IntentDefect::Used,
-            Insertion::BeforeFloor => IntentDefect::BeforeFloor,
-            Insertion::Full => return Err(Refusal::unavailable("store_full", RETRY_AFTER)),
-            Insertion::ShareFull => return Err(Refusal::unavailable("store_share_full", RETRY_AFTER)),
-            Insertion::Unavailable => return Err(self.unavailable()),
+        let sender = Sender::of(principal);
+        let (intent, entry) = match pending {
+            Ok(pending) => pending,
+            Err(defect) => return Ok(Step::Done(Err(Box::new(self.refuse_intent(defect, sender))))),
         };
-        Err(self.server.refuse_intent(defect, self.principal))
-    }
-
-    /// The answer where the store cannot be asked: 503.
-    pub fn unavailable(&self) -> Refusal {
-        Refusal::unavailable("store_unavailable", RETRY_AFTER)
-    }
-}
-
-impl fmt::Debug for PendingIntent<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PendingIntent").field("expires_at", &self.intent.expires_at()).finish_non_exhaustive()
+        let server = self.clone();
+        Flow::start(now, |io| async move {
+            let unavailable = |reason| Err(Refusal::unavailable(reason, RETRY_AFTER));
+            let insertion = server.consumption().insert(&io, entry).await.map(|inserted| inserted.insertion);
+            let settled = match insertion {
+                Some(Insertion::Fresh) if io.now() < intent.expires_at() => Ok(intent),
+                Some(Insertion::Fresh) => Err(server.refuse_intent(IntentDefect::Expired, sender)),
+                Some(Insertion::Seen) => Err(server.refuse_intent(IntentDefect::Used, sender)),
+                Some(Insertion::BeforeFloor) => Err(server.refuse_intent(IntentDefect::BeforeFloor, sender)),
+                Some(Insertion::Full) => unavailable("store_full"),
+                Some(Insertion::ShareFull) => unavailable("store_share_full"),
+                Some(Insertion::Unavailable) | None => unavailable("store_unavailable"),
+            };
+            Ok(settled.map_err(Box::new))
+        })
     }
 }

@@ -1,42 +1,32 @@
 //! A protected resource: from a request to the principal behind it, or to the refusal to send.
 //!
-//! A [`ResourceServer`] takes the whole request and says what it needs: the keys of an issuer, an introspection answer, an
-//! insertion into the replay store. Cheap checks come first and the store last: the fields and their sizes, the form of the
-//! proof up to the hash of the token, the token, its binding, the proof's signature, the nonce, replay, scopes.
+//! A [`ResourceServer`] takes the whole request and hands out steps: a fetch of an issuer's keys, a question about a token, an
+//! insertion into the replay store. Where the keys are known and the store is one of this process, its answer is there at once.
+//! Cheap checks come first and the store last: the fields and their sizes, the form of the proof up to the hash of the token, the
+//! token, its binding, the proof's signature, the nonce, replay, scopes.
 //!
 //! ```
 //! # #[cfg(all(feature = "std", feature = "rustcrypto"))] {
-//! use keybound::server::resource::{Access, IncomingRequest, Principal, ResourcePolicy, ResourceServer};
-//! use keybound::server::JwkSet;
-//! use keybound::replay::{ReplayStore, memory::MemoryStore};
-//! use keybound::{Policy, RUSTCRYPTO, Refusal, TargetUri, UnixTime, Verifier};
+//! use std::sync::Arc;
 //!
-//! fn admit(
-//!     server: &ResourceServer, keys: &JwkSet, store: &MemoryStore, request: &IncomingRequest<'_>, now: UnixTime,
-//! ) -> Result<Principal, Refusal> {
-//!     let mut access = server.receive(request, now);
-//!     loop {
-//!         access = match access {
-//!             Access::NeedsKeys(needs) => needs.resume(keys, now),
-//!             Access::NeedsIntrospection(needs) => Access::Refused(needs.unavailable()),
-//!             Access::Pending(pending) => match store.insert(pending.replay_entry(), now) {
-//!                 Ok(insertion) => return pending.settle(insertion, now),
-//!                 Err(never) => match never {},
-//!             },
-//!             Access::Granted(principal) => return Ok(*principal),
-//!             Access::Refused(refusal) => return Err(refusal),
-//!         }
-//!     }
-//! }
+//! use keybound::replay::memory::MemoryStore;
+//! use keybound::server::resource::{IncomingRequest, ResourcePolicy, ResourceServer};
+//! use keybound::server::{Consumption, JwkSet, KeySource};
+//! use keybound::{Policy, RUSTCRYPTO, TargetUri, UnixTime, Verifier};
 //!
-//! let policy = ResourcePolicy::new("https://api.example.com/").unwrap().with_issuer("https://as.example.com").unwrap();
-//! let server = ResourceServer::new(policy, Verifier::new(Policy::default(), &RUSTCRYPTO));
-//! let store = MemoryStore::new(1000, server.verifier().replay_agreement(), RUSTCRYPTO.random, UnixTime::now()).unwrap();
-//! let target = TargetUri::parse("https://api.example.com/items").unwrap();
+//! let keys = KeySource::Given(JwkSet::parse(br#"{"keys":[]}"#)?);
+//! let policy = ResourcePolicy::new("https://api.example.com/")?.with_issuer_keys("https://as.example.com", keys)?;
+//! let verifier = Verifier::new(Policy::default(), &RUSTCRYPTO);
+//! let store = MemoryStore::new(1000, verifier.replay_agreement(), RUSTCRYPTO.random, UnixTime::now())?;
+//! let server = ResourceServer::new(policy, verifier, Consumption::local(Arc::new(store)))?;
+//!
+//! let target = TargetUri::parse("https://api.example.com/items")?;
 //! let request = IncomingRequest::new("GET", &target, &[("Host", b"api.example.com")]);
-//! let refusal = admit(&server, &JwkSet::default(), &store, &request, UnixTime::now()).unwrap_err();
+//! let admission = server.admit(&request, UnixTime::now())?.finished().expect("nothing has to be asked for");
+//! let refusal = admission.expect_err("there is no token");
 //! assert_eq!((refusal.status(), refusal.www_authenticate()), (401, Some(r#"DPoP algs="ES256 Ed25519 EdDSA PS256""#)));
 //! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! Issuers whose tokens are not those of RFC 9068 have an [`IssuerProfile`] of their own
@@ -52,10 +42,12 @@
 
 mod access;
 mod access_token;
+mod admission;
 mod confirmation;
 mod credentials;
 mod intent;
 mod introspection;
+mod introspector;
 mod metadata;
 mod policy;
 mod principal;
@@ -67,21 +59,26 @@ mod rejection;
 mod tests;
 
 pub use crate::verify::refusal::EXPOSED_FIELDS;
-pub use access::{Access, AwaitingIntrospection, AwaitingKeys, IncomingRequest, PendingAccess};
+pub use access::{Access, AwaitingIntrospection, AwaitingKeys, PendingAccess};
 pub use access_token::MAX_TOKEN_LEN;
+pub use admission::{Admission, IncomingRequest, Unconsumed};
 pub use confirmation::confirmed_key;
-pub use intent::PendingIntent;
-pub use introspection::MAX_ANSWER_LEN;
+pub use intent::CarriedOut;
+pub use introspection::{Introspection, MAX_ANSWER_LEN};
 pub use policy::{ResourcePolicy, Schemes};
 pub use principal::Principal;
 pub use profile::IssuerProfile;
 pub use rejection::TokenRejection;
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
+use crate::issuer::IssuerKeys;
+use crate::server::consumption::Consumption;
 use crate::{Misuse, Verifier};
+use introspector::Introspector;
 
-/// Judges requests to one protected resource. It holds no store, no keys of issuers and no clock; clones share their parts.
+/// Judges requests to one protected resource. It has no clock; clones share their parts.
 #[derive(Clone, Debug)]
 pub struct ResourceServer(Arc<Parts>);
 
@@ -89,24 +86,28 @@ pub struct ResourceServer(Arc<Parts>);
 struct Parts {
     policy: ResourcePolicy,
     verifier: Verifier,
+    consumption: Consumption,
+    /// In the order of the policy's issuers.
+    keys: Vec<Arc<IssuerKeys>>,
+    introspector: Option<Arc<Introspector>>,
 }
 
 impl ResourceServer {
-    /// A server that applies `policy` to requests and tokens, and judges proofs with `verifier`.
-    pub fn new(policy: ResourcePolicy, verifier: Verifier) -> Self {
-        Self(Arc::new(Parts { policy, verifier }))
-    }
-
-    /// Whether this server can admit any request: to be asked once, when it starts.
+    /// A server that applies `policy` to requests and tokens, judges proofs with `verifier` and uses them up by `consumption`.
     ///
     /// # Errors
     /// [`Misuse::NoIssuer`] if no token is accepted, since there is neither an issuer nor introspection; else those of
     /// [`Verifier::check_configuration`].
-    pub fn check_configuration(&self) -> Result<(), Misuse> {
-        if self.policy().issuers.is_empty() && !self.policy().introspection {
+    pub fn new(policy: ResourcePolicy, verifier: Verifier, consumption: Consumption) -> Result<Self, Misuse> {
+        if policy.issuers.is_empty() && !policy.introspects() {
             return Err(Misuse::NoIssuer);
         }
-        self.verifier().check_configuration()
+        verifier.check_configuration()?;
+        let keys = policy.issuers.iter().map(|issuer| IssuerKeys::new(&issuer.url, issuer.keys.clone()));
+        let keys = keys.collect::<Result<_, _>>()?;
+        let introspector = policy.introspection.clone().map(|asked| Introspector::new(asked, verifier.crypto()));
+        let introspector = introspector.transpose()?;
+        Ok(Self(Arc::new(Parts { policy, verifier, consumption, keys, introspector })))
     }
 
     /// The rules for requests and tokens.
@@ -117,5 +118,18 @@ impl ResourceServer {
     /// What judges proofs.
     pub fn verifier(&self) -> &Verifier {
         &self.0.verifier
+    }
+
+    fn consumption(&self) -> &Consumption {
+        &self.0.consumption
+    }
+
+    fn introspector(&self) -> Option<&Arc<Introspector>> {
+        self.0.introspector.as_ref()
+    }
+
+    /// The keys of one of the policy's issuers.
+    fn keys_of(&self, issuer: &str) -> Option<&Arc<IssuerKeys>> {
+        self.0.keys.iter().find(|keys| keys.issuer() == issuer)
     }
 }

@@ -4,9 +4,11 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::introspection::Introspection;
 use super::profile::IssuerProfile;
 use crate::http::challenge::Challenge;
 use crate::http::url::Url;
+use crate::issuer::KeySource;
 use crate::jose::algorithm::{Algorithm, AlgorithmSet};
 use crate::{Misuse, TargetUri};
 
@@ -24,7 +26,7 @@ pub struct ResourcePolicy {
     pub(super) resource: String,
     pub(super) audiences: Vec<String>,
     pub(super) issuers: Vec<Issuer>,
-    pub(super) introspection: bool,
+    pub(super) introspection: Option<Introspection>,
     answers: Option<IssuerProfile>,
     pub(super) schemes: Schemes,
     pub(super) token_algorithms: AlgorithmSet,
@@ -42,8 +44,9 @@ pub struct ResourcePolicy {
 /// An issuer, and what its access tokens look like.
 #[derive(Clone, Debug)]
 pub(super) struct Issuer {
-    url: String,
+    pub(super) url: String,
     profile: IssuerProfile,
+    pub(super) keys: KeySource,
 }
 
 /// With which authentication schemes access tokens are accepted.
@@ -92,7 +95,7 @@ impl ResourcePolicy {
             resource: resource.to_owned(),
             audiences: alloc::vec![resource.to_owned()],
             issuers: Vec::new(),
-            introspection: false,
+            introspection: None,
             answers: None,
             schemes: Schemes::DpopOnly,
             token_algorithms: TOKEN_ALGORITHMS,
@@ -149,12 +152,26 @@ impl ResourcePolicy {
         })
     }
 
-    /// Accepts JWT access tokens (RFC 9068) of this issuer, compared as a string.
+    /// Accepts JWT access tokens (RFC 9068) of this issuer, compared as a string. Its keys are found by its metadata, unless
+    /// [`with_issuer_keys`](Self::with_issuer_keys) says otherwise.
     ///
     /// # Errors
     /// [`Misuse::Target`] and [`Misuse::InsecureUrl`] unless it is an `https` URL, or `http` on loopback.
-    pub fn with_issuer(self, issuer: &str) -> Result<Self, Misuse> {
-        self.with_issuer_profile(issuer, IssuerProfile::rfc9068())
+    pub fn with_issuer(mut self, issuer: &str) -> Result<Self, Misuse> {
+        self.issuer(issuer)?;
+        Ok(self)
+    }
+
+    /// The same with keys from `keys`. Of several calls for one issuer the last counts.
+    ///
+    /// # Errors
+    /// As for [`with_issuer`](Self::with_issuer), of the issuer and of the URL of its keys.
+    pub fn with_issuer_keys(mut self, issuer: &str, keys: KeySource) -> Result<Self, Misuse> {
+        if let KeySource::At(url) = &keys {
+            check_url(url)?;
+        }
+        self.issuer(issuer)?.keys = keys;
+        Ok(self)
     }
 
     /// Accepts JWT access tokens of this issuer as its server writes them. Of several calls for one issuer the last counts.
@@ -162,29 +179,36 @@ impl ResourcePolicy {
     /// # Errors
     /// As for [`with_issuer`](Self::with_issuer).
     pub fn with_issuer_profile(mut self, issuer: &str, profile: IssuerProfile) -> Result<Self, Misuse> {
-        check_url(issuer)?;
-        match self.issuers.iter_mut().find(|known| known.url == issuer) {
-            Some(known) => known.profile = profile,
-            None => self.issuers.push(Issuer { url: issuer.to_owned(), profile }),
-        }
+        self.issuer(issuer)?.profile = profile;
         Ok(self)
     }
 
-    /// Accepts tokens that are not JWTs of a known issuer if the authorization server, asked by the host, says they are
-    /// active (RFC 7662).
+    /// The issuer of this name, added if it is not there.
+    fn issuer(&mut self, issuer: &str) -> Result<&mut Issuer, Misuse> {
+        check_url(issuer)?;
+        let place = self.issuers.iter().position(|known| known.url == issuer);
+        let place = place.unwrap_or_else(|| {
+            let (url, profile) = (issuer.to_owned(), IssuerProfile::rfc9068());
+            self.issuers.push(Issuer { url, profile, keys: KeySource::Metadata });
+            self.issuers.len().saturating_sub(1)
+        });
+        self.issuers.get_mut(place).ok_or(Misuse::InsecureUrl)
+    }
+
+    /// Accepts tokens that are not JWTs of a known issuer if the authorization server says they are active (RFC 7662).
     ///
     /// An answer that names an issuer is read by that issuer's profile, any other by the profile that all issuers have in common. Where
     /// they have different ones, an answer that names none is refused: choose one by
     /// [`with_introspection_profile`](Self::with_introspection_profile).
     #[must_use]
-    pub fn with_introspection(self) -> Self {
-        Self { introspection: true, ..self }
+    pub fn with_introspection(self, introspection: Introspection) -> Self {
+        Self { introspection: Some(introspection), ..self }
     }
 
-    /// The same, where answers that name none of the issuers of this policy are read by `profile`.
+    /// Reads introspection answers that name none of the issuers of this policy by `profile`.
     #[must_use]
     pub fn with_introspection_profile(self, profile: IssuerProfile) -> Self {
-        Self { introspection: true, answers: Some(profile), ..self }
+        Self { answers: Some(profile), ..self }
     }
 
     pub(super) fn is_audience(&self, name: &str) -> bool {
@@ -305,7 +329,13 @@ impl ResourcePolicy {
 
     /// Whether tokens are accepted that the authorization server says are active.
     pub const fn introspects(&self) -> bool {
-        self.introspection
+        self.introspection.is_some()
+    }
+
+    /// Whether authorization servers have to be asked for keys or about tokens, by [`Fetch`](crate::flow::step::Fetch) steps.
+    pub fn asks_over_network(&self) -> bool {
+        let fetched = |issuer: &Issuer| matches!(issuer.keys, KeySource::Metadata | KeySource::At(_));
+        self.issuers.iter().any(fetched) || self.introspection.as_ref().is_some_and(Introspection::asks_over_network)
     }
 
     /// With which schemes tokens are accepted.

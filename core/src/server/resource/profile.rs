@@ -4,8 +4,8 @@ use core::fmt;
 
 use super::access_token::TYP;
 use super::rejection::TokenRejection;
+use crate::issuer::UnverifiedJwt;
 use crate::json::Value;
-use crate::server::jwt::UnverifiedJwt;
 
 /// How an issuer writes access tokens: which `typ` they have, what only they have, and which members name scopes and client.
 ///

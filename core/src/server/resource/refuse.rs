@@ -24,6 +24,19 @@ struct Said<'a> {
     scope: Option<&'a str>,
 }
 
+/// Who is refused after admission: the scheme that was used, and the nonce to go on with.
+pub(super) struct Sender {
+    used: Scheme,
+    next_nonce: Option<Nonce>,
+}
+
+impl Sender {
+    pub(super) fn of(principal: &Principal) -> Self {
+        let used = if principal.thumbprint().is_some() { Scheme::Dpop } else { Scheme::Bearer };
+        Self { used, next_nonce: principal.next_nonce().cloned() }
+    }
+}
+
 impl ResourceServer {
     /// Refuses a request for its credentials or its token.
     pub(super) fn refuse_token(&self, rejection: TokenRejection, used: Option<Scheme>) -> Refusal {
@@ -67,18 +80,18 @@ impl ResourceServer {
 
     /// Refuses a principal whose token the host knows to be revoked, which nothing in a signed token shows: 401.
     pub fn refuse_revoked(&self, principal: &Principal) -> Refusal {
-        let used = if principal.thumbprint().is_some() { Scheme::Dpop } else { Scheme::Bearer };
-        self.refuse_with(TokenRejection::TokenInactive, Some(used), None, principal.next_nonce().cloned())
+        let Sender { used, next_nonce } = Sender::of(principal);
+        self.refuse_with(TokenRejection::TokenInactive, Some(used), None, next_nonce)
     }
 
     /// Refuses a request that its token's intent does not permit, or not any more: 403.
-    pub(super) fn refuse_intent(&self, defect: IntentDefect, principal: &Principal) -> Refusal {
-        let used = if principal.thumbprint().is_some() { Scheme::Dpop } else { Scheme::Bearer };
+    pub(super) fn refuse_intent(&self, defect: IntentDefect, sender: Sender) -> Refusal {
+        let Sender { used, next_nonce } = sender;
         let description = defect.to_string();
         let error = TokenRejection::IntentElsewhere.error();
         let said = Said { error, description: &description, scope: None };
         let challenges = self.challenges(said, Some(used));
-        Refusal::new(403, defect.reason(), error, challenges, principal.next_nonce().cloned())
+        Refusal::new(403, defect.reason(), error, challenges, next_nonce)
     }
 
     /// Refuses a principal that lacks one of `scopes`: 403, with the scopes that are needed (RFC 6750 section 3.1).
@@ -89,10 +102,9 @@ impl ResourceServer {
         if scopes.iter().all(|scope| principal.has_scope(scope)) {
             return Ok(());
         }
-        let used = if principal.thumbprint().is_some() { Scheme::Dpop } else { Scheme::Bearer };
+        let Sender { used, next_nonce } = Sender::of(principal);
         let needed = scopes.join(" ");
-        let nonce = principal.next_nonce().cloned();
-        Err(self.refuse_with(TokenRejection::InsufficientScope, Some(used), Some(&needed), nonce))
+        Err(self.refuse_with(TokenRejection::InsufficientScope, Some(used), Some(&needed), next_nonce))
     }
 
     fn refuse_with(

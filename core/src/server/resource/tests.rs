@@ -8,19 +8,21 @@ mod tokens;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Access, IncomingRequest, Principal, ResourcePolicy, ResourceServer, Schemes, TokenRejection};
+use super::{IncomingRequest, Introspection, Principal, ResourcePolicy, ResourceServer, Schemes, TokenRejection};
 use crate::base64url;
 use crate::crypto::SigningKey;
+use crate::flow::step::{Question, Step};
 use crate::http::challenge::Challenge;
 use crate::json::Value;
 use crate::key::Signer;
 use crate::key::soft::SoftKey;
 use crate::nonce::Role;
 use crate::nonce::issuer::NonceIssuer;
-use crate::replay::{Insertion, ReplayStore, memory::MemoryStore};
-use crate::server::JwkSet;
+use crate::replay::{Inserted, Insertion, ReplayStore, memory::MemoryStore};
+use crate::server::{Consumption, JwkSet, KeySource};
 use crate::{
     Algorithm, AlgorithmSet, Misuse, Policy, ProofBuilder, RUSTCRYPTO, Refusal, TargetUri, UnixTime, Verifier,
 };
@@ -77,7 +79,7 @@ struct World {
     issuer: Issuer,
     client: SoftKey,
     server: ResourceServer,
-    store: MemoryStore,
+    store: Arc<MemoryStore>,
     certificate: Option<[u8; 32]>,
     answer: Option<String>,
 }
@@ -103,10 +105,16 @@ impl World {
     fn judging(policy: ResourcePolicy, verifier: Verifier) -> Self {
         let before = NOW.saturating_sub(1000);
         let store = MemoryStore::new(1000, verifier.replay_agreement(), RUSTCRYPTO.random, before).unwrap();
+        let (store, issuer) = (Arc::new(store), Issuer::new());
+        let known = policy.issuers().any(|known| known == ISSUER);
+        let policy = match known {
+            true => policy.with_issuer_keys(ISSUER, KeySource::Given(issuer.keys())).unwrap(),
+            false => policy,
+        };
         Self {
-            issuer: Issuer::new(),
+            issuer,
             client: SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO).unwrap(),
-            server: ResourceServer::new(policy, verifier),
+            server: ResourceServer::new(policy, verifier, Consumption::local(store.clone())).unwrap(),
             store,
             certificate: None,
             answer: None,
@@ -143,25 +151,20 @@ impl World {
         let target = TargetUri::parse(url).unwrap();
         let mut request = IncomingRequest::new(method, &target, &fields);
         request.client_certificate = self.certificate;
-        let mut access = self.server.receive(&request, now);
-        loop {
-            access = match access {
-                Access::NeedsKeys(needs) => {
-                    assert_eq!(needs.issuer(), ISSUER);
-                    needs.resume(&self.issuer.keys(), now)
-                }
-                Access::NeedsIntrospection(needs) => match &self.answer {
-                    Some(answer) => needs.resume(answer.as_bytes(), now),
-                    None => return Err(needs.unavailable()),
-                },
-                Access::Pending(pending) => {
-                    let Ok(insertion) = self.store.insert(pending.replay_entry(), now);
-                    return pending.settle(insertion, now);
-                }
-                Access::Granted(principal) => return Ok(*principal),
-                Access::Refused(refusal) => return Err(refusal),
-            }
-        }
+        request.epoch = self.store.epoch();
+        self.finish(self.server.admit(&request, now).unwrap(), now)
+            .map(|principal| *principal)
+            .map_err(|refusal| *refusal)
+    }
+
+    /// Carries out a flow: what is asked about tokens is answered with `answer`.
+    fn finish<T>(&self, step: Step<T>, now: UnixTime) -> T {
+        let answer = |question, subject: &str| match (question, &self.answer) {
+            (Question::Keys, _) => panic!("{subject}'s keys are given"),
+            (_, Some(answer)) => Ok(answer.clone().into_bytes()),
+            (_, None) => Err("no one answers".into()),
+        };
+        step.answered(now, &mut { answer }).unwrap()
     }
 
     fn dpop(&self, token: &str, proof: &str) -> Result<Principal, Refusal> {
@@ -299,9 +302,9 @@ fn a_bound_token_is_no_bearer_token_with_or_without_a_proof() {
 fn a_resource_without_issuer_is_refused_at_the_start() {
     let verifier = || Verifier::new(Policy::default(), &RUSTCRYPTO);
     let any = || ResourcePolicy::new(RESOURCE).unwrap();
-    let check = |policy, verifier| ResourceServer::new(policy, verifier).check_configuration();
+    let check = |policy, verifier| ResourceServer::new(policy, verifier, Consumption::by_host()).map(drop);
     assert_eq!(check(any(), verifier()), Err(Misuse::NoIssuer));
-    assert_eq!(check(any().with_introspection(), verifier()), Ok(()));
+    assert_eq!(check(any().with_introspection(Introspection::by_host()), verifier()), Ok(()));
     assert_eq!(check(policy(), verifier()), Ok(()));
     let demanding = || Verifier::new(Policy::fapi2(), &RUSTCRYPTO);
     assert_eq!(check(policy(), demanding()), Err(Misuse::NonceIssuerMissing));
@@ -324,7 +327,9 @@ fn sizes_are_bounded_before_anything_is_read() {
 #[test]
 fn a_store_that_cannot_decide_refuses() {
     let world = World::new(policy());
-    let token = world.bound_token();
+    let keys = policy().with_issuer_keys(ISSUER, KeySource::Given(world.issuer.keys())).unwrap();
+    let server = ResourceServer::new(keys, Verifier::new(Policy::default(), &RUSTCRYPTO), Consumption::by_host());
+    let (server, token) = (server.unwrap(), world.bound_token());
     for (insertion, status, expected) in [
         (Insertion::Unavailable, 503, "store_unavailable"),
         (Insertion::Full, 503, "store_full"),
@@ -334,14 +339,29 @@ fn a_store_that_cannot_decide_refuses() {
         let target = TargetUri::parse(URL).unwrap();
         let (authorization, proof) = (format!("DPoP {token}"), world.proof(&token));
         let fields = [("Authorization", authorization.as_bytes()), ("DPoP", proof.as_bytes())];
-        let Access::NeedsKeys(needs) = world.server.receive(&IncomingRequest::new("GET", &target, &fields), NOW) else {
-            panic!("the token is a JWT")
+        let Step::Insert(insert) = server.admit(&IncomingRequest::new("GET", &target, &fields), NOW).unwrap() else {
+            panic!("all is well but replay")
         };
-        assert!(needs.is_answered_by(&world.issuer.keys()) && !needs.is_answered_by(&JwkSet::default()));
-        let Access::Pending(pending) = needs.resume(&world.issuer.keys(), NOW) else { panic!("all is well") };
-        let refusal = pending.settle(insertion, NOW).unwrap_err();
+        let settled = insert.resume(Inserted::new(insertion, world.store.epoch()), NOW).unwrap();
+        let refusal = settled.finished().unwrap().unwrap_err();
         assert_eq!((refusal.status(), refusal.reason()), (status, expected));
     }
+}
+
+#[test]
+fn a_gateway_uses_no_proof_up_and_makes_no_principal() {
+    let world = World::new(policy().with_schemes(Schemes::Both));
+    let token = world.bound_token();
+    let (authorization, proof) = (format!("DPoP {token}"), world.proof(&token));
+    let fields = [("Authorization", authorization.as_bytes()), ("DPoP", proof.as_bytes())];
+    let target = TargetUri::parse(URL).unwrap();
+    let check = |fields| world.server.check(&IncomingRequest::new("GET", &target, fields), NOW).unwrap().finished();
+    for _ in 0..2 {
+        let unconsumed = check(&fields[..]).unwrap().unwrap();
+        assert_eq!(unconsumed.thumbprint().map(|thumbprint| thumbprint.to_string()), Some(world.jkt()));
+    }
+    assert_eq!(reason(world.dpop(&token, &proof)), "admitted");
+    assert_eq!(check(&fields[..1]).unwrap().unwrap_err().reason(), "proof_missing");
 }
 
 /// R9728-2.
@@ -350,7 +370,8 @@ fn the_metadata_tells_what_the_policies_say() {
     let policy = policy().with_scopes(&["read", "write"]).with_name("Items");
     let server = |schemes| {
         let verifier = Verifier::new(Policy::haip(), &RUSTCRYPTO);
-        ResourceServer::new(policy.clone().with_schemes(schemes), verifier).metadata().to_json()
+        let server = ResourceServer::new(policy.clone().with_schemes(schemes), verifier, Consumption::by_host());
+        server.unwrap().metadata().to_json()
     };
     let common = concat!(
         r#"{"resource":"https://api.example.com/","authorization_servers":["https://as.example.com"],"#,

@@ -206,7 +206,8 @@ fn nonce(case: &Case<'_>) -> Failure {
             Role::AuthorizationServer => (Role::ResourceServer, "resource server"),
             Role::ResourceServer => (Role::AuthorizationServer, "authorization server"),
         };
-        if !matches!(issuer.check(&nonce, other, &thumbprint, case.now), NonceVerdict::Unknown) {
+        if !matches!(issuer.check(&nonce, other, &thumbprint, case.presentation.epoch, case.now), NonceVerdict::Unknown)
+        {
             return failure
                 .because(format!("The nonce was issued by the {name}; each side has nonces of its own."))
                 .fixed_by(

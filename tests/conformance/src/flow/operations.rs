@@ -404,6 +404,7 @@ impl Player {
                     let saved = self.host.save(step.slot(), step.expected(), step.version(), step.value());
                     step.resume(saved, now)?
                 }
+                Step::Share(_) | Step::Ask(_) | Step::Insert(_) => panic!("a client asks for what servers need"),
                 Step::Wait(step) => {
                     record(json!({ "seconds": step.seconds() }));
                     self.host.now = now.saturating_add(step.seconds());

@@ -7,6 +7,7 @@ use keybound::Rejection::{
 use keybound::base64url;
 use keybound::nonce::Role::{self, AuthorizationServer, ResourceServer};
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
+use keybound::replay::StoreEpoch;
 use serde_json::{Value, json};
 
 use super::{CRYPTO, ED25519, Maker, Vector, quoted, thumbprint};
@@ -62,7 +63,7 @@ fn nonces(maker: &Maker) -> Vec<Vector> {
     let issue = |secret, service: &str, role: Role, seconds| {
         let keys = NonceKeys::new(NonceKey::from_secret(1, secret).expect("a secret"));
         let issuer = NonceIssuer::new(CRYPTO.mac, keys, service);
-        issuer.issue(role, None, shifted(NOW, seconds)).expect("a nonce").as_str().to_owned()
+        issuer.issue(role, None, StoreEpoch::from_u64(0), shifted(NOW, seconds)).expect("a nonce").as_str().to_owned()
     };
     let mine = |seconds| issue(SECRET, SERVICE, ResourceServer, seconds);
     let sign = |nonce: &str| maker.sign_claims(&maker.claims().with("nonce", &quoted(nonce)));

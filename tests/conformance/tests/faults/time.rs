@@ -1,6 +1,6 @@
 //! N1, N22 and N23: `iat`, `exp` and `nbf` at their extremes, with fractions and exponents.
 
-use keybound::replay::Insertion;
+use keybound::replay::{Inserted, Insertion, StoreEpoch};
 use keybound::{Rejection, SettleError, UnixTime};
 use keybound_conformance::NOW;
 use keybound_conformance::raw;
@@ -133,7 +133,9 @@ fn n23_exp_ends_a_proof_that_waits_for_the_store() {
         let settle = |after: u64| {
             bench.request().present(proof.as_bytes(), |presentation| {
                 let pending = bench.verifier.check(presentation, NOW).expect("checked in time");
-                pending.settle(Insertion::Fresh, NOW.saturating_add(after)).map(drop)
+                pending
+                    .settle(Inserted::new(Insertion::Fresh, StoreEpoch::from_u64(0)), NOW.saturating_add(after))
+                    .map(drop)
             })
         };
         assert_eq!(settle(4), Ok(()));

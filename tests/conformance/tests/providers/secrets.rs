@@ -8,6 +8,7 @@ use keybound::key::soft::SoftKey;
 use keybound::key::{Signer, SigningInput};
 use keybound::nonce::Role;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
+use keybound::replay::StoreEpoch;
 use keybound::{Policy, Presentation, Verifier, base64url};
 use keybound_conformance::{NOW, Request, TOKEN, make_store, shifted};
 
@@ -71,7 +72,7 @@ fn proofs_tokens_and_nonces_are_hidden() {
         let secret = [0xa7; 32];
         let nonce_key = || NonceKey::from_secret(1, secret).unwrap();
         let issuer = || NonceIssuer::new(crypto.mac, NonceKeys::new(nonce_key()), "https://api.example.com");
-        let nonce = issuer().issue(Role::ResourceServer, None, NOW).unwrap();
+        let nonce = issuer().issue(Role::ResourceServer, None, StoreEpoch::from_u64(0), NOW).unwrap();
         let text = nonce.as_str().to_owned();
         for (shown, secret) in [
             (format!("{:?}", nonce_key()), &secret[..]),

@@ -2,6 +2,7 @@
 
 use keybound::nonce::Role;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
+use keybound::replay::StoreEpoch;
 use keybound::replay::contract::{Contract, check_store};
 use keybound::replay::memory::MemoryStore;
 use keybound::{Policy, Rejection, TimeSource, Verifier, VerifyError};
@@ -34,7 +35,7 @@ fn a_store_serves_no_verifier_of_another_policy() {
         ] {
             let keys = NonceKeys::new(NonceKey::from_secret(1, [7; 32]).unwrap());
             let issuer = NonceIssuer::new(client.crypto.mac, keys, "https://api.example.com");
-            let nonce = issuer.issue(Role::ResourceServer, None, NOW).unwrap();
+            let nonce = issuer.issue(Role::ResourceServer, None, StoreEpoch::from_u64(0), NOW).unwrap();
             let other = Verifier::new(other, &client.crypto).with_nonces(issuer);
             let request = client.request().with_nonce(nonce.as_str());
             let proof = request.proof(&client.key, &client.crypto, NOW);
@@ -51,7 +52,7 @@ fn verifiers_that_time_a_proof_differently_do_not_accept_it_twice() {
     for client in Client::both() {
         let keys = NonceKeys::new(NonceKey::from_secret(1, [7; 32]).unwrap());
         let issuer = NonceIssuer::new(client.crypto.mac, keys, "https://api.example.com");
-        let nonce = issuer.issue(Role::ResourceServer, None, NOW).unwrap();
+        let nonce = issuer.issue(Role::ResourceServer, None, StoreEpoch::from_u64(0), NOW).unwrap();
         let policy = || Policy::default().with_time_source(TimeSource::Nonce);
         let with_issuer = Verifier::new(policy(), &client.crypto).with_nonces(issuer);
         let without = Verifier::new(policy(), &client.crypto);
@@ -71,7 +72,7 @@ fn a_proof_presented_with_and_without_its_exact_nonce_is_not_accepted_twice() {
     for client in Client::both() {
         let keys = NonceKeys::new(NonceKey::from_secret(1, [7; 32]).unwrap());
         let issuer = NonceIssuer::new(client.crypto.mac, keys, "https://api.example.com");
-        let nonce = issuer.issue(Role::ResourceServer, None, NOW).unwrap();
+        let nonce = issuer.issue(Role::ResourceServer, None, StoreEpoch::from_u64(0), NOW).unwrap();
         let policy = Policy::default().with_time_source(TimeSource::Nonce);
         let verifier = Verifier::new(policy, &client.crypto).with_nonces(issuer);
         let store = make_store(&verifier, &client.crypto, LONG_BEFORE);

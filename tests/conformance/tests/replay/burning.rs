@@ -2,6 +2,7 @@
 
 use keybound::nonce::Role;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
+use keybound::replay::StoreEpoch;
 use keybound::{Algorithm, Policy, Rejection, Thumbprint, Verifier, VerifyError, base64url};
 use keybound_conformance::raw::{self, Claims};
 use keybound_conformance::{NOW, Request, make_key, make_store, providers, shifted};
@@ -13,7 +14,7 @@ fn n12_a_failing_proof_burns_nothing() {
     for client in Client::both() {
         let keys = NonceKeys::new(NonceKey::from_secret(1, [7; 32]).unwrap());
         let issuer = NonceIssuer::new(client.crypto.mac, keys, "https://api.example.com");
-        let nonce = issuer.issue(Role::ResourceServer, None, NOW).unwrap();
+        let nonce = issuer.issue(Role::ResourceServer, None, StoreEpoch::from_u64(0), NOW).unwrap();
         let verifier = Verifier::new(Policy::default(), &client.crypto).with_nonces(issuer);
         let store = make_store(&verifier, &client.crypto, LONG_BEFORE);
 

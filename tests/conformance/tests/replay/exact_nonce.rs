@@ -2,6 +2,7 @@
 
 use keybound::nonce::Role;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
+use keybound::replay::StoreEpoch;
 use keybound::{Policy, Rejection, TimeSource, Verifier, VerifyError};
 use keybound_conformance::{NOW, make_store, shifted};
 
@@ -17,7 +18,7 @@ fn a_proof_with_its_exact_nonce_is_remembered_by_the_nonces_time() {
         let policy = Policy::default().with_time_source(TimeSource::Nonce);
         let verifier = Verifier::new(policy, &client.crypto).with_nonces(issuer());
         let store = make_store(&verifier, &client.crypto, LONG_BEFORE);
-        let nonce = issuer().issue(Role::ResourceServer, None, NOW).unwrap();
+        let nonce = issuer().issue(Role::ResourceServer, None, StoreEpoch::from_u64(0), NOW).unwrap();
         let present = |nonce: &str, iat, now| {
             let request = client.request().with_nonce(nonce);
             let proof = request.proof(&client.key, &client.crypto, iat);

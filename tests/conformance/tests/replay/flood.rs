@@ -37,7 +37,7 @@ fn n15_a_flood_to_capacity_loses_no_live_entry() {
         let mut kept = Vec::new();
         for i in 0..2 * CAPACITY {
             let entry = stranger(&verifier, i);
-            match store.insert(&entry, NOW).unwrap() {
+            match store.insert(&entry, NOW).unwrap().insertion {
                 Insertion::Fresh => kept.push(entry),
                 answer => assert!(matches!(answer, Insertion::Full | Insertion::ShareFull), "{answer}"),
             }
@@ -50,7 +50,7 @@ fn n15_a_flood_to_capacity_loses_no_live_entry() {
             assert_eq!(consume(&new, now), Err(VerifyError::Full), "{} {second}", client.provider);
             assert_eq!(consume(&before, now), Err(VerifyError::Rejected(Rejection::Replayed)));
             for entry in &kept {
-                assert_eq!(store.insert(entry, now).unwrap(), Insertion::Seen, "{}", client.provider);
+                assert_eq!(store.insert(entry, now).unwrap().insertion, Insertion::Seen, "{}", client.provider);
             }
         }
         // Once the flood has expired, and its margin has passed, the store serves again.
@@ -82,7 +82,7 @@ fn n15_one_client_cannot_fill_the_store_for_others() {
         let greedy = client.request().bound_to.unwrap();
         let mut fresh = 0;
         for i in 0..CAPACITY {
-            fresh += usize::from(store.insert(&by(&verifier, greedy, i), NOW).unwrap() == Insertion::Fresh);
+            fresh += usize::from(store.insert(&by(&verifier, greedy, i), NOW).unwrap().insertion == Insertion::Fresh);
         }
         assert_eq!(fresh, CAPACITY / 2, "a busy client is served while there is room, and no further");
         let refused = client.request().consume(&verifier, &client.proof(NOW), NOW, &store).unwrap_err();
@@ -106,7 +106,7 @@ fn n15_thirty_two_clients_leave_room_for_the_rest() {
         let mut proofs = 0;
         let mut insert = |thumbprint| {
             proofs += 1;
-            store.insert(&by(&verifier, thumbprint, proofs), NOW).unwrap() == Insertion::Fresh
+            store.insert(&by(&verifier, thumbprint, proofs), NOW).unwrap().insertion == Insertion::Fresh
         };
         let mut taking: Vec<u8> = (0..KEYS).collect();
         while !taking.is_empty() {

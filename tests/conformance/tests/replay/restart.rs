@@ -9,19 +9,26 @@ use keybound_conformance::{NOW, make_store, shifted};
 
 use crate::{Client, LONG_BEFORE};
 
-/// A server as it is after a start: a fresh store, and an issuer with the configured key and the store's epoch.
+/// A server as it is after a start: a fresh store, and an issuer with the configured key.
 fn start(client: &Client, policy: Policy, at: UnixTime) -> (Verifier, MemoryStore) {
     let agreement = policy.replay_agreement(client.crypto.digest);
     let store = MemoryStore::new(100_000, agreement, client.crypto.random, at).expect("randomness");
     let keys = NonceKeys::new(NonceKey::from_secret(1, [7; 32]).unwrap());
     let issuer = NonceIssuer::new(client.crypto.mac, keys, "https://api.example.com");
-    (Verifier::new(policy, &client.crypto).with_nonces(issuer.with_epoch(store.epoch().to_u64())), store)
+    (Verifier::new(policy, &client.crypto).with_nonces(issuer), store)
 }
 
 /// The nonce in the server's answer to a refused proof.
-fn challenge(client: &Client, verifier: &Verifier, proof: &str, rejection: Rejection, now: UnixTime) -> Nonce {
+fn challenge(
+    client: &Client,
+    (verifier, store): (&Verifier, &MemoryStore),
+    proof: &str,
+    rejection: Rejection,
+    now: UnixTime,
+) -> Nonce {
     client.request().present(proof.as_bytes(), |presentation| {
-        let refusal = verifier.refuse(rejection, Role::ResourceServer, presentation, now);
+        let presentation = presentation.in_epoch(store.epoch());
+        let refusal = verifier.refuse(rejection, Role::ResourceServer, &presentation, now);
         assert_eq!((refusal.status(), refusal.error()), (401, Some("use_dpop_nonce")));
         refusal.dpop_nonce().expect("a nonce").clone()
     })
@@ -44,7 +51,7 @@ fn a_server_started_a_moment_before_serves_after_one_nonce() {
                 let first = client.proof(now);
                 let refused = rejection(client.request().consume(&verifier, &first, now, &store));
                 assert_eq!(refused, Rejection::NonceMissing, "{}", client.provider);
-                let nonce = challenge(&client, &verifier, &first, refused, now);
+                let nonce = challenge(&client, (&verifier, &store), &first, refused, now);
                 let request = client.request().with_nonce(nonce.as_str());
                 let second = request.proof(&client.key, &client.crypto, now);
                 assert!(request.consume(&verifier, &second, now, &store).is_ok(), "{}", client.provider);
@@ -62,7 +69,7 @@ fn a_restart_accepts_nothing_again() {
             let policy = || Policy::default().with_time_source(source);
             let (before, store) = start(&client, policy(), LONG_BEFORE);
             let first = client.proof(NOW);
-            let nonce = challenge(&client, &before, &first, Rejection::NonceMissing, NOW);
+            let nonce = challenge(&client, (&before, &store), &first, Rejection::NonceMissing, NOW);
             let request = client.request().with_nonce(nonce.as_str());
             // Used before the restart, with clocks ahead, equal and behind.
             let used: Vec<_> =
@@ -87,14 +94,14 @@ fn a_restart_accepts_nothing_again() {
 #[test]
 fn a_client_with_a_nonce_of_the_life_before_is_helped_by_a_new_one() {
     for client in Client::both() {
-        let (before, _) = start(&client, Policy::default(), LONG_BEFORE);
-        let old = challenge(&client, &before, &client.proof(NOW), Rejection::NonceMissing, NOW);
+        let (before, lost) = start(&client, Policy::default(), LONG_BEFORE);
+        let old = challenge(&client, (&before, &lost), &client.proof(NOW), Rejection::NonceMissing, NOW);
         let (after, store) = start(&client, Policy::default(), NOW);
         let request = client.request().with_nonce(old.as_str());
         let proof = request.proof(&client.key, &client.crypto, NOW);
         let refused = rejection(request.consume(&after, &proof, NOW, &store));
         assert_eq!(refused, Rejection::BeforeStoreFloor, "{}", client.provider);
-        let new = challenge(&client, &after, &proof, refused, NOW);
+        let new = challenge(&client, (&after, &store), &proof, refused, NOW);
         let request = client.request().with_nonce(new.as_str());
         let proof = request.proof(&client.key, &client.crypto, NOW);
         assert!(request.consume(&after, &proof, NOW, &store).is_ok(), "{}", client.provider);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
 
 use keybound::replay::memory::MemoryStore;
-use keybound::replay::{Insertion, ReplayEntry, ReplayStore, StoreEpoch};
+use keybound::replay::{Inserted, Insertion, ReplayEntry, ReplayStore, StoreEpoch};
 use keybound::{Policy, Rejection, UnixTime, Verifier, VerifyError};
 use keybound_conformance::{NOW, make_store};
 
@@ -40,7 +40,7 @@ struct Together<S> {
 impl<S: ReplayStore> ReplayStore for Together<S> {
     type Error = S::Error;
 
-    fn insert(&self, entry: &ReplayEntry, now: UnixTime) -> Result<Insertion, S::Error> {
+    fn insert(&self, entry: &ReplayEntry, now: UnixTime) -> Result<Inserted, S::Error> {
         self.barrier.wait();
         self.store.insert(entry, now)
     }
@@ -59,15 +59,15 @@ struct LookThenInsert {
 impl ReplayStore for LookThenInsert {
     type Error = Infallible;
 
-    fn insert(&self, entry: &ReplayEntry, _now: UnixTime) -> Result<Insertion, Infallible> {
+    fn insert(&self, entry: &ReplayEntry, _now: UnixTime) -> Result<Inserted, Infallible> {
         let key = *entry.key().as_bytes();
         let found = self.seen.lock().unwrap().contains(&key);
         self.between.wait();
         if found {
-            return Ok(Insertion::Seen);
+            return Ok(Inserted::new(Insertion::Seen, self.epoch()));
         }
         self.seen.lock().unwrap().insert(key);
-        Ok(Insertion::Fresh)
+        Ok(Inserted::new(Insertion::Fresh, self.epoch()))
     }
 
     fn epoch(&self) -> StoreEpoch {

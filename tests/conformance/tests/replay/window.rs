@@ -2,6 +2,7 @@
 
 use keybound::nonce::Role;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
+use keybound::replay::{Inserted, Insertion, StoreEpoch};
 use keybound::{Policy, Rejection, SettleError, TimeSource, Verifier};
 use keybound_conformance::{NOW, make_store, shifted};
 
@@ -57,14 +58,15 @@ fn n2_the_default_window_at_its_edges() {
 
 #[test]
 fn a_proof_that_goes_stale_while_the_store_answers_is_refused() {
-    use keybound::replay::Insertion;
     for client in Client::both() {
         let verifier = Verifier::new(Policy::default(), &client.crypto);
         let proof = client.proof(NOW);
         let settle = |checked: i64, settled: i64| {
             client.request().present(proof.as_bytes(), |presentation| {
                 let pending = verifier.check(presentation, shifted(NOW, checked)).expect("in time");
-                pending.settle(Insertion::Fresh, shifted(NOW, settled)).map(drop)
+                pending
+                    .settle(Inserted::new(Insertion::Fresh, StoreEpoch::from_u64(0)), shifted(NOW, settled))
+                    .map(drop)
             })
         };
         assert_eq!(settle(60, 60), Ok(()), "{}", client.provider);
@@ -95,7 +97,7 @@ fn n2_nonces_as_the_source_of_time() {
         let keys = || NonceKeys::new(NonceKey::from_secret(1, [7; 32]).unwrap());
         let issuer = || NonceIssuer::new(client.crypto.mac, keys(), "https://api.example.com");
         let policy = policy(5, 2, 3).with_time_source(TimeSource::Nonce);
-        let nonce = issuer().issue(Role::ResourceServer, None, NOW).unwrap();
+        let nonce = issuer().issue(Role::ResourceServer, None, StoreEpoch::from_u64(0), NOW).unwrap();
         // Whatever the client's clock says, the nonce's time counts.
         for client_clock in [NOW, shifted(NOW, -1_000_000), shifted(NOW, 1_000_000_000)] {
             let request = client.request().with_nonce(nonce.as_str());

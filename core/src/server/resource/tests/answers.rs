@@ -97,8 +97,8 @@ fn a_wanted_nonce_is_asked_for_by_its_own_error() {
     assert!(refusal.headers().contains(&("DPoP-Nonce", nonce.to_string())));
     let proof = world.make(ProofBuilder::new("GET", URL).access_token(&token).nonce(nonce));
     assert_eq!(reason(world.dpop(&token, &proof)), "admitted");
-    let foreign = nonces("other").issue(Role::ResourceServer, None, NOW).unwrap();
-    let token_side = nonces("api").issue(Role::AuthorizationServer, None, NOW).unwrap();
+    let foreign = nonces("other").issue(Role::ResourceServer, None, world.store.epoch(), NOW).unwrap();
+    let token_side = nonces("api").issue(Role::AuthorizationServer, None, world.store.epoch(), NOW).unwrap();
     for wrong in ["made-up", foreign.as_str(), token_side.as_str()] {
         let proof = world.make(ProofBuilder::new("GET", URL).access_token(&token).nonce(wrong));
         let refusal = world.dpop(&token, &proof).unwrap_err();
@@ -131,7 +131,7 @@ fn form_token_and_signature_are_judged_before_a_nonce_is_asked_for() {
 fn a_nonce_that_ends_soon_is_followed_by_the_next() {
     let world = World::with_nonces();
     let token = world.bound_token();
-    let early = nonces("api").issue(Role::ResourceServer, None, NOW.saturating_sub(30)).unwrap();
+    let early = nonces("api").issue(Role::ResourceServer, None, world.store.epoch(), NOW.saturating_sub(30)).unwrap();
     let proof = world.make(ProofBuilder::new("GET", URL).access_token(&token).nonce(early.as_str()));
     let principal = world.dpop(&token, &proof).unwrap();
     let next = principal.next_nonce().unwrap().as_str();

@@ -5,10 +5,12 @@ use alloc::string::String;
 use alloc::vec;
 
 use super::{ISSUER, NOW, RESOURCE, Schemes, World, error, nonces, policy, reason};
+use crate::flow::step::Step;
 use crate::intent::{Intent, request_detail};
 use crate::json::Value;
-use crate::replay::{Insertion, ReplayStore, memory::MemoryStore};
-use crate::server::resource::{Principal, ResourcePolicy};
+use crate::replay::{Inserted, Insertion, ReplayStore, memory::MemoryStore};
+use crate::server::Consumption;
+use crate::server::resource::{Introspection, Principal, ResourcePolicy, ResourceServer};
 use crate::{Misuse, Policy, ProofBuilder, RUSTCRYPTO, Refusal, UnixTime, Verifier};
 
 const PAY: &str = "https://api.example.com/pay";
@@ -67,7 +69,9 @@ fn details_of_any_form_are_details() {
 #[test]
 fn an_introspected_token_with_details_opens_no_other_endpoint() {
     for schemes in [Schemes::DpopOnly, Schemes::Both] {
-        let mut world = World::new(ResourcePolicy::new(RESOURCE).unwrap().with_introspection().with_schemes(schemes));
+        let mut world = World::new(
+            ResourcePolicy::new(RESOURCE).unwrap().with_introspection(Introspection::by_host()).with_schemes(schemes),
+        );
         let claims = claims(&world).with("active", true).with("iss", ISSUER);
         world.answer = Some(claims.to_json());
         assert_eq!(reason(world.dpop("opaque", &world.proof("opaque"))), "intent_elsewhere");
@@ -85,7 +89,8 @@ fn an_unbound_token_with_details_opens_no_endpoint() {
     let world = World::new(policy().with_schemes(Schemes::Both).with_intents_at("/*").unwrap());
     let token = world.issuer.token(super::claims().with("jti", "j").with("authorization_details", details()));
     let principal = world.bearer(&token).unwrap();
-    let refused = world.server.carry_out(&principal, "POST", PAY, BODY, NOW).map(drop).unwrap_err();
+    let begun = world.server.carry_out(&principal, "POST", PAY, BODY, NOW).unwrap();
+    let refused = begun.finished().unwrap().map(drop).unwrap_err();
     assert_eq!((refused.status(), refused.reason()), (403, "no_intent"));
 }
 
@@ -100,31 +105,33 @@ fn a_client_without_the_nonce_hears_of_that_first() {
 fn an_intent_is_carried_out_once_as_it_was_agreed() {
     let world = World::new(paying());
     let principal = at(&world, claims(&world), "POST", PAY, NOW).unwrap();
-    let begin = |method, url, body| world.server.carry_out(&principal, method, url, body, NOW);
+    let begin =
+        |server: &ResourceServer, method, url, body| server.carry_out(&principal, method, url, body, NOW).unwrap();
     for (method, url, body) in
         [("PUT", PAY, BODY), ("POST", "https://api.example.com/pay?to=m", BODY), ("POST", PAY, b"")]
     {
-        let refusal = begin(method, url, body).map(drop).unwrap_err();
+        let refusal = begin(&world.server, method, url, body).finished().unwrap().map(drop).unwrap_err();
         assert_eq!((refusal.status(), refusal.reason()), (403, "intent_no_match"));
         assert_eq!(error(&refusal, "DPoP").as_deref(), Some("insufficient_scope"));
     }
-    let settle = |insertion| {
-        begin("POST", PAY, BODY).unwrap().settle(insertion, NOW).map(drop).map_err(|r| (r.status(), r.reason()))
+    let verifier = Verifier::new(Policy::default(), &RUSTCRYPTO);
+    let elsewhere = ResourceServer::new(paying(), verifier, Consumption::by_host()).unwrap();
+    let settle = |insertion, now| {
+        let Step::Insert(insert) = begin(&elsewhere, "POST", PAY, BODY) else { panic!("it permits the request") };
+        let settled = insert.resume(Inserted::new(insertion, world.store.epoch()), now).unwrap().finished().unwrap();
+        settled.map(drop).map_err(|refusal| (refusal.status(), refusal.reason()))
     };
-    assert_eq!(settle(Insertion::Unavailable), Err((503, "store_unavailable")));
-    assert_eq!(settle(Insertion::Full), Err((503, "store_full")));
-    assert_eq!(settle(Insertion::ShareFull), Err((503, "store_share_full")));
-    assert_eq!(settle(Insertion::BeforeFloor), Err((403, "intent_before_floor")));
+    assert_eq!(settle(Insertion::Unavailable, NOW), Err((503, "store_unavailable")));
+    assert_eq!(settle(Insertion::Full, NOW), Err((503, "store_full")));
+    assert_eq!(settle(Insertion::ShareFull, NOW), Err((503, "store_share_full")));
+    assert_eq!(settle(Insertion::BeforeFloor, NOW), Err((403, "intent_before_floor")));
     let insert = || {
-        let pending = begin("POST", PAY, BODY).unwrap();
-        let Ok(insertion) = world.store.insert(pending.replay_entry(), NOW);
-        pending.settle(insertion, NOW).map(drop).map_err(|refusal| (refusal.status(), refusal.reason()))
+        let carried_out = begin(&world.server, "POST", PAY, BODY).finished().unwrap();
+        carried_out.map(drop).map_err(|refusal| (refusal.status(), refusal.reason()))
     };
     assert_eq!(insert(), Ok(()));
     assert_eq!(insert(), Err((403, "intent_used")));
-    let over = NOW.saturating_add(300);
-    let late = begin("POST", PAY, BODY).unwrap().settle(Insertion::Fresh, over).map(drop).map_err(|r| r.reason());
-    assert_eq!(late, Err("intent_expired"));
+    assert_eq!(settle(Insertion::Fresh, NOW.saturating_add(300)), Err((403, "intent_expired")));
 }
 
 #[test]
@@ -134,8 +141,8 @@ fn an_application_matches_its_own_details() {
     let principal =
         at(&world, world.bound().with("jti", "j").with("authorization_details", payment), "POST", PAY, NOW).unwrap();
     let by = |amount: &str| {
-        let pending = world.server.carry_out_by(&principal, NOW, |detail| detail.text("amount") == Some(amount));
-        pending.map(drop).map_err(|refusal| refusal.reason())
+        let begun = world.server.carry_out_by(&principal, NOW, |detail| detail.text("amount") == Some(amount));
+        begun.unwrap().finished().unwrap().map(drop).map_err(|refusal| refusal.reason())
     };
     assert_eq!((by("10"), by("1000")), (Ok(()), Err("intent_no_match")));
 }
@@ -155,8 +162,8 @@ fn a_used_intent_is_remembered_as_long_as_its_token_is_accepted() {
     // Used just before a restart, by a token from a clock that is ahead: the new store does not vouch.
     let principal = at(&world, ahead(leeway), "POST", PAY, NOW).unwrap();
     let restarted = MemoryStore::new(1000, agreement, RUSTCRYPTO.random, NOW.saturating_add(1)).unwrap();
-    let Ok(insertion) = restarted.insert(&entry(&principal), NOW.saturating_add(2));
-    assert_eq!(insertion, Insertion::BeforeFloor);
+    let Ok(inserted) = restarted.insert(&entry(&principal), NOW.saturating_add(2));
+    assert_eq!(inserted.insertion, Insertion::BeforeFloor);
     let last = NOW.saturating_add(300 + leeway - 1);
     assert!(at(&world, claims(&world), "POST", PAY, last).is_ok(), "the token is accepted, though its intent is over");
 }
@@ -167,15 +174,14 @@ fn an_intent_is_used_once_for_as_long_as_it_lives() {
         let claims = claims(world).with("exp", NOW.saturating_add(lifetime));
         let now = NOW.saturating_add(after);
         let principal = at(world, claims, "POST", PAY, now).unwrap();
-        let pending = world.server.carry_out(&principal, "POST", PAY, BODY, now).unwrap();
-        let Ok(insertion) = world.store.insert(pending.replay_entry(), now);
-        insertion
+        let carried_out = world.server.carry_out(&principal, "POST", PAY, BODY, now).unwrap().finished().unwrap();
+        carried_out.map(drop).map_err(|refusal| refusal.reason())
     };
     let world = World::new(paying());
     let uses = [0, 1, 400, 899].map(|after| use_up(&world, 900, after));
-    assert_eq!(uses, [Insertion::Fresh, Insertion::Seen, Insertion::Seen, Insertion::Seen]);
+    assert_eq!(uses, [Ok(()), Err("intent_used"), Err("intent_used"), Err("intent_used")]);
     // The memory store remembers for a quarter of an hour; what it could not remember to its end, it does not take.
-    assert_eq!(use_up(&World::new(paying()), 3_600, 0), Insertion::Unavailable);
+    assert_eq!(use_up(&World::new(paying()), 3_600, 0), Err("store_unavailable"));
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn of_keycloak(claims: Value) -> Value {
 
 #[test]
 fn null_is_absent_where_a_member_describes_and_refuses_where_it_decides() {
-    let mut world = World::new(policy().with_introspection());
+    let mut world = World::new(policy().with_introspection(Introspection::by_host()));
     for name in ["scope", "client_id", "iat", "nbf", "jti", "username"] {
         assert_eq!(world.verdict(world.bound().with(name, Value::Null)), "admitted", "{name}");
     }
@@ -26,6 +26,7 @@ fn null_is_absent_where_a_member_describes_and_refuses_where_it_decides() {
 
     let active = Value::object().with("active", true).with("cnf", Value::object().with("jkt", world.jkt()));
     for (name, expected) in [
+        ("active", "introspection_unavailable"),
         ("scope", "admitted"),
         ("client_id", "admitted"),
         ("sub", "admitted"),
@@ -37,7 +38,6 @@ fn null_is_absent_where_a_member_describes_and_refuses_where_it_decides() {
         ("exp", "token_claim_invalid"),
         ("token_type", "token_claim_invalid"),
         ("cnf", "confirmation_invalid"),
-        ("active", "token_inactive"),
     ] {
         world.answer = Some(active.clone().with(name, Value::Null).to_json());
         assert_eq!(reason(world.dpop("opaque", &world.proof("opaque"))), expected, "{name}");
@@ -46,7 +46,7 @@ fn null_is_absent_where_a_member_describes_and_refuses_where_it_decides() {
 
 #[test]
 fn scopes_are_one_text_or_an_array_and_nothing_else() {
-    let mut world = World::new(policy().with_introspection());
+    let mut world = World::new(policy().with_introspection(Introspection::by_host()));
     let array = |texts: &[&str]| texts.iter().copied().collect::<Value>();
     for (scope, expected) in [
         (Value::from("read  write"), Ok(2)),
@@ -104,7 +104,7 @@ fn the_profile_is_that_of_the_issuer_which_the_token_names() {
 
 #[test]
 fn the_last_profile_of_an_issuer_counts() {
-    let world = World::new(keycloak().with_issuer(ISSUER).unwrap());
+    let world = World::new(keycloak().with_issuer_profile(ISSUER, IssuerProfile::rfc9068()).unwrap());
     assert_eq!(world.verdict(world.bound()), "admitted");
     assert_eq!(world.server.policy().issuers().collect::<Vec<_>>(), [ISSUER]);
 }
@@ -146,7 +146,7 @@ fn an_introspection_answer_is_read_by_the_profile_of_its_issuer() {
     };
     let own = |answer: Value| answer.with("typ", "DPoP").with("azp", "app");
     let named = |answer: Value| own(answer).with("iss", ISSUER);
-    let one = || keycloak().with_introspection();
+    let one = || keycloak().with_introspection(Introspection::by_host());
     assert_eq!(verdict(one(), &named), "admitted");
     assert_eq!(verdict(one(), &own), "admitted");
     assert_eq!(verdict(one(), &|answer| answer), "not_access_token");
@@ -162,11 +162,11 @@ fn an_introspection_answer_is_read_by_the_profile_of_its_issuer() {
     assert_eq!(verdict(chosen(), &own), "admitted");
     assert_eq!(verdict(chosen(), &|answer| answer), "not_access_token");
     // Without issuers all tokens are introspected.
-    let alone = || ResourcePolicy::new(RESOURCE).unwrap().with_introspection_profile(IssuerProfile::keycloak());
+    let any = || ResourcePolicy::new(RESOURCE).unwrap().with_introspection(Introspection::by_host());
+    let alone = || any().with_introspection_profile(IssuerProfile::keycloak());
     assert_eq!(verdict(alone(), &own), "admitted");
     assert_eq!(verdict(alone(), &|answer| without(&own(answer), "aud")), "token_claim_invalid");
     // Whatever the profile, an answer about a token of another kind opens nothing.
-    let any = || ResourcePolicy::new(RESOURCE).unwrap().with_introspection();
     assert_eq!(verdict(any(), &|answer| answer), "admitted");
     for (name, kind) in [("typ", "Refresh"), ("typ", "ID"), ("token_use", "refresh_token"), ("token_use", "id")] {
         assert_eq!(verdict(any(), &|answer| answer.with(name, kind)), "not_access_token", "{kind}");
@@ -183,7 +183,7 @@ fn every_profile_is_found_by_its_name() {
 
 #[test]
 fn another_kind_of_token_is_not_asked_about_or_believed() {
-    let mut world = World::new(policy().with_introspection());
+    let mut world = World::new(policy().with_introspection(Introspection::by_host()));
     let active = Value::object().with("active", true).with("cnf", Value::object().with("jkt", world.jkt()));
     for (name, kind) in [
         ("typ", "Refresh"),

@@ -122,7 +122,7 @@ fn a_confirmed_key_is_read_like_that_of_an_access_token() {
 /// R7800-3.1: Keycloak 26.7 writes such tokens.
 #[test]
 fn a_confirmation_of_an_unknown_name_is_ignored_beside_one_that_is_checked() {
-    let mut world = World::new(policy().with_introspection().with_schemes(Schemes::Both));
+    let mut world = World::new(policy().with_introspection(Introspection::by_host()).with_schemes(Schemes::Both));
     let hash = base64url::encode(&CERTIFICATE);
     let own = Value::parse(world.client.public_key().to_json().as_bytes()).unwrap();
     let other =
@@ -157,39 +157,46 @@ fn a_confirmation_of_an_unknown_name_is_ignored_beside_one_that_is_checked() {
 /// R9449-6-1: `cnf.jkt` of an introspection answer.
 #[test]
 fn introspection_says_whether_a_token_is_active_and_bound() {
-    let policy = ResourcePolicy::new(RESOURCE).unwrap().with_introspection().with_schemes(Schemes::Both);
+    let policy =
+        ResourcePolicy::new(RESOURCE).unwrap().with_introspection(Introspection::by_host()).with_schemes(Schemes::Both);
     let mut world = World::new(policy);
-    let proof = |world: &World| world.proof("opaque-1");
-    assert_eq!(reason(world.dpop("opaque-1", &proof(&world))), "introspection_unavailable");
+    assert_eq!(reason(world.dpop("opaque", &world.proof("opaque"))), "introspection_unavailable");
     let active = Value::object().with("active", true);
     let bound = active.clone().with("cnf", Value::object().with("jkt", world.jkt()));
     let at = |seconds: i64| Value::from(NOW.secs().saturating_add(seconds));
-    for (answer, dpop, bearer) in [
+    let unclear = ("introspection_unavailable", "introspection_unavailable");
+    for (number, (answer, dpop, bearer)) in [
         (bound.clone(), "admitted", "token_bound"),
         (bound.clone().with("token_type", "dpop"), "admitted", "token_bound"),
         (bound.clone().with("token_type", "Bearer"), "token_unbound", "token_bound"),
         (active.clone(), "token_unbound", "admitted"),
         (active.clone().with("token_type", "DPoP"), "token_unbound", "token_bound"),
         (bound.clone().with("active", false), "token_inactive", "token_inactive"),
-        (bound.clone().with("active", "true"), "token_inactive", "token_inactive"),
-        (Value::object(), "token_inactive", "token_inactive"),
-        (Value::Null, "token_inactive", "token_inactive"),
+        // What is no answer says nothing about the token: its client is not told that the token is at fault.
+        (bound.clone().with("active", "true"), unclear.0, unclear.1),
+        (Value::object(), unclear.0, unclear.1),
+        (Value::Null, unclear.0, unclear.1),
         (bound.clone().with("aud", RESOURCE), "admitted", "token_bound"),
         (bound.clone().with("aud", "https://other.example"), "audience_mismatch", "audience_mismatch"),
         (bound.clone().with("exp", at(-10)), "token_expired", "token_expired"),
         (bound.clone().with("nbf", at(11)), "token_not_yet_valid", "token_not_yet_valid"),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // What is inactive is remembered for a while.
+        let token = format!("opaque-{number}");
         world.answer = Some(answer.to_json());
-        assert_eq!(reason(world.dpop("opaque-1", &proof(&world))), dpop, "{}", answer.to_json());
-        assert_eq!(reason(world.bearer("opaque-1")), bearer, "{}", answer.to_json());
+        assert_eq!(reason(world.dpop(&token, &world.proof(&token))), dpop, "{}", answer.to_json());
+        assert_eq!(reason(world.bearer(&token)), bearer, "{}", answer.to_json());
     }
     world.answer = Some(bound.with("pad", " ".repeat(crate::server::resource::MAX_ANSWER_LEN)).to_json());
-    assert_eq!(reason(world.dpop("opaque-1", &proof(&world))), "token_inactive");
+    assert_eq!(reason(world.dpop("opaque", &world.proof("opaque"))), "introspection_unavailable");
 }
 
 #[test]
 fn jwts_of_known_issuers_are_not_introspected() {
-    let mut world = World::new(policy().with_introspection());
+    let mut world = World::new(policy().with_introspection(Introspection::by_host()));
     world.answer = Some(String::from(r#"{"active":false}"#));
     assert_eq!(world.verdict(world.bound()), "admitted");
     assert_eq!(world.verdict(world.bound().with("iss", "https://other.example")), "token_inactive");
@@ -200,7 +207,7 @@ fn jwts_of_known_issuers_are_not_introspected() {
 fn an_introspection_answer_of_another_issuer_is_refused() {
     // One endpoint may answer for several issuers: without this check a token of any of them would open this resource.
     let verdict = |policy: ResourcePolicy, iss: Option<&str>| {
-        let mut world = World::new(policy.with_introspection());
+        let mut world = World::new(policy.with_introspection(Introspection::by_host()));
         let answer = Value::object().with("active", true).with("cnf", Value::object().with("jkt", world.jkt()));
         world.answer = Some(answer.with_some("iss", iss).to_json());
         let proof = world.proof("opaque");

@@ -14,7 +14,7 @@ use crate::json::Value;
 ///
 /// ```
 /// use keybound::Algorithm;
-/// use keybound::server::JwkSet;
+/// use keybound::issuer::JwkSet;
 /// let set = JwkSet::parse(
 ///     br#"{"keys":[
 ///         {"kid":"a","kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
@@ -23,7 +23,7 @@ use crate::json::Value;
 /// )?;
 /// assert_eq!(set.len(), 1);
 /// assert!(set.has_key_for(Some("a"), Algorithm::Ed25519) && !set.has_key_for(Some("c"), Algorithm::Ed25519));
-/// # Ok::<(), keybound::server::NotJwkSet>(())
+/// # Ok::<(), keybound::issuer::NotJwkSet>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct JwkSet {

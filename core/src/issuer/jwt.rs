@@ -19,10 +19,10 @@ const MAX_TYP_LEN: usize = 64;
 const MAX_KEPT: usize = 64;
 
 /// A JWT, decoded, before any of it is believed.
-pub(super) struct UnverifiedJwt {
-    pub(super) typ: Option<String>,
-    pub(super) kid: Option<String>,
-    pub(super) algorithm: Algorithm,
+pub(crate) struct UnverifiedJwt {
+    pub(crate) typ: Option<String>,
+    pub(crate) kid: Option<String>,
+    pub(crate) algorithm: Algorithm,
     /// Decoded, and known to be one object within the limits of what strangers send.
     payload: Vec<u8>,
     signature: Vec<u8>,
@@ -32,7 +32,7 @@ pub(super) struct UnverifiedJwt {
 
 /// Why a text is no JWT that is read here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum JwtDefect {
+pub(crate) enum JwtDefect {
     /// Not three segments of base64url with two JSON objects.
     Malformed,
     /// `alg` is `none`, a MAC, unknown or not permitted.
@@ -43,7 +43,7 @@ pub(super) enum JwtDefect {
 
 /// Why a signature does not count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum SignatureDefect {
+pub(crate) enum SignatureDefect {
     /// No key fits.
     NoKey,
     /// No key that fits verifies it.
@@ -54,7 +54,7 @@ impl UnverifiedJwt {
     /// Reads a JWT whose algorithm is one of `permitted`; the caller has bounded its length. Gives its claims called `names` along.
     ///
     /// All claims are looked at, and no others are kept: anyone can send a token without a valid signature, and values cost memory.
-    pub(super) fn read(text: &str, permitted: AlgorithmSet, names: &[&str]) -> Result<(Self, Value), JwtDefect> {
+    pub(crate) fn read(text: &str, permitted: AlgorithmSet, names: &[&str]) -> Result<(Self, Value), JwtDefect> {
         let compact = Compact::split(text.as_bytes()).ok_or(JwtDefect::Malformed)?;
         let decode = |segment| base64url::decode(segment).map_err(|_| JwtDefect::Malformed);
         let header = decode(compact.header)?;
@@ -86,7 +86,7 @@ impl UnverifiedJwt {
     }
 
     /// All claims: to be asked for once the signature is known to be good.
-    pub(super) fn claims(&self) -> Result<Value, JwtDefect> {
+    pub(crate) fn claims(&self) -> Result<Value, JwtDefect> {
         match Value::parse_claims(&self.payload) {
             Ok(claims @ Value::Object(_)) => Ok(claims),
             _ => Err(JwtDefect::Malformed),
@@ -94,12 +94,12 @@ impl UnverifiedJwt {
     }
 
     /// Whether the header has a `typ`, whatever it says.
-    pub(super) const fn has_typ(&self) -> bool {
+    pub(crate) const fn has_typ(&self) -> bool {
         self.typ.is_some()
     }
 
     /// Whether `typ` is `expected`, with or without `application/` before it (RFC 7515 section 4.1.9).
-    pub(super) fn is_typed(&self, expected: &str) -> bool {
+    pub(crate) fn is_typed(&self, expected: &str) -> bool {
         let Some(typ) = &self.typ else { return false };
         let prefix = "application/";
         let bare = match typ.split_at_checked(prefix.len()) {
@@ -110,7 +110,7 @@ impl UnverifiedJwt {
     }
 
     /// Checks the signature with the key of `keys` that fits: one, whatever the token says. `text` is what this was read from.
-    pub(super) fn verify(&self, text: &str, keys: &JwkSet, crypto: &Crypto) -> Result<(), SignatureDefect> {
+    pub(crate) fn verify(&self, text: &str, keys: &JwkSet, crypto: &Crypto) -> Result<(), SignatureDefect> {
         let verifier = crypto.verifier(self.algorithm).ok_or(SignatureDefect::NoKey)?;
         let message = text.as_bytes().get(..self.signed_len).unwrap_or_default();
         let key = keys.key_for(self.kid.as_deref(), self.algorithm).ok_or(SignatureDefect::NoKey)?;

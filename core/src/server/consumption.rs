@@ -1,0 +1,76 @@
+//! Where the proofs of a server are used up.
+
+use alloc::sync::Arc;
+use core::convert::Infallible;
+use core::fmt;
+
+use crate::flow::Io;
+use crate::replay::{Inserted, Insertion, ReplayEntry, ReplayStore, StoreEpoch};
+
+/// A store that answers at once and cannot fail, such as a [`MemoryStore`](crate::replay::memory::MemoryStore).
+pub type LocalStore = dyn ReplayStore<Error = Infallible> + Send + Sync;
+
+/// Where a server's proofs are used up, so that each is good for one request.
+#[derive(Clone)]
+pub struct Consumption(Place);
+
+#[derive(Clone)]
+enum Place {
+    Local(Arc<LocalStore>),
+    Host,
+    Nowhere,
+}
+
+impl Consumption {
+    /// In a store of this process: no step is needed.
+    pub fn local(store: Arc<LocalStore>) -> Self {
+        Self(Place::Local(store))
+    }
+
+    /// In a store of the host's, by [`Insert`](crate::flow::step::Insert) steps.
+    pub const fn by_host() -> Self {
+        Self(Place::Host)
+    }
+
+    /// Nowhere.
+    ///
+    /// # Security
+    /// Anyone who sees a request can repeat it until its proof is too old.
+    pub const fn danger_nowhere() -> Self {
+        Self(Place::Nowhere)
+    }
+
+    /// The store's life, if it is a store of this process.
+    pub(super) fn epoch(&self) -> Option<StoreEpoch> {
+        match &self.0 {
+            Place::Local(store) => Some(store.epoch()),
+            Place::Host | Place::Nowhere => None,
+        }
+    }
+
+    /// Inserts an entry; none if proofs are used up nowhere.
+    pub(super) async fn insert(&self, io: &Io, entry: ReplayEntry) -> Option<Inserted> {
+        match &self.0 {
+            Place::Local(store) => {
+                let Ok(inserted) = store.insert(&entry, io.now());
+                Some(inserted)
+            }
+            // A driver that answers something else has not asked its store.
+            Place::Host => {
+                let unknown = Inserted { insertion: Insertion::Unavailable, epoch: StoreEpoch::from_u64(0) };
+                Some(io.insert(entry).await.unwrap_or(unknown))
+            }
+            Place::Nowhere => None,
+        }
+    }
+}
+
+impl fmt::Debug for Consumption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Place::Local(_) => "Local",
+            Place::Host => "Host",
+            Place::Nowhere => "Nowhere",
+        })
+    }
+}

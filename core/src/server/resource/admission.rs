@@ -1,0 +1,349 @@
+//! The way of a request through a protected resource: from its fields to a principal, or to the refusal to send.
+
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use zeroize::Zeroize;
+
+use super::ResourceServer;
+use super::access_token::{AccessToken, CHECKED, check_jwt};
+use super::credentials::{self, Credentials, Scheme};
+use super::introspection::Active;
+use super::principal::Principal;
+use super::profile::IssuerProfile;
+use super::rejection::TokenRejection;
+use crate::flow::step::Step;
+use crate::flow::{Flow, Io};
+use crate::issuer::{IssuerKeys, JwkSet, JwtDefect, SignatureDefect, UnverifiedJwt, WantedKey};
+use crate::json::Value;
+use crate::oauth::FlowError;
+use crate::replay::StoreEpoch;
+use crate::verify::FormChecked;
+use crate::verify::refusal::RETRY_AFTER;
+use crate::{Context, PendingProof, Presentation, Refusal, TargetUri, Thumbprint, UnixTime};
+
+/// A request as far as its admission is concerned.
+#[derive(Clone, Copy)]
+pub struct IncomingRequest<'a> {
+    /// The method, as received.
+    pub method: &'a str,
+    /// The target, from configuration or trusted proxies: see [`TargetSource`](crate::server::source::TargetSource).
+    pub target: &'a TargetUri,
+    /// All header fields, one element for each field line, as received.
+    pub fields: &'a [(&'a str, &'a [u8])],
+    /// The SHA-256 hash of the client's certificate (DER) where TLS asked for one: for tokens bound to it (RFC 8705).
+    pub client_certificate: Option<[u8; 32]>,
+    /// The life of the host's replay store as far as it is known ([`AsyncReplayStore::epoch`](crate::replay::AsyncReplayStore::epoch)),
+    /// which nonces vouch for. A store that was given to the server is asked itself.
+    pub epoch: StoreEpoch,
+    /// The address of the connection's peer, or what trusted proxies say of it.
+    pub peer: Option<IpAddr>,
+    /// A clock that never goes back, in milliseconds since any moment.
+    pub ticks: Option<u64>,
+}
+
+impl<'a> IncomingRequest<'a> {
+    /// A request over a connection without client certificate.
+    pub const fn new(method: &'a str, target: &'a TargetUri, fields: &'a [(&'a str, &'a [u8])]) -> Self {
+        let epoch = StoreEpoch::from_u64(0);
+        Self { method, target, fields, client_certificate: None, epoch, peer: None, ticks: None }
+    }
+}
+
+/// A request that passed every check but replay, for a gateway in front of the service that consumes proofs.
+///
+/// It is another type than [`Principal`]: the same proof may have been seen before, so it is worth no more than a log entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "an unconsumed proof may be a replay: pass the request on to the service that consumes it"]
+pub struct Unconsumed {
+    thumbprint: Option<Thumbprint>,
+}
+
+impl Unconsumed {
+    /// The thumbprint of the key that made the proof, for logs and routing; none for a Bearer token.
+    pub const fn thumbprint(&self) -> Option<Thumbprint> {
+        self.thumbprint
+    }
+}
+
+/// What a request came to: whom it may be attributed to, or what to answer.
+pub type Admission = Result<Box<Principal>, Box<Refusal>>;
+
+impl ResourceServer {
+    /// Judges a request: the one entry point. Where the keys of its issuer are known and the replay store was given to the server, the
+    /// answer is there at once.
+    ///
+    /// # Errors
+    /// [`FlowError::Interrupted`], when a step is resumed in a way that its types do not permit.
+    pub fn admit(&self, request: &IncomingRequest<'_>, now: UnixTime) -> Result<Step<Admission>, FlowError> {
+        let received = match self.received(request, now) {
+            Ok(received) => received,
+            Err(refusal) => return Ok(Step::Done(Err(Box::new(refusal)))),
+        };
+        let server = self.clone();
+        Flow::start(now, |io| async move { Ok(server.admission(&io, received).await.map_err(Box::new)) })
+    }
+
+    /// Makes every check but replay, and leaves the proof as it is, for a gateway in front of the service that consumes it. Pass
+    /// `Authorization` and `DPoP` on untouched.
+    ///
+    /// # Errors
+    /// As of [`admit`](Self::admit).
+    pub fn check(
+        &self,
+        request: &IncomingRequest<'_>,
+        now: UnixTime,
+    ) -> Result<Step<Result<Unconsumed, Box<Refusal>>>, FlowError> {
+        let received = match self.received(request, now) {
+            Ok(received) => received,
+            Err(refusal) => return Ok(Step::Done(Err(Box::new(refusal)))),
+        };
+        let server = self.clone();
+        Flow::start(now, |io| async move {
+            let bound = server.bound(&io, &received).await.map_err(Box::new);
+            Ok(bound.map(|bound| match bound {
+                Bound::Granted(_) => Unconsumed { thumbprint: None },
+                Bound::Pending(proof, _) => Unconsumed { thumbprint: Some(proof.into_unconsumed().thumbprint()) },
+            }))
+        })
+    }
+
+    /// Every check, replay last.
+    async fn admission(&self, io: &Io, received: Received) -> Result<Box<Principal>, Refusal> {
+        let (proof, token) = match self.bound(io, &received).await? {
+            Bound::Granted(token) => return Ok(Box::new(Principal::new(*token, None))),
+            Bound::Pending(proof, token) => (proof, token),
+        };
+        let settled = match self.consumption().insert(io, *proof.replay_entry()).await {
+            Some(inserted) => {
+                let settled = proof.settle(inserted, io.now());
+                settled.map_err(|error| (error, inserted.epoch))
+            }
+            None => Ok(proof.danger_skip_replay_check()),
+        };
+        match settled {
+            Ok(verified) => Ok(Box::new(Principal::new(*token, Some(&verified)))),
+            Err((error, epoch)) => {
+                Err(received.present(None, epoch, |presentation| self.refuse_unsettled(error, presentation, io.now())))
+            }
+        }
+    }
+
+    /// Every check but replay.
+    async fn bound(&self, io: &Io, received: &Received) -> Result<Bound, Refusal> {
+        let token = match self.source_of(received, io.now())? {
+            Source::Jwt(jwt, keys) => {
+                let wanted = WantedKey { kid: jwt.kid.as_deref(), algorithm: jwt.algorithm };
+                let keys = keys.find(io, wanted).await;
+                let keys = keys.map_err(|_| Refusal::unavailable("keys_unavailable", RETRY_AFTER))?;
+                self.genuine(received, &jwt, &keys, io.now())?
+            }
+            Source::Opaque => {
+                let unavailable = || Refusal::unavailable("introspection_unavailable", RETRY_AFTER);
+                let introspector = self.introspector().ok_or_else(unavailable)?;
+                let said = introspector.find(io, received.token()).await.map_err(|_| unavailable())?;
+                self.introspected(received, &said, io.now())?
+            }
+        };
+        self.bind(received, token, io.now())
+    }
+
+    /// Reads a request as far as that needs nothing from outside: its fields, and the proof up to the hash of the token.
+    pub(super) fn received(&self, request: &IncomingRequest<'_>, now: UnixTime) -> Result<Received, Refusal> {
+        let Credentials { scheme, token } = match Credentials::read(request.fields) {
+            Ok(credentials) => credentials,
+            Err((rejection, used)) => return Err(self.refuse_token(rejection, used)),
+        };
+        let schemes = self.policy().schemes();
+        match scheme {
+            Scheme::Dpop if !schemes.dpop() => return Err(self.refuse_token(TokenRejection::CredentialsMissing, None)),
+            Scheme::Bearer if !schemes.bearer() => {
+                return Err(self.refuse_token(TokenRejection::SchemeNotAccepted, None));
+            }
+            _ => {}
+        }
+        let epoch = self.consumption().epoch().unwrap_or(request.epoch);
+        let mut received = Received {
+            method: request.method.to_owned(),
+            target: request.target.clone(),
+            scheme,
+            token: token.to_owned(),
+            proofs: match scheme {
+                Scheme::Dpop => credentials::proofs(request.fields).into_iter().map(<[u8]>::to_vec).collect(),
+                Scheme::Bearer => Vec::new(),
+            },
+            client_certificate: request.client_certificate,
+            form: None,
+            epoch,
+        };
+        if scheme == Scheme::Dpop {
+            let form = received.present(None, epoch, |presentation| {
+                let verdict = self.verifier().check_form(presentation, now);
+                verdict.map_err(|rejection| self.refuse_proof(rejection, presentation, now))
+            });
+            received.form = Some(form?);
+        }
+        Ok(received)
+    }
+
+    /// Reads the token as a JWT, or leaves it to introspection.
+    pub(super) fn source_of(&self, received: &Received, now: UnixTime) -> Result<Source<'_>, Refusal> {
+        let policy = self.policy();
+        let introspects = policy.introspects();
+        let refused = |rejection| Err(self.refuse_token(rejection, Some(received.scheme)));
+        if policy.issuers.is_empty() && introspects {
+            return Ok(Source::Opaque);
+        }
+        let is_access_token = |jwt: &UnverifiedJwt, claims: &Value| {
+            // A token of a stranger is named as such below, if it is an access token at all.
+            let profile = claims.text("iss").and_then(|issuer| policy.profile_of(issuer));
+            profile.unwrap_or(IssuerProfile::rfc9068()).is_type_of(jwt)
+        };
+        let (jwt, claims) = match UnverifiedJwt::read(received.token(), policy.token_algorithms, &CHECKED) {
+            Ok((jwt, claims)) if is_access_token(&jwt, &claims) => (jwt, claims),
+            // A trusted issuer's own word that it is no access token counts, whatever introspection would say.
+            Ok((jwt, claims))
+                if IssuerProfile::is_other_type(&jwt)
+                    && claims.text("iss").is_some_and(|issuer| policy.profile_of(issuer).is_some()) =>
+            {
+                return refused(TokenRejection::TokenTypMismatch);
+            }
+            _ if introspects => return Ok(Source::Opaque),
+            Ok(_) => return refused(TokenRejection::TokenTypMismatch),
+            Err(JwtDefect::Malformed) => return refused(TokenRejection::TokenMalformed),
+            Err(JwtDefect::Algorithm) => return refused(TokenRejection::TokenAlgNotPermitted),
+            Err(JwtDefect::Extension) => return refused(TokenRejection::TokenCritUnsupported),
+        };
+        match check_jwt(&claims, policy, now) {
+            Ok(_) => match self.keys_of(claims.text("iss").unwrap_or_default()) {
+                Some(keys) => Ok(Source::Jwt(jwt, keys)),
+                None => refused(TokenRejection::IssuerMismatch),
+            },
+            Err(TokenRejection::IssuerMismatch) if introspects => Ok(Source::Opaque),
+            Err(rejection) => refused(rejection),
+        }
+    }
+
+    /// The claims of a JWT whose signature verifies.
+    pub(super) fn genuine(
+        &self,
+        received: &Received,
+        jwt: &UnverifiedJwt,
+        keys: &JwkSet,
+        now: UnixTime,
+    ) -> Result<Box<AccessToken>, Refusal> {
+        let crypto = self.verifier().crypto();
+        let genuine = match jwt.verify(received.token(), keys, crypto) {
+            Ok(()) => jwt.claims().map_err(|_| TokenRejection::TokenMalformed),
+            Err(SignatureDefect::NoKey) => Err(TokenRejection::TokenKeyUnknown),
+            Err(SignatureDefect::Invalid) => Err(TokenRejection::TokenSignatureInvalid),
+        };
+        let token = genuine.and_then(|claims| AccessToken::of_jwt(claims, self.policy(), crypto.digest, now));
+        token.map(Box::new).map_err(|rejection| self.refuse_token(rejection, Some(received.scheme)))
+    }
+
+    /// What the authorization server said of a token.
+    pub(super) fn introspected(
+        &self,
+        received: &Received,
+        said: &[u8],
+        now: UnixTime,
+    ) -> Result<Box<AccessToken>, Refusal> {
+        let judged = Active::read(said).and_then(|Active { members, is_bound }| {
+            let digest = self.verifier().crypto().digest;
+            let token = AccessToken::of_introspection(members, self.policy(), digest, now)?;
+            match (received.scheme, is_bound) {
+                (Scheme::Dpop, Some(false)) => Err(TokenRejection::TokenUnbound),
+                (Scheme::Bearer, Some(true)) => Err(TokenRejection::TokenBound),
+                _ => Ok(token),
+            }
+        });
+        judged.map(Box::new).map_err(|rejection| self.refuse_token(rejection, Some(received.scheme)))
+    }
+
+    /// Judges the binding of a token that is known to be genuine, and the rest of its proof.
+    pub(super) fn bind(&self, received: &Received, token: Box<AccessToken>, now: UnixTime) -> Result<Bound, Refusal> {
+        let refused = |rejection| Err(self.refuse_token(rejection, Some(received.scheme)));
+        if let Err(rejection) = token.confirmation.check_certificate(received.client_certificate) {
+            return refused(rejection);
+        }
+        // Said once the proof is good, so that a client without the server's nonce hears of that first.
+        let is_elsewhere = token.has_details() && !self.policy().takes_intents_at(&received.target);
+        // Under the scheme DPoP, and only there, a proof was looked at.
+        match (received.form, token.confirmation.key) {
+            (None, Some(_)) => refused(TokenRejection::TokenBound),
+            (None, None) if is_elsewhere => refused(TokenRejection::IntentElsewhere),
+            (None, None) => Ok(Bound::Granted(token)),
+            (Some(_), None) => refused(TokenRejection::TokenUnbound),
+            (Some(form), Some(bound_to)) => {
+                let proof = received.present(Some(bound_to), received.epoch, |presentation| {
+                    let verdict = self.verifier().check_nonce_last(presentation, form, now);
+                    verdict.map_err(|rejection| self.refuse_proof(rejection, presentation, now))
+                })?;
+                if is_elsewhere { refused(TokenRejection::IntentElsewhere) } else { Ok(Bound::Pending(proof, token)) }
+            }
+        }
+    }
+}
+
+/// What is kept of a request on its way.
+pub(super) struct Received {
+    method: String,
+    target: TargetUri,
+    pub(super) scheme: Scheme,
+    token: String,
+    /// At most two: more are refused like two.
+    proofs: Vec<Vec<u8>>,
+    client_certificate: Option<[u8; 32]>,
+    /// There under the scheme DPoP, where the proof was compared with the request.
+    form: Option<FormChecked>,
+    epoch: StoreEpoch,
+}
+
+/// Who can say that a token is genuine.
+pub(super) enum Source<'s> {
+    /// It is a JWT of this issuer. Everything it claims fits; nothing of it is known to be true yet.
+    Jwt(UnverifiedJwt, &'s Arc<IssuerKeys>),
+    /// The authorization server.
+    Opaque,
+}
+
+/// A request that passed every check except replay.
+pub(super) enum Bound {
+    /// With a Bearer token, where those are accepted: there is no proof to be used up.
+    Granted(Box<AccessToken>),
+    Pending(PendingProof, Box<AccessToken>),
+}
+
+/// Token and proof open what they were sent for.
+impl Drop for Received {
+    fn drop(&mut self) {
+        self.token.as_mut_str().zeroize();
+        for proof in &mut self.proofs {
+            proof.as_mut_slice().zeroize();
+        }
+    }
+}
+
+impl Received {
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Hands the proof on as it came. Before the token is known `bound_to` is not, and no check looks at it then.
+    pub(super) fn present<T>(
+        &self,
+        bound_to: Option<Thumbprint>,
+        epoch: StoreEpoch,
+        judge: impl FnOnce(&Presentation<'_>) -> T,
+    ) -> T {
+        let proofs: Vec<&[u8]> = self.proofs.iter().map(Vec::as_slice).collect();
+        let bound_to = bound_to.unwrap_or(Thumbprint::from_bytes([0; 32]));
+        let context = Context::Resource { access_token: &self.token, bound_to };
+        judge(&Presentation::new(&self.method, &self.target, &proofs, context).in_epoch(epoch))
+    }
+}
