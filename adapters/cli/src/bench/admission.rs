@@ -145,7 +145,7 @@ pub(super) fn admission() -> Result<Figure, BenchError> {
         readings: vec![Reading {
             name: "",
             value: timings[1].ratio_to(timings[0]),
-            target: 2.3,
+            target: 2.27,
             note: micros(timings[1], timings[0]),
         }],
     })
