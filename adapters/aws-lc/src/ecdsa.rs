@@ -110,7 +110,9 @@ impl SignAlgorithm for Ecdsa {
         for _ in 0..8 {
             let mut scalar = Zeroizing::new(vec![0; self.scalar_len]);
             random.fill(&mut scalar)?;
-            scalar[0] &= self.top_bits;
+            if let Some(top) = scalar.first_mut() {
+                *top &= self.top_bits;
+            }
             if self.public_point(&scalar).is_ok() {
                 return PrivateKey::new(self.algorithm.key_type(), scalar.to_vec()).ok_or(RandomUnavailable);
             }

@@ -102,9 +102,9 @@ fn hash<const N: usize>(algorithm: &'static digest::Algorithm, parts: &[&[u8]]) 
 
 /// The parts in one piece, if there is room.
 fn join<'r>(parts: &[&[u8]], room: &'r mut [u8]) -> Option<&'r [u8]> {
-    let mut length = 0;
+    let mut length = 0_usize;
     for part in parts {
-        let end = length + part.len();
+        let end = length.checked_add(part.len())?;
         room.get_mut(length..end)?.copy_from_slice(part);
         length = end;
     }

@@ -186,7 +186,7 @@ impl Client {
         let may_repeat = message::is_idempotent(request.method()) && kind != Body::OneShot;
         let head = message::head(request.method(), request.url().as_str(), request.headers(), kind);
         let mut exchange = Exchange { body, again, answer: None };
-        let mut retry = 0;
+        let mut retry = 0_u8;
         loop {
             let step = self.oauth.call(session, head.clone(), self.host.now());
             match self.drive(step, &mut exchange) {
@@ -205,7 +205,7 @@ impl Client {
                     if may_repeat && retry < self.settings.retries && message::is_network(&error) =>
                 {
                     std::thread::sleep(self.settings.pause_before(retry));
-                    retry += 1;
+                    retry = retry.saturating_add(1);
                 }
                 Err(error) => return Err(error),
             }

@@ -236,7 +236,7 @@ impl Client {
         let may_repeat = message::is_idempotent(request.method()) && kind != Body::OneShot;
         let head = message::head(request.method(), &url, request.headers(), kind);
         let exchange = Exchange { body: Mutex::new(body), again, answer: Mutex::default() };
-        let mut retry = 0;
+        let mut retry = 0_u8;
         loop {
             let step = self.oauth.call(session, head.clone(), self.host.now());
             match self.drive(step, Some(&exchange)).await {
@@ -256,7 +256,7 @@ impl Client {
                     if may_repeat && retry < self.settings.retries && message::is_network(&error) =>
                 {
                     tokio::time::sleep(self.settings.pause_before(retry)).await;
-                    retry += 1;
+                    retry = retry.saturating_add(1);
                 }
                 Err(error) => return Err(error),
             }
@@ -314,7 +314,7 @@ impl Client {
         let (host, name) = (self.host.clone(), name.to_owned());
         let held = blocking(move || host.lock(&name, left)).await?;
         // Fields are dropped in order: the host's lock first.
-        Ok(held.map(|held| Box::new((held, turn)) as Box<dyn Send>))
+        Ok(held.map(|held| -> Box<dyn Send> { Box::new((held, turn)) }))
     }
 
     async fn fetch(&self, wanted: Wanted, exchange: Option<&Exchange>) -> Result<Response, HostError> {
@@ -345,7 +345,7 @@ impl Client {
         };
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
-            if body.len() + chunk.len() > limit {
+            if body.len().saturating_add(chunk.len()) > limit {
                 return Err(message::too_long(limit));
             }
             body.extend_from_slice(&chunk);

@@ -1,4 +1,12 @@
 //! Certificates are checked, and redirects of the HTTP client are off.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "helpers of tests stand outside of test functions"
+)]
 
 use std::sync::Arc;
 

@@ -36,6 +36,11 @@
 //! - Browsers: a CORS layer outside of this one has to answer preflights and allow `Authorization` and `DPoP`. The fields
 //!   that scripts must read are exposed by every answer.
 //! - Events of `tracing` with the target `keybound` say why requests are refused. They hold no token, proof or nonce.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    reason = "sums of sizes and counts that are bounded; a secret that made a key before makes it again"
+)]
 
 mod answer;
 #[cfg(feature = "axum")]

@@ -1,4 +1,12 @@
 //! What the layer tells in events: why a request was refused, and nothing that would help a thief.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "helpers of tests stand outside of test functions"
+)]
 
 mod story;
 

@@ -1,4 +1,12 @@
 //! Requests that strangers send in great number and break off: nothing of them stays.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "helpers of tests stand outside of test functions"
+)]
 
 mod story;
 

@@ -1,4 +1,12 @@
 //! An axum server behind the layer, over loopback, asked by a client that writes its requests itself.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "helpers of tests stand outside of test functions"
+)]
 
 mod story;
 

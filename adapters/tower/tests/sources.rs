@@ -1,4 +1,12 @@
 //! Where keys and introspection answers come from: fetched once, kept for a while, shared by those who wait.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "helpers of tests stand outside of test functions"
+)]
 
 mod story;
 

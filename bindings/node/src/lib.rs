@@ -14,6 +14,7 @@ pub mod oauth;
 pub mod server;
 pub mod verify;
 
+use ffi::number::{seconds, whole};
 use keybound_aws_lc::AWS_LC as CRYPTO;
 use keybound_ffi as ffi;
 use napi::bindgen_prelude::Uint8Array;
@@ -24,18 +25,6 @@ type Result<T> = napi::Result<T>;
 /// The error as JavaScript gets it.
 fn thrown(error: ffi::Error) -> napi::Error {
     napi::Error::from_reason(error.to_json())
-}
-
-/// Numbers of JavaScript are whole seconds; a fraction is cut off.
-#[allow(clippy::cast_possible_truncation)]
-fn seconds(now: f64) -> i64 {
-    now as i64
-}
-
-/// Versions of stored values: whole numbers up to 2^53.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn whole(version: f64) -> u64 {
-    version as u64
 }
 
 /// The bytes of byte strings.

@@ -225,7 +225,7 @@ impl Intent {
     }
     #[napi]
     pub fn expires_at(&self) -> f64 {
-        self.0.expires_at() as f64
+        ffi::number::of_seconds(self.0.expires_at())
     }
 }
 

@@ -20,7 +20,7 @@ impl Entry {
     }
     #[napi]
     pub fn lifetime(&self, now: f64) -> f64 {
-        self.0.lifetime(seconds(now)) as f64
+        ffi::number::of_whole(self.0.lifetime(seconds(now)))
     }
 }
 
@@ -44,7 +44,7 @@ impl MemoryStore {
     }
     #[napi]
     pub fn held(&self) -> f64 {
-        self.0.held() as f64
+        ffi::number::of_count(self.0.held())
     }
     #[napi]
     pub fn was_forked(&self) -> bool {

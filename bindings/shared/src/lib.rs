@@ -34,6 +34,8 @@
 //! # Ok::<(), keybound_ffi::Error>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod authorization;
 mod client;
 mod error;
@@ -44,6 +46,7 @@ mod flow;
 mod intent;
 mod issuers;
 mod key;
+pub mod number;
 mod plain;
 mod proof;
 mod refused;

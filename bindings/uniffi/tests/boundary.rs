@@ -1,4 +1,12 @@
 //! What the boundary itself promises: no secrets in texts, misfits that change nothing, and errors with their kind.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "helpers of tests stand outside of test functions"
+)]
 
 use std::sync::Arc;
 

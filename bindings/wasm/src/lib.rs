@@ -23,6 +23,8 @@ mod verify;
 
 use std::alloc::System;
 
+#[cfg(any(feature = "client", feature = "full"))]
+use ffi::number::seconds;
 use keybound_ffi as ffi;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -41,12 +43,6 @@ type Result<T> = std::result::Result<T, JsValue>;
 /// The error as JavaScript gets it.
 fn thrown(error: ffi::Error) -> JsValue {
     JsValue::from_str(&error.to_json())
-}
-
-/// Numbers of JavaScript are whole seconds; a fraction is cut off.
-#[cfg(any(feature = "client", feature = "full"))]
-fn seconds(now: f64) -> i64 {
-    now as i64
 }
 
 /// The bytes of byte strings.

@@ -82,7 +82,7 @@ mod sweep {
             Self(ffi::Sweep::new(&CRYPTO, seconds(now)))
         }
         pub fn stored(&self, slot: String, version: f64, value: Option<String>, stored_at: Option<f64>) -> Result<()> {
-            self.0.stored(&slot, version as u64, value.as_deref(), stored_at.map(seconds)).map_err(thrown)
+            self.0.stored(&slot, ffi::number::whole(version), value.as_deref(), stored_at.map(seconds)).map_err(thrown)
         }
         pub fn key(&self, thumbprint: String, created_at: f64) -> Result<()> {
             self.0.key(&thumbprint, seconds(created_at)).map_err(thrown)

@@ -203,7 +203,7 @@ impl Intent {
     }
     #[wasm_bindgen(js_name = expiresAt)]
     pub fn expires_at(&self) -> f64 {
-        self.0.expires_at() as f64
+        ffi::number::of_seconds(self.0.expires_at())
     }
 }
 

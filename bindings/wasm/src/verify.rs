@@ -15,7 +15,7 @@ impl Entry {
         self.0.to_json()
     }
     pub fn lifetime(&self, now: f64) -> f64 {
-        self.0.lifetime(seconds(now)) as f64
+        ffi::number::of_whole(self.0.lifetime(seconds(now)))
     }
 }
 
@@ -35,7 +35,7 @@ impl MemoryStore {
         self.0.epoch()
     }
     pub fn held(&self) -> f64 {
-        self.0.held() as f64
+        ffi::number::of_count(self.0.held())
     }
     #[wasm_bindgen(js_name = wasForked)]
     pub fn was_forked(&self) -> bool {

@@ -302,7 +302,7 @@ mod tests {
         }
         let long = "x".repeat(121);
         assert_eq!(file_name(&long, &RUSTCRYPTO), "eQcqR7-qVOYFep7iHg3qZLntv9FgxMytu2V-ZLbSLuQ");
-        assert_eq!(file_name(&long[1..], &RUSTCRYPTO).len(), 120);
+        assert_eq!(file_name(&"x".repeat(120), &RUSTCRYPTO).len(), 120);
         for strange in ["a.b", "%2e", "%4", "%41", "%FF", "a b", "%%"] {
             assert_eq!(text_of(strange, &RUSTCRYPTO), None, "{strange}");
         }

@@ -87,7 +87,7 @@ fn count(folder: &Path, kind: &str) -> usize {
 }
 
 fn age(path: &Path, seconds: u64) {
-    let then = SystemTime::now() - Duration::from_secs(seconds);
+    let then = SystemTime::now().checked_sub(Duration::from_secs(seconds)).unwrap();
     File::options().write(true).open(path).unwrap().set_modified(then).unwrap();
 }
 
