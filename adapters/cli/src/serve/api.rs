@@ -12,7 +12,7 @@ use super::state::State;
 pub(super) fn answer(state: &State, request: &Incoming) -> Result<Answer, Answer> {
     let now = state.now();
     let server = state.api();
-    let target = request.target(state);
+    let target = state.target(request);
     let fields: Vec<(&str, &[u8])> =
         request.fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
     let mut incoming = IncomingRequest::new(&request.method, &target, &fields);

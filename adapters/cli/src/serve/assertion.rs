@@ -4,12 +4,10 @@ use keybound::jose::jwk::PublicJwk;
 use keybound::json::Value;
 use keybound::{Algorithm, RUSTCRYPTO, UnixTime, base64url};
 
+use super::client::Keys;
 use super::http::Answer;
 use super::metadata::ASSERTION_ALGORITHMS;
 use super::state::State;
-
-/// The keys of a client, with their identifiers.
-pub(super) type Keys = Vec<(Option<String>, PublicJwk)>;
 
 /// How long after its end an assertion's identifier is remembered, in seconds.
 const MARGIN: u64 = 60;

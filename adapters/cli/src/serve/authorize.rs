@@ -7,18 +7,16 @@ use keybound::json::Value;
 use keybound::server::authorization::{EndpointRequest, Grant, MAX_CODE_LIFETIME};
 use keybound::{SecurityLevel, Thumbprint};
 
-use super::client::{self, Client};
+use super::authenticate::authenticate;
+use super::client::Client;
 use super::http::{Answer, Incoming, escape, need, param};
-use super::metadata::SCOPES;
+use super::issue::{USER, admit, audience, granted_scope, next_nonce};
 use super::state::{Code, Granted, Pushed, State, unguessable};
-use super::token::audience;
 
 /// For how long a pushed request waits, in seconds.
 const PUSHED_LIFETIME: u64 = 60;
 /// For how long a decision is waited for, in seconds.
 const TICKET_LIFETIME: u64 = 600;
-/// The name of the user, the only one there is.
-pub(super) const USER: &str = "alice";
 /// For how long an intent may be carried out, in seconds.
 const INTENT_LIFETIME: u64 = 300;
 /// What pushed requests' names begin with (RFC 9126 section 2.2).
@@ -41,15 +39,15 @@ struct Asked {
 /// Takes a pushed request.
 pub(super) fn push(state: &State, request: &Incoming) -> Result<Answer, Answer> {
     let form = request.form()?;
-    let known = client::authenticate(state, request, &form)?;
+    let known = authenticate(state, request, &form)?;
     if param(&form, "request_uri")?.is_some() {
         return Err(Answer::error(400, "invalid_request", "a pushed request has no request_uri"));
     }
     let proofs = request.all("dpop");
-    let target = request.target(state);
+    let target = state.target(request);
     let grant = Grant::announcement(&form)?;
     let endpoint = EndpointRequest::new(&request.method, &target, &proofs, known.kind(), grant);
-    let admitted = super::token::admit(state, &endpoint)?;
+    let admitted = admit(state, &endpoint)?;
     let pushed = Pushed { client_id: known.id.clone(), form, key: admitted.announced(), by_redirect: false };
     read(state, &known.client, &pushed).map_err(|wrong| match wrong {
         Wrong::Here(answer) => answer,
@@ -63,7 +61,7 @@ pub(super) fn push(state: &State, request: &Incoming) -> Result<Answer, Answer> 
     let document = Value::object().with("request_uri", handle).with("expires_in", PUSHED_LIFETIME);
     let mut answer =
         Answer::json(201, &document).with("Access-Control-Expose-Headers", keybound::verify::refusal::EXPOSED_FIELDS);
-    if let Some(nonce) = super::token::next_nonce(state, admitted.next_nonce()) {
+    if let Some(nonce) = next_nonce(state, admitted.next_nonce()) {
         answer = answer.with("DPoP-Nonce", &nonce);
     }
     Ok(answer)
@@ -79,7 +77,7 @@ pub(super) fn authorize(state: &State, request: &Incoming) -> Result<Answer, Ans
     let form = Form::parse(request.query.as_bytes()).map_err(|_| bad("The request's parameters cannot be read."))?;
     let once = |name: &str| form.get(name).map_err(|_| bad(&format!("{name} occurs twice.")));
     let client_id = once("client_id")?.ok_or_else(|| bad("client_id is missing."))?;
-    let registered = client::find(state, client_id).ok_or_else(|| unknown_client(400))?;
+    let registered = state.client(client_id).ok_or_else(|| unknown_client(400))?;
     let now = state.now();
     let pushed = match once("request_uri")? {
         Some(handle) => {
@@ -128,7 +126,7 @@ pub(super) fn decide(state: &State, request: &Incoming) -> Result<Answer, Answer
     let now = state.now();
     let ticket = state.kept().tickets.take(need(&form, "ticket")?, now);
     let pushed = ticket.ok_or_else(|| Answer::page(400, "<p>This page was used before, or is over."))?;
-    let registered = client::find(state, &pushed.client_id).ok_or_else(|| unknown_client(400))?;
+    let registered = state.client(&pushed.client_id).ok_or_else(|| unknown_client(400))?;
     match read(state, &registered, &pushed) {
         Ok(asked) => decided(state, asked, need(&form, "decision")? == "approve"),
         Err(Wrong::Here(answer)) => Err(answer),
@@ -236,13 +234,6 @@ fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wr
         details,
         key: pushed.key,
     })
-}
-
-/// The scope that is granted of the one asked for: what is known here; `read` if nothing was asked for.
-pub(super) fn granted_scope(asked: Option<&str>) -> Option<String> {
-    let asked = asked.unwrap_or("read");
-    let known: Vec<&str> = asked.split(' ').filter(|name| SCOPES.contains(name)).collect();
-    (!known.is_empty()).then(|| known.join(" "))
 }
 
 fn decided(state: &State, asked: Asked, approved: bool) -> Result<Answer, Answer> {

@@ -8,10 +8,11 @@ use keybound::server::resource::confirmed_key;
 use keybound::{RUSTCRYPTO, Thumbprint, UnixTime};
 
 use super::assertion::{Assertion, is_signed, parts};
-use super::client::{Authentication, Known};
+use super::authenticate::Known;
+use super::client::Authentication;
 use super::http::{Answer, Incoming, need, param};
+use super::issue::{Ready, audience, invalid_grant, issue, narrowed, own, prove, refuse_details};
 use super::state::{Access, Granted, State};
-use super::token::{Ready, audience, invalid_grant, issue, narrowed, own, prove, refuse_details};
 
 /// The token type of access tokens (RFC 8693 section 3).
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";

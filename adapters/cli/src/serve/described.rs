@@ -10,7 +10,6 @@ use keybound::http::form::Form;
 use keybound::http::url::Url;
 use keybound::json::Value;
 
-use super::client;
 use super::http::Incoming;
 use super::register;
 use super::state::State;
@@ -42,7 +41,7 @@ pub(super) async fn fetch(state: &State, request: &Incoming) {
 }
 
 async fn learn(state: &State, id: &str) {
-    let is_settled = || client::find(state, id).is_some() || state.kept().undescribed.get(id, state.now()).is_some();
+    let is_settled = || state.client(id).is_some() || state.kept().undescribed.get(id, state.now()).is_some();
     if is_settled() {
         return;
     }

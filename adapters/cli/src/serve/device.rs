@@ -5,12 +5,14 @@ use keybound::json::Value;
 use keybound::server::authorization::{EndpointRequest, Grant};
 use keybound::{RUSTCRYPTO, UnixTime};
 
-use super::authorize::{USER, granted_scope};
-use super::client::{self, Known};
+use super::authenticate::{Known, authenticate};
 use super::http::{Answer, Incoming, escape, need, param};
+use super::issue::{
+    Ready, USER, admit, audience, check_resource, granted_scope, invalid_grant, issue, next_nonce, prove,
+    refuse_details,
+};
 use super::metadata::DEVICE_CODE;
 use super::state::{Device, Granted, State, unguessable};
-use super::token::{Ready, admit, audience, check_resource, invalid_grant, issue, prove};
 
 /// For how long the user may decide, in seconds.
 const LIFETIME: u64 = 600;
@@ -21,17 +23,17 @@ const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 
 pub(super) fn begin(state: &State, request: &Incoming) -> Result<Answer, Answer> {
     let form = request.form()?;
-    let known = client::authenticate(state, request, &form)?;
+    let known = authenticate(state, request, &form)?;
     known.must_be_permitted(DEVICE_CODE)?;
-    super::token::refuse_details(&form)?;
+    refuse_details(&form)?;
     let scope = granted_scope(param(&form, "scope")?);
     let scope = scope.ok_or_else(|| Answer::error(400, "invalid_scope", "none of these scopes is known here"))?;
     let audience = audience(state, &form)?;
     let proofs = request.all("dpop");
-    let target = request.target(state);
+    let target = state.target(request);
     let grant = Grant::announcement(&form)?;
     let admitted = admit(state, &EndpointRequest::new(&request.method, &target, &proofs, known.kind(), grant))?;
-    if state.must_bind(&known) && admitted.announced().is_none() {
+    if state.must_bind(&known.client) && admitted.announced().is_none() {
         return Err(Answer::error(400, "invalid_request", "this client gets bound tokens: send a proof or dpop_jkt"));
     }
     known.use_up(state)?;
@@ -69,7 +71,7 @@ pub(super) fn begin(state: &State, request: &Incoming) -> Result<Answer, Answer>
         .with("interval", INTERVAL);
     let mut answer =
         Answer::json(200, &document).with("Access-Control-Expose-Headers", keybound::verify::refusal::EXPOSED_FIELDS);
-    if let Some(nonce) = super::token::next_nonce(state, admitted.next_nonce()) {
+    if let Some(nonce) = next_nonce(state, admitted.next_nonce()) {
         answer = answer.with("DPoP-Nonce", &nonce);
     }
     Ok(answer)

@@ -14,6 +14,7 @@
 
 mod api;
 mod assertion;
+mod authenticate;
 mod authorize;
 mod browser;
 mod client;
@@ -23,7 +24,10 @@ mod described;
 mod device;
 mod fault;
 mod http;
+mod issue;
+mod listen;
 mod metadata;
+mod options;
 mod register;
 mod route;
 mod state;
@@ -31,7 +35,6 @@ mod token;
 mod tokens;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use keybound::SecurityLevel;
@@ -41,49 +44,9 @@ use tokio::task::JoinHandle;
 
 pub use client::ClientSecret;
 pub use fault::Faults;
+pub use options::Options;
 
 use state::State;
-
-/// How the servers behave.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The address to listen on; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// What is demanded of clients. Standard: the API takes Bearer tokens beside bound ones. Enhanced: the API takes bound tokens
-    /// alone. Maximum: all tokens are bound, requests for authorization are pushed, proofs carry nonces and FAPI 2.0's algorithms.
-    pub level: SecurityLevel,
-    /// Whether proofs must carry nonces, at both servers; at the level Maximum they must.
-    pub nonces: bool,
-    /// For how long access tokens are good, in seconds.
-    pub token_lifetime: u64,
-    /// Whether the user is asked; otherwise every login is approved at once.
-    pub consent: bool,
-    /// After how many seconds a device login is approved by itself; `None` leaves it to the user.
-    pub device_approval: Option<u64>,
-    /// Resources besides the API that tokens are issued for: identifiers of APIs of your own.
-    pub also_resources: Vec<String>,
-    /// What to do wrong.
-    pub faults: Faults,
-    /// Clients known from the beginning, besides `keybound-demo`, which is public and may come back to any port on loopback.
-    pub clients: Vec<ClientSecret>,
-}
-
-impl Default for Options {
-    /// On a free port of 127.0.0.1, at the level Enhanced, with nonces, tokens of five minutes, and logins that are approved at once.
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            level: SecurityLevel::Enhanced,
-            nonces: true,
-            token_lifetime: 300,
-            consent: false,
-            device_approval: Some(0),
-            also_resources: Vec::new(),
-            faults: Faults::default(),
-            clients: Vec::new(),
-        }
-    }
-}
 
 /// Servers that run until this is dropped or [stopped](Self::stop).
 #[derive(Debug)]
@@ -148,7 +111,7 @@ pub async fn start(options: Options) -> io::Result<Running> {
     let listener = TcpListener::bind(options.listen).await?;
     let origin = format!("http://{}", listener.local_addr()?);
     let state = Arc::new(State::new(&origin, options).map_err(io::Error::other)?);
-    let router = axum::Router::new().fallback(http::answer).with_state(state.clone());
+    let router = axum::Router::new().fallback(listen::answer).with_state(state.clone());
     let task = tokio::spawn(async move { axum::serve(listener, router).await });
     Ok(Running { issuer: state.issuer.clone(), resource: state.resource.clone(), state, task })
 }

@@ -22,10 +22,10 @@ use keybound::{
     Algorithm, Misuse, Policy, RUSTCRYPTO, SecurityLevel, TargetUri, Thumbprint, UnixTime, Verifier, base64url,
 };
 
-use super::Options;
-use super::client::{Client, Known};
+use super::client::Client;
 use super::fault::Faults;
-use super::http::Answer;
+use super::http::{Answer, Incoming};
+use super::options::Options;
 
 /// How many things of one kind are remembered.
 const MAX_KEPT: usize = 10_000;
@@ -228,9 +228,20 @@ impl State {
         UnixTime::from_secs(UnixTime::now().secs().saturating_add(self.faults().clock_skew))
     }
 
+    /// The client with this identifier.
+    pub(super) fn client(&self, id: &str) -> Option<Client> {
+        self.kept().clients.get(id, self.now()).cloned()
+    }
+
+    /// The URL of the endpoint that a request came to, as clients know it.
+    pub(super) fn target(&self, request: &Incoming) -> TargetUri {
+        // The origin is this server's own, never what the request's Host field says.
+        TargetUri::parse(&format!("{}{}", self.issuer, request.path)).unwrap_or_else(|_| self.root.clone())
+    }
+
     /// Whether this client gets bound tokens alone.
-    pub(super) fn must_bind(&self, known: &Known) -> bool {
-        known.client.must_bind || self.options.level == SecurityLevel::Maximum
+    pub(super) fn must_bind(&self, client: &Client) -> bool {
+        client.must_bind || self.options.level == SecurityLevel::Maximum
     }
 
     pub(super) fn faults(&self) -> Faults {

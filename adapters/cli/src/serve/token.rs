@@ -3,42 +3,25 @@
 use std::sync::atomic::Ordering;
 
 use keybound::http::form::Form;
-use keybound::json::Value;
-use keybound::key::{Signer as _, SigningInput};
-use keybound::nonce::Nonce;
-use keybound::replay::ReplayStore;
-use keybound::server::authorization::{
-    Admitted, Checked, ClientType, EndpointRequest, Grant, TokenAnswer, confirmation,
-};
+use keybound::server::authorization::{ClientType, EndpointRequest, Grant};
 use keybound::{RUSTCRYPTO, base64url};
 
-use super::authorize::granted_scope;
-use super::client::{self, Known};
-use super::derived;
+use super::authenticate::{Known, authenticate};
 use super::http::{Answer, Incoming, need, param};
+use super::issue::{Ready, check_resource, invalid_grant, issue, narrowed, own, prove};
 use super::metadata::DEVICE_CODE;
-use super::state::{Access, Granted, KEY_ID, Refresh, State, unguessable};
-
-/// For how long refresh tokens are good, in seconds.
-const REFRESH_LIFETIME: u64 = 86_400;
-/// What a grant gives, if the proof is admitted.
-pub(super) struct Ready {
-    pub(super) granted: Granted,
-    /// What the refresh token is good for; none is issued otherwise.
-    pub(super) refresh: Option<Granted>,
-    pub(super) issued_type: Option<&'static str>,
-    pub(super) lifetime: u64,
-}
+use super::state::{Granted, State};
+use super::{derived, device};
 
 pub(super) fn token(state: &State, request: &Incoming) -> Result<Answer, Answer> {
     let form = request.form()?;
-    let known = client::authenticate(state, request, &form)?;
+    let known = authenticate(state, request, &form)?;
     let name = need(&form, "grant_type")?;
     let grant: fn(&State, &Incoming, &Form, &Known) -> Result<Answer, Answer> = match name {
         "authorization_code" => code,
         "refresh_token" => refresh,
         "client_credentials" => client_credentials,
-        DEVICE_CODE => super::device::token,
+        DEVICE_CODE => device::token,
         "urn:ietf:params:oauth:grant-type:token-exchange" => derived::exchange,
         "urn:ietf:params:oauth:grant-type:jwt-bearer" => derived::jwt_bearer,
         _ => return Err(Answer::error(400, "unsupported_grant_type", "this grant is not offered here")),
@@ -53,40 +36,10 @@ fn proof_defect(state: &State, request: &Incoming, known: &Known) -> Option<Answ
     if known.proved.get() {
         return None;
     }
-    let (proofs, target) = (request.all("dpop"), request.target(state));
+    let (proofs, target) = (request.all("dpop"), state.target(request));
     let endpoint = EndpointRequest::new(&request.method, &target, &proofs, known.kind(), Grant::ClientCredentials)
-        .must_bind(state.must_bind(known));
+        .must_bind(state.must_bind(&known.client));
     state.authorization().check(&endpoint, state.now()).err().map(Answer::from)
-}
-
-/// The resource that tokens are asked for, the API here if none is named (RFC 8707 section 2).
-pub(super) fn audience(state: &State, form: &Form) -> Result<String, Answer> {
-    let asked = form.all("resource").next().unwrap_or(&state.resource);
-    if state.is_resource(asked) && form.all("resource").all(|resource| resource == asked) {
-        return Ok(asked.to_owned());
-    }
-    Err(Answer::error(400, "invalid_target", "resource is none that tokens are issued for here, or there are two"))
-}
-
-/// Refuses resources other than the one that was granted.
-pub(super) fn check_resource(form: &Form, granted: &Granted) -> Result<(), Answer> {
-    if form.all("resource").all(|resource| resource == granted.audience) {
-        return Ok(());
-    }
-    Err(Answer::error(400, "invalid_target", "resource is not the one that was granted"))
-}
-
-/// The scope asked for, if it is no more than `had` (RFC 6749 section 6).
-pub(super) fn narrowed(form: &Form, had: &str) -> Result<String, Answer> {
-    let Some(asked) = param(form, "scope")? else { return Ok(had.to_owned()) };
-    if asked.split(' ').all(|name| had.split(' ').any(|known| known == name)) {
-        return Ok(asked.to_owned());
-    }
-    Err(Answer::error(400, "invalid_scope", "that is more than was granted"))
-}
-
-pub(super) fn invalid_grant(text: &str) -> Answer {
-    Answer::error(400, "invalid_grant", text)
 }
 
 fn code(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {
@@ -162,137 +115,4 @@ fn client_credentials(state: &State, request: &Incoming, form: &Form, known: &Kn
     known.use_up(state)?;
     let lifetime = state.options.token_lifetime;
     issue(state, known, &admitted, Ready { granted, refresh: None, issued_type: None, lifetime })
-}
-
-/// What a request without an earlier approval is granted.
-pub(super) fn own(state: &State, form: &Form, known: &Known, subject: &str) -> Result<Granted, Answer> {
-    refuse_details(form)?;
-    let scope = granted_scope(param(form, "scope")?);
-    let scope = scope.ok_or_else(|| Answer::error(400, "invalid_scope", "none of these scopes is known here"))?;
-    Ok(Granted {
-        client_id: known.id.clone(),
-        subject: subject.into(),
-        scope,
-        audience: audience(state, form)?,
-        details: None,
-        actor: None,
-        family: unguessable()?,
-    })
-}
-
-/// Refuses details where no intent can be declared: passed over, they would turn into a token that is good for more.
-pub(super) fn refuse_details(form: &Form) -> Result<(), Answer> {
-    match param(form, "authorization_details")? {
-        None => Ok(()),
-        Some(_) => {
-            let text = "authorization_details are taken in authorization requests alone: they need a user who agrees";
-            Err(Answer::error(400, "invalid_authorization_details", text))
-        }
-    }
-}
-
-/// Judges the proof of a token request.
-pub(super) fn prove(state: &State, request: &Incoming, known: &Known, grant: Grant<'_>) -> Result<Admitted, Answer> {
-    let proofs = request.all("dpop");
-    let target = request.target(state);
-    let endpoint = EndpointRequest::new(&request.method, &target, &proofs, known.kind(), grant);
-    known.proved.set(true);
-    admit(state, &endpoint.must_bind(state.must_bind(known)))
-}
-
-/// Judges a proof and consumes it.
-pub(super) fn admit(state: &State, endpoint: &EndpointRequest<'_>) -> Result<Admitted, Answer> {
-    let now = state.now();
-    let server = state.authorization();
-    let endpoint = &endpoint.in_epoch(state.proofs.epoch());
-    match server.check(endpoint, now)? {
-        Checked::Admitted(admitted) => Ok(admitted),
-        Checked::Pending(pending) => {
-            let inserted = state.consume(pending.replay_entry(), now);
-            Ok(server.settle(endpoint, pending, inserted, now)?)
-        }
-    }
-}
-
-/// The nonce to send along: the one the proof's own makes due, or a new one for every answer if that is the fault.
-pub(super) fn next_nonce(state: &State, due: Option<&Nonce>) -> Option<String> {
-    if state.faults().new_nonce_each_call && state.options.nonces {
-        return state
-            .authorization()
-            .fresh_nonce(state.proofs.epoch(), state.now())
-            .map(|nonce| nonce.as_str().to_owned());
-    }
-    due.map(|nonce| nonce.as_str().to_owned())
-}
-
-/// Issues what a grant gives.
-pub(super) fn issue(state: &State, known: &Known, admitted: &Admitted, ready: Ready) -> Result<Answer, Answer> {
-    let Ready { granted, refresh, issued_type, lifetime } = ready;
-    let now = state.now();
-    let expires = now.saturating_add(lifetime);
-    let jti = unguessable()?;
-    let key = admitted.access_binding();
-    let scope = Some(granted.scope.as_str()).filter(|scope| !scope.is_empty());
-    let claims = Value::object()
-        .with("iss", state.issuer.as_str())
-        .with("aud", granted.audience.as_str())
-        .with("sub", granted.subject.as_str())
-        .with("client_id", granted.client_id.as_str())
-        .with_some("scope", scope)
-        .with("iat", now)
-        .with("exp", expires)
-        .with("jti", jti.as_str())
-        .with_some("authorization_details", granted.details.clone())
-        .with_some("act", granted.actor.clone())
-        .with_some("cnf", key.map(confirmation));
-    let token = sign(state, &claims)?;
-    let refresh = refresh.filter(|_| known.client.may_use("refresh_token"));
-    let refresh = refresh.map(|granted| unguessable().map(|name| (name, granted))).transpose()?;
-    {
-        let mut kept = state.kept();
-        let access = Access { granted: granted.clone(), key, claims, revoked: false };
-        kept.access.insert(&jti, access, expires, now)?;
-        if let Some((name, granted)) = &refresh {
-            let refresh = Refresh { granted: granted.clone(), key: admitted.refresh_binding(), used: false };
-            kept.refresh.insert(name, refresh, now.saturating_add(REFRESH_LIFETIME), now)?;
-        }
-    }
-    state.spend_nonces()?;
-    let mut answer = TokenAnswer::new(&token, admitted).expires_in(lifetime);
-    if let Some(scope) = scope {
-        answer = answer.scope(scope);
-    }
-    if let Some((refresh, _)) = &refresh {
-        answer = answer.refresh_token(refresh);
-    }
-    if let Some(details) = granted.details {
-        answer = answer.authorization_details(details);
-    }
-    if let Some(kind) = issued_type {
-        answer = answer.member("issued_token_type", kind);
-    }
-    if state.faults().bearer_token_type {
-        answer = answer.member("token_type", "Bearer");
-    }
-    let mut answer = Answer::from(answer.finish());
-    if let Some(nonce) = next_nonce(state, None) {
-        answer.fields.retain(|(name, _)| name != "DPoP-Nonce");
-        answer = answer.with("DPoP-Nonce", &nonce);
-    }
-    Ok(answer)
-}
-
-/// An access token (RFC 9068).
-fn sign(state: &State, claims: &Value) -> Result<String, Answer> {
-    let algorithm = state.signer.algorithm();
-    let header = Value::object().with("typ", "at+jwt").with("alg", algorithm.name()).with("kid", KEY_ID);
-    let mut text = base64url::encode(header.to_json().as_bytes());
-    text.push('.');
-    base64url::encode_into(claims.to_json().as_bytes(), &mut text);
-    let unavailable = |_| Answer::error(503, "temporarily_unavailable", "the token could not be signed");
-    let input = SigningInput::new(algorithm, text.as_bytes(), RUSTCRYPTO.digest);
-    let signature = state.signer.sign(&input).map_err(unavailable)?;
-    text.push('.');
-    base64url::encode_into(signature.as_bytes(), &mut text);
-    Ok(text)
 }

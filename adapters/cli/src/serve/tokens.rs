@@ -2,7 +2,7 @@
 
 use keybound::server::authorization::{ClientType, introspection};
 
-use super::client;
+use super::authenticate::authenticate;
 use super::derived::verified_jti;
 use super::http::{Answer, Incoming, need, param};
 use super::state::State;
@@ -10,7 +10,7 @@ use super::state::State;
 /// Says what a token is. No proof is asked of resource servers (RFC 9449 section 6.2).
 pub(super) fn introspect(state: &State, request: &Incoming) -> Result<Answer, Answer> {
     let form = request.form()?;
-    let known = client::authenticate(state, request, &form)?;
+    let known = authenticate(state, request, &form)?;
     if known.kind() == ClientType::Public {
         return Err(Answer::error(401, "invalid_client", "only confidential clients may ask about tokens"));
     }
@@ -36,7 +36,7 @@ pub(super) fn introspect(state: &State, request: &Incoming) -> Result<Answer, An
 /// Revokes a token, and with a refresh token everything that came of it. Unknown tokens are revoked already.
 pub(super) fn revoke(state: &State, request: &Incoming) -> Result<Answer, Answer> {
     let form = request.form()?;
-    let known = client::authenticate(state, request, &form)?;
+    let known = authenticate(state, request, &form)?;
     let token = need(&form, "token")?;
     // A hint that is wrong or unknown changes nothing (RFC 7009 section 2.1).
     param(&form, "token_type_hint")?;
