@@ -2,9 +2,9 @@
 
 use keybound::Algorithm::{self, Es256, Es384, Es512};
 use keybound::RUSTCRYPTO;
+use keybound::crypto::PrivateKey;
 use keybound::jose::signature::{Signature, SignatureError};
 use keybound::key::Signer;
-use keybound::key::private::PrivateKey;
 use keybound::key::soft::SoftKey;
 
 /// The input is read as both.

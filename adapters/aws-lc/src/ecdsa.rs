@@ -8,6 +8,7 @@ use aws_lc_rs::signature::{
     EcdsaVerificationAlgorithm, ParsedPublicKey, UnparsedPublicKey,
 };
 use keybound::Algorithm;
+use keybound::crypto::PrivateKey;
 use keybound::crypto::{
     InvalidKey, InvalidSignature, PreparedKey, RandomUnavailable, SecureRandom, SignAlgorithm, SigningFailed,
     SigningKey, VerifyAlgorithm,
@@ -15,7 +16,6 @@ use keybound::crypto::{
 use keybound::jose::algorithm::KeyType;
 use keybound::jose::jwk::PublicJwk;
 use keybound::jose::signature::Signature;
-use keybound::key::private::PrivateKey;
 use zeroize::Zeroizing;
 
 pub(crate) struct Ecdsa {

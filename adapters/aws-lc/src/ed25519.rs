@@ -3,6 +3,7 @@
 use aws_lc_rs::signature::{ED25519 as AWS_ED25519, Ed25519KeyPair, KeyPair, ParsedPublicKey, UnparsedPublicKey};
 use curve25519_dalek::edwards::CompressedEdwardsY;
 use keybound::Algorithm;
+use keybound::crypto::PrivateKey;
 use keybound::crypto::{
     InvalidKey, InvalidSignature, PreparedKey, RandomUnavailable, SecureRandom, SignAlgorithm, SigningFailed,
     SigningKey, VerifyAlgorithm,
@@ -10,7 +11,6 @@ use keybound::crypto::{
 use keybound::jose::algorithm::KeyType;
 use keybound::jose::jwk::PublicJwk;
 use keybound::jose::signature::Signature;
-use keybound::key::private::PrivateKey;
 use zeroize::Zeroizing;
 
 use crate::ecdsa::Prepared;

@@ -6,13 +6,13 @@ use aws_lc_rs::signature::{
     UnparsedPublicKey,
 };
 use keybound::Algorithm;
+use keybound::crypto::PrivateKey;
 use keybound::crypto::{
     InvalidKey, InvalidSignature, PreparedKey, RandomUnavailable, SecureRandom, SignAlgorithm, SigningFailed,
     SigningKey, VerifyAlgorithm,
 };
 use keybound::jose::jwk::PublicJwk;
 use keybound::jose::signature::Signature;
-use keybound::key::private::PrivateKey;
 use zeroize::Zeroizing;
 
 use crate::ecdsa::Prepared;

@@ -9,6 +9,7 @@ use aws_lc_rs::signature::{
     RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaParameters, RsaPublicKeyComponents,
 };
 use keybound::Algorithm;
+use keybound::crypto::PrivateKey;
 use keybound::crypto::{
     InvalidKey, InvalidSignature, PreparedKey, RandomUnavailable, SecureRandom, SignAlgorithm, SigningFailed,
     SigningKey, VerifyAlgorithm,
@@ -16,7 +17,6 @@ use keybound::crypto::{
 use keybound::jose::algorithm::KeyType;
 use keybound::jose::jwk::{PublicJwk, RsaBounds};
 use keybound::jose::signature::Signature;
-use keybound::key::private::PrivateKey;
 
 use crate::ecdsa::Prepared;
 

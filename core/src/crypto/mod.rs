@@ -3,6 +3,7 @@
 //! [`RUSTCRYPTO`](crate::RUSTCRYPTO) is the portable provider; `keybound-aws-lc` has the same shape and is
 //! what servers and native packages use.
 
+mod private;
 #[cfg(feature = "rustcrypto")]
 pub mod rustcrypto;
 
@@ -12,7 +13,8 @@ use core::fmt;
 use crate::jose::algorithm::Algorithm;
 use crate::jose::jwk::PublicJwk;
 use crate::jose::signature::{Signature, SignatureError};
-use crate::key::private::PrivateKey;
+
+pub use private::PrivateKey;
 
 /// The capabilities that making and judging proofs need.
 ///

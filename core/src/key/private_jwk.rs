@@ -7,8 +7,9 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use pkcs8::der::{Decode, Encode, asn1::UintRef};
 use zeroize::Zeroizing;
 
-use super::private::{PrivateKey, SecretText};
+use super::private::SecretText;
 use crate::Misuse;
+use crate::crypto::PrivateKey;
 use crate::jose::algorithm::{Algorithm, KeyType};
 use crate::jose::jwk::raw::RawJwk;
 use crate::jose::jwk::{JwkError, PublicJwk, RsaBounds};

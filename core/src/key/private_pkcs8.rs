@@ -9,8 +9,9 @@ use pkcs8::spki::AlgorithmIdentifierRef;
 use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
 use zeroize::Zeroizing;
 
-use super::private::{PrivateKey, SecretBytes};
+use super::private::SecretBytes;
 use crate::Misuse;
+use crate::crypto::PrivateKey;
 use crate::jose::algorithm::KeyType;
 use crate::jose::jwk::PublicJwk;
 
@@ -27,6 +28,13 @@ const ML_DSA: [(KeyType, ObjectIdentifier); 3] = [
     (KeyType::MlDsa65, ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.18")),
     (KeyType::MlDsa87, ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.19")),
 ];
+
+impl PrivateKey {
+    /// Reads a PKCS #8 `PrivateKeyInfo` in DER; `None` if it is malformed or holds no kind of key that signs proofs.
+    pub fn from_pkcs8_der(der: &[u8]) -> Option<Self> {
+        parse(der).ok().map(|(private, _)| private)
+    }
+}
 
 /// The private key and, where the file carries one, the encoded public key beside it.
 pub(super) fn parse(der: &[u8]) -> Result<(PrivateKey, Option<Vec<u8>>), Misuse> {

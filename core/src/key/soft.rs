@@ -6,10 +6,10 @@ use core::fmt;
 use pkcs8::SecretDocument;
 use pkcs8::der::pem::LineEnding;
 
-use super::private::{PrivateKey, SecretBytes, SecretText};
+use super::private::{SecretBytes, SecretText};
 use super::{Protection, Signer, SignerError, SigningInput, private_jwk, private_pkcs8};
 use crate::Misuse;
-use crate::crypto::{Crypto, SecureRandom, SigningKey};
+use crate::crypto::{Crypto, PrivateKey, SecureRandom, SigningKey};
 use crate::jose::algorithm::{Algorithm, KeyType};
 use crate::jose::jwk::PublicJwk;
 use crate::jose::signature::Signature;

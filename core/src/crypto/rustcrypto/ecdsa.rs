@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use p256::ecdsa::signature::Signer as _;
 use zeroize::Zeroizing;
 
+use crate::crypto::PrivateKey;
 use crate::crypto::{
     InvalidKey, InvalidSignature, PreparedKey, RandomUnavailable, SecureRandom, SignAlgorithm, SigningFailed,
     SigningKey, VerifyAlgorithm,
@@ -12,7 +13,6 @@ use crate::crypto::{
 use crate::jose::algorithm::Algorithm;
 use crate::jose::jwk::PublicJwk;
 use crate::jose::signature::Signature;
-use crate::key::private::PrivateKey;
 
 macro_rules! curve {
     ($name:ident, $curve:ident, $bytes:literal, $top_bits:literal) => {

@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use ed25519_dalek::{Signer as _, VerifyingKey};
 use zeroize::Zeroizing;
 
+use crate::crypto::PrivateKey;
 use crate::crypto::{
     InvalidKey, InvalidSignature, PreparedKey, RandomUnavailable, SecureRandom, SignAlgorithm, SigningFailed,
     SigningKey, VerifyAlgorithm,
@@ -12,7 +13,6 @@ use crate::crypto::{
 use crate::jose::algorithm::{Algorithm, KeyType};
 use crate::jose::jwk::PublicJwk;
 use crate::jose::signature::Signature;
-use crate::key::private::PrivateKey;
 
 pub(super) struct Ed25519(Algorithm);
 

@@ -6,6 +6,7 @@ use ::ml_dsa::signature::{Keypair, Signer as _};
 use ::ml_dsa::{B32, EncodedVerifyingKey, VerifyingKey};
 use zeroize::Zeroizing;
 
+use crate::crypto::PrivateKey;
 use crate::crypto::{
     InvalidKey, InvalidSignature, PreparedKey, RandomUnavailable, SecureRandom, SignAlgorithm, SigningFailed,
     SigningKey, VerifyAlgorithm,
@@ -13,7 +14,6 @@ use crate::crypto::{
 use crate::jose::algorithm::Algorithm;
 use crate::jose::jwk::PublicJwk;
 use crate::jose::signature::Signature;
-use crate::key::private::PrivateKey;
 
 macro_rules! parameter_set {
     ($name:ident) => {

@@ -1,8 +1,8 @@
 //! Values that RFCs publish: proofs, signatures and thumbprints come out byte for byte.
 
+use keybound::crypto::PrivateKey;
 use keybound::jose::algorithm::KeyType;
 use keybound::jose::jwk::PublicJwk;
-use keybound::key::private::PrivateKey;
 use keybound::key::soft::SoftKey;
 use keybound::key::{Signer, SigningInput};
 use keybound::{Algorithm, ProofBuilder, UnixTime, base64url};

@@ -2,8 +2,8 @@
 
 use std::fmt::Debug;
 
+use keybound::crypto::PrivateKey;
 use keybound::key::checked::CheckedSigner;
-use keybound::key::private::PrivateKey;
 use keybound::key::soft::SoftKey;
 use keybound::key::{Signer, SigningInput};
 use keybound::nonce::Role;
