@@ -42,7 +42,7 @@ pub struct ResourceServer(ffi::ResourceServer);
 impl ResourceServer {
     #[napi(constructor)]
     pub fn new(options: String, verifier: String, epoch: Option<String>) -> Result<Self> {
-        ffi::ResourceServer::new(&options, &verifier, epoch.as_deref(), &CRYPTO).map(Self).map_err(thrown)
+        ffi::ResourceServer::new(&options, &verifier, epoch.as_deref(), None, &CRYPTO).map(Self).map_err(thrown)
     }
     #[napi]
     pub fn receive(&self, method: String, url: String, fields: Vec<String>, now: f64) -> Result<Access> {

@@ -32,7 +32,7 @@ impl NativeResourceServer {
     #[new]
     #[pyo3(signature = (options, verifier, epoch=None))]
     fn new(options: &str, verifier: &str, epoch: Option<&str>) -> PyResult<Self> {
-        ffi::ResourceServer::new(options, verifier, epoch, &AWS_LC).map(Self).map_err(raised)
+        ffi::ResourceServer::new(options, verifier, epoch, None, &AWS_LC).map(Self).map_err(raised)
     }
 
     fn receive(&self, method: &str, url: &str, fields: Vec<(String, Vec<u8>)>, now: i64) -> NativeAccess {

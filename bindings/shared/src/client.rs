@@ -183,7 +183,7 @@ impl Client {
     pub fn begin(&self, operation: &str, handles: Handles, now: i64) -> Result<Flow, Error> {
         let given = &Options::parse(operation, OPERATION)?;
         let operation = read(given, &handles)?;
-        Ok(Flow::new(self.core.begin(operation, UnixTime::from_secs(now))?))
+        Ok(Flow::new(self.core.begin(operation, UnixTime::from_secs(now))?.map(crate::flow::Came::Client)))
     }
 }
 

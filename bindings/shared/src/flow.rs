@@ -10,15 +10,17 @@ use keybound::oauth::DeviceAuthorization;
 use keybound::oauth::step::{self, CreatedKey, HostError, KeyFault, KeyUse, Question, Saved, Stored};
 use keybound::oauth::{Demand, Discovered, FlowError, Outcome, Session};
 use keybound::replay::Inserted;
+use keybound::server::resource::Unconsumed;
 use keybound::{Algorithm, UnixTime};
 
+use crate::admission::{self, Principal};
 use crate::client::describe;
 use crate::error::Error;
 use crate::key::public_key;
 use crate::plain::{Options, algorithm, byte_string, bytes, one_of, pairs};
 use crate::proof::decode_signature;
 use crate::replay::Entry;
-use crate::verify::{epoch_of, insertion_of};
+use crate::verify::{Refusal, epoch_of, insertion_of};
 
 /// What a flow came to, as far as later operations refer to it.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ pub enum Handle {
     Session(Session),
     /// A login on another device, to be polled.
     Device(Arc<Device>),
+    /// Whom an admitted request may be attributed to.
+    Principal(Arc<Principal>),
 }
 
 /// A login on another device. Polling uses it up.
@@ -55,14 +59,30 @@ struct State {
     handle: Option<Handle>,
 }
 
-type Next = step::Step<Outcome>;
+type Next = step::Step<Came>;
+
+/// What a flow came to.
+pub enum Came {
+    /// That of a client's flow.
+    Client(Outcome),
+    /// An admitted request.
+    Admitted(Arc<Principal>),
+    /// A request that passed every check but replay.
+    Unconsumed(Unconsumed),
+    /// An intent was carried out.
+    CarriedOut,
+    /// A request is refused: send this.
+    Refused(Refusal),
+    /// Work that many flows share has ended.
+    Shared,
+}
 
 /// A step as the core has it, for bindings with types of their own.
 pub enum Seen<'a> {
     /// What the host has to do.
-    Wanted(&'a step::Step<Outcome>),
+    Wanted(&'a step::Step<Came>),
     /// What the flow came to.
-    Done(Outcome),
+    Done(Came),
 }
 
 /// What the host has to do next, as JSON; the members are listed at [`Flow::step`].
@@ -156,6 +176,19 @@ impl Flow {
         self.lock().answer(reply, now)
     }
 
+    /// The task that does the work of a `share` step, for the first flow that waits for it; none where it is under way already, or in
+    /// another step. Run it beside all requests, to its end or its time-out, even if the request that brought it is given up; then resume
+    /// every flow that waits for its name.
+    ///
+    /// # Errors
+    /// Why the work ended at once, for logs: the flow is resumed all the same.
+    pub fn task(&self, now: i64) -> Result<Option<Self>, Error> {
+        let mut state = self.lock();
+        let Some(step::Step::Share(share)) = &mut state.step else { return Ok(None) };
+        let task = share.take_task(UnixTime::from_secs(now)).transpose()?;
+        Ok(task.map(|task| Self::new(task.map(|()| Came::Shared))))
+    }
+
     /// What later operations refer to, after `done`.
     pub fn handle(&self) -> Option<Handle> {
         self.lock().handle.clone()
@@ -182,7 +215,7 @@ impl State {
         let (shown, handle) = self.look(|seen| match seen {
             Seen::Wanted(step) => (wanted(step), None),
             Seen::Done(outcome) => {
-                let (result, handle) = finished(outcome);
+                let (result, handle) = came(outcome);
                 (Value::object().with("step", "done").with("result", result), handle)
             }
         })?;
@@ -396,6 +429,22 @@ fn answered(step: Next, reply: Reply, now: UnixTime) -> Answered {
 }
 
 /// A result as JSON, `kind` and what can be shown of it, and what is kept of it.
+fn came(came: Came) -> (Value, Option<Handle>) {
+    let kind = |kind: &str| Value::object().with("kind", kind);
+    match came {
+        Came::Client(outcome) => finished(outcome),
+        Came::Admitted(principal) => {
+            let (shown, handle) = admission::admitted(principal);
+            (shown, Some(handle))
+        }
+        Came::Unconsumed(unconsumed) => (admission::unconsumed(unconsumed), None),
+        Came::CarriedOut => (kind("carried_out"), None),
+        Came::Refused(refusal) => (kind("refused").with("refusal", refusal.to_value()), None),
+        Came::Shared => (kind("nothing"), None),
+    }
+}
+
+/// The same of a client's flow.
 fn finished(outcome: Outcome) -> (Value, Option<Handle>) {
     let kind = |kind: &str| Value::object().with("kind", kind);
     let shown = match outcome {

@@ -36,6 +36,7 @@
 
 #![forbid(unsafe_code)]
 
+mod admission;
 mod authorization;
 mod client;
 mod error;
@@ -55,6 +56,7 @@ mod resource;
 mod sweep;
 mod verify;
 
+pub use admission::{Incoming, Principal, Target};
 pub use authorization::{Admission, AuthorizationServer};
 pub use client::{Client, Handles};
 pub use error::{Error, Fault, Kind, reasons};
@@ -64,7 +66,7 @@ pub use files::{
     FolderSweep, SAVE_LEASE, file_content, file_name, file_place, file_rules, file_version, is_sweep_due, lock_pause,
     text_of_file_name,
 };
-pub use flow::{Device, Flow, Handle, Reply, Seen, Step, from_byte_string, session_info, session_member};
+pub use flow::{Came, Device, Flow, Handle, Reply, Seen, Step, from_byte_string, session_info, session_member};
 pub use intent::{Intent, request_detail};
 pub use key::{Key, thumbprint};
 pub use plain::byte_string;

@@ -1,5 +1,7 @@
 //! Replay entries, for stores of the host's own, and the store of one process.
 
+use std::sync::Arc;
+
 use keybound::json::Value;
 use keybound::replay::memory::MemoryStore as Core;
 use keybound::replay::{ReplayEntry, ReplayStore};
@@ -73,7 +75,7 @@ impl Entry {
 /// The replay store of one process: bounded, and no proof it took is forgotten early. After a fork it answers `unavailable`.
 #[derive(Debug)]
 pub struct MemoryStore {
-    pub(crate) core: Core,
+    pub(crate) core: Arc<Core>,
 }
 
 impl MemoryStore {
@@ -94,7 +96,7 @@ impl MemoryStore {
             Some(shares) => core.with_shares(shares)?,
             None => core,
         };
-        Ok(Self { core })
+        Ok(Self { core: Arc::new(core) })
     }
 
     /// Inserts an entry, if it is not there: `fresh`, `seen`, `unavailable`, `full`, `share_full` or `before_floor`.

@@ -25,6 +25,7 @@ const OPTIONS: &[&str] = &[
     "issuers",
     "introspection",
     "introspection_profile",
+    "allow_loopback",
     "schemes",
     "audiences",
     "token_algorithms",
@@ -62,10 +63,10 @@ impl JwkSet {
 /// Admits requests to a resource.
 #[derive(Debug)]
 pub struct ResourceServer {
-    core: resource::ResourceServer,
-    targets: TargetSource,
+    pub(crate) core: resource::ResourceServer,
+    pub(crate) targets: TargetSource,
     epoch: StoreEpoch,
-    crypto: Crypto,
+    pub(crate) crypto: Crypto,
 }
 
 /// Where a request stands.
@@ -84,7 +85,10 @@ enum State {
 
 impl ResourceServer {
     /// A resource. `options` is an object with `resource` (its identifier) and any of `issuers` (URLs, or objects with `issuer` and
-    /// `profile`), `introspection`, `introspection_profile`, `schemes` (`dpop`, `dpop_and_bearer`, `bearer`), `audiences`, `token_algorithms`, `leeway`, `require_client_id`, `realm`, `challenge_scope`,
+    /// any of `profile`, `jwks_uri`, `keys`: a JWK Set, or `host` for `ask` steps), `introspection` (`true` for `ask` steps, or an object
+    /// with `url` or `issuer`, `client_id`, `client_secret`, and any of `authentication`, `remembered_for`), `introspection_profile`,
+    /// `allow_loopback` (false permits no `http` server on this machine), `schemes` (`dpop`, `dpop_and_bearer`, `bearer`), `audiences`,
+    /// `token_algorithms`, `leeway`, `require_client_id`, `realm`, `challenge_scope`,
     /// `publish_metadata`, `scopes`, `name`, `documentation`, `intents_at` (paths whose handlers compare requests with the
     /// `authorization_details` of tokens and use them up; elsewhere such tokens are refused), and for the targets of requests
     /// `origin` (that of `resource` otherwise), `also_origins`, `path_prefix`, `mount_path` and `proxies`: an object with
@@ -92,11 +96,17 @@ impl ResourceServer {
     /// (`forwarded`, `x_forwarded`, `x_forwarded_with_port`) and `hops` (which value counts, from the right, where proxies append; 0 where
     /// they replace what came in).
     ///
-    /// `verifier` are the options of a [`Verifier`](crate::Verifier), and `epoch` is that of the replay store.
+    /// `verifier` are the options of a [`Verifier`](crate::Verifier), and `epoch` is that of the replay store, and `store` one of this process: without it the host inserts entries.
     ///
     /// # Errors
     /// Misuse names what cannot be used.
-    pub fn new(options: &str, verifier: &str, epoch: Option<&str>, crypto: &Crypto) -> Result<Self, Error> {
+    pub fn new(
+        options: &str,
+        verifier: &str,
+        epoch: Option<&str>,
+        store: Option<&MemoryStore>,
+        crypto: &Crypto,
+    ) -> Result<Self, Error> {
         let options = Options::parse(options, OPTIONS)?;
         let mut policy = ResourcePolicy::new(options.needed("resource")?)?;
         policy = with_sources(policy, &options)?;
@@ -137,7 +147,8 @@ impl ResourceServer {
             policy = policy.with_intents_at(path)?;
         }
         let targets = targets(&options, policy.resource())?;
-        let core = resource::ResourceServer::new(policy, verifier_of(verifier, crypto)?, Consumption::by_host())?;
+        let consumption = store.map_or(Consumption::by_host(), |store| Consumption::local(store.core.clone()));
+        let core = resource::ResourceServer::new(policy, verifier_of(verifier, crypto)?, consumption)?;
         Ok(Self { core, targets, epoch: epoch_of(epoch)?, crypto: *crypto })
     }
 
@@ -453,7 +464,7 @@ impl State {
     }
 }
 
-fn described(principal: &Principal) -> Value {
+pub(crate) fn described(principal: &Principal) -> Value {
     Value::object()
         .with_some("subject", principal.subject())
         .with_some("client_id", principal.client_id())

@@ -10,9 +10,9 @@
 use keybound::RUSTCRYPTO;
 use keybound::json::Value;
 use keybound_ffi::{
-    Access, AuthorizationServer, Client, Entry, Error, Handles, Intent, JwkSet, Key, Kind, MemoryStore, NonceCache,
-    Presented, ProofRequest, Reply, ResourceServer, Sweep, Verifier, prepare, proof, reasons, request_detail,
-    thumbprint,
+    Access, AuthorizationServer, Client, Entry, Error, Handle, Handles, Incoming, Intent, JwkSet, Key, Kind,
+    MemoryStore, NonceCache, Presented, ProofRequest, Reply, ResourceServer, Sweep, Target, Verifier, prepare, proof,
+    reasons, request_detail, thumbprint,
 };
 
 const NOW: i64 = 1_700_000_000;
@@ -139,7 +139,7 @@ fn options_are_strict() {
         let options = format!(r#"{{"level":"enhanced","credentials":[{known}]}}"#);
         assert_eq!(misuse(Client::new(&options, &RUSTCRYPTO)), "missing_option", "{options}: it would not be used");
     }
-    assert_eq!(misuse(ResourceServer::new(r#"{"resource":"api"}"#, "{}", None, &RUSTCRYPTO)), "misuse");
+    assert_eq!(misuse(ResourceServer::new(r#"{"resource":"api"}"#, "{}", None, None, &RUSTCRYPTO)), "misuse");
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn state(access: &Access) -> String {
 fn a_resource_goes_from_request_to_refusal_and_says_what_it_waits_for() {
     let options =
         r#"{"resource":"https://api.example.com","introspection":true,"scopes":["read"],"publish_metadata":true}"#;
-    let server = ResourceServer::new(options, "{}", None, &RUSTCRYPTO).unwrap();
+    let server = ResourceServer::new(options, "{}", None, None, &RUSTCRYPTO).unwrap();
     assert_eq!(server.metadata_path(), "/.well-known/oauth-protected-resource");
     assert_eq!(state(&server.receive("GET", URL, &[], NOW)), "refused");
     let (key, store) = (key(), MemoryStore::new(1000, "{}", &RUSTCRYPTO, NOW - 1000).unwrap());
@@ -239,7 +239,7 @@ fn a_resource_goes_from_request_to_refusal_and_says_what_it_waits_for() {
 fn an_intent_is_carried_out_once_and_nowhere_else() {
     let server = |more: &str| {
         let options = format!(r#"{{"resource":"https://api.example.com","introspection":true{more}}}"#);
-        ResourceServer::new(&options, "{}", None, &RUSTCRYPTO)
+        ResourceServer::new(&options, "{}", None, None, &RUSTCRYPTO)
     };
     assert_eq!(misuse(server(r#","intents_at":["items"]"#)), "misuse");
     assert_eq!(misuse(server(r#","intents_at":"/items""#)), "wrong_type");
@@ -344,4 +344,71 @@ fn a_store_is_told_what_it_can_delete() {
     sweep.key(&old, NOW - 7_200).unwrap();
     sweep.stored("login/a", 7, None, Some(NOW - 3_600)).unwrap();
     assert_eq!(sweep.finish().unwrap(), r#"{"slots":[{"slot":"login/a","version":7}],"keys":[]}"#);
+}
+
+/// One question for all who bring a token, by a task that belongs to none of them.
+#[test]
+fn a_request_is_admitted_step_by_step() {
+    let options = r#"{"resource":"https://api.example.com","introspection":true,"schemes":"bearer"}"#;
+    let server = ResourceServer::new(options, "{}", None, None, &RUSTCRYPTO).unwrap();
+    let fields: &[(&str, &[u8])] = &[("Authorization", b"Bearer opaque")];
+    let target = Target::Raw(b"/items?x=1");
+    let incoming =
+        Incoming { method: "GET", target, fields, peer: None, client_certificate: None, epoch: None, ticks: None };
+    let [first, second] = [(); 2].map(|()| server.admit(&incoming, NOW).unwrap());
+    let share = first.step().unwrap();
+    assert!(share.contains(r#""step":"share","name":"token "#) && share == second.step().unwrap(), "{share}");
+    let task = first.task(NOW).unwrap().unwrap();
+    assert!(first.task(NOW).unwrap().is_none() && second.task(NOW).unwrap().is_none());
+    assert_eq!(task.step().unwrap(), r#"{"step":"ask","question":"token","subject":"opaque","timeout":10}"#);
+    let told = Reply::from_json(r#"{"told":"{\"active\":true,\"sub\":\"alice\"}"}"#).unwrap();
+    assert_eq!(task.resume(told, NOW).unwrap(), r#"{"step":"done","result":{"kind":"nothing"}}"#);
+    for flow in [first, second] {
+        let done = flow.resume(Reply::Ok, NOW).unwrap();
+        assert!(done.contains(r#""kind":"admitted","principal":{"subject":"alice""#), "{done}");
+        let Some(Handle::Principal(principal)) = flow.handle() else { panic!("a principal is kept") };
+        assert_eq!(principal.require_scopes(&["write"]).map(|refusal| refusal.status), Some(403));
+        assert_eq!(principal.refuse_revoked().reason, "token_inactive");
+    }
+    let refused = server.admit(&Incoming { fields: &[], ..incoming }, NOW).unwrap().step().unwrap();
+    assert!(refused.contains(r#""kind":"refused","refusal":{"status":401"#), "{refused}");
+}
+
+#[test]
+fn where_tokens_come_from_is_checked_at_the_start() {
+    let server = |more: &str| {
+        let options = format!(r#"{{"resource":"https://api.example.com",{more}}}"#);
+        ResourceServer::new(&options, "{}", None, None, &RUSTCRYPTO).map(drop).map_err(|error| error.reason.to_string())
+    };
+    let endpoint = r#""client_id":"api","client_secret":"s""#;
+    for good in [
+        r#""issuers":["https://as.example.com"]"#.into(),
+        r#""issuers":[{"issuer":"https://as.example.com","jwks_uri":"https://as.example.com/jwks"}]"#.into(),
+        r#""issuers":[{"issuer":"https://as.example.com","keys":{"keys":[]}}]"#.into(),
+        r#""issuers":["http://127.0.0.1:1"],"allow_loopback":true"#.into(),
+        format!(r#""introspection":{{"url":"https://as.example.com/i",{endpoint},"remembered_for":60}}"#),
+        format!(
+            r#""introspection":{{"issuer":"https://as.example.com",{endpoint},"authentication":"client_secret_post"}}"#
+        ),
+    ] {
+        assert_eq!(server(&good), Ok(()), "{good}");
+    }
+    for (wrong, reason) in [
+        (r#""issuers":[]"#.into(), "misuse"),
+        (r#""issuers":["http://127.0.0.1:1"],"allow_loopback":false"#.into(), "insecure_url"),
+        (
+            r#""issuers":[{"issuer":"https://as.example.com","keys":{"keys":[]},"jwks_uri":"https://a.example"}]"#
+                .into(),
+            "options_exclude",
+        ),
+        (r#""issuers":[{"issuer":"https://as.example.com","keys":[]}]"#.into(), "keys_malformed"),
+        (format!(r#""introspection":{{{endpoint}}}"#), "missing_option"),
+        (format!(r#""introspection":{{"url":"https://as.example.com/i",{endpoint},"remembered_for":61}}"#), "misuse"),
+        (
+            format!(r#""introspection":{{"url":"https://as.example.com/i",{endpoint},"authentication":"none"}}"#),
+            "unknown_value",
+        ),
+    ] {
+        assert_eq!(server(&wrong).unwrap_err(), reason, "{wrong}");
+    }
 }

@@ -2,7 +2,6 @@
 
 use keybound::http::message::{Body, Request, Response};
 use keybound::key;
-use keybound::oauth;
 use keybound::oauth::step::{self, KeyUse};
 use keybound_ffi as ffi;
 
@@ -313,13 +312,15 @@ impl core::fmt::Display for HttpBody {
 impl Step {
     pub(crate) fn of(seen: ffi::Seen<'_>) -> Self {
         match seen {
-            ffi::Seen::Done(outcome) => Self::Done { outcome: Outcome::of(outcome) },
+            ffi::Seen::Done(ffi::Came::Client(outcome)) => Self::Done { outcome: Outcome::of(outcome) },
+            // A client's flow comes to nothing else.
+            ffi::Seen::Done(_) => Self::Done { outcome: Outcome::Nothing },
             ffi::Seen::Wanted(step) => wanted(step),
         }
     }
 }
 
-fn wanted(step: &step::Step<oauth::Outcome>) -> Step {
+fn wanted<T>(step: &step::Step<T>) -> Step {
     match step {
         // The facade gives outcomes away; there is none left to show.
         step::Step::Done(_) => Step::Done { outcome: Outcome::Nothing },

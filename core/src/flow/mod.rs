@@ -89,6 +89,15 @@ impl<T> Flow<T> {
         Self { future, io }.advance()
     }
 
+    /// The same flow with another result.
+    pub(crate) fn map<U: 'static>(self, change: impl FnOnce(T) -> U + Send + 'static) -> Flow<U>
+    where
+        T: 'static,
+    {
+        let Self { future, io } = self;
+        Flow { future: Box::pin(async move { future.await.map(change) }), io }
+    }
+
     pub(crate) fn resume(self, reply: Reply, now: UnixTime) -> Result<Step<T>, FlowError> {
         {
             let mut channel = self.io.0.lock();

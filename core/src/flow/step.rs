@@ -243,6 +243,18 @@ macro_rules! steps {
             }
         )*
 
+        impl<T: 'static> Step<T> {
+            /// The same step of a flow with another result.
+            pub fn map<U: 'static>(self, change: impl FnOnce(T) -> U + Send + 'static) -> Step<U> {
+                match self {
+                    Self::Done(result) => Step::Done(change(result)),
+                    $($(#[cfg(feature = $feature)])? Self::$name(step) => {
+                        Step::$name($name { wanted: step.wanted, flow: step.flow.map(change) })
+                    })*
+                }
+            }
+        }
+
         impl<T> Step<T> {
             pub(crate) fn of(effect: Effect, flow: Flow<T>) -> Self {
                 match effect {

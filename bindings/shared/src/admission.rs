@@ -1,0 +1,172 @@
+//! Requests to a protected resource as flows: one value in, steps, a principal or the answer to send out.
+
+use std::sync::Arc;
+
+use keybound::flow::step::Step;
+use keybound::json::Value;
+use keybound::replay::StoreEpoch;
+use keybound::server::resource::{self, Admission, CarriedOut, IncomingRequest, Unconsumed};
+use keybound::server::source::RequestHead;
+use keybound::{Crypto, TargetUri, UnixTime};
+
+use crate::error::Error;
+use crate::flow::{Came, Flow, Handle};
+use crate::intent::Intent;
+use crate::resource::{ResourceServer, described};
+use crate::verify::{Refusal, epoch_of};
+
+/// A request as the host received it.
+pub struct Incoming<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// What it is for.
+    pub target: Target<'a>,
+    /// All header fields, one element for each field line.
+    pub fields: &'a [(&'a str, &'a [u8])],
+    /// The address of the connection's peer, where it is known.
+    pub peer: Option<&'a str>,
+    /// The SHA-256 hash of the client's certificate (DER), 32 bytes, where TLS asked for one.
+    pub client_certificate: Option<&'a [u8]>,
+    /// The epoch of a store of the host's own.
+    pub epoch: Option<&'a str>,
+    /// A clock that never goes back, in milliseconds.
+    pub ticks: Option<u64>,
+}
+
+/// What a request is for.
+pub enum Target<'a> {
+    /// The whole URL, which the host knows.
+    Url(&'a str),
+    /// The raw request target as received (`/a%2Fb?c`), which never is a decoded path. The origin comes from the options, or from the
+    /// trusted proxies they name.
+    Raw(&'a [u8]),
+}
+
+/// Whom a request may be attributed to.
+pub struct Principal {
+    core: Arc<resource::Principal>,
+    server: resource::ResourceServer,
+    crypto: Crypto,
+}
+
+impl ResourceServer {
+    /// Judges a request. Its flow ends with `kind` `admitted` and `principal`, which is kept as [`Handle::Principal`], or with `refused`
+    /// and `refusal`.
+    ///
+    /// # Errors
+    /// Misuse, if the request is none.
+    pub fn admit(&self, incoming: &Incoming<'_>, now: i64) -> Result<Flow, Error> {
+        let (server, crypto) = (self.core.clone(), self.crypto);
+        let step = self.begin(incoming, |request| match request {
+            Ok(request) => self.core.admit(&request, UnixTime::from_secs(now)),
+            Err(refusal) => Ok(Step::Done(Err(Box::new(refusal)))),
+        })?;
+        Ok(Flow::new(step.map(move |admission| Came::of_admission(admission, server, crypto))))
+    }
+
+    /// Makes every check but replay, for a gateway in front of the service that uses the proof up. The flow ends with `kind`
+    /// `unconsumed` and `thumbprint`, or with `refused` and `refusal`.
+    ///
+    /// # Errors
+    /// Misuse, if the request is none.
+    pub fn check(&self, incoming: &Incoming<'_>, now: i64) -> Result<Flow, Error> {
+        let step = self.begin(incoming, |request| match request {
+            Ok(request) => self.core.check(&request, UnixTime::from_secs(now)),
+            Err(refusal) => Ok(Step::Done(Err(Box::new(refusal)))),
+        })?;
+        Ok(Flow::new(step.map(|checked| match checked {
+            Ok(unconsumed) => Came::Unconsumed(unconsumed),
+            Err(refusal) => Came::Refused(Refusal::of(&refusal)),
+        })))
+    }
+
+    fn begin<T>(
+        &self,
+        incoming: &Incoming<'_>,
+        judge: impl FnOnce(Result<IncomingRequest<'_>, keybound::Refusal>) -> Result<T, keybound::oauth::FlowError>,
+    ) -> Result<T, Error> {
+        let peer = match incoming.peer {
+            Some(peer) => peer.parse().ok(),
+            None => None,
+        };
+        let target = match incoming.target {
+            Target::Url(url) => TargetUri::parse(url).ok(),
+            Target::Raw(raw_target) => {
+                self.targets.resolve(&RequestHead { peer, raw_target, fields: incoming.fields }).ok()
+            }
+        };
+        let Some(target) = target else { return Ok(judge(Err(self.core.refuse_target()))?) };
+        let mut request = IncomingRequest::new(incoming.method, &target, incoming.fields);
+        request.client_certificate = match incoming.client_certificate {
+            Some(hash) => {
+                let wrong =
+                    || Error::misuse("wrong_type", "a client certificate is named by the 32 bytes of its SHA-256 hash");
+                Some(hash.try_into().map_err(|_| wrong())?)
+            }
+            None => None,
+        };
+        request.epoch = incoming.epoch.map_or(Ok(StoreEpoch::from_u64(0)), |epoch| epoch_of(Some(epoch)))?;
+        (request.peer, request.ticks) = (peer, incoming.ticks);
+        Ok(judge(Ok(request))?)
+    }
+}
+
+impl Principal {
+    /// The answer if it lacks one of `scopes`: 403. None, if it has them all.
+    pub fn require_scopes(&self, scopes: &[&str]) -> Option<Refusal> {
+        self.server.require_scopes(&self.core, scopes).err().map(|refusal| Refusal::of(&refusal))
+    }
+
+    /// The answer if the host knows the token to be revoked: 401.
+    pub fn refuse_revoked(&self) -> Refusal {
+        Refusal::of(&self.server.refuse_revoked(&self.core))
+    }
+
+    /// The intent that the token carries.
+    ///
+    /// # Errors
+    /// The peer's fault, if it carries none.
+    pub fn intent(&self) -> Result<Intent, Error> {
+        Ok(Intent::from_core(keybound::intent::Intent::of_token(&self.core)?, &self.crypto))
+    }
+
+    /// Carries out the intent that the token carries, once: compares a request, body included, with it, and uses the token up; `url` is
+    /// the whole URL, query included. The flow ends with `kind` `carried_out`, or with `refused` and `refusal`.
+    ///
+    /// # Errors
+    /// Misuse.
+    pub fn carry_out(&self, method: &str, url: &str, body: &[u8], now: i64) -> Result<Flow, Error> {
+        let step = self.server.carry_out(&self.core, method, url, body, UnixTime::from_secs(now))?;
+        Ok(Flow::new(step.map(|carried_out: CarriedOut| match carried_out {
+            Ok(_) => Came::CarriedOut,
+            Err(refusal) => Came::Refused(Refusal::of(&refusal)),
+        })))
+    }
+}
+
+impl Came {
+    fn of_admission(admission: Admission, server: resource::ResourceServer, crypto: Crypto) -> Self {
+        match admission {
+            Ok(principal) => Self::Admitted(Arc::new(Principal { core: Arc::from(principal), server, crypto })),
+            Err(refusal) => Self::Refused(Refusal::of(&refusal)),
+        }
+    }
+}
+
+/// An admitted request as JSON, and its principal to be kept.
+pub(crate) fn admitted(principal: Arc<Principal>) -> (Value, Handle) {
+    let shown = Value::object().with("kind", "admitted").with("principal", described(&principal.core));
+    (shown, Handle::Principal(principal))
+}
+
+/// A request that passed every check but replay, as JSON.
+pub(crate) fn unconsumed(unconsumed: Unconsumed) -> Value {
+    let thumbprint = unconsumed.thumbprint().map(|thumbprint| thumbprint.to_string());
+    Value::object().with("kind", "unconsumed").with_some("thumbprint", thumbprint)
+}
+
+impl std::fmt::Debug for Principal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.core.fmt(f)
+    }
+}
