@@ -5,7 +5,7 @@
 //! [`StoreEpoch`] it was given in; only [`Insertion::Fresh`] accepts the proof.
 //!
 //! - A store that answers at once implements [`ReplayStore`]; one behind a network [`AsyncReplayStore`].
-//! - [`memory`] holds the stores for one process.
+//! - `memory` holds the store for one process (feature `std`).
 //! - [`contract`] is the suite of checks that every store must pass, yours included.
 //!
 //! ```
@@ -30,6 +30,7 @@ pub mod contract;
 mod entry;
 mod insertion;
 mod key;
+#[cfg(feature = "std")]
 pub mod memory;
 mod store;
 

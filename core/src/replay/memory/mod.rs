@@ -1,7 +1,6 @@
 //! Replay protection in the memory of one process.
 //!
-//! [`MemoryStore`] is shared between threads (feature `std`); [`LocalMemoryStore`] is for one owner and needs
-//! no operating system. Both hold the same structure and keep the same promises:
+//! What [`MemoryStore`] promises:
 //!
 //! - **One process.** A store knows nothing of other processes, machines or earlier runs. Where several
 //!   workers serve one address, each accepts a proof once: use a networked store there.
@@ -53,20 +52,14 @@
 //! capacity of what it sends within that time. Below a capacity of about 1,000 the share is so small (1 at 64, 15 at 1,000) that two
 //! clients can be in each other's way once half is used.
 
+mod birthplace;
 mod generation;
-mod local;
 mod settings;
 mod shard;
+mod sharded;
 mod share;
 mod table;
 
-#[cfg(feature = "std")]
-mod birthplace;
-#[cfg(feature = "std")]
-mod sharded;
-
-pub use local::LocalMemoryStore;
-#[cfg(feature = "std")]
 pub use sharded::MemoryStore;
 
 #[cfg(doc)]

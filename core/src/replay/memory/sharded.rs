@@ -113,7 +113,7 @@ impl MemoryStore {
         self.birthplace.was_left()
     }
 
-    fn answer(&self, entry: &ReplayEntry, now: UnixTime) -> Insertion {
+    pub(super) fn answer(&self, entry: &ReplayEntry, now: UnixTime) -> Insertion {
         // Before any lock: another thread of the parent may have held it when the process was forked.
         if self.was_forked() {
             return Insertion::Unavailable;
@@ -126,6 +126,19 @@ impl MemoryStore {
         // A thread that died inside left a shard that may have lost its last entry.
         let Ok(mut shard) = shard.lock() else { return Insertion::Unavailable };
         shard.insert(&placed.tagged, self.settings.limits())
+    }
+
+    /// Slots the last insert of `entry` looked at.
+    #[cfg(test)]
+    pub(super) fn last_steps(&self, entry: &ReplayEntry, now: UnixTime) -> usize {
+        self.settings.place(entry, now).map_or(0, |placed| self.shards[placed.shard].0.lock().unwrap().last_steps)
+    }
+
+    /// Bytes on the heap.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        let bytes = |shard: &Padded| shard.0.lock().unwrap().bytes().saturating_add(size_of::<Padded>());
+        self.shards.iter().map(bytes).sum()
     }
 }
 
