@@ -27,11 +27,9 @@ pub(crate) struct Entry {
 impl Folder {
     /// Opens the folder, making it and its subfolders where they are not there.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        // With a slash behind it a link would be what it leads to.
-        let path: PathBuf = path.components().collect();
-        open_private(&path)?;
-        FOLDERS.iter().try_for_each(|kind| open_private(&path.join(kind)))?;
-        Ok(Self(path))
+        make_private(path)?;
+        FOLDERS.iter().try_for_each(|kind| make_private(&path.join(kind)))?;
+        Ok(Self(path.components().collect()))
     }
 
     pub(crate) fn path(&self, kind: &str, name: &str) -> PathBuf {
@@ -40,30 +38,12 @@ impl Folder {
 
     /// The file's bytes; `None` if there is no file.
     pub(crate) fn read(&self, path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-        let file = match not_a_link(OpenOptions::new().read(true), path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let most = u64::try_from(MAX_LEN).unwrap_or(u64::MAX).saturating_add(1);
-        // One piece of memory, so that no copy of a secret is left behind where it grew.
-        let len = usize::try_from(file.metadata()?.len().min(most)).unwrap_or_default();
-        let mut bytes = Zeroizing::new(Vec::with_capacity(len.saturating_add(1)));
-        file.take(most).read_to_end(&mut bytes)?;
-        if bytes.len() > MAX_LEN { Err(error::too_long(path)) } else { Ok(Some(bytes)) }
+        read(path)
     }
 
     /// Writes a file anew, with mode 0600. It is durable when this returns.
     pub(crate) fn replace(&self, kind: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let folder = self.0.join(kind);
-        if bytes.len() > MAX_LEN {
-            return Err(error::too_long(&folder.join(name)));
-        }
-        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(folder.join(name)).map_err(|error| error.error)?;
-        sync(&folder)
+        replace(&self.0.join(kind), name, bytes)
     }
 
     /// Removes a file; one that is gone already is no error.
@@ -91,14 +71,51 @@ impl Folder {
 
     /// Takes the lock on a file, if no other task or process has it.
     pub(crate) fn try_lock(&self, file_name: &str) -> io::Result<Option<Lock>> {
-        let mut options = private();
-        options.create(true).truncate(false).write(true);
-        let file = not_a_link(&mut options, &self.path(LOCK, file_name))?;
-        match fs4::FileExt::try_lock(&file) {
-            Ok(()) => Ok(Some(Lock::new(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        try_lock(&self.path(LOCK, file_name))
+    }
+}
+
+/// The bytes of a file, at most 4 MiB; `None` if there is no file. A link is not followed.
+///
+/// # Errors
+/// If it cannot be read, or is longer.
+pub fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let Some(file) = unless_gone(not_a_link(OpenOptions::new().read(true), path))? else { return Ok(None) };
+    let most = u64::try_from(MAX_LEN).unwrap_or(u64::MAX).saturating_add(1);
+    // One piece of memory, so that no copy of a secret is left behind where it grew.
+    let len = usize::try_from(file.metadata()?.len().min(most)).unwrap_or_default();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(len.saturating_add(1)));
+    file.take(most).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_LEN { Err(error::too_long(path)) } else { Ok(Some(bytes)) }
+}
+
+/// Writes a file anew, with mode 0600. It is durable when this returns.
+///
+/// # Errors
+/// If it cannot be written, or is longer than 4 MiB.
+pub fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    if bytes.len() > MAX_LEN {
+        return Err(error::too_long(&folder.join(name)));
+    }
+    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(folder.join(name)).map_err(|error| error.error)?;
+    sync(folder)
+}
+
+/// Takes the lock on a file, made with mode 0600 if it is not there; `None` if another task or process has it. A link is not followed.
+///
+/// # Errors
+/// If the file cannot be opened.
+pub fn try_lock(path: &Path) -> io::Result<Option<Lock>> {
+    let mut options = private();
+    options.create(true).truncate(false).write(true);
+    let file = not_a_link(&mut options, path)?;
+    match fs4::FileExt::try_lock(&file) {
+        Ok(()) => Ok(Some(Lock::new(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -115,8 +132,13 @@ fn time(at: SystemTime) -> UnixTime {
     UnixTime::from_secs(i64::try_from(secs).unwrap_or(i64::MAX))
 }
 
-/// Makes a folder with mode 0700, or checks the one that is there. Nothing is made where a link leads.
-fn open_private(path: &Path) -> io::Result<()> {
+/// Makes a folder with mode 0700, or checks the one that is there: it is this user's alone and not a link.
+///
+/// # Errors
+/// If it cannot be made, or cannot hold secrets: [`Unfit`].
+pub fn make_private(path: &Path) -> io::Result<()> {
+    // With a slash behind it a link would be what it leads to.
+    let path = &path.components().collect::<PathBuf>();
     if let Some(found) = unless_gone(fs::symlink_metadata(path))? {
         return check(path, &found);
     }

@@ -25,6 +25,7 @@ mod store;
 mod sweep;
 
 pub use error::{NoKey, Unfit};
+pub use folder::{make_private, read, replace, try_lock};
 pub use keys::generate;
 pub use lock::{Lock, LockTimeout};
 pub use store::Files;

@@ -1,40 +1,132 @@
-//! Locks on files, which Node does not have: they end with their process, so that a crash blocks nobody.
+//! Sessions and keys in a folder. Files are read and written on threads of Node's pool, never on the event loop.
 
-use std::fs::{File, OpenOptions};
+use std::path::Path;
+use std::sync::Arc;
 
-use fs4::{FileExt, TryLockError};
+use keybound_ffi as ffi;
+use napi::bindgen_prelude::{AsyncTask, ToNapiValue, TypeName, Uint8Array};
+use napi::{Env, Task};
 use napi_derive::napi;
 
-use crate::Result;
+use crate::{CRYPTO, Key, Result, seconds, thrown, whole};
+
+/// A call on another thread.
+pub struct Work<T>(Option<Box<dyn FnOnce() -> Result<T> + Send>>);
+
+type Promised<T> = AsyncTask<Work<T>>;
+
+fn work<T: Send + ToNapiValue + TypeName + 'static>(
+    call: impl FnOnce() -> std::result::Result<T, ffi::Error> + Send + 'static,
+) -> Promised<T> {
+    AsyncTask::new(Work(Some(Box::new(|| call().map_err(thrown)))))
+}
+
+impl<T: Send + ToNapiValue + TypeName + 'static> Task for Work<T> {
+    type Output = T;
+    type JsValue = T;
+
+    fn compute(&mut self) -> Result<T> {
+        let call = self.0.take().ok_or_else(|| napi::Error::from_reason("a task runs once"))?;
+        call()
+    }
+
+    fn resolve(&mut self, _: Env, output: T) -> Result<T> {
+        Ok(output)
+    }
+}
 
 #[napi]
-pub struct FileLock(Option<File>);
+pub struct FileLock(ffi::FileLock);
 
 #[napi]
 impl FileLock {
     #[napi]
-    pub fn release(&mut self) {
-        // The operating system gives the lock back when the file is closed.
-        self.0 = None;
+    pub fn release(&self) {
+        self.0.release();
     }
 }
 
-/// Takes the lock on a file, made with mode 0600 if it is not there; none, if it is held. Links are not followed.
+#[napi(object)]
+pub struct StoredValue {
+    pub version: f64,
+    pub value: String,
+}
+
 #[napi]
-pub fn try_lock(path: String) -> Result<Option<FileLock>> {
-    let failed = |error: std::io::Error| napi::Error::from_reason(error.to_string());
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        // A link would have this process make a file, or take a lock, wherever it leads.
-        options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
+pub struct Files(Arc<ffi::FileStore>);
+
+#[napi]
+impl Files {
+    #[napi]
+    pub fn open(folder: String, now: f64) -> Promised<Files> {
+        work(move || ffi::FileStore::open(Path::new(&folder), &CRYPTO, seconds(now)).map(|store| Self(Arc::new(store))))
     }
-    let file = options.open(path).map_err(failed)?;
-    match FileExt::try_lock(&file) {
-        Ok(()) => Ok(Some(FileLock(Some(file)))),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
+    #[napi]
+    pub fn add_key(&self, jwk: String) -> Promised<()> {
+        let store = Arc::clone(&self.0);
+        work(move || store.add_key(&ffi::Key::from_jwk(&jwk, None, &CRYPTO)?))
     }
+    #[napi]
+    pub fn create_key(&self, algorithms: Vec<String>, protections: Vec<String>, now: f64) -> Promised<Key> {
+        let store = Arc::clone(&self.0);
+        work(move || store.create_key(&algorithms, &protections, seconds(now)).map(Key))
+    }
+    #[napi]
+    pub fn delete_key(&self, thumbprint: String) -> Promised<()> {
+        let store = Arc::clone(&self.0);
+        work(move || store.delete_key(&thumbprint))
+    }
+    /// Throws `{ fault, detail }` as JSON text, where the key cannot be used.
+    #[napi]
+    pub fn sign(&self, thumbprint: String, algorithm: String, message: Uint8Array) -> Promised<Uint8Array> {
+        let (store, message) = (Arc::clone(&self.0), message.to_vec());
+        let call = move || {
+            let key = store.key(&thumbprint, Some(&algorithm));
+            let key = key.map_err(|fault| napi::Error::from_reason(fault.to_json()))?;
+            key.sign(&message).map(Uint8Array::new).map_err(thrown)
+        };
+        AsyncTask::new(Work(Some(Box::new(call))))
+    }
+    #[napi]
+    pub fn sessions(&self) -> Promised<Vec<String>> {
+        let store = Arc::clone(&self.0);
+        work(move || store.sessions())
+    }
+    #[napi]
+    pub fn load(&self, slot: String) -> Promised<Option<StoredValue>> {
+        let store = Arc::clone(&self.0);
+        work(move || Ok(store.load(&slot)?.map(|(version, value)| StoredValue { version: version as f64, value })))
+    }
+    #[napi]
+    pub fn try_save(
+        &self,
+        slot: String,
+        expected: Option<f64>,
+        version: f64,
+        value: Option<String>,
+    ) -> Promised<Option<bool>> {
+        let store = Arc::clone(&self.0);
+        work(move || store.try_save(&slot, expected.map(whole), whole(version), value.as_deref()))
+    }
+    #[napi]
+    pub fn try_lock(&self, name: String) -> Promised<Option<FileLock>> {
+        let store = Arc::clone(&self.0);
+        work(move || Ok(store.try_lock(&name)?.map(FileLock)))
+    }
+}
+
+/// The name of the lock under which a slot is changed.
+#[napi]
+pub fn file_place(slot: String) -> String {
+    ffi::file_place(&slot, &CRYPTO)
+}
+
+#[napi]
+pub fn file_rules() -> String {
+    ffi::file_rules()
+}
+
+#[napi]
+pub fn lock_pause(attempts: u32) -> f64 {
+    ffi::lock_pause(attempts) as f64
 }

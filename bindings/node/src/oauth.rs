@@ -93,6 +93,10 @@ impl Sweep {
         Self(ffi::Sweep::new(&CRYPTO, seconds(now)))
     }
     #[napi]
+    pub fn is_due(last: f64, now: f64) -> bool {
+        ffi::is_sweep_due(Some(seconds(last)), seconds(now))
+    }
+    #[napi]
     pub fn stored(&self, slot: String, version: f64, value: Option<String>, stored_at: Option<f64>) -> Result<()> {
         self.0.stored(&slot, whole(version), value.as_deref(), stored_at.map(seconds)).map_err(thrown)
     }

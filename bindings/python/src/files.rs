@@ -49,7 +49,9 @@ impl NativeFileStore {
     }
 
     fn key(&self, py: Python<'_>, thumbprint: &str) -> PyResult<NativeKey> {
-        py.detach(|| self.0.key(thumbprint)).map(NativeKey).map_err(|why| KeyFault::new_err((why.fault, why.detail)))
+        py.detach(|| self.0.key(thumbprint, None))
+            .map(NativeKey)
+            .map_err(|why| KeyFault::new_err((why.fault, why.detail)))
     }
 
     fn delete_key(&self, py: Python<'_>, thumbprint: &str) -> PyResult<()> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use keybound::json::Value;
 use keybound::key::Protection;
 use keybound::oauth::step::{HostError, KeyFault, Saved};
 use keybound::{Algorithm, AlgorithmSet, Crypto, Thumbprint, UnixTime};
@@ -44,6 +45,51 @@ pub struct FoundValue {
     pub stored_at: i64,
 }
 
+/// Makes a folder for secrets, with mode 0700, or checks the one that is there.
+///
+/// # Errors
+/// As [`FileStore::open`].
+pub fn private_folder(path: &Path) -> Result<(), Error> {
+    keybound_files::make_private(path).map_err(failed)
+}
+
+/// The bytes of a file in such a folder, at most 4 MiB; `None` if there is no file.
+///
+/// # Errors
+/// `file`, also for a link.
+pub fn private_file(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    keybound_files::read(path).map(|bytes| bytes.map(|bytes| bytes.to_vec())).map_err(failed)
+}
+
+/// Replaces a file in such a folder as a whole, durably, with mode 0600.
+///
+/// # Errors
+/// `file`.
+pub fn replace_private_file(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    keybound_files::replace(folder, name, bytes).map_err(failed)
+}
+
+impl FileLock {
+    /// Takes the lock on a file; `None` if another task or process has it now. A link is not followed.
+    ///
+    /// # Errors
+    /// `file`.
+    pub fn try_take(path: &Path) -> Result<Option<Self>, Error> {
+        keybound_files::try_lock(path).map(|lock| lock.map(Self::of)).map_err(failed)
+    }
+
+    fn of(lock: Lock) -> Self {
+        Self(Mutex::new(Some(lock)))
+    }
+}
+
+impl UnusableKey {
+    /// A JSON object with `fault` and `detail`.
+    pub fn to_json(&self) -> String {
+        Value::object().with("fault", self.fault).with("detail", self.detail.as_str()).to_json()
+    }
+}
+
 impl FileStore {
     /// Opens a folder, making it with mode 0700 if it is not there, and deletes what has ended in it.
     ///
@@ -72,15 +118,17 @@ impl FileStore {
         Ok(Key::of(key, &self.crypto))
     }
 
-    /// The key with this thumbprint, read anew each time.
+    /// The key with this thumbprint, read anew each time, for its own algorithm or another one of its type.
     ///
     /// # Errors
     /// [`UnusableKey`].
-    pub fn key(&self, thumbprint: &str) -> Result<Key, UnusableKey> {
+    pub fn key(&self, thumbprint: &str, algorithm: Option<&str>) -> Result<Key, UnusableKey> {
         let unusable = |fault, detail| UnusableKey { fault, detail };
         let thumbprint = Thumbprint::parse(thumbprint).ok_or_else(|| unusable("missing", String::new()))?;
         match self.files.key(thumbprint) {
-            Ok(key) => Ok(Key::of(key, &self.crypto)),
+            Ok(key) => {
+                Key::read(key, algorithm, &self.crypto).map_err(|error| unusable("unreadable", error.detail.clone()))
+            }
             Err(KeyFault::Missing) => Err(unusable("missing", String::new())),
             Err(KeyFault::Changed) => Err(unusable("changed", String::new())),
             Err(KeyFault::Unreadable(error)) => Err(unusable("unreadable", error.to_string())),
@@ -135,7 +183,7 @@ impl FileStore {
     /// `file`.
     pub fn try_lock(&self, name: &str) -> Result<Option<FileLock>, Error> {
         let lock = self.files.try_lock(name).map_err(failed)?;
-        Ok(lock.map(|lock| FileLock(Mutex::new(Some(lock)))))
+        Ok(lock.map(FileLock::of))
     }
 
     /// All stored values.

@@ -49,6 +49,11 @@ pub fn file_place(slot: &str, crypto: &Crypto) -> String {
     placed(&Place::of_slot(slot, crypto), crypto).to_json()
 }
 
+/// The name of the lock under which a slot is changed.
+pub fn file_lock(slot: &str, crypto: &Crypto) -> String {
+    Place::of_slot(slot, crypto).lock(crypto)
+}
+
 fn placed(place: &Place, crypto: &Crypto) -> Value {
     Value::object()
         .with("folder", place.folder())

@@ -53,7 +53,7 @@ impl Key {
         Self { soft, crypto: *crypto }
     }
 
-    fn read(soft: SoftKey, name: Option<&str>, crypto: &Crypto) -> Result<Self, Error> {
+    pub(crate) fn read(soft: SoftKey, name: Option<&str>, crypto: &Crypto) -> Result<Self, Error> {
         let soft = match name {
             Some(name) => soft.for_algorithm(algorithm(name)?, crypto)?,
             None => soft,

@@ -61,10 +61,12 @@ pub use authorization::{Admission, AuthorizationServer};
 pub use client::{Client, Handles};
 pub use error::{Error, Fault, Kind, reasons};
 #[cfg(feature = "files")]
-pub use file_store::{FileLock, FileStore, FoundValue, UnusableKey};
+pub use file_store::{
+    FileLock, FileStore, FoundValue, UnusableKey, private_file, private_folder, replace_private_file,
+};
 pub use files::{
-    FolderSweep, SAVE_LEASE, file_content, file_name, file_place, file_rules, file_version, is_sweep_due, lock_pause,
-    text_of_file_name,
+    FolderSweep, SAVE_LEASE, file_content, file_lock, file_name, file_place, file_rules, file_version, is_sweep_due,
+    lock_pause, text_of_file_name,
 };
 pub use flow::{Came, Device, Flow, Handle, Reply, Seen, Step, from_byte_string, session_info, session_member};
 pub use intent::{Intent, request_detail};

@@ -32,7 +32,10 @@ pub use error::{Fault, Header, KeyboundError, Refusal};
 pub use explain::{
     Advice, ChallengeAdvice, CheckOutcome, CheckResult, Explanation, RefusedResponse, explain_response, reasons,
 };
-pub use files::{FileLock, lock_timeout, private_folder, stored_file_name, try_lock_file};
+pub use files::{
+    FileFolder, FileLock, FiledKey, FiledMark, FiledValue, SavingLock, is_sweep_due, lock_pause, lock_timeout,
+    private_file, private_folder, replace_private_file, saving_lock, stored_file_name, try_lock_file,
+};
 pub use flow::{CoreClient, CoreFlow};
 pub use intent::{Intent, request_detail};
 pub use key::{Key, Signature, SignatureEncoding, thumbprint};

@@ -10,6 +10,8 @@
     reason = "what JavaScript sees is documented where its users read it, in pkg/npm/src"
 )]
 
+#[cfg(feature = "grants")]
+mod files;
 #[cfg(feature = "full")]
 mod keys;
 #[cfg(feature = "client")]

@@ -1,4 +1,4 @@
-/** `keybound` on Node: everything, and what needs files and a listener. */
+/** `keybound` on Node, Deno and Bun: everything, and what needs files and a listener. */
 
 export * from './index.js';
 export { Client } from './client.node.js';

@@ -5,7 +5,7 @@ import { KeyFault } from './drive.js';
 import { Key } from './key.js';
 import type { Signer } from './key.js';
 import { systemNow } from './http.js';
-import { SWEEP_EVERY, swept } from './sweep.js';
+import { swept } from './sweep.js';
 import { Patience, Turns } from './turns.js';
 import { ready, native } from '#native';
 
@@ -40,7 +40,7 @@ export class MemoryStore implements Store {
   }
 
   async createKey(algorithms: readonly Algorithm[], protections: readonly Protection[]): Promise<CreatedKey> {
-    if (systemNow() - this.#sweptAt >= SWEEP_EVERY) await this.#sweep();
+    await this.#sweep();
     const key = await generate(algorithms, protections);
     this.#keys.set(key.thumbprint, key);
     this.#made.set(key.thumbprint, systemNow());
@@ -74,13 +74,13 @@ export class MemoryStore implements Store {
   }
 
   async #sweep(): Promise<void> {
-    this.#sweptAt = systemNow();
-    const { slots, keys } = await swept((sweep) => {
+    const ended = await swept(this.#sweptAt, (sweep) => {
+      this.#sweptAt = systemNow();
       for (const [slot, { version, value }] of this.#slots) sweep.stored(slot, version, value, undefined);
       for (const [thumbprint, createdAt] of this.#made) sweep.key(thumbprint, createdAt);
     });
+    const { slots, keys } = ended ?? { slots: [], keys: [] };
     for (const { slot, version } of slots) if (this.#slots.get(slot)?.version === version) this.#slots.delete(slot);
     for (const thumbprint of keys) await this.deleteKey(thumbprint);
   }
-
 }

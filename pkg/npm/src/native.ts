@@ -186,6 +186,52 @@ export interface NativeFileLock {
   release(): void;
 }
 
+/** A folder of sessions and keys. `sign` throws `{ fault, detail }` as JSON text where the key cannot be used. */
+export interface NativeFiles {
+  addKey(jwk: string): Promise<void>;
+  createKey(algorithms: string[], protections: string[], now: number): Promise<NativeKey>;
+  deleteKey(thumbprint: string): Promise<void>;
+  sign(thumbprint: string, algorithm: string, message: Uint8Array): Promise<Uint8Array>;
+  sessions(): Promise<string[]>;
+  load(slot: string): Promise<{ version: number; value: string } | undefined | null>;
+  /** None, while another changes the slot. */
+  trySave(slot: string, expected: number | undefined, version: number, value: string | undefined): Promise<boolean | undefined | null>;
+  /** None, while another has it. */
+  tryLock(name: string): Promise<NativeFileLock | undefined | null>;
+}
+
+/** Where the value of a slot is. */
+export interface Place {
+  readonly folder: string;
+  readonly file: string;
+  readonly lock: string;
+  readonly beside?: string;
+}
+
+/** A file to delete; if it has a lock, under that, and only if it has this version. */
+export interface Ended extends Omit<Place, 'lock'> {
+  readonly lock?: string;
+  readonly version?: number;
+}
+
+/** What the addon and the WASM build `flows` export for stores in folders. */
+export interface NativeFileParts {
+  /** The addon's. All others are for those who have none. */
+  Files?: { open(folder: string, now: number): Promise<NativeFiles> };
+  fileRules(): string;
+  filePlace(slot: string): string;
+  lockPause(attempts: number): number;
+  fileName(text: string): string;
+  textOfFileName(name: string): string | undefined | null;
+  fileContent(version: number, value: string): string;
+  fileVersion(content: string): number | undefined | null;
+  FolderSweep?: new (now: number) => {
+    found(folder: string, file: string, modified: number): string;
+    content(folder: string, file: string, content: string | undefined, modified: number): void;
+    finish(): string;
+  };
+}
+
 /** What can be deleted: a slot if it still has this version, and keys by their thumbprints. */
 export interface Swept {
   readonly slots: readonly { readonly slot: string; readonly version: number }[];
@@ -208,7 +254,7 @@ export interface NativeClient {
 export interface NativeClientParts {
   Client: new (options: string) => NativeClient;
   Handles: new () => NativeHandles;
-  Sweep: new (now: number) => NativeSweep;
+  Sweep: { new (now: number): NativeSweep; isDue(last: number, now: number): boolean };
   thumbprint(jwk: string): string;
 }
 
@@ -244,6 +290,4 @@ export interface Native {
   ): NativeUnsigned;
   requestDetail(method: string, url: string, body: Uint8Array | undefined): string;
   reasons(): string;
-  /** Takes the operating system's lock on a file, if nobody has it; the addon alone can. */
-  tryLock?(path: string): NativeFileLock | undefined | null;
 }

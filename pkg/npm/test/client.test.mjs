@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { createServer } from 'node:http';
 
-import { Client, FileStore, FlowFailed, Key, LoginRequired, Loopback, MemoryStore, Misuse, build, demandOf } from 'keybound';
+import { Client, FileStore, FlowFailed, Key, LoginRequired, Loopback, MemoryStore, Misuse, demandOf } from 'keybound';
 import { browse, serve } from './serve.mjs';
 
 const folder = await mkdtemp(join(tmpdir(), 'keybound-'));
@@ -136,7 +136,7 @@ describe('a server that hands out nonces', () => {
   });
 });
 
-describe('a folder', { skip: build() === 'wasm' && 'files are locked by the addon' }, () => {
+describe('a folder', () => {
   let servers;
   before(async () => (servers = await serve()));
   after(() => servers.stop());

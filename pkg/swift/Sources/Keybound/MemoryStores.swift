@@ -133,22 +133,29 @@ actor Turns {
         return Turn(turns: self, name: name)
     }
 
-    /// Waits for its turn, and then for the lock on the file, which other processes take as well: for at most `lease` seconds in all.
-    func takeFile(_ path: String, within lease: Int64) async throws -> any StoreLock {
+    /// Waits for its turn, and then until `attempt` gives something, which others in this and other processes can keep from it: for at most
+    /// `lease` seconds in all. The turn is the caller's to end.
+    func take<T: Sendable>(_ name: String, within lease: Int64, _ attempt: @Sendable () throws -> T?) async throws -> (T, Turn) {
         let end = DispatchTime.now().uptimeNanoseconds + Self.nanoseconds(lease)
-        let turn = try await take(path, within: lease)
-        var pause: UInt64 = 1_000_000
+        let turn = try await take(name, within: lease)
         do {
+            var attempts: Int32 = 1
             while true {
-                if let held = try tryLockFile(path: path) { return HeldFile(file: held, turn: turn) }
+                if let taken = try attempt() { return (taken, turn) }
                 guard DispatchTime.now().uptimeNanoseconds < end else { throw KeyboundError.host(fault: lockTimeout(lease: lease)) }
-                try await Task.sleep(nanoseconds: pause)
-                pause = min(pause * 2, 50_000_000)
+                try await Task.sleep(nanoseconds: UInt64(lockPause(attempts: attempts)) * 1_000_000)
+                attempts += 1
             }
         } catch {
             await turn.unlock()
             throw error
         }
+    }
+
+    /// The same for a lock on a file, which is given back with the turn.
+    func takeFile(_ name: String, within lease: Int64, _ attempt: @Sendable () throws -> FileLock?) async throws -> any StoreLock {
+        let (file, turn) = try await take(name, within: lease, attempt)
+        return HeldFile(file: file, turn: turn)
     }
 
     private struct HeldFile: StoreLock {

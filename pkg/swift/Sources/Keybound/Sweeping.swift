@@ -52,9 +52,6 @@ actor Sweeper {
     private let now: @Sendable () -> Int64
     private var last: Int64?
 
-    /// Seconds between two sweeps by one client.
-    private static let interval: Int64 = 3_600
-
     /// For stores that can say what they have; nil for others.
     init?(keys: any ProofKeyStore, sessions: any SessionStore, now: @escaping @Sendable () -> Int64) {
         guard let keys = keys as? any SweptKeyStore, let sessions = sessions as? any SweptSessionStore else { return nil }
@@ -70,7 +67,7 @@ actor Sweeper {
     /// Sweeps if the last time is an hour ago. What fails is tried again an hour later: no login fails because of it.
     func sweepIfDue() async {
         let time = now()
-        if let last, (0..<Self.interval).contains(time - last) { return }
+        guard isSweepDue(last: last, now: time) else { return }
         last = time
         // One at a time is enough: the holder of the lock does it.
         guard let held = try? await sessions.lock("sweep", lease: 0) else { return }

@@ -8,8 +8,6 @@ public actor KeychainSessions: SweptSessionStore {
     private let lockFolder: URL?
     private let turns = Turns()
     public nonisolated let owner: String
-    /// For how many seconds a change waits for others, which hold its lock for as long as the Keychain takes.
-    private static let saving: Int64 = 30
 
     /// - Parameters:
     ///   - place: whose sessions they are, and when they can be read.
@@ -43,7 +41,8 @@ public actor KeychainSessions: SweptSessionStore {
     }
 
     public func save(slot: String, expected: Int64?, version: Int64, value: String?) async throws -> Bool {
-        let held = try await lock("save/\(slot.hasPrefix("login/") ? "login/" : slot)", lease: Self.saving)
+        let saving = savingLock(slot: slot)
+        let held = try await lock(saving.name, lease: saving.lease)
         let saved = Result { try replaced(slot, expected, version, value) }
         await held.unlock()
         return try saved.get()
@@ -74,7 +73,7 @@ public actor KeychainSessions: SweptSessionStore {
     public func lock(_ name: String, lease: Int64) async throws -> any StoreLock {
         guard let lockFolder else { return try await turns.take(name, within: lease) }
         let file = lockFolder.appendingPathComponent(storedFileName(text: "\(place.account)/\(name)")).path
-        return try await turns.takeFile(file, within: lease)
+        return try await turns.takeFile(file, within: lease) { try tryLockFile(path: file) }
     }
 
     private var service: String { "dev.keybound.\(place.account)" }

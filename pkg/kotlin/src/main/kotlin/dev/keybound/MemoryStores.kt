@@ -1,7 +1,6 @@
 package dev.keybound
 
 import kotlinx.coroutines.sync.Mutex
-import java.nio.file.Path
 import java.util.UUID
 import java.util.concurrent.ConcurrentHashMap
 
@@ -98,17 +97,25 @@ internal class Turns {
         }
     }
 
-    /** Waits for its turn, and then for the lock on the file, which other processes take as well. */
-    suspend fun takeFile(path: Path): StoreLock {
-        val turn = take(path.toString())
-        val held = try {
-            PrivateFiles.lock(path)
+    /** Waits for its turn, and then until [attempt] gives something, which others in this and other processes can keep from it. */
+    suspend fun <T : Any> take(name: String, attempt: () -> T?, taken: (T) -> Unit): StoreLock {
+        val turn = take(name)
+        try {
+            taken(PrivateFiles.until(attempt))
         } catch (failure: Throwable) {
             turn.release()
             throw failure
         }
+        return turn
+    }
+
+    /** The same for a lock on a file, which is given back with the turn. */
+    suspend fun takeFile(name: String, attempt: () -> FileLock?): StoreLock {
+        var held: FileLock? = null
+        val turn = take(name, attempt) { held = it }
         return StoreLock {
-            held.release()
+            held?.release()
+            held?.close()
             turn.release()
         }
     }

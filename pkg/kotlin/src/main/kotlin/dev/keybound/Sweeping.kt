@@ -46,7 +46,7 @@ internal class Sweeper private constructor(private val keys: SweptKeyStore, priv
     suspend fun sweepIfDue() {
         val now = clock.now()
         synchronized(this) {
-            last?.let { if (now - it in 0L until INTERVAL) return }
+            if (!isSweepDue(last, now)) return
             last = now
         }
         try {
@@ -74,9 +74,6 @@ internal class Sweeper private constructor(private val keys: SweptKeyStore, priv
     }
 
     companion object {
-        /** Seconds between two sweeps by one client. */
-        private const val INTERVAL = 3_600L
-
         /** For stores that can say what they have; null for others. */
         fun of(keys: ProofKeyStore, sessions: SessionStore, clock: Clock): Sweeper? =
             if (keys is SweptKeyStore && sessions is SweptSessionStore) Sweeper(keys, sessions, clock) else null

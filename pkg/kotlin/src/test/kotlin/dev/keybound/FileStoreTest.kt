@@ -97,7 +97,7 @@ class FileStoreTest {
         val own = temporary.resolve("own")
         val store = FileStore.open(own)
         fun refused(folder: Path) = assertThrows(IOException::class.java) { FileStore.open(folder) }.message!!
-        assertTrue("symbolic link" in refused(Files.createSymbolicLink(temporary.resolve("link"), own)))
+        assertTrue("is a link" in refused(Files.createSymbolicLink(temporary.resolve("link"), own)))
 
         // What lies elsewhere is neither read nor written.
         assertTrue(store.save("session/work", null, 1, "secret"))
@@ -111,11 +111,11 @@ class FileStoreTest {
         val others = own.resolve("login")
         Files.move(others, temporary.resolve("login"))
         Files.createSymbolicLink(others, temporary.resolve("login"))
-        assertTrue("symbolic link" in refused(own), "nor is a folder in it")
+        assertTrue("is a link" in refused(own), "nor is a folder in it")
         others.deleteExisting()
         // Root alone can give a folder away.
         val given = FileStore.open(temporary.resolve("given")).let { temporary.resolve("given") }
-        if (runCatching { Files.setAttribute(given, "unix:uid", 4242) }.isSuccess) assertTrue("the user 4242" in refused(given))
+        if (runCatching { Files.setAttribute(given, "unix:uid", 4242) }.isSuccess) assertTrue("user 4242" in refused(given))
     }
 
     @Test

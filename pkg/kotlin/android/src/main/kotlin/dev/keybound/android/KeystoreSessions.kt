@@ -9,8 +9,10 @@ import dev.keybound.StoredSlot
 import dev.keybound.StoredValue
 import dev.keybound.SweptSessionStore
 import dev.keybound.Turns
+import dev.keybound.savingLock
 import dev.keybound.storedFileName
 import dev.keybound.takenWithin
+import dev.keybound.tryLockFile
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.withContext
 import java.io.File
@@ -65,7 +67,8 @@ public class KeystoreSessions(folder: File, account: String) : SweptSessionStore
     override suspend fun load(slot: String): StoredValue? = withContext(Dispatchers.IO) { read(slot) }
 
     override suspend fun save(slot: String, expected: Long?, version: Long, value: String?): Boolean {
-        val held = lock("save/" + if (slot.startsWith("login/")) "login/" else slot, SAVING)
+        val saving = savingLock(slot)
+        val held = lock(saving.name, saving.lease)
         try {
             return withContext(Dispatchers.IO) {
                 if (read(slot)?.version != expected) return@withContext false
@@ -79,7 +82,8 @@ public class KeystoreSessions(folder: File, account: String) : SweptSessionStore
 
     override suspend fun lock(name: String, lease: Long): StoreLock {
         withContext(Dispatchers.IO) { PrivateFiles.openFolder(place) }
-        return takenWithin(lease) { turns.takeFile(file("lock/$name")) }
+        val file = file("lock/$name").toString()
+        return takenWithin(lease) { turns.takeFile(file) { tryLockFile(file) } }
     }
 
     private fun file(slot: String): Path = place.resolve(storedFileName(slot))
@@ -140,8 +144,5 @@ public class KeystoreSessions(folder: File, account: String) : SweptSessionStore
         const val TAG_BITS = 128
         const val IV_LENGTH = 12
         val KINDS = listOf("session/", "login/", "registration/")
-
-        /** For how many seconds a change waits for others, which hold this lock for as long as a file takes to be written. */
-        const val SAVING = 30L
     }
 }
