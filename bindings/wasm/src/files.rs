@@ -3,6 +3,7 @@
 use keybound_ffi as ffi;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::oauth::sweep::Sweep;
 use crate::{CRYPTO, Result, seconds, thrown};
 
 #[wasm_bindgen(js_name = fileRules)]
@@ -57,5 +58,13 @@ impl FolderSweep {
     }
     pub fn finish(self) -> String {
         self.0.finish()
+    }
+}
+
+#[wasm_bindgen]
+impl Sweep {
+    #[wasm_bindgen(js_name = isDue)]
+    pub fn is_due(last: f64, now: f64) -> bool {
+        ffi::is_sweep_due(Some(seconds(last)), seconds(now))
     }
 }

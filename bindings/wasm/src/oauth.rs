@@ -66,7 +66,7 @@ impl Flow {
 #[wasm_bindgen]
 pub struct Discovered(ffi::Discovered);
 
-mod sweep {
+pub(crate) mod sweep {
     use keybound_ffi as ffi;
     use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -80,11 +80,6 @@ mod sweep {
         #[wasm_bindgen(constructor)]
         pub fn new(now: f64) -> Self {
             Self(ffi::Sweep::new(&CRYPTO, seconds(now)))
-        }
-        /// Whether a store sweeps now that did so last at `last`.
-        #[wasm_bindgen(js_name = isDue)]
-        pub fn is_due(last: f64, now: f64) -> bool {
-            ffi::is_sweep_due(Some(seconds(last)), seconds(now))
         }
         pub fn stored(&self, slot: String, version: f64, value: Option<String>, stored_at: Option<f64>) -> Result<()> {
             self.0.stored(&slot, ffi::number::whole(version), value.as_deref(), stored_at.map(seconds)).map_err(thrown)
