@@ -1,4 +1,5 @@
-//! N16: what is too large or malformed is refused with bounded work: allocations never grow with the input.
+//! N16: what is too large or malformed is refused with bounded work: allocations never grow with the input. And what a request costs that
+//! is admitted.
 //!
 //! One test alone in its binary, because the counting allocator counts for all threads.
 #![allow(missing_docs)]
@@ -6,6 +7,7 @@
 use std::alloc::System;
 
 use keybound::{Rejection, UnixTime, Verifier};
+use keybound_cli::bench::admission::Admissions;
 use keybound_cli::bench::worst::{Readers, worst};
 use keybound_conformance::raw::{self, Claims};
 use keybound_conformance::{NOW, Request, make_key, permissive, providers};
@@ -19,6 +21,8 @@ const BOUND: usize = 64 * 1024;
 /// How many allocations, and how many bytes, the worst input of a reader may cost: `keybound bench --only T8` measures the time.
 const WORST_ALLOCATIONS: usize = 1_100;
 const WORST_BYTES: usize = 256 * 1024;
+/// How many allocations a whole admission may cost.
+const ADMISSION_ALLOCATIONS: usize = 73;
 
 /// The rejection, and the bytes allocated on the way to it.
 fn cost(request: &Request<'_>, verifier: &Verifier, proof: &[u8], now: UnixTime) -> (Option<Rejection>, usize) {
@@ -128,6 +132,19 @@ fn n16_refusals_are_cheap() {
         assert!(bytes <= BOUND, "{provider}: {bytes} bytes");
     }
     the_worst_input_of_each_reader_costs_little();
+    an_admission_allocates_what_it_did();
+}
+
+/// A whole admission at a resource server whose keys are known and whose store is in memory; `keybound bench --only T5` shows the number.
+fn an_admission_allocates_what_it_did() {
+    const TIMES: usize = 100;
+    let admissions = Admissions::new(&keybound_aws_lc::AWS_LC).expect("requests");
+    drop(admissions.admit(0).expect("an admission"));
+    let region = Region::new(COUNTING);
+    (1..=TIMES).for_each(|index| drop(admissions.admit(index).expect("an admission")));
+    let change = region.change();
+    let allocations = change.allocations + change.reallocations;
+    assert!(allocations <= ADMISSION_ALLOCATIONS * TIMES, "{} for each admission", allocations / TIMES);
 }
 
 /// Of every reader the worst texts of the permitted size. What allocates for each byte, or for each value, shows here without a clock; what
