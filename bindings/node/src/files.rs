@@ -95,7 +95,11 @@ impl Files {
     #[napi]
     pub fn load(&self, slot: String) -> Promised<Option<StoredValue>> {
         let store = Arc::clone(&self.0);
-        work(move || Ok(store.load(&slot)?.map(|(version, value)| StoredValue { version: version as f64, value })))
+        work(move || {
+            Ok(store
+                .load(&slot)?
+                .map(|(version, value)| StoredValue { version: ffi::number::of_whole(version), value }))
+        })
     }
     #[napi]
     pub fn try_save(
@@ -128,5 +132,5 @@ pub fn file_rules() -> String {
 
 #[napi]
 pub fn lock_pause(attempts: u32) -> f64 {
-    ffi::lock_pause(attempts) as f64
+    ffi::number::of_whole(ffi::lock_pause(attempts))
 }

@@ -28,17 +28,17 @@ pub fn file_place(slot: String) -> String {
 
 #[wasm_bindgen(js_name = fileContent)]
 pub fn file_content(version: f64, value: String) -> Result<String> {
-    ffi::file_content(version as u64, &value).map_err(thrown)
+    ffi::file_content(ffi::number::whole(version), &value).map_err(thrown)
 }
 
 #[wasm_bindgen(js_name = fileVersion)]
 pub fn file_version(content: String) -> Option<f64> {
-    ffi::file_version(&content).map(|version| version as f64)
+    ffi::file_version(&content).map(ffi::number::of_whole)
 }
 
 #[wasm_bindgen(js_name = lockPause)]
 pub fn lock_pause(attempts: u32) -> f64 {
-    ffi::lock_pause(attempts) as f64
+    ffi::number::of_whole(ffi::lock_pause(attempts))
 }
 
 #[wasm_bindgen]
