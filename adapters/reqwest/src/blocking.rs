@@ -4,9 +4,8 @@ use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keybound::http::challenge::Challenge;
 use keybound::http::message::{Body, Response};
-use keybound::oauth::step::{Fetch, HostError};
+use keybound::oauth::step::{Fetch, FetchFailed};
 use keybound::oauth::{self, Authorization, DeviceAuthorization, Discovered, FlowError, Session, SessionRequest, Step};
 
 use crate::drive::{Locks, Pause, advance};
@@ -70,12 +69,7 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub fn discover_with(&self, url: &str, issuer: Option<&str>) -> Result<Discovered, Error> {
-        // Refused at once if it is no URL to talk to: nothing is sent then.
-        drop(self.oauth.discover_with(url, &[], issuer, self.host.now())?);
-        let response = self.http.get(url).timeout(self.settings.answer).send()?;
-        let fields: Vec<&[u8]> = response.headers().get_all("www-authenticate").iter().map(|v| v.as_bytes()).collect();
-        let challenges = Challenge::parse_fields(&fields).list;
-        self.run(self.oauth.discover_with(url, &challenges, issuer, self.host.now()))
+        self.run(self.oauth.discover_with(url, None, issuer, self.host.now()))
     }
 
     /// Opens a stored session.
@@ -183,33 +177,20 @@ impl Client {
         let body = request.body_mut().take();
         let again = body.as_ref().and_then(|body| body.as_bytes()).map(<[u8]>::to_vec);
         let kind = message::body(body.is_some(), again.is_some());
-        let may_repeat = message::is_idempotent(request.method()) && kind != Body::OneShot;
         let head = message::head(request.method(), request.url().as_str(), request.headers(), kind);
         let mut exchange = Exchange { body, again, answer: None };
-        let mut retry = 0_u8;
-        loop {
-            let step = self.oauth.call(session, head.clone(), self.host.now());
-            match self.drive(step, &mut exchange) {
-                Ok(answer) if message::wants_resend(&answer) => return Err(Error::Resend),
-                Ok(answer) => {
-                    let mut response = exchange.answer.take().ok_or(FlowError::Interrupted)?;
-                    if let Some(error) = answer.ignored_challenge {
-                        response.extensions_mut().insert(IgnoredChallenge(error));
-                    }
-                    if let Some(demand) = answer.demand {
-                        response.extensions_mut().insert(Needs(demand));
-                    }
-                    return Ok(response);
-                }
-                Err(Error::Flow(FlowError::Host(error)))
-                    if may_repeat && retry < self.settings.retries && message::is_network(&error) =>
-                {
-                    std::thread::sleep(self.settings.pause_before(retry));
-                    retry = retry.saturating_add(1);
-                }
-                Err(error) => return Err(error),
-            }
+        let answer = self.drive(self.oauth.call(session, head, self.host.now()), &mut exchange)?;
+        if message::wants_resend(&answer) {
+            return Err(Error::Resend);
         }
+        let mut response = exchange.answer.take().ok_or(FlowError::Interrupted)?;
+        if let Some(error) = answer.ignored_challenge {
+            response.extensions_mut().insert(IgnoredChallenge(error));
+        }
+        if let Some(demand) = answer.demand {
+            response.extensions_mut().insert(Needs(demand));
+        }
+        Ok(response)
     }
 
     /// Drives any flow of [`oauth`](Self::oauth) to its end.
@@ -236,14 +217,14 @@ impl Client {
                     lock.resume(kept, self.host.now())?
                 }
                 Pause::Wait(wait) => {
-                    std::thread::sleep(Duration::from_secs(wait.seconds()));
+                    std::thread::sleep(Duration::from_millis(wait.milliseconds()));
                     wait.resume((), self.host.now())?
                 }
             };
         }
     }
 
-    fn fetch<T>(&self, fetch: &Fetch<T>, exchange: &mut Exchange) -> Result<Response, HostError> {
+    fn fetch<T>(&self, fetch: &Fetch<T>, exchange: &mut Exchange) -> Result<Response, FetchFailed> {
         let request = fetch.request();
         let (method, headers) = message::method_and_fields(request)?;
         let mut builder = self.http.request(method, &request.url).headers(headers);
@@ -254,18 +235,22 @@ impl Client {
             (Body::Repeatable, None) => return Err("there is no body".into()),
             (Body::OneShot, _) => builder.body(exchange.body.take().ok_or("the body was sent already")?),
         };
-        let timeout = fetch.timeout().map_or(self.settings.answer, Duration::from_secs);
-        let response = builder.timeout(timeout).send()?;
+        let timeout =
+            fetch.timeout().map_or(self.settings.answer, |most| Duration::from_secs(most).min(self.settings.answer));
+        let response = builder.timeout(timeout).send().map_err(message::failed)?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let Some(limit) = fetch.max_body() else {
             exchange.answer = Some(response);
             return Ok(message::response(status, &headers, Vec::new()));
         };
+        if limit == 0 {
+            return Ok(message::response(status, &headers, Vec::new()));
+        }
         let mut body = Vec::new();
         response.take(u64::try_from(limit)?.saturating_add(1)).read_to_end(&mut body)?;
         if body.len() > limit {
-            return Err(message::too_long(limit));
+            return Err(message::too_long(limit).into());
         }
         Ok(message::response(status, &headers, body))
     }

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use keybound::http::challenge::Challenge;
 use keybound::http::message::{Body, Request, Response};
-use keybound::oauth::step::HostError;
+use keybound::oauth::step::{FetchFailed, HostError};
 use keybound::oauth::{self, Authorization, DeviceAuthorization, Discovered, FlowError, Session, SessionRequest, Step};
 use keybound_files::LockTimeout;
 
@@ -23,7 +22,6 @@ pub struct Client {
     oauth: oauth::Client,
     http: reqwest::Client,
     host: Arc<dyn Host>,
-    settings: Settings,
     turns: Arc<Turns>,
 }
 
@@ -72,7 +70,7 @@ impl Client {
     /// [`Error::Http`] if the HTTP client cannot be made.
     pub fn with_settings(oauth: oauth::Client, host: impl Host, settings: Settings) -> Result<Self, Error> {
         let http = configure!(reqwest::Client::builder(), &settings).read_timeout(settings.answer).build()?;
-        Ok(Self { oauth, http, host: Arc::new(host), settings, turns: Arc::default() })
+        Ok(Self { oauth, http, host: Arc::new(host), turns: Arc::default() })
     }
 
     /// The OAuth client, whose flows [`run`](Self::run) drives.
@@ -94,12 +92,7 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub async fn discover_with(&self, url: &str, issuer: Option<&str>) -> Result<Discovered, Error> {
-        // Refused at once if it is no URL to talk to: nothing is sent then.
-        drop(self.oauth.discover_with(url, &[], issuer, self.host.now())?);
-        let response = self.http.get(url).send().await?;
-        let fields: Vec<&[u8]> = response.headers().get_all("www-authenticate").iter().map(|v| v.as_bytes()).collect();
-        let challenges = Challenge::parse_fields(&fields).list;
-        self.run(self.oauth.discover_with(url, &challenges, issuer, self.host.now())).await
+        self.run(self.oauth.discover_with(url, None, issuer, self.host.now())).await
     }
 
     /// Opens a stored session.
@@ -233,34 +226,21 @@ impl Client {
         let url = request.url().as_str().to_owned();
         let again = body.as_ref().and_then(|body| body.as_bytes()).map(<[u8]>::to_vec);
         let kind = message::body(body.is_some(), again.is_some());
-        let may_repeat = message::is_idempotent(request.method()) && kind != Body::OneShot;
         let head = message::head(request.method(), &url, request.headers(), kind);
         let exchange = Exchange { body: Mutex::new(body), again, answer: Mutex::default() };
-        let mut retry = 0_u8;
-        loop {
-            let step = self.oauth.call(session, head.clone(), self.host.now());
-            match self.drive(step, Some(&exchange)).await {
-                Ok(answer) if message::wants_resend(&answer) => return Err(Error::Resend),
-                Ok(answer) => {
-                    let response = exchange.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
-                    let mut response = response.ok_or(FlowError::Interrupted)?;
-                    if let Some(error) = answer.ignored_challenge {
-                        response.extensions_mut().insert(IgnoredChallenge(error));
-                    }
-                    if let Some(demand) = answer.demand {
-                        response.extensions_mut().insert(Needs(demand));
-                    }
-                    return Ok(response);
-                }
-                Err(Error::Flow(FlowError::Host(error)))
-                    if may_repeat && retry < self.settings.retries && message::is_network(&error) =>
-                {
-                    tokio::time::sleep(self.settings.pause_before(retry)).await;
-                    retry = retry.saturating_add(1);
-                }
-                Err(error) => return Err(error),
-            }
+        let answer = self.drive(self.oauth.call(session, head, self.host.now()), Some(&exchange)).await?;
+        if message::wants_resend(&answer) {
+            return Err(Error::Resend);
         }
+        let response = exchange.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut response = response.ok_or(FlowError::Interrupted)?;
+        if let Some(error) = answer.ignored_challenge {
+            response.extensions_mut().insert(IgnoredChallenge(error));
+        }
+        if let Some(demand) = answer.demand {
+            response.extensions_mut().insert(Needs(demand));
+        }
+        Ok(response)
     }
 
     /// Drives any flow of [`oauth`](Self::oauth) to its end.
@@ -296,7 +276,7 @@ impl Client {
                     lock.resume(kept, self.host.now())?
                 }
                 Pause::Wait(wait) => {
-                    tokio::time::sleep(Duration::from_secs(wait.seconds())).await;
+                    tokio::time::sleep(Duration::from_millis(wait.milliseconds())).await;
                     wait.resume((), self.host.now())?
                 }
             };
@@ -317,7 +297,7 @@ impl Client {
         Ok(held.map(|held| -> Box<dyn Send> { Box::new((held, turn)) }))
     }
 
-    async fn fetch(&self, wanted: Wanted, exchange: Option<&Exchange>) -> Result<Response, HostError> {
+    async fn fetch(&self, wanted: Wanted, exchange: Option<&Exchange>) -> Result<Response, FetchFailed> {
         let (request, max_body, timeout) = wanted;
         let (method, headers) = message::method_and_fields(&request)?;
         let mut builder = self.http.request(method, &request.url).headers(headers);
@@ -334,7 +314,7 @@ impl Client {
         if let Some(seconds) = timeout {
             builder = builder.timeout(Duration::from_secs(seconds));
         }
-        let mut response = builder.send().await?;
+        let mut response = builder.send().await.map_err(message::failed)?;
         let status = response.status().as_u16();
         let Some(limit) = max_body else {
             let head = message::response(status, response.headers(), Vec::new());
@@ -343,10 +323,13 @@ impl Client {
             }
             return Ok(head);
         };
+        if limit == 0 {
+            return Ok(message::response(status, response.headers(), Vec::new()));
+        }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if body.len().saturating_add(chunk.len()) > limit {
-                return Err(message::too_long(limit));
+                return Err(message::too_long(limit).into());
             }
             body.extend_from_slice(&chunk);
         }

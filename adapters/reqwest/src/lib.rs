@@ -36,7 +36,7 @@
 //! ```
 //!
 //! [`blocking::Client`] is the same without `async`. Certificates are checked, redirects are followed within an origin alone, and
-//! timeouts and retries stand in [`Settings`]. Keys and sessions live where a [`Host`] keeps them: [`Files`], [`Memory`], or your
+//! timeouts stand in [`Settings`]. Keys and sessions live where a [`Host`] keeps them: [`Files`], [`Memory`], or your
 //! own. [`drive`] is what a driver over another HTTP library needs.
 
 #[cfg(feature = "blocking")]

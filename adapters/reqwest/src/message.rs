@@ -2,7 +2,7 @@
 
 use keybound::http::message::{Body, Request, Response};
 use keybound::oauth::Answer;
-use keybound::oauth::step::HostError;
+use keybound::oauth::step::{FetchFailed, HostError};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -52,19 +52,15 @@ pub(crate) fn wants_resend(answer: &Answer) -> bool {
     answer.demand == Some(keybound::oauth::Demand::Resend)
 }
 
-/// Methods whose requests mean the same when they arrive twice (RFC 9110 section 9.2.2).
-pub(crate) fn is_idempotent(method: &Method) -> bool {
-    [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS, Method::TRACE].contains(method)
-}
-
 /// The error of an answer longer than the core reads.
 pub(crate) fn too_long(limit: usize) -> HostError {
     format!("the answer is longer than {limit} bytes").into()
 }
 
-/// Whether the network failed, rather than a key or a store.
-pub(crate) fn is_network(error: &HostError) -> bool {
-    error
-        .downcast_ref::<reqwest::Error>()
-        .is_some_and(|error| error.is_connect() || error.is_timeout() || error.is_request())
+/// How the network failed. reqwest says where: until a connection stands, with TLS where that is asked for, nothing is sent. It sends
+/// nothing again by itself that was written to a connection.
+pub(crate) fn failed(error: reqwest::Error) -> FetchFailed {
+    let not_sent = error.is_connect() || error.is_builder();
+    let error = HostError::from(error);
+    if not_sent { FetchFailed::NotSent(error) } else { FetchFailed::Lost(error) }
 }

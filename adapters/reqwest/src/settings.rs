@@ -1,4 +1,4 @@
-//! Timeouts, retries and certificates, in one place.
+//! Timeouts and certificates, in one place.
 
 use std::time::Duration;
 
@@ -8,21 +8,16 @@ use std::time::Duration;
 pub struct Settings {
     pub(crate) connect: Duration,
     pub(crate) answer: Duration,
-    pub(crate) retries: u8,
-    pub(crate) pause: Duration,
     pub(crate) roots: Vec<reqwest::Certificate>,
     pub(crate) agent: String,
 }
 
 impl Default for Settings {
-    /// 10 seconds to connect, 60 for the beginning of an answer, 2 retries after 0.2 and 0.4 seconds, the system's root
-    /// certificates.
+    /// 10 seconds to connect, 60 for the beginning of an answer, the system's root certificates.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
             answer: Duration::from_secs(60),
-            retries: 2,
-            pause: Duration::from_millis(200),
             roots: Vec::new(),
             agent: concat!("keybound/", env!("CARGO_PKG_VERSION")).into(),
         }
@@ -42,19 +37,6 @@ impl Settings {
         self
     }
 
-    /// How often a request that can be repeated is sent again when the network failed, with a new proof each time. Requests to
-    /// the authorization server that could use up a code or a token are not.
-    pub const fn retries(mut self, retries: u8) -> Self {
-        self.retries = retries;
-        self
-    }
-
-    /// The pause before the first retry; each further one is twice as long.
-    pub const fn retry_pause(mut self, time: Duration) -> Self {
-        self.pause = time;
-        self
-    }
-
     /// Trusts this root certificate besides the system's.
     pub fn root_certificate(mut self, certificate: reqwest::Certificate) -> Self {
         self.roots.push(certificate);
@@ -65,10 +47,6 @@ impl Settings {
     pub fn user_agent(mut self, agent: &str) -> Self {
         self.agent = agent.into();
         self
-    }
-
-    pub(crate) fn pause_before(&self, retry: u8) -> Duration {
-        self.pause.saturating_mul(1_u32 << u32::from(retry.min(10)))
     }
 }
 

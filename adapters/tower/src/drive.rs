@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use keybound::flow::step::{HostError, KeyFault, Question, Share, Step};
+use keybound::flow::step::{FetchFailed, HostError, KeyFault, Question, Share, Step};
 use keybound::http::message::{Request, Response};
 use keybound::key::Signer;
 use keybound::oauth::{FlowError, Secret};
@@ -68,7 +68,7 @@ impl Driver {
                     // A step is not shared between threads, so nothing of it is borrowed while its answer is awaited.
                     let (request, limit, timeout) = (fetch.request().clone(), fetch.max_body(), fetch.timeout());
                     let response = self.fetch(&request, limit.unwrap_or_default(), timeout).await;
-                    fetch.resume(response, self.now())?
+                    fetch.resume(response.map_err(FetchFailed::Lost), self.now())?
                 }
                 Step::Ask(ask) => {
                     let (question, subject, timeout) = (ask.question(), Secret::new(ask.subject()), ask.timeout());
@@ -82,7 +82,7 @@ impl Driver {
                     _ => sign.resume(Err(KeyFault::Missing), self.now())?,
                 },
                 Step::Wait(wait) => {
-                    tokio::time::sleep(Duration::from_secs(wait.seconds())).await;
+                    tokio::time::sleep(Duration::from_millis(wait.milliseconds())).await;
                     wait.resume((), self.now())?
                 }
                 // Sessions and keys for proofs are a client's.

@@ -159,7 +159,7 @@ impl Client {
     ///
     /// | `do` | arguments |
     /// |---|---|
-    /// | `discover` | `target`, `challenges` (values of `WWW-Authenticate`, byte strings), `issuer` where none is published |
+    /// | `discover` | `target`, which is asked first; `challenges` of a refusal at hand instead (values of `WWW-Authenticate`, byte strings); `issuer` where none is published |
     /// | `discover_issuer` | `issuer` |
     /// | `authorize`, `client_credentials`, `device` | a session request |
     /// | `token_exchange`, `exchange_for` | a session request, `subject_token`, `subject_token_type`, `actor_token`, `actor_token_type`, `requested_token_type`, `audience` |
@@ -191,11 +191,11 @@ fn read(given: &Options, handles: &Handles) -> Result<Operation, Error> {
     let session = || handles.session.clone().ok_or_else(|| missing("a session"));
     Ok(match given.needed("do")? {
         "discover" => {
-            let challenges = given.texts("challenges")?;
-            let fields = challenges.into_iter().map(crate::plain::bytes).collect::<Result<Vec<_>, _>>()?;
+            let fields =
+                given.texts("challenges")?.into_iter().map(crate::plain::bytes).collect::<Result<Vec<_>, _>>()?;
             let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
             // A challenge that cannot be read leads nowhere; the well-known places still may.
-            let challenges = Challenge::parse_fields(&fields).list;
+            let challenges = given.value("challenges").map(|_| Challenge::parse_fields(&fields).list);
             Operation::Discover(given.needed("target")?.into(), challenges, given.text("issuer")?.map(Into::into))
         }
         "discover_issuer" => Operation::DiscoverIssuer(given.needed("issuer")?.into()),

@@ -7,7 +7,7 @@ use keybound::json::Value;
 use keybound::key::Protection;
 #[cfg(feature = "grants")]
 use keybound::oauth::DeviceAuthorization;
-use keybound::oauth::step::{self, CreatedKey, HostError, KeyFault, KeyUse, Question, Saved, Stored};
+use keybound::oauth::step::{self, CreatedKey, FetchFailed, HostError, KeyFault, KeyUse, Question, Saved, Stored};
 use keybound::oauth::{Demand, Discovered, FlowError, Outcome, Session};
 use keybound::replay::Inserted;
 use keybound::server::resource::Unconsumed;
@@ -106,8 +106,10 @@ pub enum Reply {
     Inserted(Inserted),
     /// It is done: for `lock`, `unlock`, `delete_key`, `wait` and `share`.
     Ok,
-    /// The host failed. Its own error stays with the host.
+    /// The host failed. Its own error stays with the host. For `fetch`: the request may have arrived.
     Failed(String),
+    /// For `fetch`: the network failed, and no byte of the request left.
+    NotSent(String),
     /// There is no such key any more.
     KeyMissing,
     /// There is another key under its name.
@@ -133,13 +135,14 @@ impl Flow {
     /// | `unlock` | `lock` | `ok` |
     /// | `load` | `slot` | `stored`: `version`, `value`, or null |
     /// | `save` | `slot`, `expected`, `version`, `value` (null deletes) | `saved`: true, or false on a conflict |
-    /// | `wait` | `seconds` | `ok` |
+    /// | `wait` | `milliseconds` | `ok` |
     /// | `share` | `name`, `timeout` (seconds) | `ok`, when the work of this name has ended; see [`task`](Self::task) |
     /// | `ask` | `question` (`keys`, `token`), `subject` (an issuer, a token), `timeout` (seconds) | `told`, a byte string |
     /// | `insert` | `entry`, as of [`Entry::to_json`] | `inserted`: `insertion`, `epoch` |
     /// | `done` | `result`, an object with `kind` | none |
     ///
-    /// Each but `done` also takes `failed`, a text. See `keybound::oauth::step` for what each asks of the host.
+    /// Each but `done` and `wait` also takes `failed`, a text. A `fetch` takes `not_sent` instead, a text too, if no byte of the request
+    /// left: then it is sent again. A host that does not know says `failed`. See `keybound::oauth::step` for what each asks of the host.
     ///
     /// `done` comes once; what later operations refer to is kept as [`handle`](Self::handle).
     ///
@@ -268,6 +271,7 @@ impl Reply {
             "inserted",
             "ok",
             "failed",
+            "not_sent",
             "key_missing",
             "key_changed",
             "key_unreadable",
@@ -313,6 +317,9 @@ impl Reply {
         }
         if let Some(text) = reply.text("key_unreadable")? {
             return Ok(Self::KeyUnreadable(text.into()));
+        }
+        if let Some(text) = reply.text("not_sent")? {
+            return Ok(Self::NotSent(text.into()));
         }
         reply.text("failed")?.map(|text| Self::Failed(text.into())).ok_or_else(|| misfit("the reply is empty"))
     }
@@ -368,7 +375,7 @@ fn wanted(step: &Next) -> Value {
             .with_some("expected", step.expected())
             .with("version", step.version())
             .with_some("value", step.value().map(|value| String::from_utf8_lossy(value).into_owned())),
-        Step::Wait(step) => view.with("seconds", step.seconds()),
+        Step::Wait(step) => view.with("milliseconds", step.milliseconds()),
         Step::Share(step) => view.with("name", step.name()).with("timeout", step.timeout()),
         Step::Ask(step) => {
             let question = match step.question() {
@@ -407,7 +414,8 @@ fn answered(step: Next, reply: Reply, now: UnixTime) -> Answered {
             step.resume(Err(KeyFault::Unreadable(text.into())), now)
         }
         (Step::Fetch(step), Reply::Response(response)) => step.resume(Ok(response), now),
-        (Step::Fetch(step), Reply::Failed(text)) => step.resume(Err(text.into()), now),
+        (Step::Fetch(step), Reply::Failed(text)) => step.resume(Err(FetchFailed::Lost(text.into())), now),
+        (Step::Fetch(step), Reply::NotSent(text)) => step.resume(Err(FetchFailed::NotSent(text.into())), now),
         (Step::Load(step), Reply::Stored(stored)) => step.resume(Ok(stored), now),
         (Step::Load(step), Reply::Failed(text)) => step.resume(Err(text.into()), now),
         (Step::Save(step), Reply::Saved(true)) => step.resume(Ok(Saved::Stored), now),

@@ -21,8 +21,8 @@ pub enum CoreOperation {
     Discover {
         /// The URL.
         target: String,
-        /// The values of `WWW-Authenticate` in its answer to a request without a token.
-        challenges: Vec<String>,
+        /// The values of `WWW-Authenticate` in a refusal at hand. Nothing: the URL is asked first, without a token.
+        challenges: Option<Vec<String>>,
         /// The authorization server's identifier, for a resource that publishes none.
         issuer: Option<String>,
     },
@@ -316,8 +316,9 @@ impl CoreOperation {
         let named = Value::object().with("do", self.name());
         let operation = match self {
             Self::Discover { target, challenges, issuer } => {
-                let challenges = challenges.iter().map(|value| Value::from(byte_string(&field_bytes(value))));
-                let named = named.with("target", target.as_str()).with("challenges", challenges.collect::<Vec<_>>());
+                let line = |value: &String| Value::from(byte_string(&field_bytes(value)));
+                let challenges = challenges.as_ref().map(|lines| lines.iter().map(line).collect::<Vec<_>>());
+                let named = named.with("target", target.as_str()).with_some("challenges", challenges);
                 named.with_some("issuer", issuer.as_deref())
             }
             Self::DiscoverIssuer { issuer } => named.with("issuer", issuer.as_str()),

@@ -10,7 +10,7 @@ use crate::key::Signature;
 use crate::outcome::Outcome;
 use crate::plain::{field_bytes, shown, signed, unsigned};
 
-/// What the host has to do next. Each case names the reply that answers it; any but `Done` also takes `Reply::Failed`.
+/// What the host has to do next. Each case names the reply that answers it; any but `Done` and `Wait` also takes `Reply::Failed`.
 #[derive(Clone, Debug, uniffi::Enum)]
 #[uniffi::export(Display)]
 pub enum Step {
@@ -66,8 +66,8 @@ pub enum Step {
     },
     /// Wait: `Completed`.
     Wait {
-        /// For how many seconds.
-        seconds: i64,
+        /// For how many milliseconds.
+        milliseconds: i64,
     },
     /// The flow is at its end. It comes once.
     Done {
@@ -189,8 +189,13 @@ pub enum Reply {
     },
     /// It is done.
     Completed,
-    /// The host failed. Its own error stays with the host.
+    /// The host failed. Its own error stays with the host. For a `Fetch`: the request may have arrived.
     Failed {
+        /// What happened, for people. No secrets.
+        detail: String,
+    },
+    /// For a `Fetch`: the network failed, and no byte of the request left. The core sends it again.
+    NotSent {
         /// What happened, for people. No secrets.
         detail: String,
     },
@@ -275,7 +280,7 @@ impl core::fmt::Display for Step {
             // A login's slot is named by its `state`.
             Self::Load { .. } => f.write_str("load"),
             Self::Save { .. } => f.write_str("save"),
-            Self::Wait { seconds } => write!(f, "wait {seconds}"),
+            Self::Wait { milliseconds } => write!(f, "wait {milliseconds}"),
             Self::Done { .. } => f.write_str("done"),
         }
     }
@@ -291,6 +296,7 @@ impl core::fmt::Display for Reply {
             Self::Saved { stored } => write!(f, "saved {stored}"),
             Self::Completed => f.write_str("completed"),
             Self::Failed { detail } => write!(f, "failed: {detail}"),
+            Self::NotSent { detail } => write!(f, "not_sent: {detail}"),
             Self::KeyMissing => f.write_str("key_missing"),
             Self::KeyChanged => f.write_str("key_changed"),
             Self::KeyUnreadable { detail } => write!(f, "key_unreadable: {detail}"),
@@ -354,9 +360,9 @@ fn wanted<T>(step: &step::Step<T>) -> Step {
             version: signed(step.version()),
             value: step.value().map(|value| String::from_utf8_lossy(value).into_owned()),
         },
-        step::Step::Wait(step) => Step::Wait { seconds: signed(step.seconds()) },
+        step::Step::Wait(step) => Step::Wait { milliseconds: signed(step.milliseconds()) },
         // A client's flows have no steps of servers.
-        step::Step::Share(_) | step::Step::Ask(_) | step::Step::Insert(_) => Step::Wait { seconds: 0 },
+        step::Step::Share(_) | step::Step::Ask(_) | step::Step::Insert(_) => Step::Wait { milliseconds: 0 },
     }
 }
 
@@ -399,6 +405,7 @@ impl Reply {
             Self::Saved { stored } => ffi::Reply::Saved(stored),
             Self::Completed => ffi::Reply::Ok,
             Self::Failed { detail } => ffi::Reply::Failed(detail),
+            Self::NotSent { detail } => ffi::Reply::NotSent(detail),
             Self::KeyMissing => ffi::Reply::KeyMissing,
             Self::KeyChanged => ffi::Reply::KeyChanged,
             Self::KeyUnreadable { detail } => ffi::Reply::KeyUnreadable(detail),

@@ -14,10 +14,12 @@ use core::task::{Context, Poll, Waker};
 
 use spin::Mutex;
 
+pub(crate) mod repeat;
 pub mod step;
 
 use self::step::{
-    Asking, CreatedKey, Fetching, HostError, KeyFault, KeyWanted, Saved, Saving, Sharing, Signing, Slot, Step, Stored,
+    Asking, CreatedKey, FetchFailed, Fetching, HostError, KeyFault, KeyWanted, Saved, Saving, Sharing, Signing, Slot,
+    Step, Stored,
 };
 use crate::UnixTime;
 use crate::http::message::Response;
@@ -49,7 +51,7 @@ pub(crate) enum Reply {
     CreateKey(Result<CreatedKey, HostError>),
     DeleteKey(Result<(), HostError>),
     Sign(Result<Signature, KeyFault>),
-    Fetch(Result<Response, HostError>),
+    Fetch(Result<Response, FetchFailed>),
     Lock(Result<(), HostError>),
     Unlock(Result<(), HostError>),
     Load(Result<Option<Stored>, HostError>),
@@ -146,9 +148,10 @@ impl Io {
         })
     }
 
-    pub(crate) fn fetch(&self, wanted: Fetching) -> Ask<'_, Response> {
+    /// The response, or how the network failed: [`Attempts`](repeat::Attempts) say whether to send again.
+    pub(crate) fn fetch(&self, wanted: Fetching) -> Ask<'_, Result<Response, FetchFailed>> {
         self.ask(Effect::Fetch(wanted), |reply| match reply {
-            Reply::Fetch(answer) => answer.map_err(FlowError::Host),
+            Reply::Fetch(answer) => Ok(answer),
             _ => Err(FlowError::Interrupted),
         })
     }
@@ -175,8 +178,8 @@ impl Io {
         })
     }
 
-    pub(crate) fn wait(&self, seconds: u64) -> Ask<'_, ()> {
-        self.ask(Effect::Wait(seconds), done)
+    pub(crate) fn wait(&self, milliseconds: u64) -> Ask<'_, ()> {
+        self.ask(Effect::Wait(milliseconds), done)
     }
 
     /// Waits until work that many flows share has ended, however it ended.

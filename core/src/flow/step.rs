@@ -122,6 +122,38 @@ pub enum KeyFault {
     Unreadable(HostError),
 }
 
+/// Why a request got no answer.
+///
+/// The core repeats what it can: a request that was not sent up to twice, one whose answer was lost only where asking twice changes
+/// nothing (metadata, keys, introspection).
+///
+/// # Security
+/// `NotSent` about a request that was sent lets the server carry it out twice, each time with a fresh proof. A host that does not know
+/// says `Lost`.
+#[derive(Debug)]
+pub enum FetchFailed {
+    /// No byte of the request left: the name was not found, the connection was refused, the TLS handshake failed. A connection that was
+    /// kept open and broke is not of these: the request may have arrived.
+    NotSent(HostError),
+    /// Anything else: the request may have been carried out.
+    Lost(HostError),
+}
+
+impl FetchFailed {
+    /// The host's own error.
+    pub fn into_error(self) -> HostError {
+        let (Self::NotSent(error) | Self::Lost(error)) = self;
+        error
+    }
+}
+
+/// A host that says no more than that it failed does not know.
+impl<E: Into<HostError>> From<E> for FetchFailed {
+    fn from(error: E) -> Self {
+        Self::Lost(error.into())
+    }
+}
+
 /// What signs: the session's key, or the client's own key for `private_key_jwt`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeyUse {
@@ -294,7 +326,7 @@ steps! {
     /// Sign a message with one of the host's keys.
     Sign(Signing) -> Result<Signature, KeyFault>;
     /// Send a request exactly as it is and do not follow redirects.
-    Fetch(Fetching) -> Result<Response, HostError>;
+    Fetch(Fetching) -> Result<Response, FetchFailed>;
     /// Take the lock of this name, waiting for other tasks and processes that hold it.
     Lock((String, u64)) -> Result<(), HostError>;
     /// Give the lock of this name back.
@@ -368,8 +400,9 @@ impl<T> Fetch<T> {
         &self.wanted.request
     }
 
-    /// How many bytes of the response's body the core reads: more than that is an error of the host. `None` means that the
-    /// body belongs to the caller, who may stream it; the core then looks at status and fields alone.
+    /// How many bytes of the response's body the core reads: more than that is an error of the host. With 0 the body is not read at all,
+    /// however long it is. `None` means that the body belongs to the caller, who may stream it; the core then looks at status and fields
+    /// alone.
     pub const fn max_body(&self) -> Option<usize> {
         self.wanted.max_body
     }
@@ -433,8 +466,8 @@ impl<T> Save<T> {
 }
 
 impl<T> Wait<T> {
-    /// How long, in seconds.
-    pub const fn seconds(&self) -> u64 {
+    /// How long, in milliseconds: parts of a second between attempts at one request, whole seconds between questions of a device login.
+    pub const fn milliseconds(&self) -> u64 {
         self.wanted
     }
 }

@@ -198,7 +198,7 @@ impl IssuerKeys {
         };
         let request = Request::new("GET", &url).with_field("Accept", "application/json");
         let wanted = Fetching { request, max_body: Some(JwkSet::MAX_LEN), timeout: Some(SHARED_TIMEOUT) };
-        let response = io.fetch(wanted).await?;
+        let response = io.fetch(wanted).await??;
         if response.status != 200 {
             return Err(FlowError::Answer(AT, AnswerDefect::Status(response.status)));
         }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::binding::{Again, Proved, Role, provable};
 use super::client::{Client, Inner};
 use super::error::{AnswerDefect, Downgrade, Endpoint, FlowError};
+use super::flow::repeat::{After, Attempts};
 use super::flow::{Flow, Io};
 use super::login::widened;
 use super::post::{challenges, demanded, is_ours};
@@ -60,6 +61,9 @@ impl Client {
     /// until a request of the session succeeds. Redirects are followed within the origin alone and with new proofs; one to elsewhere is the
     /// answer. A body that can be sent once is sent once: the nonce is asked for before, by a `HEAD` request. A WebSocket
     /// handshake is a `GET` to a `wss` URL.
+    ///
+    /// A request that was not sent, as the host says ([`FetchFailed::NotSent`](super::step::FetchFailed::NotSent)), is sent up to twice
+    /// more, with a new proof each. One whose answer was lost is not, whatever its method: the resource may have carried it out.
     ///
     /// An intent ends with the answer to the request that carries it out (status 101 or 2xx), or with one that calls its token
     /// invalid: its session and key are deleted before this flow is done, and the next call is
@@ -118,6 +122,7 @@ impl Call<'_> {
         if unsaved {
             self.session.save(self.io, self.client).await?;
         }
+        let mut attempts = Attempts::new(self.io, After::NotSent);
         loop {
             let (mut state, mut token) = self.usable().await?;
             if self.prime(&state, &token, &request).await? {
@@ -126,7 +131,16 @@ impl Call<'_> {
             }
             let (attempt, proved) = self.equip(&state, &token, request.clone()).await?;
             let wanted = Fetching { request: attempt.clone(), max_body: None, timeout: None };
-            let response = self.io.fetch(wanted).await?;
+            let response = match self.io.fetch(wanted).await? {
+                Ok(response) => response,
+                // A body that can be sent once may have been begun, although nothing of it left.
+                Err(failed) if request.body == Body::OneShot => return Err(failed.into()),
+                Err(failed) => {
+                    let pause = attempts.pause(self.io, self.client.crypto.random, failed)?;
+                    self.io.wait(pause).await?;
+                    continue;
+                }
+            };
             match self.judge(&state, &token, (&attempt, proved.as_ref()), &response).await? {
                 Next::Return(demand) => {
                     if state.intent.is_some() && is_spent(&response, demand.as_ref()) {
@@ -175,9 +189,18 @@ impl Call<'_> {
             return Ok(false);
         }
         let head = Request::new("HEAD", &provable(&request.url));
-        let (attempt, proved) = self.equip(state, token, head).await?;
-        let wanted = Fetching { request: attempt.clone(), max_body: Some(0), timeout: Some(super::post::TIMEOUT) };
-        let response = self.io.fetch(wanted).await?;
+        let mut attempts = Attempts::new(self.io, After::NotSent);
+        let (attempt, proved, response) = loop {
+            let (attempt, proved) = self.equip(state, token, head.clone()).await?;
+            let wanted = Fetching { request: attempt.clone(), max_body: Some(0), timeout: Some(super::post::TIMEOUT) };
+            match self.io.fetch(wanted).await? {
+                Ok(response) => break (attempt, proved, response),
+                Err(failed) => {
+                    let pause = attempts.pause(self.io, self.client.crypto.random, failed)?;
+                    self.io.wait(pause).await?;
+                }
+            }
+        };
         // Whether it says yes or no, it says which nonce, clock and token it wants.
         if let Next::Return(demand) = self.judge(state, token, (&attempt, proved.as_ref()), &response).await?
             && state.intent.is_some()

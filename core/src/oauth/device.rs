@@ -178,7 +178,7 @@ async fn poll(io: &Io, client: &Inner, authorization: DeviceAuthorization) -> Re
     form.push_some("resource", grant.request.resource_parameter());
     let mut pause = interval;
     loop {
-        io.wait(pause).await?;
+        io.wait(pause.saturating_mul(1_000)).await?;
         let (answer, asked) = match grant.token_request().answer(io, client, &form).await {
             Ok(response) => {
                 let asked = retry_after(&response, io.now());

@@ -6,10 +6,12 @@ use alloc::vec::Vec;
 use super::client::{Client, Inner};
 use super::error::{DiscoveryDefect, FlowError};
 use super::failure::DiscoveryFailure;
+use super::flow::repeat::After;
 use super::flow::{Flow, Io};
 use super::metadata::{AuthorizationServer, ProtectedResource, UrlRule, is_same_issuer};
-use super::post::{is_passing, parsed};
+use super::post::{challenges, is_passing, parsed, send};
 use super::step::{Fetching, Step};
+use crate::crypto::SecureRandom;
 use crate::http::challenge::Challenge;
 use crate::http::message::Request;
 use crate::http::url::Url;
@@ -49,45 +51,43 @@ impl Discovered {
 }
 
 impl Client {
-    /// Finds out what protects `target`.
+    /// Finds out what protects `target`, and asks it first: a `GET` request without a token, whose body is not read.
     ///
-    /// `challenges` are those of a response with status 401, or none: `resource_metadata` says where the resource's metadata is,
-    /// `scope` what the request needs. Without it the metadata is looked for at the well-known places (RFC 9728
+    /// The challenges of its answer count: `resource_metadata` says where the resource's metadata is, `scope` what the request needs.
+    /// Without them the metadata is looked for at the well-known places (RFC 9728
     /// section 3), and if there is none, the target's own origin is asked for an authorization server. The metadata counts
     /// only if the resource it describes covers the target, and the server's only if its `issuer` is the one that was
     /// asked for; a slash alone makes no difference where the issuer has no path.
     ///
     /// The next place is asked where one has no metadata: any status from 300 to 499, or a success without a JSON object. A
     /// place that cannot answer now (408, 425, 429, 500 and above, or an error of the host) ends the search, so that it leads
-    /// to the same server on a bad day as on a good one.
+    /// to the same server on a bad day as on a good one. Requests to these places, and the first, are repeated twice where the network
+    /// fails.
     ///
     /// # Errors
-    /// [`FlowError`], now or when the step is resumed.
-    pub fn discover(
-        &self,
-        target: &str,
-        challenges: &[Challenge],
-        now: UnixTime,
-    ) -> Result<Step<Discovered>, FlowError> {
-        self.discover_with(target, challenges, None, now)
+    /// [`FlowError`], now or when the step is resumed. Nothing is sent to a target that is not an `https` URL.
+    pub fn discover(&self, target: &str, now: UnixTime) -> Result<Step<Discovered>, FlowError> {
+        self.discover_with(target, None, None, now)
     }
 
-    /// As [`discover`](Self::discover), with an issuer for resources that name none: `issuer` is asked instead of the target's
-    /// own origin where the resource publishes no metadata, or names no authorization server in it. It never replaces one that
-    /// is named; among several that are, it is preferred.
+    /// As [`discover`](Self::discover), with what is known already.
+    ///
+    /// `challenges` are those of a refusal at hand; the target is not asked then, nor if there are none in it. `issuer` is for resources
+    /// that name none: it is asked instead of the target's own origin where the resource publishes no metadata, or names no
+    /// authorization server in it. It never replaces one that is named; among several that are, it is preferred.
     ///
     /// # Errors
     /// [`FlowError`], now or when the step is resumed.
     pub fn discover_with(
         &self,
         target: &str,
-        challenges: &[Challenge],
+        challenges: Option<&[Challenge]>,
         issuer: Option<&str>,
         now: UnixTime,
     ) -> Result<Step<Discovered>, FlowError> {
-        let (client, target, challenges) = (self.0.clone(), String::from(target), challenges.to_vec());
+        let (client, target, challenges) = (self.0.clone(), String::from(target), challenges.map(<[_]>::to_vec));
         let issuer = issuer.map(String::from);
-        Flow::start(now, |io| async move { discover(&io, &client, &target, &challenges, issuer.as_deref()).await })
+        Flow::start(now, |io| async move { discover(&io, &client, &target, challenges, issuer.as_deref()).await })
     }
 
     /// Finds an authorization server by its issuer identifier alone.
@@ -102,7 +102,9 @@ impl Client {
 
 pub(super) async fn discover_issuer(io: &Io, client: &Inner, issuer: &str) -> Result<Discovered, FlowError> {
     client.rule.given(issuer)?;
-    let server = Search::new(io, client.rule, &client.servers).server(&client.concrete(issuer)).await?;
+    let server = Search::new(io, client.rule, &client.servers, Some(client.crypto.random))
+        .server(&client.concrete(issuer))
+        .await?;
     Ok(Discovered { resource: None, server, scope: None, assumed: false, origin: None })
 }
 
@@ -110,7 +112,7 @@ pub(super) async fn discover(
     io: &Io,
     client: &Inner,
     target: &str,
-    challenges: &[Challenge],
+    challenges: Option<Vec<Challenge>>,
     issuer: Option<&str>,
 ) -> Result<Discovered, FlowError> {
     let target = client.rule.given(&super::binding::provable(target))?;
@@ -119,9 +121,13 @@ pub(super) async fn discover(
     }
     let issuer = issuer.map(|issuer| client.concrete(issuer));
     let issuer = issuer.as_deref();
+    let challenges = match challenges {
+        Some(challenges) => challenges,
+        None => asked(io, client, &target).await?,
+    };
     let metadata = challenges.iter().find_map(|challenge| challenge.param("resource_metadata"));
     let scope = challenges.iter().find_map(|challenge| challenge.param("scope")).map(String::from);
-    let mut search = Search::new(io, client.rule, &client.servers);
+    let mut search = Search::new(io, client.rule, &client.servers, Some(client.crypto.random));
     let resource = search.resource(&target, metadata).await?;
     let named = match &resource {
         Some(resource) => search.named(client, resource, issuer)?,
@@ -140,7 +146,15 @@ pub(super) async fn discover(
 
 /// The metadata of an issuer, fetched from one of its three places.
 pub(crate) async fn find_server(io: &Io, rule: UrlRule, issuer: &str) -> Result<AuthorizationServer, FlowError> {
-    Search::new(io, rule, &[]).server(issuer).await
+    Search::new(io, rule, &[], None).server(issuer).await
+}
+
+/// The challenges that `target` answers a request without a token with. A challenge that cannot be read leads nowhere; the well-known
+/// places still may.
+async fn asked(io: &Io, client: &Inner, target: &Url) -> Result<Vec<Challenge>, FlowError> {
+    let request = Request::new("GET", target.as_str()).with_field("Accept", "*/*");
+    let wanted = Fetching { request, max_body: Some(0), timeout: Some(super::post::TIMEOUT) };
+    Ok(challenges(&send(io, client.crypto.random, wanted, After::AnyFailure).await?).list)
 }
 
 /// A search, which remembers where it asked.
@@ -149,12 +163,14 @@ struct Search<'a> {
     rule: UrlRule,
     /// Metadata that was given.
     servers: &'a [Value],
+    /// For the pauses before requests that are repeated. A server's searches have none: they are shared work, which is begun anew later.
+    random: Option<&'static dyn SecureRandom>,
     asked: Vec<String>,
 }
 
 impl<'a> Search<'a> {
-    const fn new(io: &'a Io, rule: UrlRule, servers: &'a [Value]) -> Self {
-        Self { io, rule, servers, asked: Vec::new() }
+    const fn new(io: &'a Io, rule: UrlRule, servers: &'a [Value], random: Option<&'static dyn SecureRandom>) -> Self {
+        Self { io, rule, servers, random, asked: Vec::new() }
     }
 
     /// A failure that names the places that were asked.
@@ -264,7 +280,10 @@ impl<'a> Search<'a> {
         self.asked.push(url.into());
         let request = Request::new("GET", url).with_field("Accept", "application/json");
         let wanted = Fetching { request, max_body: Some(MAX_METADATA), timeout: Some(super::post::TIMEOUT) };
-        let response = self.io.fetch(wanted).await?;
+        let response = match self.random {
+            Some(random) => send(self.io, random, wanted, After::AnyFailure).await?,
+            None => self.io.fetch(wanted).await??,
+        };
         match response.status {
             200 => Ok(parsed(&response.body)),
             status if status < 200 || is_passing(status) => {

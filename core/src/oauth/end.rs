@@ -170,7 +170,7 @@ pub(crate) async fn ask_about(
     let body = Body::Bytes(form.encode().into_bytes());
     let request = Request { method: "POST".into(), url: url.as_str().into(), fields, body };
     let wanted = Fetching { request, max_body: Some(MAX_ANSWER_LEN), timeout: Some(SHARED_TIMEOUT) };
-    let mut response = io.fetch(wanted).await?;
+    let mut response = io.fetch(wanted).await??;
     match response.status {
         200 => Ok(core::mem::take(&mut response.body)),
         status => Err(FlowError::Answer(AT, AnswerDefect::Status(status))),

@@ -20,7 +20,7 @@
 //! #     fn create_key(&self, _: keybound::AlgorithmSet) -> Said<CreatedKey> { todo!() }
 //! #     fn delete_key(&self, _: keybound::Thumbprint) -> Said<()> { todo!() }
 //! #     fn key(&self, _: keybound::Thumbprint) -> Result<SoftKey, KeyFault> { todo!() }
-//! #     fn send(&self, _: &Request) -> Said<Response> { todo!() }
+//! #     fn send(&self, _: &Request) -> Result<Response, FetchFailed> { todo!() }
 //! #     fn lock(&self, _: &str) -> Said<()> { todo!() }
 //! #     fn unlock(&self, _: &str) -> Said<()> { todo!() }
 //! #     fn load(&self, _: &Slot) -> Said<Option<Stored>> { todo!() }
@@ -47,7 +47,7 @@
 //!                 step.resume(saved, now())?
 //!             }
 //!             Step::Wait(step) => {
-//!                 std::thread::sleep(std::time::Duration::from_secs(step.seconds()));
+//!                 std::thread::sleep(std::time::Duration::from_millis(step.milliseconds()));
 //!                 step.resume((), now())?
 //!             }
 //!         }
@@ -74,7 +74,7 @@
 //! #     async fn create_key(&self, _: keybound::AlgorithmSet) -> Said<CreatedKey> { todo!() }
 //! #     async fn delete_key(&self, _: keybound::Thumbprint) -> Said<()> { todo!() }
 //! #     async fn sign(&self, _: keybound::Thumbprint, _: SigningInput<'_>) -> Result<Signature, KeyFault> { todo!() }
-//! #     async fn send(&self, _: &Request) -> Said<Response> { todo!() }
+//! #     async fn send(&self, _: &Request) -> Result<Response, FetchFailed> { todo!() }
 //! #     async fn lock(&self, _: &str) -> Said<()> { todo!() }
 //! #     async fn unlock(&self, _: &str) -> Said<()> { todo!() }
 //! #     async fn load(&self, _: &Slot) -> Said<Option<Stored>> { todo!() }
@@ -98,7 +98,7 @@
 //!                 let saved = host.save(step.slot(), step.expected(), step.version(), step.value()).await;
 //!                 step.resume(saved, now())?
 //!             }
-//!             Step::Wait(step) => { host.sleep(step.seconds()).await; step.resume((), now())? }
+//!             Step::Wait(step) => { host.sleep(step.milliseconds()).await; step.resume((), now())? }
 //!         }
 //!     }
 //! }

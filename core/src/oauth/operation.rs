@@ -37,8 +37,8 @@ use crate::json::Value;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Operation {
-    /// [`Client::discover`], with a target and challenges.
-    Discover(String, Vec<Challenge>, Option<String>),
+    /// [`Client::discover_with`], with a target, the challenges of a refusal at hand, and an issuer.
+    Discover(String, Option<Vec<Challenge>>, Option<String>),
     /// [`Client::discover_issuer`].
     DiscoverIssuer(String),
     /// [`Client::authorize`].
@@ -129,7 +129,7 @@ impl Client {
 async fn perform(io: &Io, client: &Inner, operation: Operation) -> Result<Outcome, FlowError> {
     Ok(match operation {
         Operation::Discover(target, challenges, issuer) => {
-            Outcome::Discovered(discovery::discover(io, client, &target, &challenges, issuer.as_deref()).await?)
+            Outcome::Discovered(discovery::discover(io, client, &target, challenges, issuer.as_deref()).await?)
         }
         Operation::DiscoverIssuer(issuer) => {
             Outcome::Discovered(discovery::discover_issuer(io, client, &issuer).await?)

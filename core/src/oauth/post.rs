@@ -10,8 +10,10 @@ use super::client::Inner;
 use super::credentials::Credentials;
 use super::error::{AnswerDefect, Denial, Downgrade, Endpoint, FlowError};
 use super::flow::Io;
+use super::flow::repeat::{After, Attempts};
 use super::metadata::AuthorizationServer;
 use super::step::Fetching;
+use crate::crypto::SecureRandom;
 use crate::http::challenge::{Challenge, Challenges};
 use crate::http::date;
 use crate::http::form::Form;
@@ -64,12 +66,15 @@ impl<'a> Post<'a> {
 
     /// Sends a form and gives the answer, whatever it says.
     ///
-    /// At most one attempt more with a new nonce, and one by the server's clock; each has a new proof and a new assertion.
+    /// At most one attempt more with a new nonce, and one by the server's clock; each has a new proof and a new assertion. So has each
+    /// after the network failed: a question about a token is repeated, anything else only if it was not sent.
     pub(super) async fn answer(&self, io: &Io, client: &Inner, form: &Form) -> Result<Response, FlowError> {
         let mut fields = Vec::new();
         field(&mut fields, "Accept", "application/json");
         field(&mut fields, "Content-Type", "application/x-www-form-urlencoded");
         let (mut renewed_nonce, mut corrected_clock) = (false, false);
+        let is_question = self.endpoint == Endpoint::Introspection;
+        let mut attempts = Attempts::new(io, if is_question { After::AnyFailure } else { After::NotSent });
         loop {
             let (mut form, mut fields) = (form.clone(), fields.clone());
             self.credentials.attach(io, client, self.server, &mut form, &mut fields).await?;
@@ -80,7 +85,13 @@ impl<'a> Post<'a> {
             if let Some(binding) = self.binding {
                 proof = Some((binding, binding.prove(io, client, &mut request, None).await?));
             }
-            let response = fetch(io, request.clone()).await?;
+            let response = match io.fetch(reading(request.clone())).await? {
+                Ok(response) => response,
+                Err(failed) => {
+                    io.wait(attempts.pause(io, client.crypto.random, failed)?).await?;
+                    continue;
+                }
+            };
             let document = parsed(&response.body);
             let error = document.as_ref().and_then(error_of);
             let is_success = matches!(response.status, 200..=299) && error.is_none();
@@ -110,9 +121,25 @@ impl<'a> Post<'a> {
     }
 }
 
-/// Sends a request whose answer the core reads.
-pub(super) async fn fetch(io: &Io, request: Request) -> Result<Response, FlowError> {
-    io.fetch(Fetching { request, max_body: Some(MAX_ANSWER), timeout: Some(TIMEOUT) }).await
+/// A request whose answer the core reads.
+pub(super) const fn reading(request: Request) -> Fetching {
+    Fetching { request, max_body: Some(MAX_ANSWER), timeout: Some(TIMEOUT) }
+}
+
+/// Sends a request without a proof, again where the network failed and `after` permits it.
+pub(super) async fn send(
+    io: &Io,
+    random: &'static dyn SecureRandom,
+    wanted: Fetching,
+    after: After,
+) -> Result<Response, FlowError> {
+    let mut attempts = Attempts::new(io, after);
+    loop {
+        match io.fetch(wanted.clone()).await? {
+            Ok(response) => return Ok(response),
+            Err(failed) => io.wait(attempts.pause(io, random, failed)?).await?,
+        }
+    }
 }
 
 /// The challenges of an answer.

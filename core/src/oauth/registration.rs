@@ -7,8 +7,9 @@ use super::client::Inner;
 use super::credentials::Credentials;
 use super::error::{AnswerDefect, DiscoveryDefect, Endpoint, FlowError, StoredDefect};
 use super::flow::Io;
+use super::flow::repeat::After;
 use super::metadata::{AuthorizationServer, is_same_issuer};
-use super::post::{fetch, object, parsed, refused, text};
+use super::post::{object, parsed, reading, refused, send, text};
 use super::session::MAX_CONFLICTS;
 use super::step::{Saved, Saving, Slot};
 use super::token::seconds;
@@ -293,7 +294,7 @@ async fn ask(
         .with_field("Accept", "application/json")
         .with_field("Content-Type", "application/json")
         .with_body(Body::Bytes(metadata.to_json().into_bytes()));
-    let response = fetch(io, request).await?;
+    let response = send(io, client.crypto.random, reading(request), After::NotSent).await?;
     if !matches!(response.status, 200 | 201) {
         return Err(refused(Endpoint::Registration, &response, parsed(&response.body).as_ref()));
     }

@@ -58,7 +58,8 @@ impl Login {
     pub(crate) async fn log_in(&mut self, url: &str, refusal: &HeaderMap) -> Result<Session, Failure> {
         let fields: Vec<&[u8]> = refusal.get_all("www-authenticate").iter().map(|value| value.as_bytes()).collect();
         let challenges = Challenge::parse_fields(&fields).list;
-        let found = self.client.run(self.client.oauth().discover(url, &challenges, UnixTime::now())).await?;
+        let found =
+            self.client.run(self.client.oauth().discover_with(url, Some(&challenges), None, UnixTime::now())).await?;
         self.identify(&found)?;
         let request = request(&found);
         if self.given("idp_id_token").is_some() {

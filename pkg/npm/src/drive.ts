@@ -46,7 +46,7 @@ export interface HostRequest {
   /** `bytes`: in `content`. `repeatable` and `one_shot`: the caller's own body, which {@link Exchange} holds. */
   readonly body: 'empty' | 'bytes' | 'repeatable' | 'one_shot';
   readonly content: Uint8Array | undefined;
-  /** How many bytes of the answer are read; a longer one is an error. None: the body is the caller's to read. */
+  /** How many bytes of the answer are read; a longer one is an error. 0: the body is not read. None: it is the caller's to read. */
   readonly maxBody: number | undefined;
   /** For how many seconds the whole answer is waited for. */
   readonly timeout: number | undefined;
@@ -79,6 +79,20 @@ export class KeyFault extends Error {
   }
 }
 
+/**
+ * Thrown by a host's or a caller's `fetch`: the network failed, and no byte of the request left (no such name, connection refused). The
+ * core sends it again then. What it was thrown for, `cause`, is what reaches the caller in the end.
+ *
+ * A request that may have arrived must not be called so: a server would carry it out twice. Any other error leaves that open.
+ */
+export class NotSent extends Error {
+  /** @param cause the error of the library that sends */
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.name = 'NotSent';
+  }
+}
+
 /** Where a client keeps keys and sessions, and how its tasks and processes take turns. */
 export interface Store {
   /** Makes a key for one of `algorithms`, best first, in one of the places `protections`, and keeps it under its thumbprint. */
@@ -100,7 +114,9 @@ export interface Store {
 
 /** A store with HTTP and time: all that a flow asks for. */
 export interface Host extends Store {
+  /** Sends a request. Throws {@link NotSent} where it is certain that nothing left. */
   fetch(request: HostRequest): Promise<HostResponse>;
+  /** Waits, also for parts of a second. */
   wait(seconds: number): Promise<void>;
   /** Whole seconds since 1970. */
   now(): number;
@@ -160,7 +176,7 @@ export async function drive(flow: NativeFlow, host: Host, exchange?: Exchange): 
       try {
         reply = await answer(step, host, held, exchange);
       } catch (thrown) {
-        fault = thrown;
+        fault = thrown instanceof NotSent ? thrown.cause : thrown;
         reply = failure(step, thrown);
       }
       step = JSON.parse(flow.resume(JSON.stringify(reply), host.now())) as Step;
@@ -231,7 +247,7 @@ async function answer(step: Step, host: Host, held: Locks, exchange?: Exchange):
       return { saved: await host.save(step['slot'] as string, expected, step['version'] as number, value) };
     }
     case 'wait':
-      await host.wait(step['seconds'] as number);
+      await host.wait((step['milliseconds'] as number) / 1000);
       return { ok: true };
     default:
       throw new TypeError(`the core asks for ${step.step}, which this version does not know`);
@@ -255,6 +271,7 @@ function send(step: Step, host: Host, exchange: Exchange | undefined): Promise<H
 
 function failure(step: Step, thrown: unknown): Record<string, unknown> {
   const text = thrown instanceof Error ? thrown.message : String(thrown);
+  if (step.step === 'fetch' && thrown instanceof NotSent) return { not_sent: text };
   if (step.step !== 'sign' || !(thrown instanceof KeyFault)) return { failed: text };
   if (thrown.fault === 'missing') return { key_missing: true };
   return thrown.fault === 'changed' ? { key_changed: true } : { key_unreadable: text };

@@ -1,17 +1,18 @@
 /** HTTP by `fetch`: what flows ask for, and the caller's own requests with a token. */
 
-import type { Exchange, Host, HostRequest, HostResponse, Store } from './drive.js';
+import { NotSent, type Exchange, type Host, type HostRequest, type HostResponse, type Store } from './drive.js';
 
 /** How a client reaches servers and the clock. */
 export interface Settings {
-  /** Another `fetch`. Redirects have to stay visible to it: it is called with `redirect: 'manual'`. */
+  /**
+   * Another `fetch`. Redirects have to stay visible to it: it is called with `redirect: 'manual'`. Where it throws `NotSent`, or an error of
+   * Node's with a code like `ECONNREFUSED`, the request is sent again.
+   */
   readonly fetch?: typeof globalThis.fetch;
   /** Whole seconds since 1970; the system's clock by default. */
   readonly now?: () => number;
   /** For how many seconds an answer of an authorization server is waited for: 60 by default. */
   readonly timeout?: number;
-  /** How often a request that can be repeated is sent again when the network failed, with a new proof each time: 2 by default. */
-  readonly retries?: number;
 }
 
 /** The system's clock in whole seconds. */
@@ -33,7 +34,8 @@ export function hostOf(store: Store, settings: Settings): Host {
     now: settings.now ?? systemNow,
     async fetch(request) {
       const signal = AbortSignal.timeout((request.timeout ?? settings.timeout ?? 60) * 1000);
-      const response = visible(await send(request.url, init(request, request.content, { signal, credentials: 'omit' })));
+      const sent = send(request.url, init(request, request.content, { signal, credentials: 'omit' }));
+      const response = visible(await sent.catch((thrown: unknown) => Promise.reject(failed(thrown))));
       return { status: response.status, headers: fields(response), body: await read(response, request.maxBody ?? 0) };
     },
   };
@@ -88,12 +90,13 @@ async function* iterate(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8A
   }
 }
 
-/** A failure of the network, as opposed to the caller's `abort` or a fault of a store. */
-export class NetworkError extends Error {
-  constructor(cause: unknown) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause });
-    this.name = 'NetworkError';
-  }
+/** How connections fail before anything is sent, as Node and Bun call it. Browsers and Deno do not tell. */
+const UNSENT = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT', 'ConnectionRefused'];
+
+/** What `fetch` threw, for the core: whether the request left. */
+function failed(thrown: unknown): unknown {
+  const codes = [thrown, (thrown as Error | undefined)?.cause].map((error) => (error as { code?: unknown } | undefined)?.code);
+  return codes.some((code) => UNSENT.includes(code as string)) ? new NotSent(thrown) : thrown;
 }
 
 /** The caller's request, sent by `fetch` as often as the core asks. */
@@ -120,12 +123,6 @@ export class FetchExchange implements Exchange {
     const inMemory = given !== undefined && given !== null && !isStream;
     const again = inMemory ? new Uint8Array(await request.clone().arrayBuffer()) : undefined;
     return new FetchExchange(request, again, send ?? globalThis.fetch.bind(globalThis));
-  }
-
-  /** Whether sending it twice means the same as once (RFC 9110 section 9.2.2), and can be done. */
-  get isRepeatable(): boolean {
-    const idempotent = ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'].includes(this.#request.method);
-    return idempotent && this.#kind !== 'one_shot' && !this.#request.signal.aborted;
   }
 
   get #kind(): 'empty' | 'repeatable' | 'one_shot' {
@@ -173,7 +170,7 @@ export class FetchExchange implements Exchange {
     try {
       answered = await this.#send(wanted.url, init(wanted, this.#body(wanted.body), kept));
     } catch (thrown) {
-      throw signal.aborted ? thrown : new NetworkError(thrown);
+      throw signal.aborted ? thrown : failed(thrown);
     }
     this.response = visible(answered);
     return { status: answered.status, headers: fields(answered), body: new Uint8Array() };

@@ -4,7 +4,7 @@ import type { Algorithm, Finished, Host, Protection, PublicJwk, Store } from './
 import { drive } from './drive.js';
 import { FlowFailed, guarded, misuse } from './errors.js';
 import type { Settings } from './http.js';
-import { FetchExchange, NetworkError, hostOf } from './http.js';
+import { FetchExchange, hostOf } from './http.js';
 import type { NativeClient, NativeClientParts, NativeDiscovered, NativeFlow, NativeSession } from './native.js';
 import { checkLists, checkTexts, snakeCase } from './options.js';
 
@@ -285,15 +285,7 @@ export class OAuthClient {
    * a resource that publishes none; one that is published goes before.
    */
   async discover(url: string, issuer?: string): Promise<Discovered> {
-    const asked = { do: 'discover', target: String(url), ...(issuer !== undefined && { issuer }) };
-    const { target } = asked;
-    // Refused at once if it is no URL to talk to: nothing is sent then.
-    await this.#begin(asked);
-    const send = this.#settings.fetch ?? globalThis.fetch;
-    const response = await send(target, { redirect: 'manual', credentials: 'omit', signal: AbortSignal.timeout(60_000) });
-    await response.body?.cancel();
-    const challenge = response.headers.get('www-authenticate');
-    return new Discovered(await this.#run({ ...asked, challenges: challenge === null ? [] : [challenge] }));
+    return new Discovered(await this.#run({ do: 'discover', target: String(url), ...(issuer !== undefined && { issuer }) }));
   }
 
   /** Finds the authorization server with this issuer identifier, for resources that publish no metadata. */
@@ -403,6 +395,7 @@ export class OAuthClient {
    *
    * The token goes to the origin of the session's resource and those listed in `alsoOrigins`; redirects within the origin are followed
    * with a new proof, others are the answer. A body that is a stream is primed by a `HEAD` request where its server's nonce is not known.
+   * A request that was not sent (no connection) is sent up to twice more; one whose answer was lost is not, whatever its method.
    *
    * An `AbortSignal` ends the call at once, also while it waits for a lock or a refresh; a refresh that has begun is completed for the next.
    *
@@ -412,22 +405,8 @@ export class OAuthClient {
   fetch(session: Session): typeof globalThis.fetch {
     return async (input, init) => {
       const exchange = await FetchExchange.of(input as RequestInfo | URL, init, this.#settings.fetch);
-      return exchange.unlessAborted(() => this.#tried(session, exchange));
+      return exchange.unlessAborted(() => this.#call(session, exchange));
     };
-  }
-
-  /** Sends a request, again where the network failed and it may be repeated. */
-  async #tried(session: Session, exchange: FetchExchange): Promise<Response> {
-    for (let retry = 0; ; retry += 1) {
-      try {
-        return await this.#call(session, exchange);
-      } catch (thrown) {
-        exchange.throwIfAborted();
-        if (!(thrown instanceof NetworkError)) throw thrown;
-        if (retry >= (this.#settings.retries ?? 2) || !exchange.isRepeatable) throw thrown.cause;
-        await new Promise((resolve) => setTimeout(resolve, 200 * 2 ** retry));
-      }
-    }
   }
 
   async #call(session: Session, exchange: FetchExchange): Promise<Response> {

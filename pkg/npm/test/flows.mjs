@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 
 import { KeyFault, Key, KeyboundError } from 'keybound';
-import { drive } from '../dist/drive.js';
+import { NotSent, drive } from '../dist/drive.js';
 
 const hash = (text) => createHash('sha256').update(text).digest('base64url');
 const decode = (part) => JSON.parse(Buffer.from(part, 'base64url').toString());
@@ -102,6 +102,7 @@ class Host {
     this.steps.push({ step: 'fetch', request: this.names.request(request, this.thumbprint) });
     assert(this.answers.length > 0, 'the transcript has no further answer');
     const answer = this.answers.shift();
+    if (answer === 'not_sent') throw new NotSent(new TypeError('connection refused'));
     if (answer === null) throw new TypeError('connection refused');
     const show = (text) => this.names.known.filter(([, name]) => name.startsWith('{key-')).reduce((text, [key, name]) => text.replaceAll(name, key), text);
     const body = answer.body === undefined ? '' : typeof answer.body === 'string' ? answer.body : show(JSON.stringify(answer.body));
@@ -131,8 +132,8 @@ class Host {
     return true;
   }
   async wait(seconds) {
-    this.steps.push({ step: 'wait', seconds });
-    this.time += seconds;
+    this.steps.push({ step: 'wait', ...(seconds < 1 ? { below: 1 } : { seconds }) });
+    this.time += Math.floor(seconds);
   }
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 from flow_names import Names, part
 from keybound import Client, Credentials, Key, KeyboundError, KeyFault, Protection, Session, Signature, Stored
 from keybound._drive import Fetch, Finished, OwnBody, TakeLock, Wait, Work
-from keybound.transport import HttpResponse
+from keybound.transport import HttpResponse, NotSent
 
 #: Operations that are told their session by handle.
 BY_SESSION = ("keep", "refresh", "revoke", "end", "call", "step_up", "introspect")
@@ -36,7 +36,7 @@ class Host:
     def __init__(self, begin: int, protection: str) -> None:
         self.now, self.protection, self.names = begin, Protection(protection), Names()
         self.steps: list[dict[str, Any]] = []
-        self.answers: list[dict[str, Any] | None] = []
+        self.answers: list[dict[str, Any] | str | None] = []
         self.held: set[str] = set()
         self._keys: dict[str, HostKey] = {}
         self._slots: dict[str, Stored] = {}
@@ -106,8 +106,8 @@ class Host:
                 lock.__enter__()
                 return lock
             case Wait(seconds):
-                self.note("wait", seconds=seconds)
-                self.now += seconds
+                self.note("wait", **({"below": 1} if seconds < 1 else {"seconds": seconds}))
+                self.now += int(seconds)
                 return None
             case Work(call):
                 return call()
@@ -116,6 +116,8 @@ class Host:
     def _next_answer(self) -> HttpResponse:
         assert self.answers, "the transcript has no further answer"
         answer = self.answers.pop(0)
+        if answer == "not_sent":
+            raise NotSent from ConnectionRefusedError("connection refused")
         if answer is None:
             raise ConnectionRefusedError("connection refused")
         body = answer.get("body", "")

@@ -131,7 +131,7 @@ fn flow(credentials: Credentials) {
     let client =
         Client::builder(SecurityLevel::Standard, &RUSTCRYPTO).credentials(ISSUER, credentials).build().unwrap();
     let mut host = Host { stored: Vec::new(), requests: 0 };
-    let found = host.run(client.discover(API, &[], NOW)).unwrap();
+    let found = host.run(client.discover_with(API, Some(&[]), None, NOW)).unwrap();
     let session = host.run(client.client_credentials(SessionRequest::new("work", &found), NOW)).unwrap();
     host.run(client.call(&session, Request::new("GET", API), NOW)).unwrap();
     assert!(host.requests >= 4, "{}", host.requests);

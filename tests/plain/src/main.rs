@@ -153,7 +153,7 @@ fn main() -> Result<(), FlowError> {
         .redirect_uri("https://app.example.com/callback")
         .register(Value::object().with("client_name", "Plain"))
         .build()?;
-    let found = host.run(client.discover(API, &[], host.now))?;
+    let found = host.run(client.discover_with(API, Some(&[]), None, host.now))?;
     let sent = host.run(client.authorize(SessionRequest::new("work", &found), host.now))?;
     println!("{}\n----", sent.url);
     let callback = format!("https://app.example.com/callback?code=c&state={}", sent.state);

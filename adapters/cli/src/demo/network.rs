@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keybound::http::message::{Body, Request, Response};
-use keybound::oauth::step::HostError;
+use keybound::oauth::step::{FetchFailed, HostError};
 use keybound::oauth::{FlowError, Step};
 use keybound_reqwest::drive::{Locks, Pause, advance};
 use keybound_reqwest::{Host, Memory};
@@ -50,7 +50,7 @@ impl Network {
                 Pause::Done(result) => return Ok(result),
                 Pause::Fetch(step) => {
                     let request = step.request().clone();
-                    let response = self.send(&request).await;
+                    let response = self.send(&request).await.map_err(FetchFailed::Lost);
                     step.resume(response, host.now())?
                 }
                 Pause::Lock(step) => {
@@ -59,7 +59,7 @@ impl Network {
                     step.resume(kept, host.now())?
                 }
                 Pause::Wait(step) => {
-                    tokio::time::sleep(std::time::Duration::from_secs(step.seconds())).await;
+                    tokio::time::sleep(std::time::Duration::from_millis(step.milliseconds())).await;
                     step.resume((), host.now())?
                 }
             };

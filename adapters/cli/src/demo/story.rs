@@ -153,7 +153,7 @@ impl<F: FnMut(&Step, usize) -> Result<(), Failure>> Story<F> {
         let answer = self.network.send(&Request::new("GET", api)).await.map_err(unreachable)?;
         let fields: Vec<&[u8]> = answer.all("WWW-Authenticate").collect();
         let challenges = Challenge::parse_fields(&fields).list;
-        let step = self.client.discover(api, &challenges, UnixTime::now());
+        let step = self.client.discover_with(api, Some(&challenges), None, UnixTime::now());
         self.network.drive(step).await.map_err(ended)
     }
 

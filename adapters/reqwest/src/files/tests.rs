@@ -78,7 +78,7 @@ fn abandon_a_login(host: &dyn Host) {
         .credentials(ISSUER, Credentials::public("app"))
         .build()
         .unwrap();
-    let discovered = run(host, client.discover(RESOURCE, &[], host.now()));
+    let discovered = run(host, client.discover_with(RESOURCE, Some(&[]), None, host.now()));
     run(host, client.authorize(SessionRequest::new("work", &discovered), host.now()));
 }
 

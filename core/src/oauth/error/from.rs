@@ -4,7 +4,7 @@ use super::{Downgrade, FlowError, RedirectDefect, StoredDefect};
 use crate::Misuse;
 use crate::crypto::RandomUnavailable;
 use crate::jose::signature::SignatureError;
-use crate::oauth::step::KeyFault;
+use crate::oauth::step::{FetchFailed, KeyFault};
 
 impl From<Misuse> for FlowError {
     fn from(error: Misuse) -> Self {
@@ -49,5 +49,11 @@ impl From<KeyFault> for FlowError {
             KeyFault::Changed => Self::KeyChanged,
             KeyFault::Unreadable(error) => Self::KeyUnreadable(error),
         }
+    }
+}
+
+impl From<FetchFailed> for FlowError {
+    fn from(failed: FetchFailed) -> Self {
+        Self::Host(failed.into_error())
     }
 }

@@ -45,7 +45,7 @@ from .session import (
 from .sessions import FileStore, KeyFault, MemoryStore, SessionStore, Stored
 from .stores import AsyncReplayStore, MemoryReplayStore, ReplayEntry, ReplayStore
 from .token_endpoint import Admission, Admitted, AuthorizationServer, Grant
-from .transport import AsyncTransport, HttpRequest, HttpResponse, StandardTransport, Transport
+from .transport import AsyncTransport, HttpRequest, HttpResponse, NotSent, StandardTransport, Transport
 from .verifier import PendingProof, Verifier
 from .verify import averify, explain, verify
 
@@ -91,6 +91,7 @@ __all__ = [
     "NonceKey",
     "NonceRequired",
     "Nonces",
+    "NotSent",
     "PendingProof",
     "Policy",
     "Presented",

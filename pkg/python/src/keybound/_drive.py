@@ -14,7 +14,7 @@ from ._types import Protection
 from .errors import KeyboundError, LoginRequired, translated
 from .keys import Signer, signed
 from .sessions import KeyFault, SessionStore
-from .transport import HttpRequest, HttpResponse
+from .transport import HttpRequest, HttpResponse, NotSent
 
 __all__ = ["Clock", "Fetch", "Finished", "OwnBody", "Pause", "TakeLock", "Wait", "Work", "drive"]
 
@@ -50,9 +50,9 @@ class TakeLock:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Wait this many seconds, and send back nothing."""
+    """Wait this many seconds, which may be a fraction, and send back nothing."""
 
-    seconds: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def drive(
             try:
                 reply = yield from _answer(step, store, held)
             except Exception as failure:
-                fault = failure
+                fault = failure.__cause__ or failure if isinstance(failure, NotSent) else failure
                 reply = _failure(step, failure)
             step = json.loads(flow.resume(json.dumps(reply), clock()))
         return Finished(step["result"], flow.discovered(), flow.session(), flow.device())
@@ -152,7 +152,7 @@ def _answer(
         if lock is not None:
             lock.__exit__(None, None, None)
     else:
-        yield Wait(step["seconds"])
+        yield Wait(step["milliseconds"] / 1000)
     return {"ok": True}
 
 
@@ -176,6 +176,8 @@ def _failure(step: dict[str, Any], failure: Exception) -> dict[str, Any]:
         if failure.fault == "missing":
             return {"key_missing": True}
         return {"key_changed": True} if failure.fault == "changed" else {"key_unreadable": text}
+    if step["step"] == "fetch" and isinstance(failure, NotSent):
+        return {"not_sent": text}
     if step["step"] == "wait":
         raise failure
     return {"failed": text}

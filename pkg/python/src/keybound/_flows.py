@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar
 
 from . import _keybound
-from ._drive import Clock, Fetch, Finished, Pause, drive, system_clock
+from ._drive import Clock, Finished, Pause, drive, system_clock
 from ._options import listed, objects, texts
 from ._types import SecurityLevel, given
 from .errors import FlowFailed, reraise
@@ -151,10 +151,7 @@ class Flows:
         return self.flow(operation, session=session.native)
 
     def _discover(self, url: str, issuer: str | None) -> Flow[Discovered]:
-        probe = yield Fetch(HttpRequest(method="GET", url=url, max_body=1024 * 1024, timeout=20))
-        values = [value.decode("latin-1") for name, value in probe.headers if name.lower() == "www-authenticate"]
-        done = yield from self.flow({"do": "discover", "target": url, "challenges": values, **given(issuer=issuer)})
-        return discovered_of(done)
+        return discovered_of((yield from self.flow({"do": "discover", "target": url, **given(issuer=issuer)})))
 
     def _discover_issuer(self, issuer: str) -> Flow[Discovered]:
         return discovered_of((yield from self.flow({"do": "discover_issuer", "issuer": issuer})))

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Literal
 
@@ -31,7 +31,7 @@ from .client import AsyncClient, Client, Flow, Session
 from .errors import FlowFailed, Misuse
 from .keys import Key, Signer, thumbprint
 from .sessions import MemoryStore
-from .transport import HttpRequest, HttpResponse
+from .transport import HttpRequest, HttpResponse, NotSent
 
 __all__ = ["AsyncHttpxTransport", "DPoPAuth", "HttpxTransport", "demand_of", "ignored_challenge_of"]
 
@@ -134,11 +134,13 @@ class HttpxTransport:
         self._client = client or httpx.Client(cookies=_no_cookies())
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        """Sends one request. Raises `httpx.HTTPError`, or `OSError` for an answer that is too long or slow."""
+        """Sends one request. Raises `httpx.HTTPError`, `NotSent` where no connection was made, or `OSError` for an answer that is too long
+        or slow."""
         reading = _Reading(request, self._client.headers)
-        response = self._client.send(reading.request, stream=True, auth=None, follow_redirects=False)
+        with _telling():
+            response = self._client.send(reading.request, stream=True, auth=None, follow_redirects=False)
         with contextlib.closing(response):
-            for chunk in response.iter_bytes():
+            for chunk in response.iter_bytes() if reading.wants_body else ():
                 reading.take(chunk)
         return reading.done(response)
 
@@ -151,12 +153,15 @@ class AsyncHttpxTransport:
         self._client = client or httpx.AsyncClient(cookies=_no_cookies())
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Sends one request. Raises `httpx.HTTPError`, or `OSError` for an answer that is too long or slow."""
+        """Sends one request. Raises `httpx.HTTPError`, `NotSent` where no connection was made, or `OSError` for an answer that is too long
+        or slow."""
         reading = _Reading(request, self._client.headers)
-        response = await self._client.send(reading.request, stream=True, auth=None, follow_redirects=False)
+        with _telling():
+            response = await self._client.send(reading.request, stream=True, auth=None, follow_redirects=False)
         try:
-            async for chunk in response.aiter_bytes():
-                reading.take(chunk)
+            if reading.wants_body:
+                async for chunk in response.aiter_bytes():
+                    reading.take(chunk)
         finally:
             await response.aclose()
         return reading.done(response)
@@ -257,6 +262,15 @@ class _Sealed(httpx.Headers):
         return super().__contains__(key) or any(name.decode().lower() == key.lower() for name, _ in self._secret)
 
 
+@contextlib.contextmanager
+def _telling() -> Iterator[None]:
+    """Tells where no connection was made, and nothing sent: httpx has errors of its own for that."""
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as failure:
+        raise NotSent(str(failure)) from failure
+
+
 class _Reading:
     """A request of the package as httpx takes it, and its answer as it comes, within its bounds."""
 
@@ -273,6 +287,10 @@ class _Reading:
             content=request.body,
             extensions={"timeout": httpx.Timeout(timeout).as_dict()},
         )
+
+    @property
+    def wants_body(self) -> bool:
+        return self._limit != 0
 
     def take(self, chunk: bytes) -> None:
         self._body += chunk

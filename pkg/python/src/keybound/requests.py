@@ -23,13 +23,14 @@ import requests
 from requests.auth import AuthBase
 from requests.cookies import extract_cookies_to_jar
 from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from ._drive import Finished, OwnBody, Pause
 from .client import Client, Flow, Session
 from .errors import FlowFailed, Misuse
 from .keys import Key, Signer, thumbprint
 from .sessions import MemoryStore
-from .transport import HttpRequest, HttpResponse
+from .transport import HttpRequest, HttpResponse, NotSent
 
 __all__ = ["DPoPAuth", "RequestsTransport", "demand_of", "ignored_challenge_of"]
 
@@ -97,18 +98,32 @@ class RequestsTransport:
         self._session = session
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        """Sends one request. Raises `requests.RequestException`, or `OSError` for an answer that is too long or slow."""
+        """Sends one request. Raises `requests.RequestException`, `NotSent` where no connection was made, or `OSError` for an answer that is
+        too long or slow."""
         timeout = 60.0 if request.timeout is None else request.timeout
         until, body = time.monotonic() + timeout, bytearray()
         settings = self._session.merge_environment_settings(request.url, {}, True, None, None)
-        with self._session.send(self._prepared(request), timeout=timeout, allow_redirects=False, **settings) as response:
-            for chunk in response.iter_content(16 * 1024):
+        try:
+            response = self._session.send(self._prepared(request), timeout=timeout, allow_redirects=False, **settings)
+        except requests.ConnectionError as failure:
+            if self._was_not_sent(failure, request.url):
+                raise NotSent(str(failure)) from failure
+            raise
+        with response:
+            for chunk in response.iter_content(16 * 1024) if request.max_body != 0 else ():
                 body += chunk
                 if request.max_body is not None and len(body) > request.max_body:
                     raise OSError(f"the answer is longer than the {request.max_body} bytes that are read")
                 if time.monotonic() > until:
                     raise TimeoutError("the answer took too long")
             return HttpResponse(status=response.status_code, headers=_fields(response), body=bytes(body))
+
+    def _was_not_sent(self, failure: requests.ConnectionError, url: str) -> bool:
+        """Whether no connection was made. An adapter that tries again by itself tells of its last attempt alone: an earlier one may have
+        arrived."""
+        attempts = getattr(self._session.get_adapter(url), "max_retries", None)
+        reason = getattr(failure.args[0] if failure.args else None, "reason", None)
+        return getattr(attempts, "total", None) in (0, False) and isinstance(reason, (NewConnectionError, ConnectTimeoutError))
 
     def _prepared(self, request: HttpRequest) -> requests.PreparedRequest:
         """Made here and not by the session, which would add its own cookies and credentials, and those of a .netrc: they may be another

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
 
-__all__ = ["AsyncTransport", "HttpRequest", "HttpResponse", "StandardTransport", "Transport"]
+__all__ = ["AsyncTransport", "HttpRequest", "HttpResponse", "NotSent", "StandardTransport", "Transport"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class HttpRequest:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes | None = field(default=None, repr=False)
     max_body: int | None = None
-    """How many bytes of the answer are read: a longer one is an error. `None` reads it all."""
+    """How many bytes of the answer are read: a longer one is an error. With 0 the body is not read. `None` reads it all."""
     timeout: float | None = None
     """For how many seconds the whole answer is waited for."""
 
@@ -42,11 +42,20 @@ class HttpResponse:
         return next((value.decode("latin-1") for known, value in self.headers if known.lower() == wanted), None)
 
 
+class NotSent(OSError):
+    """Raised by a transport: the network failed, and no byte of the request left (no such name, connection refused, no TLS).
+
+    Raise it `from` the library's own error, which reaches the caller if the request cannot be sent in the end. A request that may have
+    arrived must not be called so: a server would carry it out twice. Any other error leaves that open.
+    """
+
+
 class Transport(Protocol):
     """Sends requests and waits for the answers."""
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        """Sends one request. What it raises ends the flow and reaches the caller."""
+        """Sends one request. Where it raises :class:`NotSent`, the request is sent again; so are questions (metadata) where it raises
+        anything else. Otherwise what it raises ends the flow and reaches the caller."""
 
 
 class AsyncTransport(Protocol):
@@ -81,7 +90,10 @@ class StandardTransport:
         target = target if target.startswith("/") else "/" + target
         deadline = _Deadline(request.timeout)
         try:
-            connection.connect()
+            try:
+                connection.connect()
+            except Exception as failure:
+                raise NotSent(str(failure)) from failure
             deadline.begin(connection.sock)
             connection.putrequest(request.method, target, skip_accept_encoding=True)
             for name, value in request.headers:
@@ -91,6 +103,8 @@ class StandardTransport:
             connection.endheaders(request.body or None)
             response = connection.getresponse()
             limit = request.max_body
+            if limit == 0:
+                return _answered(response, b"")
             body = response.read() if limit is None else response.read(limit + 1)
             deadline.check()
             if limit is not None and len(body) > limit:
@@ -98,14 +112,18 @@ class StandardTransport:
             if response.length:
                 # A read of so many bytes does not tell by itself that the connection broke off. Half an answer is no answer.
                 raise http.client.IncompleteRead(body, response.length)
-            headers = tuple((name, value.encode("latin-1", "replace")) for name, value in response.getheaders())
-            return HttpResponse(status=response.status, headers=headers, body=body)
+            return _answered(response, body)
         except Exception:
             deadline.check()
             raise
         finally:
             deadline.end()
             connection.close()
+
+
+def _answered(response: http.client.HTTPResponse, body: bytes) -> HttpResponse:
+    headers = tuple((name, value.encode("latin-1", "replace")) for name, value in response.getheaders())
+    return HttpResponse(status=response.status, headers=headers, body=body)
 
 
 class _Deadline:

@@ -9,6 +9,12 @@ protocol Exchange: Sendable {
     func send(_ request: HttpRequest) async throws -> HttpResponse
 }
 
+/// Thrown by an ``Exchange``: the network failed, and no byte of the request left. The core sends it again.
+struct NotSent: Error {
+    /// What reaches the caller, if it cannot be sent in the end.
+    let cause: any Error
+}
+
 /// All that a flow asks for.
 struct FlowHost: Sendable {
     let keys: any ProofKeyStore
@@ -16,7 +22,8 @@ struct FlowHost: Sendable {
     let exchange: any Exchange
     let now: @Sendable () -> Int64
     var sweeper: Sweeper?
-    var wait: @Sendable (Int64) async throws -> Void = { try await Task.sleep(nanoseconds: UInt64($0) * 1_000_000_000) }
+    /// Waits this many milliseconds.
+    var wait: @Sendable (Int64) async throws -> Void = { try await Task.sleep(nanoseconds: UInt64($0) * 1_000_000) }
 }
 
 /// Runs a flow to its end.
@@ -80,7 +87,7 @@ private struct Driver {
             return try await answer(step)
         } catch {
             if Task.isCancelled, canBeCancelled(step) { throw CancellationError() }
-            fault = error
+            fault = (error as? NotSent)?.cause ?? error
             return failure(step, error)
         }
     }
@@ -125,8 +132,8 @@ private struct Driver {
                 stored: try await shielded {
                     try await sessions.save(slot: slot, expected: expected, version: version, value: value)
                 })
-        case .wait(let seconds):
-            try await host.wait(seconds)
+        case .wait(let milliseconds):
+            try await host.wait(milliseconds)
             return .completed
         case .done:
             return .completed
@@ -134,7 +141,9 @@ private struct Driver {
     }
 
     private func failure(_ step: Step, _ error: any Error) -> Reply {
-        let detail = (error as? any LocalizedError)?.errorDescription ?? "\(error)"
+        let cause = (error as? NotSent)?.cause ?? error
+        let detail = (cause as? any LocalizedError)?.errorDescription ?? "\(cause)"
+        if case .fetch = step, error is NotSent { return .notSent(detail: detail) }
         guard case .sign = step, let fault = error as? KeyFault else { return .failed(detail: detail) }
         switch fault {
         case .missing: return .keyMissing

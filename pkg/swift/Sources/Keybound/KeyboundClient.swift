@@ -13,9 +13,6 @@ public actor KeyboundClient {
     private let host: FlowHost
     private let transport: Transport
 
-    /// How often a request that can be repeated is sent again when the network failed, with a new proof each time.
-    private static let retries = 2
-
     /// - Parameters:
     ///   - options: how it behaves.
     ///   - keys: where its keys live.
@@ -58,17 +55,7 @@ public actor KeyboundClient {
     ///
     /// - Parameter issuer: the authorization server's identifier, for a resource that publishes none; one that is published goes before.
     public func discover(_ url: String, issuer: String? = nil) async throws(ClientError) -> Discovered {
-        // Refused at once if it is no URL to talk to: nothing is sent then.
-        _ = try begin(.discover(target: url, challenges: [], issuer: issuer))
-        guard let target = URL(string: url) else { throw .network(URLError(.badURL)) }
-        let response: HTTPURLResponse
-        do {
-            (_, response) = try await transport.data(for: URLRequest(url: target))
-        } catch {
-            throw .of(error)
-        }
-        let challenges = response.value(forHTTPHeaderField: "WWW-Authenticate").map { [$0] } ?? []
-        return try await found(.discover(target: url, challenges: challenges, issuer: issuer))
+        try await found(.discover(target: url, challenges: nil, issuer: issuer))
     }
 
     /// Finds the authorization server with this issuer identifier, for resources that publish no metadata.
@@ -167,7 +154,7 @@ public actor KeyboundClient {
     ///
     /// The token goes to the origin of the session's resource and to those of `alsoOrigins`; redirects within the origin are followed with
     /// a new proof, others are the answer. A body that is a stream is preceded by a `HEAD` request where its server's nonce is not known.
-    /// A request that can be repeated is sent up to two times more when the network fails.
+    /// A request that was not sent (no connection) is sent up to twice more; one whose answer was lost is not, whatever its method.
     ///
     /// - Returns: the answer, whatever its status. ``call(_:session:)`` says too whether a login or more scope would help.
     public func data(for request: URLRequest, session: Session) async throws(ClientError) -> (Data, HTTPURLResponse) {
@@ -177,20 +164,6 @@ public actor KeyboundClient {
 
     /// As ``data(for:session:)``, with what would help where the request was refused.
     public func call(_ request: URLRequest, session: Session) async throws(ClientError) -> CallResponse {
-        var pause: UInt64 = 200_000_000
-        for _ in 0..<Self.retries {
-            do {
-                return try await sent(request, session)
-            } catch {
-                guard case .network = error, request.isRepeatable else { throw error }
-            }
-            do { try await Task.sleep(nanoseconds: pause) } catch { throw .cancelled }
-            pause *= 2
-        }
-        return try await sent(request, session)
-    }
-
-    private func sent(_ request: URLRequest, _ session: Session) async throws(ClientError) -> CallResponse {
         let exchange = CallExchange(request, transport: transport)
         let outcome = try await drive(try begin(try request.operation(session)), host, own: exchange)
         guard case .answered(let answer) = outcome else { throw .unexpected }

@@ -13,7 +13,12 @@ final class Transport: NSObject, URLSessionDataDelegate, @unchecked Sendable {
         var response: HTTPURLResponse?
         var data = Data()
         var isTooLong = false
+        /// Nothing of the body is wanted.
+        var isEnough = false
     }
+
+    /// The errors by which URLSession says that there was no connection.
+    private static let unconnected: Set<URLError.Code> = [.cannotFindHost, .dnsLookupFailed, .cannotConnectToHost]
 
     // Guarded by `lock`; URLSession calls from a queue of its own.
     private let lock = NSLock()
@@ -48,7 +53,9 @@ final class Transport: NSObject, URLSessionDataDelegate, @unchecked Sendable {
         session?.finishTasksAndInvalidate()
     }
 
-    /// Sends a request and reads at most `limit` bytes of its answer; a longer one is an error.
+    /// Sends a request and reads at most `limit` bytes of its answer; a longer one is an error. With 0 the body is not read.
+    ///
+    /// - Throws: ``NotSent``, where there was no connection.
     func data(for request: URLRequest, limit: Int? = nil) async throws -> (Data, HTTPURLResponse) {
         observe?(request)
         guard let task = session?.dataTask(with: request) else { throw URLError(.cancelled) }
@@ -73,8 +80,14 @@ final class Transport: NSObject, URLSessionDataDelegate, @unchecked Sendable {
         _ session: URLSession, dataTask: URLSessionDataTask, didReceive response: URLResponse,
         completionHandler: @escaping @Sendable (URLSession.ResponseDisposition) -> Void
     ) {
-        lock.withLock { pending[dataTask.taskIdentifier]?.response = response as? HTTPURLResponse }
-        completionHandler(.allow)
+        let isEnough = lock.withLock {
+            pending[dataTask.taskIdentifier]?.response = response as? HTTPURLResponse
+            // The answer to a `HEAD` has no body, and its connection can be used again.
+            let isEnough = pending[dataTask.taskIdentifier]?.limit == 0 && dataTask.originalRequest?.httpMethod != "HEAD"
+            pending[dataTask.taskIdentifier]?.isEnough = isEnough
+            return isEnough
+        }
+        completionHandler(isEnough ? .cancel : .allow)
     }
 
     func urlSession(_ session: URLSession, dataTask: URLSessionDataTask, didReceive data: Data) {
@@ -89,10 +102,15 @@ final class Transport: NSObject, URLSessionDataDelegate, @unchecked Sendable {
 
     func urlSession(_ session: URLSession, task: URLSessionTask, didCompleteWithError error: (any Error)?) {
         guard let ended = lock.withLock({ pending.removeValue(forKey: task.taskIdentifier) }) else { return }
-        if ended.isTooLong {
+        if ended.isEnough, let response = ended.response {
+            ended.continuation.resume(returning: (Data(), response))
+        } else if ended.isTooLong {
             ended.continuation.resume(throwing: URLError(.dataLengthExceedsMaximum))
         } else if let error {
-            ended.continuation.resume(throwing: error as? URLError ?? URLError(.unknown, userInfo: [NSUnderlyingErrorKey: error]))
+            let failure = error as? URLError ?? URLError(.unknown, userInfo: [NSUnderlyingErrorKey: error])
+            // A body of which something left says that an earlier connection of this task was lost.
+            let isNotSent = Self.unconnected.contains(failure.code) && task.countOfBytesSent == 0
+            ended.continuation.resume(throwing: isNotSent ? NotSent(cause: failure) : failure)
         } else if let response = ended.response ?? task.response as? HTTPURLResponse {
             ended.continuation.resume(returning: (ended.data, response))
         } else {
@@ -178,11 +196,6 @@ extension URLRequest {
         let request = CallRequest(
             method: httpMethod ?? "GET", url: target, headers: headers.sorted { $0.name < $1.name }, body: kindOfBody)
         return .call(session: session, request: request)
-    }
-
-    /// Whether sending it twice means the same as once (RFC 9110 section 9.2.2), and can be done.
-    var isRepeatable: Bool {
-        ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"].contains(httpMethod ?? "GET") && kindOfBody != .oneShot
     }
 
     private var kindOfBody: CallBody {

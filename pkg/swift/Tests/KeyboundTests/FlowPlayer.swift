@@ -124,7 +124,7 @@ actor TranscriptHost: ProofKeyStore, SessionStore, Exchange {
 
     private func note(_ step: String, _ rest: [String: JSON]) { steps.append(.object(rest.merging(["step": .text(step)]) { $1 })) }
 
-    func noteWait(_ seconds: Int64) { note("wait", ["seconds": .number(Double(seconds))]) }
+    func noteWait(_ seconds: Int64) { note("wait", seconds == 0 ? ["below": .number(1)] : ["seconds": .number(Double(seconds))]) }
 
     func createKey(algorithms: [String], protections: [Protection]) throws -> CreatedKey {
         note("create_key", ["algorithms": .array(algorithms.map(JSON.text)), "protections": .array(protections.map { .text(snakeCase($0)) })])
@@ -180,6 +180,7 @@ actor TranscriptHost: ProofKeyStore, SessionStore, Exchange {
         }
         let answer = answers.removeFirst()
         guard answer != .null else { throw Refused() }
+        guard answer != .text("not_sent") else { throw NotSent(cause: Refused()) }
         let body = answer["body"].map { $0.text ?? names.show($0.written, "key-") } ?? ""
         let headers = (answer["fields"]?.members ?? [:]).flatMap { field in
             (field.value.elements.isEmpty ? [field.value] : field.value.elements).map { Header(name: field.key, value: names.show($0.text ?? "", "key-")) }
@@ -217,9 +218,9 @@ final class FlowPlayer {
         let place = config.text("protection") ?? "software"
         let host = TranscriptHost(protection: try XCTUnwrap(places.first { snakeCase($0) == place }), clock: clock)
         self.host = host
-        drives = FlowHost(keys: host, sessions: host, exchange: host, now: { clock.now }) { seconds in
-            await host.noteWait(seconds)
-            clock.advance(seconds)
+        drives = FlowHost(keys: host, sessions: host, exchange: host, now: { clock.now }) { milliseconds in
+            await host.noteWait(milliseconds / 1_000)
+            clock.advance(milliseconds / 1_000)
         }
         client = try CoreClient(options: try await Self.options(config, host))
     }
@@ -296,7 +297,7 @@ final class FlowPlayer {
         func needed(_ name: String) throws -> String { try XCTUnwrap(given.text(name), name) }
         switch what {
         case "discover":
-            let challenges = given["challenges"]?.elements.compactMap(\.text) ?? []
+            let challenges = given["challenges"]?.elements.compactMap(\.text)
             return .discover(target: try needed("target"), challenges: challenges, issuer: given["issuer"]?.text)
         case "discover_issuer": return .discoverIssuer(issuer: try needed("issuer"))
         case "authorize": return .authorize(request: try request(given, session))

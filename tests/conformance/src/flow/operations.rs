@@ -6,7 +6,7 @@ use keybound::http::challenge::Challenge;
 use keybound::http::message::{Body, Request, Response};
 use keybound::jose::jwk::PublicJwk;
 use keybound::key::Protection;
-use keybound::oauth::step::HostError;
+use keybound::oauth::step::FetchFailed;
 use keybound::oauth::{
     Answer, Authorization, Client, Credentials, Demand, DeviceAuthorization, Discovered, FlowError, Secret, Session,
     SessionRequest, Step, TokenExchange,
@@ -22,8 +22,8 @@ pub trait Network {
     /// The response to a request, and what the transcript says of it.
     ///
     /// # Errors
-    /// That the network failed.
-    fn fetch(&mut self, request: &Request, seen: &Value, host: &Host) -> Result<Response, HostError>;
+    /// How the network failed.
+    fn fetch(&mut self, request: &Request, seen: &Value, host: &Host) -> Result<Response, FetchFailed>;
 }
 
 /// A client in the middle of a story.
@@ -130,15 +130,12 @@ impl Player {
                 Ok(json!({}))
             }
             "discover" => {
-                let fields: Vec<&[u8]> = operation["challenges"]
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .map(|v| v.as_str().unwrap().as_bytes())
-                    .collect();
-                let challenges = Challenge::parse_fields(&fields).list;
+                let challenges = operation["challenges"].as_array().map(|lines| {
+                    let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_str().unwrap().as_bytes()).collect();
+                    Challenge::parse_fields(&lines).list
+                });
                 let (target, issuer) = (text(operation, "target").expect("a target"), text(operation, "issuer"));
-                let step = client.discover_with(target, &challenges, issuer, now);
+                let step = client.discover_with(target, challenges.as_deref(), issuer, now);
                 let found = self.drive(step, network)?;
                 Ok(self.found(found))
             }
@@ -373,7 +370,8 @@ impl Player {
                     let answer = network.fetch(step.request(), &shown, &self.host);
                     let said = match &answer {
                         Ok(response) => seen_response(response, &self.names),
-                        Err(_) => Value::Null,
+                        Err(FetchFailed::NotSent(_)) => json!("not_sent"),
+                        Err(FetchFailed::Lost(_)) => Value::Null,
                     };
                     record(json!({ "request": shown, "answer": said }));
                     step.resume(answer, now)?
@@ -406,8 +404,11 @@ impl Player {
                 }
                 Step::Share(_) | Step::Ask(_) | Step::Insert(_) => panic!("a client asks for what servers need"),
                 Step::Wait(step) => {
-                    record(json!({ "seconds": step.seconds() }));
-                    self.host.now = now.saturating_add(step.seconds());
+                    let seconds = step.milliseconds() / 1_000;
+                    // Pauses between attempts are random, and shorter than a second.
+                    let shown = if seconds == 0 { json!({ "below": 1 }) } else { json!({ "seconds": seconds }) };
+                    record(shown);
+                    self.host.now = now.saturating_add(seconds);
                     step.resume((), self.host.now)?
                 }
             };

@@ -40,12 +40,23 @@ pub struct Server {
     pub redirect: Map<String, Value>,
     /// Answers to the next requests whose URL ends so, before anything else looks at them.
     pub prepared: VecDeque<(&'static str, Response)>,
+    /// What the network does to the next requests whose URL ends so.
+    pub failures: VecDeque<(&'static str, Failure)>,
     /// How often the token endpoint says that the user has not decided yet.
     pub pending: u8,
     /// Every request, in order.
     pub log: Vec<Request>,
     /// What it remembers.
     pub memory: Memory,
+}
+
+/// What a network does to a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// Nothing is sent.
+    NotSent,
+    /// The request arrives, and its answer does not.
+    Lost,
 }
 
 /// What a server remembers.
@@ -94,6 +105,7 @@ impl Default for Server {
             refresh_tokens: true,
             redirect: Map::new(),
             prepared: VecDeque::new(),
+            failures: VecDeque::new(),
             pending: 0,
             log: Vec::new(),
             memory: Memory::default(),

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use keybound::UnixTime;
 use keybound::http::message::{Request, Response};
 use keybound::oauth::FlowError;
-use keybound::oauth::step::HostError;
+use keybound::oauth::step::FetchFailed;
 use serde_json::{Value, json};
 
 use super::host::{Host, repeating};
 use super::operations::{Network, Outcome, Player, text};
-use super::server::Server;
+use super::server::{Failure, Server};
 
 /// When stories begin.
 const BEGIN: UnixTime = UnixTime::from_secs(1_700_000_000);
@@ -28,12 +28,17 @@ pub struct Story<S = Server> {
 }
 
 impl Network for Server {
-    fn fetch(&mut self, request: &Request, _: &Value, host: &Host) -> Result<Response, HostError> {
-        if self.prepared.front().is_some_and(|(end, response)| *end == "network" && response.status == 0) {
-            self.prepared.pop_front();
-            return Err("connection refused".into());
+    fn fetch(&mut self, request: &Request, _: &Value, host: &Host) -> Result<Response, FetchFailed> {
+        let failure = self.failures.iter().position(|(end, _)| request.url.ends_with(end));
+        match failure.and_then(|at| self.failures.remove(at)) {
+            None => Ok(self.respond(request, host.now)),
+            Some((_, Failure::NotSent)) => Err(FetchFailed::NotSent("connection refused".into())),
+            Some((_, Failure::Lost)) => {
+                // The request arrived, and the server has done what it asked for.
+                drop(self.respond(request, host.now));
+                Err(FetchFailed::Lost("connection reset".into()))
+            }
         }
-        Ok(self.respond(request, host.now))
     }
 }
 
@@ -113,7 +118,7 @@ impl<S: Network> Story<S> {
 impl Story {
     /// Discovers the API.
     pub fn discover(&mut self) {
-        self.ok(json!({ "do": "discover", "target": super::server::RESOURCE }));
+        self.ok(json!({ "do": "discover", "target": super::server::RESOURCE, "challenges": [] }));
     }
 
     /// Has the user approve the last authorization request; gives the URL that the browser comes back to.
@@ -159,10 +164,13 @@ struct Written {
 }
 
 impl Network for Written {
-    fn fetch(&mut self, _: &Request, _: &Value, host: &Host) -> Result<Response, HostError> {
+    fn fetch(&mut self, _: &Request, _: &Value, host: &Host) -> Result<Response, FetchFailed> {
         let answer = self.answers.next().ok_or("the transcript has no further answer")?;
+        if answer == "not_sent" {
+            return Err(FetchFailed::NotSent("connection refused".into()));
+        }
         if answer.is_null() {
-            return Err("connection refused".into());
+            return Err(FetchFailed::Lost("connection reset".into()));
         }
         self.show =
             host.created.iter().enumerate().map(|(i, key)| (format!("{{key-{}}}", i + 1), key.to_string())).collect();

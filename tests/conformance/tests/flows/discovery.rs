@@ -2,7 +2,7 @@
 
 use keybound::http::message::Response;
 use keybound_conformance::flow::Story;
-use keybound_conformance::flow::server::{ISSUER, RESOURCE, Server, answer};
+use keybound_conformance::flow::server::{Failure, ISSUER, RESOURCE, Server, answer};
 use keybound_conformance::flow::story::public;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ const OAUTH: &str = "/.well-known/oauth-authorization-server";
 const OPENID: &str = "/.well-known/openid-configuration";
 
 fn discover() -> Value {
-    json!({ "do": "discover", "target": RESOURCE })
+    json!({ "do": "discover", "target": RESOURCE, "challenges": [] })
 }
 
 fn log_in() -> Value {
@@ -119,7 +119,7 @@ fn a_place_that_cannot_answer_now_ends_the_search() {
     }
     // Neither does a network that fails.
     let mut story = Story::new("", "", public("enhanced"), Server::default());
-    story.server.prepared.push_back(("network", said(0, "")));
+    story.server.failures.extend([(AT_PATH, Failure::NotSent); 3]);
     assert_eq!((story.err(discover()), asked(&story).len()), ("host", 0));
 }
 
@@ -176,7 +176,7 @@ fn the_slash_of_an_empty_path_is_the_publishers_choice() {
 #[test]
 fn an_issuer_that_is_given_fills_the_gap_and_overrides_nothing() {
     let other = "https://other.example.com";
-    let given = |issuer: &str| json!({ "do": "discover", "target": RESOURCE, "issuer": issuer });
+    let given = |issuer: &str| json!({ "do": "discover", "target": RESOURCE, "challenges": [], "issuer": issuer });
     let server = Server { publishes_resource: false, ..Server::default() };
     let mut story =
         Story::new("discovery-given", "no RFC 9728 metadata: the issuer that was given", public("enhanced"), server);

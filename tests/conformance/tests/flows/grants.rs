@@ -1,7 +1,7 @@
 //! Grants without a browser, and what ends a session.
 
 use keybound_conformance::flow::Story;
-use keybound_conformance::flow::server::{ISSUER, RESOURCE, Server};
+use keybound_conformance::flow::server::{Failure, ISSUER, RESOURCE, Server};
 use keybound_conformance::flow::story::public;
 use serde_json::{Value, json};
 
@@ -162,13 +162,15 @@ fn a_device_login() {
 
 #[test]
 fn a_device_login_outlives_a_lost_answer() {
-    let mut story = Story::new("", "", public("enhanced"), Server::default());
+    let about = "the answers to two questions of a device login are lost: it is asked again, later each time";
+    let server = Server { pending: 2, ..Server::default() };
+    let mut story = Story::new("device-lost", about, public("enhanced"), server);
     story.discover();
     story.ok(json!({ "do": "device", "session": "tv" }));
-    let lost = keybound::http::message::Response::default();
-    story.server.prepared.extend([("network", lost.clone()), ("network", lost)]);
+    story.server.failures.extend([("/token", Failure::Lost), ("/token", Failure::Lost)]);
     story.ok(json!({ "do": "poll_device" }));
     assert_eq!(story.player.host.now.secs() - 1_700_000_000, 5 + 10 + 20, "later each time");
+    story.end();
 }
 
 #[test]

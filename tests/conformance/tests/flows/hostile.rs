@@ -61,6 +61,10 @@ const PIECES: [&str; 14] = [
 
 /// One change to one answer.
 fn change(answer: &mut Value, numbers: &mut Numbers) {
+    if answer.is_string() {
+        // It was not sent; now its answer is lost.
+        *answer = Value::Null;
+    }
     match numbers.below(6) {
         0 => answer["status"] = json!(numbers.choose(&STATUSES)),
         1 => {

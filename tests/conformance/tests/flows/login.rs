@@ -118,7 +118,7 @@ fn metadata_of_something_else_is_refused() {
     for (reason, resource, metadata) in cases {
         let server = Server { resource: changes(resource), metadata: changes(metadata), ..Server::default() };
         let mut story = Story::new("", "", public("enhanced"), server);
-        assert_eq!(story.err(json!({ "do": "discover", "target": RESOURCE })), reason);
+        assert_eq!(story.err(json!({ "do": "discover", "target": RESOURCE, "challenges": [] })), reason);
     }
 }
 
@@ -132,7 +132,7 @@ fn only_accepted_issuers_are_asked() {
         config,
         Server::default(),
     );
-    assert_eq!(story.err(json!({ "do": "discover", "target": RESOURCE })), "issuer_not_accepted");
+    assert_eq!(story.err(json!({ "do": "discover", "target": RESOURCE, "challenges": [] })), "issuer_not_accepted");
     assert!(story.server.log.iter().all(|request| !request.url.starts_with(ISSUER)), "it is not even asked");
     story.end();
 }
@@ -168,7 +168,7 @@ fn a_resource_without_metadata_is_asked_for_a_server_itself() {
     server.prepared.push_back(("/.well-known/oauth-authorization-server", answer(200, &metadata)));
     let mut story =
         Story::new("discovery-origin", "no RFC 9728 metadata: the origin's own server", public("enhanced"), server);
-    let found = story.ok(json!({ "do": "discover", "target": RESOURCE }));
+    let found = story.ok(json!({ "do": "discover", "target": RESOURCE, "challenges": [] }));
     assert_eq!((&found["issuer"], &found["resource"]), (&json!(at), &Value::Null));
     // The server does not announce PKCE.
     assert_eq!(story.err(log_in()), "no_pkce");

@@ -5,6 +5,7 @@ mod calls;
 mod demands;
 mod discovery;
 mod edited;
+mod failures;
 mod grants;
 mod hostile;
 mod intents;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use keybound::http::form::Form;
 use keybound::http::message::{Request, Response};
-use keybound::oauth::step::HostError;
+use keybound::oauth::step::FetchFailed;
 use keybound_conformance::flow::Story;
 use keybound_conformance::flow::host::Host;
 use keybound_conformance::flow::operations::{Network, text};
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 struct Published(VecDeque<Value>);
 
 impl Network for Published {
-    fn fetch(&mut self, request: &Request, _: &Value, _: &Host) -> Result<Response, HostError> {
+    fn fetch(&mut self, request: &Request, _: &Value, _: &Host) -> Result<Response, FetchFailed> {
         let next =
             self.0.pop_front().unwrap_or_else(|| panic!("{} was asked, and nothing more is expected", request.url));
         assert_eq!(text(&next, "url"), Some(&*request.url));

@@ -25,7 +25,7 @@ fn targets_are_encrypted() {
     let client = Client::builder(SecurityLevel::Enhanced, &RUSTCRYPTO).build().expect("a client");
     let now = UnixTime::from_secs(0);
     for target in ["http://api.example.com", "http://127.0.0.1:8080/mcp", "ws://api.example.com"] {
-        let outcome = client.discover(target, &[], now);
+        let outcome = client.discover(target, now);
         assert!(matches!(outcome, Err(FlowError::Misuse(Misuse::InsecureUrl))), "{target}");
     }
 }

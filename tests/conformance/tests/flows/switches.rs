@@ -81,7 +81,7 @@ fn more_scope_of_a_server_whose_endpoints_are_assumed() {
     for place in ["oauth-authorization-server", "openid-configuration"] {
         story.server.prepared.push_back((place, nothing()));
     }
-    story.ok(json!({ "do": "discover", "target": RESOURCE }));
+    story.ok(json!({ "do": "discover", "target": RESOURCE, "challenges": [] }));
     let sent = story.ok(json!({ "do": "authorize", "session": "work" }));
     let issued = json!({ "access_token": "at", "token_type": "DPoP", "scope": "read" });
     story.server.prepared.push_back(("/token", answer(200, &issued)));
@@ -123,7 +123,7 @@ fn a_resource_that_names_entra_for_many_tenants() {
             .prepared
             .push_back((".well-known/openid-configuration/0f9cbb0e-5a1d-4c0a-9c7f-3d6a2b1e8f40/v2.0", nothing()));
         story.server.prepared.push_back(("/v2.0/.well-known/openid-configuration", found));
-        assert_eq!(story.ok(json!({ "do": "discover", "target": RESOURCE }))["issuer"], json!(own));
+        assert_eq!(story.ok(json!({ "do": "discover", "target": RESOURCE, "challenges": [] }))["issuer"], json!(own));
         let begin = json!({
             "do": "authorize", "session": "work", "scope": "api://items/read", "without_resource": true, "danger_assume_pkce": true,
         });

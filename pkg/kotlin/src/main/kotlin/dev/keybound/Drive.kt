@@ -4,6 +4,10 @@ import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.withContext
+import java.io.IOException
+import java.net.ConnectException
+import java.net.NoRouteToHostException
+import java.net.UnknownHostException
 
 /** Sends requests of the core: the authorization server's, or the caller's own with the body that the caller has. */
 internal fun interface Exchange {
@@ -17,7 +21,8 @@ internal class Host(
     val exchange: Exchange,
     val clock: Clock,
     val sweeper: Sweeper? = null,
-    val wait: suspend (Long) -> Unit = { seconds -> delay(seconds * 1000) },
+    /** Waits this many milliseconds. */
+    val wait: suspend (Long) -> Unit = ::delay,
 )
 
 /**
@@ -89,7 +94,7 @@ private suspend fun answer(step: Step, host: Host, held: MutableMap<String, Stor
         is Step.Load -> Reply.Loaded(host.sessions.load(step.slot))
         is Step.Save -> Reply.Saved(host.sessions.save(step.slot, step.expected, step.version, step.value))
         is Step.Wait -> {
-            host.wait(step.seconds)
+            host.wait(step.milliseconds)
             Reply.Completed
         }
         is Step.Done -> error("a flow that is done asks for nothing")
@@ -102,8 +107,16 @@ private suspend fun created(step: Step.CreateKey, host: Host): CreatedKey {
     else keys.createKey(step.algorithms, step.protections)
 }
 
+/**
+ * Whether no byte of the request left. OkHttp tries several addresses, and may have sent the request to one before it fails at the next: what
+ * came before is among the suppressed.
+ */
+private fun Throwable.isNotSent(): Boolean =
+    (this is ConnectException || this is UnknownHostException || this is NoRouteToHostException) && suppressed.all { it.isNotSent() }
+
 private fun failure(step: Step, thrown: Exception): Reply {
     val detail = thrown.message ?: thrown.javaClass.simpleName
+    if (step is Step.Fetch && thrown is IOException && thrown.isNotSent()) return Reply.NotSent(detail)
     if (step !is Step.Sign) return Reply.Failed(detail)
     return when (thrown) {
         is KeyFaultException.Missing -> Reply.KeyMissing

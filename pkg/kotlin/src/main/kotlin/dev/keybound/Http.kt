@@ -84,10 +84,6 @@ internal class CallExchange(private val request: Request, private val send: susp
         return CoreOperation.Call(session, CallRequest(request.method, request.url.toString().substringBefore('#'), headers, kind))
     }
 
-    /** Whether sending it twice means the same as once (RFC 9110 section 9.2.2), and can be done. */
-    val isRepeatable: Boolean
-        get() = request.method in setOf("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE") && kind != CallBody.ONE_SHOT
-
     override suspend fun send(request: HttpRequest): HttpResponse {
         forget()
         val body = when (request.body) {

@@ -1,6 +1,5 @@
 package dev.keybound
 
-import kotlinx.coroutines.delay
 import okhttp3.OkHttpClient
 import okhttp3.Request
 import okhttp3.Response
@@ -39,12 +38,8 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
      * @param issuer the authorization server's identifier, for a resource that publishes none; one that is published goes before
      */
     @JvmOverloads
-    public suspend fun discover(url: String, issuer: String? = null): Discovered {
-        // Refused at once if it is no URL to talk to: nothing is sent then.
-        core.begin(CoreOperation.Discover(url, emptyList(), issuer), clock.now()).close()
-        val challenges = http.newCall(Request.Builder().url(url).build()).await().use { it.headers("WWW-Authenticate") }
-        return found(run(CoreOperation.Discover(url, challenges, issuer)))
-    }
+    public suspend fun discover(url: String, issuer: String? = null): Discovered =
+        found(run(CoreOperation.Discover(url, null, issuer)))
 
     /** Finds the authorization server with this issuer identifier, for resources that publish no metadata. */
     public suspend fun discoverIssuer(issuer: String): Discovered = found(run(CoreOperation.DiscoverIssuer(issuer)))
@@ -118,7 +113,8 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
      *
      * The token goes to the origin of the session's resource and to those of `alsoOrigins`; redirects within the origin are followed with
      * a new proof, others are the answer. A body that can be sent once ([okhttp3.RequestBody.isOneShot]) is preceded by a `HEAD` request
-     * where its server's nonce is not known. A request that can be repeated is sent up to two times more when the network fails.
+     * where its server's nonce is not known. A request that was not sent (no connection) is sent up to twice more; one whose answer was lost is
+     * not, whatever its method.
      *
      * @return the answer, whatever its status; [demand] says whether a login or more scope would help. Close it.
      * @throws KeyboundException.LoginRequired where only a new login helps
@@ -127,20 +123,12 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
     public suspend fun call(session: Session, request: Request): Response = call(session, request) { http.newCall(it).await() }
 
     internal suspend fun call(session: Session, request: Request, send: suspend (Request) -> Response): Response {
-        var retry = 0
-        while (true) {
-            val exchange = CallExchange(request, send)
-            try {
-                return answered(session, exchange)
-            } catch (failure: IOException) {
-                exchange.forget()
-                if (retry >= RETRIES || !exchange.isRepeatable) throw failure
-                delay(PAUSE shl retry)
-                retry += 1
-            } catch (failure: Throwable) {
-                exchange.forget()
-                throw failure
-            }
+        val exchange = CallExchange(request, send)
+        try {
+            return answered(session, exchange)
+        } catch (failure: Throwable) {
+            exchange.forget()
+            throw failure
         }
     }
 
@@ -215,13 +203,6 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
 
     /** Ends a flow whose request was made. */
     private class Captured : kotlinx.coroutines.CancellationException("the request is made")
-
-    private companion object {
-        const val RETRIES = 2
-
-        /** Milliseconds before the first retry. */
-        const val PAUSE = 200L
-    }
 }
 
 /** What would help against this refusal, which [KeyboundClient.call] or a [KeyboundInterceptor] gave: a login, or more scope. */

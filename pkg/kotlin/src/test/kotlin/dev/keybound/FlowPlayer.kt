@@ -19,6 +19,7 @@ import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertTrue
 import java.io.IOException
+import java.net.ConnectException
 import java.net.URLDecoder
 import java.security.MessageDigest
 import java.util.Base64
@@ -110,8 +111,9 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
     private var now = vector.number("begin")!!.toLong()
     private val steps = mutableListOf<JsonElement>()
     private val answers = ArrayDeque<JsonElement>()
-    private val host = Host(this, this, this, { now }) { seconds ->
-        note("wait") { put("seconds", seconds) }
+    private val host = Host(this, this, this, { now }) { milliseconds ->
+        val seconds = milliseconds / 1000
+        note("wait") { if (seconds == 0L) put("below", 1) else put("seconds", seconds) }
         now += seconds
     }
     private val client = CoreClient(options())
@@ -188,7 +190,8 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
     override suspend fun send(request: HttpRequest): HttpResponse {
         note("fetch") { put("request", names.request(request)) }
         assertFalse(answers.isEmpty(), "the transcript has no further answer")
-        val answer = answers.removeFirst() as? JsonObject ?: throw IOException("connection refused")
+        val given = answers.removeFirst()
+        val answer = given as? JsonObject ?: throw if (given == JsonNull) IOException("connection reset") else ConnectException("connection refused")
         val body = when (val given = answer["body"]) {
             null -> ""
             is JsonPrimitive -> given.content
@@ -278,7 +281,7 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
 
     private fun operation(what: String, given: JsonObject, session: Session?): CoreOperation = when (what) {
         "discover" -> {
-            val challenges = given["challenges"]?.jsonArray.orEmpty().map { it.jsonPrimitive.content }
+            val challenges = given["challenges"]?.jsonArray?.map { it.jsonPrimitive.content }
             CoreOperation.Discover(given.text("target")!!, challenges, given.text("issuer"))
         }
         "discover_issuer" -> CoreOperation.DiscoverIssuer(given.text("issuer")!!)
