@@ -31,6 +31,7 @@ pub struct Admission {
     state: Mutex<State>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "the large one is what nearly every request becomes")]
 enum State {
     Pending(PendingAdmission),
     Admitted(Admitted),

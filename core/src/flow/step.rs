@@ -532,17 +532,16 @@ impl<T> Step<T> {
     }
 }
 
+/// Answers a [`Question`] of which the host has learned already: its kind and the text it is about.
+type Knows<'a> = dyn FnMut(Question, &str) -> Result<Vec<u8>, HostError> + 'a;
+
 impl<T> Step<T> {
     /// Carries out a flow whose questions have answers at once: `know` tells the keys of issuers and what tokens are, and all else must
     /// have been given to the server. For tests, tools and servers that keep both themselves.
     ///
     /// # Errors
     /// [`FlowError`]; [`FlowError::Interrupted`] for a step that asks for anything else.
-    pub fn answered(
-        mut self,
-        now: UnixTime,
-        know: &mut dyn FnMut(Question, &str) -> Result<Vec<u8>, HostError>,
-    ) -> Result<T, FlowError> {
+    pub fn answered(mut self, now: UnixTime, know: &mut Knows<'_>) -> Result<T, FlowError> {
         loop {
             self = match self {
                 Self::Done(result) => return Ok(result),

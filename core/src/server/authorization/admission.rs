@@ -13,6 +13,10 @@ use crate::verify::rejection::Rejection;
 
 /// A request whose proof is good, replay apart.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large one is what nearly every request becomes; a box would allocate for each"
+)]
 pub enum Checked {
     /// There is no proof, and none is needed; or one that uses nothing up, of a client that anyone can be.
     Admitted(Admitted),

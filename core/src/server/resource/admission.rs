@@ -313,6 +313,10 @@ pub(super) enum Source<'s> {
 }
 
 /// A request that passed every check except replay.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large one is what nearly every request becomes; a box would allocate for each"
+)]
 pub(super) enum Bound {
     /// With a Bearer token, where those are accepted: there is no proof to be used up.
     Granted(Box<AccessToken>),
