@@ -19,12 +19,13 @@ use axum::routing::get;
 use http::Request;
 use http::request::Parts;
 use keybound::Misuse;
+use keybound::http::message::{Request as Sent, Response};
 use keybound::json::Value;
 use keybound::oauth::{Credentials, Secret};
 use keybound::replay::BoxFuture;
 use keybound::server::JwkSet;
 use keybound::server::resource::{Introspection, IssuerProfile, Schemes};
-use keybound_tower::{Builder, FetchKeys, HostError, Introspect, Protection};
+use keybound_tower::{Builder, FetchKeys, HostError, Introspect, Protection, Transport};
 use story::{Client, Clock, ISSUER, Issuer};
 use tokio::net::TcpListener;
 
@@ -251,6 +252,33 @@ async fn the_keys_of_an_issuer_are_found_through_its_metadata() {
     }
     let insecure = of().issuer_with_keys_at(&url, "http://as.example.com/jwks").map(drop);
     assert_eq!(insecure.unwrap_err(), Misuse::InsecureUrl);
+}
+
+/// A question to an authorization server is asked again when its answer is lost.
+#[tokio::test]
+async fn a_lost_answer_about_keys_is_asked_for_again() {
+    let clock = Clock::new();
+    let (issuer, client) = (Issuer::new("k1"), client(&clock));
+    let sent = Unsteady(issuer.jwks(), AtomicUsize::new(0));
+    let builder = Protection::of(RESOURCE).unwrap().issuer_with_keys_at(ISSUER, "https://as.example.com/jwks").unwrap();
+    let protection = builder.transport(sent).without_nonces().clock(clock.reader()).build().unwrap();
+    clock.advance(1000);
+    assert_eq!(ask(&protection, head(&client, &issuer.token(&client.bound_claims()))).await, "admitted");
+}
+
+/// A network that loses the first answer.
+struct Unsteady(String, AtomicUsize);
+
+impl Transport for Unsteady {
+    fn send<'a>(&'a self, request: &'a Sent, _: usize) -> BoxFuture<'a, Result<Response, HostError>> {
+        Box::pin(async move {
+            assert_eq!((request.method.as_str(), request.url.as_str()), ("GET", "https://as.example.com/jwks"));
+            match self.1.fetch_add(1, Ordering::SeqCst) {
+                0 => Err("the connection broke".into()),
+                _ => Ok(Response { status: 200, fields: Vec::new(), body: self.0.clone().into_bytes() }),
+            }
+        })
+    }
 }
 
 #[tokio::test]

@@ -7,12 +7,14 @@ use core::fmt;
 use spin::Mutex;
 
 use super::JwkSet;
+use crate::crypto::SecureRandom;
+use crate::flow::repeat::After;
 use crate::flow::step::{Asking, Fetching, Question, SHARED_TIMEOUT, Sharing};
 use crate::flow::{Flow, Io};
 use crate::http::message::Request;
 use crate::jose::algorithm::Algorithm;
 use crate::oauth::metadata::UrlRule;
-use crate::oauth::{AnswerDefect, Endpoint, FlowError, Secret, find_server};
+use crate::oauth::{AnswerDefect, Endpoint, FlowError, Secret, find_server, send};
 use crate::{Misuse, UnixTime};
 
 /// How old keys may be before they are fetched again, in seconds.
@@ -44,6 +46,7 @@ pub enum KeySource {
 pub(crate) struct IssuerKeys {
     issuer: String,
     source: KeySource,
+    random: &'static dyn SecureRandom,
     state: Mutex<State>,
 }
 
@@ -100,13 +103,13 @@ impl IssuerKeys {
     ///
     /// # Errors
     /// [`Misuse`] if a URL cannot be used.
-    pub(crate) fn new(issuer: &str, source: KeySource) -> Result<Arc<Self>, Misuse> {
+    pub(crate) fn new(issuer: &str, source: KeySource, random: &'static dyn SecureRandom) -> Result<Arc<Self>, Misuse> {
         // An issuer that is asked without encryption is on this machine, and so may its keys be.
         let rule = UrlRule::of_issuer(issuer);
         if let KeySource::At(url) = &source {
             rule.given(url)?;
         }
-        Ok(Arc::new(Self { issuer: issuer.into(), source, state: Mutex::default() }))
+        Ok(Arc::new(Self { issuer: issuer.into(), source, random, state: Mutex::default() }))
     }
 
     /// The issuer.
@@ -192,13 +195,13 @@ impl IssuerKeys {
             }
             KeySource::At(url) => String::from(rule.given(url)?.as_str()),
             KeySource::Metadata => {
-                let server = find_server(io, rule, &self.issuer).await?;
+                let server = find_server(io, self.random, rule, &self.issuer).await?;
                 String::from(server.require(AT, rule)?.as_str())
             }
         };
         let request = Request::new("GET", &url).with_field("Accept", "application/json");
         let wanted = Fetching { request, max_body: Some(JwkSet::MAX_LEN), timeout: Some(SHARED_TIMEOUT) };
-        let response = io.fetch(wanted).await??;
+        let response = send(io, self.random, wanted, After::AnyFailure).await?;
         if response.status != 200 {
             return Err(FlowError::Answer(AT, AnswerDefect::Status(response.status)));
         }

@@ -102,9 +102,8 @@ impl Client {
 
 pub(super) async fn discover_issuer(io: &Io, client: &Inner, issuer: &str) -> Result<Discovered, FlowError> {
     client.rule.given(issuer)?;
-    let server = Search::new(io, client.rule, &client.servers, Some(client.crypto.random))
-        .server(&client.concrete(issuer))
-        .await?;
+    let server =
+        Search::new(io, client.crypto.random, client.rule, &client.servers).server(&client.concrete(issuer)).await?;
     Ok(Discovered { resource: None, server, scope: None, assumed: false, origin: None })
 }
 
@@ -127,7 +126,7 @@ pub(super) async fn discover(
     };
     let metadata = challenges.iter().find_map(|challenge| challenge.param("resource_metadata"));
     let scope = challenges.iter().find_map(|challenge| challenge.param("scope")).map(String::from);
-    let mut search = Search::new(io, client.rule, &client.servers, Some(client.crypto.random));
+    let mut search = Search::new(io, client.crypto.random, client.rule, &client.servers);
     let resource = search.resource(&target, metadata).await?;
     let named = match &resource {
         Some(resource) => search.named(client, resource, issuer)?,
@@ -145,8 +144,13 @@ pub(super) async fn discover(
 }
 
 /// The metadata of an issuer, fetched from one of its three places.
-pub(crate) async fn find_server(io: &Io, rule: UrlRule, issuer: &str) -> Result<AuthorizationServer, FlowError> {
-    Search::new(io, rule, &[], None).server(issuer).await
+pub(crate) async fn find_server(
+    io: &Io,
+    random: &'static dyn SecureRandom,
+    rule: UrlRule,
+    issuer: &str,
+) -> Result<AuthorizationServer, FlowError> {
+    Search::new(io, random, rule, &[]).server(issuer).await
 }
 
 /// The challenges that `target` answers a request without a token with. A challenge that cannot be read leads nowhere; the well-known
@@ -164,12 +168,12 @@ struct Search<'a> {
     /// Metadata that was given.
     servers: &'a [Value],
     /// For the pauses before requests that are repeated. A server's searches have none: they are shared work, which is begun anew later.
-    random: Option<&'static dyn SecureRandom>,
+    random: &'static dyn SecureRandom,
     asked: Vec<String>,
 }
 
 impl<'a> Search<'a> {
-    const fn new(io: &'a Io, rule: UrlRule, servers: &'a [Value], random: Option<&'static dyn SecureRandom>) -> Self {
+    const fn new(io: &'a Io, random: &'static dyn SecureRandom, rule: UrlRule, servers: &'a [Value]) -> Self {
         Self { io, rule, servers, random, asked: Vec::new() }
     }
 
@@ -280,10 +284,7 @@ impl<'a> Search<'a> {
         self.asked.push(url.into());
         let request = Request::new("GET", url).with_field("Accept", "application/json");
         let wanted = Fetching { request, max_body: Some(MAX_METADATA), timeout: Some(super::post::TIMEOUT) };
-        let response = match self.random {
-            Some(random) => send(self.io, random, wanted, After::AnyFailure).await?,
-            None => self.io.fetch(wanted).await??,
-        };
+        let response = send(self.io, self.random, wanted, After::AnyFailure).await?;
         match response.status {
             200 => Ok(parsed(&response.body)),
             status if status < 200 || is_passing(status) => {

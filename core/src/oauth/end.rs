@@ -154,25 +154,30 @@ pub(crate) async fn ask_about(
     credentials: &super::Credentials,
     token: &str,
 ) -> Result<alloc::vec::Vec<u8>, FlowError> {
+    use super::flow::repeat::{After, Attempts};
     use super::step::{Fetching, SHARED_TIMEOUT};
     use crate::http::message::{Body, Request};
     use crate::server::resource::MAX_ANSWER_LEN;
 
     const AT: Endpoint = Endpoint::Introspection;
     let url = server.require(AT, super::metadata::UrlRule::of_issuer(server.issuer()))?;
-    let mut form = Form::new();
-    form.push("token", token);
-    form.push("token_type_hint", "access_token");
-    let mut fields = alloc::vec::Vec::new();
-    super::post::field(&mut fields, "Accept", "application/json");
-    super::post::field(&mut fields, "Content-Type", "application/x-www-form-urlencoded");
-    credentials.attach(io, &client.0, server, &mut form, &mut fields).await?;
-    let body = Body::Bytes(form.encode().into_bytes());
-    let request = Request { method: "POST".into(), url: url.as_str().into(), fields, body };
-    let wanted = Fetching { request, max_body: Some(MAX_ANSWER_LEN), timeout: Some(SHARED_TIMEOUT) };
-    let mut response = io.fetch(wanted).await??;
-    match response.status {
-        200 => Ok(core::mem::take(&mut response.body)),
-        status => Err(FlowError::Answer(AT, AnswerDefect::Status(status))),
+    // Asking twice changes nothing. An assertion is good for one request, so that each has its own.
+    let mut attempts = Attempts::new(io, After::AnyFailure);
+    loop {
+        let mut form = Form::new();
+        form.push("token", token);
+        form.push("token_type_hint", "access_token");
+        let mut fields = alloc::vec::Vec::new();
+        super::post::field(&mut fields, "Accept", "application/json");
+        super::post::field(&mut fields, "Content-Type", "application/x-www-form-urlencoded");
+        credentials.attach(io, &client.0, server, &mut form, &mut fields).await?;
+        let body = Body::Bytes(form.encode().into_bytes());
+        let request = Request { method: "POST".into(), url: url.as_str().into(), fields, body };
+        let wanted = Fetching { request, max_body: Some(MAX_ANSWER_LEN), timeout: Some(SHARED_TIMEOUT) };
+        match io.fetch(wanted).await? {
+            Ok(mut response) if response.status == 200 => return Ok(core::mem::take(&mut response.body)),
+            Ok(response) => return Err(FlowError::Answer(AT, AnswerDefect::Status(response.status))),
+            Err(failed) => io.wait(attempts.pause(io, client.0.crypto.random, failed)?).await?,
+        }
     }
 }

@@ -159,6 +159,7 @@ pub use grant::{IssuedToken, TokenExchange};
 pub use login::Authorization;
 pub use members::Subject;
 pub use operation::{Operation, Outcome};
+pub(crate) use post::send;
 pub use request::SessionRequest;
 pub use secret::Secret;
 pub use session::Session;

@@ -127,7 +127,7 @@ pub(super) const fn reading(request: Request) -> Fetching {
 }
 
 /// Sends a request without a proof, again where the network failed and `after` permits it.
-pub(super) async fn send(
+pub(crate) async fn send(
     io: &Io,
     random: &'static dyn SecureRandom,
     wanted: Fetching,

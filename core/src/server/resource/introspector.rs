@@ -169,7 +169,7 @@ impl Introspector {
         {
             return Ok(server);
         }
-        let server = find_server(io, UrlRule::of_issuer(issuer), issuer).await?;
+        let server = find_server(io, self.crypto.random, UrlRule::of_issuer(issuer), issuer).await?;
         self.state.lock().server = Some((server.clone(), io.now()));
         Ok(server)
     }

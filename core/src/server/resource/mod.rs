@@ -103,7 +103,8 @@ impl ResourceServer {
             return Err(Misuse::NoIssuer);
         }
         verifier.check_configuration()?;
-        let keys = policy.issuers.iter().map(|issuer| IssuerKeys::new(&issuer.url, issuer.keys.clone()));
+        let random = verifier.crypto().random;
+        let keys = policy.issuers.iter().map(|issuer| IssuerKeys::new(&issuer.url, issuer.keys.clone(), random));
         let keys = keys.collect::<Result<_, _>>()?;
         let introspector = policy.introspection.clone().map(|asked| Introspector::new(asked, verifier.crypto()));
         let introspector = introspector.transpose()?;
