@@ -47,7 +47,7 @@ impl Handles {
 }
 
 #[napi]
-pub struct Flow(ffi::Flow);
+pub struct Flow(pub(crate) ffi::Flow);
 
 #[napi]
 impl Flow {
@@ -59,6 +59,14 @@ impl Flow {
     pub fn resume(&self, reply: String, now: f64) -> Result<String> {
         let reply = ffi::Reply::from_json(&reply).map_err(thrown)?;
         self.0.resume(reply, seconds(now)).map_err(thrown)
+    }
+    #[napi]
+    pub fn task(&self, now: f64) -> Result<Option<Flow>> {
+        Ok(self.0.task(seconds(now)).map_err(thrown)?.map(Flow))
+    }
+    #[napi]
+    pub fn abandon(&self) {
+        self.0.abandon();
     }
     #[napi]
     pub fn discovered(&self) -> Option<Discovered> {

@@ -1,37 +1,43 @@
 //! Judging requests to a resource or an authorization server.
 
+use std::sync::Arc;
+
 use keybound_ffi as ffi;
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 
+use crate::oauth::Flow;
 use crate::verify::{Entry, MemoryStore};
-use crate::{CRYPTO, Result, all_bytes, seconds, slices, thrown};
+use crate::{CRYPTO, Result, all_bytes, seconds, slices, thrown, whole};
 
-#[napi]
-pub struct JwkSet(ffi::JwkSet);
-
-#[napi]
-impl JwkSet {
-    #[napi(factory)]
-    pub fn parse(json: &[u8]) -> Result<Self> {
-        ffi::JwkSet::parse(json).map(Self).map_err(thrown)
-    }
+/// A request as the host received it: `url`, or the raw `target`, both as of [`ffi::Target`].
+#[napi(object, object_to_js = false)]
+pub struct Incoming {
+    pub method: String,
+    pub url: Option<String>,
+    pub target: Option<String>,
+    pub fields: Vec<String>,
+    pub peer: Option<String>,
+    pub certificate: Option<Uint8Array>,
+    pub epoch: Option<String>,
+    pub ticks: Option<f64>,
 }
 
-/// Names and values in turn.
-struct Fields(Vec<(String, Vec<u8>)>);
-
-impl Fields {
-    fn read(fields: Vec<String>) -> Result<Self> {
-        let mut pairs = Vec::with_capacity(fields.len() / 2);
-        let mut fields = fields.into_iter();
-        while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-            pairs.push((name, ffi::from_byte_string(&value).map_err(thrown)?));
-        }
-        Ok(Self(pairs))
-    }
-    fn pairs(&self) -> Vec<(&str, &[u8])> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect()
+impl Incoming {
+    fn show<T>(self, judge: impl FnOnce(&ffi::Incoming<'_>) -> std::result::Result<T, ffi::Error>) -> Result<T> {
+        let lines = ffi::field_lines(self.fields).map_err(thrown)?;
+        let fields: Vec<_> = lines.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+        let raw = ffi::from_byte_string(self.target.as_deref().unwrap_or_default()).map_err(thrown)?;
+        judge(&ffi::Incoming {
+            method: &self.method,
+            target: self.url.as_deref().map_or(ffi::Target::Raw(&raw), ffi::Target::Url),
+            fields: &fields,
+            peer: self.peer.as_deref(),
+            client_certificate: self.certificate.as_deref(),
+            epoch: self.epoch.as_deref(),
+            ticks: self.ticks.map(whole),
+        })
+        .map_err(thrown)
     }
 }
 
@@ -41,25 +47,20 @@ pub struct ResourceServer(ffi::ResourceServer);
 #[napi]
 impl ResourceServer {
     #[napi(constructor)]
-    pub fn new(options: String, verifier: String, epoch: Option<String>) -> Result<Self> {
-        ffi::ResourceServer::new(&options, &verifier, epoch.as_deref(), None, &CRYPTO).map(Self).map_err(thrown)
+    pub fn new(options: String, verifier: String) -> Result<Self> {
+        ffi::ResourceServer::new(&options, &verifier, None, None, &CRYPTO).map(Self).map_err(thrown)
+    }
+    #[napi(factory)]
+    pub fn with_store(options: String, verifier: String, store: &MemoryStore) -> Result<Self> {
+        ffi::ResourceServer::new(&options, &verifier, None, Some(&store.0), &CRYPTO).map(Self).map_err(thrown)
     }
     #[napi]
-    pub fn receive(&self, method: String, url: String, fields: Vec<String>, now: f64) -> Result<Access> {
-        let fields = Fields::read(fields)?;
-        Ok(Access(self.0.receive(&method, &url, &fields.pairs(), seconds(now))))
+    pub fn admit(&self, incoming: Incoming, now: f64) -> Result<Flow> {
+        incoming.show(|incoming| self.0.admit(incoming, seconds(now))).map(Flow)
     }
     #[napi]
-    pub fn receive_raw(
-        &self,
-        method: String,
-        raw_target: String,
-        peer: Option<String>,
-        fields: Vec<String>,
-        now: f64,
-    ) -> Result<Access> {
-        let (target, fields) = (ffi::from_byte_string(&raw_target).map_err(thrown)?, Fields::read(fields)?);
-        Ok(Access(self.0.receive_raw(&method, &target, peer.as_deref(), &fields.pairs(), seconds(now))))
+    pub fn check(&self, incoming: Incoming, now: f64) -> Result<Flow> {
+        incoming.show(|incoming| self.0.check(incoming, seconds(now))).map(Flow)
     }
     /// `{ path }` or `{ refusal }`, in JSON.
     #[napi]
@@ -68,38 +69,8 @@ impl ResourceServer {
         Ok(self.0.route_json(&target, mount_path.as_bytes(), path.as_bytes()))
     }
     #[napi]
-    pub fn require_scopes(&self, access: &Access, scopes: Vec<String>) -> Result<Option<String>> {
-        let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
-        let refusal = self.0.require_scopes(&access.0, &scopes).map_err(thrown)?;
-        Ok(refusal.map(|refusal| refusal.to_json()))
-    }
-    #[napi]
-    pub fn refuse_revoked(&self, access: &Access) -> Result<String> {
-        self.0.refuse_revoked(&access.0).map(|refusal| refusal.to_json()).map_err(thrown)
-    }
-    #[napi]
-    pub fn carry_out(&self, access: &Access, method: String, url: String, body: &[u8], now: f64) -> Result<Entry> {
-        self.0.carry_out(&access.0, &method, &url, body, seconds(now)).map(Entry).map_err(thrown)
-    }
-    #[napi]
-    pub fn used_up(
-        &self,
-        access: &Access,
-        method: String,
-        url: String,
-        body: &[u8],
-        insertion: String,
-        now: f64,
-    ) -> Result<()> {
-        self.0.used_up(&access.0, &method, &url, body, &insertion, seconds(now)).map_err(thrown)
-    }
-    #[napi]
     pub fn metadata(&self) -> String {
         self.0.metadata()
-    }
-    #[napi]
-    pub fn metadata_url(&self) -> String {
-        self.0.metadata_url()
     }
     #[napi]
     pub fn metadata_path(&self) -> String {
@@ -108,49 +79,41 @@ impl ResourceServer {
 }
 
 #[napi]
-pub struct Access(ffi::Access);
-
-#[napi]
-impl Access {
-    #[napi]
-    pub fn state(&self) -> Result<String> {
-        self.0.state().map_err(thrown)
-    }
+impl Flow {
     #[napi]
     pub fn entry(&self) -> Option<Entry> {
         self.0.entry().map(Entry)
     }
     #[napi]
-    pub fn is_answered_by(&self, keys: &JwkSet) -> bool {
-        self.0.is_answered_by(&keys.0)
+    pub fn principal(&self) -> Option<Principal> {
+        match self.0.handle() {
+            Some(ffi::Handle::Principal(principal)) => Some(Principal(principal)),
+            _ => None,
+        }
+    }
+}
+
+#[napi]
+pub struct Principal(Arc<ffi::Principal>);
+
+#[napi]
+impl Principal {
+    #[napi]
+    pub fn require_scopes(&self, scopes: Vec<String>) -> Option<String> {
+        let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
+        self.0.require_scopes(&scopes).map(|refusal| refusal.to_json())
     }
     #[napi]
-    pub fn keys(&self, keys: &JwkSet, now: f64) -> Result<()> {
-        self.0.keys(&keys.0, seconds(now)).map_err(thrown)
-    }
-    #[napi]
-    pub fn introspected(&self, answer: &[u8], now: f64) -> Result<()> {
-        self.0.introspected(answer, seconds(now)).map_err(thrown)
-    }
-    #[napi]
-    pub fn unavailable(&self) -> Result<()> {
-        self.0.unavailable().map_err(thrown)
-    }
-    #[napi]
-    pub fn settle(&self, insertion: String, now: f64) -> Result<()> {
-        self.0.settle(&insertion, seconds(now)).map_err(thrown)
-    }
-    #[napi]
-    pub fn insert_into(&self, store: &MemoryStore, now: f64) -> Result<()> {
-        self.0.insert_into(&store.0, seconds(now)).map_err(thrown)
-    }
-    #[napi]
-    pub fn danger_skip_replay_check(&self) -> Result<()> {
-        self.0.danger_skip_replay_check().map_err(thrown)
+    pub fn refuse_revoked(&self) -> String {
+        self.0.refuse_revoked().to_json()
     }
     #[napi]
     pub fn intent(&self) -> Result<Intent> {
         self.0.intent().map(Intent).map_err(thrown)
+    }
+    #[napi]
+    pub fn carry_out(&self, method: String, url: String, body: &[u8], now: f64) -> Result<Flow> {
+        self.0.carry_out(&method, &url, body, seconds(now)).map(Flow).map_err(thrown)
     }
 }
 

@@ -62,8 +62,12 @@ impl Pending {
         Entry(self.0.entry().clone())
     }
     #[napi]
-    pub fn settle(&self, insertion: String, now: f64) -> Result<String> {
-        self.0.settle(&insertion, seconds(now)).map(|verified| verified.to_json()).map_err(thrown)
+    pub fn settle(&self, insertion: String, epoch: Option<String>, now: f64) -> Result<String> {
+        let settled = match epoch {
+            Some(epoch) => self.0.settle_in(&insertion, &epoch, seconds(now)),
+            None => self.0.settle(&insertion, seconds(now)),
+        };
+        settled.map(|verified| verified.to_json()).map_err(thrown)
     }
     #[napi]
     pub fn danger_skip_replay_check(&self) -> Result<String> {
@@ -71,7 +75,7 @@ impl Pending {
     }
 }
 
-/// The request that all calls of a verifier describe by the same arguments.
+/// The same with its proofs as bytes.
 struct Shown {
     method: String,
     url: String,
@@ -100,83 +104,70 @@ impl Shown {
 }
 
 #[napi]
-pub struct Verifier(Arc<ffi::Verifier>);
+pub struct Verifier(ffi::Verifier);
+
+impl Verifier {
+    /// What was presented, and the verifier for the life of the store that it came in.
+    fn read(&self, presented: Presented) -> Result<(Shown, ffi::Verifier)> {
+        let verifier = self.0.in_epoch(presented.epoch.as_deref()).map_err(thrown)?;
+        Ok((presented.shown()?, verifier))
+    }
+}
 
 #[napi]
-#[allow(clippy::too_many_arguments)]
 impl Verifier {
     #[napi(constructor)]
-    pub fn new(options: String, epoch: Option<String>) -> Result<Self> {
-        let verifier = ffi::Verifier::new(&options, epoch.as_deref(), &CRYPTO).map_err(thrown)?;
-        Ok(Self(Arc::new(verifier)))
+    pub fn new(options: String) -> Result<Self> {
+        ffi::Verifier::new(&options, None, &CRYPTO).map(Self).map_err(thrown)
     }
     #[napi]
     pub fn check(
         &self,
-        method: String,
-        url: String,
-        proofs: Vec<String>,
-        access_token: Option<String>,
-        bound_to: Option<String>,
-        expected_nonce: Option<String>,
+        presented: Presented,
         now: f64,
     ) -> Result<Pending> {
-        let shown = Shown { method, url, proofs: all_bytes(&proofs)?, access_token, bound_to, expected_nonce };
-        shown.with(|presented| self.0.check(presented, seconds(now)).map(Pending))
+        let (shown, verifier) = self.read(presented)?;
+        shown.with(|presented| verifier.check(presented, seconds(now)).map(Pending))
     }
     #[napi]
     pub fn verify(
         &self,
-        method: String,
-        url: String,
-        proofs: Vec<String>,
-        access_token: Option<String>,
-        bound_to: Option<String>,
-        expected_nonce: Option<String>,
+        presented: Presented,
         now: f64,
         store: &MemoryStore,
     ) -> Result<String> {
-        let shown = Shown { method, url, proofs: all_bytes(&proofs)?, access_token, bound_to, expected_nonce };
-        shown.with(|presented| self.0.verify(presented, &store.0, seconds(now)).map(|verified| verified.to_json()))
+        let (shown, verifier) = self.read(presented)?;
+        shown.with(|presented| verifier.verify(presented, &store.0, seconds(now)).map(|verified| verified.to_json()))
     }
     #[napi]
-    pub fn verify_many(&self, requests: Vec<Request>, now: f64, store: &MemoryStore) -> Result<AsyncTask<Batch>> {
-        let requests = requests.into_iter().map(Request::shown).collect::<Result<_>>()?;
-        let (verifier, store) = (Arc::clone(&self.0), Arc::clone(&store.0));
+    pub fn verify_many(&self, requests: Vec<Presented>, now: f64, store: &MemoryStore) -> Result<AsyncTask<Batch>> {
+        let requests = requests.into_iter().map(Presented::shown).collect::<Result<_>>()?;
+        let verifier = self.0.in_epoch(Some(&store.0.epoch())).map_err(thrown)?;
+        let store = Arc::clone(&store.0);
         Ok(AsyncTask::new(Batch { verifier, store, requests, now: seconds(now) }))
     }
     #[napi]
     pub fn explain(
         &self,
-        method: String,
-        url: String,
-        proofs: Vec<String>,
-        access_token: Option<String>,
-        bound_to: Option<String>,
-        expected_nonce: Option<String>,
+        presented: Presented,
         now: f64,
     ) -> Result<String> {
-        let shown = Shown { method, url, proofs: all_bytes(&proofs)?, access_token, bound_to, expected_nonce };
-        shown.with(|presented| self.0.explain(presented, seconds(now)))
+        let (shown, verifier) = self.read(presented)?;
+        shown.with(|presented| verifier.explain(presented, seconds(now)))
     }
     #[napi]
     pub fn refuse(
         &self,
-        method: String,
-        url: String,
-        proofs: Vec<String>,
-        access_token: Option<String>,
-        bound_to: Option<String>,
-        expected_nonce: Option<String>,
+        presented: Presented,
         now: f64,
         reason: String,
     ) -> Result<String> {
-        let shown = Shown { method, url, proofs: all_bytes(&proofs)?, access_token, bound_to, expected_nonce };
-        shown.with(|presented| self.0.refuse(&reason, presented, seconds(now)).map(|refusal| refusal.to_json()))
+        let (shown, verifier) = self.read(presented)?;
+        shown.with(|presented| verifier.refuse(&reason, presented, seconds(now)).map(|refusal| refusal.to_json()))
     }
     #[napi]
-    pub fn fresh_nonce(&self, role: String, now: f64) -> Result<Option<String>> {
-        self.0.fresh_nonce(&role, seconds(now)).map_err(thrown)
+    pub fn fresh_nonce(&self, role: String, epoch: Option<String>, now: f64) -> Result<Option<String>> {
+        self.0.in_epoch(epoch.as_deref()).and_then(|verifier| verifier.fresh_nonce(&role, seconds(now))).map_err(thrown)
     }
     #[napi]
     pub fn algorithms(&self) -> Vec<String> {
@@ -184,27 +175,28 @@ impl Verifier {
     }
 }
 
-/// One of many requests.
-#[napi(object)]
-pub struct Request {
+/// A proof with what it came with, and the epoch of the store.
+#[napi(object, object_to_js = false)]
+pub struct Presented {
     pub method: String,
     pub url: String,
     pub proofs: Vec<String>,
     pub access_token: Option<String>,
     pub bound_to: Option<String>,
     pub expected_nonce: Option<String>,
+    pub epoch: Option<String>,
 }
 
-impl Request {
+impl Presented {
     fn shown(self) -> Result<Shown> {
-        let Self { method, url, proofs, access_token, bound_to, expected_nonce } = self;
+        let Self { method, url, proofs, access_token, bound_to, expected_nonce, epoch: _ } = self;
         Ok(Shown { method, url, proofs: all_bytes(&proofs)?, access_token, bound_to, expected_nonce })
     }
 }
 
 /// Many requests, judged on another thread.
 pub struct Batch {
-    verifier: Arc<ffi::Verifier>,
+    verifier: ffi::Verifier,
     store: Arc<ffi::MemoryStore>,
     requests: Vec<Shown>,
     now: i64,

@@ -12,6 +12,7 @@ use keybound::{Crypto, TargetUri, UnixTime};
 use crate::error::Error;
 use crate::flow::{Came, Flow, Handle};
 use crate::intent::Intent;
+use crate::plain::bytes;
 use crate::resource::{ResourceServer, described};
 use crate::verify::{Refusal, epoch_of};
 
@@ -131,7 +132,8 @@ impl Principal {
     }
 
     /// Carries out the intent that the token carries, once: compares a request, body included, with it, and uses the token up; `url` is
-    /// the whole URL, query included. The flow ends with `kind` `carried_out`, or with `refused` and `refusal`.
+    /// the whole URL, query included. The flow ends with `kind` `carried_out`, or with `refused`, `refusal` and
+    /// `error`, the text of [`Error::to_json`].
     ///
     /// # Errors
     /// Misuse.
@@ -139,7 +141,7 @@ impl Principal {
         let step = self.server.carry_out(&self.core, method, url, body, UnixTime::from_secs(now))?;
         Ok(Flow::new(step.map(|carried_out: CarriedOut| match carried_out {
             Ok(_) => Came::CarriedOut,
-            Err(refusal) => Came::Refused(Refusal::of(&refusal)),
+            Err(refusal) => Came::NotCarriedOut(Refusal::of(&refusal)),
         })))
     }
 }
@@ -151,6 +153,19 @@ impl Came {
             Err(refusal) => Self::Refused(Refusal::of(&refusal)),
         }
     }
+}
+
+/// Field lines of a list of names and values in turn, the values byte strings.
+///
+/// # Errors
+/// Misuse, if a value is no byte string.
+pub fn field_lines(list: Vec<String>) -> Result<Vec<(String, Vec<u8>)>, Error> {
+    let mut lines = Vec::with_capacity(list.len() / 2);
+    let mut list = list.into_iter();
+    while let (Some(name), Some(value)) = (list.next(), list.next()) {
+        lines.push((name, bytes(&value)?));
+    }
+    Ok(lines)
 }
 
 /// An admitted request as JSON, and its principal to be kept.

@@ -73,6 +73,8 @@ pub enum Came {
     CarriedOut,
     /// A request is refused: send this.
     Refused(Refusal),
+    /// An intent was not carried out: send this.
+    NotCarriedOut(Refusal),
     /// Work that many flows share has ended.
     Shared,
 }
@@ -190,6 +192,19 @@ impl Flow {
         let Some(step::Step::Share(share)) = &mut state.step else { return Ok(None) };
         let task = share.take_task(UnixTime::from_secs(now)).transpose()?;
         Ok(task.map(|task| Self::new(task.map(|()| Came::Shared))))
+    }
+
+    /// The entry of an `insert` step, as of [`Entry`]; none in another step.
+    pub fn entry(&self) -> Option<Entry> {
+        match &self.lock().step {
+            Some(step::Step::Insert(step)) => Some(Entry::of(step.entry())),
+            _ => None,
+        }
+    }
+
+    /// Gives the flow up, at once and not when the last reference to it goes: for a task whose time is over, so that another can begin.
+    pub fn abandon(&self) {
+        self.lock().step = None;
     }
 
     /// What later operations refer to, after `done`.
@@ -448,6 +463,10 @@ fn came(came: Came) -> (Value, Option<Handle>) {
         Came::Unconsumed(unconsumed) => (admission::unconsumed(unconsumed), None),
         Came::CarriedOut => (kind("carried_out"), None),
         Came::Refused(refusal) => (kind("refused").with("refusal", refusal.to_value()), None),
+        Came::NotCarriedOut(refusal) => {
+            let shown = kind("refused").with("refusal", refusal.to_value());
+            (shown.with("error", refusal.into_error().to_json()), None)
+        }
         Came::Shared => (kind("nothing"), None),
     }
 }

@@ -56,7 +56,7 @@ mod resource;
 mod sweep;
 mod verify;
 
-pub use admission::{Incoming, Principal, Target};
+pub use admission::{Incoming, Principal, Target, field_lines};
 pub use authorization::{Admission, AuthorizationServer};
 pub use client::{Client, Handles};
 pub use error::{Error, Fault, Kind, reasons};

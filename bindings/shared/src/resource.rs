@@ -26,6 +26,7 @@ const OPTIONS: &[&str] = &[
     "introspection",
     "introspection_profile",
     "allow_loopback",
+    "danger_no_replay_store",
     "schemes",
     "audiences",
     "token_algorithms",
@@ -87,7 +88,8 @@ impl ResourceServer {
     /// A resource. `options` is an object with `resource` (its identifier) and any of `issuers` (URLs, or objects with `issuer` and
     /// any of `profile`, `jwks_uri`, `keys`: a JWK Set, or `host` for `ask` steps), `introspection` (`true` for `ask` steps, or an object
     /// with `url` or `issuer`, `client_id`, `client_secret`, and any of `authentication`, `remembered_for`), `introspection_profile`,
-    /// `allow_loopback` (false permits no `http` server on this machine), `schemes` (`dpop`, `dpop_and_bearer`, `bearer`), `audiences`,
+    /// `allow_loopback` (false permits no `http` server on this machine), `danger_no_replay_store` (true remembers no proofs: anyone who
+    /// sees a request can repeat it until its proof is too old), `schemes` (`dpop`, `dpop_and_bearer`, `bearer`), `audiences`,
     /// `token_algorithms`, `leeway`, `require_client_id`, `realm`, `challenge_scope`,
     /// `publish_metadata`, `scopes`, `name`, `documentation`, `intents_at` (paths whose handlers compare requests with the
     /// `authorization_details` of tokens and use them up; elsewhere such tokens are refused), and for the targets of requests
@@ -147,7 +149,11 @@ impl ResourceServer {
             policy = policy.with_intents_at(path)?;
         }
         let targets = targets(&options, policy.resource())?;
-        let consumption = store.map_or(Consumption::by_host(), |store| Consumption::local(store.core.clone()));
+        let consumption = match store {
+            _ if options.flag("danger_no_replay_store")? => Consumption::danger_nowhere(),
+            Some(store) => Consumption::local(store.core.clone()),
+            None => Consumption::by_host(),
+        };
         let core = resource::ResourceServer::new(policy, verifier_of(verifier, crypto)?, consumption)?;
         Ok(Self { core, targets, epoch: epoch_of(epoch)?, crypto: *crypto })
     }

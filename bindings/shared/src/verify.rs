@@ -117,6 +117,14 @@ impl Verifier {
         Ok(Self { core: Arc::new(verifier_of(options, crypto)?), epoch: epoch_of(epoch)? })
     }
 
+    /// The same verifier for another life of the replay store.
+    ///
+    /// # Errors
+    /// Misuse, if the epoch is none.
+    pub fn in_epoch(&self, epoch: Option<&str>) -> Result<Self, Error> {
+        Ok(Self { core: Arc::clone(&self.core), epoch: epoch_of(epoch)? })
+    }
+
     /// Makes every check but replay.
     ///
     /// # Errors
@@ -205,10 +213,21 @@ impl Pending {
     /// # Errors
     /// The rejection, with the refusal to send; misuse for another word or on second use.
     pub fn settle(&self, insertion: &str, now: i64) -> Result<Verified, Error> {
-        let insertion = insertion_of(insertion)?;
+        self.settle_with(Inserted::new(insertion_of(insertion)?, self.epoch), now)
+    }
+
+    /// The same with the epoch in which the store answered.
+    ///
+    /// # Errors
+    /// As of [`settle`](Self::settle), and misuse, if the epoch is none.
+    pub fn settle_in(&self, insertion: &str, epoch: &str, now: i64) -> Result<Verified, Error> {
+        self.settle_with(Inserted::new(insertion_of(insertion)?, epoch_of(Some(epoch))?), now)
+    }
+
+    fn settle_with(&self, inserted: Inserted, now: i64) -> Result<Verified, Error> {
         let (proof, now) = (self.take()?, UnixTime::from_secs(now));
-        let settled = proof.settle(Inserted::new(insertion, self.epoch), now);
-        settled.map(Verified::of).map_err(|error| self.request.refused(&self.verifier, self.epoch, error, now))
+        let settled = proof.settle(inserted, now);
+        settled.map(Verified::of).map_err(|error| self.request.refused(&self.verifier, inserted.epoch, error, now))
     }
 
     /// Accepts the proof without a replay store: whoever sees the request can repeat it until the proof is too old.

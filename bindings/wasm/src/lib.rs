@@ -12,6 +12,8 @@
 
 #[cfg(feature = "grants")]
 mod files;
+#[cfg(any(feature = "client", feature = "server"))]
+mod flow;
 #[cfg(feature = "full")]
 mod keys;
 #[cfg(feature = "client")]

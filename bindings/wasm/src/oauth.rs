@@ -3,6 +3,7 @@
 use keybound_ffi as ffi;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::flow::Flow;
 use crate::{CRYPTO, Result, seconds, thrown};
 
 #[wasm_bindgen]
@@ -38,17 +39,7 @@ impl Handles {
 }
 
 #[wasm_bindgen]
-pub struct Flow(ffi::Flow);
-
-#[wasm_bindgen]
 impl Flow {
-    pub fn step(&self) -> Result<String> {
-        self.0.step().map_err(thrown)
-    }
-    pub fn resume(&self, reply: String, now: f64) -> Result<String> {
-        let reply = ffi::Reply::from_json(&reply).map_err(thrown)?;
-        self.0.resume(reply, seconds(now)).map_err(thrown)
-    }
     pub fn discovered(&self) -> Option<Discovered> {
         match self.0.handle() {
             Some(ffi::Handle::Discovered(found)) => Some(Discovered(found)),
@@ -100,7 +91,8 @@ mod device {
     use keybound_ffi as ffi;
     use wasm_bindgen::prelude::wasm_bindgen;
 
-    use super::{Flow, Handles};
+    use super::Handles;
+    use crate::flow::Flow;
 
     #[wasm_bindgen]
     pub struct Device(Arc<ffi::Device>);

@@ -51,8 +51,12 @@ impl Pending {
     pub fn entry(&self) -> Entry {
         Entry(self.0.entry().clone())
     }
-    pub fn settle(&self, insertion: String, now: f64) -> Result<String> {
-        self.0.settle(&insertion, seconds(now)).map(|verified| verified.to_json()).map_err(thrown)
+    pub fn settle(&self, insertion: String, epoch: Option<String>, now: f64) -> Result<String> {
+        let settled = match epoch {
+            Some(epoch) => self.0.settle_in(&insertion, &epoch, seconds(now)),
+            None => self.0.settle(&insertion, seconds(now)),
+        };
+        settled.map(|verified| verified.to_json()).map_err(thrown)
     }
     #[wasm_bindgen(js_name = dangerSkipReplayCheck)]
     pub fn danger_skip_replay_check(&self) -> Result<String> {
@@ -60,25 +64,37 @@ impl Pending {
     }
 }
 
-/// The request that all calls of a verifier describe by the same arguments.
-struct Shown {
-    method: String,
-    url: String,
-    proofs: Vec<Vec<u8>>,
-    access_token: Option<String>,
-    bound_to: Option<String>,
-    expected_nonce: Option<String>,
+#[wasm_bindgen]
+extern "C" {
+    /// A proof with what it came with, and the epoch of the store.
+    pub type Presented;
+    #[wasm_bindgen(method, getter)]
+    fn method(this: &Presented) -> String;
+    #[wasm_bindgen(method, getter)]
+    fn url(this: &Presented) -> String;
+    #[wasm_bindgen(method, getter)]
+    fn proofs(this: &Presented) -> Vec<String>;
+    #[wasm_bindgen(method, getter, js_name = accessToken)]
+    fn access_token(this: &Presented) -> Option<String>;
+    #[wasm_bindgen(method, getter, js_name = boundTo)]
+    fn bound_to(this: &Presented) -> Option<String>;
+    #[wasm_bindgen(method, getter, js_name = expectedNonce)]
+    fn expected_nonce(this: &Presented) -> Option<String>;
+    #[wasm_bindgen(method, getter)]
+    fn epoch(this: &Presented) -> Option<String>;
 }
 
-impl Shown {
-    fn with<T>(&self, judge: impl FnOnce(&ffi::Presented<'_>) -> std::result::Result<T, ffi::Error>) -> Result<T> {
+impl Presented {
+    fn show<T>(&self, judge: impl FnOnce(&ffi::Presented<'_>) -> std::result::Result<T, ffi::Error>) -> Result<T> {
+        let (method, url, proofs) = (self.method(), self.url(), all_bytes(&self.proofs())?);
+        let (token, bound_to, nonce) = (self.access_token(), self.bound_to(), self.expected_nonce());
         let presented = ffi::Presented {
-            method: &self.method,
-            url: &self.url,
-            proofs: &slices(&self.proofs),
-            access_token: self.access_token.as_deref(),
-            bound_to: self.bound_to.as_deref(),
-            expected_nonce: self.expected_nonce.as_deref(),
+            method: &method,
+            url: &url,
+            proofs: &slices(&proofs),
+            access_token: token.as_deref(),
+            bound_to: bound_to.as_deref(),
+            expected_nonce: nonce.as_deref(),
         };
         judge(&presented).map_err(thrown)
     }
@@ -88,69 +104,48 @@ impl Shown {
 pub struct Verifier(ffi::Verifier);
 
 #[wasm_bindgen]
-#[allow(clippy::too_many_arguments)]
 impl Verifier {
     #[wasm_bindgen(constructor)]
-    pub fn new(options: String, epoch: Option<String>) -> Result<Self> {
-        ffi::Verifier::new(&options, epoch.as_deref(), &CRYPTO).map(Self).map_err(thrown)
+    pub fn new(options: String) -> Result<Self> {
+        ffi::Verifier::new(&options, None, &CRYPTO).map(Self).map_err(thrown)
     }
     pub fn check(
         &self,
-        method: String,
-        url: String,
-        proofs: Vec<String>,
-        access_token: Option<String>,
-        bound_to: Option<String>,
-        expected_nonce: Option<String>,
+        presented: &Presented,
         now: f64,
     ) -> Result<Pending> {
-        let shown = Shown { method, url, proofs: all_bytes(&proofs)?, access_token, bound_to, expected_nonce };
-        shown.with(|presented| self.0.check(presented, seconds(now)).map(Pending))
+        let verifier = self.0.in_epoch(presented.epoch().as_deref()).map_err(thrown)?;
+        presented.show(|presented| verifier.check(presented, seconds(now)).map(Pending))
     }
     pub fn verify(
         &self,
-        method: String,
-        url: String,
-        proofs: Vec<String>,
-        access_token: Option<String>,
-        bound_to: Option<String>,
-        expected_nonce: Option<String>,
+        presented: &Presented,
         now: f64,
         store: &MemoryStore,
     ) -> Result<String> {
-        let shown = Shown { method, url, proofs: all_bytes(&proofs)?, access_token, bound_to, expected_nonce };
-        shown.with(|presented| self.0.verify(presented, &store.0, seconds(now)).map(|verified| verified.to_json()))
+        let verifier = self.0.in_epoch(presented.epoch().as_deref()).map_err(thrown)?;
+        presented.show(|presented| verifier.verify(presented, &store.0, seconds(now)).map(|verified| verified.to_json()))
     }
     pub fn explain(
         &self,
-        method: String,
-        url: String,
-        proofs: Vec<String>,
-        access_token: Option<String>,
-        bound_to: Option<String>,
-        expected_nonce: Option<String>,
+        presented: &Presented,
         now: f64,
     ) -> Result<String> {
-        let shown = Shown { method, url, proofs: all_bytes(&proofs)?, access_token, bound_to, expected_nonce };
-        shown.with(|presented| self.0.explain(presented, seconds(now)))
+        let verifier = self.0.in_epoch(presented.epoch().as_deref()).map_err(thrown)?;
+        presented.show(|presented| verifier.explain(presented, seconds(now)))
     }
     pub fn refuse(
         &self,
-        method: String,
-        url: String,
-        proofs: Vec<String>,
-        access_token: Option<String>,
-        bound_to: Option<String>,
-        expected_nonce: Option<String>,
+        presented: &Presented,
         now: f64,
         reason: String,
     ) -> Result<String> {
-        let shown = Shown { method, url, proofs: all_bytes(&proofs)?, access_token, bound_to, expected_nonce };
-        shown.with(|presented| self.0.refuse(&reason, presented, seconds(now)).map(|refusal| refusal.to_json()))
+        let verifier = self.0.in_epoch(presented.epoch().as_deref()).map_err(thrown)?;
+        presented.show(|presented| verifier.refuse(&reason, presented, seconds(now)).map(|refusal| refusal.to_json()))
     }
     #[wasm_bindgen(js_name = freshNonce)]
-    pub fn fresh_nonce(&self, role: String, now: f64) -> Result<Option<String>> {
-        self.0.fresh_nonce(&role, seconds(now)).map_err(thrown)
+    pub fn fresh_nonce(&self, role: String, epoch: Option<String>, now: f64) -> Result<Option<String>> {
+        self.0.in_epoch(epoch.as_deref()).and_then(|verifier| verifier.fresh_nonce(&role, seconds(now))).map_err(thrown)
     }
     pub fn algorithms(&self) -> Vec<String> {
         self.0.algorithms().into_iter().map(Into::into).collect()

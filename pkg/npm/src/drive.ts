@@ -1,7 +1,7 @@
 /** Drives a flow of the core to its end over a host: keys, storage, locks, HTTP and time. The same in Node and in browsers. */
 
 import { HostFailed, KeyboundError, LoginRequired, decoded } from './errors.js';
-import type { NativeDevice, NativeDiscovered, NativeFlow, NativeSession } from './native.js';
+import type { NativeDevice, NativeDiscovered, NativeEntry, NativeFlow, NativePrincipal, NativeSession } from './native.js';
 
 /** An algorithm's name as JOSE has it, for example `ES256`. */
 export type Algorithm = 'ES256' | 'ES384' | 'ES512' | 'Ed25519' | 'EdDSA' | 'PS256' | 'PS384' | 'PS512' | 'RS256' | 'RS384' | 'RS512' | (string & {});
@@ -112,15 +112,24 @@ export interface Store {
   lock(name: string, lease: number, signal?: AbortSignal): Promise<() => void | Promise<void>>;
 }
 
-/** A store with HTTP and time: all that a flow asks for. */
-export interface Host extends Store {
+/** HTTP and time, and what servers have besides: what a flow asks for that keeps nothing. */
+export interface Surroundings {
   /** Sends a request. Throws {@link NotSent} where it is certain that nothing left. */
   fetch(request: HostRequest): Promise<HostResponse>;
   /** Waits, also for parts of a second. */
   wait(seconds: number): Promise<void>;
   /** Whole seconds since 1970. */
   now(): number;
+  /** Asks a source of the program's own: for the `keys` of an issuer, or what a `token` is. */
+  ask?(question: 'keys' | 'token', subject: string): Promise<string | Uint8Array>;
+  /** Inserts into the program's own replay store. Never fails: a store that does is `unavailable`. */
+  insert?(entry: NativeEntry): Promise<{ readonly insertion: string; readonly epoch: string }>;
+  /** Told why work failed that belongs to no flow. */
+  onFault?(fault: unknown): void;
 }
+
+/** A store with HTTP and time: all that a client's flow asks for. */
+export interface Host extends Store, Surroundings {}
 
 /** Sends the caller's own request, as often as the core asks, and keeps the answer for the caller. */
 export interface Exchange {
@@ -138,6 +147,7 @@ export interface Finished {
   readonly discovered: NativeDiscovered | undefined;
   readonly session: NativeSession | undefined;
   readonly device: NativeDevice | undefined;
+  readonly principal: NativePrincipal | undefined;
 }
 
 interface Step {
@@ -166,7 +176,7 @@ export function fromByteString(text: string): Uint8Array {
  * @param exchange sends the caller's own request, in flows of `call`
  * @throws KeyboundError, or the host's own error
  */
-export async function drive(flow: NativeFlow, host: Host, exchange?: Exchange): Promise<Finished> {
+export async function drive(flow: NativeFlow, host: Host | Surroundings, exchange?: Exchange): Promise<Finished> {
   const held = new Map<string, () => void | Promise<void>>();
   let fault: unknown;
   try {
@@ -174,7 +184,7 @@ export async function drive(flow: NativeFlow, host: Host, exchange?: Exchange): 
     while (step.step !== 'done') {
       let reply: Record<string, unknown>;
       try {
-        reply = await answer(step, host, held, exchange);
+        reply = await answer(flow, step, host as Host, held, exchange);
       } catch (thrown) {
         fault = thrown instanceof NotSent ? thrown.cause : thrown;
         reply = failure(step, thrown);
@@ -183,9 +193,10 @@ export async function drive(flow: NativeFlow, host: Host, exchange?: Exchange): 
     }
     return {
       result: step['result'] as Result,
-      discovered: flow.discovered() ?? undefined,
-      session: flow.session() ?? undefined,
+      discovered: flow.discovered?.() ?? undefined,
+      session: flow.session?.() ?? undefined,
       device: flow.device?.() ?? undefined,
+      principal: flow.principal?.() ?? undefined,
     };
   } catch (thrown) {
     const error = decoded(thrown);
@@ -200,7 +211,7 @@ export async function drive(flow: NativeFlow, host: Host, exchange?: Exchange): 
 
 type Locks = Map<string, () => void | Promise<void>>;
 
-async function answer(step: Step, host: Host, held: Locks, exchange?: Exchange): Promise<Record<string, unknown>> {
+async function answer(flow: NativeFlow, step: Step, host: Host, held: Locks, exchange?: Exchange): Promise<Record<string, unknown>> {
   switch (step.step) {
     case 'create_key': {
       const key = await host.createKey(step['algorithms'] as Algorithm[], step['protections'] as Protection[]);
@@ -249,9 +260,62 @@ async function answer(step: Step, host: Host, held: Locks, exchange?: Exchange):
     case 'wait':
       await host.wait((step['milliseconds'] as number) / 1000);
       return { ok: true };
+    case 'share':
+      await shared(flow, step, host);
+      return { ok: true };
+    case 'ask': {
+      const asked = host.ask?.(step['question'] as 'keys' | 'token', step['subject'] as string);
+      const told = await within(asked, step['timeout'] as number);
+      if (typeof told === 'string' || told instanceof Uint8Array) return { told: toByteString(typeof told === 'string' ? new TextEncoder().encode(told) : told) };
+      throw new TypeError('a source of keys, or of what tokens are, answers with a text or bytes');
+    }
+    case 'insert':
+      return { inserted: await host.insert?.(flow.entry?.() as NativeEntry) };
     default:
       throw new TypeError(`the core asks for ${step.step}, which this version does not know`);
   }
+}
+
+/** Work under way that flows of one host share, by name. It belongs to none of them: one that is given up leaves it running. */
+const underway = new WeakMap<Surroundings, Map<string, Promise<void>>>();
+
+/** Waits for the end of shared work, which is begun if that is this flow's turn. It ends by its own time-out at the latest. */
+async function shared(flow: NativeFlow, step: Step, host: Host): Promise<void> {
+  const works = underway.get(host) ?? new Map<string, Promise<void>>();
+  underway.set(host, works);
+  const name = step['name'] as string;
+  const work = begun(flow, step['timeout'] as number, host);
+  if (work !== undefined) {
+    works.set(name, work);
+    // Another task of this name may have begun since this one's end.
+    void work.then(() => works.get(name) === work && works.delete(name));
+  }
+  await (works.get(name) ?? host.wait(0.005));
+}
+
+/** The end of this flow's task, if it has one; it does not fail. */
+function begun(flow: NativeFlow, timeout: number, host: Host): Promise<void> | undefined {
+  const told = (fault: unknown): void => host.onFault?.(decoded(fault));
+  try {
+    const task = flow.task(host.now());
+    if (task === undefined || task === null) return undefined;
+    const driven = drive(task, host).finally(() => task.free?.());
+    return within(driven, timeout, () => task.abandon()).then(() => undefined, told);
+  } catch (fault) {
+    told(fault);
+    return undefined;
+  }
+}
+
+/** What `work` comes to within so many seconds. */
+function within<T>(work: Promise<T> | undefined, seconds: number, late: () => void = () => undefined): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      late();
+      reject(new Error(`there was no answer in ${seconds} seconds`));
+    }, seconds * 1000);
+    Promise.resolve(work).then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
 
 function send(step: Step, host: Host, exchange: Exchange | undefined): Promise<HostResponse> {

@@ -1,6 +1,6 @@
 /** HTTP by `fetch`: what flows ask for, and the caller's own requests with a token. */
 
-import { NotSent, type Exchange, type Host, type HostRequest, type HostResponse, type Store } from './drive.js';
+import { NotSent, type Exchange, type Host, type HostRequest, type HostResponse, type Store, type Surroundings } from './drive.js';
 
 /** How a client reaches servers and the clock. */
 export interface Settings {
@@ -20,9 +20,23 @@ export function systemNow(): number {
   return Math.floor(Date.now() / 1000);
 }
 
+/** HTTP by `fetch` and the clock. `more` is said with every request. */
+export function surroundings(settings: Settings, more: RequestInit = {}): Surroundings {
+  const send = settings.fetch ?? ((input, init) => globalThis.fetch(input, init));
+  return {
+    wait: (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000)),
+    now: settings.now ?? systemNow,
+    async fetch(request) {
+      const signal = AbortSignal.timeout((request.timeout ?? settings.timeout ?? 60) * 1000);
+      const sent = send(request.url, init(request, request.content, { signal, ...more }));
+      const response = visible(await sent.catch((thrown: unknown) => Promise.reject(failed(thrown))));
+      return { status: response.status, headers: fields(response), body: await read(response, request.maxBody ?? 0) };
+    },
+  };
+}
+
 /** A store with HTTP by `fetch` and the clock. */
 export function hostOf(store: Store, settings: Settings): Host {
-  const send = settings.fetch ?? globalThis.fetch.bind(globalThis);
   return {
     createKey: (algorithms, protections) => store.createKey(algorithms, protections),
     deleteKey: (thumbprint) => store.deleteKey(thumbprint),
@@ -30,14 +44,7 @@ export function hostOf(store: Store, settings: Settings): Host {
     load: (slot) => store.load(slot),
     save: (slot, expected, version, value) => store.save(slot, expected, version, value),
     lock: (name, lease, signal) => store.lock(name, lease, signal),
-    wait: (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000)),
-    now: settings.now ?? systemNow,
-    async fetch(request) {
-      const signal = AbortSignal.timeout((request.timeout ?? settings.timeout ?? 60) * 1000);
-      const sent = send(request.url, init(request, request.content, { signal, credentials: 'omit' }));
-      const response = visible(await sent.catch((thrown: unknown) => Promise.reject(failed(thrown))));
-      return { status: response.status, headers: fields(response), body: await read(response, request.maxBody ?? 0) };
-    },
+    ...surroundings(settings, { credentials: 'omit' }),
   };
 }
 

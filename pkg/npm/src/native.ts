@@ -46,76 +46,70 @@ export interface NativeMemoryStore {
 /** A proof that passed every check but replay. */
 export interface NativePending {
   entry(): NativeEntry;
-  settle(insertion: string, now: number): string;
+  /** `epoch`: the life that the store answered in, that of the request by default. */
+  settle(insertion: string, epoch: string | undefined, now: number): string;
   dangerSkipReplayCheck(): string;
 }
 
-/** One of many requests. */
-export interface NativeRequest {
+/** A proof with what it came with. */
+export interface NativePresented {
   method: string;
   url: string;
   proofs: string[];
   accessToken?: string;
   boundTo?: string;
   expectedNonce?: string;
+  /** That of the store when the request came. */
+  epoch?: string;
 }
 
-/** Judges proofs. The six arguments in the middle of each call describe the request. */
+/** Judges proofs. */
 export interface NativeVerifier {
-  check(
-    method: string, url: string, proofs: string[], accessToken: string | undefined, boundTo: string | undefined,
-    expectedNonce: string | undefined, now: number,
-  ): NativePending;
-  verify(
-    method: string, url: string, proofs: string[], accessToken: string | undefined, boundTo: string | undefined,
-    expectedNonce: string | undefined, now: number, store: NativeMemoryStore,
-  ): string;
-  explain(
-    method: string, url: string, proofs: string[], accessToken: string | undefined, boundTo: string | undefined,
-    expectedNonce: string | undefined, now: number,
-  ): string;
-  refuse(
-    method: string, url: string, proofs: string[], accessToken: string | undefined, boundTo: string | undefined,
-    expectedNonce: string | undefined, now: number, reason: string,
-  ): string;
-  /** Judges on another thread; the addon alone has it. Each answer is what `verify` gives or throws. */
-  verifyMany?(requests: NativeRequest[], now: number, store: NativeMemoryStore): Promise<string[]>;
-  freshNonce(role: string, now: number): string | undefined | null;
+  check(presented: NativePresented, now: number): NativePending;
+  verify(presented: NativePresented, now: number, store: NativeMemoryStore): string;
+  explain(presented: NativePresented, now: number): string;
+  refuse(presented: NativePresented, now: number, reason: string): string;
+  /** Judges on another thread, in the epoch of the store; the addon alone has it. Each answer is what `verify` gives or throws. */
+  verifyMany?(requests: NativePresented[], now: number, store: NativeMemoryStore): Promise<string[]>;
+  freshNonce(role: string, epoch: string | undefined, now: number): string | undefined | null;
   algorithms(): string[];
 }
 
-/** Keys of an issuer. */
-export interface NativeJwkSet {
-  readonly _jwkSet?: never;
+/** A request as the host received it. `fields` are names and values in turn, `target` and values as byte strings. */
+export interface NativeIncoming {
+  method: string;
+  /** The whole URL, where it is known. */
+  url?: string;
+  /** The raw request target otherwise. */
+  target?: string;
+  fields: string[];
+  peer?: string;
+  certificate?: Uint8Array;
+  /** That of a store of the host's own. */
+  epoch?: string;
+  /** A clock that never goes back, in milliseconds. */
+  ticks?: number;
 }
 
-/** Where a request to a resource stands. */
-export interface NativeAccess {
-  state(): string;
-  entry(): NativeEntry | undefined | null;
-  isAnsweredBy(keys: NativeJwkSet): boolean;
-  keys(keys: NativeJwkSet, now: number): void;
-  introspected(answer: Uint8Array, now: number): void;
-  unavailable(): void;
-  settle(insertion: string, now: number): void;
-  insertInto(store: NativeMemoryStore, now: number): void;
-  dangerSkipReplayCheck(): void;
-  intent(): NativeIntent;
-}
-
-/** A protected resource. `fields` are names and values in turn, values as byte strings. */
+/** A protected resource, which keeps the keys of its issuers and what was asked about tokens. */
 export interface NativeResourceServer {
-  receive(method: string, url: string, fields: string[], now: number): NativeAccess;
-  receiveRaw(method: string, rawTarget: string, peer: string | undefined, fields: string[], now: number): NativeAccess;
+  /** Ends with `admitted`, and a principal, or `refused`. */
+  admit(incoming: NativeIncoming, now: number): NativeFlow;
+  /** Ends with `unconsumed` or `refused`. */
+  check(incoming: NativeIncoming, now: number): NativeFlow;
   /** `{ path }` or `{ refusal }`, in JSON. */
   route(rawTarget: string, mountPath: string, path: string): string;
-  requireScopes(access: NativeAccess, scopes: string[]): string | undefined | null;
-  refuseRevoked(access: NativeAccess): string;
-  carryOut(access: NativeAccess, method: string, url: string, body: Uint8Array, now: number): NativeEntry;
-  usedUp(access: NativeAccess, method: string, url: string, body: Uint8Array, insertion: string, now: number): void;
   metadata(): string;
-  metadataUrl(): string;
   metadataPath(): string;
+}
+
+/** Whom an admitted request is from. */
+export interface NativePrincipal {
+  requireScopes(scopes: string[]): string | undefined | null;
+  refuseRevoked(): string;
+  intent(): NativeIntent;
+  /** Ends with `carried_out` or `refused`. */
+  carryOut(method: string, url: string, body: Uint8Array, now: number): NativeFlow;
 }
 
 /** A request to an authorization server on its way. */
@@ -172,13 +166,20 @@ export interface NativeHandles extends Freed {
   device?(value: NativeDevice): void;
 }
 
-/** An operation of the client under way. */
+/** A flow under way, of a client or a server. What it came to is there where the build has it. */
 export interface NativeFlow extends Freed {
   step(): string;
   resume(reply: string, now: number): string;
-  discovered(): NativeDiscovered | undefined | null;
-  session(): NativeSession | undefined | null;
+  /** The work of a `share` step, for the first who waits for it. */
+  task(now: number): NativeFlow | undefined | null;
+  /** Gives it up at once. */
+  abandon(): void;
+  /** That of an `insert` step. */
+  entry?(): NativeEntry | undefined | null;
+  discovered?(): NativeDiscovered | undefined | null;
+  session?(): NativeSession | undefined | null;
   device?(): NativeDevice | undefined | null;
+  principal?(): NativePrincipal | undefined | null;
 }
 
 /** A lock on a file, which ends with its process at the latest. */
@@ -275,10 +276,13 @@ export interface Native {
     fromDer?(der: Uint8Array, algorithm: string | undefined): NativeKey;
   };
   NonceCache: new () => NativeNonceCache;
-  Verifier: new (options: string, epoch: string | undefined) => NativeVerifier;
+  Verifier: new (options: string) => NativeVerifier;
   MemoryStore: new (capacity: number, options: string, now: number) => NativeMemoryStore;
-  JwkSet: { parse(json: Uint8Array): NativeJwkSet };
-  ResourceServer: new (options: string, verifier: string, epoch: string | undefined) => NativeResourceServer;
+  ResourceServer: {
+    /** A store of the host's own takes the entries, by `insert` steps. */
+    new (options: string, verifier: string): NativeResourceServer;
+    withStore(options: string, verifier: string, store: NativeMemoryStore): NativeResourceServer;
+  };
   AuthorizationServer: new (options: string, epoch: string | undefined) => NativeAuthorizationServer;
   Intent: { declare(details: string, key: string, lifetime: number, now: number): NativeIntent };
   proof(

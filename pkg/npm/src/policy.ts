@@ -45,16 +45,7 @@ export function policyJson(policy: Policy): { readonly verifier: string; readonl
   const { nonces, ...rest } = policy;
   const { preset, max_age, max_ahead, store_margin, nonce_replaces_iat, ...others } = snakeCase(rest) as Record<string, unknown>;
   const terms = JSON.stringify({ preset, max_age, max_ahead, store_margin, nonce_replaces_iat });
-  const issued = nonces === undefined || nonces === false ? undefined : nonceJson(nonces === true ? {} : nonces);
+  const issued = nonces === undefined || nonces === false ? undefined : snakeCase(nonces === true ? {} : nonces);
   const verifier = { header_memory: 1024, ...others, preset, max_age, max_ahead, store_margin, nonce_replaces_iat, nonces: issued };
   return { verifier: JSON.stringify(verifier), terms };
-}
-
-// The key is chosen here, so that it outlives changes of the store.
-function nonceJson(nonces: NonceOptions): Record<string, unknown> {
-  const secret = (): string => {
-    const bytes = crypto.getRandomValues(new Uint8Array(32));
-    return btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
-  };
-  return { keys: [{ id: 1, secret: secret() }], ...snakeCase(nonces) };
 }

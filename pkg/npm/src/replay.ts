@@ -15,6 +15,13 @@ export type Insertion = 'fresh' | 'seen' | 'unavailable' | 'full' | 'share_full'
 
 const INSERTIONS: readonly unknown[] = ['fresh', 'seen', 'unavailable', 'full', 'share_full', 'before_floor'];
 
+/** What a store answers, and the life it answered in: another one than before, if the insert itself noticed that all was lost. */
+export interface Inserted {
+  readonly insertion: Insertion;
+  /** As of {@link ReplayStore.epoch}. */
+  readonly epoch: string;
+}
+
 /** One proof as a store sees it. The same proof gives the same entry whenever it comes. */
 export interface ReplayEntry {
   /** Names the proof: 32 hexadecimal digits, the only part that decides whether it was seen. */
@@ -44,8 +51,11 @@ export interface ReplayEntry {
  * `insert` throws is taken for `unavailable`.
  */
 export interface ReplayStore {
-  insert(entry: ReplayEntry, now: number): Insertion | Promise<Insertion>;
-  /** The present life of the store, a decimal number below 2^64: another one after all was lost. `0` by default. */
+  insert(entry: ReplayEntry, now: number): Insertion | Inserted | Promise<Insertion | Inserted>;
+  /**
+   * The present life of the store as far as it is known, a decimal number below 2^64: another one after all was lost. `0` by default. It is
+   * read when a request comes, and after an insert that answers without one.
+   */
   epoch?(): string;
 }
 
@@ -169,13 +179,22 @@ export function entryOf(entry: NativeEntry, now: number): ReplayEntry {
 }
 
 /** Asks a store of the host's own; what that throws counts as `unavailable`. @internal */
-export async function askStore(store: ReplayStore, entry: NativeEntry, now: number, onFault: (fault: unknown) => void): Promise<Insertion> {
+export async function askStore(store: ReplayStore, entry: NativeEntry, now: number, onFault: (fault: unknown) => void): Promise<Inserted> {
   let answer: unknown;
   try {
     answer = await store.insert(entryOf(entry, now), now);
   } catch (fault) {
     onFault(fault);
-    return 'unavailable';
+    answer = 'unavailable';
   }
-  return insertionOf(answer);
+  const { insertion, epoch = store.epoch?.() ?? '0' } = insertedOf(answer);
+  return { insertion, epoch };
+}
+
+/** The answer, with its epoch where it has one. @internal */
+export function insertedOf(answer: unknown): { readonly insertion: Insertion; readonly epoch: string | undefined } {
+  if (typeof answer !== 'object' || answer === null || !('insertion' in answer)) return { insertion: insertionOf(answer), epoch: undefined };
+  const { insertion, epoch } = answer as Partial<Inserted>;
+  if (typeof epoch === 'string' && /^\d+$/.test(epoch)) return { insertion: insertionOf(insertion), epoch };
+  throw misuse('not_an_insertion', `the epoch of a store is a number as text, and this was ${named(epoch)}`);
 }

@@ -5,14 +5,14 @@ import type { Algorithm } from './drive.js';
 import { KeyboundError, decoded, guarded, misuse, named } from './errors.js';
 import type { Refusal } from './errors.js';
 import { systemNow } from './http.js';
-import type { NativePending, NativeRequest, NativeVerifier } from './native.js';
+import type { NativePending, NativePresented, NativeVerifier } from './native.js';
 import { checkTexts } from './options.js';
 import type { Policy } from './policy.js';
 import { policyJson } from './policy.js';
 import type { Role } from './proof.js';
 import type { Check, Rejection } from './reasons.js';
-import type { Insertion, ReplayEntry, ReplayStore } from './replay.js';
-import { MemoryReplayStore, askStore, entryOf, insertionOf } from './replay.js';
+import type { Inserted, Insertion, ReplayEntry, ReplayStore } from './replay.js';
+import { MemoryReplayStore, askStore, entryOf, insertedOf } from './replay.js';
 
 /** A proof as it comes with a request. */
 export interface Presented {
@@ -101,9 +101,9 @@ export class PendingProof {
    * @throws ProofRejected; HostFailed for `unavailable` and `full`; Misuse for anything but an {@link Insertion}, above all booleans and
    * promises, and on second use
    */
-  settle(insertion: Insertion, now: number = systemNow()): Verified {
-    const word = insertionOf(insertion);
-    return verified(guarded(() => this.#native.settle(word, now)));
+  settle(answer: Insertion | Inserted, now: number = systemNow()): Verified {
+    const { insertion, epoch } = insertedOf(answer);
+    return verified(guarded(() => this.#native.settle(insertion, epoch, now)));
   }
 
   /** Accepts the proof without a replay store: whoever sees the request can repeat it until the proof is too old. */
@@ -112,14 +112,22 @@ export class PendingProof {
   }
 }
 
-type Arguments = [string, string, string[], string | undefined, string | undefined, string | undefined, number];
+/** What was presented, as the core takes it, and when. */
+interface Read {
+  readonly presented: NativePresented;
+  readonly now: number;
+}
 
-function spread(presented: Presented, clock: () => number = systemNow): Arguments {
-  const { method, url, proof, accessToken, boundTo, expectedNonce, now = clock() } = presented;
+function read(given: Presented, clock: () => number = systemNow): Read {
+  const { method, url, proof, accessToken, boundTo, expectedNonce, now = clock() } = given;
   if (typeof now !== 'number') throw misuse('wrong_type', `now is a number of seconds, and this was ${named(now)}`);
   const proofs = proof === null || proof === undefined ? [] : typeof proof === 'string' ? [proof] : proof;
   checkTexts({ proof: proofs }, ['proof']);
-  return [method, String(url), [...proofs], accessToken, boundTo, expectedNonce, now];
+  const presented: NativePresented = { method, url: String(url), proofs: [...proofs] };
+  if (accessToken !== undefined) presented.accessToken = accessToken;
+  if (boundTo !== undefined) presented.boundTo = boundTo;
+  if (expectedNonce !== undefined) presented.expectedNonce = expectedNonce;
+  return { presented, now };
 }
 
 /** Judges proofs by one policy. */
@@ -128,7 +136,6 @@ export class Verifier {
   readonly #store: ReplayStore | undefined;
   readonly #now: () => number;
   #native: NativeVerifier | undefined;
-  #epoch: string | undefined;
 
   /**
    * Elsewhere than on Node the options are looked at when the core is loaded: `await ready()` first to have mistakes shown here.
@@ -148,23 +155,23 @@ export class Verifier {
     }
   }
 
-  /** The verifier for the store's present life, whose nonces vouch for it. */
+  /** The verifier, once the core is loaded. */
   #open(now: number): NativeVerifier {
-    const store = this.#store;
-    if (store instanceof MemoryReplayStore) store._open(this.#policy.terms, now);
-    const epoch = store?.epoch?.();
-    if (this.#native === undefined || epoch !== this.#epoch) {
-      this.#native = guarded(() => new (native().Verifier)(this.#policy.verifier, epoch));
-      this.#epoch = epoch;
-    }
-    return this.#native;
+    if (this.#store instanceof MemoryReplayStore) this.#store._open(this.#policy.terms, now);
+    return (this.#native ??= guarded(() => new (native().Verifier)(this.#policy.verifier)));
+  }
+
+  /** The verifier, and a request in the store's present life, whose nonces vouch for it. */
+  #ask<T>({ presented, now }: Read, call: (verifier: NativeVerifier, presented: NativePresented, now: number) => T): T {
+    const verifier = this.#open(now);
+    const epoch = this.#store?.epoch?.();
+    return guarded(() => call(verifier, epoch === undefined ? presented : { ...presented, epoch }, now));
   }
 
   /** Makes every check but replay. Elsewhere than on Node, `await ready()` first. */
   check(presented: Presented): PendingProof {
-    const request = spread(presented, this.#now);
-    const verifier = this.#open(request[6]);
-    return new PendingProof(guarded(() => verifier.check(...request)), request[6]);
+    const request = read(presented, this.#now);
+    return new PendingProof(this.#ask(request, (verifier, shown, now) => verifier.check(shown, now)), request.now);
   }
 
   /**
@@ -174,21 +181,20 @@ export class Verifier {
    */
   async verify(presented: Presented): Promise<Verified> {
     // Read before anything is waited for: what is verified is what was given.
-    const request = spread(presented, this.#now);
+    const request = read(presented, this.#now);
     const { now } = presented;
     await ready();
     return this.#consume(request, now);
   }
 
-  async #consume(request: Arguments, now: number | undefined): Promise<Verified> {
+  async #consume(request: Read, now: number | undefined): Promise<Verified> {
     const store = this.#store;
     if (store === undefined || store instanceof MemoryReplayStore) return this.#consumeSync(request);
-    const verifier = this.#open(request[6]);
-    const pending = guarded(() => verifier.check(...request));
+    const pending = this.#ask(request, (verifier, shown, at) => verifier.check(shown, at));
     let fault: unknown;
-    const insertion = await askStore(store, pending.entry(), request[6], (thrown) => (fault = thrown));
+    const { insertion, epoch } = await askStore(store, pending.entry(), request.now, (thrown) => (fault = thrown));
     try {
-      return verified(guarded(() => pending.settle(insertion, now ?? this.#now())));
+      return verified(guarded(() => pending.settle(insertion, epoch, now ?? this.#now())));
     } catch (error) {
       if (fault !== undefined && error instanceof KeyboundError) error.cause = fault;
       throw error;
@@ -197,34 +203,33 @@ export class Verifier {
 
   /** The same at once, with a {@link MemoryReplayStore}. Elsewhere than on Node, `await ready()` first. */
   verifySync(presented: Presented): Verified {
-    return this.#consumeSync(spread(presented, this.#now));
+    return this.#consumeSync(read(presented, this.#now));
   }
 
-  #consumeSync(request: Arguments): Verified {
+  #consumeSync(request: Read): Verified {
     const store = this.#store;
     if (!(store instanceof MemoryReplayStore)) {
       const detail = store === undefined ? 'a verifier needs a replay store for this; give it one, or check and settle' : 'this store answers later; await verify';
       throw misuse('no_store', detail);
     }
-    const verifier = this.#open(request[6]);
-    const inner = store._open(this.#policy.terms, request[6]);
-    return verified(guarded(() => verifier.verify(...request, inner)));
+    const inner = store._open(this.#policy.terms, request.now);
+    return verified(this.#ask(request, (verifier, shown, now) => verifier.verify(shown, now, inner)));
   }
 
   /** Judges many at a time, on other threads where the platform has them. Each result is a {@link Verified} or the error. */
   async verifyMany(all: readonly Presented[], now: number = this.#now()): Promise<(Verified | KeyboundError)[]> {
     const store = this.#store;
-    const given = all.map((presented) => spread({ now, ...presented }));
+    const given = all.map((presented) => read({ now, ...presented }));
     await ready();
     const verifier = this.#open(now);
     if (!(store instanceof MemoryReplayStore) || verifier.verifyMany === undefined) {
-      return Promise.all(given.map((request) => this.#consume(request, request[6]).catch(ours)));
+      return Promise.all(given.map((request) => this.#consume(request, request.now).catch(ours)));
     }
     const inner = store._open(this.#policy.terms, now);
     const size = Math.max(16, Math.ceil(given.length / 4));
     const batches: Promise<string[]>[] = [];
     for (let at = 0; at < given.length; at += size) {
-      const requests = given.slice(at, at + size).map(plain);
+      const requests = given.slice(at, at + size).map(({ presented }) => presented);
       batches.push(guarded(() => verifier.verifyMany?.(requests, now, inner)) as Promise<string[]>);
     }
     return (await Promise.all(batches)).flat().map((text) => (text.startsWith('{"kind":') ? ours(decoded(text)) : verified(text)));
@@ -232,32 +237,27 @@ export class Verifier {
 
   /** What came of every check. It consumes nothing, and is for developers: not for the peer. */
   async explain(presented: Presented): Promise<Explanation> {
-    const request = spread(presented, this.#now);
+    const request = read(presented, this.#now);
     await ready();
-    return JSON.parse(guarded(() => this.#open(request[6]).explain(...request))) as Explanation;
+    return JSON.parse(this.#ask(request, (verifier, shown, now) => verifier.explain(shown, now))) as Explanation;
   }
 
   /** The answer to a request that the host refuses for a reason of its own choosing, for example `replayed`. */
   refuse(reason: Rejection, presented: Presented): Refusal {
-    const request = spread(presented, this.#now);
-    return JSON.parse(guarded(() => this.#open(request[6]).refuse(...request, reason))) as Refusal;
+    const request = read(presented, this.#now);
+    return JSON.parse(this.#ask(request, (verifier, shown, now) => verifier.refuse(shown, now, reason))) as Refusal;
   }
 
   /** A nonce for the next proof of any key; none without `nonces`. */
   freshNonce(role: Role = 'resource', now: number = this.#now()): string | undefined {
-    return guarded(() => this.#open(now).freshNonce(role, now)) ?? undefined;
+    const verifier = this.#open(now);
+    return guarded(() => verifier.freshNonce(role, this.#store?.epoch?.(), now)) ?? undefined;
   }
 
   /** The algorithms that are accepted. */
   get algorithms(): readonly Algorithm[] {
     return guarded(() => this.#open(this.#now()).algorithms());
   }
-}
-
-/** One of many as the addon takes it. Its own `now` is not looked at. */
-function plain([method, url, proofs, accessToken, boundTo, expectedNonce]: Arguments): NativeRequest {
-  const optional = { accessToken, boundTo, expectedNonce };
-  return { method, url, proofs, ...(JSON.parse(JSON.stringify(optional)) as Partial<NativeRequest>) };
 }
 
 /** An error that says something about one request; any other ends the call. */

@@ -6,6 +6,8 @@ import { after, test } from 'node:test';
 
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
 import { Key, MemoryReplayStore, Misuse, ProofRejected, proof } from 'keybound';
+import express from 'express';
+import { protect as protectExpress } from 'keybound/express';
 import { AuthorizationServer, FetchedKeys, Intent, IntrospectionEndpoint, protect, requestDetail } from 'keybound/server';
 import * as oauth from 'oauth4webapi';
 
@@ -25,7 +27,10 @@ async function issuer() {
     const { origin } = state;
     if (state.broken) return response.writeHead(500).end();
     if (request.url === '/.well-known/oauth-authorization-server') return response.end(JSON.stringify({ issuer: origin, jwks_uri: `${origin}/jwks` }));
-    if (request.url === '/jwks') return setTimeout(() => response.end(JSON.stringify({ keys: state.keys })), 20);
+    if (request.url === '/jwks') {
+      state.arrived?.();
+      return void (state.held ?? new Promise((resolve) => setTimeout(resolve, 20))).then(() => response.end(JSON.stringify({ keys: state.keys })));
+    }
     if (request.url === '/introspect') {
       assert.equal(request.headers.authorization, `Basic ${Buffer.from('api%3A:s%25cret').toString('base64')}`);
       const said = state.active ? { active: true, iss: origin, sub: 'bob', client_id: 'app', aud: RESOURCE, exp: 9e9, cnf: { jkt: key.thumbprint } } : { active: false };
@@ -37,11 +42,11 @@ async function issuer() {
   closing.push(server);
   state.origin = `http://127.0.0.1:${server.address().port}`;
   state.count = (path) => state.seen.filter((one) => one === path).length;
-  state.token = (more = {}, header = {}) => {
+  state.token = (more = {}, header = {}, iss = state.origin) => {
     const now = Math.floor(Date.now() / 1000);
     return new SignJWT({ client_id: 'app', scope: 'read', cnf: { jkt: key.thumbprint }, jti: crypto.randomUUID(), ...more })
       .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'k1', ...header })
-      .setIssuer(state.origin).setAudience(RESOURCE).setSubject('alice').setIssuedAt(now).setExpirationTime(more.exp ?? now + 300).sign(pair.privateKey);
+      .setIssuer(iss).setAudience(RESOURCE).setSubject('alice').setIssuedAt(now).setExpirationTime(more.exp ?? now + 300).sign(pair.privateKey);
   };
   return state;
 }
@@ -78,7 +83,7 @@ test('an issuer that is out of reach is answered with 503, and its last keys ser
   const protection = protect({ resource: RESOURCE, issuers: [as.origin], store: lenient(), now: () => now, onFault: (fault) => faults.push(fault), ...without });
   const { refusal } = await ask(protection, await as.token());
   assert.equal(refusal.status, 503);
-  assert.match(faults[0].message, /answered with status 500/);
+  assert.match(faults[0].message, /status 500/);
   as.broken = false;
   now += 11;
   assert.equal((await ask(protection, await as.token(), { now })).verdict, 'granted');
@@ -89,9 +94,92 @@ test('an issuer that is out of reach is answered with 503, and its last keys ser
 
 test('metadata of another issuer is not believed, nor keys without https', async () => {
   const as = await issuer();
-  const other = FetchedKeys.ofIssuer(`${as.origin}/`);
-  await assert.rejects(other.fetch(), /names another issuer/);
-  await assert.rejects(FetchedKeys.at('http://as.example.com/jwks').fetch(), /is not https/);
+  const faults = [];
+  const other = `${as.origin}/`;
+  const protection = protect({ resource: RESOURCE, issuers: [other], store: lenient(), onFault: (fault) => faults.push(fault), ...without });
+  assert.equal((await ask(protection, await as.token({}, {}, other))).refusal.status, 503);
+  assert.match(faults[0].message, /issuer/);
+  assert.equal(as.count('/jwks'), 0);
+  const at = (url) => () => protect({ resource: RESOURCE, issuers: [{ issuer: 'https://as.example.com', keys: FetchedKeys.at(url) }], store: lenient() });
+  assert.throws(at('http://as.example.com/jwks'), Misuse);
+  assert.doesNotThrow(at('https://as.example.com/jwks'));
+  const elsewhere = { issuer: 'https://as.example.com', keys: FetchedKeys.ofIssuer('https://other.example') };
+  assert.throws(() => protect({ resource: RESOURCE, issuers: [elsewhere], store: lenient() }), Misuse);
+});
+
+test('a source of the program\'s own is asked for keys, and what it throws reaches onFault', async () => {
+  const as = await issuer();
+  const [faults, down] = [[], new Error('down')];
+  let asked = 0;
+  let now = Math.floor(Date.now() / 1000);
+  const keys = {
+    async fetch() {
+      if ((asked += 1) === 1) throw down;
+      return asked === 2 ? JSON.stringify({ keys: as.keys }) : true;
+    },
+  };
+  const protection = protect({ resource: RESOURCE, issuers: [{ issuer: as.origin, keys }], store: lenient(), now: () => now, onFault: (fault) => faults.push(fault), ...without });
+  assert.equal((await ask(protection, await as.token())).refusal.status, 503);
+  assert.deepEqual(faults, [down]);
+  now += 11;
+  assert.equal((await ask(protection, await as.token(), { now })).verdict, 'granted');
+  now += 700;
+  assert.equal((await ask(protection, await as.token({ exp: now + 60 }), { now })).verdict, 'granted');
+  assert.match(faults[1].message, /text or bytes/);
+});
+
+test('a leader that hangs up does not stop the fetch', async () => {
+  const as = await issuer();
+  let answer;
+  as.held = new Promise((resolve) => (answer = resolve));
+  const arrived = new Promise((resolve) => (as.arrived = resolve));
+  const app = express();
+  app.use(protectExpress({ resource: RESOURCE, issuers: [as.origin], store: lenient(), ...without }));
+  app.get('/v1/a', (request, response) => response.send(request.auth.subject));
+  const server = app.listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  closing.push(server);
+  const get = async (signal) => {
+    const token = await as.token();
+    const made = await proof({ key, method: 'GET', url: `${RESOURCE}/a`, accessToken: token });
+    return fetch(`http://127.0.0.1:${server.address().port}/v1/a`, { headers: { authorization: `DPoP ${token}`, dpop: made }, signal });
+  };
+  const hangsUp = new AbortController();
+  const leader = get(hangsUp.signal);
+  await arrived;
+  const other = new Promise((resolve) => server.once('request', resolve));
+  const follower = get();
+  await other;
+  hangsUp.abort();
+  await assert.rejects(leader, { name: 'AbortError' });
+  answer();
+  const answered = await follower;
+  assert.deepEqual([answered.status, await answered.text()], [200, 'alice']);
+  assert.equal(as.count('/jwks'), 1);
+});
+
+test('a source that never answers ends by its time-out, and another question is asked then', async (t) => {
+  const as = await issuer();
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  let asked = 0;
+  let begun;
+  const silent = new Promise((resolve) => (begun = resolve));
+  const introspection = { introspect: () => ((asked += 1) === 1 ? (begun(), new Promise(() => undefined)) : Promise.resolve('{"active":false}')) };
+  const protection = protect({ resource: RESOURCE, issuers: [{ issuer: as.origin, keys: { keys: as.keys } }], introspection, store: lenient(), onFault() {}, ...without });
+  const first = ask(protection, 'opaque');
+  await silent;
+  t.mock.timers.tick(10_000);
+  assert.equal((await first).refusal.status, 503);
+  assert.equal((await ask(protection, 'opaque')).refusal.reason, 'token_inactive');
+});
+
+test('a gateway checks, and uses nothing up', async () => {
+  const as = await issuer();
+  const protection = protect({ resource: RESOURCE, issuers: [{ issuer: as.origin, keys: { keys: as.keys } }], store: { insert: () => assert.fail('nothing is inserted') }, ...without });
+  const token = await as.token();
+  const fields = ['Authorization', `DPoP ${token}`, 'DPoP', await proof({ key, method: 'GET', url: `${RESOURCE}/a`, accessToken: token })];
+  for (let i = 0; i < 2; i += 1) assert.deepEqual(await protection.check({ method: 'GET', target: '/v1/a', fields }), { verdict: 'unconsumed', thumbprint: key.thumbprint });
+  assert.equal((await protection.check({ method: 'GET', target: '/v1/b', fields })).refusal.reason, 'target_mismatch');
 });
 
 test('tokens that are no JWTs are introspected: one question for many, inactive ones remembered for a moment', async () => {
@@ -159,7 +247,7 @@ test('where there is no store, nothing answers in its name: a search for danger 
   const fields = ['Authorization', `DPoP ${token}`, 'DPoP', made];
   for (let i = 0; i < 2; i += 1) assert.equal((await protection.authenticate({ method: 'GET', target: '/v1/a', fields })).verdict, 'granted');
   const source = await readFile(new URL('../dist/server/protection.js', import.meta.url), 'utf8');
-  assert.match(source, /dangerSkipReplayCheck/);
+  assert.match(source, /danger_no_replay_store/);
   assert.doesNotMatch(source, /['"]fresh['"]/);
 });
 
@@ -183,6 +271,31 @@ test('a store that begins a new life is told by its epoch: nonces of the old one
   const again = nonceOf(await ask(protection, token, { nonce }));
   assert.equal((await ask(protection, token, { nonce: again })).verdict, 'granted');
 });
+
+for (const [name, answer] of [['a word', (insertion) => insertion], ['an answer with its epoch', (insertion, epoch) => ({ insertion, epoch })]]) {
+  test(`a loss noticed by the insert costs one challenge: ${name}`, async () => {
+    const as = await issuer();
+    // What the database says, and what this process knows of it.
+    let [life, known] = ['1', '1'];
+    const store = {
+      epoch: () => known,
+      insert: async ({ nonceEpoch }) => {
+        known = life;
+        return answer(nonceEpoch === life ? 'fresh' : 'before_floor', life);
+      },
+    };
+    const protection = protect({ resource: RESOURCE, issuers: [{ issuer: as.origin, keys: { keys: as.keys } }], store });
+    const token = await as.token();
+    const nonceOf = ({ refusal }) => refusal.headers.find(([field]) => field === 'DPoP-Nonce')?.[1];
+    const nonce = nonceOf(await ask(protection, token));
+    assert.equal((await ask(protection, token, { nonce })).verdict, 'granted');
+    life = '2';
+    const challenge = await ask(protection, token, { nonce });
+    assert.equal(challenge.verdict, 'refused');
+    const { verdict, refusal } = await ask(protection, token, { nonce: nonceOf(challenge) });
+    assert.equal(verdict, 'granted', refusal?.reason);
+  });
+}
 
 test('an intent is carried out by its key, as it was agreed', async () => {
   const as = await issuer();

@@ -1,8 +1,9 @@
 /** Whom an admitted request is from, and what it may do. */
 
+import type { Finished } from '../drive.js';
 import type { Refusal } from '../errors.js';
-import { guarded } from '../errors.js';
-import type { NativeAccess, NativeEntry, NativeResourceServer } from '../native.js';
+import { decoded, guarded } from '../errors.js';
+import type { NativeFlow, NativePrincipal } from '../native.js';
 import { checkScopes } from '../options.js';
 import { Intent } from './intent.js';
 
@@ -25,19 +26,11 @@ export class Principal {
   /** RFC 9396. */
   readonly authorizationDetails: readonly Readonly<Record<string, unknown>>[] | undefined;
   readonly #headers: readonly (readonly [name: string, value: string])[];
-  readonly #server: NativeResourceServer;
-  readonly #access: NativeAccess;
-  readonly #insert: (entry: NativeEntry) => Promise<string>;
-  readonly #now: () => number;
+  readonly #native: NativePrincipal;
+  readonly #run: (begin: (now: number) => NativeFlow) => Promise<Finished>;
 
   /** @internal */
-  constructor(
-    described: Record<string, unknown>,
-    server: NativeResourceServer,
-    access: NativeAccess,
-    insert: (entry: NativeEntry) => Promise<string>,
-    now: () => number,
-  ) {
+  constructor(described: Record<string, unknown>, principal: NativePrincipal, run: (begin: (now: number) => NativeFlow) => Promise<Finished>) {
     this.subject = described['subject'] as string | undefined;
     this.clientId = described['client_id'] as string | undefined;
     this.issuer = described['issuer'] as string | undefined;
@@ -48,10 +41,8 @@ export class Principal {
     this.claims = described['claims'] as Record<string, unknown>;
     this.authorizationDetails = described['authorization_details'] as Record<string, unknown>[] | undefined;
     this.#headers = [...(described['headers'] as [string, string][]), EXPOSED];
-    this.#server = server;
-    this.#access = access;
-    this.#insert = insert;
-    this.#now = now;
+    this.#native = principal;
+    this.#run = run;
   }
 
   /** Fields that the answer to this request carries besides its own: the next nonce, and what scripts may read. */
@@ -62,13 +53,13 @@ export class Principal {
   /** The answer to send, if the token lacks one of `scopes`: 403 with what is needed. None, if it has them all. @throws Misuse without a scope */
   requireScopes(...scopes: string[]): Refusal | undefined {
     checkScopes(scopes);
-    const refusal = guarded(() => this.#server.requireScopes(this.#access, scopes));
+    const refusal = guarded(() => this.#native.requireScopes(scopes));
     return refusal === undefined || refusal === null ? undefined : (JSON.parse(refusal) as Refusal);
   }
 
   /** The answer to send, where you know the token to be revoked: 401. */
   refuseRevoked(): Refusal {
-    return JSON.parse(guarded(() => this.#server.refuseRevoked(this.#access))) as Refusal;
+    return JSON.parse(guarded(() => this.#native.refuseRevoked())) as Refusal;
   }
 
   /**
@@ -77,7 +68,7 @@ export class Principal {
    * @throws ProofRejected, if it carries none
    */
   intent(): Intent {
-    return Intent._of(guarded(() => this.#access.intent()));
+    return Intent._of(guarded(() => this.#native.intent()));
   }
 
   /**
@@ -90,9 +81,8 @@ export class Principal {
    */
   async carryOut(request: { readonly method: string; readonly url: string; readonly body: Uint8Array }): Promise<Intent> {
     const { method, url, body } = request;
-    const [server, access, now] = [this.#server, this.#access, this.#now];
-    const insertion = await this.#insert(guarded(() => server.carryOut(access, method, url, body, now())));
-    guarded(() => server.usedUp(access, method, url, body, insertion, now()));
+    const { result } = await this.#run((now) => this.#native.carryOut(method, url, body, now));
+    if (result.kind !== 'carried_out') throw decoded(result['error']);
     return this.intent();
   }
 

@@ -1,19 +1,20 @@
 /** A protected resource with all that stands behind it: keys, store, nonces, clock. */
 
 import { native, ready } from '#native';
-import type { Algorithm } from '../drive.js';
+import { drive } from '../drive.js';
+import type { Algorithm, Finished, Surroundings } from '../drive.js';
 import { KeyboundError, guarded, misuse } from '../errors.js';
 import type { Refusal } from '../errors.js';
-import { systemNow } from '../http.js';
-import type { NativeAccess, NativeEntry, NativeResourceServer } from '../native.js';
+import { surroundings, systemNow } from '../http.js';
+import type { NativeEntry, NativeFlow, NativeIncoming, NativePrincipal, NativeResourceServer } from '../native.js';
 import { checkLists, checkTexts, snakeCase } from '../options.js';
 import type { Policy } from '../policy.js';
 import { policyJson } from '../policy.js';
 import { MemoryReplayStore, askStore } from '../replay.js';
-import type { ReplayStore } from '../replay.js';
-import { Introspector } from './introspection.js';
+import type { Inserted, ReplayStore } from '../replay.js';
+import { IntrospectionEndpoint } from './introspection.js';
 import type { Introspection } from './introspection.js';
-import { FetchedKeys, IssuerKeys } from './keys.js';
+import { FetchedKeys } from './keys.js';
 import type { KeySource } from './keys.js';
 import { Principal } from './principal.js';
 
@@ -24,7 +25,7 @@ export type IssuerProfile = 'rfc9068' | 'keycloak' | 'auth0' | 'okta' | 'entra_i
 export interface Issuer {
   readonly issuer: string;
   /** A JWK set, or where it comes from; fetched from where the issuer's metadata says, unless given. */
-  readonly keys?: KeySource | { readonly keys: readonly object[] };
+  readonly keys?: FetchedKeys | KeySource | { readonly keys: readonly object[] };
   /** Needed for servers whose tokens are not those of RFC 9068. */
   readonly profile?: IssuerProfile;
 }
@@ -36,7 +37,7 @@ export interface ProtectionOptions {
   /** Issuers of JWT access tokens; as RFC 9068 describes them, unless a profile says otherwise. */
   readonly issuers?: readonly (string | Issuer)[];
   /** Asks about tokens that are not JWTs. */
-  readonly introspection?: Introspection;
+  readonly introspection?: IntrospectionEndpoint | Introspection;
   /** How answers are read that name none of `issuers`, where the server has a profile of its own. */
   readonly introspectionProfile?: IssuerProfile;
   /** Bound tokens alone by default. */
@@ -105,6 +106,8 @@ export interface RequestParts {
   readonly fields: readonly string[];
   /** The address of the connection, for resources behind trusted proxies. */
   readonly peer?: string | undefined;
+  /** The SHA-256 hash of the client's certificate (DER), 32 bytes, where TLS asked for one. */
+  readonly certificate?: Uint8Array | undefined;
 }
 
 /** What became of a request. */
@@ -112,43 +115,52 @@ export type Decision =
   | { readonly verdict: 'granted'; readonly principal: Principal }
   | { readonly verdict: 'refused'; readonly refusal: Refusal };
 
+/** What a gateway found, in front of a service that uses the proof up. */
+export type Checked =
+  /** Every check but replay was passed; `thumbprint` is that of the key, none for an unbound token. */
+  | { readonly verdict: 'unconsumed'; readonly thumbprint: string | undefined }
+  | { readonly verdict: 'refused'; readonly refusal: Refusal };
+
 /** Decides about the requests to one protected resource. */
 export class Protection {
-  readonly #resource: string;
+  readonly #options: string;
   readonly #policy: { readonly verifier: string; readonly terms: string };
   readonly #store: ReplayStore | undefined;
-  readonly #issuers: readonly Required<Omit<Issuer, 'profile'>>[];
-  readonly #introspector: Introspector | undefined;
+  readonly #host: Surroundings;
   readonly #mountPath: string;
-  readonly #now: () => number;
   readonly #onFault: (fault: unknown) => void;
-  #keys: ReadonlyMap<string, IssuerKeys> | undefined;
   #server: NativeResourceServer | undefined;
-  #epoch: string | undefined;
   #warned = false;
 
   /** @throws Misuse for options that could never admit a request, and for a memory store where several workers run */
   constructor(options: ProtectionOptions) {
     checkLists(options, ['issuers']);
     checkTexts(options, ['audiences', 'tokenAlgorithms', 'scopes', 'alsoOrigins', 'intentsAt']);
-    const { issuers = [], introspection, proofs = {}, store, workers, dangerNoReplayStore, now, onFault, proxies, ...rest } = options;
+    const { issuers = [], introspection, proofs = {}, store, workers, dangerNoReplayStore = false, now, onFault, proxies, ...rest } = options;
     if (proxies !== undefined) checkTexts(proxies, ['addresses']);
-    const known = issuers.map(issuerOf);
-    this.#issuers = known;
-    this.#resource = JSON.stringify({
+    const sources = new Map<string, KeySource>();
+    this.#options = JSON.stringify({
       publish_metadata: true,
       ...snakeCase(rest),
       ...(proxies && { proxies }),
-      issuers: known.map(({ issuer, profile }) => ({ issuer, profile })),
-      introspection: introspection !== undefined,
+      issuers: issuers.map((issuer) => issuerOf(issuer, sources)),
+      introspection: introspection instanceof IntrospectionEndpoint ? introspection._options() : introspection !== undefined,
+      danger_no_replay_store: dangerNoReplayStore,
     });
     this.#policy = policyJson({ nonces: { namespace: options.resource }, ...proofs });
-    this.#store = dangerNoReplayStore === true ? undefined : (store ?? new MemoryReplayStore(workers === undefined ? {} : { workers }));
+    this.#store = dangerNoReplayStore ? undefined : (store ?? new MemoryReplayStore(workers === undefined ? {} : { workers }));
     if (this.#store instanceof MemoryReplayStore) this.#store._serves(proofs);
     this.#mountPath = options.mountPath ?? '';
-    this.#now = now ?? systemNow;
     this.#onFault = onFault ?? warn;
-    this.#introspector = introspection && new Introspector(introspection, this.#onFault);
+    this.#host = {
+      ...surroundings({ now: now ?? systemNow }),
+      onFault: this.#onFault,
+      async ask(question, subject) {
+        const answer = question === 'token' ? (introspection as Introspection).introspect(subject) : sources.get(subject)?.fetch();
+        return answer ?? Promise.reject(new Error('no source was given for this'));
+      },
+      insert: (entry) => this.#insert(entry),
+    };
     try {
       this.#open();
     } catch (error) {
@@ -156,87 +168,68 @@ export class Protection {
     }
   }
 
-  /** The server for the store's present life, whose nonces vouch for it. */
+  /** The server, once the core is loaded. */
   #open(): NativeResourceServer {
-    if (this.#store instanceof MemoryReplayStore) this.#store._open(this.#policy.terms, this.#now());
-    const epoch = this.#store?.epoch?.();
-    // A set that cannot be used is shown at the start, and changing the object later changes nothing.
-    this.#keys ??= new Map(this.#issuers.map(({ issuer, keys }) => [issuer, new IssuerKeys(keys, this.#onFault)]));
-    if (this.#server === undefined || epoch !== this.#epoch) {
-      this.#server = guarded(() => new (native().ResourceServer)(this.#resource, this.#policy.verifier, epoch));
-      this.#epoch = epoch;
-    }
+    if (this.#server !== undefined) return this.#server;
+    const [{ ResourceServer }, store, { verifier, terms }] = [native(), this.#store, this.#policy];
+    this.#server = guarded(() => store instanceof MemoryReplayStore
+      ? ResourceServer.withStore(this.#options, verifier, store._open(terms, this.#host.now()))
+      : new ResourceServer(this.#options, verifier));
     return this.#server;
+  }
+
+  async #run(begin: (server: NativeResourceServer, now: number) => NativeFlow): Promise<Finished> {
+    const flow = guarded(() => begin(this.#open(), this.#host.now()));
+    try {
+      return await drive(flow, this.#host);
+    } finally {
+      flow.free?.();
+    }
   }
 
   /** Decides about one request, and never throws for what the peer sent. */
   async authenticate(request: RequestParts): Promise<Decision> {
+    const judged = await this.#judge(request, (server, incoming, now) => server.admit(incoming, now));
+    if ('refusal' in judged) return { verdict: 'refused', refusal: judged.refusal };
+    const { result, principal } = judged;
+    const run = (begin: (now: number) => NativeFlow): Promise<Finished> => {
+      if (this.#store === undefined) throw misuse('no_store', 'an intent is carried out once: leave dangerNoReplayStore out, or give a store');
+      return this.#run((_, now) => begin(now));
+    };
+    return { verdict: 'granted', principal: new Principal(result['principal'] as Record<string, unknown>, principal as NativePrincipal, run) };
+  }
+
+  /** Makes every check but replay, and uses nothing up: for a gateway in front of the service that does. Nothing may be done for the peer by this alone. */
+  async check(request: RequestParts): Promise<Checked> {
+    const judged = await this.#judge(request, (server, incoming, now) => server.check(incoming, now));
+    if ('refusal' in judged) return { verdict: 'refused', refusal: judged.refusal };
+    return { verdict: 'unconsumed', thumbprint: judged.result['thumbprint'] as string | undefined };
+  }
+
+  async #judge(
+    request: RequestParts, begin: (server: NativeResourceServer, incoming: NativeIncoming, now: number) => NativeFlow,
+  ): Promise<Finished | { readonly refusal: Refusal }> {
     // Read before anything is waited for: what is decided about is what was given.
     checkTexts(request, ['fields']);
-    const { method, target, path, peer, fields } = { ...request, fields: [...request.fields] };
+    const { method, target, path, peer, certificate } = request;
+    const given = { method, target, fields: [...request.fields], ...(peer !== undefined && { peer }), ...(certificate && { certificate: certificate.slice() }) };
     await ready();
-    const server = this.#open();
     const misrouted = this.#misrouted(target, path);
-    if (misrouted !== undefined) return { verdict: 'refused', refusal: misrouted };
-    const access = guarded(() => server.receiveRaw(method, target, peer, fields, this.#now()));
-    for (;;) {
-      const state = JSON.parse(guarded(() => access.state())) as Record<string, unknown>;
-      switch (state['state']) {
-        case 'keys':
-          await this.#answerKeys(access, state['issuer'] as string);
-          break;
-        case 'introspection': {
-          const answer = await this.#introspector?.answer(state['token'] as string, this.#now());
-          guarded(() => (answer === undefined ? access.unavailable() : access.introspected(answer, this.#now())));
-          break;
-        }
-        case 'insert':
-          await this.#consume(access);
-          break;
-        case 'granted':
-          return { verdict: 'granted', principal: this.#principal(state['principal'], server, access) };
-        case 'refused':
-          return { verdict: 'refused', refusal: state['refusal'] as Refusal };
-        default:
-          throw misuse('unknown_state', `the core is in the state ${String(state['state'])}, which this version does not know`);
-      }
-    }
+    if (misrouted !== undefined) return { refusal: misrouted };
+    const epoch = this.#store instanceof MemoryReplayStore ? undefined : this.#store?.epoch?.();
+    const incoming = { ...given, ...(epoch !== undefined && { epoch }), ticks: Math.floor(performance.now()) };
+    const finished = await this.#run((server, now) => begin(server, incoming, now));
+    return finished.result.kind === 'refused' ? { refusal: finished.result['refusal'] as Refusal } : finished;
   }
 
-  async #answerKeys(access: NativeAccess, issuer: string): Promise<void> {
-    const set = await this.#keys?.get(issuer)?.answer(access, this.#now());
-    guarded(() => (set === undefined ? access.unavailable() : access.keys(set, this.#now())));
-  }
-
-  async #consume(access: NativeAccess): Promise<void> {
-    const store = this.#store;
-    if (store === undefined) return guarded(() => access.dangerSkipReplayCheck());
-    if (store instanceof MemoryReplayStore) {
-      const inner = store._open(this.#policy.terms, this.#now());
-      return guarded(() => access.insertInto(inner, this.#now()));
-    }
-    const insertion = await this.#ask(store, access.entry() as NativeEntry);
-    return guarded(() => access.settle(insertion, this.#now()));
-  }
-
-  #principal(described: unknown, server: NativeResourceServer, access: NativeAccess): Principal {
-    const insert = async (entry: NativeEntry): Promise<string> => {
-      const store = this.#store;
-      if (store === undefined) throw misuse('no_store', 'an intent is carried out once: leave dangerNoReplayStore out, or give a store');
-      if (!(store instanceof MemoryReplayStore)) return this.#ask(store, entry);
-      const inner = store._open(this.#policy.terms, this.#now());
-      return guarded(() => inner.insert(entry, this.#now()));
-    };
-    return new Principal(described as Record<string, unknown>, server, access, insert, this.#now);
-  }
-
-  async #ask(store: ReplayStore, entry: NativeEntry): Promise<string> {
+  async #insert(entry: NativeEntry): Promise<Inserted> {
+    const store = this.#store as ReplayStore;
     try {
-      return await askStore(store, entry, this.#now(), this.#onFault);
+      return await askStore(store, entry, this.#host.now(), this.#onFault);
     } catch (fault) {
       // A store that answers with something else than an insertion has not answered.
       this.#onFault(fault);
-      return 'unavailable';
+      return { insertion: 'unavailable', epoch: store.epoch?.() ?? '0' };
     }
   }
 
@@ -286,11 +279,19 @@ function decodedPath(path: string): string {
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(0, length));
 }
 
-function issuerOf(given: string | Issuer): Issuer & Required<Omit<Issuer, 'profile'>> {
-  if (typeof given === 'string') return { issuer: given, keys: FetchedKeys.ofIssuer(given) };
+/** An issuer as the core reads it; a source of the program's own goes into `sources`. */
+function issuerOf(given: string | Issuer, sources: Map<string, KeySource>): string | Record<string, unknown> {
+  if (typeof given === 'string') return given;
   const { issuer, keys, profile } = given ?? {};
   if (typeof issuer === 'string' && (keys === undefined || (typeof keys === 'object' && keys !== null))) {
-    return { issuer, keys: keys ?? FetchedKeys.ofIssuer(issuer), ...(profile !== undefined && { profile }) };
+    if (keys instanceof FetchedKeys) {
+      if ('url' in keys._place) return { issuer, profile, jwks_uri: keys._place.url };
+      if (keys._place.issuer === issuer) return { issuer, profile };
+      throw misuse('wrong_type', `the keys of ${issuer} come from its own metadata: leave keys out, or write keys: FetchedKeys.at(url)`);
+    }
+    if (keys === undefined || !('fetch' in keys)) return { issuer, profile, keys };
+    sources.set(issuer, keys);
+    return { issuer, profile, keys: 'host' };
   }
   throw misuse('wrong_type', "each entry of issuers is a URL, or an object like { issuer: 'https://as.example.com', keys: { keys: [jwk] }, profile: 'keycloak' }");
 }
