@@ -1,4 +1,4 @@
-import type { NativeDevice, NativeDiscovered, NativeFlow, NativeSession } from './native.js';
+import type { NativeDevice, NativeDiscovered, NativeEntry, NativeFlow, NativePrincipal, NativeSession } from './native.js';
 export type Algorithm = 'ES256' | 'ES384' | 'ES512' | 'Ed25519' | 'EdDSA' | 'PS256' | 'PS384' | 'PS512' | 'RS256' | 'RS384' | 'RS512' | (string & {});
 export type Protection = 'software' | 'os_store' | 'browser_non_extractable' | 'tee' | 'strong_box' | 'secure_enclave' | 'hsm' | 'remote_kms';
 export type PublicJwk = Readonly<Record<string, string>>;
@@ -48,10 +48,18 @@ export interface Store {
     save(slot: string, expected: number | undefined, version: number, value: string | undefined): Promise<boolean>;
     lock(name: string, lease: number, signal?: AbortSignal): Promise<() => void | Promise<void>>;
 }
-export interface Host extends Store {
+export interface Surroundings {
     fetch(request: HostRequest): Promise<HostResponse>;
     wait(seconds: number): Promise<void>;
     now(): number;
+    ask?(question: 'keys' | 'token', subject: string): Promise<string | Uint8Array>;
+    insert?(entry: NativeEntry): Promise<{
+        readonly insertion: string;
+        readonly epoch: string;
+    }>;
+    onFault?(fault: unknown): void;
+}
+export interface Host extends Store, Surroundings {
 }
 export interface Exchange {
     fetch(request: HostRequest): Promise<HostResponse>;
@@ -65,7 +73,8 @@ export interface Finished {
     readonly discovered: NativeDiscovered | undefined;
     readonly session: NativeSession | undefined;
     readonly device: NativeDevice | undefined;
+    readonly principal: NativePrincipal | undefined;
 }
 export declare function toByteString(bytes: Uint8Array): string;
 export declare function fromByteString(text: string): Uint8Array;
-export declare function drive(flow: NativeFlow, host: Host, exchange?: Exchange): Promise<Finished>;
+export declare function drive(flow: NativeFlow, host: Host | Surroundings, exchange?: Exchange): Promise<Finished>;

@@ -1,4 +1,4 @@
-import type { Exchange, Host, HostRequest, HostResponse, Store } from './drive.js';
+import type { Exchange, Host, HostRequest, HostResponse, Store, Surroundings } from './drive.js';
 export interface Settings {
     readonly fetch?: typeof globalThis.fetch;
     readonly now?: () => number;
@@ -6,6 +6,7 @@ export interface Settings {
     readonly retries?: number;
 }
 export declare function systemNow(): number;
+export declare function surroundings(settings: Settings, more?: RequestInit): Surroundings;
 export declare function hostOf(store: Store, settings: Settings): Host;
 export declare class NetworkError extends Error {
     constructor(cause: unknown);

@@ -17,6 +17,6 @@ export type { ProofRequest, Role } from './proof.js';
 export type { Check, Rejection, TokenRejection } from './reasons.js';
 export { explainResponse } from './refused.js';
 export { MemoryReplayStore } from './replay.js';
-export type { Insertion, MemoryReplayOptions, ReplayEntry, ReplayStore } from './replay.js';
+export type { Inserted, Insertion, MemoryReplayOptions, ReplayEntry, ReplayStore } from './replay.js';
 export { PendingProof, Verifier, explain, verify, verifyMany, verifySync } from './verify.js';
 export type { Explanation, Presented, Verified, VerifierOptions } from './verify.js';

@@ -1,6 +1,10 @@
 import type { NativeEntry, NativeMemoryStore } from './native.js';
 import type { Policy } from './policy.js';
 export type Insertion = 'fresh' | 'seen' | 'unavailable' | 'full' | 'share_full' | 'before_floor';
+export interface Inserted {
+    readonly insertion: Insertion;
+    readonly epoch: string;
+}
 export interface ReplayEntry {
     readonly key: string;
     readonly thumbprint: string;
@@ -13,7 +17,7 @@ export interface ReplayEntry {
     readonly nonceEpoch: string | undefined;
 }
 export interface ReplayStore {
-    insert(entry: ReplayEntry, now: number): Insertion | Promise<Insertion>;
+    insert(entry: ReplayEntry, now: number): Insertion | Inserted | Promise<Insertion | Inserted>;
     epoch?(): string;
 }
 export interface MemoryReplayOptions {
@@ -30,3 +34,6 @@ export declare class MemoryReplayStore implements ReplayStore {
     epoch(): string;
     insert(): Insertion;
         }
+    readonly insertion: Insertion;
+    readonly epoch: string | undefined;
+};

@@ -5,7 +5,7 @@ import type { NativePending } from './native.js';
 import type { Policy } from './policy.js';
 import type { Role } from './proof.js';
 import type { Check, Rejection } from './reasons.js';
-import type { Insertion, ReplayEntry, ReplayStore } from './replay.js';
+import type { Inserted, Insertion, ReplayEntry, ReplayStore } from './replay.js';
 import { MemoryReplayStore } from './replay.js';
 export interface Presented {
     readonly method: string;
@@ -43,7 +43,7 @@ export interface VerifierOptions extends Policy {
 export declare class PendingProof {
     #private;
     get entry(): ReplayEntry;
-    settle(insertion: Insertion, now?: number): Verified;
+    settle(answer: Insertion | Inserted, now?: number): Verified;
     dangerSkipReplayCheck(): Verified;
 }
 export declare class Verifier {

@@ -1,10 +1,10 @@
 export { protect, Protection } from './protection.js';
-export type { Decision, Issuer, IssuerProfile, ProtectionOptions, RequestParts } from './protection.js';
+export type { Checked, Decision, Issuer, IssuerProfile, ProtectionOptions, RequestParts } from './protection.js';
 export { Principal } from './principal.js';
 export { FetchedKeys } from './keys.js';
 export type { KeySource } from './keys.js';
 export { IntrospectionEndpoint } from './introspection.js';
-export type { Introspection } from './introspection.js';
+export type { Introspection, IntrospectionOptions } from './introspection.js';
 export { AuthorizationServer, Admission } from './authorization.js';
 export type { Admitted, AuthorizationServerOptions, EndpointRequest, Grant } from './authorization.js';
 export { Intent, requestDetail } from './intent.js';

@@ -1,12 +1,11 @@
 export interface Introspection {
     introspect(token: string): Promise<string | Uint8Array>;
 }
-export declare class IntrospectionEndpoint implements Introspection {
-    #private;
-    constructor(url: string, clientId: string, secret: string);
-    introspect(token: string): Promise<Uint8Array>;
+export interface IntrospectionOptions {
+    readonly authentication?: 'client_secret_basic' | 'client_secret_post';
+    readonly rememberedFor?: number;
 }
+export declare class IntrospectionEndpoint {
     #private;
-    constructor(source: Introspection, onFault: (fault: unknown) => void);
-    answer(token: string, now: number): Promise<Uint8Array | undefined>;
-}
+    constructor(url: string, clientId: string, secret: string, options?: IntrospectionOptions);
+    }

@@ -1,5 +1,6 @@
+import type { Finished } from '../drive.js';
 import type { Refusal } from '../errors.js';
-import type { NativeAccess, NativeEntry, NativeResourceServer } from '../native.js';
+import type { NativeFlow, NativePrincipal } from '../native.js';
 import { Intent } from './intent.js';
 export declare class Principal {
     #private;

@@ -2,13 +2,15 @@ import type { Algorithm } from '../drive.js';
 import type { Refusal } from '../errors.js';
 import type { Policy } from '../policy.js';
 import type { ReplayStore } from '../replay.js';
+import { IntrospectionEndpoint } from './introspection.js';
 import type { Introspection } from './introspection.js';
+import { FetchedKeys } from './keys.js';
 import type { KeySource } from './keys.js';
 import { Principal } from './principal.js';
 export type IssuerProfile = 'rfc9068' | 'keycloak' | 'auth0' | 'okta' | 'entra_id' | 'entra_id_v1' | 'duende' | 'cognito';
 export interface Issuer {
     readonly issuer: string;
-    readonly keys?: KeySource | {
+    readonly keys?: FetchedKeys | KeySource | {
         readonly keys: readonly object[];
     };
     readonly profile?: IssuerProfile;
@@ -16,7 +18,7 @@ export interface Issuer {
 export interface ProtectionOptions {
     readonly resource: string;
     readonly issuers?: readonly (string | Issuer)[];
-    readonly introspection?: Introspection;
+    readonly introspection?: IntrospectionEndpoint | Introspection;
     readonly introspectionProfile?: IssuerProfile;
     readonly schemes?: 'dpop' | 'dpop_and_bearer' | 'bearer';
     readonly audiences?: readonly string[];
@@ -51,6 +53,7 @@ export interface RequestParts {
     readonly path?: string | undefined;
     readonly fields: readonly string[];
     readonly peer?: string | undefined;
+    readonly certificate?: Uint8Array | undefined;
 }
 export type Decision = {
     readonly verdict: 'granted';
@@ -59,10 +62,19 @@ export type Decision = {
     readonly verdict: 'refused';
     readonly refusal: Refusal;
 };
+export type Checked = 
+{
+    readonly verdict: 'unconsumed';
+    readonly thumbprint: string | undefined;
+} | {
+    readonly verdict: 'refused';
+    readonly refusal: Refusal;
+};
 export declare class Protection {
     #private;
     constructor(options: ProtectionOptions);
     authenticate(request: RequestParts): Promise<Decision>;
+    check(request: RequestParts): Promise<Checked>;
     get metadata(): Readonly<Record<string, unknown>>;
     get metadataPath(): string;
     }
