@@ -40,6 +40,9 @@ export declare class KeyFault extends Error {
     readonly fault: 'missing' | 'changed' | 'unreadable';
     constructor(fault: 'missing' | 'changed' | 'unreadable', message?: string, options?: ErrorOptions);
 }
+export declare class NotSent extends Error {
+    constructor(cause: unknown);
+}
 export interface Store {
     createKey(algorithms: readonly Algorithm[], protections: readonly Protection[]): Promise<CreatedKey>;
     deleteKey(thumbprint: string): Promise<void>;

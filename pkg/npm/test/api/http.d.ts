@@ -1,22 +1,17 @@
-import type { Exchange, Host, HostRequest, HostResponse, Store, Surroundings } from './drive.js';
+import { type Exchange, type Host, type HostRequest, type HostResponse, type Store, type Surroundings } from './drive.js';
 export interface Settings {
     readonly fetch?: typeof globalThis.fetch;
     readonly now?: () => number;
     readonly timeout?: number;
-    readonly retries?: number;
 }
 export declare function systemNow(): number;
 export declare function surroundings(settings: Settings, more?: RequestInit): Surroundings;
 export declare function hostOf(store: Store, settings: Settings): Host;
-export declare class NetworkError extends Error {
-    constructor(cause: unknown);
-}
 export declare class FetchExchange implements Exchange {
     #private;
     response: Response | undefined;
     private constructor();
     static of(input: RequestInfo | URL, init: RequestInit | undefined, send?: typeof globalThis.fetch): Promise<FetchExchange>;
-    get isRepeatable(): boolean;
     operation(): Record<string, unknown>;
     throwIfAborted(): void;
     get signal(): AbortSignal;

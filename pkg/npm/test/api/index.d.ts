@@ -1,7 +1,7 @@
 export { build, ready } from '#native';
 export type { Advice, ResponseToExplain } from './advice.js';
 export { Client } from './client.js';
-export { KeyFault } from './drive.js';
+export { KeyFault, NotSent } from './drive.js';
 export type { Algorithm, CreatedKey, Protection, PublicJwk, Signed, Signing, Store, Stored } from './drive.js';
 export { BindingMismatch, FlowFailed, HostFailed, KeyboundError, LoginRequired, Misuse, NonceRequired, ProofRejected, ReplayDetected, } from './errors.js';
 export type { Refusal } from './errors.js';
