@@ -121,21 +121,12 @@ impl Verifier {
         ffi::Verifier::new(&options, None, &CRYPTO).map(Self).map_err(thrown)
     }
     #[napi]
-    pub fn check(
-        &self,
-        presented: Presented,
-        now: f64,
-    ) -> Result<Pending> {
+    pub fn check(&self, presented: Presented, now: f64) -> Result<Pending> {
         let (shown, verifier) = self.read(presented)?;
         shown.with(|presented| verifier.check(presented, seconds(now)).map(Pending))
     }
     #[napi]
-    pub fn verify(
-        &self,
-        presented: Presented,
-        now: f64,
-        store: &MemoryStore,
-    ) -> Result<String> {
+    pub fn verify(&self, presented: Presented, now: f64, store: &MemoryStore) -> Result<String> {
         let (shown, verifier) = self.read(presented)?;
         shown.with(|presented| verifier.verify(presented, &store.0, seconds(now)).map(|verified| verified.to_json()))
     }
@@ -147,21 +138,12 @@ impl Verifier {
         Ok(AsyncTask::new(Batch { verifier, store, requests, now: seconds(now) }))
     }
     #[napi]
-    pub fn explain(
-        &self,
-        presented: Presented,
-        now: f64,
-    ) -> Result<String> {
+    pub fn explain(&self, presented: Presented, now: f64) -> Result<String> {
         let (shown, verifier) = self.read(presented)?;
         shown.with(|presented| verifier.explain(presented, seconds(now)))
     }
     #[napi]
-    pub fn refuse(
-        &self,
-        presented: Presented,
-        now: f64,
-        reason: String,
-    ) -> Result<String> {
+    pub fn refuse(&self, presented: Presented, now: f64, reason: String) -> Result<String> {
         let (shown, verifier) = self.read(presented)?;
         shown.with(|presented| verifier.refuse(&reason, presented, seconds(now)).map(|refusal| refusal.to_json()))
     }

@@ -109,37 +109,20 @@ impl Verifier {
     pub fn new(options: String) -> Result<Self> {
         ffi::Verifier::new(&options, None, &CRYPTO).map(Self).map_err(thrown)
     }
-    pub fn check(
-        &self,
-        presented: &Presented,
-        now: f64,
-    ) -> Result<Pending> {
+    pub fn check(&self, presented: &Presented, now: f64) -> Result<Pending> {
         let verifier = self.0.in_epoch(presented.epoch().as_deref()).map_err(thrown)?;
         presented.show(|presented| verifier.check(presented, seconds(now)).map(Pending))
     }
-    pub fn verify(
-        &self,
-        presented: &Presented,
-        now: f64,
-        store: &MemoryStore,
-    ) -> Result<String> {
+    pub fn verify(&self, presented: &Presented, now: f64, store: &MemoryStore) -> Result<String> {
         let verifier = self.0.in_epoch(presented.epoch().as_deref()).map_err(thrown)?;
-        presented.show(|presented| verifier.verify(presented, &store.0, seconds(now)).map(|verified| verified.to_json()))
+        presented
+            .show(|presented| verifier.verify(presented, &store.0, seconds(now)).map(|verified| verified.to_json()))
     }
-    pub fn explain(
-        &self,
-        presented: &Presented,
-        now: f64,
-    ) -> Result<String> {
+    pub fn explain(&self, presented: &Presented, now: f64) -> Result<String> {
         let verifier = self.0.in_epoch(presented.epoch().as_deref()).map_err(thrown)?;
         presented.show(|presented| verifier.explain(presented, seconds(now)))
     }
-    pub fn refuse(
-        &self,
-        presented: &Presented,
-        now: f64,
-        reason: String,
-    ) -> Result<String> {
+    pub fn refuse(&self, presented: &Presented, now: f64, reason: String) -> Result<String> {
         let verifier = self.0.in_epoch(presented.epoch().as_deref()).map_err(thrown)?;
         presented.show(|presented| verifier.refuse(&reason, presented, seconds(now)).map(|refusal| refusal.to_json()))
     }
