@@ -86,7 +86,7 @@ mod hex;
 pub mod http;
 #[cfg(all(feature = "dpop", feature = "oauth"))]
 pub mod intent;
-#[cfg(feature = "oauth")]
+#[cfg(all(feature = "dpop", feature = "oauth"))]
 pub mod issuer;
 pub mod jose;
 #[cfg_attr(not(feature = "dpop"), allow(dead_code, unused_imports, reason = "without proofs only keys are read"))]

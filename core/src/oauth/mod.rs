@@ -148,6 +148,7 @@ pub use client::{Client, ClientBuilder};
 pub use credentials::Credentials;
 pub use device::DeviceAuthorization;
 pub use discovery::Discovered;
+#[cfg(feature = "dpop")]
 pub(crate) use discovery::find_server;
 #[cfg(feature = "dpop")]
 pub(crate) use end::ask_about;
@@ -159,6 +160,7 @@ pub use grant::{IssuedToken, TokenExchange};
 pub use login::Authorization;
 pub use members::Subject;
 pub use operation::{Operation, Outcome};
+#[cfg(feature = "dpop")]
 pub(crate) use post::send;
 pub use request::SessionRequest;
 pub use secret::Secret;
