@@ -22,17 +22,20 @@
 
 pub(crate) mod advice;
 pub mod check;
+mod claims;
 mod diagnose;
 pub mod explain;
-mod form;
 #[cfg(feature = "std")]
 pub mod headers;
 mod judge;
+mod key;
 pub mod pending;
 pub mod policy;
 pub mod presentation;
+pub mod read;
 pub mod refusal;
 pub mod rejection;
+mod shape;
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -45,9 +48,6 @@ use pending::{PendingProof, UnconsumedProof, VerifiedProof, VerifyError};
 use policy::{NonceMode, Policy, TimeSource};
 use presentation::Presentation;
 use rejection::Rejection;
-
-#[cfg(feature = "oauth")]
-pub(crate) use form::FormChecked;
 
 /// Judges proofs by one policy. It holds no store and never changes, so that one serves all threads.
 pub struct Verifier {
@@ -137,25 +137,7 @@ impl Verifier {
     /// # Errors
     /// The [`Rejection`] of the first check that fails.
     pub fn check(&self, presentation: &Presentation<'_>, now: UnixTime) -> Result<PendingProof, Rejection> {
-        judge::judge(self, presentation, judge::Stage::Whole, now)
-    }
-
-    /// The same for a proof whose form was checked, with the same presentation but for the key the token is bound to. A nonce is
-    /// asked for last: a server that must judge a token as well asks only clients it would let in.
-    #[cfg(feature = "oauth")]
-    pub(crate) fn check_nonce_last(
-        &self,
-        presentation: &Presentation<'_>,
-        form: FormChecked,
-        now: UnixTime,
-    ) -> Result<PendingProof, Rejection> {
-        judge::judge(self, presentation, judge::Stage::Formed(form), now)
-    }
-
-    /// Makes the checks that come before the token is judged; whom it is bound to is not looked at.
-    #[cfg(feature = "oauth")]
-    pub(crate) fn check_form(&self, presentation: &Presentation<'_>, now: UnixTime) -> Result<FormChecked, Rejection> {
-        form::judge_form(self, presentation, now)
+        judge::judge(self, presentation, now)
     }
 
     /// The capabilities it judges with.
@@ -167,7 +149,7 @@ impl Verifier {
     /// The thumbprint of the key that `presentation`'s proof carries, read without judging anything: for looking up a
     /// session, for logs and tools. It proves nothing until the proof is verified.
     pub fn claimed_thumbprint(&self, presentation: &Presentation<'_>) -> Option<crate::Thumbprint> {
-        judge::claimed_thumbprint(self, presentation)
+        judge::claimed_thumbprint(self, &presentation.presented())
     }
 
     /// Checks a proof and consumes it in a synchronous store: [`check`](Self::check), insert and

@@ -63,6 +63,63 @@ impl<'a> Presentation<'a> {
     }
 }
 
+/// A proof as it comes with a request, as far as it can be read before it is known which key the token is bound to: a [`Presentation`]
+/// without its context.
+#[derive(Clone, Copy)]
+pub struct PresentedProof<'a> {
+    /// The method, as received.
+    pub method: &'a str,
+    /// The target, from configuration or trusted proxies: never from a decoded path or an unchecked `Host`.
+    pub target: &'a TargetUri,
+    /// The values of all `DPoP` fields, one element for each field line, as received.
+    pub proofs: &'a [&'a [u8]],
+    /// The access token, without its scheme, as received; none at an authorization server.
+    pub access_token: Option<&'a str>,
+    /// The side that judges.
+    pub role: Role,
+    /// The one nonce this server provided to this client, where the host remembers it itself.
+    pub nonce: Option<&'a str>,
+    /// The replay store's life, which nonces are made and judged for.
+    pub epoch: StoreEpoch,
+}
+
+impl<'a> PresentedProof<'a> {
+    /// A proof that comes with an access token to a resource.
+    pub const fn at_resource(
+        method: &'a str,
+        target: &'a TargetUri,
+        proofs: &'a [&'a [u8]],
+        access_token: &'a str,
+        epoch: StoreEpoch,
+    ) -> Self {
+        let (access_token, role) = (Some(access_token), Role::ResourceServer);
+        Self { method, target, proofs, access_token, role, nonce: None, epoch }
+    }
+}
+
+impl<'a> Presentation<'a> {
+    /// The same without what the proof is bound to.
+    pub const fn presented(&self) -> PresentedProof<'a> {
+        let Self { method, target, proofs, context, nonce, epoch } = *self;
+        let access_token = match context {
+            Context::TokenEndpoint { .. } => None,
+            Context::Resource { access_token, .. } => Some(access_token),
+        };
+        PresentedProof { method, target, proofs, access_token, role: context.role(), nonce, epoch }
+    }
+}
+
+/// Without proof, token and nonce.
+impl fmt::Debug for PresentedProof<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PresentedProof")
+            .field("method", &self.method)
+            .field("target", &self.target.as_str())
+            .field("proofs", &self.proofs.len())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Context<'_> {
     /// The side that judges.
     pub const fn role(&self) -> Role {

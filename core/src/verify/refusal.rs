@@ -7,16 +7,17 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::Verifier;
-use super::judge;
+use super::judge::{self, AskedNonce};
 use super::pending::SettleError;
-use super::presentation::Presentation;
+use super::presentation::{Presentation, PresentedProof};
+use super::read::ReadProof;
 use super::rejection::Rejection;
-use crate::UnixTime;
 use crate::http::challenge::{Challenge, ChallengeError};
 use crate::nonce::issuer::NonceVerdict;
 use crate::nonce::{Nonce, Role};
 use crate::proof::{DPOP, DPOP_NONCE};
 use crate::replay::StoreEpoch;
+use crate::{Thumbprint, UnixTime};
 
 /// A response ready to send. Its texts name the defect and hold nothing from the peer.
 #[derive(Clone, PartialEq, Eq)]
@@ -102,6 +103,16 @@ impl Refusal {
         refusal
     }
 
+    /// The answer where a proof was not settled: 503 if the store could not decide, because accepting would be a guess.
+    pub(crate) fn of_settling(error: SettleError, refuse: impl FnOnce(Rejection) -> Self) -> Self {
+        match error {
+            SettleError::Rejected(rejection) => refuse(rejection),
+            SettleError::Unavailable => Self::unavailable("store_unavailable", RETRY_AFTER),
+            SettleError::Full => Self::unavailable("store_full", RETRY_AFTER),
+            SettleError::ShareFull => Self::unavailable("store_share_full", RETRY_AFTER),
+        }
+    }
+
     /// The answer where a host ended a flow before it was decided: 503.
     pub fn undecided() -> Self {
         Self::unavailable("undecided", RETRY_AFTER)
@@ -139,7 +150,37 @@ impl Verifier {
     /// A nonce is asked for where a new one helps: if the proof had none or a bad one, if it was too old or too new
     /// and carried no valid nonce, or if the store cannot know whether it was used.
     pub fn refuse(&self, rejection: Rejection, role: Role, presentation: &Presentation<'_>, now: UnixTime) -> Refusal {
-        if let Some(nonce) = self.nonce_that_helps(rejection, role, presentation, now) {
+        self.refuse_presented(rejection, &PresentedProof { role, ..presentation.presented() }, now)
+    }
+
+    /// The same of a proof that could not be [read](Self::read).
+    pub fn refuse_presented(&self, rejection: Rejection, presented: &PresentedProof<'_>, now: UnixTime) -> Refusal {
+        let helps = || {
+            let PresentedProof { nonce, role, epoch, .. } = *presented;
+            let has_valid = || matches!(judge::nonce_verdict(self, presented, now), Some(NonceVerdict::Valid(_)));
+            let thumbprint = || judge::claimed_thumbprint(self, presented);
+            self.nonce_that_helps(rejection, &AskedNonce { exact: nonce, role, epoch }, &thumbprint, &has_valid, now)
+        };
+        self.answer(rejection, presented.role, helps)
+    }
+
+    /// The same of a proof that was read, for the life of the store that answered last.
+    pub fn refuse_read(&self, rejection: Rejection, read: &ReadProof, epoch: StoreEpoch, now: UnixTime) -> Refusal {
+        let helps = || {
+            let asked = AskedNonce { epoch, ..read.asked() };
+            let thumbprint = read.key.thumbprint(self);
+            let has_valid = || {
+                let given = self.nonces.as_ref().zip(read.nonce.as_deref());
+                let verdict = given.map(|(issuer, nonce)| issuer.check(nonce, read.role, &thumbprint, epoch, now));
+                matches!(verdict, Some(NonceVerdict::Valid(_)))
+            };
+            self.nonce_that_helps(rejection, &asked, &|| Some(thumbprint), &has_valid, now)
+        };
+        self.answer(rejection, read.role, helps)
+    }
+
+    fn answer(&self, rejection: Rejection, role: Role, helps: impl FnOnce() -> Option<Nonce>) -> Refusal {
+        if let Some(nonce) = helps() {
             return self.refusal(role, "use_dpop_nonce", rejection, Some(nonce));
         }
         match (rejection, role) {
@@ -164,12 +205,7 @@ impl Verifier {
         presentation: &Presentation<'_>,
         now: UnixTime,
     ) -> Refusal {
-        match error {
-            SettleError::Rejected(rejection) => self.refuse(rejection, role, presentation, now),
-            SettleError::Unavailable => Refusal::unavailable("store_unavailable", RETRY_AFTER),
-            SettleError::Full => Refusal::unavailable("store_full", RETRY_AFTER),
-            SettleError::ShareFull => Refusal::unavailable("store_share_full", RETRY_AFTER),
-        }
+        Refusal::of_settling(error, |rejection| self.refuse(rejection, role, presentation, now))
     }
 
     /// A nonce for the next proof of any key, for hosts that hand out more nonces than come due; none without an issuer, or
@@ -181,8 +217,9 @@ impl Verifier {
     fn nonce_that_helps(
         &self,
         rejection: Rejection,
-        role: Role,
-        presentation: &Presentation<'_>,
+        asked: &AskedNonce<'_>,
+        thumbprint: &dyn Fn() -> Option<Thumbprint>,
+        has_valid: &dyn Fn() -> bool,
         now: UnixTime,
     ) -> Option<Nonce> {
         let asks = match rejection {
@@ -191,20 +228,17 @@ impl Verifier {
             }
             Rejection::BeforeStoreFloor => self.nonces.is_some(),
             // A wrong clock: the nonce's answer lets the client learn ours, but only once.
-            Rejection::IatTooOld | Rejection::IatInFuture => {
-                let verdict = judge::nonce_verdict(self, presentation, now);
-                self.nonces.is_some() && !matches!(verdict, Some(NonceVerdict::Valid(_)))
-            }
+            Rejection::IatTooOld | Rejection::IatInFuture => self.nonces.is_some() && !has_valid(),
             _ => false,
         };
         if !asks {
             return None;
         }
-        if let Some(exact) = presentation.nonce {
+        if let Some(exact) = asked.exact {
             return Nonce::parse(exact.as_bytes()).ok();
         }
-        let thumbprint = judge::claimed_thumbprint(self, presentation);
-        self.nonces.as_ref()?.issue(role, thumbprint.as_ref(), presentation.epoch, now).ok()
+        let issuer = self.nonces.as_ref()?;
+        issuer.issue(asked.role, thumbprint().as_ref(), asked.epoch, now).ok()
     }
 
     fn refusal(&self, role: Role, error: &'static str, rejection: Rejection, dpop_nonce: Option<Nonce>) -> Refusal {

@@ -152,8 +152,7 @@ impl PendingAccess {
         let Self { server, received, proof, token } = self;
         match proof.settle(inserted, now) {
             Ok(verified) => Ok(Principal::new(*token, Some(&verified))),
-            Err(error) => Err(received
-                .present(None, inserted.epoch, |presentation| server.refuse_unsettled(error, presentation, now))),
+            Err(error) => Err(server.refuse_unsettled(error, &received, inserted.epoch, now)),
         }
     }
 

@@ -1,13 +1,8 @@
 //! The way of a request through a protected resource: from its fields to a principal, or to the refusal to send.
 
-use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::net::IpAddr;
-
-use zeroize::Zeroize;
 
 use super::ResourceServer;
 use super::access_token::{AccessToken, CHECKED, check_jwt};
@@ -20,11 +15,12 @@ use crate::flow::step::Step;
 use crate::flow::{Flow, Io};
 use crate::issuer::{IssuerKeys, JwkSet, JwtDefect, SignatureDefect, UnverifiedJwt, WantedKey};
 use crate::json::Value;
-use crate::oauth::FlowError;
+use crate::oauth::{FlowError, Secret};
 use crate::replay::StoreEpoch;
-use crate::verify::FormChecked;
+use crate::verify::presentation::PresentedProof;
+use crate::verify::read::ReadProof;
 use crate::verify::refusal::RETRY_AFTER;
-use crate::{Context, PendingProof, Presentation, Refusal, TargetUri, Thumbprint, UnixTime};
+use crate::{PendingProof, Refusal, TargetUri, Thumbprint, UnixTime};
 
 /// A request as far as its admission is concerned.
 #[derive(Clone, Copy)]
@@ -127,9 +123,7 @@ impl ResourceServer {
         };
         match settled {
             Ok(verified) => Ok(Box::new(Principal::new(*token, Some(&verified)))),
-            Err((error, epoch)) => {
-                Err(received.present(None, epoch, |presentation| self.refuse_unsettled(error, presentation, io.now())))
-            }
+            Err((error, epoch)) => Err(self.refuse_unsettled(error, &received, epoch, io.now())),
         }
     }
 
@@ -166,28 +160,24 @@ impl ResourceServer {
             }
             _ => {}
         }
-        let epoch = self.consumption().epoch().unwrap_or(request.epoch);
-        let mut received = Received {
-            method: request.method.to_owned(),
-            target: request.target.clone(),
-            scheme,
-            token: token.to_owned(),
-            proofs: match scheme {
-                Scheme::Dpop => credentials::proofs(request.fields).into_iter().map(<[u8]>::to_vec).collect(),
-                Scheme::Bearer => Vec::new(),
-            },
-            client_certificate: request.client_certificate,
-            form: None,
-            epoch,
+        let proof = match scheme {
+            Scheme::Dpop => {
+                let proofs = credentials::proofs(request.fields);
+                let epoch = self.consumption().epoch().unwrap_or(request.epoch);
+                let IncomingRequest { method, target, .. } = *request;
+                let presented = PresentedProof::at_resource(method, target, &proofs, token, epoch);
+                let read = self.verifier().read(&presented, now);
+                Some(read.map_err(|rejection| self.refuse_presented(rejection, &presented, now))?)
+            }
+            Scheme::Bearer => None,
         };
-        if scheme == Scheme::Dpop {
-            let form = received.present(None, epoch, |presentation| {
-                let verdict = self.verifier().check_form(presentation, now);
-                verdict.map_err(|rejection| self.refuse_proof(rejection, presentation, now))
-            });
-            received.form = Some(form?);
-        }
-        Ok(received)
+        Ok(Received {
+            scheme,
+            token: Secret::new(token),
+            client_certificate: request.client_certificate,
+            takes_intents: self.policy().takes_intents_at(request.target),
+            proof,
+        })
     }
 
     /// Reads the token as a JWT, or leaves it to introspection.
@@ -272,18 +262,16 @@ impl ResourceServer {
             return refused(rejection);
         }
         // Said once the proof is good, so that a client without the server's nonce hears of that first.
-        let is_elsewhere = token.has_details() && !self.policy().takes_intents_at(&received.target);
+        let is_elsewhere = token.has_details() && !received.takes_intents;
         // Under the scheme DPoP, and only there, a proof was looked at.
-        match (received.form, token.confirmation.key) {
+        match (&received.proof, token.confirmation.key) {
             (None, Some(_)) => refused(TokenRejection::TokenBound),
             (None, None) if is_elsewhere => refused(TokenRejection::IntentElsewhere),
             (None, None) => Ok(Bound::Granted(token)),
             (Some(_), None) => refused(TokenRejection::TokenUnbound),
-            (Some(form), Some(bound_to)) => {
-                let proof = received.present(Some(bound_to), received.epoch, |presentation| {
-                    let verdict = self.verifier().check_nonce_last(presentation, form, now);
-                    verdict.map_err(|rejection| self.refuse_proof(rejection, presentation, now))
-                })?;
+            (Some(read), Some(bound_to)) => {
+                let proof = self.verifier().bind(read, bound_to, now);
+                let proof = proof.map_err(|rejection| self.refuse_read(rejection, read, read.epoch(), now))?;
                 if is_elsewhere { refused(TokenRejection::IntentElsewhere) } else { Ok(Bound::Pending(proof, token)) }
             }
         }
@@ -292,16 +280,19 @@ impl ResourceServer {
 
 /// What is kept of a request on its way.
 pub(super) struct Received {
-    method: String,
-    target: TargetUri,
     pub(super) scheme: Scheme,
-    token: String,
-    /// At most two: more are refused like two.
-    proofs: Vec<Vec<u8>>,
+    token: Secret,
     client_certificate: Option<[u8; 32]>,
-    /// There under the scheme DPoP, where the proof was compared with the request.
-    form: Option<FormChecked>,
-    epoch: StoreEpoch,
+    /// Whether the handler at its target looks at the details of tokens.
+    takes_intents: bool,
+    /// There under the scheme DPoP: it fits the request, its time and the token.
+    pub(super) proof: Option<ReadProof>,
+}
+
+impl Received {
+    pub(super) fn token(&self) -> &str {
+        self.token.expose()
+    }
 }
 
 /// Who can say that a token is genuine.
@@ -321,33 +312,4 @@ pub(super) enum Bound {
     /// With a Bearer token, where those are accepted: there is no proof to be used up.
     Granted(Box<AccessToken>),
     Pending(PendingProof, Box<AccessToken>),
-}
-
-/// Token and proof open what they were sent for.
-impl Drop for Received {
-    fn drop(&mut self) {
-        self.token.as_mut_str().zeroize();
-        for proof in &mut self.proofs {
-            proof.as_mut_slice().zeroize();
-        }
-    }
-}
-
-impl Received {
-    pub(super) fn token(&self) -> &str {
-        &self.token
-    }
-
-    /// Hands the proof on as it came. Before the token is known `bound_to` is not, and no check looks at it then.
-    pub(super) fn present<T>(
-        &self,
-        bound_to: Option<Thumbprint>,
-        epoch: StoreEpoch,
-        judge: impl FnOnce(&Presentation<'_>) -> T,
-    ) -> T {
-        let proofs: Vec<&[u8]> = self.proofs.iter().map(Vec::as_slice).collect();
-        let bound_to = bound_to.unwrap_or(Thumbprint::from_bytes([0; 32]));
-        let context = Context::Resource { access_token: &self.token, bound_to };
-        judge(&Presentation::new(&self.method, &self.target, &proofs, context).in_epoch(epoch))
-    }
 }

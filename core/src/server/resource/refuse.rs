@@ -3,16 +3,19 @@
 use alloc::string::{String, ToString as _};
 
 use super::ResourceServer;
+use super::admission::Received;
 use super::credentials::Scheme;
 use super::principal::Principal;
 use super::rejection::TokenRejection;
 use crate::UnixTime;
 use crate::http::challenge::{Challenge, ChallengeError};
 use crate::intent::IntentDefect;
-use crate::nonce::{Nonce, Role};
+use crate::nonce::Nonce;
+use crate::replay::StoreEpoch;
 use crate::server::source::TargetError;
 use crate::verify::pending::SettleError;
-use crate::verify::presentation::Presentation;
+use crate::verify::presentation::PresentedProof;
+use crate::verify::read::ReadProof;
 use crate::verify::refusal::Refusal;
 use crate::verify::rejection::Rejection;
 
@@ -43,22 +46,47 @@ impl ResourceServer {
         self.refuse_with(rejection, used, None, None)
     }
 
-    /// Refuses a request for its proof: what the client is told, and whether it gets a nonce, is the verifier's word.
-    pub(super) fn refuse_proof(&self, rejection: Rejection, presentation: &Presentation<'_>, now: UnixTime) -> Refusal {
-        self.refuse_unsettled(SettleError::Rejected(rejection), presentation, now)
+    /// Refuses a request for a proof that could not be read: what the client is told, and whether it gets a nonce, is the verifier's word.
+    pub(super) fn refuse_presented(
+        &self,
+        rejection: Rejection,
+        presented: &PresentedProof<'_>,
+        now: UnixTime,
+    ) -> Refusal {
+        self.in_challenge(&rejection, self.0.verifier.refuse_presented(rejection, presented, now))
     }
 
+    /// The same of one that was read, for the life of the store that answered last.
+    pub(super) fn refuse_read(
+        &self,
+        rejection: Rejection,
+        read: &ReadProof,
+        epoch: StoreEpoch,
+        now: UnixTime,
+    ) -> Refusal {
+        self.in_challenge(&rejection, self.0.verifier.refuse_read(rejection, read, epoch, now))
+    }
+
+    /// Refuses a request whose proof was not settled.
     pub(super) fn refuse_unsettled(
         &self,
         error: SettleError,
-        presentation: &Presentation<'_>,
+        received: &Received,
+        epoch: StoreEpoch,
         now: UnixTime,
     ) -> Refusal {
-        let refusal = self.0.verifier.refuse_undecided(error, Role::ResourceServer, presentation, now);
+        Refusal::of_settling(error, |rejection| match &received.proof {
+            Some(read) => self.refuse_read(rejection, read, epoch, now),
+            None => Refusal::undecided(),
+        })
+    }
+
+    /// A refusal of the verifier's, with the challenges of this resource.
+    fn in_challenge(&self, rejection: &Rejection, refusal: Refusal) -> Refusal {
         if refusal.error().is_none() {
             return refusal;
         }
-        let description = error.to_string();
+        let description = rejection.to_string();
         let said = Said { error: refusal.error(), description: &description, scope: self.challenge_scope() };
         let challenges = self.challenges(said, Some(Scheme::Dpop));
         let nonce = refusal.dpop_nonce().cloned();

@@ -200,7 +200,7 @@ fn nonce(case: &Case<'_>) -> Failure {
             .fixed_by("Take the value of DPoP-Nonce exactly as it is.");
     }
     if let (Some(issuer), Some(thumbprint)) =
-        (&case.verifier.nonces, judge::claimed_thumbprint(case.verifier, case.presentation))
+        (&case.verifier.nonces, judge::claimed_thumbprint(case.verifier, &case.presentation.presented()))
     {
         let (other, name) = match case.presentation.context.role() {
             Role::AuthorizationServer => (Role::ResourceServer, "resource server"),

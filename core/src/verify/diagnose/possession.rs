@@ -26,8 +26,10 @@ pub(super) fn diagnose(case: &Case<'_>) -> Failure {
 }
 
 fn binding(case: &Case<'_>) -> Failure {
-    let (bound_to, proof) =
-        (case.presentation.context.bound_to(), judge::claimed_thumbprint(case.verifier, case.presentation));
+    let (bound_to, proof) = (
+        case.presentation.context.bound_to(),
+        judge::claimed_thumbprint(case.verifier, &case.presentation.presented()),
+    );
     let (Some(bound_to), Some(proof)) = (bound_to, proof) else {
         return case.general();
     };

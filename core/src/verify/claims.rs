@@ -1,78 +1,16 @@
-//! The form of a proof: what it says, each claim there and of its type, fitting the request and the clock.
+//! The claims of a proof: each there and of its type, fitting the request, the clock and the token.
 
 use subtle::ConstantTimeEq;
 
 use super::Verifier;
-use super::judge::Key;
-#[cfg(feature = "oauth")]
-use super::judge::{Scratch, Segments, decode_segments, single_proof, split};
-use super::presentation::Presentation;
+use super::presentation::PresentedProof;
 use super::rejection::Rejection;
 use crate::UnixTime;
 use crate::base64url;
 use crate::http::uri;
-use crate::jose::compact::Compact;
 use crate::json::{self, JsonError, Member, Text};
 use crate::proof::MAX_JTI_LEN;
 use crate::proof::claims::Claims;
-
-/// Makes the checks that need no knowledge of the token: all up to the time of the proof, and the hash of the token.
-#[cfg(feature = "oauth")]
-pub(super) fn judge_form(
-    verifier: &Verifier,
-    presentation: &Presentation<'_>,
-    now: UnixTime,
-) -> Result<FormChecked, Rejection> {
-    let compact = split(single_proof(presentation.proofs)?)?;
-    let (mut inline, mut heap): (Scratch, _) = ([0; 1024], alloc::vec::Vec::new());
-    let Segments { header, payload, .. } = decode_segments(&compact, &mut inline, &mut heap)?;
-    let form = Form::read(verifier, presentation, &compact, header, payload, None, now)?;
-    if let (Some(token), Some(ath)) = (presentation.context.access_token(), form.required.ath) {
-        check_token_hash(verifier, token, ath)?;
-    }
-    Ok(FormChecked(()))
-}
-
-/// Shows that a proof fits its method, target and token, so that the same proof need not be compared with them a second time.
-#[derive(Clone, Copy)]
-pub(crate) struct FormChecked(());
-
-/// What a proof says, each part known to be well-formed and to fit request and clock.
-pub(super) struct Form<'a> {
-    pub(super) key: Key,
-    pub(super) required: Required<'a>,
-    pub(super) issued_at: UnixTime,
-    pub(super) ends: Option<UnixTime>,
-}
-
-impl<'a> Form<'a> {
-    #[inline(always)]
-    pub(super) fn read(
-        verifier: &Verifier,
-        presentation: &Presentation<'_>,
-        compact: &Compact<'_>,
-        header: &[u8],
-        payload: &'a [u8],
-        checked: Option<FormChecked>,
-        now: UnixTime,
-    ) -> Result<Self, Rejection> {
-        let key = Key::of_header(verifier, compact, header)?;
-        let claims = read_claims(payload)?;
-        let required = Required::take(&claims, presentation.context.access_token().is_some())?;
-        if checked.is_none() {
-            if !required.htm.is(presentation.method) {
-                return Err(Rejection::MethodMismatch);
-            }
-            check_target(verifier, presentation, &required)?;
-        }
-        let issued_at = UnixTime::from_secs(json::floor(required.iat));
-        if !verifier.times_by_nonce() {
-            check_age(verifier, issued_at, now)?;
-        }
-        let ends = check_lifetime(&claims, verifier.policy.max_ahead(), now)?;
-        Ok(Self { key, required, issued_at, ends })
-    }
-}
 
 /// The claims a proof must have, known to be there and of the right type.
 pub(super) struct Required<'a> {
@@ -80,13 +18,18 @@ pub(super) struct Required<'a> {
     htm: Text<'a>,
     htu: Text<'a>,
     iat: &'a str,
+    exp: Option<&'a str>,
+    nbf: Option<&'a str>,
     /// Present if there is an access token.
     pub(super) ath: Option<Text<'a>>,
     pub(super) nonce: Option<Text<'a>>,
 }
 
 impl<'a> Required<'a> {
-    fn take(claims: &Claims<'a>, with_token: bool) -> Result<Self, Rejection> {
+    /// Reads the claims. Those the proof must have are there, each of its type; `ath` only beside an access token.
+    #[inline(always)]
+    pub(super) fn read(payload: &'a [u8], with_token: bool) -> Result<Self, Rejection> {
+        let claims = read_claims(payload)?;
         let jti = take(claims.jti, Rejection::JtiMissing, Rejection::JtiInvalid)?;
         check_jti(jti)?;
         let htm = take(claims.htm, Rejection::HtmMissing, Rejection::HtmInvalid)?;
@@ -105,8 +48,38 @@ impl<'a> Required<'a> {
         if matches!(claims.exp, Member::Wrong) || matches!(claims.nbf, Member::Wrong) {
             return Err(Rejection::LifetimeInvalid);
         }
-        Ok(Self { jti, htm, htu, iat, ath, nonce })
+        Ok(Self { jti, htm, htu, iat, exp: claims.exp.value(), nbf: claims.nbf.value(), ath, nonce })
     }
+
+    #[inline(always)]
+    pub(super) fn check_method(&self, method: &str) -> Result<(), Rejection> {
+        if self.htm.is(method) { Ok(()) } else { Err(Rejection::MethodMismatch) }
+    }
+
+    /// Looks at `iat`, unless the nonce stands for it, and honours `exp` and `nbf` where they are given (RFC 7519 section 4.1).
+    #[inline(always)]
+    pub(super) fn check_time(&self, verifier: &Verifier, now: UnixTime) -> Result<Times, Rejection> {
+        let issued_at = UnixTime::from_secs(json::floor(self.iat));
+        if !verifier.times_by_nonce() {
+            check_age(verifier, issued_at, now)?;
+        }
+        let time = |text: Option<&str>| text.map(|text| UnixTime::from_secs(json::floor(text)));
+        let ends = time(self.exp);
+        if ends.is_some_and(|end| now >= end) {
+            return Err(Rejection::Expired);
+        }
+        if time(self.nbf).is_some_and(|start| start > now.saturating_add(verifier.policy.max_ahead())) {
+            return Err(Rejection::NotYetValid);
+        }
+        Ok(Times { issued_at, ends })
+    }
+}
+
+/// When a proof was made, and when its own `exp` ends its life, if that is given.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    pub(super) issued_at: UnixTime,
+    pub(super) ends: Option<UnixTime>,
 }
 
 fn take<T>(member: Member<T>, missing: Rejection, wrong: Rejection) -> Result<T, Rejection> {
@@ -136,9 +109,9 @@ fn read_claims(payload: &[u8]) -> Result<Claims<'_>, Rejection> {
     })
 }
 
-fn check_target(
+pub(super) fn check_target(
     verifier: &Verifier,
-    presentation: &Presentation<'_>,
+    presented: &PresentedProof<'_>,
     required: &Required<'_>,
 ) -> Result<(), Rejection> {
     if !required.htu.may_be(uri::MAX_URI_LEN) {
@@ -148,7 +121,7 @@ fn check_target(
     // A URI is ASCII. Seen first, that spares looking at other characters one by one.
     let htu = Some(&htu).filter(|htu| htu.is_ascii()).and_then(|htu| core::str::from_utf8(htu).ok());
     let htu = htu.ok_or(Rejection::HtuMalformed)?;
-    let same = presentation.target.equals(htu).map_err(|_| Rejection::HtuMalformed)?;
+    let same = presented.target.equals(htu).map_err(|_| Rejection::HtuMalformed)?;
     if verifier.policy.requires_bare_htu() && uri::has_query_or_fragment(htu) {
         return Err(Rejection::HtuNotBare);
     }
@@ -165,20 +138,13 @@ fn check_age(verifier: &Verifier, issued_at: UnixTime, now: UnixTime) -> Result<
     Ok(())
 }
 
-/// Honours `exp` and `nbf` where they are given (RFC 7519 section 4.1); gives the time of `exp`.
-fn check_lifetime(claims: &Claims<'_>, max_ahead: u64, now: UnixTime) -> Result<Option<UnixTime>, Rejection> {
-    let time = |member: Member<&str>| member.value().map(|text| UnixTime::from_secs(json::floor(text)));
-    let ends = time(claims.exp);
-    if ends.is_some_and(|end| now >= end) {
-        return Err(Rejection::Expired);
-    }
-    if time(claims.nbf).is_some_and(|start| start > now.saturating_add(max_ahead)) {
-        return Err(Rejection::NotYetValid);
-    }
-    Ok(ends)
-}
-
-pub(super) fn check_token_hash(verifier: &Verifier, token: &str, ath: Text<'_>) -> Result<(), Rejection> {
+/// Compares `ath` with the hash of the access token, where there is one.
+pub(super) fn check_token_hash(
+    verifier: &Verifier,
+    token: Option<&str>,
+    ath: Option<Text<'_>>,
+) -> Result<(), Rejection> {
+    let (Some(token), Some(ath)) = (token, ath) else { return Ok(()) };
     let mut claimed = [0; 32];
     // A token of 16 KiB is hashed only for a claim that could be a hash.
     let ath = ath.among_known(base64url::encoded_len(claimed.len()));
