@@ -155,7 +155,13 @@ fn a_flow_waits_for_a_reply_that_fits() {
     {
         assert_eq!(Reply::from_json(text).err().map(|error| error.kind), Some(Kind::Misuse), "{text}");
     }
-    let error = flow.resume(Reply::from_json(r#"{"failed":"no network"}"#).unwrap(), NOW).unwrap_err();
+    let failed = || Reply::from_json(r#"{"failed":"no network"}"#).unwrap();
+    // A question is asked again, twice, after a pause.
+    for _ in 0..2 {
+        assert_eq!(member(&flow.resume(failed(), NOW).unwrap(), "step"), "wait");
+        assert_eq!(member(&flow.resume(Reply::Ok, NOW).unwrap(), "step"), "fetch");
+    }
+    let error = flow.resume(failed(), NOW).unwrap_err();
     assert_eq!((error.kind, error.detail.as_str()), (Kind::Host, "no network"));
     assert_eq!(misuse(flow.step()), "already_used");
     assert_eq!(misuse(client.begin(r#"{"do":"refresh"}"#, Handles::default(), NOW)), "missing_option");

@@ -82,6 +82,16 @@ pub(super) struct Times {
     pub(super) ends: Option<UnixTime>,
 }
 
+impl Times {
+    /// Looks again, after a token was judged meanwhile: a proof may have gone stale.
+    pub(super) fn check_again(self, verifier: &Verifier, now: UnixTime) -> Result<(), Rejection> {
+        if !verifier.times_by_nonce() {
+            check_age(verifier, self.issued_at, now)?;
+        }
+        if self.ends.is_some_and(|end| now >= end) { Err(Rejection::Expired) } else { Ok(()) }
+    }
+}
+
 fn take<T>(member: Member<T>, missing: Rejection, wrong: Rejection) -> Result<T, Rejection> {
     match member {
         Member::Absent => Err(missing),

@@ -14,6 +14,7 @@ use crate::json::{JsonError, Member, Text};
 use crate::proof::TYP;
 
 /// The header of a proof: read, or recognised as one that was verified before.
+#[allow(clippy::large_enum_variant, reason = "it lives on the stack until its key is read")]
 pub(super) enum Head<'a> {
     Read(Header<'a>),
     #[cfg(feature = "std")]

@@ -74,6 +74,7 @@ impl Verifier {
     /// The [`Rejection`] of the first check that fails.
     pub fn bind(&self, read: &ReadProof, bound_to: Thumbprint, now: UnixTime) -> Result<PendingProof, Rejection> {
         let ReadProof { key, jti, times, .. } = read;
+        times.check_again(self, now)?;
         let thumbprint = key.thumbprint(self);
         key.check_curve(self)?;
         check_binding(Some(bound_to), &thumbprint)?;

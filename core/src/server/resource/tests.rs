@@ -348,6 +348,28 @@ fn a_store_that_cannot_decide_refuses() {
     }
 }
 
+/// Keys may take their time. A gateway settles nothing, so that the age is looked at again before.
+#[test]
+fn a_proof_that_goes_stale_while_its_token_is_judged_is_refused() {
+    let world = World::new(policy());
+    let max_age = Policy::default().max_age();
+    let token = world.bound_token();
+    let (authorization, proof) = (format!("DPoP {token}"), world.proof(&token));
+    let fields = [("Authorization", authorization.as_bytes()), ("DPoP", proof.as_bytes())];
+    let target = TargetUri::parse(URL).unwrap();
+    let jwk = world.issuer.0.public_key().to_json();
+    let set = format!(r#"{{"keys":[{{"kid":"k1",{}]}}"#, jwk.strip_prefix('{').unwrap());
+    for (late, expected) in [(max_age, None), (max_age + 1, Some("iat_too_old"))] {
+        let keys = policy().with_issuer_keys(ISSUER, KeySource::Host).unwrap();
+        let verifier = Verifier::new(Policy::default(), &RUSTCRYPTO);
+        let server = ResourceServer::new(keys, verifier, Consumption::by_host()).unwrap();
+        let step = server.check(&IncomingRequest::new("GET", &target, &fields), NOW).unwrap();
+        let now = NOW.saturating_add(late);
+        let checked = step.answered(now, &mut |_, _| Ok(set.clone().into_bytes())).unwrap();
+        assert_eq!(checked.err().map(|refusal| refusal.reason()), expected, "after {late} s");
+    }
+}
+
 #[test]
 fn a_gateway_uses_no_proof_up_and_makes_no_principal() {
     let world = World::new(policy().with_schemes(Schemes::Both));
