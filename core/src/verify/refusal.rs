@@ -168,13 +168,13 @@ impl Verifier {
     pub fn refuse_read(&self, rejection: Rejection, read: &ReadProof, epoch: StoreEpoch, now: UnixTime) -> Refusal {
         let helps = || {
             let asked = AskedNonce { epoch, ..read.asked() };
-            let thumbprint = read.key.thumbprint(self);
+            let thumbprint = || read.key.thumbprint(self);
             let has_valid = || {
                 let given = self.nonces.as_ref().zip(read.nonce.as_deref());
-                let verdict = given.map(|(issuer, nonce)| issuer.check(nonce, read.role, &thumbprint, epoch, now));
+                let verdict = given.map(|(issuer, nonce)| issuer.check(nonce, read.role, &thumbprint(), epoch, now));
                 matches!(verdict, Some(NonceVerdict::Valid(_)))
             };
-            self.nonce_that_helps(rejection, &asked, &|| Some(thumbprint), &has_valid, now)
+            self.nonce_that_helps(rejection, &asked, &|| Some(thumbprint()), &has_valid, now)
         };
         self.answer(rejection, read.role, helps)
     }

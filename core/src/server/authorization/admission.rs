@@ -12,7 +12,6 @@ use crate::verify::refusal::Refusal;
 use crate::verify::rejection::Rejection;
 
 /// A request whose proof is good, replay apart.
-#[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
 #[derive(Debug)]
 #[allow(
     clippy::large_enum_variant,
