@@ -46,6 +46,8 @@
 //!                 let saved = host.save(step.slot(), step.expected(), step.version(), step.value());
 //!                 step.resume(saved, now())?
 //!             }
+//!             // What servers ask for.
+//!             Step::Share(_) | Step::Ask(_) | Step::Insert(_) => return Err(FlowError::Interrupted),
 //!             Step::Wait(step) => {
 //!                 std::thread::sleep(std::time::Duration::from_millis(step.milliseconds()));
 //!                 step.resume((), now())?
@@ -99,6 +101,8 @@
 //!                 step.resume(saved, now())?
 //!             }
 //!             Step::Wait(step) => { host.sleep(step.milliseconds()).await; step.resume((), now())? }
+//!             // What servers ask for.
+//!             Step::Share(_) | Step::Ask(_) | Step::Insert(_) => return Err(FlowError::Interrupted),
 //!         }
 //!     }
 //! }
