@@ -1,4 +1,4 @@
-//! Sessions and keys in a folder. Whoever waits for a lock can be interrupted.
+//! Sessions and keys in a folder. A wait for a lock can be interrupted.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

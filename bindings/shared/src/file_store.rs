@@ -1,4 +1,4 @@
-//! Sessions and keys in a folder: see `keybound_files::Files`. Whoever waits for a lock does so as its language waits.
+//! Sessions and keys in a folder: see `keybound_files::Files`. Each language waits for a lock in its own way.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};

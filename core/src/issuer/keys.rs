@@ -46,6 +46,8 @@ pub enum KeySource {
 pub(crate) struct IssuerKeys {
     issuer: String,
     source: KeySource,
+    /// The set that was given, shared by all requests.
+    given: Option<Arc<JwkSet>>,
     random: &'static dyn SecureRandom,
     state: Mutex<State>,
 }
@@ -109,7 +111,11 @@ impl IssuerKeys {
         if let KeySource::At(url) = &source {
             rule.given(url)?;
         }
-        Ok(Arc::new(Self { issuer: issuer.into(), source, random, state: Mutex::default() }))
+        let given = match &source {
+            KeySource::Given(keys) => Some(Arc::new(keys.clone())),
+            _ => None,
+        };
+        Ok(Arc::new(Self { issuer: issuer.into(), source, given, random, state: Mutex::default() }))
     }
 
     /// The issuer.
@@ -119,10 +125,7 @@ impl IssuerKeys {
 
     /// The keys to judge a token with: known ones, or those that a fetch brings which all flows share.
     pub(crate) async fn find(self: &Arc<Self>, io: &Io, wanted: WantedKey<'_>) -> Result<Arc<JwkSet>, KeysUnavailable> {
-        if let KeySource::Given(keys) = &self.source {
-            // One set for all requests, made when the first one comes.
-            let mut state = self.state.lock();
-            let (keys, _) = state.keys.get_or_insert_with(|| (Arc::new(keys.clone()), io.now()));
+        if let Some(keys) = &self.given {
             return Ok(Arc::clone(keys));
         }
         let (_seat, turn) = match self.look(wanted, io.now()) {
@@ -167,14 +170,11 @@ impl IssuerKeys {
             let keys = Arc::clone(self);
             let task: crate::flow::step::Task = alloc::boxed::Box::new(move |now| {
                 Flow::start(now, |io| async move {
-                    let fetched = keys.fetch(&io).await;
-                    if let Ok(fetched) = fetched {
-                        keys.state.lock().keys = Some((Arc::new(fetched), now));
-                        drop(turn);
-                        return Ok(());
-                    }
-                    drop(turn);
-                    fetched.map(drop)
+                    // Given back at the end, whatever that is.
+                    let _turn = turn;
+                    let fetched = keys.fetch(&io).await?;
+                    keys.state.lock().keys = Some((Arc::new(fetched), now));
+                    Ok(())
                 })
             });
             task

@@ -16,6 +16,7 @@ use super::rejection::Rejection;
 use super::shape::{Scratch, Segments, check_fields, check_size, decode_segments, split};
 use crate::UnixTime;
 use crate::base64url;
+use crate::jose::compact::Compact;
 use crate::jose::header::Header;
 use crate::jose::thumbprint::Thumbprint;
 use crate::json::Text;
@@ -24,8 +25,41 @@ use crate::nonce::issuer::{ISSUED_LEN, NonceVerdict, ValidNonce};
 use crate::proof::claims::Claims;
 use crate::replay::{ReplayEntry, ReplayEntryParts, ReplayKey, StoreEpoch};
 
-/// Makes every check but replay, in the order of [`Check::ALL`](super::check::Check::ALL): one line for each, beside it the check of RFC
-/// 9449 section 4.3.
+/// What a proof says, fitting its request and the clock.
+pub(super) struct Fitting<'a> {
+    pub(super) compact: Compact<'a>,
+    pub(super) signature: &'a [u8],
+    pub(super) key: Key,
+    pub(super) claims: Required<'a>,
+    pub(super) times: Times,
+}
+
+/// The first ten of the checks, in the order of [`Check::ALL`](super::check::Check::ALL): one line for each, beside it the check of RFC 9449
+/// section 4.3. [`judge`] has the others.
+#[inline(always)]
+pub(super) fn fitting<'a>(
+    verifier: &Verifier,
+    presented: &PresentedProof<'a>,
+    inline: &'a mut Scratch,
+    heap: &'a mut Vec<u8>,
+    now: UnixTime,
+) -> Result<Fitting<'a>, Rejection> {
+    let proof = check_fields(presented.proofs)?; //                               Fields      check 1
+    check_size(proof)?; //                                                        Size
+    let compact = split(proof)?; //                                               Shape       check 2
+    let Segments { header, payload, signature } = decode_segments(&compact, inline, heap)?;
+    let head = Head::read(verifier, &compact, header)?;
+    head.check_type()?; //                                                        Type        check 4
+    let algorithm = head.check_algorithm(verifier)?; //                           Algorithm   check 5
+    let key = head.check_key(verifier, algorithm)?; //                            Key         check 7
+    let claims = Required::read(payload, presented.access_token.is_some())?; //   Claims      check 3
+    claims.check_method(presented.method)?; //                                    Method      check 8
+    check_target(verifier, presented, &claims)?; //                               Target      check 9
+    let times = claims.check_time(verifier, now)?; //                             Time        check 11
+    Ok(Fitting { compact, signature, key, claims, times })
+}
+
+/// Makes every check but replay: the ten of [`fitting`], and the other six.
 ///
 /// A resource server makes the same in two parts, because a token is judged between them ([`ReadProof`](super::read::ReadProof)); there the
 /// nonce comes after the signature, so that only clients that would be let in are asked for one (decision 0007), and the hash of the token,
@@ -37,29 +71,19 @@ pub(super) fn judge(
 ) -> Result<PendingProof, Rejection> {
     let presented = &presentation.presented();
     let (mut inline, mut heap): (Scratch, _) = ([0; 1024], Vec::new());
-    let proof = check_fields(presented.proofs)?; //                                      Fields      check 1
-    check_size(proof)?; //                                                               Size
-    let compact = split(proof)?; //                                                      Shape       check 2
-    let Segments { header, payload, signature } = decode_segments(&compact, &mut inline, &mut heap)?;
-    let head = Head::read(verifier, &compact, header)?;
-    head.check_type()?; //                                                               Type        check 4
-    let algorithm = head.check_algorithm(verifier)?; //                                  Algorithm   check 5
-    let key = head.check_key(verifier, algorithm)?; //                                   Key         check 7
-    let claims = Required::read(payload, presented.access_token.is_some())?; //          Claims      check 3
-    claims.check_method(presented.method)?; //                                           Method      check 8
-    check_target(verifier, presented, &claims)?; //                                      Target      check 9
-    let times = claims.check_time(verifier, now)?; //                                    Time        check 11
+    let Fitting { compact, signature, key, claims, times } = fitting(verifier, presented, &mut inline, &mut heap, now)?;
     let thumbprint = key.thumbprint(verifier);
     let given = claims.nonce.map(|nonce| bounded_nonce(nonce, presented.nonce));
     let asked = AskedNonce { exact: presented.nonce, role: presented.role, epoch: presented.epoch };
-    let nonce = check_nonce(verifier, &asked, given.as_deref(), &thumbprint, now)?; //   Nonce       check 10
-    key.check_curve(verifier)?; //                                                       Curve
-    check_binding(presentation.context.bound_to(), &thumbprint)?; //                     Binding     check 12b
-    check_token_hash(verifier, presented.access_token, claims.ath)?; //                  TokenHash   check 12a
-    key.check_signature(verifier, &compact, signature)?; //                              Signature   check 6
+    let nonce = check_nonce(verifier, &asked, given.as_deref(), &thumbprint, now)?; // Nonce       check 10
+    key.check_curve(verifier)?; //                                                Curve
+    check_binding(presentation.context.bound_to(), &thumbprint)?; //              Binding     check 12b
+    check_token_hash(verifier, presented.access_token, claims.ath)?; //           TokenHash   check 12a
+    key.check_signature(verifier, &compact, signature)?; //                       Signature   check 6
     key.remember(verifier, &compact, &thumbprint);
     let jti = &claims.jti.to_cow();
-    Ok(pending(verifier, &asked, Proven { key: &key, thumbprint, jti, times, nonce }, now)) // Replay  section 11.1
+    // Replay, section 11.1: the store's.
+    Ok(pending(verifier, &asked, Proven { key: &key, thumbprint, jti, times, nonce }, now))
 }
 
 /// Which nonce is asked for.

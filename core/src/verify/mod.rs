@@ -75,12 +75,6 @@ impl Verifier {
         }
     }
 
-    /// Whether proofs must carry nonces of an issuer.
-    #[cfg(feature = "oauth")]
-    pub(crate) const fn issues_nonces(&self) -> bool {
-        self.nonces.is_some()
-    }
-
     /// Asks for nonces that `issuer` made. Every proof must then carry one.
     #[must_use]
     pub fn with_nonces(self, issuer: NonceIssuer) -> Self {

@@ -7,13 +7,15 @@ use core::fmt;
 use zeroize::Zeroize;
 
 use super::Verifier;
-use super::claims::{Required, Times, check_target, check_token_hash};
-use super::judge::{AskedNonce, Proven, bounded_nonce, check_binding, check_nonce, pending};
-use super::key::{Head, Key};
+use super::claims::{Times, check_token_hash};
+use super::judge::{
+    AskedNonce, Fitting, Proven, bounded_nonce, check_binding, check_nonce, fitting, pending, single_proof,
+};
+use super::key::Key;
 use super::pending::PendingProof;
 use super::presentation::PresentedProof;
 use super::rejection::Rejection;
-use super::shape::{Scratch, Segments, check_fields, check_size, decode_segments, split};
+use super::shape::{Scratch, split};
 use crate::nonce::Role;
 use crate::replay::StoreEpoch;
 use crate::{Thumbprint, UnixTime};
@@ -23,8 +25,10 @@ use crate::{Thumbprint, UnixTime};
 /// It owns what it needs, so that the token can be judged meanwhile. Nothing in it is verified yet.
 #[must_use = "nothing is verified until it is bound"]
 pub struct ReadProof {
-    /// The whole proof: what its signature covers, and the signature.
+    /// The whole proof, with what its signature covers.
     proof: Box<[u8]>,
+    /// Decoded.
+    signature: Box<[u8]>,
     pub(super) key: Key,
     jti: Box<str>,
     pub(super) nonce: Option<Box<str>>,
@@ -42,21 +46,11 @@ impl Verifier {
     /// The [`Rejection`] of the first check that fails.
     pub fn read(&self, presented: &PresentedProof<'_>, now: UnixTime) -> Result<ReadProof, Rejection> {
         let (mut inline, mut heap): (Scratch, _) = ([0; 1024], Vec::new());
-        let proof = check_fields(presented.proofs)?;
-        check_size(proof)?;
-        let compact = split(proof)?;
-        let Segments { header, payload, .. } = decode_segments(&compact, &mut inline, &mut heap)?;
-        let head = Head::read(self, &compact, header)?;
-        head.check_type()?;
-        let algorithm = head.check_algorithm(self)?;
-        let key = head.check_key(self, algorithm)?;
-        let claims = Required::read(payload, presented.access_token.is_some())?;
-        claims.check_method(presented.method)?;
-        check_target(self, presented, &claims)?;
-        let times = claims.check_time(self, now)?;
+        let Fitting { signature, key, claims, times, .. } = fitting(self, presented, &mut inline, &mut heap, now)?;
         check_token_hash(self, presented.access_token, claims.ath)?;
         Ok(ReadProof {
-            proof: proof.into(),
+            proof: single_proof(presented.proofs)?.into(),
+            signature: signature.into(),
             key,
             jti: claims.jti.to_cow().into(),
             nonce: claims.nonce.map(|nonce| bounded_nonce(nonce, presented.nonce).into()),
@@ -79,9 +73,7 @@ impl Verifier {
         key.check_curve(self)?;
         check_binding(Some(bound_to), &thumbprint)?;
         let compact = split(&read.proof)?;
-        let (mut inline, mut heap): (Scratch, _) = ([0; 1024], Vec::new());
-        let signature = super::shape::decode_signature(&compact, &mut inline, &mut heap)?;
-        key.check_signature(self, &compact, signature)?;
+        key.check_signature(self, &compact, &read.signature)?;
         key.remember(self, &compact, &thumbprint);
         let asked = read.asked();
         let nonce = check_nonce(self, &asked, read.nonce.as_deref(), &thumbprint, now)?;

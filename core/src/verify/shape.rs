@@ -65,18 +65,3 @@ fn decode_into<'r>(segment: &[u8], room: &'r mut [u8]) -> Result<(&'r [u8], &'r 
     base64url::decode_exact(segment, out).map_err(|_| non_canonical())?;
     Ok((out, rest))
 }
-
-/// Decodes the signature alone, of a proof that was decoded before.
-pub(super) fn decode_signature<'r>(
-    compact: &Compact<'_>,
-    inline: &'r mut Scratch,
-    heap: &'r mut Vec<u8>,
-) -> Result<&'r [u8], Rejection> {
-    let room = if compact.signature.len() <= inline.len() {
-        inline.as_mut_slice()
-    } else {
-        heap.resize(compact.signature.len(), 0);
-        heap.as_mut_slice()
-    };
-    decode_into(compact.signature, room).map(|(signature, _)| signature)
-}
