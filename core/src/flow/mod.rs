@@ -1,8 +1,8 @@
 //! A flow in progress: ordinary code that waits for the host wherever it says `await`.
 //!
 //! Flows are written top to bottom as `async` functions, but nothing here is asynchronous in the sense of an executor: the
-//! only thing they ever wait for is the host's answer to one step. A flow is polled once for each answer, by
-//! [`Flow::resume`], and stops at the next effect.
+//! only thing they ever wait for is the host's answer to one step. A flow is polled once for each answer, and stops at the
+//! next effect.
 
 use alloc::boxed::Box;
 use alloc::string::String;
