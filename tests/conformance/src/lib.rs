@@ -15,6 +15,7 @@
 pub mod flow;
 pub mod own;
 pub mod raw;
+pub mod request;
 
 /// The examples of the project's README.
 #[cfg(doctest)]

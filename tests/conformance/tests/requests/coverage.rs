@@ -1,0 +1,81 @@
+//! No vector is out of date in any provider, and no reason is without one.
+
+use std::collections::BTreeSet;
+
+use keybound::Rejection;
+use keybound::intent::IntentDefect;
+use keybound::replay::Insertion;
+use keybound::server::resource::TokenRejection;
+use keybound_conformance::providers;
+use keybound_conformance::request::play_back;
+use keybound_conformance::request::story::folder;
+use serde_json::Value;
+
+fn vectors() -> Vec<(String, Value)> {
+    let entries = std::fs::read_dir(folder()).expect("the vectors").map(|entry| entry.expect("an entry").path());
+    let read = |path: std::path::PathBuf| {
+        let text = std::fs::read_to_string(&path).expect("a file");
+        (path.display().to_string(), serde_json::from_str(&text).expect("JSON"))
+    };
+    entries.map(read).collect()
+}
+
+#[test]
+fn every_vector_can_be_played_back_with_both_providers() {
+    let vectors = vectors();
+    assert!(vectors.len() >= 20, "only {} vectors", vectors.len());
+    for (provider, crypto) in providers() {
+        for (name, vector) in &vectors {
+            if let Err(difference) = play_back(vector, &crypto) {
+                panic!("{name} with {provider}: {difference}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_changed_vector_is_noticed() {
+    let (_, mut vector) = vectors().remove(0);
+    vector["events"][0]["seen"]["changed"] = Value::Bool(true);
+    assert!(play_back(&vector, &keybound::RUSTCRYPTO).is_err());
+}
+
+#[test]
+fn every_reason_occurs() {
+    let mut seen = BTreeSet::new();
+    vectors().iter().for_each(|(_, vector)| reasons(&vector["events"], &mut seen));
+    // A verifier without algorithms cannot be made through the facade.
+    let shown = |rejection: &&Rejection| **rejection != Rejection::AlgUnavailable;
+    let rejections = Rejection::ALL.iter().filter(shown).map(|rejection| rejection.reason());
+    let tokens = TokenRejection::ALL.iter().map(|rejection| rejection.reason());
+    let hosts =
+        ["keys_unavailable", "introspection_unavailable", "store_unavailable", "store_full", "store_share_full"];
+    let intents = [IntentDefect::NoMatch, IntentDefect::NoIdentifier, IntentDefect::NoIntent, IntentDefect::Expired];
+    let intents = intents.into_iter().chain([IntentDefect::Used, IntentDefect::BeforeFloor]).map(IntentDefect::reason);
+    let missing: Vec<_> =
+        rejections.chain(tokens).chain(hosts).chain(intents).filter(|name| !seen.contains(*name)).collect();
+    assert!(missing.is_empty(), "no vector shows {missing:?}");
+}
+
+#[test]
+fn every_answer_of_a_store_occurs() {
+    use Insertion::{BeforeFloor, Fresh, Full, Seen, ShareFull, Unavailable};
+    let all: String = vectors().iter().map(|(_, vector)| vector["events"].to_string()).collect();
+    for insertion in [Fresh, Seen, Unavailable, Full, ShareFull, BeforeFloor] {
+        assert!(all.contains(&format!("\"insertion\":\"{}\"", insertion.name())), "{insertion:?}");
+    }
+}
+
+/// The reasons of all refusals within a value.
+fn reasons(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::String(reason)) = members.get("reason") {
+                found.insert(reason.clone());
+            }
+            members.values().for_each(|member| reasons(member, found));
+        }
+        Value::Array(elements) => elements.iter().for_each(|element| reasons(element, found)),
+        _ => {}
+    }
+}
