@@ -8,7 +8,10 @@ use napi::bindgen_prelude::{AsyncTask, ToNapiValue, TypeName, Uint8Array};
 use napi::{Env, Task};
 use napi_derive::napi;
 
-use crate::{CRYPTO, Key, Result, seconds, thrown, whole};
+use ffi::number::{seconds, whole};
+
+use crate::values::{Result, thrown};
+use crate::{CRYPTO, Key};
 
 /// A call on another thread.
 pub struct Work<T>(Option<Box<dyn FnOnce() -> Result<T> + Send>>);
@@ -117,20 +120,4 @@ impl Files {
         let store = Arc::clone(&self.0);
         work(move || Ok(store.try_lock(&name)?.map(FileLock)))
     }
-}
-
-/// The name of the lock under which a slot is changed.
-#[napi]
-pub fn file_place(slot: String) -> String {
-    ffi::file_place(&slot, &CRYPTO)
-}
-
-#[napi]
-pub fn file_rules() -> String {
-    ffi::file_rules()
-}
-
-#[napi]
-pub fn lock_pause(attempts: u32) -> f64 {
-    ffi::number::of_whole(ffi::lock_pause(attempts))
 }

@@ -123,7 +123,7 @@ impl NativePending {
     }
 
     fn settle(&self, insertion: &str, now: i64) -> PyResult<Verified> {
-        self.0.settle(insertion, now).map(verified).map_err(raised)
+        self.0.settle(insertion, None, now).map(verified).map_err(raised)
     }
 
     fn danger_skip_replay_check(&self) -> PyResult<Verified> {

@@ -43,6 +43,43 @@ pub enum Target<'a> {
     Raw(&'a [u8]),
 }
 
+/// The same, owned by a language that has its texts elsewhere.
+#[derive(Clone)]
+pub struct OwnedIncoming {
+    /// As of [`Incoming::method`].
+    pub method: String,
+    /// As of [`Target::Url`]; without it, `raw_target` counts.
+    pub url: Option<String>,
+    /// As of [`Target::Raw`].
+    pub raw_target: Vec<u8>,
+    /// As of [`Incoming::fields`].
+    pub fields: Vec<(String, Vec<u8>)>,
+    /// As of [`Incoming::peer`].
+    pub peer: Option<String>,
+    /// As of [`Incoming::client_certificate`].
+    pub client_certificate: Option<Vec<u8>>,
+    /// As of [`Incoming::epoch`].
+    pub epoch: Option<String>,
+    /// As of [`Incoming::ticks`].
+    pub ticks: Option<u64>,
+}
+
+impl OwnedIncoming {
+    /// Lends it for a call.
+    pub fn show<T>(&self, judge: impl FnOnce(&Incoming<'_>) -> T) -> T {
+        let fields: Vec<_> = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+        judge(&Incoming {
+            method: &self.method,
+            target: self.url.as_deref().map_or(Target::Raw(&self.raw_target), Target::Url),
+            fields: &fields,
+            peer: self.peer.as_deref(),
+            client_certificate: self.client_certificate.as_deref(),
+            epoch: self.epoch.as_deref(),
+            ticks: self.ticks,
+        })
+    }
+}
+
 /// Whom a request may be attributed to.
 pub struct Principal {
     core: Arc<resource::Principal>,

@@ -1,6 +1,6 @@
 //! The OAuth client: its options, its operations by name, and what a session shows.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use keybound::http::challenge::Challenge;
 use keybound::http::message::{Body, Request};
@@ -95,6 +95,22 @@ pub struct Handles {
     pub session: Option<Session>,
     /// For `poll_device`.
     pub device: Option<Arc<Device>>,
+}
+
+/// [`Handles`] that are put together one after the other.
+#[derive(Debug, Default)]
+pub struct SharedHandles(Mutex<Handles>);
+
+impl SharedHandles {
+    /// Changes them.
+    pub fn set(&self, change: impl FnOnce(&mut Handles)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What they are now.
+    pub fn now(&self) -> Handles {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Client {

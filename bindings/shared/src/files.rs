@@ -1,5 +1,7 @@
 //! What file stores have in common, for those that read and write files themselves: see `keybound::oauth::files`.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use keybound::json::Value;
 use keybound::oauth::Sweep;
 use keybound::oauth::files::{self, Found, Place};
@@ -80,41 +82,60 @@ pub fn file_version(content: &str) -> Option<u64> {
 /// Finds what can be deleted from a folder, for stores that read and write files themselves.
 #[derive(Debug)]
 pub struct FolderSweep {
-    core: files::FolderSweep,
+    core: Mutex<Option<files::FolderSweep>>,
     crypto: Crypto,
 }
 
 impl FolderSweep {
     /// Begins. `now` is the store's clock.
     pub fn new(crypto: &Crypto, now: i64) -> Self {
-        Self { core: files::FolderSweep::new(crypto, UnixTime::from_secs(now)), crypto: *crypto }
+        let core = files::FolderSweep::new(crypto, UnixTime::from_secs(now));
+        Self { core: Mutex::new(Some(core)), crypto: *crypto }
     }
 
     /// Tells of a file in one of the folders, and when it was last changed: what to do with it, `leave`, `read` or `delete`.
-    pub fn found(&mut self, folder: &str, file: &str, modified: i64) -> &'static str {
-        match self.core.found(folder, file, UnixTime::from_secs(modified)) {
+    ///
+    /// # Errors
+    /// Misuse after [`finish`](Self::finish).
+    pub fn found(&self, folder: &str, file: &str, modified: i64) -> Result<&'static str, Error> {
+        let mut core = self.lock();
+        let core = core.as_mut().ok_or_else(Error::already_used)?;
+        Ok(match core.found(folder, file, UnixTime::from_secs(modified)) {
             Found::Leave => "leave",
             Found::Read => "read",
             Found::Delete => "delete",
-        }
+        })
     }
 
     /// Tells what is in a file that was to be read; `None` if it cannot be read.
-    pub fn content(&mut self, folder: &str, file: &str, content: Option<&str>, modified: i64) {
-        self.core.content(folder, file, content.map(str::as_bytes), UnixTime::from_secs(modified));
+    ///
+    /// # Errors
+    /// Misuse after [`finish`](Self::finish).
+    pub fn content(&self, folder: &str, file: &str, content: Option<&str>, modified: i64) -> Result<(), Error> {
+        let mut core = self.lock();
+        let core = core.as_mut().ok_or_else(Error::already_used)?;
+        core.content(folder, file, content.map(str::as_bytes), UnixTime::from_secs(modified));
+        Ok(())
     }
 
     /// What to delete, an array of objects with `folder`, `file` and `beside`. Where there is a `version`, it is deleted under the lock
     /// `lock` if this is its version still; 0 is that of a file which cannot be read.
-    pub fn finish(self) -> String {
-        let Self { core, crypto } = self;
+    ///
+    /// # Errors
+    /// Misuse on second use.
+    pub fn finish(&self) -> Result<String, Error> {
+        let core = self.lock().take().ok_or_else(Error::already_used)?;
         let ended = |ended: files::Ended| match (Place::of_file(ended.folder, &ended.file), ended.version) {
-            (Some(place), Some(version)) => placed(&place, &crypto).with("version", version),
+            (Some(place), Some(version)) => placed(&place, &self.crypto).with("version", version),
             _ => Value::object()
                 .with("folder", ended.folder)
                 .with("file", ended.file)
                 .with_some("beside", files::deleted_with(ended.folder)),
         };
-        Value::from(core.finish().into_iter().map(ended).collect::<Vec<_>>()).to_json()
+        Ok(Value::from(core.finish().into_iter().map(ended).collect::<Vec<_>>()).to_json())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<files::FolderSweep>> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

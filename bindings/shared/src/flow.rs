@@ -35,6 +35,28 @@ pub enum Handle {
     Principal(Arc<Principal>),
 }
 
+impl Handle {
+    /// What protects a target, if it is that.
+    pub fn discovered(self) -> Option<Discovered> {
+        if let Self::Discovered(discovered) = self { Some(discovered) } else { None }
+    }
+
+    /// A session, if it is that.
+    pub fn session(self) -> Option<Session> {
+        if let Self::Session(session) = self { Some(session) } else { None }
+    }
+
+    /// A login on another device, if it is that.
+    pub fn device(self) -> Option<Arc<Device>> {
+        if let Self::Device(device) = self { Some(device) } else { None }
+    }
+
+    /// Whom a request may be attributed to, if it is that.
+    pub fn principal(self) -> Option<Arc<Principal>> {
+        if let Self::Principal(principal) = self { Some(principal) } else { None }
+    }
+}
+
 /// A login on another device. Polling uses it up.
 #[derive(Debug)]
 pub struct Device(#[cfg(feature = "grants")] Mutex<Option<DeviceAuthorization>>);

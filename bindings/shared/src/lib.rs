@@ -49,16 +49,18 @@ mod issuers;
 mod key;
 pub mod number;
 mod plain;
+mod presented;
 mod proof;
 mod refused;
 mod replay;
 mod resource;
 mod sweep;
+mod table;
 mod verify;
 
-pub use admission::{Incoming, Principal, Target, field_lines};
+pub use admission::{Incoming, OwnedIncoming, Principal, Target, field_lines};
 pub use authorization::{Admission, AuthorizationServer};
-pub use client::{Client, Handles};
+pub use client::{Client, Handles, SharedHandles};
 pub use error::{Error, Fault, Kind, reasons};
 #[cfg(feature = "files")]
 pub use file_store::{
@@ -72,12 +74,13 @@ pub use flow::{Came, Device, Flow, Handle, Reply, Seen, Step, from_byte_string, 
 pub use intent::{Intent, request_detail};
 pub use key::{Key, thumbprint};
 pub use plain::byte_string;
+pub use presented::{OwnedPresented, Presented, byte_strings};
 pub use proof::{NonceCache, ProofRequest, Unsigned, prepare, proof};
 pub use refused::explain_response;
 pub use replay::{Entry, MemoryStore};
 pub use resource::{Access, JwkSet, ResourceServer};
 pub use sweep::Sweep;
-pub use verify::{Pending, Presented, Refusal, Verified, Verifier};
+pub use verify::{Pending, Refusal, Verified, Verifier};
 
 pub use keybound::Crypto;
 pub use keybound::oauth::{Discovered, Session};

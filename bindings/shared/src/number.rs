@@ -17,6 +17,11 @@ pub const fn whole(number: f64) -> u64 {
     number as u64
 }
 
+/// What is never negative: a version, a lifetime. 0, if it is all the same.
+pub const fn not_negative(number: i64) -> u64 {
+    if number < 0 { 0 } else { number.cast_unsigned() }
+}
+
 /// A number of seconds for JavaScript.
 pub const fn of_seconds(seconds: i64) -> f64 {
     seconds as f64
@@ -39,6 +44,7 @@ mod tests {
     #[test]
     fn what_is_out_of_range_saturates() {
         assert_eq!((seconds(1.9), seconds(-1.9), seconds(f64::NAN), seconds(f64::INFINITY)), (1, -1, 0, i64::MAX));
+        assert_eq!((not_negative(-1), not_negative(7)), (0, 7));
         assert_eq!((whole(2.5), whole(-1.0), whole(f64::NAN)), (2, 0, 0));
         assert_eq!((of_seconds(-7), of_whole(7), of_count(7)), (-7.0, 7.0, 7.0));
     }

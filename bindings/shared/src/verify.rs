@@ -6,12 +6,13 @@ use keybound::json::Value;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys, NonceWindow};
 use keybound::replay::{Inserted, Insertion, ReplayStore, StoreEpoch};
 use keybound::{
-    Context, Crypto, Explanation, HeaderMemory, Misuse, PendingProof, Policy, Presentation, Rejection, SettleError,
-    TargetUri, TimeSource, UnixTime, VerifiedProof, base64url,
+    Crypto, Explanation, HeaderMemory, Misuse, PendingProof, Policy, Presentation, Rejection, SettleError, TimeSource,
+    UnixTime, VerifiedProof, base64url,
 };
 
 use crate::error::{Error, Kind};
-use crate::plain::{Options, one_of, pairs, parse_thumbprint};
+use crate::plain::{Options, one_of, pairs};
+use crate::presented::{OwnedPresented, Presented};
 use crate::proof::role;
 use crate::replay::{Entry, MemoryStore};
 
@@ -32,23 +33,6 @@ pub(crate) const OPTIONS: &[&str] = &[
 
 /// How many headers a memory holds at most: a gigabyte.
 const MAX_HEADERS: usize = 1 << 20;
-
-/// A proof as it comes with a request.
-#[derive(Clone, Copy)]
-pub struct Presented<'a> {
-    /// The method, as received.
-    pub method: &'a str,
-    /// The target URI from configuration and the raw path: never from a decoded path or an unchecked `Host`.
-    pub url: &'a str,
-    /// The values of all `DPoP` fields.
-    pub proofs: &'a [&'a [u8]],
-    /// The access token without scheme; none makes it a request to the authorization server.
-    pub access_token: Option<&'a str>,
-    /// The thumbprint that the token (`cnf.jkt`), code or refresh token is bound to. A token needs one.
-    pub bound_to: Option<&'a str>,
-    /// The one nonce this client was given, where the host remembers it itself.
-    pub expected_nonce: Option<&'a str>,
-}
 
 /// What a verified proof says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -89,18 +73,9 @@ pub struct Verifier {
 pub struct Pending {
     verifier: Arc<keybound::Verifier>,
     epoch: StoreEpoch,
-    request: Owned,
+    request: OwnedPresented,
     entry: Entry,
     proof: Mutex<Option<PendingProof>>,
-}
-
-struct Owned {
-    method: String,
-    url: String,
-    proofs: Vec<Vec<u8>>,
-    access_token: Option<String>,
-    bound_to: Option<String>,
-    expected_nonce: Option<String>,
 }
 
 impl Verifier {
@@ -137,7 +112,7 @@ impl Verifier {
                 .map_err(|error| refused(&self.core, SettleError::Rejected(error), presentation, now))
         })??;
         let entry = Entry::of(proof.replay_entry());
-        let (verifier, request) = (self.core.clone(), Owned::of(presented));
+        let (verifier, request) = (self.core.clone(), OwnedPresented::of(presented));
         Ok(Pending { verifier, epoch: self.epoch, request, entry, proof: Mutex::new(Some(proof)) })
     }
 
@@ -208,26 +183,25 @@ impl Pending {
         &self.entry
     }
 
-    /// Accepts or refuses the proof by the store's answer: `fresh`, `seen`, `unavailable`, `full`, `share_full` or `before_floor`.
+    /// Accepts or refuses the proof by the store's answer: `fresh`, `seen`, `unavailable`, `full`, `share_full` or `before_floor`, and by
+    /// the epoch in which it answered: that of the request, unless given.
     ///
     /// # Errors
-    /// The rejection, with the refusal to send; misuse for another word or on second use.
-    pub fn settle(&self, insertion: &str, now: i64) -> Result<Verified, Error> {
-        self.settle_with(Inserted::new(insertion_of(insertion)?, self.epoch), now)
-    }
-
-    /// The same with the epoch in which the store answered.
-    ///
-    /// # Errors
-    /// As of [`settle`](Self::settle), and misuse, if the epoch is none.
-    pub fn settle_in(&self, insertion: &str, epoch: &str, now: i64) -> Result<Verified, Error> {
-        self.settle_with(Inserted::new(insertion_of(insertion)?, epoch_of(Some(epoch))?), now)
+    /// The rejection, with the refusal to send; misuse for another word, if the epoch is none, or on second use.
+    pub fn settle(&self, insertion: &str, epoch: Option<&str>, now: i64) -> Result<Verified, Error> {
+        let epoch = epoch.map_or(Ok(self.epoch), |epoch| epoch_of(Some(epoch)))?;
+        self.settle_with(Inserted::new(insertion_of(insertion)?, epoch), now)
     }
 
     fn settle_with(&self, inserted: Inserted, now: i64) -> Result<Verified, Error> {
         let (proof, now) = (self.take()?, UnixTime::from_secs(now));
         let settled = proof.settle(inserted, now);
-        settled.map(Verified::of).map_err(|error| self.request.refused(&self.verifier, inserted.epoch, error, now))
+        settled.map(Verified::of).map_err(|error| {
+            let refused = |presented: &Presented<'_>| {
+                presented.with(inserted.epoch, |presentation| refused(&self.verifier, error, presentation, now))
+            };
+            self.request.show(refused).unwrap_or_else(|misuse| misuse)
+        })
     }
 
     /// Accepts the proof without a replay store: whoever sees the request can repeat it until the proof is too old.
@@ -240,59 +214,6 @@ impl Pending {
 
     fn take(&self) -> Result<PendingProof, Error> {
         self.proof.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(Error::already_used)
-    }
-}
-
-impl Presented<'_> {
-    /// Hands the request to the core.
-    pub(crate) fn with<T>(&self, epoch: StoreEpoch, judge: impl FnOnce(&Presentation<'_>) -> T) -> Result<T, Error> {
-        // A target that is none is a fault of the request, not of its proof.
-        let target =
-            TargetUri::parse(self.url).map_err(|_| Error::from(Rejection::TargetMalformed).with_status(400))?;
-        let bound_to = self.bound_to.map(parse_thumbprint).transpose()?;
-        let context = match (self.access_token, bound_to) {
-            (None, dpop_jkt) => Context::TokenEndpoint { dpop_jkt },
-            (Some(access_token), Some(bound_to)) => Context::Resource { access_token, bound_to },
-            (Some(_), None) => {
-                return Err(Error::misuse(
-                    "missing_option",
-                    "an access token is judged with the thumbprint it is bound to: give its cnf.jkt as bound_to",
-                ));
-            }
-        };
-        let presentation = Presentation::new(self.method, &target, self.proofs, context).in_epoch(epoch);
-        Ok(judge(&match self.expected_nonce {
-            Some(nonce) => presentation.expecting_nonce(nonce),
-            None => presentation,
-        }))
-    }
-}
-
-impl Owned {
-    fn of(presented: &Presented<'_>) -> Self {
-        Self {
-            method: presented.method.into(),
-            url: presented.url.into(),
-            proofs: presented.proofs.iter().map(|proof| proof.to_vec()).collect(),
-            access_token: presented.access_token.map(Into::into),
-            bound_to: presented.bound_to.map(Into::into),
-            expected_nonce: presented.expected_nonce.map(Into::into),
-        }
-    }
-
-    fn refused(&self, verifier: &keybound::Verifier, epoch: StoreEpoch, error: SettleError, now: UnixTime) -> Error {
-        let proofs: Vec<&[u8]> = self.proofs.iter().map(Vec::as_slice).collect();
-        let presented = Presented {
-            method: &self.method,
-            url: &self.url,
-            proofs: &proofs,
-            access_token: self.access_token.as_deref(),
-            bound_to: self.bound_to.as_deref(),
-            expected_nonce: self.expected_nonce.as_deref(),
-        };
-        presented
-            .with(epoch, |presentation| refused(verifier, error, presentation, now))
-            .unwrap_or_else(|misuse| misuse)
     }
 }
 

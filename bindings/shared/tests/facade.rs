@@ -67,10 +67,10 @@ fn a_pending_proof_is_settled_once_and_by_a_word_of_the_enumeration() {
     let (made, bound_to) = (made(&key, None), key.thumbprint());
     let pending = verifier.check(&presented(&[made.as_bytes()], &bound_to), NOW).unwrap();
     for word in ["true", "Fresh", "", "ok", "1"] {
-        assert_eq!(misuse(pending.settle(word, NOW)), "unknown_value", "{word}");
+        assert_eq!(misuse(pending.settle(word, None, NOW)), "unknown_value", "{word}");
     }
-    assert_eq!(pending.settle("fresh", NOW).unwrap().thumbprint, bound_to);
-    assert_eq!(misuse(pending.settle("fresh", NOW)), "already_used");
+    assert_eq!(pending.settle("fresh", None, NOW).unwrap().thumbprint, bound_to);
+    assert_eq!(misuse(pending.settle("fresh", None, NOW)), "already_used");
     assert_eq!(misuse(pending.danger_skip_replay_check()), "already_used");
 }
 
@@ -86,7 +86,7 @@ fn every_word_of_a_store_has_its_outcome() {
         ("before_floor", "before_store_floor", 503),
     ] {
         let pending = verifier.check(&presented(&[made.as_bytes()], &bound_to), NOW).unwrap();
-        let error = pending.settle(word, NOW).unwrap_err();
+        let error = pending.settle(word, None, NOW).unwrap_err();
         assert_eq!((error.reason.as_str(), error.status), (reason, Some(status)), "{word}");
         assert_eq!(error.refusal.as_ref().map(|refusal| refusal.status), Some(status), "{word}");
     }

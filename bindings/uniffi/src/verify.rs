@@ -155,7 +155,7 @@ impl PendingProof {
     /// Throws the rejection, with the refusal to send; the host's fault for `UNAVAILABLE` and `FULL`; misuse on second use.
     #[uniffi::method(default(now = None))]
     pub fn settle(&self, insertion: Insertion, now: Option<i64>) -> Result<VerifiedProof, KeyboundError> {
-        Ok(self.0.settle(insertion.name(), clock(now))?.into())
+        Ok(self.0.settle(insertion.name(), None, clock(now))?.into())
     }
 
     /// Accepts the proof without a replay store: whoever sees the request can repeat it until the proof is too old.

@@ -1,0 +1,46 @@
+//! Many proofs at once, verified on another thread: the addon alone has threads.
+
+use std::sync::Arc;
+
+use keybound_ffi as ffi;
+use napi::bindgen_prelude::AsyncTask;
+use napi::{Env, Task};
+use napi_derive::napi;
+
+use crate::values::{Given, Plainly, Presented, Result, thrown};
+use crate::{MemoryStore, Verifier};
+
+#[napi]
+impl Verifier {
+    /// Each answer is what `verify` gives or throws, in the epoch of the store.
+    #[napi]
+    pub fn verify_many(&self, requests: Vec<Presented>, now: f64, store: &MemoryStore) -> Result<AsyncTask<Batch>> {
+        let requests = requests.into_iter().map(Given::plain).collect::<Plainly<_>>().map_err(thrown)?;
+        let verifier = self.0.in_epoch(Some(&store.0.epoch())).map_err(thrown)?;
+        Ok(AsyncTask::new(Batch { verifier, store: Arc::clone(&store.0), requests, now: ffi::number::seconds(now) }))
+    }
+}
+
+pub struct Batch {
+    verifier: ffi::Verifier,
+    store: Arc<ffi::MemoryStore>,
+    requests: Vec<ffi::OwnedPresented>,
+    now: i64,
+}
+
+impl Task for Batch {
+    type Output = Vec<String>;
+    type JsValue = Vec<String>;
+
+    fn compute(&mut self) -> Result<Self::Output> {
+        let judge = |request: &ffi::OwnedPresented| {
+            let judged = request.show(|presented| self.verifier.verify(presented, &self.store, self.now));
+            judged.map_or_else(|error| error.to_json(), |verified| verified.to_json())
+        };
+        Ok(self.requests.iter().map(judge).collect())
+    }
+
+    fn resolve(&mut self, _: Env, output: Self::Output) -> Result<Self::JsValue> {
+        Ok(output)
+    }
+}

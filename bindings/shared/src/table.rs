@@ -1,0 +1,362 @@
+//! What languages with classes of their own reach, written once: each row is a class, a method or a function of the facade.
+//!
+//! A binding has one macro, `table!`, that makes of a row what its language wants: an attribute, its own types of arguments, its
+//! errors. It gives the macro to those of the tables here that it wants. Rows are made of few kinds of values, which each binding defines
+//! by these names: `Text`, `Texts`, `Bytes`, `Number` (whole, and `i64` here), `Presented` and `Incoming` (of requests), with `Option`
+//! of them written `OptionalText` and so on for arguments; and `Verified` and `Answer` (a refusal) for results. In a row,
+//! `CRYPTO` is the provider of the binding, and `ffi` this crate. A name in JavaScript stands where it is another one.
+//!
+//! ```
+//! use keybound_ffi as ffi;
+//!
+//! // The names of all classes, by a macro that looks at nothing else.
+//! macro_rules! table {
+//!     ($(#[$doc:meta])* class $class:ident $($rest:tt)*) => { NAMES.with(|names| names.borrow_mut().push(stringify!($class))); };
+//!     ($($other:tt)*) => {};
+//! }
+//! thread_local!(static NAMES: std::cell::RefCell<Vec<&'static str>> = const { std::cell::RefCell::new(Vec::new()) });
+//! ffi::proofs!(table);
+//! assert!(NAMES.with(|names| names.borrow().contains(&"Verifier")));
+//! ```
+
+/// What clients and verifiers need.
+#[macro_export]
+macro_rules! thumbprints {
+    ($table:ident) => {
+        $table! { fn thumbprint(jwk: Text) -> [Text] { ffi::thumbprint(&jwk, &CRYPTO) } }
+    };
+}
+
+/// Keys, proofs and their verification.
+#[macro_export]
+macro_rules! proofs {
+    ($table:ident) => {
+        $table! { fn reasons() -> [Text] { Ok(ffi::reasons()) } }
+        $table! {
+            fn proof(method: Text, url: Text, access_token: OptionalText, nonce: OptionalText, key: &Key, now: Number) -> [Text] {
+                let (access_token, nonce) = (access_token.as_deref(), nonce.as_deref());
+                ffi::proof(&ffi::ProofRequest { method: &method, url: &url, access_token, nonce }, key, &CRYPTO, now)
+            }
+        }
+        $table! {
+            fn prepare(
+                method: Text, url: Text, access_token: OptionalText, nonce: OptionalText, public_jwk: Text, algorithm: Text, now: Number
+            ) -> [Unsigned] {
+                let (access_token, nonce) = (access_token.as_deref(), nonce.as_deref());
+                let request = ffi::ProofRequest { method: &method, url: &url, access_token, nonce };
+                ffi::prepare(&request, &public_jwk, &algorithm, &CRYPTO, now)
+            }
+        }
+        $table! {
+            class Key[ffi::Key] as key {
+                static generate(algorithm: Text) -> [Key] { ffi::Key::generate(&algorithm, &CRYPTO) }
+                static from_jwk = "fromJwk"(jwk: Text, algorithm: OptionalText) -> [Key] {
+                    ffi::Key::from_jwk(&jwk, algorithm.as_deref(), &CRYPTO)
+                }
+                fn algorithm() -> [Text] { Ok(key.algorithm().to_owned()) }
+                fn public_jwk = "publicJwk"() -> [Text] { Ok(key.public_jwk()) }
+                fn thumbprint() -> [Text] { Ok(key.thumbprint()) }
+                fn sign(message: Bytes) -> [Bytes] { key.sign(&message) }
+                fn danger_private_jwk = "dangerPrivateJwk"() -> [Text] { key.danger_private_jwk() }
+            }
+        }
+        $table! {
+            class Unsigned[ffi::Unsigned] as unsigned {
+                fn message() -> [Bytes] { Ok(unsigned.message().to_vec()) }
+                fn digest() -> [Option<Bytes>] { Ok(unsigned.digest().map(<[u8]>::to_vec)) }
+                fn attach(signature: Bytes, encoding: Text) -> [Text] { unsigned.attach(&signature, &encoding) }
+            }
+        }
+        $table! {
+            class NonceCache[ffi::NonceCache] as nonces {
+                new() { Ok(ffi::NonceCache::new()) }
+                fn observe(origin: Text, role: Text, thumbprint: Text, values: Texts) -> [()] {
+                    let values = ffi::byte_strings(&values)?;
+                    nonces.observe(&origin, &role, &thumbprint, &values.iter().map(Vec::as_slice).collect::<Vec<_>>())
+                }
+                fn get(origin: Text, role: Text, thumbprint: Text) -> [Option<Text>] { nonces.get(&origin, &role, &thumbprint) }
+            }
+        }
+        $table! {
+            class Entry[ffi::Entry] as entry {
+                fn to_json = "toJson"() -> [Text] { Ok(entry.to_json()) }
+                fn lifetime(now: Number) -> [Number] { Ok(entry.lifetime(now)) }
+            }
+        }
+        $table! {
+            class MemoryStore[std::sync::Arc<ffi::MemoryStore>] as store {
+                new(capacity: Number, options: Text, now: Number) {
+                    let capacity = u32::try_from(capacity).unwrap_or(u32::MAX);
+                    ffi::MemoryStore::new(capacity, &options, &CRYPTO, now).map(std::sync::Arc::new)
+                }
+                fn insert(entry: &Entry, now: Number) -> [Text] { Ok(store.insert(entry, now).to_owned()) }
+                fn epoch() -> [Text] { Ok(store.epoch()) }
+                fn held() -> [Number] { Ok(store.held()) }
+                fn was_forked = "wasForked"() -> [bool] { Ok(store.was_forked()) }
+            }
+        }
+        $table! {
+            class Pending[ffi::Pending] as pending {
+                fn entry() -> [Entry] { Ok(pending.entry().clone()) }
+                fn settle(insertion: Text, epoch: OptionalText, now: Number) -> [Verified] {
+                    pending.settle(&insertion, epoch.as_deref(), now)
+                }
+                fn danger_skip_replay_check = "dangerSkipReplayCheck"() -> [Verified] { pending.danger_skip_replay_check() }
+            }
+        }
+        $table! {
+            class Verifier[ffi::Verifier] as verifier {
+                new(options: Text) { ffi::Verifier::new(&options, None, &CRYPTO) }
+                fn check(presented: Presented, now: Number) -> [Pending] {
+                    let verifier = verifier.in_epoch(presented.epoch.as_deref())?;
+                    presented.show(|presented| verifier.check(presented, now))
+                }
+                fn verify(presented: Presented, now: Number, store: &MemoryStore) -> [Verified] {
+                    let verifier = verifier.in_epoch(presented.epoch.as_deref())?;
+                    presented.show(|presented| verifier.verify(presented, store, now))
+                }
+                fn explain(presented: Presented, now: Number) -> [Text] {
+                    let verifier = verifier.in_epoch(presented.epoch.as_deref())?;
+                    presented.show(|presented| verifier.explain(presented, now))
+                }
+                fn refuse(presented: Presented, now: Number, reason: Text) -> [Answer] {
+                    let verifier = verifier.in_epoch(presented.epoch.as_deref())?;
+                    presented.show(|presented| verifier.refuse(&reason, presented, now))
+                }
+                fn fresh_nonce = "freshNonce"(role: Text, epoch: OptionalText, now: Number) -> [Option<Text>] {
+                    verifier.in_epoch(epoch.as_deref())?.fresh_nonce(&role, now)
+                }
+                fn algorithms() -> [Texts] { Ok(verifier.algorithms().into_iter().map(str::to_owned).collect::<Vec<_>>()) }
+            }
+        }
+    };
+}
+
+/// Keys in files of other programs. Builds for pages go without: PKCS#8 has a tenth of what they may weigh, and keys of pages are JWKs.
+#[macro_export]
+macro_rules! key_files {
+    ($table:ident) => {
+        $table! {
+            extend Key as key {
+                static from_pem = "fromPem"(pem: Text, algorithm: OptionalText) -> [Key] {
+                    ffi::Key::from_pem(&pem, algorithm.as_deref(), &CRYPTO)
+                }
+                static from_der = "fromDer"(der: Bytes, algorithm: OptionalText) -> [Key] {
+                    ffi::Key::from_der(&der, algorithm.as_deref(), &CRYPTO)
+                }
+                fn danger_private_pem = "dangerPrivatePem"() -> [Text] { key.danger_private_pem() }
+            }
+        }
+    };
+}
+
+/// Flows, of clients and of servers: what they want, and what they are given.
+#[macro_export]
+macro_rules! flows {
+    ($table:ident) => {
+        $table! {
+            class Flow[ffi::Flow] as flow {
+                fn step() -> [Text] { flow.step() }
+                fn resume(reply: Text, now: Number) -> [Text] { flow.resume(ffi::Reply::from_json(&reply)?, now) }
+                fn task(now: Number) -> [Option<Flow>] { flow.task(now) }
+                fn abandon() -> [()] { flow.abandon(); Ok(()) }
+            }
+        }
+    };
+}
+
+/// A client, its sessions, and what a store of its deletes by itself.
+#[macro_export]
+macro_rules! client {
+    ($table:ident) => {
+        $table! {
+            class Client[ffi::Client] as client {
+                new(options: Text) { ffi::Client::new(&options, &CRYPTO) }
+                fn begin(operation: Text, handles: &Handles, now: Number) -> [Flow] {
+                    client.begin(&operation, handles.now(), now)
+                }
+            }
+        }
+        $table! {
+            class Handles[ffi::SharedHandles] as handles {
+                new() { Ok(ffi::SharedHandles::default()) }
+                fn discovered(value: &Discovered) -> [()] {
+                    handles.set(|handles| handles.discovered = Some(value.clone()));
+                    Ok(())
+                }
+                fn session(value: &Session) -> [()] {
+                    handles.set(|handles| handles.session = Some(value.clone()));
+                    Ok(())
+                }
+            }
+        }
+        $table! { class Discovered[ffi::Discovered] as discovered {} }
+        $table! {
+            class Session[ffi::Session] as session {
+                fn info() -> [Text] { Ok(ffi::session_info(session)) }
+                fn danger_access_token = "dangerAccessToken"() -> [Option<Text>] {
+                    Ok(session.danger_access_token().map(|token| token.expose().to_owned()))
+                }
+                fn member(name: Text) -> [Option<Text>] { Ok(ffi::session_member(session, &name)) }
+            }
+        }
+        $table! {
+            extend Flow as flow {
+                fn discovered() -> [Option<Discovered>] { Ok(flow.handle().and_then(ffi::Handle::discovered)) }
+                fn session() -> [Option<Session>] { Ok(flow.handle().and_then(ffi::Handle::session)) }
+            }
+        }
+        $table! {
+            class Sweep[ffi::Sweep] as sweep {
+                new(now: Number) { Ok(ffi::Sweep::new(&CRYPTO, now)) }
+                fn stored(slot: Text, version: Number, value: OptionalText, stored_at: OptionalNumber) -> [()] {
+                    sweep.stored(&slot, ffi::number::not_negative(version), value.as_deref(), stored_at)
+                }
+                fn key(thumbprint: Text, created_at: Number) -> [()] { sweep.key(&thumbprint, created_at) }
+                fn finish() -> [Text] { sweep.finish() }
+            }
+        }
+    };
+}
+
+/// Grants without a browser, and stores in folders, for command lines and servers.
+#[macro_export]
+macro_rules! grants {
+    ($table:ident) => {
+        $table! { class Device[std::sync::Arc<ffi::Device>] as device {} }
+        $table! {
+            extend Handles as handles {
+                fn device(value: &Device) -> [()] {
+                    handles.set(|handles| handles.device = Some(std::sync::Arc::clone(value)));
+                    Ok(())
+                }
+            }
+        }
+        $table! { extend Flow as flow { fn device() -> [Option<Device>] { Ok(flow.handle().and_then(ffi::Handle::device)) } } }
+        $table! {
+            extend Sweep as sweep {
+                static is_due = "isDue"(last: Number, now: Number) -> [bool] { Ok(ffi::is_sweep_due(Some(last), now)) }
+            }
+        }
+        $table! { fn file_rules = "fileRules"() -> [Text] { Ok(ffi::file_rules()) } }
+        $table! { fn file_place = "filePlace"(slot: Text) -> [Text] { Ok(ffi::file_place(&slot, &CRYPTO)) } }
+        $table! {
+            fn lock_pause = "lockPause"(attempts: Number) -> [Number] {
+                Ok(ffi::lock_pause(u32::try_from(attempts).unwrap_or(u32::MAX)))
+            }
+        }
+    };
+}
+
+/// What stores in folders need that read and write files themselves: on Node without the addon, Bun and Deno.
+#[macro_export]
+macro_rules! folders {
+    ($table:ident) => {
+        $table! { fn file_name = "fileName"(text: Text) -> [Text] { Ok(ffi::file_name(&text, &CRYPTO)) } }
+        $table! {
+            fn text_of_file_name = "textOfFileName"(name: Text) -> [Option<Text>] { Ok(ffi::text_of_file_name(&name, &CRYPTO)) }
+        }
+        $table! {
+            fn file_content = "fileContent"(version: Number, value: Text) -> [Text] {
+                ffi::file_content(ffi::number::not_negative(version), &value)
+            }
+        }
+        $table! { fn file_version = "fileVersion"(content: Text) -> [Option<Number>] { Ok(ffi::file_version(&content)) } }
+        $table! {
+            class FolderSweep[ffi::FolderSweep] as sweep {
+                new(now: Number) { Ok(ffi::FolderSweep::new(&CRYPTO, now)) }
+                fn found(folder: Text, file: Text, modified: Number) -> [Text] { sweep.found(&folder, &file, modified).map(str::to_owned) }
+                fn content(folder: Text, file: Text, content: OptionalText, modified: Number) -> [()] {
+                    sweep.content(&folder, &file, content.as_deref(), modified)
+                }
+                fn finish() -> [Text] { sweep.finish() }
+            }
+        }
+    };
+}
+
+/// What a refused response means.
+#[macro_export]
+macro_rules! advice {
+    ($table:ident) => {
+        $table! { fn explain_response = "explainResponse"(response: Text) -> [Text] { ffi::explain_response(&response) } }
+    };
+}
+
+/// Resource and authorization servers, and intents.
+#[macro_export]
+macro_rules! servers {
+    ($table:ident) => {
+        $table! {
+            class ResourceServer[ffi::ResourceServer] as server {
+                new(options: Text, verifier: Text) { ffi::ResourceServer::new(&options, &verifier, None, None, &CRYPTO) }
+                static with_store = "withStore"(options: Text, verifier: Text, store: &MemoryStore) -> [ResourceServer] {
+                    ffi::ResourceServer::new(&options, &verifier, None, Some(store), &CRYPTO)
+                }
+                fn admit(incoming: Incoming, now: Number) -> [Flow] { incoming.show(|incoming| server.admit(incoming, now)) }
+                fn check(incoming: Incoming, now: Number) -> [Flow] { incoming.show(|incoming| server.check(incoming, now)) }
+                fn route(raw_target: Text, mount_path: Text, path: Text) -> [Text] {
+                    let raw_target = ffi::from_byte_string(&raw_target)?;
+                    Ok(server.route_json(&raw_target, mount_path.as_bytes(), path.as_bytes()))
+                }
+                fn metadata() -> [Text] { Ok(server.metadata()) }
+                fn metadata_path = "metadataPath"() -> [Text] { Ok(server.metadata_path()) }
+            }
+        }
+        $table! {
+            extend Flow as flow {
+                fn entry() -> [Option<Entry>] { Ok(flow.entry()) }
+                fn principal() -> [Option<Principal>] { Ok(flow.handle().and_then(ffi::Handle::principal)) }
+            }
+        }
+        $table! {
+            class Principal[std::sync::Arc<ffi::Principal>] as principal {
+                fn require_scopes = "requireScopes"(scopes: Texts) -> [Option<Answer>] {
+                    Ok(principal.require_scopes(&scopes.iter().map(String::as_str).collect::<Vec<_>>()))
+                }
+                fn refuse_revoked = "refuseRevoked"() -> [Answer] { Ok(principal.refuse_revoked()) }
+                fn intent() -> [Intent] { principal.intent() }
+                fn carry_out = "carryOut"(method: Text, url: Text, body: Bytes, now: Number) -> [Flow] {
+                    principal.carry_out(&method, &url, &body, now)
+                }
+            }
+        }
+        $table! {
+            class AuthorizationServer[ffi::AuthorizationServer] as server {
+                new(options: Text, epoch: OptionalText) { ffi::AuthorizationServer::new(&options, epoch.as_deref(), &CRYPTO) }
+                fn check(request: Text, proofs: Texts, now: Number) -> [Admission] {
+                    let proofs = ffi::byte_strings(&proofs)?;
+                    server.check(&request, &proofs.iter().map(Vec::as_slice).collect::<Vec<_>>(), now)
+                }
+                fn fresh_nonce = "freshNonce"(now: Number) -> [Option<Text>] { Ok(server.fresh_nonce(now)) }
+                fn metadata(issuer: Text) -> [Text] { Ok(server.metadata(&issuer)) }
+            }
+        }
+        $table! {
+            class Admission[ffi::Admission] as admission {
+                fn entry() -> [Option<Entry>] { Ok(admission.entry()) }
+                fn settle(insertion: Text, now: Number) -> [()] { admission.settle(&insertion, now) }
+                fn admitted() -> [Text] { admission.admitted() }
+            }
+        }
+        $table! {
+            class Intent[ffi::Intent] as intent {
+                static declare(details: Text, key: Text, lifetime: Number, now: Number) -> [Intent] {
+                    ffi::Intent::declare(&details, &key, ffi::number::not_negative(lifetime), &CRYPTO, now)
+                }
+                fn grant(granted: Text, now: Number) -> [Intent] { intent.grant(&granted, now) }
+                fn permits(method: Text, url: Text, body: Bytes, key: Text, now: Number) -> [()] {
+                    intent.permits(&method, &url, &body, &key, now)
+                }
+                fn details() -> [Text] { Ok(intent.details()) }
+                fn key() -> [Text] { Ok(intent.key()) }
+                fn expires_at = "expiresAt"() -> [Number] { Ok(intent.expires_at()) }
+            }
+        }
+        $table! {
+            fn request_detail = "requestDetail"(method: Text, url: Text, body: OptionalBytes) -> [Text] {
+                Ok(ffi::request_detail(&method, &url, body.as_deref(), &CRYPTO))
+            }
+        }
+    };
+}
