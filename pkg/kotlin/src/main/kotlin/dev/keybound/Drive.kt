@@ -31,8 +31,8 @@ internal class Host(
  * What the host throws ends the flow as the core decides, and if the flow ends because of it, that very exception is thrown. Locks are
  * given back whatever happens.
  *
- * A cancelled coroutine ends its flow where that loses nothing: while it waits, for a lock or for the answer to the caller's own request. A
- * token that a server has renewed, and taken the old one for, is stored first.
+ * A cancelled coroutine ends its flow where that loses nothing: while it waits, for a lock, for metadata, or for the answer to the caller's own
+ * request. A token that a server has renewed, and taken the old one for, is stored first.
  *
  * @param own sends the caller's own request, in flows of `CoreOperation.Call`
  */
@@ -65,7 +65,8 @@ internal suspend fun drive(flow: CoreFlow, host: Host, own: Exchange? = null): O
 }
 
 private fun canBeCancelled(step: Step, own: Exchange?): Boolean = when (step) {
-    is Step.Fetch -> own != null && step.request.maxBody == null
+    // A `GET` of the core asks and changes nothing.
+    is Step.Fetch -> step.request.method == "GET" || own != null && step.request.maxBody == null
     is Step.Lock, is Step.Wait -> true
     else -> false
 }

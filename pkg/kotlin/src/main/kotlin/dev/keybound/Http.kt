@@ -22,12 +22,14 @@ import kotlin.coroutines.resumeWithException
 /**
  * The same client for requests of sessions, with nothing that outlives one or answers for it.
  *
- * The core follows redirects, with a proof for each and never to elsewhere. A cache and cookies would give one account what is another's,
- * and an authenticator would send credentials of its own.
+ * The core follows redirects, with a proof for each and never to elsewhere, and decides what is sent again: OkHttp by itself repeats a `POST` whose
+ * answer was lost on a connection that was kept open. A cache and cookies would give one account what is another's, and an authenticator would
+ * send credentials of its own.
  */
 internal fun OkHttpClient.forSessions(): OkHttpClient = newBuilder()
     .followRedirects(false)
     .followSslRedirects(false)
+    .retryOnConnectionFailure(false)
     .cache(null)
     .cookieJar(CookieJar.NO_COOKIES)
     .authenticator(Authenticator.NONE)

@@ -16,8 +16,8 @@ import java.io.IOException
  * @param options how it behaves
  * @param keys where its keys live
  * @param sessions where its sessions live
- * @param http sends its requests, with its proxies, timeouts, certificates and interceptors. Redirects are followed by this client and not by
- * OkHttp; its cache, cookies and authenticator are not used, so that nothing of one account reaches another
+ * @param http sends its requests, with its proxies, timeouts, certificates and interceptors. Redirects are followed, and requests repeated, by this client and
+ * not by OkHttp; its cache, cookies and authenticator are not used, so that nothing of one account reaches another
  * @param clock the time by which proofs are made
  * @throws KeyboundException.Misuse if an option cannot be used
  */

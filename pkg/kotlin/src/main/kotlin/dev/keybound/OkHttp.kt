@@ -18,7 +18,7 @@ import java.io.IOException
 /**
  * Sends every request of an `OkHttpClient` with a session's token and a fresh proof, as [KeyboundClient.call] does.
  *
- * The client must not follow redirects itself, nor have a cache, cookies or an authenticator: otherwise nothing is sent.
+ * The client must neither follow redirects nor repeat requests itself, nor have a cache, cookies or an authenticator: otherwise nothing is sent.
  * [KeyboundClient.install] makes one without. Requests to other origins than the session's are refused: use another `OkHttpClient` for those.
  *
  * `Call.cancel` ends a call also while it waits for its turn to renew the token. What goes wrong comes out as [KeyboundIOException], because OkHttp's callers expect an `IOException`.
@@ -41,8 +41,8 @@ public class KeyboundInterceptor(
  * Answers a 401 with a session's token and a proof, for an `OkHttpClient` whose first request is sent without.
  *
  * It answers twice for one request at most: to the first refusal with token and proof, to the second with the server's nonce or a
- * renewed token. Prefer [KeyboundInterceptor], which sends one request less. Make the client with `followRedirects(false)` and without
- * cookies; the answers to its authorized requests are not put into its cache.
+ * renewed token. Prefer [KeyboundInterceptor], which sends one request less. Make the client with `followRedirects(false)`,
+ * `retryOnConnectionFailure(false)` and without cookies; the answers to its authorized requests are not put into its cache.
  *
  * @param session the session to call with; asked for each refusal. Null: the refusal stands
  */
@@ -75,6 +75,7 @@ private fun checkClient(call: Call) {
     val client = (call as? RealCall)?.client ?: return
     when {
         client.followRedirects -> throw unfit("follows redirects, and takes proofs along")
+        client.retryOnConnectionFailure -> throw unfit("repeats requests whose answers were lost")
         client.cache != null -> throw unfit("has a cache, which gives one account the answers of another")
         client.cookieJar !== CookieJar.NO_COOKIES -> throw unfit("keeps cookies, which carry one account's state to another")
         client.authenticator !== Authenticator.NONE -> throw unfit("has an authenticator, which sends credentials of its own")

@@ -169,7 +169,7 @@ class ClientTest {
 
             val lazily = OkHttpClient.Builder().followRedirects(false).authenticator(KeyboundAuthenticator(client) { session }).build()
             repeat(2) { lazily.newCall(get(served.resource)).execute().use { assertEquals(200, it.code) } }
-            val nobody = OkHttpClient.Builder().followRedirects(false).addInterceptor(KeyboundInterceptor(client) { null }).build()
+            val nobody = OkHttpClient.Builder().followRedirects(false).retryOnConnectionFailure(false).addInterceptor(KeyboundInterceptor(client) { null }).build()
             val error = assertThrows(KeyboundIOException::class.java) { nobody.newCall(get(served.resource)).execute() }
             assertTrue(error.error is KeyboundException.LoginRequired)
         }

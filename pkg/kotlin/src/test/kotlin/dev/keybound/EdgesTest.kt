@@ -102,7 +102,7 @@ class EdgesTest {
             val client = KeyboundClient(served.options())
             val session = client.login(served)
             val asked = AtomicInteger()
-            val fit = OkHttpClient.Builder().followRedirects(false).addNetworkInterceptor { chain ->
+            val fit = OkHttpClient.Builder().followRedirects(false).retryOnConnectionFailure(false).addNetworkInterceptor { chain ->
                 sent += chain.request()
                 chain.proceed(chain.request())
             }.addInterceptor { chain ->
@@ -110,7 +110,8 @@ class EdgesTest {
                 chain.proceed(chain.request())
             }.addInterceptor(KeyboundInterceptor(client) { session }).build()
             val unfit = listOf(
-                "redirects" to fit.newBuilder().followRedirects(true), "cache" to fit.newBuilder().cache(Cache(folder, 1 shl 20)),
+                "redirects" to fit.newBuilder().followRedirects(true), "repeats" to fit.newBuilder().retryOnConnectionFailure(true),
+                "cache" to fit.newBuilder().cache(Cache(folder, 1 shl 20)),
                 "cookies" to fit.newBuilder().cookieJar(jar), "authenticator" to fit.newBuilder().authenticator(Passwords),
             )
             for ((what, builder) in unfit) {

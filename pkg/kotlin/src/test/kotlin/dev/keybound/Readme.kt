@@ -2,8 +2,11 @@
 
 package dev.keybound
 
+import okhttp3.Interceptor
 import okhttp3.OkHttpClient
 import okhttp3.Request
+import okhttp3.Response
+import java.net.ConnectException
 import java.nio.file.Path
 
 /** The README's examples, compiled. `ReadmeTest` looks for each of them here. */
@@ -49,6 +52,13 @@ object Readme {
     fun okHttp(client: KeyboundClient, session: Session, request: Request) {
         val http = client.install(OkHttpClient.Builder(), session)
         http.newCall(request).execute().use { println(it.code) }
+    }
+
+    class Tunnel(private val isUp: () -> Boolean) : Interceptor {
+        override fun intercept(chain: Interceptor.Chain): Response {
+            if (!isUp()) throw ConnectException("the tunnel is down") // nothing was sent
+            return chain.proceed(chain.request())
+        }
     }
 
     suspend fun demands(client: KeyboundClient, session: Session, request: Request, openBrowser: (String) -> Unit) {

@@ -17,6 +17,9 @@ object Vectors {
     private val tests: Path = generateSequence(Path.of("").toAbsolutePath()) { it.parent }
         .map { it.resolve("tests") }.first { Files.isDirectory(it.resolve("vectors")) }
 
+    /** A file or folder below `tests`. */
+    fun path(path: String): Path = tests.resolve(path)
+
     fun read(path: String): JsonElement = Json.parseToJsonElement(Files.readString(tests.resolve(path)))
 
     /** Names of the JSON files in a folder below `tests`. */
