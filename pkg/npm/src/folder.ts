@@ -1,5 +1,6 @@
 /** Reading and writing the files of a {@link FileStore} where there is no addon. The core says which, and what is in them. */
 
+import { Buffer } from 'node:buffer';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync } from 'node:fs';
@@ -85,7 +86,9 @@ export class Folder implements NativeFiles {
 
   async sessions(): Promise<string[]> {
     const names = await readdir(join(this.#folder, 'session'));
-    return names.map((name) => this.#core.textOfFileName(name)).filter((name) => typeof name === 'string').sort();
+    const texts = names.map((name) => this.#core.textOfFileName(name)).filter((name) => typeof name === 'string');
+    // As the Rust crate sorts them: by their bytes, not by halves of surrogate pairs.
+    return texts.sort((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other)));
   }
 
   async load(slot: string): Promise<Stored | undefined> {

@@ -5,16 +5,22 @@ pub(crate) fn swift(text: &str) -> String {
     let mut in_enum = false;
     let mut api = String::new();
     for line in text.lines() {
-        if !line.starts_with([' ', '}']) {
-            in_enum = line.starts_with("public enum ");
+        if !line.is_empty() && !line.starts_with([' ', '}']) {
+            // That of errors has `public` on a line of its own.
+            in_enum = line.starts_with("public enum ") || line.starts_with("enum ");
         }
         let line = line.trim();
         const OWN: [&str; 5] = ["uniffi", "buf:", "static func lift", "static func lower", "RustBuffer"];
-        let is_public = line.starts_with("public ") && !OWN.iter().any(|own| line.contains(own));
+        let is_public = (line.starts_with("public ") || in_enum && line.starts_with("enum "))
+            && !OWN.iter().any(|own| line.contains(own));
         let is_case = in_enum && line.starts_with("case ") && !line.starts_with("case .") && !line.contains(':');
         let is_case_with_fields = in_enum && line.starts_with("case ") && line.ends_with('(');
+        // What a case holds stands behind its documentation.
+        let field = line.strip_prefix("*/").filter(|field| in_enum && field.contains(": "));
         if is_public || is_case || is_case_with_fields {
             declare(&mut api, line);
+        } else if let Some(field) = field {
+            declare(&mut api, field);
         }
     }
     api

@@ -31,8 +31,8 @@ struct FlowHost: Sendable {
 /// What the host throws ends the flow as the core decides, and if the flow ends because of it, that very error comes out. Locks are given
 /// back whatever happens.
 ///
-/// A cancelled task ends its flow where that loses nothing: while it waits, for a lock or for the answer to the caller's own request. A token
-/// that a server has renewed, and taken the old one for, is stored first.
+/// A cancelled task ends its flow where that loses nothing: while it waits, for a lock, for metadata, or for the answer to the caller's own
+/// request. A token that a server has renewed, and taken the old one for, is stored first.
 ///
 /// - Parameter own: sends the caller's own request, in flows of `CoreOperation.call`.
 func drive(_ flow: CoreFlow, _ host: FlowHost, own: (any Exchange)? = nil) async throws(ClientError) -> Outcome {
@@ -94,7 +94,8 @@ private struct Driver {
 
     private func canBeCancelled(_ step: Step) -> Bool {
         switch step {
-        case .fetch(let request): own != nil && request.maxBody == nil
+        // A `GET` of the core asks and changes nothing.
+        case .fetch(let request): request.method == "GET" || own != nil && request.maxBody == nil
         case .lock, .wait: true
         default: false
         }
@@ -117,6 +118,7 @@ private struct Driver {
         case .fetch(let request):
             // What the core reads itself is sent by the host; the caller's own request by whoever has its body.
             if let own, request.maxBody == nil { return .answered(response: try await own.send(request)) }
+            if canBeCancelled(step) { return .answered(response: try await host.exchange.send(request)) }
             return .answered(response: try await shielded { try await host.exchange.send(request) })
         case .lock(let name, let lease):
             held[name] = try await host.sessions.lock(name, lease: lease)

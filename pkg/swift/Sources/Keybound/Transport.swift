@@ -6,6 +6,17 @@ import FoundationNetworking
 
 /// Sends requests by URLSession: without following redirects, which the core does with a proof for each, and never to elsewhere.
 final class Transport: NSObject, URLSessionDataDelegate, @unchecked Sendable {
+    /// Names a request under way: numbers of tasks are those of their session.
+    private struct Name: Hashable {
+        let session: ObjectIdentifier
+        let task: Int
+
+        init(_ session: URLSession, _ task: URLSessionTask) {
+            self.session = ObjectIdentifier(session)
+            self.task = task.taskIdentifier
+        }
+    }
+
     /// A request under way.
     private struct Pending {
         let limit: Int?
@@ -22,7 +33,7 @@ final class Transport: NSObject, URLSessionDataDelegate, @unchecked Sendable {
 
     // Guarded by `lock`; URLSession calls from a queue of its own.
     private let lock = NSLock()
-    private var pending: [Int: Pending] = [:]
+    private var pending: [Name: Pending] = [:]
     private var session: URLSession?
     private let observe: (@Sendable (URLRequest) -> Void)?
 
@@ -58,15 +69,28 @@ final class Transport: NSObject, URLSessionDataDelegate, @unchecked Sendable {
     /// - Throws: ``NotSent``, where there was no connection.
     func data(for request: URLRequest, limit: Int? = nil) async throws -> (Data, HTTPURLResponse) {
         observe?(request)
-        guard let task = session?.dataTask(with: request) else { throw URLError(.cancelled) }
+        guard let session = session(for: request, limit) else { throw URLError(.cancelled) }
+        let task = session.dataTask(with: request)
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                lock.withLock { pending[task.taskIdentifier] = Pending(limit: limit, continuation: continuation) }
+                lock.withLock { pending[Name(session, task)] = Pending(limit: limit, continuation: continuation) }
                 task.resume()
+                if session !== self.session { session.finishTasksAndInvalidate() }
             }
         } onCancel: {
             task.cancel()
         }
+    }
+
+    /// The session for a request. Outside of Apple's systems libcurl repeats a request by itself whose answer was lost on a connection that was
+    /// kept open: what the core would not repeat has a connection of its own there.
+    private func session(for request: URLRequest, _ limit: Int?) -> URLSession? {
+        #if canImport(FoundationNetworking)
+        if let session, limit == nil || request.httpMethod != "GET" {
+            return URLSession(configuration: session.configuration, delegate: self, delegateQueue: nil)
+        }
+        #endif
+        return session
     }
 
     func urlSession(
@@ -81,10 +105,10 @@ final class Transport: NSObject, URLSessionDataDelegate, @unchecked Sendable {
         completionHandler: @escaping @Sendable (URLSession.ResponseDisposition) -> Void
     ) {
         let isEnough = lock.withLock {
-            pending[dataTask.taskIdentifier]?.response = response as? HTTPURLResponse
+            pending[Name(session, dataTask)]?.response = response as? HTTPURLResponse
             // The answer to a `HEAD` has no body, and its connection can be used again.
-            let isEnough = pending[dataTask.taskIdentifier]?.limit == 0 && dataTask.originalRequest?.httpMethod != "HEAD"
-            pending[dataTask.taskIdentifier]?.isEnough = isEnough
+            let isEnough = pending[Name(session, dataTask)]?.limit == 0 && dataTask.originalRequest?.httpMethod != "HEAD"
+            pending[Name(session, dataTask)]?.isEnough = isEnough
             return isEnough
         }
         completionHandler(isEnough ? .cancel : .allow)
@@ -92,16 +116,16 @@ final class Transport: NSObject, URLSessionDataDelegate, @unchecked Sendable {
 
     func urlSession(_ session: URLSession, dataTask: URLSessionDataTask, didReceive data: Data) {
         let isTooLong = lock.withLock {
-            guard var known = pending[dataTask.taskIdentifier] else { return false }
+            guard var known = pending[Name(session, dataTask)] else { return false }
             if let limit = known.limit, known.data.count + data.count > limit { known.isTooLong = true } else { known.data += data }
-            pending[dataTask.taskIdentifier] = known
+            pending[Name(session, dataTask)] = known
             return known.isTooLong
         }
         if isTooLong { dataTask.cancel() }
     }
 
     func urlSession(_ session: URLSession, task: URLSessionTask, didCompleteWithError error: (any Error)?) {
-        guard let ended = lock.withLock({ pending.removeValue(forKey: task.taskIdentifier) }) else { return }
+        guard let ended = lock.withLock({ pending.removeValue(forKey: Name(session, task)) }) else { return }
         if ended.isEnough, let response = ended.response {
             ended.continuation.resume(returning: (Data(), response))
         } else if ended.isTooLong {

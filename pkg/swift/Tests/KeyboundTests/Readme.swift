@@ -25,6 +25,17 @@ enum Readme {
         print(verified.algorithm)  // ES256
     }
 
+    static let isUp = false
+
+    final class Tunnel: URLProtocol {
+        override class func canInit(with request: URLRequest) -> Bool { !isUp }
+        override class func canonicalRequest(for request: URLRequest) -> URLRequest { request }
+        override func startLoading() {
+            client?.urlProtocol(self, didFailWithError: URLError(.cannotConnectToHost))  // nothing was sent
+        }
+        override func stopLoading() {}
+    }
+
     static func reopen(_ client: KeyboundClient) async throws -> Session {
         let session = try await client.open("work")
         return session
