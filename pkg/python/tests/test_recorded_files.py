@@ -54,6 +54,6 @@ def test_what_is_recorded_is_read(tmp_path: Path) -> None:
         signed = base64.urlsafe_b64encode(signer.sign(CONTENTS["message"].encode()).value).rstrip(b"=").decode()
         # Where the algorithm gives one message one signature.
         assert signed == key.get("signature", signed)
-    client = Client(level=SecurityLevel.ENHANCED, credentials=[Credentials("https://as.example.com", "app")], store=store)
+    client = Client(level=SecurityLevel.ENHANCED, credentials=[Credentials(issuer="https://as.example.com", client_id="app")], store=store)
     assert client.open("work").thumbprint == CONTENTS["keys"][0]["thumbprint"]
     assert tree(folder) == tree(RECORDED), "the sweep of opening left everything where it was"
