@@ -299,7 +299,11 @@ function begun(flow: NativeFlow, timeout: number, host: Host): Promise<void> | u
   try {
     const task = flow.task(host.now());
     if (task === undefined || task === null) return undefined;
-    const driven = drive(task, host).finally(() => task.free?.());
+    // One that ends by an error of the driver's own would keep its turn, and all that wait, until it is collected.
+    const driven = drive(task, host).finally(() => {
+      task.abandon();
+      task.free?.();
+    });
     return within(driven, timeout, () => task.abandon()).then(() => undefined, told);
   } catch (fault) {
     told(fault);

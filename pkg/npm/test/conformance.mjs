@@ -9,6 +9,7 @@ const build = used();
 const { toByteString } = await import('../dist/drive.js');
 const { flows, native } = await import('../dist/load/node.js');
 const { playBack } = await import('./flows.mjs');
+const { driveRequests, playBackRequests } = await import('./requests.mjs');
 await ready();
 
 const root = new URL('../../../tests/', import.meta.url);
@@ -124,6 +125,20 @@ test(`${build}: a wrong expectation is noticed`, () => {
 for (const file of list('vectors/flows')) {
   test(`${build}: the flow ${file} is played back`, () => playBack(read(`vectors/flows/${file}`), flows()));
 }
+
+for (const file of list('vectors/requests')) {
+  const vector = read(`vectors/requests/${file}`);
+  test(`${build}: the requests of ${file} are played back`, () => playBackRequests(vector, native()));
+  const givesUp = vector.events.some((event) => event.do === 'abandon');
+  if (!givesUp && !vector.store) test(`${build}: the requests of ${file} through the driver`, () => driveRequests(vector, native()));
+}
+
+test(`${build}: a request that ends otherwise than its vector says is noticed`, async () => {
+  const vector = read('vectors/requests/replay.json');
+  vector.events[1].seen.result.principal.subject = 'mallory';
+  assert.throws(() => playBackRequests(vector, native()), assert.AssertionError);
+  await assert.rejects(driveRequests(vector, native()), assert.AssertionError);
+});
 
 for (const name of list('vectors/tokens')) {
   test(`${build}: the tokens of ${name}`, async () => {
