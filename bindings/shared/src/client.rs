@@ -198,8 +198,21 @@ impl Client {
     /// Misuse, and what ends the flow at once.
     pub fn begin(&self, operation: &str, handles: Handles, now: i64) -> Result<Flow, Error> {
         let given = &Options::parse(operation, OPERATION)?;
-        let operation = read(given, &handles)?;
+        self.start(read(given, &handles)?, now)
+    }
+
+    /// Begins an operation of the core's, for bindings with types of their own.
+    ///
+    /// # Errors
+    /// As for [`begin`](Self::begin).
+    pub fn start(&self, operation: Operation, now: i64) -> Result<Flow, Error> {
         Ok(Flow::new(self.core.begin(operation, UnixTime::from_secs(now))?.map(crate::flow::Came::Client)))
+    }
+}
+
+impl From<oauth::Client> for Client {
+    fn from(core: oauth::Client) -> Self {
+        Self { core }
     }
 }
 
@@ -265,31 +278,69 @@ fn level(name: &str) -> Result<SecurityLevel, Error> {
     SecurityLevel::from_name(name).ok_or_else(unknown)
 }
 
-fn credentials(given: &Options) -> Result<Credentials, Error> {
-    let id = given.needed("client_id")?;
-    let secret = || given.needed("secret").map(Secret::new);
-    Ok(match given.text("method")?.unwrap_or("none") {
-        // Taken for a public client, it would be refused with a riddle.
-        "none" if given.value("secret").is_some() => {
-            return Err(Error::misuse("missing_option", "a client with a secret needs a method, for example `secret`"));
-        }
-        "none" if given.value("public_jwk").is_some() => {
-            return Err(Error::misuse("missing_option", "a client with a key needs the method `private_key_jwt`"));
-        }
-        "none" => Credentials::public(id),
-        "secret" => Credentials::secret(id, secret()?),
-        "client_secret_basic" => Credentials::secret_basic(id, secret()?),
-        "client_secret_post" => Credentials::secret_post(id, secret()?),
-        "private_key_jwt" => {
-            let key = public_key(&given.value("public_jwk").ok_or_else(|| missing("public_jwk"))?.to_json())?;
-            let credentials = Credentials::private_key(id, key, algorithm(given.needed("algorithm")?)?);
-            match given.text("key_id")? {
-                Some(key_id) => credentials.key_id(key_id),
-                None => credentials,
+/// A client that one issuer knows, as hosts describe it.
+#[derive(Clone, Copy)]
+pub struct GivenCredentials<'a> {
+    /// The client's identifier.
+    pub client_id: &'a str,
+    /// `none` (so without one), `secret`, `client_secret_basic`, `client_secret_post` or `private_key_jwt`.
+    pub method: Option<&'a str>,
+    /// For the methods with a secret.
+    pub secret: Option<&'a str>,
+    /// For `private_key_jwt`: the public part of its key.
+    pub public_jwk: Option<&'a str>,
+    /// For `private_key_jwt`: the key's algorithm.
+    pub algorithm: Option<&'a str>,
+    /// For `private_key_jwt`: its `kid`, where the server wants one.
+    pub key_id: Option<&'a str>,
+}
+
+impl GivenCredentials<'_> {
+    /// The same for the core.
+    ///
+    /// # Errors
+    /// Misuse, if something is missing or does not fit.
+    pub fn read(&self) -> Result<Credentials, Error> {
+        let id = self.client_id;
+        let secret = || self.secret.map(Secret::new).ok_or_else(|| Error::missing("secret"));
+        Ok(match self.method.unwrap_or("none") {
+            // Taken for a public client, it would be refused with a riddle.
+            "none" if self.secret.is_some() => {
+                let detail = "a client with a secret needs a method, for example `secret`";
+                return Err(Error::misuse("missing_option", detail));
             }
-        }
-        _ => return Err(Error::misuse("unknown_value", "there is no way to authenticate of this name")),
-    })
+            "none" if self.public_jwk.is_some() => {
+                return Err(Error::misuse("missing_option", "a client with a key needs the method `private_key_jwt`"));
+            }
+            "none" => Credentials::public(id),
+            "secret" => Credentials::secret(id, secret()?),
+            "client_secret_basic" => Credentials::secret_basic(id, secret()?),
+            "client_secret_post" => Credentials::secret_post(id, secret()?),
+            "private_key_jwt" => {
+                let key = public_key(self.public_jwk.ok_or_else(|| missing("public_jwk"))?)?;
+                let algorithm = algorithm(self.algorithm.ok_or_else(|| Error::missing("algorithm"))?)?;
+                let credentials = Credentials::private_key(id, key, algorithm);
+                match self.key_id {
+                    Some(key_id) => credentials.key_id(key_id),
+                    None => credentials,
+                }
+            }
+            _ => return Err(Error::misuse("unknown_value", "there is no way to authenticate of this name")),
+        })
+    }
+}
+
+fn credentials(given: &Options) -> Result<Credentials, Error> {
+    let public_jwk = given.value("public_jwk").map(Value::to_json);
+    let given = GivenCredentials {
+        client_id: given.needed("client_id")?,
+        method: given.text("method")?,
+        secret: given.text("secret")?,
+        public_jwk: public_jwk.as_deref(),
+        algorithm: given.text("algorithm")?,
+        key_id: given.text("key_id")?,
+    };
+    given.read()
 }
 
 fn request(given: &Options, handles: &Handles) -> Result<SessionRequest, Error> {

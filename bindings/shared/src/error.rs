@@ -74,6 +74,11 @@ impl Error {
         Self::new(Kind::Misuse, reason, detail)
     }
 
+    /// An option that has to be there is not.
+    pub fn missing(name: &str) -> Self {
+        Self::misuse("missing_option", [name, " is missing"].concat())
+    }
+
     /// Something that can be used once was used twice.
     pub(crate) fn already_used() -> Self {
         Self::misuse("already_used", "this was used already; each proof, request and step is good for one answer")

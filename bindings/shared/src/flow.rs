@@ -68,7 +68,11 @@ impl Device {
         Self(Mutex::new(Some(device)))
     }
 
-    pub(crate) fn take(&self) -> Result<DeviceAuthorization, Error> {
+    /// The login itself.
+    ///
+    /// # Errors
+    /// `already_used` a second time.
+    pub fn take(&self) -> Result<DeviceAuthorization, Error> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(Error::already_used)
     }
 }

@@ -111,6 +111,10 @@ pub fn thumbprint(jwk: &str, crypto: &Crypto) -> Result<String, Error> {
     Ok(public_key(jwk)?.thumbprint(crypto.digest).to_string())
 }
 
-pub(crate) fn public_key(jwk: &str) -> Result<PublicJwk, Error> {
+/// A public key, as a JWK.
+///
+/// # Errors
+/// Misuse, if it is none.
+pub fn public_key(jwk: &str) -> Result<PublicJwk, Error> {
     PublicJwk::parse(jwk).map_err(|error| Error::misuse("key_unusable", error.to_string()))
 }

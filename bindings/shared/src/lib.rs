@@ -60,7 +60,7 @@ mod verify;
 
 pub use admission::{Incoming, OwnedIncoming, Principal, Target, field_lines};
 pub use authorization::{Admission, AuthorizationServer};
-pub use client::{Client, Handles, SharedHandles};
+pub use client::{Client, GivenCredentials, Handles, SharedHandles};
 pub use error::{Error, Fault, Kind, reasons};
 #[cfg(feature = "files")]
 pub use file_store::{
@@ -72,8 +72,8 @@ pub use files::{
 };
 pub use flow::{Came, Device, Flow, Handle, Reply, Seen, Step, from_byte_string, session_info, session_member};
 pub use intent::{Intent, request_detail};
-pub use key::{Key, thumbprint};
-pub use plain::byte_string;
+pub use key::{Key, public_key, thumbprint};
+pub use plain::{algorithm, algorithms, byte_string, parse_thumbprint};
 pub use presented::{OwnedPresented, Presented, byte_strings};
 pub use proof::{NonceCache, ProofRequest, Unsigned, prepare, proof};
 pub use refused::explain_response;

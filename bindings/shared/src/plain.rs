@@ -45,7 +45,7 @@ impl Options {
 
     /// A text that must be there.
     pub(crate) fn needed(&self, name: &str) -> Result<&str, Error> {
-        self.text(name)?.ok_or_else(|| Error::misuse("missing_option", [name, " is missing"].concat()))
+        self.text(name)?.ok_or_else(|| Error::missing(name))
     }
 
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Error> {
@@ -100,8 +100,7 @@ impl Options {
         if self.value(name).is_none() {
             return Ok(None);
         }
-        let algorithms = self.texts(name)?.into_iter().map(algorithm).collect::<Result<Vec<_>, _>>()?;
-        Ok(Some(AlgorithmSet::of(&algorithms)))
+        algorithms(&self.texts(name)?).map(Some)
     }
 
     /// Names and values of fields: an array of pairs, each value a byte string.
@@ -131,7 +130,20 @@ pub fn byte_string(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 
-pub(crate) fn algorithm(name: &str) -> Result<Algorithm, Error> {
+/// The algorithms of these names.
+///
+/// # Errors
+/// Misuse, if one is not known.
+pub fn algorithms(names: &[impl AsRef<str>]) -> Result<AlgorithmSet, Error> {
+    let algorithms = names.iter().map(|name| algorithm(name.as_ref())).collect::<Result<Vec<_>, _>>()?;
+    Ok(AlgorithmSet::of(&algorithms))
+}
+
+/// The algorithm of this name.
+///
+/// # Errors
+/// Misuse, if it is not known.
+pub fn algorithm(name: &str) -> Result<Algorithm, Error> {
     let unknown = || {
         let known = AlgorithmSet::ALL.iter().map(Algorithm::name).collect::<Vec<_>>().join(", ");
         Error::misuse(
@@ -142,7 +154,11 @@ pub(crate) fn algorithm(name: &str) -> Result<Algorithm, Error> {
     Algorithm::from_name(name).ok_or_else(unknown)
 }
 
-pub(crate) fn parse_thumbprint(text: &str) -> Result<Thumbprint, Error> {
+/// A thumbprint, as texts have it.
+///
+/// # Errors
+/// Misuse, if it is none.
+pub fn parse_thumbprint(text: &str) -> Result<Thumbprint, Error> {
     let wrong = || {
         Error::misuse(
             "not_a_thumbprint",

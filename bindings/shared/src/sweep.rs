@@ -44,13 +44,21 @@ impl Sweep {
     /// # Errors
     /// `already_used` a second time.
     pub fn finish(&self) -> Result<String, Error> {
-        let core = self.0.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(Error::already_used)?;
-        let Swept { slots, keys } = core.finish();
+        let Swept { slots, keys } = self.ended()?;
         let slot =
             |(slot, version): &(String, u64)| Value::object().with("slot", slot.as_str()).with("version", *version);
         let slots: Vec<Value> = slots.iter().map(slot).collect();
         let keys: Vec<Value> = keys.iter().map(|key| Value::from(key.to_string())).collect();
         Ok(Value::object().with("slots", slots).with("keys", keys).to_json())
+    }
+
+    /// The same as the core has it, for bindings with types of their own.
+    ///
+    /// # Errors
+    /// `already_used` a second time.
+    pub fn ended(&self) -> Result<Swept, Error> {
+        let core = self.0.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(Error::already_used)?;
+        Ok(core.finish())
     }
 
     fn tell(&self, say: impl FnOnce(&mut Core)) -> Result<(), Error> {

@@ -2,7 +2,6 @@
 
 use keybound_ffi as ffi;
 
-use crate::CRYPTO;
 use crate::error::KeyboundError;
 use crate::operation::CoreOperation;
 use crate::options::ClientOptions;
@@ -21,7 +20,7 @@ impl CoreClient {
     /// Throws misuse, if an option cannot be used.
     #[uniffi::constructor]
     pub fn new(options: ClientOptions) -> Result<Self, KeyboundError> {
-        Ok(Self(ffi::Client::new(&options.to_json()?, &CRYPTO)?))
+        Ok(Self(options.read()?.into()))
     }
 
     /// Begins an operation.
@@ -29,8 +28,7 @@ impl CoreClient {
     /// Throws misuse, and what ends the flow at once.
     #[uniffi::method(default(now = None))]
     pub fn begin(&self, operation: &CoreOperation, now: Option<i64>) -> Result<CoreFlow, KeyboundError> {
-        let (operation, handles) = operation.read()?;
-        Ok(CoreFlow(self.0.begin(&operation, handles, clock(now))?))
+        Ok(CoreFlow(self.0.start(operation.read()?, clock(now))?))
     }
 }
 

@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use keybound::json::Value;
+use keybound::UnixTime;
+use keybound::http::challenge::Challenge;
+use keybound::http::message::{Body, Request};
+use keybound::oauth::step::CreatedKey;
+use keybound::oauth::{self, Operation, Secret, TokenExchange};
 use keybound_ffi as ffi;
-use keybound_ffi::byte_string;
 
 use crate::error::{Header, KeyboundError};
 use crate::options::SecurityLevel;
@@ -310,137 +313,129 @@ impl CoreOperation {
         }
     }
 
-    /// The operation as the facade reads it, and what it refers to.
-    pub(crate) fn read(&self) -> Result<(String, ffi::Handles), KeyboundError> {
-        let mut handles = ffi::Handles::default();
-        let named = Value::object().with("do", self.name());
-        let operation = match self {
+    /// The operation as the core has it.
+    pub(crate) fn read(&self) -> Result<Operation, KeyboundError> {
+        Ok(match self {
             Self::Discover { target, challenges, issuer } => {
-                let line = |value: &String| Value::from(byte_string(&field_bytes(value)));
-                let challenges = challenges.as_ref().map(|lines| lines.iter().map(line).collect::<Vec<_>>());
-                let named = named.with("target", target.as_str()).with_some("challenges", challenges);
-                named.with_some("issuer", issuer.as_deref())
+                let read = |lines: &Vec<String>| {
+                    let lines: Vec<Vec<u8>> = lines.iter().map(|line| field_bytes(line)).collect();
+                    // A challenge that cannot be read leads nowhere; the well-known places still may.
+                    Challenge::parse_fields(&lines.iter().map(Vec::as_slice).collect::<Vec<_>>()).list
+                };
+                Operation::Discover(target.clone(), challenges.as_ref().map(read), issuer.clone())
             }
-            Self::DiscoverIssuer { issuer } => named.with("issuer", issuer.as_str()),
-            Self::Authorize { request } | Self::Device { request } | Self::ClientCredentials { request } => {
-                request.add(named, &mut handles)?
+            Self::DiscoverIssuer { issuer } => Operation::DiscoverIssuer(issuer.clone()),
+            Self::Authorize { request } => Operation::Authorize(request.read()?),
+            Self::StepUp { session, scope } => Operation::StepUp(session.0.clone(), scope.clone()),
+            Self::Exchange { callback } => Operation::Exchange(callback.clone()),
+            Self::Device { request } => Operation::Device(request.read()?),
+            Self::PollDevice { device } => Operation::PollDevice(device.0.take()?),
+            Self::ClientCredentials { request } => Operation::ClientCredentials(request.read()?),
+            Self::TokenExchange { request, exchange } => Operation::TokenExchange(request.read()?, exchange.read()?),
+            Self::ExchangeFor { request, exchange } => Operation::ExchangeFor(request.read()?, exchange.read()?),
+            Self::JwtBearer { request, assertion } => Operation::JwtBearer(request.read()?, Secret::new(assertion)),
+            Self::Open { name, bound_to: None } => Operation::Open(name.clone()),
+            Self::Open { name, bound_to: Some(key) } => {
+                Operation::OpenBoundTo(name.clone(), ffi::parse_thumbprint(key)?)
             }
-            Self::StepUp { session, scope } => {
-                handles.session = Some(session.0.clone());
-                named.with("scope", scope.as_str())
-            }
-            Self::Exchange { callback } => named.with("callback", callback.as_str()),
-            Self::PollDevice { device } => {
-                handles.device = Some(Arc::clone(&device.0));
-                named
-            }
-            Self::TokenExchange { request, exchange } | Self::ExchangeFor { request, exchange } => {
-                exchange.add(request.add(named, &mut handles)?)
-            }
-            Self::JwtBearer { request, assertion } => {
-                request.add(named, &mut handles)?.with("assertion", assertion.as_str())
-            }
-            Self::Open { name, bound_to } => {
-                named.with("session", name.as_str()).with_some("bound_to", bound_to.as_deref())
-            }
-            Self::Adopt { token } => token.add(named)?,
-            Self::Keep { session } | Self::Refresh { session } | Self::Revoke { session } | Self::End { session } => {
-                handles.session = Some(session.0.clone());
-                named
-            }
-            Self::Introspect { discovered, token } => {
-                handles.discovered = Some(discovered.0.clone());
-                named.with("token", token.as_str())
-            }
-            Self::Call { session, request } => {
-                handles.session = Some(session.0.clone());
-                request.add(named)
-            }
-        };
-        Ok((operation.to_json(), handles))
+            Self::Adopt { token } => Operation::Adopt(token.read()?),
+            Self::Keep { session } => Operation::Keep(session.0.clone()),
+            Self::Refresh { session } => Operation::Refresh(session.0.clone()),
+            Self::Revoke { session } => Operation::Revoke(session.0.clone()),
+            Self::End { session } => Operation::End(session.0.clone()),
+            Self::Introspect { discovered, token } => Operation::Introspect(discovered.0.clone(), Secret::new(token)),
+            Self::Call { session, request } => Operation::Call(session.0.clone(), request.read()),
+        })
     }
 }
 
 impl SessionRequest {
-    fn add(&self, named: Value, handles: &mut ffi::Handles) -> Result<Value, KeyboundError> {
-        let named = match &self.begin {
-            SessionStart::New { name, discovered } => {
-                handles.discovered = Some(discovered.0.clone());
-                named.with("session", name.as_str())
-            }
-            SessionStart::Again { session } => {
-                handles.session = Some(session.0.clone());
-                named.with("again", true)
-            }
+    fn read(&self) -> Result<oauth::SessionRequest, KeyboundError> {
+        let mut request = match &self.begin {
+            SessionStart::New { name, discovered } => oauth::SessionRequest::new(name, &discovered.0),
+            SessionStart::Again { session } => oauth::SessionRequest::again(&session.0),
         };
-        let details = |name: &str, text: Option<&str>| text.map(|text| json(name, text)).transpose();
-        let lifetime = self.intent_lifetime.map(|seconds| unsigned("intent_lifetime", seconds)).transpose()?;
-        let mut parameters = Value::object();
-        for (name, value) in &self.parameters {
-            parameters.set(name, value.as_str().into());
+        if let Some(details) = &self.authorization_details {
+            request = request.authorization_details(json("authorization_details", details)?);
         }
-        Ok(named
-            .with_some("scope", self.scope.as_deref())
-            .with_some("resource", self.resource.as_deref())
-            .with_some("level", self.level.map(SecurityLevel::name))
-            .with_some(
-                "authorization_details",
-                details("authorization_details", self.authorization_details.as_deref())?,
-            )
-            .with_some("intent", details("intent", self.intent.as_deref())?)
-            .with_some("intent_lifetime", lifetime)
-            .with_some("parameters", Some(parameters).filter(|_| !self.parameters.is_empty()))
-            .with_some("expect_subject", self.expect_subject.as_deref())
-            .with("offline_access", self.offline_access)
-            .with("provisional", self.provisional)
-            .with("without_pushed_request", self.without_pushed_request)
-            .with("without_resource", self.without_resource)
-            .with("scope_on_refresh", self.scope_on_refresh)
-            .with("danger_assume_pkce", self.danger_assume_pkce))
+        if let Some(details) = &self.intent {
+            request = request.intent(json("intent", details)?);
+        }
+        // After the intent, which drops the scope that was discovered and keeps the one that is asked for.
+        if let Some(scope) = &self.scope {
+            request = request.scope(scope);
+        }
+        if let Some(resource) = &self.resource {
+            request = request.resource(resource);
+        }
+        if let Some(level) = self.level {
+            request = request.level(level.core());
+        }
+        if let Some(seconds) = self.intent_lifetime {
+            request = request.intent_lifetime(unsigned("intent_lifetime", seconds)?);
+        }
+        if let Some(sub) = &self.expect_subject {
+            request = request.expect_subject(sub);
+        }
+        for (name, value) in &self.parameters {
+            request = request.parameter(name, value);
+        }
+        type Switch = fn(oauth::SessionRequest) -> oauth::SessionRequest;
+        let switches: [(bool, Switch); 6] = [
+            (self.offline_access, oauth::SessionRequest::offline_access),
+            (self.provisional, oauth::SessionRequest::provisional),
+            (self.without_pushed_request, oauth::SessionRequest::without_pushed_request),
+            (self.without_resource, oauth::SessionRequest::without_resource),
+            (self.scope_on_refresh, oauth::SessionRequest::scope_on_refresh),
+            (self.danger_assume_pkce, oauth::SessionRequest::danger_assume_pkce),
+        ];
+        Ok(switches.into_iter().filter(|(is_on, _)| *is_on).fold(request, |request, (_, switch)| switch(request)))
     }
 }
 
 impl ExchangeRequest {
-    fn add(&self, named: Value) -> Value {
-        named
-            .with("subject_token", self.subject_token.as_str())
-            .with("subject_token_type", self.subject_token_type.as_str())
-            .with_some("actor_token", self.actor_token.as_deref())
-            .with_some("actor_token_type", self.actor_token_type.as_deref())
-            .with_some("requested_token_type", self.requested_token_type.as_deref())
-            .with_some("audience", self.audience.as_deref())
+    fn read(&self) -> Result<TokenExchange, KeyboundError> {
+        let mut exchange = TokenExchange::new(Secret::new(&self.subject_token), &self.subject_token_type);
+        if let Some(actor) = &self.actor_token {
+            let kind = self.actor_token_type.as_deref().ok_or_else(|| ffi::Error::missing("actor_token_type"))?;
+            exchange = exchange.actor(Secret::new(actor), kind);
+        }
+        if let Some(audience) = &self.audience {
+            exchange = exchange.audience(audience);
+        }
+        Ok(match &self.requested_token_type {
+            Some(kind) => exchange.requested_type(kind),
+            None => exchange,
+        })
     }
 }
 
 impl HeldToken {
-    fn add(&self, named: Value) -> Result<Value, KeyboundError> {
-        Ok(named
-            .with("session", self.session.as_str())
-            .with("token", self.token.as_str())
-            .with("resource", self.resource.as_str())
-            .with("public_jwk", json("public_jwk", &self.public_jwk)?)
-            .with("algorithm", self.algorithm.as_str())
-            .with_some("protection", self.protection.map(|protection| protection.core().name()))
-            .with_some("expires_at", self.expires_at))
+    fn read(&self) -> Result<oauth::HeldToken, KeyboundError> {
+        let protection = self.protection.unwrap_or(Protection::Software);
+        Ok(oauth::HeldToken {
+            session: self.session.clone(),
+            token: Secret::new(&self.token),
+            resource: self.resource.clone(),
+            key: CreatedKey {
+                public_key: ffi::public_key(&self.public_jwk)?,
+                algorithm: ffi::algorithm(&self.algorithm)?,
+                protection: protection.core(),
+            },
+            expires_at: self.expires_at.map(UnixTime::from_secs),
+        })
     }
 }
 
 impl CallRequest {
-    fn add(&self, named: Value) -> Value {
-        let header = |header: &Header| {
-            // What goes out is text: ASCII, or UTF-8.
-            let value = byte_string(header.value.as_bytes());
-            Value::from(vec![Value::from(header.name.as_str()), Value::from(value)])
+    fn read(&self) -> Request {
+        let mut request = Request::new(&self.method, &self.url);
+        request.fields = self.headers.iter().map(|Header { name, value }| (name.clone(), value.clone())).collect();
+        request.body = match self.body {
+            CallBody::Empty => Body::Empty,
+            CallBody::Repeatable => Body::Repeatable,
+            CallBody::OneShot => Body::OneShot,
         };
-        let body = match self.body {
-            CallBody::Empty => "empty",
-            CallBody::Repeatable => "repeatable",
-            CallBody::OneShot => "one_shot",
-        };
-        named
-            .with("method", self.method.as_str())
-            .with("url", self.url.as_str())
-            .with("headers", self.headers.iter().map(header).collect::<Vec<_>>())
-            .with("body", body)
+        request
     }
 }

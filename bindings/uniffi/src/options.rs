@@ -1,7 +1,10 @@
-//! Options of verifiers and clients, as the facade reads them.
+//! Options of verifiers and clients.
 
 use keybound::json::Value;
+use keybound::{key, oauth};
+use keybound_ffi as ffi;
 
+use crate::CRYPTO;
 use crate::error::KeyboundError;
 use crate::plain::{json, shown, unsigned};
 
@@ -107,11 +110,11 @@ impl SecurityLevel {
         }
     }
 
-    pub(crate) const fn name(self) -> &'static str {
+    pub(crate) const fn core(self) -> keybound::SecurityLevel {
         match self {
-            Self::Standard => "standard",
-            Self::Enhanced => "enhanced",
-            Self::Maximum => "maximum",
+            Self::Standard => keybound::SecurityLevel::Standard,
+            Self::Enhanced => keybound::SecurityLevel::Enhanced,
+            Self::Maximum => keybound::SecurityLevel::Maximum,
         }
     }
 }
@@ -250,45 +253,56 @@ impl NonceOptions {
 }
 
 impl Credentials {
-    fn to_value(&self) -> Result<Value, KeyboundError> {
-        let public_jwk = self.public_jwk.as_deref().map(|jwk| json("publicJwk", jwk)).transpose()?;
-        Ok(Value::object()
-            .with("issuer", self.issuer.as_str())
-            .with("client_id", self.client_id.as_str())
-            .with_some("method", self.method.as_deref())
-            .with_some("secret", self.secret.as_deref())
-            .with_some("public_jwk", public_jwk)
-            .with_some("algorithm", self.algorithm.as_deref())
-            .with_some("key_id", self.key_id.as_deref()))
+    fn read(&self) -> Result<oauth::Credentials, KeyboundError> {
+        Ok(ffi::GivenCredentials {
+            client_id: &self.client_id,
+            method: self.method.as_deref(),
+            secret: self.secret.as_deref(),
+            public_jwk: self.public_jwk.as_deref(),
+            algorithm: self.algorithm.as_deref(),
+            key_id: self.key_id.as_deref(),
+        }
+        .read()?)
     }
 }
 
 impl ClientOptions {
-    pub(crate) fn to_json(&self) -> Result<String, KeyboundError> {
-        let credentials = self.credentials.iter().map(Credentials::to_value).collect::<Result<Vec<_>, _>>()?;
-        let servers = self.servers.iter().map(|server| json("servers", server)).collect::<Result<Vec<_>, _>>()?;
-        let register = self.register.as_deref().map(|metadata| json("register", metadata)).transpose()?;
-        let mut options = Value::object()
-            .with("level", self.level.name())
-            .with_some("redirect_uri", self.redirect_uri.as_deref())
-            .with("credentials", credentials)
-            .with_some("metadata_document", self.metadata_document.as_deref())
-            .with_some("register", register)
-            .with("accept_issuers", texts(&self.accept_issuers))
-            .with_some("entra_tenant", self.entra_tenant.as_deref())
-            .with("servers", servers)
-            .with("also_origins", texts(&self.also_origins))
-            .with_some("algorithms", self.algorithms.as_deref().map(texts));
-        for (name, flag) in [
-            ("hardware_keys", self.hardware_keys),
-            ("allow_loopback", self.allow_loopback),
-            ("push_with_proof", self.push_with_proof),
-            ("danger_assume_pkce", self.danger_assume_pkce),
-            ("danger_assume_endpoints", self.danger_assume_endpoints),
-            ("danger_accept_bearer", self.danger_accept_bearer),
-        ] {
-            options = with_flag(options, name, flag);
+    pub(crate) fn read(&self) -> Result<oauth::Client, KeyboundError> {
+        let mut builder = oauth::Client::builder(self.level.core(), &CRYPTO);
+        if let Some(uri) = &self.redirect_uri {
+            builder = builder.redirect_uri(uri);
         }
-        Ok(options.to_json())
+        for client in &self.credentials {
+            builder = builder.credentials(&client.issuer, client.read()?);
+        }
+        if let Some(url) = &self.metadata_document {
+            builder = builder.metadata_document(url);
+        }
+        if let Some(metadata) = &self.register {
+            builder = builder.register(json("register", metadata)?);
+        }
+        builder = self.accept_issuers.iter().fold(builder, |builder, issuer| builder.accept_issuer(issuer));
+        if let Some(tenant) = &self.entra_tenant {
+            builder = builder.entra_tenant(tenant);
+        }
+        for metadata in &self.servers {
+            builder = builder.server(json("servers", metadata)?);
+        }
+        builder = self.also_origins.iter().fold(builder, |builder, origin| builder.also_origin(origin));
+        if let Some(algorithms) = &self.algorithms {
+            builder = builder.algorithms(ffi::algorithms(algorithms)?);
+        }
+        type Switch = fn(oauth::ClientBuilder) -> oauth::ClientBuilder;
+        let switches: [(bool, Switch); 6] = [
+            (self.hardware_keys, |builder| builder.protections(key::Protection::HARDWARE)),
+            (self.allow_loopback, oauth::ClientBuilder::allow_loopback),
+            (self.push_with_proof, oauth::ClientBuilder::push_with_proof),
+            (self.danger_assume_pkce, oauth::ClientBuilder::danger_assume_pkce),
+            (self.danger_assume_endpoints, oauth::ClientBuilder::danger_assume_endpoints),
+            (self.danger_accept_bearer, oauth::ClientBuilder::danger_accept_bearer),
+        ];
+        let builder =
+            switches.into_iter().filter(|(is_on, _)| *is_on).fold(builder, |builder, (_, switch)| switch(builder));
+        Ok(builder.build().map_err(ffi::Error::from)?)
     }
 }

@@ -1,11 +1,10 @@
 //! What a store deletes: abandoned logins, and keys that nothing names any more.
 
-use keybound::json::Value;
 use keybound_ffi as ffi;
 
 use crate::CRYPTO;
 use crate::error::KeyboundError;
-use crate::plain::{clock, unsigned};
+use crate::plain::{clock, signed, unsigned};
 use crate::step::StoredValue;
 
 /// Decides what a store deletes. It is told all that there is and then asked once; `KeyboundClient` does so for stores that can say
@@ -63,13 +62,11 @@ impl Sweep {
     ///
     /// Throws misuse the second time.
     pub fn finish(&self) -> Result<Swept, KeyboundError> {
-        let swept = self.0.finish()?;
-        let swept = Value::parse(swept.as_bytes()).unwrap_or(Value::Null);
-        let slot =
-            |slot: &Value| Some(SweptSlot { slot: slot.text("slot")?.into(), version: slot.integer("version")? });
+        let keybound::oauth::Swept { slots, keys } = self.0.ended()?;
+        let slot = |(slot, version)| SweptSlot { slot, version: signed(version) };
         Ok(Swept {
-            slots: swept.array("slots").unwrap_or_default().iter().filter_map(slot).collect(),
-            keys: swept.texts("keys").map(Into::into).collect(),
+            slots: slots.into_iter().map(slot).collect(),
+            keys: keys.into_iter().map(|key| key.to_string()).collect(),
         })
     }
 }

@@ -110,6 +110,24 @@ fn numbers_below_zero_and_texts_that_are_no_json_are_misuse() {
     assert!(matches!(Verifier::new(odd, None), Err(KeyboundError::Misuse { .. })));
     let odd = ClientOptions { register: Some("{".into()), ..options(SecurityLevel::Enhanced) };
     assert!(matches!(CoreClient::new(odd), Err(KeyboundError::Misuse { ref fault }) if fault.reason == "not_json"));
+    let client = Credentials {
+        issuer: "https://as.example.com".into(),
+        client_id: "app".into(),
+        method: Some("private_key_jwt".into()),
+        secret: None,
+        public_jwk: Some("{".into()),
+        algorithm: Some("ES256".into()),
+        key_id: None,
+    };
+    for (odd, reason) in [
+        (Credentials { public_jwk: None, ..client.clone() }, "missing_option"),
+        (Credentials { method: None, ..client.clone() }, "missing_option"),
+        (Credentials { method: Some("other".into()), ..client.clone() }, "unknown_value"),
+        (client, "key_unusable"),
+    ] {
+        let odd = ClientOptions { credentials: vec![odd], ..options(SecurityLevel::Enhanced) };
+        assert!(matches!(CoreClient::new(odd), Err(KeyboundError::Misuse { ref fault }) if fault.reason == reason));
+    }
     let odd = RefusedResponse { status: -1, headers: Vec::new(), body: Vec::new(), now: None, proof_issued_at: None };
     assert!(matches!(explain_response(odd), Err(KeyboundError::Misuse { .. })));
 }
