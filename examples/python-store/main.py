@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlite_store import SqliteReplayStore
 
-from keybound import Key, KeyboundError, Policy, Verifier, proof
+from keybound import Key, KeyboundError, Policy, Presented, Verifier, proof
 
 URL = "https://api.example.com/items"
 TOKEN = "the-access-token"
@@ -17,9 +17,8 @@ def present(path: str, made: str, thumbprint: str) -> str:
     """What one worker process says to the proof."""
     store = SqliteReplayStore(path, namespace="items")
     try:
-        Verifier(policy=Policy(namespace="items"), epoch=store.epoch).verify(
-            store=store, proof=made, method="GET", url=URL, access_token=TOKEN, bound_to=thumbprint
-        )
+        presented = Presented(proof=made, method="GET", url=URL, access_token=TOKEN, bound_to=thumbprint)
+        Verifier(policy=Policy(namespace="items"), epoch=store.epoch).verify(presented, store=store)
     except KeyboundError as error:
         return error.reason
     return "accepted"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlite_store import SqliteReplayStore
 
-from keybound import Insertion, Key, Nonces, Policy, ReplayDetected, ReplayEntry, ResourceServer, Verifier, proof
+from keybound import Insertion, Key, Nonces, Policy, Presented, ReplayDetected, ReplayEntry, ResourceServer, Verifier, proof
 
 NOW = 1_700_000_000
 KEY = Key.generate()
@@ -20,10 +20,10 @@ KEY = Key.generate()
 def entry(*, at: int = NOW, policy: Policy | None = None, nonce: str | None = None) -> ReplayEntry:
     """The entry of a new proof."""
     made = proof(key=KEY, method="GET", url="https://api.example.com/", access_token="t", nonce=nonce, now=at)
-    pending = Verifier(policy=policy).check(
-        proof=made, method="GET", url="https://api.example.com/", access_token="t", bound_to=KEY.thumbprint, now=at
+    presented = Presented(
+        proof=made, method="GET", url="https://api.example.com/", access_token="t", bound_to=KEY.thumbprint
     )
-    return pending.entry
+    return Verifier(policy=policy).check(presented, now=at).entry
 
 
 @pytest.fixture
@@ -95,10 +95,12 @@ def test_servers_share_it(path: Path) -> None:
     assert server.store.epoch == opened(path).epoch
     verifier = Verifier()
     made = proof(key=KEY, method="GET", url="https://api.example.com/", access_token="t", now=NOW)
-    arguments = {"proof": made, "method": "GET", "url": "https://api.example.com/", "access_token": "t", "now": NOW}
-    verifier.verify(store=opened(path), bound_to=KEY.thumbprint, **arguments)  # type: ignore[arg-type]
+    presented = Presented(
+        proof=made, method="GET", url="https://api.example.com/", access_token="t", bound_to=KEY.thumbprint
+    )
+    verifier.verify(presented, store=opened(path), now=NOW)
     with pytest.raises(ReplayDetected):
-        verifier.verify(store=opened(path), bound_to=KEY.thumbprint, **arguments)  # type: ignore[arg-type]
+        verifier.verify(presented, store=opened(path), now=NOW)
 
 
 def test_the_example_runs() -> None:

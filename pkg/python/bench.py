@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from keybound import Key, MemoryReplayStore, Verifier, __version__, proof
+from keybound import Key, MemoryReplayStore, Presented, Verifier, __version__, proof
 
 KEYS, PROOFS, SLICE = 64, 1_000, 50
 URL, TOKEN = "https://api.example.com/items", "an-access-token-of-some-length-0123456789abcdef0123456789abcdef"
@@ -90,15 +90,8 @@ class Ours:
 
     def run(self, sample: Sample) -> object:
         """One verdict."""
-        return self._verifier.verify(
-            store=self._store,
-            proof=sample.text,
-            method="GET",
-            url=URL,
-            access_token=TOKEN,
-            bound_to=sample.thumbprint,
-            now=NOW,
-        )
+        presented = Presented(proof=sample.text, method="GET", url=URL, access_token=TOKEN, bound_to=sample.thumbprint)
+        return self._verifier.verify(presented, store=self._store, now=NOW)
 
 
 def sign(sample: Sample) -> object:

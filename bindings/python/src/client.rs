@@ -7,6 +7,8 @@ use keybound_ffi as ffi;
 use pyo3::prelude::*;
 
 use crate::raised;
+use crate::server::NativePrincipal;
+use crate::verify::NativeEntry;
 
 /// An OAuth 2.1 client.
 #[pyclass(frozen, module = "keybound._keybound")]
@@ -26,7 +28,7 @@ struct NativeDevice(Arc<ffi::Device>);
 
 /// A flow: what it wants, and what it is given.
 #[pyclass(frozen, module = "keybound._keybound")]
-struct NativeFlow(ffi::Flow);
+pub(crate) struct NativeFlow(pub(crate) ffi::Flow);
 
 #[pymethods]
 impl NativeClient {
@@ -78,25 +80,33 @@ impl NativeFlow {
         ffi::Reply::from_json(reply).and_then(|reply| self.0.resume(reply, now)).map_err(raised)
     }
 
+    /// The work that a `share` step shares, for the first flow that waits for it.
+    fn task(&self, now: i64) -> PyResult<Option<Self>> {
+        self.0.task(now).map(|task| task.map(Self)).map_err(raised)
+    }
+
+    fn abandon(&self) {
+        self.0.abandon();
+    }
+
+    fn entry(&self) -> Option<NativeEntry> {
+        self.0.entry().map(NativeEntry)
+    }
+
     fn discovered(&self) -> Option<NativeDiscovered> {
-        match self.0.handle() {
-            Some(ffi::Handle::Discovered(handle)) => Some(NativeDiscovered(handle)),
-            _ => None,
-        }
+        self.0.handle().and_then(ffi::Handle::discovered).map(NativeDiscovered)
     }
 
     fn session(&self) -> Option<NativeSession> {
-        match self.0.handle() {
-            Some(ffi::Handle::Session(handle)) => Some(NativeSession(handle)),
-            _ => None,
-        }
+        self.0.handle().and_then(ffi::Handle::session).map(NativeSession)
     }
 
     fn device(&self) -> Option<NativeDevice> {
-        match self.0.handle() {
-            Some(ffi::Handle::Device(handle)) => Some(NativeDevice(handle)),
-            _ => None,
-        }
+        self.0.handle().and_then(ffi::Handle::device).map(NativeDevice)
+    }
+
+    fn principal(&self) -> Option<NativePrincipal> {
+        self.0.handle().and_then(ffi::Handle::principal).map(NativePrincipal)
     }
 }
 

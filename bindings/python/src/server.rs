@@ -1,21 +1,56 @@
 //! Resource and authorization servers, and intents.
 
+use std::sync::Arc;
+
 use keybound_aws_lc::AWS_LC;
 use keybound_ffi as ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 
+use crate::client::NativeFlow;
 use crate::raised;
 use crate::verify::{NativeEntry, NativeMemoryStore, Refusal, refusal};
 
-/// The keys of an issuer.
-#[pyclass(frozen, module = "keybound._keybound")]
-struct NativeJwkSet(ffi::JwkSet);
+/// A request as the host received it: what `keybound.Incoming` holds.
+struct Incoming {
+    method: PyBackedStr,
+    url: Option<PyBackedStr>,
+    target: Option<PyBackedBytes>,
+    headers: Vec<(PyBackedStr, PyBackedBytes)>,
+    peer: Option<PyBackedStr>,
+    certificate: Option<PyBackedBytes>,
+}
 
-#[pymethods]
-impl NativeJwkSet {
-    #[new]
-    fn new(json: &[u8]) -> PyResult<Self> {
-        ffi::JwkSet::parse(json).map(Self).map_err(raised)
+impl<'py> FromPyObject<'_, 'py> for Incoming {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let py = given.py();
+        Ok(Self {
+            method: given.getattr(intern!(py, "method"))?.extract()?,
+            url: given.getattr(intern!(py, "url"))?.extract()?,
+            target: given.getattr(intern!(py, "target"))?.extract()?,
+            headers: given.getattr(intern!(py, "headers"))?.extract()?,
+            peer: given.getattr(intern!(py, "peer"))?.extract()?,
+            certificate: given.getattr(intern!(py, "certificate"))?.extract()?,
+        })
+    }
+}
+
+impl Incoming {
+    fn show<T>(&self, epoch: Option<&str>, ticks: u64, judge: impl FnOnce(&ffi::Incoming<'_>) -> T) -> T {
+        let fields: Vec<(&str, &[u8])> = self.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let raw = self.target.as_deref().unwrap_or_default();
+        judge(&ffi::Incoming {
+            method: &self.method,
+            target: self.url.as_deref().map_or(ffi::Target::Raw(raw), ffi::Target::Url),
+            fields: &fields,
+            peer: self.peer.as_deref(),
+            client_certificate: self.certificate.as_deref(),
+            epoch,
+            ticks: Some(ticks),
+        })
     }
 }
 
@@ -23,32 +58,22 @@ impl NativeJwkSet {
 #[pyclass(frozen, module = "keybound._keybound")]
 struct NativeResourceServer(ffi::ResourceServer);
 
-fn borrowed(fields: &[(String, Vec<u8>)]) -> Vec<(&str, &[u8])> {
-    fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect()
-}
-
 #[pymethods]
 impl NativeResourceServer {
+    /// With a store of this process, it is used without a step.
     #[new]
-    #[pyo3(signature = (options, verifier, epoch=None))]
-    fn new(options: &str, verifier: &str, epoch: Option<&str>) -> PyResult<Self> {
-        ffi::ResourceServer::new(options, verifier, epoch, None, &AWS_LC).map(Self).map_err(raised)
+    #[pyo3(signature = (options, verifier, store=None))]
+    fn new(options: &str, verifier: &str, store: Option<&NativeMemoryStore>) -> PyResult<Self> {
+        let store = store.map(|store| &store.0);
+        ffi::ResourceServer::new(options, verifier, None, store, &AWS_LC).map(Self).map_err(raised)
     }
 
-    fn receive(&self, method: &str, url: &str, fields: Vec<(String, Vec<u8>)>, now: i64) -> NativeAccess {
-        NativeAccess(self.0.receive(method, url, &borrowed(&fields), now))
+    fn admit(&self, incoming: Incoming, epoch: Option<&str>, ticks: u64, now: i64) -> PyResult<NativeFlow> {
+        incoming.show(epoch, ticks, |incoming| self.0.admit(incoming, now)).map(NativeFlow).map_err(raised)
     }
 
-    #[pyo3(signature = (method, raw_target, peer, fields, now))]
-    fn receive_raw(
-        &self,
-        method: &str,
-        raw_target: &[u8],
-        peer: Option<&str>,
-        fields: Vec<(String, Vec<u8>)>,
-        now: i64,
-    ) -> NativeAccess {
-        NativeAccess(self.0.receive_raw(method, raw_target, peer, &borrowed(&fields), now))
+    fn check(&self, incoming: Incoming, epoch: Option<&str>, ticks: u64, now: i64) -> PyResult<NativeFlow> {
+        incoming.show(epoch, ticks, |incoming| self.0.check(incoming, now)).map(NativeFlow).map_err(raised)
     }
 
     /// The routed path, or the refusal.
@@ -57,38 +82,6 @@ impl NativeResourceServer {
             Ok(path) => (Some(path), None),
             Err(refused) => (None, Some(refusal(refused))),
         }
-    }
-
-    fn require_scopes(&self, access: &NativeAccess, scopes: Vec<String>) -> PyResult<Option<Refusal>> {
-        let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
-        self.0.require_scopes(&access.0, &scopes).map(|refused| refused.map(refusal)).map_err(raised)
-    }
-
-    fn refuse_revoked(&self, access: &NativeAccess) -> PyResult<Refusal> {
-        self.0.refuse_revoked(&access.0).map(refusal).map_err(raised)
-    }
-
-    fn carry_out(
-        &self,
-        access: &NativeAccess,
-        method: &str,
-        url: &str,
-        body: &[u8],
-        now: i64,
-    ) -> PyResult<NativeEntry> {
-        self.0.carry_out(&access.0, method, url, body, now).map(NativeEntry).map_err(raised)
-    }
-
-    fn used_up(
-        &self,
-        access: &NativeAccess,
-        method: &str,
-        url: &str,
-        body: &[u8],
-        insertion: &str,
-        now: i64,
-    ) -> PyResult<()> {
-        self.0.used_up(&access.0, method, url, body, insertion, now).map_err(raised)
     }
 
     fn metadata(&self) -> String {
@@ -104,47 +97,27 @@ impl NativeResourceServer {
     }
 }
 
-/// Where a request stands.
+/// Whom an admitted request may be attributed to.
 #[pyclass(frozen, module = "keybound._keybound")]
-struct NativeAccess(ffi::Access);
+pub(crate) struct NativePrincipal(pub(crate) Arc<ffi::Principal>);
 
 #[pymethods]
-impl NativeAccess {
-    fn state(&self) -> PyResult<String> {
-        self.0.state().map_err(raised)
+impl NativePrincipal {
+    fn require_scopes(&self, scopes: Vec<String>) -> Option<Refusal> {
+        let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
+        self.0.require_scopes(&scopes).map(refusal)
     }
 
-    #[getter]
-    fn entry(&self) -> Option<NativeEntry> {
-        self.0.entry().map(NativeEntry)
-    }
-
-    fn is_answered_by(&self, keys: &NativeJwkSet) -> bool {
-        self.0.is_answered_by(&keys.0)
-    }
-
-    fn keys(&self, keys: &NativeJwkSet, now: i64) -> PyResult<()> {
-        self.0.keys(&keys.0, now).map_err(raised)
-    }
-
-    fn introspected(&self, answer: &[u8], now: i64) -> PyResult<()> {
-        self.0.introspected(answer, now).map_err(raised)
-    }
-
-    fn unavailable(&self) -> PyResult<()> {
-        self.0.unavailable().map_err(raised)
-    }
-
-    fn settle(&self, insertion: &str, now: i64) -> PyResult<()> {
-        self.0.settle(insertion, now).map_err(raised)
-    }
-
-    fn insert_into(&self, store: &NativeMemoryStore, now: i64) -> PyResult<()> {
-        self.0.insert_into(&store.0, now).map_err(raised)
+    fn refuse_revoked(&self) -> Refusal {
+        refusal(self.0.refuse_revoked())
     }
 
     fn intent(&self) -> PyResult<NativeIntent> {
         self.0.intent().map(NativeIntent).map_err(raised)
+    }
+
+    fn carry_out(&self, method: &str, url: &str, body: &[u8], now: i64) -> PyResult<NativeFlow> {
+        self.0.carry_out(method, url, body, now).map(NativeFlow).map_err(raised)
     }
 }
 
@@ -236,9 +209,8 @@ fn request_detail(method: &str, url: &str, body: Option<&[u8]>) -> String {
 }
 
 pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<NativeJwkSet>()?;
     module.add_class::<NativeResourceServer>()?;
-    module.add_class::<NativeAccess>()?;
+    module.add_class::<NativePrincipal>()?;
     module.add_class::<NativeAuthorizationServer>()?;
     module.add_class::<NativeAdmission>()?;
     module.add_class::<NativeIntent>()?;

@@ -2,7 +2,9 @@
 
 use keybound_aws_lc::AWS_LC;
 use keybound_ffi as ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 
 use crate::{NativeError, raised};
 
@@ -17,20 +19,45 @@ fn verified(proof: ffi::Verified) -> Verified {
 #[pyclass(frozen, module = "keybound._keybound")]
 pub(crate) struct NativeVerifier(ffi::Verifier);
 
-/// The request that a proof comes with, as Python gives it: method, URL, proofs, access token, thumbprint, expected nonce.
-type Request = (String, String, Vec<Vec<u8>>, Option<String>, Option<String>, Option<String>);
+/// What a request presents: what `keybound.Presented` holds.
+struct Presented {
+    method: PyBackedStr,
+    url: PyBackedStr,
+    proofs: Vec<PyBackedBytes>,
+    access_token: Option<PyBackedStr>,
+    bound_to: Option<PyBackedStr>,
+    expected_nonce: Option<PyBackedStr>,
+}
 
-fn with<T>(request: &Request, judge: impl FnOnce(&ffi::Presented<'_>) -> T) -> T {
-    let (method, url, proofs, access_token, bound_to, expected_nonce) = request;
-    let proofs: Vec<&[u8]> = proofs.iter().map(Vec::as_slice).collect();
-    judge(&ffi::Presented {
-        method,
-        url,
-        proofs: &proofs,
-        access_token: access_token.as_deref(),
-        bound_to: bound_to.as_deref(),
-        expected_nonce: expected_nonce.as_deref(),
-    })
+impl<'py> FromPyObject<'_, 'py> for Presented {
+    type Error = PyErr;
+
+    /// Errors of its members come out as they are: the package tells texts that are none by them.
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let py = given.py();
+        Ok(Self {
+            method: given.getattr(intern!(py, "method"))?.extract()?,
+            url: given.getattr(intern!(py, "url"))?.extract()?,
+            proofs: given.getattr(intern!(py, "_proofs"))?.extract()?,
+            access_token: given.getattr(intern!(py, "access_token"))?.extract()?,
+            bound_to: given.getattr(intern!(py, "bound_to"))?.extract()?,
+            expected_nonce: given.getattr(intern!(py, "expected_nonce"))?.extract()?,
+        })
+    }
+}
+
+impl Presented {
+    fn show<T>(&self, judge: impl FnOnce(&ffi::Presented<'_>) -> T) -> T {
+        let proofs: Vec<&[u8]> = self.proofs.iter().map(|proof| &**proof).collect();
+        judge(&ffi::Presented {
+            method: &self.method,
+            url: &self.url,
+            proofs: &proofs,
+            access_token: self.access_token.as_deref(),
+            bound_to: self.bound_to.as_deref(),
+            expected_nonce: self.expected_nonce.as_deref(),
+        })
+    }
 }
 
 #[pymethods]
@@ -41,28 +68,8 @@ impl NativeVerifier {
         ffi::Verifier::new(options, epoch, &AWS_LC).map(Self).map_err(raised)
     }
 
-    /// One proof in one field, as nearly every request has it: nothing is copied.
-    #[pyo3(signature = (store, proof, method, url, access_token, bound_to, expected_nonce, now))]
-    #[allow(clippy::too_many_arguments, reason = "one argument for each part of a request, none of them wrapped")]
-    fn verify_one(
-        &self,
-        store: &NativeMemoryStore,
-        proof: &str,
-        method: &str,
-        url: &str,
-        access_token: Option<&str>,
-        bound_to: Option<&str>,
-        expected_nonce: Option<&str>,
-        now: i64,
-    ) -> PyResult<Verified> {
-        let proofs = &[proof.as_bytes()];
-        let presented = ffi::Presented { method, url, proofs, access_token, bound_to, expected_nonce };
-        self.0.verify(&presented, &store.0, now).map(verified).map_err(raised)
-    }
-
-    fn verify(&self, py: Python<'_>, store: &NativeMemoryStore, request: Request, now: i64) -> PyResult<Verified> {
-        let judged = py.detach(|| with(&request, |presented| self.0.verify(presented, &store.0, now)));
-        judged.map(verified).map_err(raised)
+    fn verify(&self, store: &NativeMemoryStore, presented: Presented, now: i64) -> PyResult<Verified> {
+        presented.show(|presented| self.0.verify(presented, &store.0, now)).map(verified).map_err(raised)
     }
 
     /// Verdicts in the order of the requests, each what `verify` returns or raises. Other threads run meanwhile.
@@ -70,10 +77,10 @@ impl NativeVerifier {
         &self,
         py: Python<'py>,
         store: &NativeMemoryStore,
-        requests: Vec<Request>,
+        requests: Vec<Presented>,
         now: i64,
     ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let judge = |request| with(request, |presented| self.0.verify(presented, &store.0, now));
+        let judge = |request: &Presented| request.show(|presented| self.0.verify(presented, &store.0, now));
         let judged: Vec<_> = py.detach(|| requests.iter().map(judge).collect());
         let shown = judged.into_iter().map(|verdict| match verdict {
             Ok(proof) => verified(proof).into_pyobject(py).map(Bound::into_any),
@@ -82,17 +89,17 @@ impl NativeVerifier {
         shown.collect()
     }
 
-    fn check(&self, request: Request, now: i64) -> PyResult<NativePending> {
-        with(&request, |presented| self.0.check(presented, now)).map(NativePending).map_err(raised)
+    fn check(&self, presented: Presented, now: i64) -> PyResult<NativePending> {
+        presented.show(|presented| self.0.check(presented, now)).map(NativePending).map_err(raised)
     }
 
-    fn explain(&self, request: Request, now: i64) -> PyResult<String> {
-        with(&request, |presented| self.0.explain(presented, now)).map_err(raised)
+    fn explain(&self, presented: Presented, now: i64) -> PyResult<String> {
+        presented.show(|presented| self.0.explain(presented, now)).map_err(raised)
     }
 
     /// Status, reason, error code, header fields, body.
-    fn refuse(&self, reason: &str, request: Request, now: i64) -> PyResult<Refusal> {
-        with(&request, |presented| self.0.refuse(reason, presented, now)).map(refusal).map_err(raised)
+    fn refuse(&self, reason: &str, presented: Presented, now: i64) -> PyResult<Refusal> {
+        presented.show(|presented| self.0.refuse(reason, presented, now)).map(refusal).map_err(raised)
     }
 
     fn fresh_nonce(&self, role: &str, now: i64) -> PyResult<Option<String>> {
@@ -122,8 +129,8 @@ impl NativePending {
         NativeEntry(self.0.entry().clone())
     }
 
-    fn settle(&self, insertion: &str, now: i64) -> PyResult<Verified> {
-        self.0.settle(insertion, None, now).map(verified).map_err(raised)
+    fn settle(&self, insertion: &str, epoch: Option<&str>, now: i64) -> PyResult<Verified> {
+        self.0.settle(insertion, epoch, now).map(verified).map_err(raised)
     }
 
     fn danger_skip_replay_check(&self) -> PyResult<Verified> {

@@ -98,7 +98,7 @@ impl Error {
         self
     }
 
-    /// All members but `needs_login` as a JSON object, the refusal as one of its own.
+    /// All members as a JSON object, the refusal as one of its own, and `needs_login` where it is true.
     pub fn to_json(&self) -> String {
         let refusal = self.refusal.as_ref().map(|refusal| refusal.to_value());
         Value::object()
@@ -109,6 +109,7 @@ impl Error {
             .with_some("status", self.status.map(u64::from))
             .with_some("section", self.section.as_deref())
             .with_some("refusal", refusal)
+            .with_some("needs_login", self.needs_login.then_some(Value::Bool(true)))
             .to_json()
     }
 }

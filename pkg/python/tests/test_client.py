@@ -26,6 +26,7 @@ from keybound import (
     LoginRequired,
     MemoryStore,
     Misuse,
+    NotSent,
     SecurityLevel,
     Session,
     SessionRequest,
@@ -291,3 +292,39 @@ def test_unknown_options_are_refused() -> None:
         Client(level="more")  # type: ignore[arg-type]
     with pytest.raises(Misuse):
         Client(credentials=[Credentials(issuer="nowhere", client_id="app")])
+
+
+@pytest.mark.parametrize("kind", ["blocking", "awaited"])
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_a_lost_answer_to_a_post_is_not_repeated(kind: str, method: str) -> None:
+    server, store = FakeServer(), MemoryStore()
+    session = logged_in(made(server, store), server)
+    awaited = AsyncClient(transport=Awaited(server), **options(server, store))
+
+    def call() -> object:
+        body = b"pay 10" if method == "POST" else None
+        if kind == "blocking":
+            return made(server, store).call(session, server.api, method=method, body=body)
+        return asyncio.run(awaited.call(session, server.api, method=method, body=body))
+
+    lost = ConnectionResetError("the answer is lost")
+
+    def lose(request: HttpRequest) -> None:
+        raise lost
+
+    server.asked.clear()
+    server.fail = lose
+    with pytest.raises(ConnectionResetError) as told:
+        call()
+    assert told.value is lost
+    assert len(server.asked) == 1, "who drops answers has nothing carried out twice"
+
+    def never_left(request: HttpRequest) -> None:
+        if len(server.asked) < 3:
+            raise NotSent("no connection was made") from lost
+
+    server.asked.clear()
+    server.fail = never_left
+    call()
+    proofs = {dict(request.headers)["DPoP"] for request in server.asked}
+    assert len(proofs) == len(server.asked) == 3, "each attempt has a proof of its own"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from keybound import Insertion, Intent, Key, Misuse, Refused, request_detail
+from keybound import Incoming, Insertion, Intent, Key, MemoryReplayStore, Misuse, Refused, request_detail
 from test_servers import API, AS, Network, both, fields, made
 
 BODY = b"pay 10"
@@ -17,7 +17,7 @@ DETAILS = [request_detail("POST", f"{API}/pay", body=BODY)]
 
 def admitted(server: Any, token: str, key: Key, path: str, method: str = "POST") -> Any:
     headers = fields(token, key, method=method, path=path)
-    return server.authenticate(method=method, target=path.encode(), headers=headers)
+    return server.authenticate(Incoming(method=method, target=path.encode(), headers=headers))
 
 
 def carried_out(principal: Any, request: dict[str, Any]) -> Any:
@@ -67,18 +67,24 @@ def test_an_intent_is_carried_out_once_as_it_was_agreed(kind: str) -> None:
 
 
 def test_a_store_that_cannot_tell_refuses() -> None:
-    network, key = Network(), Key.generate()
-    server = made("blocking", network, intents_at=["/pay"])
-    token = network.issuer.token(API, key.thumbprint, "", authorization_details=DETAILS)
-    principal = admitted(server, token, key, "/pay")
-
     class Failing:
-        epoch = server.store.epoch
+        """Knows the proof, and is out of reach when the token is to be used up."""
+
+        epoch = "1"
+        asked = 0
 
         def insert(self, entry: Any, *, now: int) -> Insertion:
-            raise OSError("unreachable")
+            self.asked += 1
+            if self.asked > 1:
+                raise OSError("unreachable")
+            return Insertion.FRESH
 
-    server.store = Failing()
+    network, key = Network(), Key.generate()
+    server = made("blocking", network, intents_at=["/pay"], store=Failing())
+    token = network.issuer.token(API, key.thumbprint, "", authorization_details=DETAILS)
+    principal = admitted(server, token, key, "/pay")
+    with pytest.raises(AttributeError):
+        server.store = MemoryReplayStore()
     with pytest.raises(Refused) as told:
         principal.carry_out(**PAY)
     assert told.value.refusal.status == 503

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from keybound import Key, MemoryReplayStore, Misuse, ProofRejected, Verifier, proof
+from keybound import Key, MemoryReplayStore, Misuse, Presented, ProofRejected, Verifier, proof
 
 URL = "https://api.example.com/items"
 CALLS = 100_000
@@ -48,15 +48,8 @@ class Load:
 
     def verify(self, method: str, text: str, key: Key) -> None:
         """One verdict."""
-        self.verifier.verify(
-            store=self.store,
-            proof=text,
-            method=method,
-            url=URL,
-            access_token="a-token",
-            bound_to=key.thumbprint,
-            now=self.now,
-        )
+        presented = Presented(proof=text, method=method, url=URL, access_token="a-token", bound_to=key.thumbprint)
+        self.verifier.verify(presented, store=self.store, now=self.now)
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="there is no /proc here")

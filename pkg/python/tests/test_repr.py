@@ -58,7 +58,7 @@ def objects() -> list[object]:
     adopting = Client(store=store)
     session = adopting.adopt(SECRET, key=KEY, resource=URL)
     shown = {"proof": PROOF, "method": "GET", "url": URL, "access_token": SECRET, "bound_to": KEY.thumbprint}
-    pending = Verifier().check(**shown)
+    pending = Verifier().check(Presented(**shown))
     fields = (("Authorization", f"DPoP {SECRET}"), ("DPoP", PROOF))
     return [
         KEY,

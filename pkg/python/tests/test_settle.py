@@ -18,6 +18,7 @@ from keybound import (
     Misuse,
     PendingProof,
     Policy,
+    Presented,
     ProofRejected,
     ReplayDetected,
     StoreUnavailable,
@@ -33,7 +34,7 @@ URL = "https://api.example.com/items"
 def pending() -> PendingProof:
     key = Key.generate()
     text = proof(key=key, method="GET", url=URL, access_token="a-token")
-    return Verifier().check(proof=text, method="GET", url=URL, access_token="a-token", bound_to=key.thumbprint)
+    return Verifier().check(Presented(proof=text, method="GET", url=URL, access_token="a-token", bound_to=key.thumbprint))
 
 
 async def insert() -> Insertion:

@@ -27,6 +27,7 @@ from keybound import (
     NonceRequired,
     Nonces,
     Policy,
+    Presented,
     ProofRejected,
     ReplayDetected,
     ReplayEntry,
@@ -62,7 +63,7 @@ def test_threads_accept_each_proof_once() -> None:
         accepted = []
         for each in proofs[first:] + proofs[:first]:
             try:
-                verifier.verify(store=store, **each)
+                verifier.verify(Presented(**each), store=store)
             except ReplayDetected:
                 continue
             accepted.append(each["proof"])
@@ -366,16 +367,16 @@ def test_a_store_that_has_just_begun_asks_for_a_nonce() -> None:
     verifier = Verifier(policy=policy, epoch=store.epoch)
     key = Key.generate()
     with pytest.raises(NonceRequired) as told:
-        verifier.verify(store=store, **shown(key))
+        verifier.verify(Presented(**shown(key)), store=store)
     assert (told.value.code, told.value.status) == ("use_dpop_nonce", 401)
     assert told.value.refusal is not None
     (nonce,) = [value for name, value in told.value.refusal.headers if name == "DPoP-Nonce"]
-    assert verifier.verify(store=store, **shown(key, nonce)).thumbprint == key.thumbprint
-    assert verifier.verify(store=store, **shown(key, verifier.fresh_nonce("resource"))).thumbprint == key.thumbprint
+    assert verifier.verify(Presented(**shown(key, nonce)), store=store).thumbprint == key.thumbprint
+    assert verifier.verify(Presented(**shown(key, verifier.fresh_nonce("resource"))), store=store).thumbprint == key.thumbprint
     # A nonce of another life of the store vouches for nothing.
     other = Verifier(policy=Policy(nonces=policy.nonces), epoch="12")
     with pytest.raises((NonceRequired, ProofRejected)):
-        verifier.verify(store=store, **shown(key, other.fresh_nonce("resource")))
+        verifier.verify(Presented(**shown(key, other.fresh_nonce("resource"))), store=store)
 
 
 def test_without_nonces_it_asks_for_patience() -> None:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from flow_server import reply
-from keybound import HttpRequest, HttpResponse, Introspection, IssuerProfile, Misuse, Refused, ResourceServer
+from keybound import HttpRequest, HttpResponse, Incoming, Introspection, IssuerProfile, Misuse, Refused, ResourceServer
 from vectors import TESTS, read
 
 NAMES = sorted(path.stem for path in (TESTS / "vectors" / "tokens").glob("*.json"))
@@ -52,7 +52,7 @@ def test_every_token_has_its_outcome(name: str) -> None:
         asked = plain if entry["answer"] is None else introspecting
         headers = [("Authorization", f"Bearer {entry['token']}".encode())]
         try:
-            principal = asked.authenticate(method="GET", target=b"/", headers=headers, now=file["now"])
+            principal = asked.authenticate(Incoming(method="GET", target=b"/", headers=headers), now=file["now"])
         except Refused as refused:
             assert refused.reason == entry["rejection"], entry["id"]
         else:
@@ -68,7 +68,7 @@ def test_the_snippets_about_issuers(code: str) -> None:
     made: dict[str, Any] = {}
     exec(code, made)
     with pytest.raises(Refused) as told:
-        made["server"].authenticate(method="GET", target=b"/", headers=[])
+        made["server"].authenticate(Incoming(method="GET", target=b"/", headers=[]))
     assert told.value.refusal.status == 401
 
 

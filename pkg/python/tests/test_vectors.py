@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import keybound
-from keybound import KeyboundError, MemoryReplayStore, Misuse, NonceKey, Nonces, Policy, Verifier
+from keybound import KeyboundError, MemoryReplayStore, Misuse, NonceKey, Nonces, Policy, Presented, Verifier
 from vectors import vectors
 
 Entry = dict[str, Any]
@@ -93,20 +93,19 @@ def present(entry: Entry, window: tuple[int, int]) -> str:
     def judge(shown: list[str], jkt: str | None) -> str:
         bound = thumbprint_of(shown) if not jkt else jkt if re.fullmatch(r"[\w-]{43}", jkt) else NOBODY
         token = entry.get("access_token")
-        request: dict[str, Any] = {
-            "proof": [proof.encode() for proof in shown],
-            "method": method,
-            "url": url,
-            "access_token": token,
-            "bound_to": bound if token is None else bound or NOBODY,
-            "expected_nonce": entry.get("nonce"),
-            "now": now,
-        }
+        presented = Presented(
+            proof=[proof.encode() for proof in shown],
+            method=method,
+            url=url,
+            access_token=token,
+            bound_to=bound if token is None else bound or NOBODY,
+            expected_nonce=entry.get("nonce"),
+        )
         try:
             if store is None:
-                verifier.check(**request)
+                verifier.check(presented, now=now)
             else:
-                verifier.verify(store=store, **request)
+                verifier.verify(presented, store=store, now=now)
         except Misuse:
             raise
         except KeyboundError as error:

@@ -41,7 +41,7 @@ class TokenIssuer:
         x, y = (encoded(number.to_bytes(32, "big")) for number in (numbers.x, numbers.y))
         return {"keys": [{"kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": "1", "alg": "ES256", "use": "sig"}]}
 
-    def token(self, audience: str, thumbprint: str | None, scope: str = "read", **claims: object) -> str:
+    def token(self, audience: str, thumbprint: str | None, scope: str = "read", *, kid: str = "1", **claims: object) -> str:
         """An access token for `audience`, bound to the key with this thumbprint; a claim that is None is left out."""
         now = int(time.time())
         all_claims: dict[str, object] = {
@@ -52,7 +52,7 @@ class TokenIssuer:
             all_claims["cnf"] = {"jkt": thumbprint}
         all_claims |= claims
         present = {name: value for name, value in all_claims.items() if value is not None}
-        header = {"alg": "ES256", "typ": "at+jwt", "kid": "1"}
+        header = {"alg": "ES256", "typ": "at+jwt", "kid": kid}
         message = ".".join(encoded(json.dumps(part).encode()) for part in (header, present))
         r, s = decode_dss_signature(self._key.sign(message.encode(), ec.ECDSA(hashes.SHA256())))
         return f"{message}.{encoded(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"

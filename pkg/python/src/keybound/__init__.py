@@ -28,7 +28,7 @@ from .policy import NonceKey, Nonces, Policy
 from .presented import Check, Explanation, Presented, VerifiedProof
 from .principal import Principal
 from .proofs import NonceCache, UnsignedProof, prepare, proof
-from .resource import AsyncResourceServer, Introspection, IssuerProfile, Proxies, ResourceOptions, ResourceServer
+from .resource import AsyncResourceServer, Incoming, Introspection, IssuerProfile, Proxies, ResourceOptions, ResourceServer, Unconsumed
 from .responses import explain_response
 from .session import (
     Authorization,
@@ -43,7 +43,7 @@ from .session import (
     SubjectToken,
 )
 from .sessions import FileStore, KeyFault, MemoryStore, SessionStore, Stored
-from .stores import AsyncReplayStore, MemoryReplayStore, ReplayEntry, ReplayStore
+from .stores import AsyncReplayStore, Inserted, MemoryReplayStore, ReplayEntry, ReplayStore
 from .token_endpoint import Admission, Admitted, AuthorizationServer, Grant
 from .transport import AsyncTransport, HttpRequest, HttpResponse, NotSent, StandardTransport, Transport
 from .verifier import PendingProof, Verifier
@@ -73,6 +73,8 @@ __all__ = [
     "HostFailed",
     "HttpRequest",
     "HttpResponse",
+    "Incoming",
+    "Inserted",
     "Insertion",
     "Intent",
     "IntentRejected",
@@ -119,6 +121,7 @@ __all__ = [
     "StoreUnavailable",
     "SubjectToken",
     "Transport",
+    "Unconsumed",
     "UnsignedProof",
     "VerifiedProof",
     "Verifier",

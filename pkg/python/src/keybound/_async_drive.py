@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from ._drive import OwnBody, Pause, TakeLock
-from ._flows import Flow
+from ._drive import MOMENT, THREADS, Call, Fetch, Flow, OwnBody, Pause, Share, TakeLock, Wait, Work, Works, with_body
+from ._locks import locked
+from .transport import AsyncTransport, HttpRequest, HttpResponse, StandardTransport
 
-__all__ = ["Driving", "Ended"]
+__all__ = ["Awaiting", "Driving", "Ended", "Threaded"]
 
 T = TypeVar("T")
 
@@ -106,3 +109,86 @@ class Driving(Generic[T]):
         if not locked.cancelled():
             # Seen: the one it was for is gone.
             locked.exception()
+
+
+class Awaiting:
+    """Answers the pauses of flows for tasks. Keys, storage and locks are used on other threads."""
+
+    _transport: AsyncTransport
+    _works: Works
+
+    async def _run(self, flow: Flow[T], body: bytes | None = None, kept: list[HttpResponse] | None = None) -> T:
+        """Drives a flow to its end."""
+        driving = Driving(flow, lambda pause: self._answer(pause, body, kept))
+        try:
+            pause = await driving.begin()
+            while isinstance(pause, OwnBody):
+                try:
+                    answer = await self._answer(pause, body, kept)
+                except Exception as failure:
+                    pause = await driving.failed(failure)
+                else:
+                    pause = await driving.go_on(answer)
+            return pause.result
+        finally:
+            # Cancelled in the middle: locks are given back, not when the garbage is collected.
+            driving.close()
+
+    async def _answer(self, pause: Pause, body: bytes | None = None, kept: list[HttpResponse] | None = None) -> Any:
+        match pause:
+            case Fetch(request):
+                return await self._transport.send(request)
+            case OwnBody(request, kind):
+                answer = await self._transport.send(with_body(request, None if kind == "empty" else body))
+                if kept is not None:
+                    kept.append(answer)
+                return HttpResponse(status=answer.status, headers=answer.headers)
+            case TakeLock(name, lease, store):
+                return await locked(store, name, lease)
+            case Wait(seconds):
+                await asyncio.sleep(seconds)
+            case Work(call):
+                return await asyncio.to_thread(call)
+            case Call(call):
+                given = call()
+                return (await given) if inspect.isawaitable(given) else given
+            case Share():
+                await self._share(pause)
+        return None
+
+    async def _share(self, share: Share) -> None:
+        work = share.work
+        if work is not None:
+            ended = self._works.begin(share)
+
+            async def working() -> None:
+                await asyncio.wait_for(self._run(work), share.timeout)
+
+            def left(task: asyncio.Task[None]) -> None:
+                _left_behind.discard(task)
+                ended(None if task.cancelled() else task.exception())
+
+            # A task by itself: it goes on if this flow is cancelled.
+            task = asyncio.ensure_future(working())
+            _left_behind.add(task)
+            task.add_done_callback(left)
+        end = self._works.end_of(share.name)
+        if end is None:
+            await asyncio.sleep(MOMENT)
+            return
+        waiting = asyncio.wrap_future(end)
+        try:
+            await asyncio.wait([waiting], timeout=share.timeout)
+        finally:
+            waiting.cancel()
+
+
+class Threaded:
+    """The standard library's transport on threads of its own: in the loop's pool, slow answers would hold up the application's work."""
+
+    def __init__(self) -> None:
+        self._standard, self._threads = StandardTransport(), ThreadPoolExecutor(THREADS, "keybound")
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Sends one request."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._standard.send, request)

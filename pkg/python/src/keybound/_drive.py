@@ -1,25 +1,37 @@
-"""Driving the core's flows: a generator that stops wherever the network, others or time are waited for."""
+"""Driving the core's flows, those of clients and of servers: a generator that stops wherever something is waited for."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
+import threading
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as Late
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from . import _keybound
-from ._types import Protection
-from .errors import KeyboundError, LoginRequired, translated
+from ._types import Insertion, Protection
+from .errors import NATIVE, KeyboundError, LoginRequired, translated
 from .keys import Signer, signed
 from .sessions import KeyFault, SessionStore
-from .transport import HttpRequest, HttpResponse, NotSent
+from .stores import ReplayEntry, inserted_by
+from .transport import HttpRequest, HttpResponse, NotSent, Transport
 
-__all__ = ["Clock", "Fetch", "Finished", "OwnBody", "Pause", "TakeLock", "Wait", "Work", "drive"]
+__all__ = ["Blocking", "Call", "Clock", "Fetch", "Finished", "Flow", "OwnBody", "Pause", "Share", "TakeLock", "Wait", "Work", "Works", "drive"]
 
+log = logging.getLogger("keybound")
+T = TypeVar("T")
 #: Whole seconds since 1970.
 Clock = Callable[[], int]
+#: How long a flow waits that came between another's turn and the start of its work, in seconds.
+MOMENT = 0.005
+#: How many threads a server has for work that requests share. It needs no more unless its transport ignores time-outs.
+THREADS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +54,11 @@ class OwnBody:
 
 @dataclass(frozen=True, slots=True)
 class TakeLock:
-    """Take this lock, and send back what gives it back: an entered context manager."""
+    """Take this lock of `store`, and send back what gives it back: an entered context manager."""
 
     name: str
     lease: int
+    store: SessionStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +75,28 @@ class Work:
     call: Callable[[], Any]
 
 
-Pause = Fetch | OwnBody | TakeLock | Wait | Work
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call this in place, await what it gives where that can be awaited, and send that back."""
+
+    call: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Begin `work`, if this flow brings it, beside all flows. Send back nothing when the work of this name has ended.
+
+    It ends after `timeout` seconds at the latest, by `abandon`, and nobody waits longer.
+    """
+
+    name: str
+    timeout: int
+    work: Flow[Finished] | None
+    abandon: Callable[[], None]
+
+
+Pause = Fetch | OwnBody | TakeLock | Wait | Work | Call | Share
+Flow = Generator[Pause, Any, T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +107,7 @@ class Finished:
     discovered: _keybound.NativeDiscovered | None
     session: _keybound.NativeSession | None
     device: _keybound.NativeDevice | None
+    principal: _keybound.NativePrincipal | None = None
 
 
 def system_clock() -> int:
@@ -81,27 +116,28 @@ def system_clock() -> int:
 
 
 def drive(
-    begin: Callable[[int], _keybound.NativeFlow], store: SessionStore, clock: Clock = system_clock
-) -> Generator[Pause, Any, Finished]:
-    """Runs a flow to its end.
+    begin: Callable[[int], _keybound.NativeFlow], store: Any, clock: Clock = system_clock
+) -> Flow[Finished]:
+    """Runs a flow to its end: a client's with its session store, a server's with its replay store.
 
     What is thrown into the generator is the host's failure: it ends the flow as the core decides, and reaches the caller if the flow
     ends because of it. Locks are given back whatever happens.
     """
     held: dict[str, AbstractContextManager[object]] = {}
     fault: BaseException | None = None
+    flow: _keybound.NativeFlow | None = None
     try:
         flow = begin(clock())
         step = json.loads(flow.step())
         while step["step"] != "done":
             try:
-                reply = yield from _answer(step, store, held)
+                reply = yield from _answer(flow, step, store, clock, held)
             except Exception as failure:
                 fault = failure.__cause__ or failure if isinstance(failure, NotSent) else failure
                 reply = _failure(step, failure)
             step = json.loads(flow.resume(json.dumps(reply), clock()))
-        return Finished(step["result"], flow.discovered(), flow.session(), flow.device())
-    except _keybound.NativeError as native:
+        return Finished(step["result"], flow.discovered(), flow.session(), flow.device(), flow.principal())
+    except NATIVE as native:
         error = translated(native)
         if fault is not None and _is_of_host(error):
             raise fault from None
@@ -109,6 +145,9 @@ def drive(
             raise error from fault
         raise error from None
     finally:
+        if flow is not None:
+            # Now, and not when the last traceback that knows it is gone: it may hold a place among those who wait.
+            flow.abandon()
         for lock in held.values():
             lock.__exit__(None, None, None)
 
@@ -118,8 +157,8 @@ def _is_of_host(error: KeyboundError) -> bool:
 
 
 def _answer(
-    step: dict[str, Any], store: SessionStore, held: dict[str, AbstractContextManager[object]]
-) -> Generator[Pause, Any, dict[str, Any]]:
+    flow: _keybound.NativeFlow, step: dict[str, Any], store: Any, clock: Clock, held: dict[str, AbstractContextManager[object]]
+) -> Flow[dict[str, Any]]:
     kind = step["step"]
     if kind == "fetch":
         response: HttpResponse = yield _request(step)
@@ -143,10 +182,16 @@ def _answer(
         expected, version, value = step.get("expected"), step["version"], step.get("value")
         saved = yield Work(lambda: store.save(step["slot"], expected=expected, version=version, value=value))
         return {"saved": saved is True}
-    if kind == "delete_key":
+    if kind == "insert":
+        return {"inserted": (yield from _inserted(flow, store, clock))}
+    if kind == "share":
+        task = _task(flow, clock)
+        work = None if task is None else drive(lambda _: task, store, clock)
+        yield Share(step["name"], step["timeout"], work, (task or flow).abandon)
+    elif kind == "delete_key":
         yield Work(lambda: store.delete_key(step["thumbprint"]))
     elif kind == "lock":
-        held[step["lock"]] = yield TakeLock(step["lock"], step["lease"])
+        held[step["lock"]] = yield TakeLock(step["lock"], step["lease"], store)
     elif kind == "unlock":
         lock = held.pop(step["lock"], None)
         if lock is not None:
@@ -154,6 +199,28 @@ def _answer(
     else:
         yield Wait(step["milliseconds"] / 1000)
     return {"ok": True}
+
+
+def _inserted(flow: _keybound.NativeFlow, store: Any, clock: Clock) -> Flow[dict[str, str]]:
+    entry = flow.entry()
+    assert entry is not None
+    try:
+        answer = yield Call(lambda: store.insert(ReplayEntry(entry), now=clock()))
+    except KeyboundError:
+        raise
+    except Exception as failure:
+        log.warning("the replay store failed: %s", failure)
+        answer = Insertion.UNAVAILABLE
+    inserted = inserted_by(store, answer)
+    return {"insertion": inserted.insertion.value, "epoch": inserted.epoch}
+
+
+def _task(flow: _keybound.NativeFlow, clock: Clock) -> _keybound.NativeFlow | None:
+    try:
+        return flow.task(clock())
+    except _keybound.NativeError as error:
+        log.warning("a question to an authorization server failed: %s", translated(error))
+        return None
 
 
 def _request(step: dict[str, Any]) -> Fetch | OwnBody:
@@ -178,6 +245,129 @@ def _failure(step: dict[str, Any], failure: Exception) -> dict[str, Any]:
         return {"key_changed": True} if failure.fault == "changed" else {"key_unreadable": text}
     if step["step"] == "fetch" and isinstance(failure, NotSent):
         return {"not_sent": text}
-    if step["step"] == "wait":
+    if step["step"] in ("wait", "share", "insert"):
         raise failure
     return {"failed": text}
+
+
+def with_body(request: HttpRequest, body: bytes | None) -> HttpRequest:
+    """The caller's own request with its body."""
+    url, headers, timeout = request.url, request.headers, request.timeout
+    return HttpRequest(method=request.method, url=url, headers=headers, body=body, timeout=timeout)
+
+
+class Works:
+    """Work under way that the flows of one server share, by name. It belongs to none of them: one that is given up leaves it running."""
+
+    def __init__(self) -> None:
+        self._ends: dict[str, Future[None]] = {}
+        self._guard = threading.Lock()
+        self.threads = threading.Semaphore(THREADS)
+
+    def end_of(self, name: str) -> Future[None] | None:
+        """What is done when the work of this name has ended; none, if none is under way."""
+        return self._ends.get(name)
+
+    def begin(self, share: Share) -> Callable[[BaseException | None], None]:
+        """Lets others wait for this work. What it gives is called when it has ended, with the failure if there was one; once counts."""
+        end: Future[None] = Future()
+        # From now on nobody who waits can cancel it.
+        end.set_running_or_notify_cancel()
+        self._ends[share.name] = end
+
+        def ended(failure: BaseException | None = None) -> None:
+            share.abandon()
+            with self._guard:
+                if end.done():
+                    return
+                # Another work of this name may have begun since this one was abandoned.
+                if self._ends.get(share.name) is end:
+                    del self._ends[share.name]
+                end.set_result(None)
+            if failure is not None:
+                log.warning("a question to an authorization server failed: %s", str(failure) or type(failure).__name__)
+
+        return ended
+
+
+class Blocking:
+    """Answers the pauses of flows on the caller's thread."""
+
+    _transport: Transport
+    _works: Works
+
+    def _run(self, flow: Flow[T], body: bytes | None = None, kept: list[HttpResponse] | None = None) -> T:
+        """Drives a flow to its end."""
+        try:
+            pause = next(flow)
+            while True:
+                try:
+                    answer = self._answer(pause, body, kept)
+                except Exception as failure:
+                    pause = flow.throw(failure)
+                else:
+                    pause = flow.send(answer)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        finally:
+            # Interrupted in the middle: locks are given back now, and not when the garbage is collected.
+            flow.close()
+
+    def _answer(self, pause: Pause, body: bytes | None = None, kept: list[HttpResponse] | None = None) -> Any:
+        match pause:
+            case Fetch(request):
+                return self._transport.send(request)
+            case OwnBody(request, kind):
+                answer = self._transport.send(with_body(request, None if kind == "empty" else body))
+                if kept is not None:
+                    kept.append(answer)
+                return HttpResponse(status=answer.status, headers=answer.headers)
+            case TakeLock(name, lease, store):
+                lock = store.lock(name, lease)
+                lock.__enter__()
+                return lock
+            case Wait(seconds):
+                threading.Event().wait(seconds)
+            case Work(call) | Call(call):
+                return call()
+            case Share():
+                self._share(pause)
+        return None
+
+    def _share(self, share: Share) -> None:
+        if share.work is not None:
+            self._begin(share, share.work)
+        end = self._works.end_of(share.name)
+        if end is None:
+            time.sleep(MOMENT)
+            return
+        with contextlib.suppress(Late):
+            end.result(share.timeout)
+
+    def _begin(self, share: Share, work: Flow[Finished]) -> None:
+        ended, threads = self._works.begin(share), self._works.threads
+        late = threading.Timer(share.timeout, ended, (TimeoutError(f"there was no answer in {share.timeout} s"),))
+
+        def working() -> None:
+            try:
+                self._run(work)
+            except Exception as failure:
+                ended(failure)
+            finally:
+                late.cancel()
+                threads.release()
+                ended(None)
+
+        if not threads.acquire(blocking=False):
+            ended(OSError("all threads wait for answers; the transport ignores its time-outs"))
+            return
+        late.daemon = True
+        try:
+            late.start()
+            threading.Thread(target=working, name="keybound-shared", daemon=True).start()
+        except RuntimeError as failure:
+            # The system has no thread left. Whatever else is raised here is meant for the caller, and the work may have begun.
+            late.cancel()
+            threads.release()
+            ended(failure)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping, Sequence
-from typing import Any, TypedDict, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 
 from . import _keybound
-from ._drive import Clock, Finished, Pause, drive, system_clock
+from ._drive import Clock, Finished, Flow, drive, system_clock
 from ._options import listed, objects, texts
 from ._types import SecurityLevel, given
 from .errors import FlowFailed, reraise
@@ -25,12 +25,9 @@ from .session import (
     SubjectToken,
 )
 from .sessions import MemoryStore, SessionStore
-from .transport import HttpRequest, HttpResponse
+from .transport import HttpResponse
 
-__all__ = ["ClientOptions", "Flow", "Flows", "answered", "subject_options", "with_body"]
-
-T = TypeVar("T")
-Flow = Generator[Pause, Any, T]
+__all__ = ["ClientOptions", "Flows", "answered", "subject_options"]
 
 
 class ClientOptions(TypedDict, total=False):
@@ -248,9 +245,3 @@ def answered(done: Finished, answer: HttpResponse | None) -> Response:
     scope, ignored = demand.get("scope"), done.result.get("ignored_challenge")
     status = answer.status
     return Response(url=url, status=status, headers=headers, body=body, demand=what, scope=scope, ignored_challenge=ignored)
-
-
-def with_body(request: HttpRequest, body: bytes | None) -> HttpRequest:
-    """The caller's own request with its body."""
-    url, headers, timeout = request.url, request.headers, request.timeout
-    return HttpRequest(method=request.method, url=url, headers=headers, body=body, timeout=timeout)

@@ -13,7 +13,6 @@ import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from ._turns import Turns
 from .errors import LockTimeout
 from .sessions import SessionStore
 
@@ -21,10 +20,23 @@ __all__ = ["locked"]
 
 
 class _Shared:
-    """The turns of one loop's tasks for one lock, and how many tasks and threads use them."""
+    """The turn of one loop's tasks for one lock, and how many tasks and threads use it."""
 
     def __init__(self) -> None:
-        self.turns, self.users = Turns(1), 0
+        self._turn, self.users = asyncio.Lock(), 0
+        self.give = self._turn.release
+
+    async def take(self, seconds: float) -> bool:
+        """Waits for the turn, at most this long. A task that is cancelled meanwhile has none and keeps it from nobody."""
+        # Neither its end nor a cancellation of this task cancels what is waited for: whether the turn came is asked afterwards.
+        taking = asyncio.ensure_future(self._turn.acquire())
+        try:
+            await asyncio.wait([taking], timeout=seconds)
+        except BaseException:
+            if not taking.cancel():
+                self.give()
+            raise
+        return not taking.cancel()
 
 
 #: For each loop its locks that tasks hold or want, by store and name.
@@ -66,11 +78,11 @@ async def locked(store: SessionStore, name: str, lease: int) -> AbstractContextM
             del shared_of[key]
 
     def leave() -> None:
-        shared.turns.give()
+        shared.give()
         forget()
 
     try:
-        has_turn = await shared.turns.take_async(lease)
+        has_turn = await shared.take(lease)
     except BaseException:
         forget()
         raise

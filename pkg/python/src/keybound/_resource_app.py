@@ -14,7 +14,7 @@ from .errors import Misuse, Refused
 from .stores import MemoryReplayStore
 
 if TYPE_CHECKING:
-    from ._judging import Resource
+    from ._resource import Resource
 
 log = logging.getLogger("keybound")
 

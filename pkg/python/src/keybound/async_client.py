@@ -6,15 +6,14 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._async_drive import Driving
-from ._drive import Fetch, OwnBody, Pause, TakeLock, Wait, Work
-from ._flows import ClientOptions, Flow, Flows, answered, subject_options, with_body
-from ._locks import locked
+from ._async_drive import Awaiting, Threaded
+from ._drive import Flow
+from ._flows import ClientOptions, Flows, answered, subject_options
 from ._loopback import Loopback
 from ._types import given
 from .keys import Key, Signer
 from .session import Authorization, DeviceLogin, Discovered, IssuedToken, Response, Session, SessionRequest, SubjectToken
-from .transport import AsyncTransport, HttpRequest, HttpResponse, StandardTransport
+from .transport import AsyncTransport, HttpResponse
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -24,7 +23,7 @@ __all__ = ["AsyncClient"]
 T = TypeVar("T")
 
 
-class AsyncClient(Flows):
+class AsyncClient(Awaiting, Flows):
     """The same as :class:`Client`, awaited. Keys, storage and locks are used on other threads.
 
     Without a transport, requests are sent by the standard library on another thread.
@@ -33,8 +32,7 @@ class AsyncClient(Flows):
     def __init__(self, *, transport: AsyncTransport | None = None, **options: Unpack[ClientOptions]) -> None:
         """Raises :class:`~keybound.Misuse` for options that cannot be used."""
         super().__init__(**options)
-        self._transport = transport
-        self._standard = StandardTransport()
+        self._transport: AsyncTransport = transport or Threaded()
 
     async def discover(self, url: str, *, issuer: str | None = None) -> Discovered:
         """See :meth:`Client.discover`."""
@@ -141,38 +139,4 @@ class AsyncClient(Flows):
 
     async def run(self, flow: Flow[T], *, body: bytes | None = None, kept: list[HttpResponse] | None = None) -> T:
         """See :meth:`Client.run`. A renewal that has begun is completed, also if the task is cancelled: its token is stored for the next call."""
-        driving = Driving(flow, lambda pause: self._answer(pause, body, kept))
-        try:
-            pause = await driving.begin()
-            while isinstance(pause, OwnBody):
-                try:
-                    answer = await self._answer(pause, body, kept)
-                except Exception as failure:
-                    pause = await driving.failed(failure)
-                else:
-                    pause = await driving.go_on(answer)
-            return pause.result
-        finally:
-            # Cancelled in the middle: locks are given back, not when the garbage is collected.
-            driving.close()
-
-    async def _send(self, request: HttpRequest) -> HttpResponse:
-        if self._transport is not None:
-            return await self._transport.send(request)
-        return await asyncio.to_thread(self._standard.send, request)
-
-    async def _answer(self, pause: Pause, body: bytes | None, kept: list[HttpResponse] | None) -> Any:
-        match pause:
-            case Fetch(request):
-                return await self._send(request)
-            case OwnBody(request, kind):
-                answer = await self._send(with_body(request, None if kind == "empty" else body))
-                if kept is not None:
-                    kept.append(answer)
-                return HttpResponse(status=answer.status, headers=answer.headers)
-            case TakeLock(name, lease):
-                return await locked(self.store, name, lease)
-            case Wait(seconds):
-                return await asyncio.sleep(seconds)
-            case Work(call):
-                return await asyncio.to_thread(call)
+        return await self._run(flow, body, kept)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._drive import Fetch, OwnBody, Pause, TakeLock, Wait, Work
-from ._flows import ClientOptions, Flow, Flows, answered, subject_options, with_body
+from ._drive import Blocking, Flow
+from ._flows import ClientOptions, Flows, answered, subject_options
 from ._loopback import Loopback
 from ._types import given
 from .async_client import AsyncClient
 from .keys import Key, Signer
 from .session import Authorization, DeviceLogin, Discovered, IssuedToken, Response, Session, SessionRequest, SubjectToken
-from .transport import HttpRequest, HttpResponse, StandardTransport, Transport
+from .transport import HttpResponse, StandardTransport, Transport
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -23,7 +22,7 @@ __all__ = ["AsyncClient", "Client", "ClientOptions", "Flow", "Session"]
 T = TypeVar("T")
 
 
-class Client(Flows):
+class Client(Blocking, Flows):
     """An OAuth 2.1 client that blocks. All threads may use it; sessions that are stored are shared with other processes.
 
     `level` is the least protection that its sessions have. `redirect_uri` is where logins come back to. Clients that the server
@@ -153,37 +152,4 @@ class Client(Flows):
 
     def run(self, flow: Flow[T], *, body: bytes | None = None, kept: list[HttpResponse] | None = None) -> T:
         """Drives any flow to its end. `kept` receives the answers to the caller's own request."""
-        try:
-            pause = next(flow)
-            while True:
-                try:
-                    answer = self._answer(pause, body, kept)
-                except Exception as failure:
-                    pause = flow.throw(failure)
-                else:
-                    pause = flow.send(answer)
-        except StopIteration as done:
-            result: T = done.value
-            return result
-        finally:
-            # Interrupted in the middle: locks are given back now, and not when the garbage is collected.
-            flow.close()
-
-    def _answer(self, pause: Pause, body: bytes | None, kept: list[HttpResponse] | None) -> Any:
-        match pause:
-            case Fetch(request):
-                return self._transport.send(request)
-            case OwnBody(request, kind):
-                answer = self._transport.send(with_body(request, None if kind == "empty" else body))
-                if kept is not None:
-                    kept.append(answer)
-                return HttpResponse(status=answer.status, headers=answer.headers)
-            case TakeLock(name, lease):
-                lock = self.store.lock(name, lease)
-                lock.__enter__()
-                return lock
-            case Wait(seconds):
-                threading.Event().wait(seconds)
-                return None
-            case Work(call):
-                return call()
+        return self._run(flow, body, kept)

@@ -28,7 +28,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from ._judging import check_server_options
+from ._resource import check_server_options
 from ._options import flag, public_paths, texts
 from ._resource_app import (
     METADATA_FIELDS,
@@ -44,7 +44,7 @@ from ._resource_app import (
     wsgi_fields,
 )
 from .errors import Misuse, Refused
-from .resource import AsyncResourceServer, Principal, Refusal, ResourceServer
+from .resource import AsyncResourceServer, Incoming, Principal, Refusal, ResourceServer
 
 __all__ = ["KeyboundMiddleware", "Principal", "require"]
 
@@ -100,7 +100,7 @@ class KeyboundMiddleware:
             return given
         if given is not None:
             try:
-                principal = cast(ResourceServer, self.server).authenticate(**given)
+                principal = cast(ResourceServer, self.server).authenticate(given)
             except Refused as refused:
                 return _response(refused.refusal)
             request.principal = principal  # type: ignore[attr-defined]
@@ -112,7 +112,7 @@ class KeyboundMiddleware:
             return given
         if given is not None:
             try:
-                principal = await cast(AsyncResourceServer, self.server).authenticate(**given)
+                principal = await cast(AsyncResourceServer, self.server).authenticate(given)
             except Refused as refused:
                 return _response(refused.refusal)
             request.principal = principal  # type: ignore[attr-defined]
@@ -122,7 +122,7 @@ class KeyboundMiddleware:
         """Answers for views whose principal lacks a scope."""
         return _response(exception.refusal) if isinstance(exception, Refused) else None
 
-    def _given(self, request: HttpRequest) -> dict[str, Any] | HttpResponseBase | None:
+    def _given(self, request: HttpRequest) -> Incoming | HttpResponseBase | None:
         """What the server is asked with; the answer, if it is one already; or nothing for public paths."""
         told = _told(request)
         try:
@@ -143,7 +143,7 @@ class KeyboundMiddleware:
             log.error("%s", error)
             return HttpResponse(f"keybound: {error}\n", status=500, content_type="text/plain")
         fields = asgi_fields(request.scope) if isinstance(request, ASGIRequest) else wsgi_fields(request.META)
-        return {"method": request.method, "target": target, "headers": fields, "peer": request.META.get("REMOTE_ADDR")}
+        return Incoming(method=request.method or "", target=target, headers=fields, peer=request.META.get("REMOTE_ADDR"))
 
 
 def require(*scopes: str) -> Callable[[View], View]:

@@ -134,25 +134,6 @@ class LoginRequired(FlowFailed):
     """Only a new login helps: there is no session, its key is gone, or the server has ended it."""
 
 
-#: Reasons of flows after which only a new login helps.
-_LOGIN = frozenset(
-    {
-        "login_required",
-        "no_session",
-        "key_missing",
-        "key_changed",
-        "stored_malformed",
-        "stored_version",
-        "stored_issuer",
-        "stored_client",
-        "stored_level",
-        "stored_key",
-        "stored_algorithm",
-        "subject_mismatch",
-    }
-)
-
-
 def refusal_of(told: dict[str, Any]) -> Refusal:
     """The answer that the core wrote."""
     headers = tuple((name, value) for name, value in told["headers"])
@@ -182,7 +163,7 @@ def translated(error: BaseException) -> KeyboundError:
     if kind == "misuse":
         return Misuse(reason, detail)
     if kind == "flow":
-        return (LoginRequired if reason in _LOGIN else FlowFailed)(reason, detail, code=code, status=status)
+        return (LoginRequired if told.get("needs_login") else FlowFailed)(reason, detail, code=code, status=status)
     if kind == "host":
         return StoreUnavailable(reason, detail, refusal) if refusal is not None else HostFailed(reason, detail)
     if "section" not in told and refusal is None:

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from flask import Flask, Response, g, request
 
-from ._judging import check_server_options
+from ._resource import check_server_options
 from ._options import flag, one, public_paths, texts
 from ._resource_app import METADATA_FIELDS, OWN_OPTIONS, check_process, completed, latin, log, refuse_route, told_by_wsgi, wsgi_fields
 from .errors import Misuse, Refused
-from .resource import Principal, Refusal, ResourceOptions, ResourceServer
+from .resource import Incoming, Principal, Refusal, ResourceOptions, ResourceServer
 from .stores import ReplayStore
 from .transport import Transport
 
@@ -102,9 +102,8 @@ class Keybound:
             log.error("%s", error)
             return Response(f"keybound: {error}\n", status=500, content_type="text/plain")
         try:
-            g.principal = self.server.authenticate(
-                method=request.method, target=target, headers=wsgi_fields(request.environ), peer=request.environ.get("REMOTE_ADDR")
-            )
+            peer = request.environ.get("REMOTE_ADDR")
+            g.principal = self.server.authenticate(Incoming(method=request.method, target=target, headers=wsgi_fields(request.environ), peer=peer))
         except Refused as refused:
             return _response(refused.refusal)
         return None

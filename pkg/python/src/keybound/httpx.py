@@ -82,7 +82,7 @@ class DPoPAuth(httpx.Auth):
                     pause = call.answered((yield call.attempt(pause)))
                     continue
                 try:
-                    answer = self._client._answer(pause, None, None)
+                    answer = self._client._answer(pause)
                 except Exception as failure:
                     pause = call.failed(failure)
                 else:
@@ -105,10 +105,10 @@ class DPoPAuth(httpx.Auth):
 
     async def _answer(self, pause: Pause) -> Any:
         if isinstance(self._client, AsyncClient):
-            return await self._client._answer(pause, None, None)
+            return await self._client._answer(pause)
         if isinstance(pause, TakeLock):
-            return await locked(self._client.store, pause.name, pause.lease)
-        return await asyncio.to_thread(self._client._answer, pause, None, None)
+            return await locked(pause.store, pause.name, pause.lease)
+        return await asyncio.to_thread(self._client._answer, pause)
 
     def __repr__(self) -> str:
         return f"DPoPAuth({self._session!r})"

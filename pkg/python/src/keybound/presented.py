@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Check", "Explanation", "Presented", "Proofs", "Request", "VerifiedProof"]
+__all__ = ["Check", "Explanation", "Presented", "Proofs", "VerifiedProof", "field_values"]
 
 #: The value of the `DPoP` field, all its values, or none.
 Proofs = str | bytes | Sequence[str | bytes] | None
-#: A request as the native module takes it.
-Request = tuple[str, str, list[bytes], str | None, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +45,15 @@ class Presented:
     def __repr__(self) -> str:
         return f"Presented({self.method} {self.url!r})"
 
-    def _request(self) -> Request:
-        given = [] if self.proof is None else [self.proof] if isinstance(self.proof, (str, bytes)) else self.proof
-        proofs = [proof.encode("latin-1", "replace") if isinstance(proof, str) else proof for proof in given]
-        return self.method, self.url, proofs, self.access_token, self.bound_to, self.expected_nonce
+    @property
+    def _proofs(self) -> list[bytes]:
+        return field_values(self.proof)
+
+
+def field_values(proofs: Proofs) -> list[bytes]:
+    """All values of the `DPoP` field."""
+    given = [] if proofs is None else [proofs] if isinstance(proofs, (str, bytes)) else proofs
+    return [proof.encode("latin-1", "replace") if isinstance(proof, str) else proof for proof in given]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _keybound
 from ._types import Refusal
@@ -12,7 +12,10 @@ from .errors import Refused, reraise
 from .intents import Intent
 from .verifier import refusal
 
-__all__ = ["Access", "Principal", "principal_of"]
+if TYPE_CHECKING:
+    from ._resource import Resource
+
+__all__ = ["Principal", "principal_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,9 @@ class Principal:
     """All claims, or all members of the introspection answer."""
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     """What the answer carries besides its own fields: the next nonce (RFC 9449 section 8.2)."""
-    access: Access = field(repr=False, compare=False)
+    native: _keybound.NativePrincipal = field(repr=False, compare=False)
+    server: Resource = field(repr=False, compare=False)
+    """The :class:`~keybound.ResourceServer` or :class:`~keybound.AsyncResourceServer` that admitted the request."""
 
     @property
     def authorization_details(self) -> Any:
@@ -46,14 +51,14 @@ class Principal:
 
     def require(self, *scopes: str) -> None:
         """Raises :class:`~keybound.Refused` with status 403 if the token lacks one of `scopes`."""
-        refused = self.access.server.require_scopes(self.access.native, list(scopes))
+        refused = self.native.require_scopes(list(scopes))
         if refused is not None:
             raise Refused(refusal(refused))
 
     def intent(self) -> Intent:
         """The intent that the token carries. Raises :class:`~keybound.IntentRejected` if there is none."""
         try:
-            return Intent(self.access.native.intent())
+            return Intent(self.native.intent())
         except _keybound.NativeError as error:
             reraise(error)
 
@@ -67,24 +72,14 @@ class Principal:
         Raises :class:`~keybound.Refused` with the answer to send: 403 if the request is another one or the intent was carried out
         before.
         """
-        return self.access.resource._carried_out(self, method, url, body, now)
+        return self.server._run(self.server._carried_out(self, method, url, body, now))
 
     def revoked(self) -> Refusal:
         """The answer for a token that the caller knows to be revoked: 401."""
-        return refusal(self.access.server.refuse_revoked(self.access.native))
+        return refusal(self.native.refuse_revoked())
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """A request on its way, and the server that judges it."""
-
-    server: _keybound.NativeResourceServer
-    native: _keybound.NativeAccess
-    resource: Any
-    """The :class:`~keybound.ResourceServer` or :class:`~keybound.AsyncResourceServer`, with the store."""
-
-
-def principal_of(told: dict[str, Any], access: Access) -> Principal:
+def principal_of(told: dict[str, Any], native: _keybound.NativePrincipal, server: Resource) -> Principal:
     """The principal as the core tells it."""
     return Principal(
         subject=told.get("subject"),
@@ -96,5 +91,6 @@ def principal_of(told: dict[str, Any], access: Access) -> Principal:
         thumbprint=told.get("thumbprint"),
         claims=told["claims"],
         headers=tuple((name, value) for name, value in told["headers"]),
-        access=access,
+        native=native,
+        server=server,
     )

@@ -211,7 +211,7 @@ class _Call:
             pause: Pause = step()
             while not isinstance(pause, OwnBody):
                 try:
-                    answer = self._client._answer(pause, None, None)
+                    answer = self._client._answer(pause)
                 except Exception as failure:
                     pause = self._flow.throw(failure)
                 else:

@@ -25,11 +25,11 @@ from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ._judging import check_server_options
+from ._resource import check_server_options
 from ._options import flag, one, public_paths, texts
 from ._resource_app import METADATA_FIELDS, OWN_OPTIONS, asgi_fields, check_process, completed, log, refuse_route, told_by_asgi
 from .errors import Misuse, Refused
-from .resource import AsyncResourceServer, Principal, Refusal, ResourceOptions
+from .resource import AsyncResourceServer, Incoming, Principal, Refusal, ResourceOptions
 from .stores import AsyncReplayStore, ReplayStore
 from .transport import AsyncTransport
 
@@ -126,12 +126,8 @@ class KeyboundMiddleware:
         answering = _Answering(send)
         try:
             # A WebSocket's handshake is a GET request (RFC 6455 section 4.1).
-            principal = await self.server.authenticate(
-                method=scope.get("method", "GET"),
-                target=target,
-                headers=asgi_fields(scope),
-                peer=scope["client"][0] if scope.get("client") else None,
-            )
+            method, peer = scope.get("method", "GET"), scope["client"][0] if scope.get("client") else None
+            principal = await self.server.authenticate(Incoming(method=method, target=target, headers=asgi_fields(scope), peer=peer))
             scope.setdefault("state", {})["principal"] = principal
             answering.principal = principal
             await self.app(scope, receive, answering)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from . import _keybound
@@ -12,7 +14,21 @@ from ._workers import check_alone, check_nonce_keys
 from .errors import NATIVE, Misuse, reraise
 from .policy import Policy
 
-__all__ = ["AsyncReplayStore", "Insertion", "MemoryReplayStore", "ReplayEntry", "ReplayStore"]
+__all__ = ["AsyncReplayStore", "Inserted", "Insertion", "MemoryReplayStore", "ReplayEntry", "ReplayStore", "inserted_by", "store_answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """A replay store's answer with the epoch it was given in: a loss of entries that the insert noticed then costs a client one challenge."""
+
+    insertion: Insertion
+    epoch: str
+    """The :attr:`ReplayStore.epoch` of the store after the insert."""
+
+    def __post_init__(self) -> None:
+        store_answer(self.insertion)
+        if not isinstance(self.epoch, str):
+            raise Misuse("not_an_insertion", "the epoch of a store is a number below 2^64, as text; see keybound.Inserted")
 
 
 class ReplayEntry:
@@ -83,7 +99,7 @@ class ReplayStore(Protocol):
     def epoch(self) -> str:
         """Names the present life of the store: a number below 2^64 as text, another one after each loss of entries."""
 
-    def insert(self, entry: ReplayEntry, *, now: int) -> Insertion:
+    def insert(self, entry: ReplayEntry, *, now: int) -> Insertion | Inserted:
         """Inserts `entry` if it is absent. A store that does not know says anything but `FRESH`."""
 
 
@@ -95,7 +111,7 @@ class AsyncReplayStore(Protocol):
     def epoch(self) -> str:
         """See :class:`ReplayStore`."""
 
-    async def insert(self, entry: ReplayEntry, *, now: int) -> Insertion:
+    async def insert(self, entry: ReplayEntry, *, now: int) -> Insertion | Inserted:
         """See :class:`ReplayStore`."""
 
 
@@ -176,3 +192,25 @@ def stated_alone(store: AsyncReplayStore | ReplayStore, workers: int | None, pol
         return workers == 1
     check_keys(store, policy)
     return store._workers == 1
+
+
+def store_answer(given: object) -> Insertion:
+    """The answer of a store, which is one word of an enumeration and nothing that could pass for one."""
+    if isinstance(given, Inserted):
+        return given.insertion
+    if isinstance(given, Insertion):
+        return given
+    if inspect.iscoroutine(given):
+        given.close()
+    if inspect.isawaitable(given):
+        what = "something to be awaited; await the store's insert first, or use averify"
+    elif isinstance(given, bool) or given is None:
+        what = f"{given}; a truth value cannot say why, and would let requests in that nobody checked"
+    else:
+        what = f"a value of type {type(given).__name__}"
+    raise Misuse("not_an_insertion", f"a proof is settled with keybound.Insertion, and this is {what}")
+
+
+def inserted_by(store: AsyncReplayStore | ReplayStore, given: object) -> Inserted:
+    """The same with the epoch that it was given in: the present one, unless the answer says which."""
+    return given if isinstance(given, Inserted) else Inserted(store_answer(given), store.epoch)

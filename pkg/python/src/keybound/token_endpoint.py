@@ -12,9 +12,8 @@ from ._options import one, texts
 from ._types import Insertion, current
 from .errors import NATIVE, reraise
 from .policy import Policy
-from .presented import Proofs
-from .stores import ReplayEntry, ReplayStore, check_keys
-from .verifier import store_answer
+from .presented import Proofs, field_values
+from .stores import Inserted, ReplayEntry, ReplayStore, check_keys, store_answer
 
 __all__ = ["Admission", "Admitted", "AuthorizationServer", "Grant"]
 
@@ -67,7 +66,7 @@ class Admission:
         entry = self._native.entry
         return None if entry is None else ReplayEntry(entry)
 
-    def settle(self, insertion: Insertion, *, now: int | None = None) -> Admitted:
+    def settle(self, insertion: Insertion | Inserted, *, now: int | None = None) -> Admitted:
         """Admits or refuses the request by the store's answer."""
         try:
             self._native.settle(store_answer(insertion).value, current(now))
@@ -135,10 +134,8 @@ class AuthorizationServer:
         if grant.form is not None:
             told["form"] = grant.form.decode("latin-1")
         request = {"method": method, "url": url, "client": client, "grant": told, "must_bind": must_bind}
-        given = [] if proof is None else [proof] if isinstance(proof, (str, bytes)) else list(proof)
-        proofs = [each.encode("latin-1", "replace") if isinstance(each, str) else each for each in given]
         try:
-            return Admission(self._native.check(json.dumps(request), proofs, current(now)))
+            return Admission(self._native.check(json.dumps(request), field_values(proof), current(now)))
         except NATIVE as error:
             reraise(error)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from . import _keybound
@@ -12,10 +13,10 @@ from ._options import one
 from ._types import Insertion, Refusal, current
 from .errors import NATIVE, KeyboundError, Misuse, StoreUnavailable, reraise, translated
 from .policy import Policy
-from .presented import Check, Explanation, Presented, Proofs, VerifiedProof
-from .stores import AsyncReplayStore, MemoryReplayStore, ReplayEntry, ReplayStore, check_keys
+from .presented import Check, Explanation, Presented, VerifiedProof
+from .stores import AsyncReplayStore, Inserted, MemoryReplayStore, ReplayEntry, ReplayStore, check_keys, store_answer
 
-__all__ = ["PendingProof", "Verifier", "refusal", "store_answer"]
+__all__ = ["PendingProof", "Verifier", "refusal"]
 
 
 class PendingProof:
@@ -31,15 +32,15 @@ class PendingProof:
         """What goes into the replay store."""
         return ReplayEntry(self._native.entry)
 
-    def settle(self, insertion: Insertion, *, now: int | None = None) -> VerifiedProof:
+    def settle(self, insertion: Insertion | Inserted, *, now: int | None = None) -> VerifiedProof:
         """Accepts or refuses the proof by the store's answer. `now` is the time after the store answered.
 
         Raises :class:`~keybound.ReplayDetected`, :class:`~keybound.StoreUnavailable`, another
         :class:`~keybound.ProofRejected`, or :class:`~keybound.Misuse` for anything but an :class:`Insertion`, and on second use.
         """
-        answer = store_answer(insertion)
+        answer, epoch = store_answer(insertion), insertion.epoch if isinstance(insertion, Inserted) else None
         try:
-            return VerifiedProof(*self._native.settle(answer.value, current(now)))
+            return VerifiedProof(*self._native.settle(answer.value, epoch, current(now)))
         except NATIVE as error:
             reraise(error)
 
@@ -49,21 +50,6 @@ class PendingProof:
             return VerifiedProof(*self._native.danger_skip_replay_check())
         except NATIVE as error:
             reraise(error)
-
-
-def store_answer(given: object) -> Insertion:
-    """The answer of a store, which is one word of an enumeration and nothing that could pass for one."""
-    if isinstance(given, Insertion):
-        return given
-    if inspect.iscoroutine(given):
-        given.close()
-    if inspect.isawaitable(given):
-        what = "something to be awaited; await the store's insert first, or use averify"
-    elif isinstance(given, bool) or given is None:
-        what = f"{given}; a truth value cannot say why, and would let requests in that nobody checked"
-    else:
-        what = f"a value of type {type(given).__name__}"
-    raise Misuse("not_an_insertion", f"a proof is settled with keybound.Insertion, and this is {what}")
 
 
 class Verifier:
@@ -87,90 +73,29 @@ class Verifier:
         """The algorithms that are accepted."""
         return tuple(self._native.algorithms)
 
-    def verify(
-        self,
-        *,
-        store: ReplayStore,
-        proof: Proofs,
-        method: str,
-        url: str,
-        access_token: str | None = None,
-        bound_to: str | None = None,
-        expected_nonce: str | None = None,
-        now: int | None = None,
-    ) -> VerifiedProof:
-        """Judges a proof and consumes it in `store`. The arguments are those of :class:`Presented`.
+    def verify(self, presented: Presented, *, store: ReplayStore, now: int | None = None) -> VerifiedProof:
+        """Judges a proof and consumes it in `store`.
 
         Raises :class:`~keybound.ProofRejected` with the answer to send, or :class:`~keybound.StoreUnavailable`.
         """
-        at = current(now)
         check_keys(store, self.policy)
         if type(store) is MemoryReplayStore:
             try:
-                if type(proof) is str and proof.isascii():
-                    told = self._native.verify_one(
-                        store._native, proof, method, url, access_token, bound_to, expected_nonce, at
-                    )
-                else:
-                    shown = Presented(
-                        proof=proof,
-                        method=method,
-                        url=url,
-                        access_token=access_token,
-                        bound_to=bound_to,
-                        expected_nonce=expected_nonce,
-                    )
-                    told = self._native.verify(store._native, shown._request(), at)
+                return VerifiedProof(*self._native.verify(store._native, presented, current(now)))
             except NATIVE as error:
                 reraise(error)
-            return VerifiedProof(*told)
-        pending = self.check(
-            proof=proof,
-            method=method,
-            url=url,
-            access_token=access_token,
-            bound_to=bound_to,
-            expected_nonce=expected_nonce,
-            now=now,
-        )
-        try:
-            insertion: Insertion = store.insert(pending.entry, now=at)
-        except KeyboundError:
-            raise
-        except Exception as failure:
-            raise _failed(pending, now) from failure
+        pending = self.check(presented, now=now)
+        with _telling(pending, now):
+            insertion = store.insert(pending.entry, now=current(now))
         return pending.settle(insertion, now=now)
 
-    async def averify(
-        self,
-        *,
-        store: AsyncReplayStore,
-        proof: Proofs,
-        method: str,
-        url: str,
-        access_token: str | None = None,
-        bound_to: str | None = None,
-        expected_nonce: str | None = None,
-        now: int | None = None,
-    ) -> VerifiedProof:
+    async def averify(self, presented: Presented, *, store: AsyncReplayStore, now: int | None = None) -> VerifiedProof:
         """The same with a store that is awaited."""
         check_keys(store, self.policy)
-        pending = self.check(
-            proof=proof,
-            method=method,
-            url=url,
-            access_token=access_token,
-            bound_to=bound_to,
-            expected_nonce=expected_nonce,
-            now=now,
-        )
-        try:
+        pending = self.check(presented, now=now)
+        with _telling(pending, now):
             answer = store.insert(pending.entry, now=current(now))
             insertion = (await answer) if inspect.isawaitable(answer) else answer
-        except KeyboundError:
-            raise
-        except Exception as failure:
-            raise _failed(pending, now) from failure
         return pending.settle(insertion, now=now)
 
     def verify_many(
@@ -183,39 +108,20 @@ class Verifier:
         if type(store) is not MemoryReplayStore:
             raise Misuse("store_type", "a batch is consumed in a MemoryReplayStore; for another store call verify for each")
         check_keys(store, self.policy)
-        shown = [request._request() for request in requests]
-        told = self._native.verify_many(store._native, shown, current(now))
+        told = self._native.verify_many(store._native, list(requests), current(now))
         return [translated(each) if isinstance(each, BaseException) else VerifiedProof(*each) for each in told]
 
-    def check(
-        self,
-        *,
-        proof: Proofs,
-        method: str,
-        url: str,
-        access_token: str | None = None,
-        bound_to: str | None = None,
-        expected_nonce: str | None = None,
-        now: int | None = None,
-    ) -> PendingProof:
+    def check(self, presented: Presented, *, now: int | None = None) -> PendingProof:
         """Makes every check but replay. Raises :class:`~keybound.ProofRejected` with the answer to send."""
-        shown = Presented(
-            proof=proof,
-            method=method,
-            url=url,
-            access_token=access_token,
-            bound_to=bound_to,
-            expected_nonce=expected_nonce,
-        )
         try:
-            return PendingProof(self._native.check(shown._request(), current(now)))
+            return PendingProof(self._native.check(presented, current(now)))
         except NATIVE as error:
             reraise(error)
 
     def explain(self, presented: Presented, *, now: int | None = None) -> Explanation:
         """What came of every check, with cause and fix for the one that failed. It consumes nothing."""
         try:
-            told: dict[str, Any] = json.loads(self._native.explain(presented._request(), current(now)))
+            told: dict[str, Any] = json.loads(self._native.explain(presented, current(now)))
         except NATIVE as error:
             reraise(error)
         checks = tuple(Check(**check) for check in told["checks"])
@@ -224,7 +130,7 @@ class Verifier:
     def refuse(self, reason: str, presented: Presented, *, now: int | None = None) -> Refusal:
         """The answer to a request that the caller refuses, for one of the reasons of rejections."""
         try:
-            return refusal(self._native.refuse(reason, presented._request(), current(now)))
+            return refusal(self._native.refuse(reason, presented, current(now)))
         except NATIVE as error:
             reraise(error)
 
@@ -243,6 +149,17 @@ def refusal(told: tuple[int, str, str | None, list[tuple[str, str]], str]) -> Re
     """An answer as the native module gives it."""
     status, reason, error, headers, body = told
     return Refusal(status=status, reason=reason, error=error, headers=tuple(headers), body=body.encode())
+
+
+@contextlib.contextmanager
+def _telling(pending: PendingProof, now: int | None) -> Iterator[None]:
+    """Makes what a store raises the error of one that cannot tell."""
+    try:
+        yield
+    except KeyboundError:
+        raise
+    except Exception as failure:
+        raise _failed(pending, now) from failure
 
 
 def _failed(pending: PendingProof, now: int | None) -> StoreUnavailable:

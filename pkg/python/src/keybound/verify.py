@@ -33,16 +33,10 @@ def verify(
 
     Verifiers are remembered by policy, so nothing is lost by this form.
     """
-    return _verifier(policy or Policy(), store.epoch).verify(
-        store=store,
-        proof=proof,
-        method=method,
-        url=url,
-        access_token=access_token,
-        bound_to=bound_to,
-        expected_nonce=expected_nonce,
-        now=now,
+    shown = Presented(
+        proof=proof, method=method, url=url, access_token=access_token, bound_to=bound_to, expected_nonce=expected_nonce
     )
+    return _verifier(policy or Policy(), store.epoch).verify(shown, store=store, now=now)
 
 
 async def averify(
@@ -58,16 +52,10 @@ async def averify(
     now: int | None = None,
 ) -> VerifiedProof:
     """The same with a store that is awaited."""
-    return await _verifier(policy or Policy(), store.epoch).averify(
-        store=store,
-        proof=proof,
-        method=method,
-        url=url,
-        access_token=access_token,
-        bound_to=bound_to,
-        expected_nonce=expected_nonce,
-        now=now,
+    shown = Presented(
+        proof=proof, method=method, url=url, access_token=access_token, bound_to=bound_to, expected_nonce=expected_nonce
     )
+    return await _verifier(policy or Policy(), store.epoch).averify(shown, store=store, now=now)
 
 
 def explain(

@@ -22,6 +22,7 @@ from keybound import (
     Key,
     MemoryReplayStore,
     Policy,
+    Presented,
     ProofRejected,
     ReplayDetected,
     Verifier,
@@ -48,7 +49,7 @@ def store() -> MemoryReplayStore:
 
 def judged(judge: Verifier, store: MemoryReplayStore, made: str, bound_to: str, url: str = URL) -> str:
     """The thumbprint of an accepted proof."""
-    verified = judge.verify(store=store, proof=made, method="GET", url=url, access_token=TOKEN, bound_to=bound_to)
+    verified = judge.verify(Presented(proof=made, method="GET", url=url, access_token=TOKEN, bound_to=bound_to), store=store)
     return verified.thumbprint
 
 

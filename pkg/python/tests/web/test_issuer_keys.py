@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from token_issuer import TokenIssuer
@@ -16,6 +16,7 @@ from keybound import (
     AsyncResourceServer,
     HttpRequest,
     HttpResponse,
+    Incoming,
     Insertion,
     Key,
     Policy,
@@ -25,7 +26,6 @@ from keybound import (
     ResourceServer,
     proof,
 )
-from keybound import _judging
 
 ISSUER = "https://as.example.com"
 API = "https://api.example.com"
@@ -72,16 +72,17 @@ class Forgetful:
         return Insertion.FRESH
 
 
-Admit = Callable[[list[dict[str, Any]]], list[Principal | Refused]]
+class Admit(Protocol):
+    def __call__(self, all: list[Incoming], now: int | None = None) -> list[Principal | Refused]: ...
 
 
-def requests_of(network: Network, count: int = 1, *, nonce: str | None = None) -> list[dict[str, Any]]:
+def requests_of(network: Network, count: int = 1, *, nonce: str | None = None, at: int | None = None, kid: str = "1") -> list[Incoming]:
     """Requests with a token and a proof each."""
     key = Key.generate()
-    token = network.issuer.token(API, key.thumbprint)
-    made = [proof(key=key, method="GET", url=f"{API}/x", access_token=token, nonce=nonce) for _ in range(count)]
+    token = network.issuer.token(API, key.thumbprint, kid=kid, exp=int(time.time()) + 1_000_000)
+    made = [proof(key=key, method="GET", url=f"{API}/x", access_token=token, nonce=nonce, now=at) for _ in range(count)]
     return [
-        {"method": "GET", "target": b"/x", "headers": [("Authorization", f"DPoP {token}".encode()), ("DPoP", each.encode())]}
+        Incoming(method="GET", target=b"/x", headers=[("Authorization", f"DPoP {token}".encode()), ("DPoP", each.encode())])
         for each in made
     ]
 
@@ -99,24 +100,24 @@ def admit(request: pytest.FixtureRequest, network: Network) -> Admit:
     if request.param == "threads":
         server = ResourceServer(transport=network, **options)
 
-        def by_threads(all: list[dict[str, Any]]) -> list[Principal | Refused]:
+        def by_threads(all: list[Incoming], now: int | None = None) -> list[Principal | Refused]:
             with ThreadPoolExecutor(16) as threads:
-                return list(threads.map(lambda each: tried(lambda: server.authenticate(**each)), all))
+                return list(threads.map(lambda each: tried(lambda: server.authenticate(each, now=now)), all))
 
         return by_threads
     loop, awaited = asyncio.new_event_loop(), AsyncResourceServer(transport=Threaded(network), **options)
     request.addfinalizer(loop.close)
 
-    async def one(each: dict[str, Any]) -> Principal | Refused:
+    async def one(each: Incoming, now: int | None) -> Principal | Refused:
         try:
-            return await awaited.authenticate(**each)
+            return await awaited.authenticate(each, now=now)
         except Refused as refused:
             return refused
 
-    async def together(all: list[dict[str, Any]]) -> list[Principal | Refused]:
-        return await asyncio.gather(*(one(each) for each in all))
+    async def together(all: list[Incoming], now: int | None) -> list[Principal | Refused]:
+        return await asyncio.gather(*(one(each, now) for each in all))
 
-    return lambda all: loop.run_until_complete(together(all))
+    return lambda all, now=None: loop.run_until_complete(together(all, now))
 
 
 @pytest.fixture
@@ -133,21 +134,31 @@ def test_an_issuer_that_is_down_is_asked_once_in_a_while(admit: Admit, network: 
     network.is_down = True
     told = admit(requests_of(network, 8))
     assert [each.refusal.status for each in told if isinstance(each, Refused)] == [503] * 8
-    assert len(network.asked) == 1
+    # Asked once more, and then once more, because the answer was lost.
+    assert len(network.asked) == 3
 
 
-def test_keys_that_cannot_be_fetched_anew_are_used(
-    admit: Admit, network: Network, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keys_that_cannot_be_fetched_anew_are_used(admit: Admit, network: Network) -> None:
+    now = int(time.time())
     assert isinstance(admit(requests_of(network))[0], Principal)
-    monkeypatch.setattr(_judging, "KEYS_KEPT", 0)
-    monkeypatch.setattr(_judging, "KEYS_AGAIN", 0)
     network.is_down = True
-    assert isinstance(admit(requests_of(network))[0], Principal)
+    later = now + 700
+    assert isinstance(admit(requests_of(network, at=later), later)[0], Principal)
     assert len(network.asked) > 2
-    monkeypatch.setattr(_judging, "KEYS_STALE", -1)
-    (told,) = admit(requests_of(network))
+    later = now + 100_000
+    (told,) = admit(requests_of(network, at=later), later)
     assert isinstance(told, Refused) and told.refusal.status == 503
+
+
+def test_a_key_that_nobody_has_is_asked_for_once_in_a_while(admit: Admit, network: Network) -> None:
+    now = int(time.time())
+    assert isinstance(admit(requests_of(network), now)[0], Principal)
+    fetched = network.asked.count(f"{ISSUER}/jwks")
+    assert fetched == 1
+    for later, fetched in [(1, 1), (11, 2), (12, 2), (20, 2), (22, 3)]:
+        told = admit(requests_of(network, 8, at=now + later, kid="nobody's"), now + later)
+        assert {each.reason for each in told if isinstance(each, Refused)} == {"token_key_unknown"} and len(told) == 8
+        assert network.asked.count(f"{ISSUER}/jwks") == fetched
 
 
 def test_nonces_are_of_the_stores_present_life(network: Network) -> None:
@@ -156,10 +167,10 @@ def test_nonces_are_of_the_stores_present_life(network: Network) -> None:
 
     def nonce() -> str:
         with pytest.raises(Refused) as refused:
-            server.authenticate(**requests_of(network)[0])
+            server.authenticate(requests_of(network)[0])
         return dict(refused.value.refusal.headers)["DPoP-Nonce"]
 
-    server.authenticate(**requests_of(network, nonce=nonce())[0])
+    server.authenticate(requests_of(network, nonce=nonce())[0])
     store.epoch = "2"
-    server.authenticate(**requests_of(network, nonce=nonce())[0])
+    server.authenticate(requests_of(network, nonce=nonce())[0])
     assert store.seen == ["1", "2"]

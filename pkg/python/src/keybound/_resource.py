@@ -1,0 +1,288 @@
+"""The options of a protected resource, and its requests as flows that both servers drive."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from . import _keybound
+from ._drive import Finished, Flow, Works, drive
+from ._options import check_known, flag, one, text, texts, whole
+from ._types import current, given
+from .errors import NATIVE, Misuse, Refused, refusal_of, reraise
+from .intents import Intent
+from .policy import Nonces, Policy
+from .principal import Principal, principal_of
+from .stores import AsyncReplayStore, MemoryReplayStore, ReplayStore, stated_alone
+from .verifier import refusal
+
+if TYPE_CHECKING:
+    from typing_extensions import Required
+
+__all__ = ["Incoming", "Introspection", "IssuerProfile", "Proxies", "Resource", "ResourceOptions", "Unconsumed", "check_server_options", "usual_policy"]
+
+#: What the access tokens of an issuer look like: as RFC 9068 says, or as these servers write them.
+IssuerProfile = Literal["rfc9068", "keycloak", "auth0", "okta", "entra_id", "entra_id_v1", "duende", "cognito"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Introspection:
+    """Asks the authorization server about tokens that are not JWTs (RFC 7662): its endpoint, and who asks.
+
+    `authentication` says how the secret is shown, in the `Authorization` field by default. An active token is believed without another
+    question for `remembered_for` seconds: 0 by default, at most 60; a revocation counts that much later. `profile` says how to read answers
+    that name none of the issuers of the resource, for a server that has a profile of its own.
+    """
+
+    url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    profile: IssuerProfile | None = None
+    authentication: Literal["client_secret_basic", "client_secret_post"] | None = None
+    remembered_for: int | None = None
+
+    def __post_init__(self) -> None:
+        text("profile", self.profile)
+        text("authentication", self.authentication)
+        whole("remembered_for", self.remembered_for)
+        for option in ("url", "client_id", "client_secret"):
+            if text(option, getattr(self, option)) is None:
+                raise Misuse("missing_option", f"an Introspection needs {option}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxies:
+    """Proxies whose fields say under which origin a request came: trusted by address alone, with one family of fields.
+
+    `hops` says which value counts, from the right, where proxies append theirs; 0 where they replace what came in.
+    """
+
+    addresses: tuple[str, ...]
+    family: Literal["forwarded", "x_forwarded", "x_forwarded_with_port"]
+    hops: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "addresses", tuple(texts("addresses", self.addresses)))
+        text("family", self.family)
+        whole("hops", self.hops)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A request as a protected resource received it. Its `repr` shows no header field."""
+
+    method: str
+    headers: Sequence[tuple[str, bytes]] = field(repr=False)
+    """One element for each field line."""
+    target: bytes | None = None
+    """The raw request target as received (`/a%2Fb?c`), never a decoded path."""
+    url: str | None = None
+    """The whole URL instead, where the program knows it."""
+    peer: str | None = None
+    """The address of the connection, where proxies are configured."""
+    certificate: bytes | None = None
+    """The SHA-256 hash of the client's certificate (DER), 32 bytes, where TLS asked for one."""
+
+    def __post_init__(self) -> None:
+        if (self.target is None) == (self.url is None):
+            raise Misuse("missing_option", "give the raw request target, or the whole URL")
+        object.__setattr__(self, "headers", tuple((name, value) for name, value in self.headers))
+
+
+@dataclass(frozen=True, slots=True)
+class Unconsumed:
+    """A request that passed every check but replay. The same proof may have been used before: nothing may be done for the peer by this alone."""
+
+    thumbprint: str | None
+    """The key that made the proof; none for a Bearer token."""
+
+
+class ResourceOptions(TypedDict, total=False):
+    """The options of :class:`~keybound.ResourceServer` and :class:`~keybound.AsyncResourceServer`."""
+
+    resource: Required[str]
+    """The identifier of the resource (RFC 8707): an `https` URL."""
+    issuers: Sequence[str] | Mapping[str, IssuerProfile]
+    """The authorization servers whose JWT access tokens are taken, found by their metadata. A list for tokens as RFC 9068 describes them; a
+    dict for servers that write others: `{"https://id.example.com/realms/main": "keycloak"}`."""
+    introspection: Introspection | None
+    """Who is asked about other tokens."""
+    policy: Policy | None
+    """What proofs have to be like; with nonces otherwise."""
+    schemes: Literal["dpop", "dpop_and_bearer", "bearer"] | None
+    """What is admitted: bound tokens alone otherwise."""
+    audiences: Sequence[str]
+    """Values of `aud` besides the identifier of the resource."""
+    token_algorithms: Sequence[str] | None
+    """With what access tokens may be signed."""
+    leeway: int | None
+    """How far clocks may differ, in seconds."""
+    require_client_id: bool
+    """Refuses tokens that name no client."""
+    realm: str | None
+    """The realm of challenges."""
+    scope: str | None
+    """The scope that challenges ask for."""
+    scopes: Sequence[str]
+    """The scopes of the metadata."""
+    name: str | None
+    """The name in the metadata."""
+    documentation: str | None
+    """The documentation in the metadata."""
+    intents_at: Sequence[str]
+    """Paths, as clients see them, whose handlers call :meth:`Principal.carry_out <keybound.Principal.carry_out>`; `/x/*` is all
+    below `/x/`. Everywhere else a token with `authorization_details` (RFC 9396) is refused: it is good for nothing else."""
+    origin: str | None
+    """The origin of targets: that of `resource` otherwise."""
+    also_origins: Sequence[str]
+    """Further origins that requests may be for."""
+    path_prefix: str | None
+    """What a proxy removes from paths."""
+    mount_path: str | None
+    """Where the application is mounted below the root of its server, decoded: `/app`. A request that states another place is refused."""
+    proxies: Proxies | None
+    """Proxies that say under which origin requests came."""
+    allow_loopback: bool
+    """Permits `http` servers on this machine."""
+
+
+#: All options of both servers.
+SERVER_OPTIONS = (*ResourceOptions.__annotations__, "store", "transport", "workers")
+
+
+def check_server_options(options: Mapping[str, object], *more: str) -> None:
+    """Raises :class:`Misuse` for what is neither an option of a server nor one of those `more`."""
+    check_known(options, (*SERVER_OPTIONS, *more))
+
+
+#: Options that are handed to the core as they are: texts, and lists of texts.
+TEXTS = ("resource", "schemes", "realm", "scope", "name", "documentation", "origin", "path_prefix", "mount_path")
+LISTS = ("audiences", "token_algorithms", "scopes", "intents_at", "also_origins")
+
+
+class Resource:
+    """What both servers share: options, metadata, and requests as flows."""
+
+    _has_warned = False
+    _run: Callable[[Flow[Any]], Any]
+
+    def __init__(self, store: AsyncReplayStore | ReplayStore | None, workers: int | None, options: Mapping[str, Any]) -> None:
+        check_server_options(options)
+        self.policy = one("policy", options.get("policy"), Policy) or usual_policy()
+        self._store = store if store is not None else MemoryReplayStore(policy=self.policy, workers=workers)
+        # Whether it is stated that one process serves the resource.
+        self._alone = stated_alone(self.store, workers, self.policy)
+        self.mount_path = options.get("mount_path") or ""
+        self._works = Works()
+        memory = self.store._native if type(self.store) is MemoryReplayStore else None
+        try:
+            self._native = _keybound.NativeResourceServer(json.dumps(_told(options)), self.policy.options(), memory)
+        except NATIVE as error:
+            reraise(error)
+
+    @property
+    def store(self) -> AsyncReplayStore | ReplayStore:
+        """Remembers used proofs. The core holds it if it is one of this process."""
+        return self._store
+
+    def metadata(self) -> bytes:
+        """The metadata document (RFC 9728 section 2): JSON, to be served at :attr:`metadata_path` without a token."""
+        return self._native.metadata().encode()
+
+    @property
+    def metadata_path(self) -> str:
+        """The path of the metadata: below `/.well-known/oauth-protected-resource`."""
+        return self._native.metadata_path()
+
+    @property
+    def metadata_url(self) -> str:
+        """The URL of the metadata."""
+        return self._native.metadata_url()
+
+    def route(self, *, target: bytes, mount_path: bytes, path: bytes) -> str:
+        """The decoded path that the application routes a request by, once it is known that the request did not choose its mount point.
+
+        `target` is the raw request target, `mount_path` and `path` what the server states, decoded: `SCRIPT_NAME` and `PATH_INFO` in
+        WSGI; in ASGI `root_path`, and what `path` has behind it. Ask this first: what needs no token is looked up by the answer alone.
+
+        Raises :class:`~keybound.Refused` with status 400 if the request states another mount point than the option `mount_path`, or if
+        its target is not that mount point followed by the path.
+        """
+        routed, refused = self._native.route(target, mount_path, path)
+        if routed is None:
+            assert refused is not None
+            raise Refused(refusal(refused))
+        return routed
+
+    def _admitted(self, incoming: Incoming, now: int | None) -> Flow[Principal]:
+        done = yield from self._decided(self._native.admit, incoming, now)
+        assert done.principal is not None
+        return principal_of(done.result["principal"], done.principal, self)
+
+    def _checked(self, incoming: Incoming, now: int | None) -> Flow[Unconsumed]:
+        done = yield from self._decided(self._native.check, incoming, now)
+        return Unconsumed(done.result.get("thumbprint"))
+
+    def _carried_out(self, principal: Principal, method: str, url: str, body: bytes, now: int | None) -> Flow[Intent]:
+        yield from self._finished(lambda at: principal.native.carry_out(method, url, body, at), now)
+        return principal.intent()
+
+    def _decided(self, begin: Callable[..., _keybound.NativeFlow], incoming: Incoming, now: int | None) -> Flow[Finished]:
+        # A store of this process says its epoch itself.
+        epoch = None if type(self.store) is MemoryReplayStore else self.store.epoch
+        ticks = time.monotonic_ns() // 1_000_000
+        return self._finished(lambda at: begin(incoming, epoch, ticks, at), now)
+
+    def _finished(self, begin: Callable[[int], _keybound.NativeFlow], now: int | None) -> Flow[Finished]:
+        done = yield from drive(begin, self.store, lambda: current(now))
+        if done.result["kind"] == "refused":
+            raise Refused(refusal_of(done.result["refusal"]))
+        return done
+
+
+def _told(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as the core reads them."""
+    told = {option: text(option, options.get(option)) for option in TEXTS}
+    told["challenge_scope"] = told.pop("scope")
+    if not told["resource"]:
+        raise Misuse("missing_option", "resource is missing; write resource='https://api.example.com', the identifier of what is protected")
+    introspection = one("introspection", options.get("introspection"), Introspection)
+    proxies = one("proxies", options.get("proxies"), Proxies)
+    profiles = profiled(options.get("issuers", ()))
+    if not profiles and introspection is None:
+        raise Misuse("missing_option", "a resource accepts tokens of somebody: name issuers, or an introspection endpoint")
+    known = given(
+        **told,
+        **{option: texts(option, options.get(option)) for option in LISTS},
+        issuers=[given(issuer=issuer, profile=profile) for issuer, profile in profiles.items()],
+        introspection=introspection and _asking(introspection),
+        introspection_profile=introspection and introspection.profile,
+        require_client_id=flag("require_client_id", options.get("require_client_id", False)),
+        proxies=proxies and {"addresses": list(proxies.addresses), "family": proxies.family, "hops": proxies.hops},
+    )
+    known |= {"publish_metadata": True, "allow_loopback": flag("allow_loopback", options.get("allow_loopback", False))}
+    leeway = whole("leeway", options.get("leeway"))
+    return known if leeway is None else {**known, "leeway": leeway}
+
+
+def _asking(introspection: Introspection) -> dict[str, Any]:
+    asked = {name: getattr(introspection, name) for name in ("url", "client_id", "client_secret", "authentication", "remembered_for")}
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def profiled(issuers: object) -> dict[str, str | None]:
+    """The issuers of the option, each with the name of its profile; `None` is that of RFC 9068."""
+    if not isinstance(issuers, Mapping):
+        return dict.fromkeys(texts("issuers", issuers))
+    for issuer, profile in issuers.items():
+        if not isinstance(issuer, str) or not isinstance(profile, str):
+            raise Misuse("wrong_type", 'issuers with profiles are texts; write issuers={"https://id.example.com": "keycloak"}')
+    return dict(issuers)
+
+
+def usual_policy() -> Policy:
+    """With nonces, so that a proof from before a start is answered by a nonce and never by an error."""
+    return Policy(nonces=Nonces())
