@@ -273,19 +273,21 @@ class Works:
         end: Future[None] = Future()
         # From now on nobody who waits can cancel it.
         end.set_running_or_notify_cancel()
-        self._ends[share.name] = end
+        with self._guard:
+            self._ends[share.name] = end
+        once = threading.Lock()
 
         def ended(failure: BaseException | None = None) -> None:
+            if not once.acquire(blocking=False):
+                return
             share.abandon()
             with self._guard:
-                if end.done():
-                    return
                 # Another work of this name may have begun since this one was abandoned.
                 if self._ends.get(share.name) is end:
                     del self._ends[share.name]
-                end.set_result(None)
             if failure is not None:
                 log.warning("a question to an authorization server failed: %s", str(failure) or type(failure).__name__)
+            end.set_result(None)
 
         return ended
 
