@@ -280,13 +280,13 @@ class Works:
         def ended(failure: BaseException | None = None) -> None:
             if not once.acquire(blocking=False):
                 return
+            if failure is not None:
+                log.warning("a question to an authorization server failed: %s", str(failure) or type(failure).__name__)
             share.abandon()
             with self._guard:
                 # Another work of this name may have begun since this one was abandoned.
                 if self._ends.get(share.name) is end:
                     del self._ends[share.name]
-            if failure is not None:
-                log.warning("a question to an authorization server failed: %s", str(failure) or type(failure).__name__)
             end.set_result(None)
 
         return ended
