@@ -23,3 +23,8 @@ def vectors() -> list[dict[str, Any]]:
 def flows() -> list[Path]:
     """All transcripts of flows."""
     return sorted((TESTS / "vectors" / "flows").glob("*.json"))
+
+
+def requests() -> list[Path]:
+    """All requests to servers."""
+    return sorted((TESTS / "vectors" / "requests").glob("*.json"))

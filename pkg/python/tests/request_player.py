@@ -1,0 +1,104 @@
+"""Plays requests to a server back: the same events give the same steps and the same ends (tests/vectors/README.md)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from keybound import Incoming
+from keybound._keybound import NativeError, NativeFlow, NativeMemoryStore, NativePrincipal, NativeResourceServer
+
+_Refusal = tuple[int, str, str | None, list[tuple[str, str]], str]
+
+
+class Server:
+    """The server of a vector, and the flows of its requests."""
+
+    def __init__(self, vector: dict[str, Any]) -> None:
+        verifier, store = json.dumps(vector["verifier"]), vector.get("store")
+        memory = NativeMemoryStore(store["capacity"], verifier, store["floor"]) if store else None
+        self._server = NativeResourceServer(json.dumps(vector["resource"]), verifier, memory)
+        self._flows: dict[str, list[NativeFlow]] = {}
+        self._principals: dict[str, NativePrincipal] = {}
+
+    def play(self, events: list[dict[str, Any]]) -> None:
+        """Plays all events."""
+        for number, event in enumerate(events):
+            seen = self.perform(event)
+            assert seen == event["seen"], f"event {number}: {event['do']} {event.get('as', event.get('of'))}"
+
+    def perform(self, event: dict[str, Any]) -> Any:
+        """Carries out one event, and gives what is seen then."""
+        now, of = event["now"], event.get("of", "")
+        match event["do"]:
+            case "admit" | "check" as what:
+                begin, request = getattr(self._server, what), event["request"]
+                return self._begin(event, lambda: begin(incoming(request), request.get("epoch"), 0, now))
+            case "carry_out":
+                method, url, body = event["method"], event["url"], event["body"].encode()
+                return self._begin(event, lambda: self._principals[of].carry_out(method, url, body, now))
+            case "task":
+                task = self._flows[of][0].task(now)
+                return None if task is None else self._begin(event, lambda: task)
+            case "resume":
+                reply = json.dumps(event["reply"])
+                return same(self._seen(of, flow, partial(flow.resume, reply, now)) for flow in self._flows[of])
+            case "abandon":
+                for flow in self._flows[of]:
+                    flow.abandon()
+                return None
+            case "require_scopes":
+                refused = self._principals[of].require_scopes(event["scopes"])
+                return refused and refusal(refused)
+            case "refuse_revoked":
+                return refusal(self._principals[of].refuse_revoked())
+            case "route":
+                parts = (event[name].encode("latin-1") for name in ("target", "mount_path", "path"))
+                path, misrouted = self._server.route(*parts)
+                return {"path": path} if misrouted is None else {"refusal": refusal(misrouted)}
+        raise AssertionError(event["do"])
+
+    def _begin(self, event: dict[str, Any], begin: Callable[[], NativeFlow]) -> Any:
+        name = event["as"]
+        self._flows[name] = [begin() for _ in range(event.get("times", 1))]
+        return same(self._seen(name, flow, flow.step) for flow in self._flows[name])
+
+    def _seen(self, name: str, flow: NativeFlow, step: Callable[[], str]) -> Any:
+        """A step as vectors show it. Pauses between attempts are random, and shorter than a second."""
+        try:
+            seen = json.loads(step())
+        except NativeError as error:
+            return {"error": json.loads(error.args[0])["reason"]}
+        if principal := flow.principal():
+            self._principals[name] = principal
+        return {"step": "wait", "below": 1} if seen.get("milliseconds", 1000) < 1000 else seen
+
+
+def incoming(request: dict[str, Any]) -> Incoming:
+    """The request of an event."""
+    certificate, target = request.get("certificate"), request.get("target")
+    return Incoming(
+        method=request["method"],
+        headers=[(name, value.encode("latin-1")) for name, value in request["fields"]],
+        url=request.get("url"),
+        target=None if target is None else target.encode("latin-1"),
+        peer=request.get("peer"),
+        certificate=None if certificate is None else base64.urlsafe_b64decode(certificate + "="),
+    )
+
+
+def refusal(told: _Refusal) -> dict[str, Any]:
+    """A refusal as vectors show it."""
+    status, reason, error, headers, body = told
+    shown = {"status": status, "reason": reason, "headers": [list(field) for field in headers], "body": body}
+    return shown if error is None else {**shown, "error": error}
+
+
+def same(seen: Iterable[Any]) -> Any:
+    """What all of them see."""
+    first, *others = seen
+    assert all(other == first for other in others)
+    return first

@@ -1,0 +1,24 @@
+"""Requests to servers as vectors (`tests/vectors/requests`): the same steps, the same admissions and refusals as in all languages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from request_player import Server
+from vectors import read, requests
+
+
+@pytest.mark.parametrize("path", requests(), ids=lambda path: path.stem)
+def test_requests(path: Path) -> None:
+    vector = json.loads(path.read_text())
+    Server(vector).play(vector["events"])
+
+
+def test_a_request_that_ends_otherwise_is_noticed() -> None:
+    vector = read("vectors/requests/replay.json")
+    vector["events"][1]["seen"]["result"]["principal"]["subject"] = "mallory"
+    with pytest.raises(AssertionError):
+        Server(vector).play(vector["events"])
