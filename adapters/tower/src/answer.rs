@@ -5,9 +5,7 @@ use std::fmt;
 use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use keybound::Refusal;
-use keybound::server::resource::EXPOSED_FIELDS;
-
-use crate::principal::Principal;
+use keybound::server::resource::{EXPOSED_FIELDS, Principal};
 
 /// A refusal that a handler can return: with axum it is a response, else see [`into_response`](Self::into_response).
 pub struct Refused(pub(crate) Box<Refusal>);

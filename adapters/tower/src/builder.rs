@@ -29,6 +29,25 @@ const DEFAULT_CRYPTO: Option<Crypto> = Some(keybound_aws_lc::AWS_LC);
 #[cfg(not(feature = "aws-lc"))]
 const DEFAULT_CRYPTO: Option<Crypto> = None;
 
+impl Protection {
+    /// Begins to describe the protection of the resource with this identifier, the URL that clients know it by:
+    /// `https`, or `http` on loopback. Its origin is that of all targets.
+    ///
+    /// # Errors
+    /// [`Misuse`] if it is no such URL.
+    pub fn of(resource: &str) -> Result<Builder, Misuse> {
+        Builder::new(ResourcePolicy::new(resource)?)
+    }
+
+    /// The same for a resource with rules of your own. Give its issuers to the builder, with their keys.
+    ///
+    /// # Errors
+    /// [`Misuse`] if the resource has no usable origin.
+    pub fn with_policy(policy: ResourcePolicy) -> Result<Builder, Misuse> {
+        Builder::new(policy)
+    }
+}
+
 /// Describes a [`Protection`]. Without more it accepts bound tokens alone, asks for nonces, remembers proofs in memory and
 /// judges by [`Policy::default`].
 pub struct Builder {

@@ -12,6 +12,13 @@ use tower_service::Service;
 use crate::answer;
 use crate::protection::Protection;
 
+impl Protection {
+    /// The layer to lay around services and routers.
+    pub fn layer(&self) -> Protect {
+        Protect(self.clone())
+    }
+}
+
 /// Protects every service it is laid around.
 #[derive(Clone, Debug)]
 pub struct Protect(pub(crate) Protection);

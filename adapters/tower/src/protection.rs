@@ -4,18 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::request::Parts;
+use keybound::Refusal;
 use keybound::flow::step::Step;
 use keybound::intent::Intent;
 use keybound::json::Value;
 use keybound::nonce::issuer::NonceIssuer;
 use keybound::oauth::FlowError;
-use keybound::server::resource::{IncomingRequest, ResourcePolicy, ResourceServer};
+use keybound::server::resource::{IncomingRequest, ResourceServer};
 use keybound::server::source::TargetSource;
-use keybound::{Misuse, Refusal};
 
-use crate::builder::Builder;
 use crate::drive::Driver;
-use crate::layer::Protect;
 use crate::principal::Principal;
 use crate::request::{self, ClientCertificate};
 
@@ -30,30 +28,8 @@ pub(crate) struct Setup {
 }
 
 impl Protection {
-    /// Begins to describe the protection of the resource with this identifier, the URL that clients know it by:
-    /// `https`, or `http` on loopback. Its origin is that of all targets.
-    ///
-    /// # Errors
-    /// [`Misuse`] if it is no such URL.
-    pub fn of(resource: &str) -> Result<Builder, Misuse> {
-        Builder::new(ResourcePolicy::new(resource)?)
-    }
-
-    /// The same for a resource with rules of your own. Give its issuers to the builder, with their keys.
-    ///
-    /// # Errors
-    /// [`Misuse`] if the resource has no usable origin.
-    pub fn with_policy(policy: ResourcePolicy) -> Result<Builder, Misuse> {
-        Builder::new(policy)
-    }
-
     pub(crate) fn new(parts: Setup) -> Self {
         Self(Arc::new(parts))
-    }
-
-    /// The layer to lay around services and routers.
-    pub fn layer(&self) -> Protect {
-        Protect(self.clone())
     }
 
     /// The metadata document (RFC 9728).
@@ -126,7 +102,7 @@ impl Protection {
     /// Carries out the intent of an admitted request's token, once: compares the request with its details, body included, and uses
     /// the token up in the replay store. `url` is the whole URL, query included.
     ///
-    /// For handlers at the paths of [`Builder::intents_at`]: elsewhere no such token comes.
+    /// For handlers at the paths of [`Builder::intents_at`](crate::Builder::intents_at): elsewhere no such token comes.
     ///
     /// # Errors
     /// The refusal to send: 403 if the request is another one or the intent was carried out before, 503 if the store cannot tell
