@@ -81,19 +81,16 @@ export class Misuse extends KeyboundError {}
 /** The host failed: a store, the network, a key that cannot be used now. Its own error is the `cause`, where there is one. */
 export class HostFailed extends KeyboundError {}
 
-const LOGIN = new Set([
-  'login_required', 'no_session', 'key_missing', 'key_changed', 'stored_malformed', 'stored_version', 'stored_issuer', 'stored_client',
-  'stored_level', 'stored_key', 'stored_algorithm', 'subject_mismatch',
-]);
-
-function classOf(kind: unknown, { reason, code }: Details): new (details: Details, options?: ErrorOptions) => KeyboundError {
+function classOf(
+  kind: unknown, { reason, code }: Details, needsLogin: boolean,
+): new (details: Details, options?: ErrorOptions) => KeyboundError {
   switch (kind) {
     case 'rejected':
       if (code === 'use_dpop_nonce') return NonceRequired;
       if (reason === 'replayed') return ReplayDetected;
       return reason === 'binding_mismatch' ? BindingMismatch : ProofRejected;
     case 'flow':
-      return LOGIN.has(reason) ? LoginRequired : FlowFailed;
+      return needsLogin ? LoginRequired : FlowFailed;
     case 'host':
       return HostFailed;
     default:
@@ -110,8 +107,8 @@ export function misuse(reason: string, detail: string, options?: ErrorOptions): 
 export function decoded(thrown: unknown): unknown {
   const text = typeof thrown === 'string' ? thrown : thrown instanceof Error ? thrown.message : '';
   if (!text.startsWith('{"kind":')) return thrown;
-  const { kind, ...details } = JSON.parse(text) as Details & { kind: string };
-  const error = new (classOf(kind, details))(details);
+  const { kind, needs_login: needsLogin = false, ...details } = JSON.parse(text) as Details & { kind: string; needs_login?: boolean };
+  const error = new (classOf(kind, details, needsLogin))(details);
   if (Error.captureStackTrace) Error.captureStackTrace(error, decoded);
   return error;
 }
