@@ -2,7 +2,7 @@
 
 /// A class, more methods of one, or a function: see `bindings/shared/src/table.rs`.
 macro_rules! table {
-    (class $class:ident[$($inner:tt)+] as $this:ident { $($rows:tt)* }) => {
+    ($(#[$doc:meta])* class $class:ident[$($inner:tt)+] as $this:ident { $($rows:tt)* }) => {
         #[napi]
         pub struct $class(pub(crate) $($inner)+);
 

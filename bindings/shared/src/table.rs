@@ -48,6 +48,7 @@ macro_rules! proofs {
             }
         }
         $table! {
+            /// A key in this process.
             class Key[ffi::Key] as key {
                 static generate(algorithm: Text) -> [Key] { ffi::Key::generate(&algorithm, &CRYPTO) }
                 static from_jwk = "fromJwk"(jwk: Text, algorithm: OptionalText) -> [Key] {
@@ -61,6 +62,7 @@ macro_rules! proofs {
             }
         }
         $table! {
+            /// A proof without its signature.
             class Unsigned[ffi::Unsigned] as unsigned {
                 fn message() -> [Bytes] { Ok(unsigned.message().to_vec()) }
                 fn digest() -> [Option<Bytes>] { Ok(unsigned.digest().map(<[u8]>::to_vec)) }
@@ -68,6 +70,7 @@ macro_rules! proofs {
             }
         }
         $table! {
+            /// The nonces that servers gave.
             class NonceCache[ffi::NonceCache] as nonces {
                 new() { Ok(ffi::NonceCache::new()) }
                 fn observe(origin: Text, role: Text, thumbprint: Text, values: Texts) -> [()] {
@@ -78,12 +81,14 @@ macro_rules! proofs {
             }
         }
         $table! {
+            /// A proof as a replay store sees it.
             class Entry[ffi::Entry] as entry {
                 fn to_json = "toJson"() -> [Text] { Ok(entry.to_json()) }
                 fn lifetime(now: Number) -> [Number] { Ok(entry.lifetime(now)) }
             }
         }
         $table! {
+            /// The replay store of one process.
             class MemoryStore[std::sync::Arc<ffi::MemoryStore>] as store {
                 new(capacity: Number, options: Text, now: Number) {
                     let capacity = u32::try_from(capacity).unwrap_or(u32::MAX);
@@ -96,6 +101,7 @@ macro_rules! proofs {
             }
         }
         $table! {
+            /// A proof that passed every check but replay. `settle` takes the epoch that the store answered in, that of the request by default.
             class Pending[ffi::Pending] as pending {
                 fn entry() -> [Entry] { Ok(pending.entry().clone()) }
                 fn settle(insertion: Text, epoch: OptionalText, now: Number) -> [Verified] {
@@ -105,6 +111,7 @@ macro_rules! proofs {
             }
         }
         $table! {
+            /// Verifies proofs.
             class Verifier[ffi::Verifier] as verifier {
                 new(options: Text) { ffi::Verifier::new(&options, None, &CRYPTO) }
                 fn check(presented: Presented, now: Number) -> [Pending] {
@@ -155,6 +162,8 @@ macro_rules! key_files {
 macro_rules! flows {
     ($table:ident) => {
         $table! {
+            /// A flow in progress, of a client or a server. `task` gives the work of a `share` step, to the first who waits for it; `entry` is that of an
+            /// `insert` step; `abandon` gives the flow up at once.
             class Flow[ffi::Flow] as flow {
                 fn step() -> [Text] { flow.step() }
                 fn resume(reply: Text, now: Number) -> [Text] { flow.resume(ffi::Reply::from_json(&reply)?, now) }
@@ -170,6 +179,7 @@ macro_rules! flows {
 macro_rules! client {
     ($table:ident) => {
         $table! {
+            /// An OAuth client.
             class Client[ffi::Client] as client {
                 new(options: Text) { ffi::Client::new(&options, &CRYPTO) }
                 fn begin(operation: Text, handles: &Handles, now: Number) -> [Flow] {
@@ -178,6 +188,7 @@ macro_rules! client {
             }
         }
         $table! {
+            /// What an operation refers to besides its arguments.
             class Handles[ffi::SharedHandles] as handles {
                 new() { Ok(ffi::SharedHandles::default()) }
                 fn discovered(value: &Discovered) -> [()] {
@@ -190,8 +201,12 @@ macro_rules! client {
                 }
             }
         }
-        $table! { class Discovered[ffi::Discovered] as discovered {} }
         $table! {
+            /// What was discovered.
+            class Discovered[ffi::Discovered] as discovered {}
+        }
+        $table! {
+            /// A session. Its `info` shows no token.
             class Session[ffi::Session] as session {
                 fn info() -> [Text] { Ok(ffi::session_info(session)) }
                 fn danger_access_token = "dangerAccessToken"() -> [Option<Text>] {
@@ -207,6 +222,7 @@ macro_rules! client {
             }
         }
         $table! {
+            /// What a store deletes by itself: `finish` gives `slots` (`slot`, `version`) and `keys`.
             class Sweep[ffi::Sweep] as sweep {
                 new(now: Number) { Ok(ffi::Sweep::new(&CRYPTO, now)) }
                 fn stored(slot: Text, version: Number, value: OptionalText, stored_at: OptionalNumber) -> [()] {
@@ -223,7 +239,10 @@ macro_rules! client {
 #[macro_export]
 macro_rules! grants {
     ($table:ident) => {
-        $table! { class Device[std::sync::Arc<ffi::Device>] as device {} }
+        $table! {
+            /// A login on another device.
+            class Device[std::sync::Arc<ffi::Device>] as device {}
+        }
         $table! {
             extend Handles as handles {
                 fn device(value: &Device) -> [()] {
@@ -234,9 +253,7 @@ macro_rules! grants {
         }
         $table! { extend Flow as flow { fn device() -> [Option<Device>] { Ok(flow.handle().and_then(ffi::Handle::device)) } } }
         $table! {
-            extend Sweep as sweep {
-                static is_due = "isDue"(last: Number, now: Number) -> [bool] { Ok(ffi::is_sweep_due(Some(last), now)) }
-            }
+            fn is_sweep_due = "isSweepDue"(last: Number, now: Number) -> [bool] { Ok(ffi::is_sweep_due(Some(last), now)) }
         }
         $table! { fn file_rules = "fileRules"() -> [Text] { Ok(ffi::file_rules()) } }
         $table! { fn file_place = "filePlace"(slot: Text) -> [Text] { Ok(ffi::file_place(&slot, &CRYPTO)) } }
@@ -263,6 +280,7 @@ macro_rules! folders {
         }
         $table! { fn file_version = "fileVersion"(content: Text) -> [Option<Number>] { Ok(ffi::file_version(&content)) } }
         $table! {
+            /// What a store in a folder deletes by itself.
             class FolderSweep[ffi::FolderSweep] as sweep {
                 new(now: Number) { Ok(ffi::FolderSweep::new(&CRYPTO, now)) }
                 fn found(folder: Text, file: Text, modified: Number) -> [Text] { sweep.found(&folder, &file, modified).map(str::to_owned) }
@@ -288,6 +306,9 @@ macro_rules! advice {
 macro_rules! servers {
     ($table:ident) => {
         $table! {
+            /// A protected resource, which keeps the keys of its issuers and what was asked about tokens.
+            /// `admit` ends with `admitted` and a principal, or with `refused`; `check` with `unconsumed` or `refused`. `route` answers
+            /// `{ path }` or `{ refusal }`.
             class ResourceServer[ffi::ResourceServer] as server {
                 new(options: Text, verifier: Text) { ffi::ResourceServer::new(&options, &verifier, None, None, &CRYPTO) }
                 static with_store = "withStore"(options: Text, verifier: Text, store: &MemoryStore) -> [ResourceServer] {
@@ -310,6 +331,7 @@ macro_rules! servers {
             }
         }
         $table! {
+            /// Whom an admitted request is from. `carryOut` ends with `carried_out` or `refused`.
             class Principal[std::sync::Arc<ffi::Principal>] as principal {
                 fn require_scopes = "requireScopes"(scopes: Texts) -> [Option<Answer>] {
                     Ok(principal.require_scopes(&scopes.iter().map(String::as_str).collect::<Vec<_>>()))
@@ -322,6 +344,7 @@ macro_rules! servers {
             }
         }
         $table! {
+            /// The endpoints of an authorization server.
             class AuthorizationServer[ffi::AuthorizationServer] as server {
                 new(options: Text, epoch: OptionalText) { ffi::AuthorizationServer::new(&options, epoch.as_deref(), &CRYPTO) }
                 fn check(request: Text, proofs: Texts, now: Number) -> [Admission] {
@@ -333,6 +356,7 @@ macro_rules! servers {
             }
         }
         $table! {
+            /// A request to an authorization server in flight.
             class Admission[ffi::Admission] as admission {
                 fn entry() -> [Option<Entry>] { Ok(admission.entry()) }
                 fn settle(insertion: Text, now: Number) -> [()] { admission.settle(&insertion, now) }
@@ -340,6 +364,7 @@ macro_rules! servers {
             }
         }
         $table! {
+            /// What a user agreed to, for one key.
             class Intent[ffi::Intent] as intent {
                 static declare(details: Text, key: Text, lifetime: Number, now: Number) -> [Intent] {
                     ffi::Intent::declare(&details, &key, ffi::number::not_negative(lifetime), &CRYPTO, now)

@@ -1,24 +1,46 @@
-//! `tests/contract/native.txt`: what the tables of the bindings contain, for the tests of the languages that are made from them.
+//! What is written from the tables of the bindings: `tests/contract/native.txt`, which languages compare with what they have, and the types
+//! of the npm package (`pkg/npm/src/rows.ts`).
+//!
+//! `KEYBOUND_WRITE_API=1 cargo test -p keybound-ffi --test table` writes them anew.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::cell::RefCell;
+use std::fmt::Write;
 use std::path::Path;
 
-thread_local! {
-    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+/// A method or a function: its name in Rust and in JavaScript, its arguments with their kinds, and its result.
+struct Row {
+    name: &'static str,
+    js: &'static str,
+    arguments: Vec<(&'static str, &'static str)>,
+    result: &'static str,
+    is_static: bool,
 }
 
-/// Name in Rust and in JavaScript, and how many arguments.
-fn row(owner: &str, name: &str, js: &[&str], arguments: &[&str]) {
-    let js = js.first().map_or(name, |js| js.trim_matches('"'));
-    LINES.with(|lines| lines.borrow_mut().push(format!("{owner}.{name} {js} {}", arguments.len())));
+/// The rows of a class, or more of them; or functions.
+struct Rows {
+    class: &'static str,
+    doc: Vec<&'static str>,
+    extends: bool,
+    rows: Vec<Row>,
+}
+
+thread_local! {
+    static FOUND: RefCell<Vec<Rows>> = const { RefCell::new(Vec::new()) };
+}
+
+fn found(class: &'static str, doc: &[&'static str], extends: bool, rows: Vec<Row>) {
+    FOUND.with(|found| found.borrow_mut().push(Rows { class, doc: doc.to_vec(), extends, rows }));
 }
 
 macro_rules! table {
-    (class $class:ident[$($inner:tt)+] as $this:ident { $($rows:tt)* }) => {
-        table! { extend $class as $this { $($rows)* } }
+    ($(#[doc = $doc:literal])* class $class:ident[$($inner:tt)+] as $this:ident { $($rows:tt)* }) => {
+        table! { @rows $class, &[$($doc),*], false, { $($rows)* } }
     };
-    (extend $class:ident as $this:ident {
+    (extend $class:ident as $this:ident { $($rows:tt)* }) => {
+        table! { @rows $class, &[], true, { $($rows)* } }
+    };
+    (@rows $class:ident, $doc:expr, $extends:expr, {
         $(new($($new_arg:ident: $(&$new_class:ident)? $($new_kind:ident)?),*) $new:block)?
         $(static $make:ident $(= $make_js:literal)? (
             $($make_arg:ident: $(&$make_class:ident)? $($make_kind:ident)?),*
@@ -27,19 +49,45 @@ macro_rules! table {
             $($arg:ident: $(&$arg_class:ident)? $($kind:ident)?),*
         ) -> [$($shown:tt)+] $body:block)*
     }) => {
-        $(row(stringify!($class), "new", &["constructor"], &[$(stringify!($new_arg)),*]);)?
-        $(row(stringify!($class), stringify!($make), &[$(stringify!($make_js))?], &[$(stringify!($make_arg)),*]);)*
-        $(row(stringify!($class), stringify!($name), &[$(stringify!($js))?], &[$(stringify!($arg)),*]);)*
+        found(stringify!($class), $doc, $extends, vec![
+            $(Row {
+                name: "new",
+                js: "new",
+                arguments: vec![$((stringify!($new_arg), concat!($(stringify!($new_class))? $(stringify!($new_kind))?))),*],
+                result: stringify!($class),
+                is_static: true,
+            },)?
+            $(Row {
+                name: stringify!($make),
+                js: [stringify!($make) $(, $make_js)?].last().copied().unwrap_or_default(),
+                arguments: vec![$((stringify!($make_arg), concat!($(stringify!($make_class))? $(stringify!($make_kind))?))),*],
+                result: stringify!($($made)+),
+                is_static: true,
+            },)*
+            $(Row {
+                name: stringify!($name),
+                js: [stringify!($name) $(, $js)?].last().copied().unwrap_or_default(),
+                arguments: vec![$((stringify!($arg), concat!($(stringify!($arg_class))? $(stringify!($kind))?))),*],
+                result: stringify!($($shown)+),
+                is_static: false,
+            },)*
+        ]);
     };
     (fn $name:ident $(= $js:literal)? (
         $($arg:ident: $(&$arg_class:ident)? $($kind:ident)?),*
     ) -> [$($shown:tt)+] $body:block) => {
-        row("", stringify!($name), &[$(stringify!($js))?], &[$(stringify!($arg)),*]);
+        found("", &[], false, vec![Row {
+            name: stringify!($name),
+            js: [stringify!($name) $(, $js)?].last().copied().unwrap_or_default(),
+            arguments: vec![$((stringify!($arg), concat!($(stringify!($arg_class))? $(stringify!($kind))?))),*],
+            result: stringify!($($shown)+),
+            is_static: false,
+        }]);
     };
 }
 
-#[test]
-fn the_tables_are_on_record() {
+/// All tables, by their names.
+fn tables() -> Vec<(&'static str, Vec<Rows>)> {
     let tables: [(&str, fn()); 9] = [
         ("thumbprints", || {
             keybound_ffi::thumbprints!(table);
@@ -69,17 +117,136 @@ fn the_tables_are_on_record() {
             keybound_ffi::servers!(table);
         }),
     ];
-    let mut record =
-        String::from("# Written by a test: KEYBOUND_WRITE_API=1 cargo test -p keybound-ffi --test table\n");
-    for (name, rows) in tables {
-        rows();
-        let lines = LINES.with(RefCell::take);
-        record.push_str(&format!("[{name}]\n{}\n", lines.join("\n")));
-    }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/contract/native.txt");
+    tables
+        .map(|(name, rows)| {
+            rows();
+            (name, FOUND.with(RefCell::take))
+        })
+        .into()
+}
+
+/// Compares a file with what it has to be, or writes it.
+fn on_record(file: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
     if std::env::var_os("KEYBOUND_WRITE_API").is_some() {
-        std::fs::write(&path, &record).unwrap();
+        std::fs::write(&path, text).unwrap();
     }
     let recorded = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(recorded, record, "run with KEYBOUND_WRITE_API=1 if that is meant");
+    assert!(recorded == text, "{file} is out of date; if that is meant: KEYBOUND_WRITE_API=1");
+}
+
+#[test]
+fn the_rows_are_on_record() {
+    let mut text = String::from("# Written by a test: KEYBOUND_WRITE_API=1 cargo test -p keybound-ffi --test table\n");
+    for (name, rows) in tables() {
+        writeln!(text, "[{name}]").unwrap();
+        for Rows { class, rows, .. } in rows {
+            for Row { name, js, arguments, .. } in rows {
+                writeln!(text, "{class}.{name} {js} {}", arguments.len()).unwrap();
+            }
+        }
+    }
+    on_record("tests/contract/native.txt", &text);
+}
+
+/// A kind of value as TypeScript has it.
+fn type_script(kind: &str, gives: bool) -> String {
+    let kind = kind.replace(' ', "");
+    let (inner, is_optional) = match kind.strip_prefix("Option<").and_then(|inner| inner.strip_suffix('>')) {
+        Some(inner) => (inner.to_owned(), true),
+        None => match kind.strip_prefix("Optional") {
+            Some(inner) => (inner.to_owned(), true),
+            None => (kind, false),
+        },
+    };
+    let known = match inner.as_str() {
+        "Text" | "Verified" | "Answer" => "string".to_owned(),
+        "Texts" => "string[]".to_owned(),
+        "Bytes" => "Uint8Array".to_owned(),
+        "Number" => "number".to_owned(),
+        "bool" => "boolean".to_owned(),
+        "()" => "void".to_owned(),
+        class => format!("Native{class}"),
+    };
+    match (is_optional, gives) {
+        (false, _) => known,
+        (true, true) => format!("{known} | undefined | null"),
+        (true, false) => format!("{known} | undefined"),
+    }
+}
+
+/// A snake_case name in JavaScript.
+fn camel(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |mut text, word| {
+        let mut letters = word.chars();
+        text.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
+        text + letters.as_str()
+    })
+}
+
+fn signature(row: &Row, optional: bool) -> String {
+    let mark = if optional { "?" } else { "" };
+    let arguments = row.arguments.iter().map(|(name, kind)| format!("{}: {}", camel(name), type_script(kind, false)));
+    let arguments = arguments.collect::<Vec<_>>().join(", ");
+    let name = if row.js == "new" { "new " } else { row.js };
+    format!("{name}{mark}({arguments}): {};\n", type_script(row.result, true))
+}
+
+#[test]
+fn the_types_of_the_npm_package_are_written_from_the_rows() {
+    let mut text = String::from(
+        "// Written by a test: KEYBOUND_WRITE_API=1 cargo test -p keybound-ffi --test table\n\
+         // What the addon and the WASM builds export, from the tables of bindings/shared/src/table.rs. What is optional is not in all builds.\n\
+         \nimport type { Freed, NativeIncoming, NativePresented } from './native.js';\n",
+    );
+    let tables = tables();
+    let every: Vec<&Rows> = tables.iter().flat_map(|(_, rows)| rows).collect();
+    for home in every.iter().filter(|rows| !rows.class.is_empty() && !rows.extends) {
+        let class = home.class;
+        let doc = home.doc.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+        let all = || {
+            every
+                .iter()
+                .filter(|rows| rows.class == class)
+                .flat_map(|rows| rows.rows.iter().map(|row| (row, rows.extends)))
+        };
+        writeln!(text, "\n/** {doc} */\nexport interface Native{class} extends Freed {{").unwrap();
+        if all().all(|(row, _)| row.is_static) {
+            writeln!(text, "  readonly _{}?: never;", class.to_ascii_lowercase()).unwrap();
+        }
+        for (row, optional) in all().filter(|(row, _)| !row.is_static) {
+            text.push_str("  ");
+            text.push_str(&signature(row, optional));
+        }
+        text.push_str("}\n");
+        if all().any(|(row, _)| row.is_static) {
+            writeln!(text, "\nexport interface Native{class}Class {{").unwrap();
+            for (row, optional) in all().filter(|(row, _)| row.is_static) {
+                text.push_str("  ");
+                text.push_str(&signature(row, optional));
+            }
+            text.push_str("}\n");
+        }
+    }
+    for (name, rows) in &tables {
+        let classes = rows.iter().filter(|rows| !rows.class.is_empty() && !rows.extends);
+        let classes: Vec<_> = classes.filter(|rows| rows.rows.iter().any(|row| row.is_static)).collect();
+        let functions: Vec<_> = rows.iter().filter(|rows| rows.class.is_empty()).flat_map(|rows| &rows.rows).collect();
+        if classes.is_empty() && functions.is_empty() {
+            continue;
+        }
+        let interface = camel(&format!("_{name}_rows"));
+        writeln!(text, "\n/** The table `{name}`. */\nexport interface {interface} {{").unwrap();
+        for Rows { class, .. } in classes {
+            writeln!(text, "  {class}: Native{class}Class;").unwrap();
+        }
+        for row in functions {
+            text.push_str("  ");
+            text.push_str(&signature(row, false));
+        }
+        text.push_str("}\n");
+    }
+    on_record("pkg/npm/src/rows.ts", &text);
 }

@@ -58,7 +58,7 @@ export class Folder implements NativeFiles {
   }
 
   async createKey(algorithms: string[], protections: string[], now: number): Promise<NativeKey> {
-    if (this.#core.Sweep.isDue(this.#sweptAt, now)) await this.#sweep(now);
+    if (this.#core.isSweepDue(this.#sweptAt, now)) await this.#sweep(now);
     const key = await generate(algorithms as Algorithm[], protections as Protection[]);
     // The mark is first: a key without one is taken for the program's own, and stays.
     await this.#replace('made', key.thumbprint, '');

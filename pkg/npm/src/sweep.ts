@@ -15,8 +15,8 @@ export async function clientParts(): Promise<NativeClientParts> {
  * at once is not interrupted by other tasks.
  */
 export async function swept(last: number, tell: (sweep: NativeSweep) => void): Promise<Swept | undefined> {
-  const { Sweep } = await clientParts();
-  if (!Sweep.isDue(last, systemNow())) return undefined;
+  const { Sweep, isSweepDue } = await clientParts();
+  if (!isSweepDue(last, systemNow())) return undefined;
   const sweep = new Sweep(systemNow());
   try {
     tell(sweep);

@@ -1,10 +1,10 @@
 // The core as WebAssembly, loaded when it is first needed: the client, and what explains refusals.
 
 import { HostFailed } from '../errors.js';
-import type { NativeAdvice, NativeClientParts } from '../native.js';
+import type { ClientRows, NativeAdvice, ThumbprintsRows } from '../native.js';
 
 /** What a browser's client takes from the core. */
-export type Core = NativeClientParts;
+export type Core = ClientRows & ThumbprintsRows;
 
 interface Glue {
   default(options: { module_or_path: string | URL }): Promise<unknown>;
