@@ -7,6 +7,7 @@ import okhttp3.Authenticator
 import okhttp3.Call
 import okhttp3.Callback
 import okhttp3.CookieJar
+import okhttp3.Interceptor
 import okhttp3.MediaType.Companion.toMediaType
 import okhttp3.MediaType.Companion.toMediaTypeOrNull
 import okhttp3.OkHttpClient
@@ -14,7 +15,11 @@ import okhttp3.Request
 import okhttp3.RequestBody
 import okhttp3.RequestBody.Companion.toRequestBody
 import okhttp3.Response
+import okhttp3.internal.http2.ConnectionShutdownException
+import okhttp3.internal.http2.ErrorCode
+import okhttp3.internal.http2.StreamResetException
 import java.io.IOException
+import java.net.ProtocolException
 import java.util.concurrent.TimeUnit
 import kotlin.coroutines.resume
 import kotlin.coroutines.resumeWithException
@@ -22,24 +27,46 @@ import kotlin.coroutines.resumeWithException
 /**
  * The same client for requests of sessions, with nothing that outlives one or answers for it.
  *
- * The core follows redirects, with a proof for each and never to elsewhere, and decides what is sent again: OkHttp by itself repeats a `POST` whose
- * answer was lost on a connection that was kept open. A cache and cookies would give one account what is another's, and an authenticator would
+ * The core follows redirects, with a proof for each and never to elsewhere, and decides what is sent again. A cache and cookies would give one account what is another's, and an authenticator would
  * send credentials of its own.
  */
 internal fun OkHttpClient.forSessions(): OkHttpClient = newBuilder()
+    .apply { if (Once !in networkInterceptors()) addNetworkInterceptor(Once) }
     .followRedirects(false)
     .followSslRedirects(false)
-    .retryOnConnectionFailure(false)
     .cache(null)
     .cookieJar(CookieJar.NO_COOKIES)
     .authenticator(Authenticator.NONE)
     .build()
 
+/**
+ * Has OkHttp send a request once. By itself it would send a `POST` again, with the same proof, whose answer was lost on a connection that was
+ * kept open. Where there was no connection, it goes on to the server's next address, and a stream that the server refused unread it sends again.
+ */
+internal object Once : Interceptor {
+    override fun intercept(chain: Interceptor.Chain): Response = try {
+        chain.proceed(chain.request())
+    } catch (failure: IOException) {
+        val isUnread = failure is ConnectionShutdownException || (failure as? StreamResetException)?.errorCode == ErrorCode.REFUSED_STREAM
+        throw if (isUnread) failure else Lost(failure)
+    }
+
+    /** OkHttp takes no violation of the protocol for one that another connection would mend. */
+    class Lost(override val cause: IOException) : ProtocolException()
+
+    /** Does something that sends, and throws what was wrong. */
+    inline fun <T> unwrapped(work: () -> T): T = try {
+        work()
+    } catch (lost: Lost) {
+        throw lost.cause
+    }
+}
+
 /** Waits for an answer without a thread; a cancelled task cancels its call. */
 internal suspend fun Call.await(): Response = suspendCancellableCoroutine { continuation ->
     continuation.invokeOnCancellation { cancel() }
     enqueue(object : Callback {
-        override fun onFailure(call: Call, e: IOException) = continuation.resumeWithException(e)
+        override fun onFailure(call: Call, e: IOException) = continuation.resumeWithException((e as? Once.Lost)?.cause ?: e)
 
         override fun onResponse(call: Call, response: Response) =
             continuation.resume(response) { _, unwanted, _ -> unwanted.close() }

@@ -33,7 +33,7 @@ public class KeyboundInterceptor(
     override fun intercept(chain: Interceptor.Chain): Response = orIOException {
         checkClient(chain.call())
         val session = session() ?: throw nobody()
-        untilCanceled(chain.call()) { client.call(session, chain.request()) { chain.proceed(it) } }
+        untilCanceled(chain.call()) { client.call(session, chain.request()) { Once.unwrapped { chain.proceed(it) } } }
     }
 }
 
@@ -41,8 +41,8 @@ public class KeyboundInterceptor(
  * Answers a 401 with a session's token and a proof, for an `OkHttpClient` whose first request is sent without.
  *
  * It answers twice for one request at most: to the first refusal with token and proof, to the second with the server's nonce or a
- * renewed token. Prefer [KeyboundInterceptor], which sends one request less. Make the client with `followRedirects(false)`,
- * `retryOnConnectionFailure(false)` and without cookies; the answers to its authorized requests are not put into its cache.
+ * renewed token. Prefer [KeyboundInterceptor], which sends one request less. Make the client with `followRedirects(false)` and without
+ * cookies; the answers to its authorized requests are not put into its cache.
  *
  * @param session the session to call with; asked for each refusal. Null: the refusal stands
  */
@@ -75,7 +75,7 @@ private fun checkClient(call: Call) {
     val client = (call as? RealCall)?.client ?: return
     when {
         client.followRedirects -> throw unfit("follows redirects, and takes proofs along")
-        client.retryOnConnectionFailure -> throw unfit("repeats requests whose answers were lost")
+        client.retryOnConnectionFailure && Once !in client.networkInterceptors -> throw unfit("repeats requests whose answers were lost")
         client.cache != null -> throw unfit("has a cache, which gives one account the answers of another")
         client.cookieJar !== CookieJar.NO_COOKIES -> throw unfit("keeps cookies, which carry one account's state to another")
         client.authenticator !== Authenticator.NONE -> throw unfit("has an authenticator, which sends credentials of its own")

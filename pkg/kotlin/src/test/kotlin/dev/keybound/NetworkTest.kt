@@ -1,10 +1,12 @@
 package dev.keybound
 
 import kotlinx.coroutines.runBlocking
+import okhttp3.Dns
 import okhttp3.OkHttpClient
 import okhttp3.Request
 import okhttp3.RequestBody.Companion.toRequestBody
 import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertInstanceOf
 import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -12,6 +14,7 @@ import org.junit.jupiter.api.Test
 import java.io.IOException
 import java.net.ConnectException
 import java.net.InetAddress
+import java.net.ProtocolException
 import java.net.ServerSocket
 import java.net.Socket
 import java.util.concurrent.ConcurrentLinkedQueue
@@ -36,7 +39,8 @@ class NetworkTest {
                     for (method in listOf("POST", "GET")) {
                         val before = api.count("$method /lost")
                         val lost = get("${api.url}lost").newBuilder().method(method, if (method == "POST") "text".toRequestBody() else null)
-                        assertThrows(IOException::class.java) { runBlocking { way(lost.build()) } }
+                        val error = assertThrows(IOException::class.java) { runBlocking { way(lost.build()) } }
+                        assertFalse(error is ProtocolException, "OkHttp's own exception")
                         assertEquals(before + 1, api.count("$method /lost"), method)
                     }
                 }
@@ -63,6 +67,16 @@ class NetworkTest {
             client.call(session, post).use { assertEquals(200, it.code) }
             assertEquals(1, wire.count("POST /api"))
             assertTrue(wire.seen.none { it.header("DPoP") in unsent }, "the proof is new")
+        }
+    }
+
+    @Test
+    fun `of several addresses one that takes connections is found`() {
+        Losing().use { api ->
+            // Nothing listens at the first.
+            val addresses = listOf("127.0.0.2", "127.0.0.1").map { InetAddress.getByName(it) }
+            val http = OkHttpClient.Builder().dns(object : Dns { override fun lookup(hostname: String) = addresses }).build().forSessions()
+            http.newCall(get(api.url.replace("127.0.0.1", "api.example.com"))).execute().use { assertEquals(401, it.code) }
         }
     }
 
