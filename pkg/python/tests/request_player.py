@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from keybound import Incoming
+from keybound import Incoming, KeyboundError
 from keybound._keybound import NativeError, NativeFlow, NativeMemoryStore, NativePrincipal, NativeResourceServer
+from request_driver import Clock, Driven
 
 _Refusal = tuple[int, str, str | None, list[tuple[str, str]], str]
 
@@ -17,11 +18,13 @@ _Refusal = tuple[int, str, str | None, list[tuple[str, str]], str]
 class Server:
     """The server of a vector, and the flows of its requests."""
 
-    def __init__(self, vector: dict[str, Any]) -> None:
+    def __init__(self, vector: dict[str, Any], *, driven: bool = False) -> None:
         verifier, store = json.dumps(vector["verifier"]), vector.get("store")
         memory = NativeMemoryStore(store["capacity"], verifier, store["floor"]) if store else None
         self._server = NativeResourceServer(json.dumps(vector["resource"]), verifier, memory)
-        self._flows: dict[str, list[NativeFlow]] = {}
+        # With it, Python's own driver carries the flows out.
+        self._clock = Clock() if driven else None
+        self._flows: dict[str, list[NativeFlow | Driven]] = {}
         self._principals: dict[str, NativePrincipal] = {}
 
     def play(self, events: list[dict[str, Any]]) -> None:
@@ -33,6 +36,8 @@ class Server:
     def perform(self, event: dict[str, Any]) -> Any:
         """Carries out one event, and gives what is seen then."""
         now, of = event["now"], event.get("of", "")
+        if self._clock is not None:
+            self._clock.now = now
         match event["do"]:
             case "admit" | "check" as what:
                 begin, request = getattr(self._server, what), event["request"]
@@ -42,7 +47,7 @@ class Server:
                 return self._begin(event, lambda: self._principals[of].carry_out(method, url, body, now))
             case "task":
                 task = self._flows[of][0].task(now)
-                return None if task is None else self._begin(event, lambda: task)
+                return None if task is None else self._keep(event, [task])
             case "resume":
                 reply = json.dumps(event["reply"])
                 return same(self._seen(of, flow, partial(flow.resume, reply, now)) for flow in self._flows[of])
@@ -62,16 +67,26 @@ class Server:
         raise AssertionError(event["do"])
 
     def _begin(self, event: dict[str, Any], begin: Callable[[], NativeFlow]) -> Any:
-        name = event["as"]
-        self._flows[name] = [begin() for _ in range(event.get("times", 1))]
-        return same(self._seen(name, flow, flow.step) for flow in self._flows[name])
+        clock = self._clock
+        begun = [begin() if clock is None else Driven.begin(clock, begin) for _ in range(event.get("times", 1))]
+        return self._keep(event, begun)
 
-    def _seen(self, name: str, flow: NativeFlow, step: Callable[[], str]) -> Any:
+    def _keep(self, event: dict[str, Any], begun: list[NativeFlow | Driven]) -> Any:
+        name = event["as"]
+        self._flows[name] = begun
+        return same(self._seen(name, flow, flow.step) for flow in begun)
+
+    def _seen(self, name: str, flow: NativeFlow | Driven, step: Callable[[], str]) -> Any:
         """A step as vectors show it. Pauses between attempts are random, and shorter than a second."""
         try:
             seen = json.loads(step())
         except NativeError as error:
             return {"error": json.loads(error.args[0])["reason"]}
+        except KeyboundError as error:
+            return {"error": error.reason}
+        except OSError:
+            # The host's own error comes out as it is; the core calls it the host's.
+            return {"error": "host"}
         if principal := flow.principal():
             self._principals[name] = principal
         return {"step": "wait", "below": 1} if seen.get("milliseconds", 1000) < 1000 else seen
