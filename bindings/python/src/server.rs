@@ -65,7 +65,7 @@ impl NativeResourceServer {
     #[pyo3(signature = (options, verifier, store=None))]
     fn new(options: &str, verifier: &str, store: Option<&NativeMemoryStore>) -> PyResult<Self> {
         let store = store.map(|store| &store.0);
-        ffi::ResourceServer::new(options, verifier, None, store, &AWS_LC).map(Self).map_err(raised)
+        ffi::ResourceServer::new(options, verifier, store, &AWS_LC).map(Self).map_err(raised)
     }
 
     fn admit(&self, incoming: Incoming, epoch: Option<&str>, ticks: u64, now: i64) -> PyResult<NativeFlow> {

@@ -78,7 +78,7 @@ pub use presented::{OwnedPresented, Presented, byte_strings};
 pub use proof::{NonceCache, ProofRequest, Unsigned, prepare, proof};
 pub use refused::explain_response;
 pub use replay::{Entry, MemoryStore};
-pub use resource::{Access, JwkSet, ResourceServer};
+pub use resource::ResourceServer;
 pub use sweep::Sweep;
 pub use verify::{Pending, Refusal, Verified, Verifier};
 

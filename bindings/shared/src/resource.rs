@@ -1,24 +1,18 @@
 //! A protected resource: a request in, a principal or the answer to send out.
 
-use std::sync::{Mutex, PoisonError};
-
-use keybound::flow::step::Step;
-use keybound::intent::Intent as CoreIntent;
 use keybound::json::Value;
-use keybound::replay::{Inserted, Insertion, ReplayStore, StoreEpoch};
+use keybound::server::Consumption;
 use keybound::server::forwarded::{Family, Hop, TrustedProxies};
-use keybound::server::resource::{self, IncomingRequest, Principal, ResourcePolicy, Schemes};
+use keybound::server::resource::{self, Principal, ResourcePolicy, Schemes};
 use keybound::server::route::Routing;
-use keybound::server::source::{RequestHead, TargetSource};
-use keybound::server::{self, Consumption};
-use keybound::{Crypto, TargetUri, UnixTime};
+use keybound::server::source::TargetSource;
+use keybound::{Crypto, TargetUri};
 
 use crate::error::Error;
-use crate::intent::Intent;
 use crate::issuers::with_sources;
 use crate::plain::{Options, one_of, pairs};
-use crate::replay::{Entry, MemoryStore};
-use crate::verify::{Refusal, epoch_of, insertion_of, verifier_of};
+use crate::replay::MemoryStore;
+use crate::verify::{Refusal, verifier_of};
 
 const OPTIONS: &[&str] = &[
     "resource",
@@ -46,42 +40,12 @@ const OPTIONS: &[&str] = &[
     "proxies",
 ];
 
-/// The keys of an issuer.
-#[derive(Debug)]
-pub struct JwkSet(server::JwkSet);
-
-impl JwkSet {
-    /// Reads a JWK set (RFC 7517 section 5).
-    ///
-    /// # Errors
-    /// The issuer's fault.
-    pub fn parse(json: &[u8]) -> Result<Self, Error> {
-        let set = server::JwkSet::parse(json);
-        set.map(Self).map_err(|error| Error::new(crate::Kind::Host, "keys_malformed", error.to_string()))
-    }
-}
-
 /// Admits requests to a resource.
 #[derive(Debug)]
 pub struct ResourceServer {
     pub(crate) core: resource::ResourceServer,
     pub(crate) targets: TargetSource,
-    epoch: StoreEpoch,
     pub(crate) crypto: Crypto,
-}
-
-/// Where a request stands.
-pub struct Access {
-    state: Mutex<State>,
-    epoch: StoreEpoch,
-    crypto: Crypto,
-}
-
-enum State {
-    Open(resource::Access),
-    Granted(Box<Principal>),
-    Refused(Refusal),
-    Used,
 }
 
 impl ResourceServer {
@@ -98,17 +62,12 @@ impl ResourceServer {
     /// (`forwarded`, `x_forwarded`, `x_forwarded_with_port`) and `hops` (which value counts, from the right, where proxies append; 0 where
     /// they replace what came in).
     ///
-    /// `verifier` are the options of a [`Verifier`](crate::Verifier), and `epoch` is that of the replay store, and `store` one of this process: without it the host inserts entries.
+    /// `verifier` are the options of a [`Verifier`](crate::Verifier), and `store` is a replay store of this process: without it the host
+    /// inserts entries.
     ///
     /// # Errors
     /// Misuse names what cannot be used.
-    pub fn new(
-        options: &str,
-        verifier: &str,
-        epoch: Option<&str>,
-        store: Option<&MemoryStore>,
-        crypto: &Crypto,
-    ) -> Result<Self, Error> {
+    pub fn new(options: &str, verifier: &str, store: Option<&MemoryStore>, crypto: &Crypto) -> Result<Self, Error> {
         let options = Options::parse(options, OPTIONS)?;
         let mut policy = ResourcePolicy::new(options.needed("resource")?)?;
         policy = with_sources(policy, &options)?;
@@ -155,38 +114,7 @@ impl ResourceServer {
             None => Consumption::by_host(),
         };
         let core = resource::ResourceServer::new(policy, verifier_of(verifier, crypto)?, consumption)?;
-        Ok(Self { core, targets, epoch: epoch_of(epoch)?, crypto: *crypto })
-    }
-
-    /// Takes a request whose target URI the host knows.
-    pub fn receive(&self, method: &str, url: &str, fields: &[(&str, &[u8])], now: i64) -> Access {
-        self.judge(method, TargetUri::parse(url).ok(), fields, now)
-    }
-
-    /// Takes a request with its raw target as received (`/a%2Fb?c`), which never is a decoded path. The origin comes from the
-    /// options, or from the trusted proxies they name; `peer` is the address of the connection.
-    pub fn receive_raw(
-        &self,
-        method: &str,
-        raw_target: &[u8],
-        peer: Option<&str>,
-        fields: &[(&str, &[u8])],
-        now: i64,
-    ) -> Access {
-        let head = RequestHead { peer: peer.and_then(|peer| peer.parse().ok()), raw_target, fields };
-        self.judge(method, self.targets.resolve(&head).ok(), fields, now)
-    }
-
-    fn judge(&self, method: &str, target: Option<TargetUri>, fields: &[(&str, &[u8])], now: i64) -> Access {
-        let access = match target {
-            None => resource::Access::Refused(self.core.refuse_target()),
-            Some(target) => {
-                let mut request = IncomingRequest::new(method, &target, fields);
-                request.epoch = self.epoch;
-                self.core.receive(&request, UnixTime::from_secs(now))
-            }
-        };
-        Access { state: Mutex::new(State::of(access)), epoch: self.epoch, crypto: self.crypto }
+        Ok(Self { core, targets, crypto: *crypto })
     }
 
     /// The path that the application routes a request by, once it is known that the request did not choose its mount point: `mount_path` and
@@ -208,62 +136,6 @@ impl ResourceServer {
         answer.to_json()
     }
 
-    /// The answer to a principal that lacks one of `scopes`: 403. None, if it has them all.
-    ///
-    /// # Errors
-    /// Misuse, if access is not granted.
-    pub fn require_scopes(&self, access: &Access, scopes: &[&str]) -> Result<Option<Refusal>, Error> {
-        access
-            .granted(|principal| self.core.require_scopes(principal, scopes).err().map(|refusal| Refusal::of(&refusal)))
-    }
-
-    /// Compares a request, body included, with the intent that its token carries; `url` is the whole URL, query included. The entry
-    /// goes into the replay store, and the answer to [`used_up`](Self::used_up): only then the intent is carried out.
-    ///
-    /// # Errors
-    /// The rejection, with the refusal to send; misuse, if access is not granted.
-    pub fn carry_out(&self, access: &Access, method: &str, url: &str, body: &[u8], now: i64) -> Result<Entry, Error> {
-        let now = UnixTime::from_secs(now);
-        access.granted(|principal| match self.core.carry_out(principal, method, url, body, now)? {
-            Step::Insert(insert) => Ok(Entry::of(insert.entry())),
-            Step::Done(Err(refusal)) => Err(Refusal::of(&refusal).into_error()),
-            _ => Err(Error::already_used()),
-        })?
-    }
-
-    /// Whether the intent is carried out, by what the store answered to the entry of the same request: `fresh`, `seen`,
-    /// `unavailable`, `full` or `before_floor`.
-    ///
-    /// # Errors
-    /// The rejection, with the refusal to send; misuse for another word, or if access is not granted.
-    pub fn used_up(
-        &self,
-        access: &Access,
-        method: &str,
-        url: &str,
-        body: &[u8],
-        insertion: &str,
-        now: i64,
-    ) -> Result<(), Error> {
-        let (insertion, now) = (insertion_of(insertion)?, UnixTime::from_secs(now));
-        access.granted(|principal| {
-            let settled = match self.core.carry_out(principal, method, url, body, now)? {
-                Step::Insert(insert) => insert.resume(Inserted::new(insertion, self.epoch), now)?,
-                decided => decided,
-            };
-            let settled = settled.finished().ok_or_else(Error::already_used)?;
-            settled.map(drop).map_err(|refusal| Refusal::of(&refusal).into_error())
-        })?
-    }
-
-    /// The answer to a principal whose token the host knows to be revoked: 401.
-    ///
-    /// # Errors
-    /// Misuse, if access is not granted.
-    pub fn refuse_revoked(&self, access: &Access) -> Result<Refusal, Error> {
-        access.granted(|principal| Refusal::of(&self.core.refuse_revoked(principal)))
-    }
-
     /// The metadata document (RFC 9728 section 2), to be served as JSON at [`metadata_path`](Self::metadata_path).
     pub fn metadata(&self) -> String {
         self.core.metadata().to_json()
@@ -277,196 +149,6 @@ impl ResourceServer {
     /// The path of that URL.
     pub fn metadata_path(&self) -> String {
         self.core.policy().metadata_path()
-    }
-}
-
-impl Access {
-    /// Where it stands: an object with `state` and
-    ///
-    /// | `state` | members | go on with |
-    /// |---|---|---|
-    /// | `keys` | `issuer`, `kid`, `algorithm` | [`keys`](Self::keys) |
-    /// | `introspection` | `token`, a secret | [`introspected`](Self::introspected) |
-    /// | `insert` | those of an [`Entry`] | [`settle`](Self::settle), [`insert_into`](Self::insert_into) |
-    /// | `granted` | `principal` | |
-    /// | `refused` | `refusal` | |
-    ///
-    /// # Errors
-    /// Misuse, if it was used already.
-    pub fn state(&self) -> Result<String, Error> {
-        self.lock().shown().map(|state| state.to_json()).ok_or_else(Error::already_used)
-    }
-
-    /// What goes into the replay store, in the state `insert`.
-    pub fn entry(&self) -> Option<Entry> {
-        match &*self.lock() {
-            State::Open(resource::Access::Pending(pending)) => Some(Entry::of(pending.replay_entry())),
-            _ => None,
-        }
-    }
-
-    /// Whether `keys` can answer. If not, the issuer's set is to be fetched anew, but not more often than once in a while: anyone
-    /// can send a token with an invented `kid`.
-    pub fn is_answered_by(&self, keys: &JwkSet) -> bool {
-        matches!(&*self.lock(), State::Open(resource::Access::NeedsKeys(wanted)) if wanted.is_answered_by(&keys.0))
-    }
-
-    /// Goes on with the issuer's keys.
-    ///
-    /// # Errors
-    /// Misuse in another state.
-    pub fn keys(&self, keys: &JwkSet, now: i64) -> Result<(), Error> {
-        self.advance(|access| match access {
-            resource::Access::NeedsKeys(wanted) => Ok(State::of(wanted.resume(&keys.0, UnixTime::from_secs(now)))),
-            other => Err(Box::new(other)),
-        })
-    }
-
-    /// Goes on with the body of the introspection endpoint's answer, whose status was 200.
-    ///
-    /// # Errors
-    /// Misuse in another state.
-    pub fn introspected(&self, answer: &[u8], now: i64) -> Result<(), Error> {
-        self.advance(|access| match access {
-            resource::Access::NeedsIntrospection(wanted) => {
-                Ok(State::of(wanted.resume(answer, UnixTime::from_secs(now))))
-            }
-            other => Err(Box::new(other)),
-        })
-    }
-
-    /// Refuses the request with 503, because keys or introspection cannot be had.
-    ///
-    /// # Errors
-    /// Misuse in another state.
-    pub fn unavailable(&self) -> Result<(), Error> {
-        self.advance(|access| match access {
-            resource::Access::NeedsKeys(wanted) => Ok(State::Refused(Refusal::of(&wanted.unavailable()))),
-            resource::Access::NeedsIntrospection(wanted) => Ok(State::Refused(Refusal::of(&wanted.unavailable()))),
-            other => Err(Box::new(other)),
-        })
-    }
-
-    /// Admits or refuses the request by the replay store's answer: `fresh`, `seen`, `unavailable`, `full`, `share_full` or `before_floor`.
-    ///
-    /// # Errors
-    /// Misuse for another word or in another state.
-    pub fn settle(&self, insertion: &str, now: i64) -> Result<(), Error> {
-        let insertion = insertion_of(insertion)?;
-        self.settle_with(|_| insertion, now)
-    }
-
-    /// Consumes the proof in a store of this process.
-    ///
-    /// # Errors
-    /// Misuse in another state.
-    pub fn insert_into(&self, store: &MemoryStore, now: i64) -> Result<(), Error> {
-        let time = UnixTime::from_secs(now);
-        let insert = |entry: &keybound::replay::ReplayEntry| {
-            let Ok(inserted) = store.core.insert(entry, time);
-            inserted.insertion
-        };
-        self.settle_with(insert, now)
-    }
-
-    /// Admits the request without a replay store: anyone who sees it can repeat it until its proof is too old.
-    ///
-    /// # Errors
-    /// Misuse in another state.
-    pub fn danger_skip_replay_check(&self) -> Result<(), Error> {
-        self.advance(|access| match access {
-            resource::Access::Pending(pending) => Ok(State::Granted(Box::new(pending.danger_skip_replay_check()))),
-            other => Err(Box::new(other)),
-        })
-    }
-
-    fn settle_with(
-        &self,
-        insert: impl FnOnce(&keybound::replay::ReplayEntry) -> Insertion,
-        now: i64,
-    ) -> Result<(), Error> {
-        self.advance(|access| match access {
-            resource::Access::Pending(pending) => {
-                let inserted = Inserted::new(insert(pending.replay_entry()), self.epoch);
-                Ok(match pending.settle(inserted, UnixTime::from_secs(now)) {
-                    Ok(principal) => State::Granted(Box::new(principal)),
-                    Err(refusal) => State::Refused(Refusal::of(&refusal)),
-                })
-            }
-            other => Err(Box::new(other)),
-        })
-    }
-
-    /// The intent that the token carries.
-    ///
-    /// # Errors
-    /// The peer's fault, if it carries none; misuse, if access is not granted.
-    pub fn intent(&self) -> Result<Intent, Error> {
-        let intent = self.granted(CoreIntent::of_token)??;
-        Ok(Intent::from_core(intent, &self.crypto))
-    }
-
-    fn granted<T>(&self, read: impl FnOnce(&Principal) -> T) -> Result<T, Error> {
-        match &*self.lock() {
-            State::Granted(principal) => Ok(read(principal)),
-            _ => Err(Error::misuse("not_granted", "access is not granted; drive the request to its end first")),
-        }
-    }
-
-    fn advance(
-        &self,
-        step: impl FnOnce(resource::Access) -> Result<State, Box<resource::Access>>,
-    ) -> Result<(), Error> {
-        let mut state = self.lock();
-        match std::mem::replace(&mut *state, State::Used) {
-            State::Open(access) => match step(access) {
-                Ok(next) => {
-                    *state = next;
-                    Ok(())
-                }
-                Err(access) => {
-                    *state = State::Open(*access);
-                    Err(Error::misuse("reply_mismatch", "the request waits for something else; look at its state"))
-                }
-            },
-            other => {
-                *state = other;
-                Err(Error::already_used())
-            }
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn of(access: resource::Access) -> Self {
-        match access {
-            resource::Access::Granted(principal) => Self::Granted(principal),
-            resource::Access::Refused(refusal) => Self::Refused(Refusal::of(&refusal)),
-            open => Self::Open(open),
-        }
-    }
-
-    fn shown(&self) -> Option<Value> {
-        let state = |name: &str| Value::object().with("state", name);
-        Some(match self {
-            Self::Open(resource::Access::NeedsKeys(wanted)) => state("keys")
-                .with("issuer", wanted.issuer())
-                .with_some("kid", wanted.kid())
-                .with("algorithm", wanted.algorithm().name()),
-            Self::Open(resource::Access::NeedsIntrospection(wanted)) => {
-                state("introspection").with("token", wanted.token())
-            }
-            Self::Open(resource::Access::Pending(pending)) => {
-                state("insert").with("entry", Entry::of(pending.replay_entry()).to_value())
-            }
-            Self::Granted(principal) => state("granted").with("principal", described(principal)),
-            Self::Refused(refusal) => state("refused").with("refusal", refusal.to_value()),
-            Self::Open(_) | Self::Used => return None,
-        })
     }
 }
 

@@ -310,9 +310,9 @@ macro_rules! servers {
             /// `admit` ends with `admitted` and a principal, or with `refused`; `check` with `unconsumed` or `refused`. `route` answers
             /// `{ path }` or `{ refusal }`.
             class ResourceServer[ffi::ResourceServer] as server {
-                new(options: Text, verifier: Text) { ffi::ResourceServer::new(&options, &verifier, None, None, &CRYPTO) }
+                new(options: Text, verifier: Text) { ffi::ResourceServer::new(&options, &verifier, None, &CRYPTO) }
                 static with_store = "withStore"(options: Text, verifier: Text, store: &MemoryStore) -> [ResourceServer] {
-                    ffi::ResourceServer::new(&options, &verifier, None, Some(store), &CRYPTO)
+                    ffi::ResourceServer::new(&options, &verifier, Some(store), &CRYPTO)
                 }
                 fn admit(incoming: Incoming, now: Number) -> [Flow] { incoming.show(|incoming| server.admit(incoming, now)) }
                 fn check(incoming: Incoming, now: Number) -> [Flow] { incoming.show(|incoming| server.check(incoming, now)) }

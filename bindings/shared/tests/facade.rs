@@ -10,9 +10,9 @@
 use keybound::RUSTCRYPTO;
 use keybound::json::Value;
 use keybound_ffi::{
-    Access, AuthorizationServer, Client, Entry, Error, Handle, Handles, Incoming, Intent, JwkSet, Key, Kind,
-    MemoryStore, NonceCache, Presented, ProofRequest, Reply, ResourceServer, Sweep, Target, Verifier, prepare, proof,
-    reasons, request_detail, thumbprint,
+    AuthorizationServer, Client, Entry, Error, Flow, Handle, Handles, Incoming, Intent, Key, Kind, MemoryStore,
+    NonceCache, Presented, ProofRequest, Reply, ResourceServer, Sweep, Target, Verifier, prepare, proof, reasons,
+    request_detail, thumbprint,
 };
 
 const NOW: i64 = 1_700_000_000;
@@ -139,7 +139,7 @@ fn options_are_strict() {
         let options = format!(r#"{{"level":"enhanced","credentials":[{known}]}}"#);
         assert_eq!(misuse(Client::new(&options, &RUSTCRYPTO)), "missing_option", "{options}: it would not be used");
     }
-    assert_eq!(misuse(ResourceServer::new(r#"{"resource":"api"}"#, "{}", None, None, &RUSTCRYPTO)), "misuse");
+    assert_eq!(misuse(ResourceServer::new(r#"{"resource":"api"}"#, "{}", None, &RUSTCRYPTO)), "misuse");
 }
 
 #[test]
@@ -200,89 +200,88 @@ fn an_outside_signature_completes_a_proof_once() {
     assert!(!format!("{again:?}").contains(&member(&key.danger_private_jwk().unwrap(), "d")));
 }
 
-fn state(access: &Access) -> String {
-    member(&access.state().unwrap(), "state")
+/// What a flow comes to whose question about a token is answered so, each proof being new to the store.
+fn told(flow: Flow, answer: &str, insertion: &str) -> (Flow, String) {
+    let task = flow.task(NOW).unwrap().unwrap();
+    // What it fails for, if it does, shows in what the flow comes to.
+    let _ = task.resume(Reply::Told(answer.into()), NOW);
+    let step = flow.resume(Reply::Ok, NOW).unwrap();
+    let step = if member(&step, "step") == "insert" { inserted(&flow, insertion).unwrap() } else { step };
+    (flow, step)
+}
+
+fn inserted(flow: &Flow, insertion: &str) -> Result<String, Error> {
+    let reply = format!(r#"{{"inserted":{{"insertion":"{insertion}","epoch":"0"}}}}"#);
+    flow.resume(Reply::from_json(&reply)?, NOW)
+}
+
+fn incoming<'a>(fields: &'a [(&'a str, &'a [u8])]) -> Incoming<'a> {
+    let target = Target::Url(URL);
+    Incoming { method: "GET", target, fields, peer: None, client_certificate: None, epoch: None, ticks: None }
 }
 
 #[test]
-fn a_resource_goes_from_request_to_refusal_and_says_what_it_waits_for() {
+fn a_proof_is_used_up_by_the_host_and_a_gateway_uses_none() {
     let options =
         r#"{"resource":"https://api.example.com","introspection":true,"scopes":["read"],"publish_metadata":true}"#;
-    let server = ResourceServer::new(options, "{}", None, None, &RUSTCRYPTO).unwrap();
+    let server = ResourceServer::new(options, "{}", None, &RUSTCRYPTO).unwrap();
     assert_eq!(server.metadata_path(), "/.well-known/oauth-protected-resource");
-    assert_eq!(state(&server.receive("GET", URL, &[], NOW)), "refused");
-    let (key, store) = (key(), MemoryStore::new(1000, "{}", &RUSTCRYPTO, NOW - 1000).unwrap());
+    let key = key();
     let made = made(&key, None);
     let fields: &[(&str, &[u8])] = &[("Authorization", b"DPoP token"), ("DPoP", made.as_bytes())];
     let answer = format!(
         r#"{{"active":true,"sub":"alice","scope":"read","aud":"https://api.example.com","exp":1700000100,"cnf":{{"jkt":"{}"}}}}"#,
         key.thumbprint()
     );
-    let receive = || {
-        let access = server.receive_raw("GET", b"/items/7?page=2", None, fields, NOW);
-        assert_eq!(state(&access), "introspection");
-        assert_eq!(misuse(access.insert_into(&store, NOW)), "reply_mismatch");
-        access.introspected(answer.as_bytes(), NOW).unwrap();
-        assert_eq!(state(&access), "insert");
-        access
-    };
-    let access = receive();
-    access.insert_into(&store, NOW).unwrap();
-    assert_eq!(state(&access), "granted");
-    assert!(server.require_scopes(&access, &["read"]).unwrap().is_none());
-    assert_eq!(server.require_scopes(&access, &["write"]).unwrap().map(|refusal| refusal.status), Some(403));
-    assert_eq!(misuse(access.settle("fresh", NOW)), "already_used");
-    let again = receive();
-    again.insert_into(&store, NOW).unwrap();
-    assert!(again.state().unwrap().contains("replayed"));
-    let unreachable = server.receive("GET", URL, fields, NOW);
-    unreachable.unavailable().unwrap();
-    assert!(unreachable.state().unwrap().contains("introspection_unavailable"));
-    assert!(JwkSet::parse(b"{}").is_err());
+    let (flow, done) = told(server.admit(&incoming(fields), NOW).unwrap(), &answer, "fresh");
+    assert!(done.contains(r#""kind":"admitted""#), "{done}");
+    assert_eq!(misuse(inserted(&flow, "fresh")), "already_used");
+    for (insertion, reason) in [("seen", "replayed"), ("unavailable", "store_unavailable"), ("full", "store_full")] {
+        let (_, done) = told(server.admit(&incoming(fields), NOW).unwrap(), &answer, insertion);
+        assert!(done.contains(&format!(r#""reason":"{reason}""#)), "{done}");
+    }
+    assert_eq!(misuse(inserted(&server.admit(&incoming(fields), NOW).unwrap(), "true")), "unknown_value");
+    let (_, done) = told(server.check(&incoming(fields), NOW).unwrap(), &answer, "never");
+    assert!(done.contains(&format!(r#""kind":"unconsumed","thumbprint":"{}""#, key.thumbprint())), "{done}");
+    let (_, done) = told(server.admit(&incoming(fields), NOW).unwrap(), "{}", "never");
+    assert!(done.contains("introspection_unavailable"), "{done}");
 }
 
 #[test]
 fn an_intent_is_carried_out_once_and_nowhere_else() {
     let server = |more: &str| {
         let options = format!(r#"{{"resource":"https://api.example.com","introspection":true{more}}}"#);
-        ResourceServer::new(&options, "{}", None, None, &RUSTCRYPTO)
+        ResourceServer::new(&options, "{}", None, &RUSTCRYPTO)
     };
     assert_eq!(misuse(server(r#","intents_at":["items"]"#)), "misuse");
     assert_eq!(misuse(server(r#","intents_at":"/items""#)), "wrong_type");
-    let (key, store) = (key(), MemoryStore::new(1000, "{}", &RUSTCRYPTO, NOW - 1000).unwrap());
+    let key = key();
     let answer = format!(
         r#"{{"active":true,"aud":"https://api.example.com","iat":{NOW},"exp":{},"jti":"1","cnf":{{"jkt":"{}"}},"authorization_details":[{}]}}"#,
         NOW + 300,
         key.thumbprint(),
         request_detail("GET", URL, Some(b"ten"), &RUSTCRYPTO),
     );
-    let receive = |server: &ResourceServer| {
+    let admit = |server: &ResourceServer| {
         let made = made(&key, None);
-        let access = server.receive("GET", URL, &[("Authorization", b"DPoP token"), ("DPoP", made.as_bytes())], NOW);
-        access.introspected(answer.as_bytes(), NOW).unwrap();
-        access
+        let fields: &[(&str, &[u8])] = &[("Authorization", b"DPoP token"), ("DPoP", made.as_bytes())];
+        told(server.admit(&incoming(fields), NOW).unwrap(), &answer, "fresh")
     };
-    assert!(receive(&server("").unwrap()).state().unwrap().contains("intent_elsewhere"));
+    assert!(admit(&server("").unwrap()).1.contains("intent_elsewhere"));
     let server = server(r#","intents_at":["/items/*"]"#).unwrap();
-    let access = receive(&server);
-    assert_eq!(misuse(server.carry_out(&access, "GET", URL, b"ten", NOW)), "not_granted");
-    access.insert_into(&store, NOW).unwrap();
-    let refused = |outcome: Result<(), Error>| {
-        let error = outcome.unwrap_err();
-        assert_eq!(error.refusal.as_ref().map(|refusal| refusal.status), error.status);
-        (error.kind, error.reason.clone())
-    };
-    let mismatch = server.carry_out(&access, "GET", URL, b"eleven", NOW).map(drop);
-    assert_eq!(refused(mismatch), (Kind::Rejected, "intent_no_match".into()));
-    let entry = server.carry_out(&access, "GET", URL, b"ten", NOW).unwrap();
-    assert_eq!(store.insert(&entry, NOW), "fresh");
-    server.used_up(&access, "GET", URL, b"ten", "fresh", NOW).unwrap();
-    assert_eq!(store.insert(&entry, NOW), "seen");
-    let again = server.used_up(&access, "GET", URL, b"ten", "seen", NOW);
-    assert_eq!(refused(again), (Kind::Rejected, "intent_used".into()));
-    let unknown = server.used_up(&access, "GET", URL, b"ten", "unavailable", NOW);
-    assert_eq!(refused(unknown), (Kind::Host, "store_unavailable".into()));
-    assert_eq!(misuse(server.used_up(&access, "GET", URL, b"ten", "true", NOW)), "unknown_value");
+    let principal = admit(&server).0.handle().and_then(Handle::principal).unwrap();
+    let mismatch = principal.carry_out("GET", URL, b"eleven", NOW).unwrap().step().unwrap();
+    assert!(mismatch.contains(r#""reason":"intent_no_match""#), "{mismatch}");
+    let store = MemoryStore::new(1000, "{}", &RUSTCRYPTO, NOW - 1000).unwrap();
+    for (insertion, outcome) in
+        [("fresh", "carried_out"), ("seen", "intent_used"), ("unavailable", "store_unavailable")]
+    {
+        let flow = principal.carry_out("GET", URL, b"ten", NOW).unwrap();
+        let known = store.insert(&flow.entry().unwrap(), NOW);
+        assert_eq!(known, if insertion == "fresh" { "fresh" } else { "seen" }, "it is one entry");
+        let done = inserted(&flow, insertion).unwrap();
+        assert!(done.contains(outcome), "{done}");
+    }
 }
 
 #[test]
@@ -356,7 +355,7 @@ fn a_store_is_told_what_it_can_delete() {
 #[test]
 fn a_request_is_admitted_step_by_step() {
     let options = r#"{"resource":"https://api.example.com","introspection":true,"schemes":"bearer"}"#;
-    let server = ResourceServer::new(options, "{}", None, None, &RUSTCRYPTO).unwrap();
+    let server = ResourceServer::new(options, "{}", None, &RUSTCRYPTO).unwrap();
     let fields: &[(&str, &[u8])] = &[("Authorization", b"Bearer opaque")];
     let target = Target::Raw(b"/items?x=1");
     let incoming =
@@ -384,7 +383,7 @@ fn a_request_is_admitted_step_by_step() {
 fn where_tokens_come_from_is_checked_at_the_start() {
     let server = |more: &str| {
         let options = format!(r#"{{"resource":"https://api.example.com",{more}}}"#);
-        ResourceServer::new(&options, "{}", None, None, &RUSTCRYPTO).map(drop).map_err(|error| error.reason.to_string())
+        ResourceServer::new(&options, "{}", None, &RUSTCRYPTO).map(drop).map_err(|error| error.reason.to_string())
     };
     let endpoint = r#""client_id":"api","client_secret":"s""#;
     for good in [

@@ -40,7 +40,6 @@
 //! subject may do beyond its scopes. A WebSocket handshake is a GET request, and its target has the scheme `https`
 //! for `wss`.
 
-mod access;
 mod access_token;
 mod admission;
 mod confirmation;
@@ -59,7 +58,6 @@ mod rejection;
 mod tests;
 
 pub use crate::verify::refusal::EXPOSED_FIELDS;
-pub use access::{Access, AwaitingIntrospection, AwaitingKeys, PendingAccess};
 pub use access_token::MAX_TOKEN_LEN;
 pub use admission::{Admission, IncomingRequest, Unconsumed};
 pub use confirmation::confirmed_key;

@@ -31,7 +31,7 @@ impl Player {
             ffi::MemoryStore::new(capacity, &verifier, crypto, seconds(&store["floor"])).expect("a store")
         });
         let options = vector["resource"].to_string();
-        let server = ffi::ResourceServer::new(&options, &verifier, None, store.as_ref(), crypto);
+        let server = ffi::ResourceServer::new(&options, &verifier, store.as_ref(), crypto);
         Self { server: server.expect("a server"), flows: HashMap::new() }
     }
 
