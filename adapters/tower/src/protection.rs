@@ -10,6 +10,7 @@ use keybound::intent::Intent;
 use keybound::json::Value;
 use keybound::nonce::issuer::NonceIssuer;
 use keybound::oauth::FlowError;
+use keybound::server::Arrival;
 use keybound::server::resource::{IncomingRequest, ResourceServer};
 use keybound::server::source::TargetSource;
 
@@ -80,8 +81,7 @@ impl Protection {
         };
         let mut incoming = IncomingRequest::new(parts.method.as_str(), &target, &fields);
         incoming.client_certificate = parts.extensions.get().map(|ClientCertificate(hash)| *hash);
-        incoming.peer = request::peer(parts);
-        incoming.epoch = driver.epoch();
+        incoming.arrival = Arrival { peer: request::peer(parts), ..Arrival::in_epoch(driver.epoch()) };
         let admission = self.finish(server.admit(&incoming, driver.now())).await;
         admission.map(|known| Principal::new(*known, server.clone()))
     }

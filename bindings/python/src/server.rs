@@ -1,6 +1,6 @@
 //! Resource and authorization servers, and intents.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use keybound_aws_lc::AWS_LC;
 use keybound_ffi as ffi;
@@ -128,18 +128,20 @@ struct NativeAuthorizationServer(ffi::AuthorizationServer);
 #[pymethods]
 impl NativeAuthorizationServer {
     #[new]
-    #[pyo3(signature = (options, epoch=None))]
-    fn new(options: &str, epoch: Option<&str>) -> PyResult<Self> {
-        ffi::AuthorizationServer::new(options, epoch, &AWS_LC).map(Self).map_err(raised)
+    fn new(options: &str) -> PyResult<Self> {
+        ffi::AuthorizationServer::new(options, None, &AWS_LC).map(Self).map_err(raised)
     }
 
     fn check(&self, request: &str, proofs: Vec<Vec<u8>>, now: i64) -> PyResult<NativeAdmission> {
         let proofs: Vec<&[u8]> = proofs.iter().map(Vec::as_slice).collect();
-        self.0.check(request, &proofs, now).map(NativeAdmission).map_err(raised)
+        let flow = self.0.admit(request, &proofs, now).map_err(raised)?;
+        let admitted = admitted(&flow)?;
+        Ok(NativeAdmission { flow, admitted: Mutex::new(admitted) })
     }
 
-    fn fresh_nonce(&self, now: i64) -> Option<String> {
-        self.0.fresh_nonce(now)
+    #[pyo3(signature = (now, epoch=None))]
+    fn fresh_nonce(&self, now: i64, epoch: Option<&str>) -> PyResult<Option<String>> {
+        self.0.fresh_nonce(epoch, now).map_err(raised)
     }
 
     fn metadata(&self, issuer: &str) -> String {
@@ -147,23 +149,46 @@ impl NativeAuthorizationServer {
     }
 }
 
-/// A request to an authorization server on its way.
+/// A request to an authorization server on its way: its flow, and what that came to.
 #[pyclass(frozen, module = "keybound._keybound")]
-struct NativeAdmission(ffi::Admission);
+struct NativeAdmission {
+    flow: ffi::Flow,
+    admitted: Mutex<Option<String>>,
+}
+
+/// What the tokens of a flow get, as JSON, if it has ended.
+fn admitted(flow: &ffi::Flow) -> PyResult<Option<String>> {
+    let came = flow.look(|seen| match seen {
+        ffi::Seen::Done(came) => Some(came),
+        ffi::Seen::Wanted(_) => None,
+    });
+    match came.map_err(raised)? {
+        Some(ffi::Came::Bound(admitted)) => Ok(Some(ffi::admitted_json(&admitted))),
+        Some(ffi::Came::Refused(refusal)) => Err(raised(refusal.into_error())),
+        _ => Ok(None),
+    }
+}
 
 #[pymethods]
 impl NativeAdmission {
     #[getter]
     fn entry(&self) -> Option<NativeEntry> {
-        self.0.entry().map(NativeEntry)
+        self.flow.entry().map(NativeEntry)
     }
 
-    fn settle(&self, insertion: &str, now: i64) -> PyResult<()> {
-        self.0.settle(insertion, now).map_err(raised)
+    #[pyo3(signature = (insertion, now, epoch=None))]
+    fn settle(&self, insertion: &str, now: i64, epoch: Option<&str>) -> PyResult<()> {
+        let reply = ffi::Reply::inserted(insertion, epoch).map_err(raised)?;
+        self.flow.answer(reply, now).map_err(raised)?;
+        let admitted = admitted(&self.flow)?;
+        *self.admitted.lock().unwrap_or_else(PoisonError::into_inner) = admitted;
+        Ok(())
     }
 
     fn admitted(&self) -> PyResult<String> {
-        self.0.admitted().map_err(raised)
+        let admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let unsettled = "insert the entry into the replay store and settle it first";
+        admitted.ok_or_else(|| raised(ffi::Error::misuse("not_settled", unsettled)))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keybound::flow::step::Step;
 use keybound::json::Value;
-use keybound::replay::StoreEpoch;
+use keybound::server::Arrival;
 use keybound::server::resource::{self, Admission, CarriedOut, IncomingRequest, Unconsumed};
 use keybound::server::source::RequestHead;
 use keybound::{Crypto, TargetUri, UnixTime};
@@ -143,8 +143,7 @@ impl ResourceServer {
             }
             None => None,
         };
-        request.epoch = incoming.epoch.map_or(Ok(StoreEpoch::from_u64(0)), |epoch| epoch_of(Some(epoch)))?;
-        (request.peer, request.ticks) = (peer, incoming.ticks);
+        request.arrival = Arrival { epoch: epoch_of(incoming.epoch)?, peer, ticks: incoming.ticks };
         Ok(judge(Ok(request))?)
     }
 }

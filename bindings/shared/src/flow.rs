@@ -2,25 +2,26 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use keybound::http::message::{Body, Response};
-use keybound::json::Value;
-use keybound::key::Protection;
 #[cfg(feature = "grants")]
 use keybound::oauth::DeviceAuthorization;
-use keybound::oauth::step::{self, CreatedKey, FetchFailed, HostError, KeyFault, KeyUse, Question, Saved, Stored};
-use keybound::oauth::{Demand, Discovered, FlowError, Outcome, Session};
-use keybound::replay::Inserted;
+use keybound::oauth::{Discovered, Outcome, Session, step};
+use keybound::server::authorization::Admitted;
 use keybound::server::resource::Unconsumed;
-use keybound::{Algorithm, UnixTime};
+use keybound::{UnixTime, json::Value};
 
-use crate::admission::{self, Principal};
+use crate::admission::Principal;
 use crate::client::describe;
 use crate::error::Error;
-use crate::key::public_key;
-use crate::plain::{Options, algorithm, byte_string, bytes, one_of, pairs};
-use crate::proof::decode_signature;
+use crate::plain::bytes;
 use crate::replay::Entry;
-use crate::verify::{Refusal, epoch_of, insertion_of};
+use crate::verify::Refusal;
+
+mod reply;
+mod shown;
+
+pub use reply::Reply;
+use reply::answered;
+use shown::{came, wanted};
 
 /// What a flow came to, as far as later operations refer to it.
 #[derive(Clone, Debug)]
@@ -91,8 +92,10 @@ type Next = step::Step<Came>;
 pub enum Came {
     /// That of a client's flow.
     Client(Outcome),
-    /// An admitted request.
+    /// An admitted request to a protected resource.
     Admitted(Arc<Principal>),
+    /// An admitted request to an authorization server.
+    Bound(Admitted),
     /// A request that passed every check but replay.
     Unconsumed(Unconsumed),
     /// An intent was carried out.
@@ -115,36 +118,6 @@ pub enum Seen<'a> {
 
 /// What the host has to do next, as JSON; the members are listed at [`Flow::step`].
 pub type Step = String;
-
-/// What the host answers.
-pub enum Reply {
-    /// A key was made.
-    Key(CreatedKey),
-    /// A signature: its bytes, and `raw` or `der`.
-    Signature(Vec<u8>, String),
-    /// A response.
-    Response(Response),
-    /// What is stored, if anything is.
-    Stored(Option<Stored>),
-    /// Whether a value was stored; false says that another version is there.
-    Saved(bool),
-    /// What a source of the host's own says: keys, or what a token is.
-    Told(Vec<u8>),
-    /// The replay store's answer.
-    Inserted(Inserted),
-    /// It is done: for `lock`, `unlock`, `delete_key`, `wait` and `share`.
-    Ok,
-    /// The host failed. Its own error stays with the host. For `fetch`: the request may have arrived.
-    Failed(String),
-    /// For `fetch`: the network failed, and no byte of the request left.
-    NotSent(String),
-    /// There is no such key any more.
-    KeyMissing,
-    /// There is another key under its name.
-    KeyChanged,
-    /// The key cannot be used now.
-    KeyUnreadable(String),
-}
 
 impl Flow {
     pub(crate) fn new(step: Next) -> Self {
@@ -280,275 +253,6 @@ impl State {
             }
         }
     }
-}
-
-impl Reply {
-    /// A key was made: its public JWK, and the names of its algorithm and of where it lives.
-    ///
-    /// # Errors
-    /// Misuse.
-    pub fn key(public_jwk: &str, algorithm_name: &str, protection: &str) -> Result<Self, Error> {
-        let places: Vec<_> = Protection::ALL.iter().map(|place| (place.name(), *place)).collect();
-        Ok(Self::Key(CreatedKey {
-            public_key: public_key(public_jwk)?,
-            algorithm: algorithm(algorithm_name)?,
-            protection: one_of("a protection", protection, &places)?,
-        }))
-    }
-
-    /// Reads a reply: an object with one of the members listed at [`Flow::step`].
-    ///
-    /// # Errors
-    /// Misuse.
-    pub fn from_json(json: &str) -> Result<Self, Error> {
-        let kinds = [
-            "key",
-            "signature",
-            "encoding",
-            "response",
-            "stored",
-            "saved",
-            "told",
-            "inserted",
-            "ok",
-            "failed",
-            "not_sent",
-            "key_missing",
-            "key_changed",
-            "key_unreadable",
-        ];
-        let value = Value::parse_object(json.as_bytes()).map_err(|_| misfit("a reply is one JSON object"))?;
-        if matches!(value.member("stored"), Some(Value::Null)) {
-            return Ok(Self::Stored(None));
-        }
-        let reply = Options::of(value, &kinds)?;
-        let part =
-            |name: &str, known: &[&str]| reply.value(name).map(|part| Options::of(part.clone(), known)).transpose();
-        if let Some(key) = part("key", &["public_jwk", "algorithm", "protection"])? {
-            let jwk = key.value("public_jwk").ok_or_else(|| misfit("a key has a public_jwk"))?;
-            return Self::key(&jwk.to_json(), key.needed("algorithm")?, key.needed("protection")?);
-        }
-        if let Some(signature) = reply.bytes("signature")? {
-            return Ok(Self::Signature(signature, reply.needed("encoding")?.into()));
-        }
-        if let Some(response) = part("response", &["status", "headers", "body"])? {
-            let status = response.number("status")?.and_then(|status| u16::try_from(status).ok());
-            let status = status.ok_or_else(|| misfit("a response has a status"))?;
-            let body = response.bytes("body")?.unwrap_or_default();
-            return Ok(Self::Response(Response { status, fields: response.fields("headers")?, body }));
-        }
-        if let Some(stored) = part("stored", &["version", "value"])? {
-            let version = stored.number("version")?.ok_or_else(|| misfit("what is stored has a version"))?;
-            return Ok(Self::Stored(Some(Stored { version, value: stored.needed("value")?.as_bytes().to_vec() })));
-        }
-        if let Some(told) = reply.bytes("told")? {
-            return Ok(Self::Told(told));
-        }
-        if let Some(inserted) = part("inserted", &["insertion", "epoch"])? {
-            let epoch = epoch_of(inserted.text("epoch")?)?;
-            return Ok(Self::Inserted(Inserted::new(insertion_of(inserted.needed("insertion")?)?, epoch)));
-        }
-        if reply.value("saved").is_some() {
-            return reply.flag("saved").map(Self::Saved);
-        }
-        for (name, said) in [("ok", Self::Ok), ("key_missing", Self::KeyMissing), ("key_changed", Self::KeyChanged)] {
-            if reply.flag(name)? {
-                return Ok(said);
-            }
-        }
-        if let Some(text) = reply.text("key_unreadable")? {
-            return Ok(Self::KeyUnreadable(text.into()));
-        }
-        if let Some(text) = reply.text("not_sent")? {
-            return Ok(Self::NotSent(text.into()));
-        }
-        reply.text("failed")?.map(|text| Self::Failed(text.into())).ok_or_else(|| misfit("the reply is empty"))
-    }
-}
-
-fn misfit(detail: &str) -> Error {
-    Error::misuse("reply_mismatch", detail)
-}
-
-/// What a step wants, as JSON.
-fn wanted(step: &Next) -> Value {
-    use step::Step;
-    let view = Value::object().with("step", step.name());
-    match step {
-        Step::Done(_) => view,
-        Step::CreateKey(step) => view
-            .with("algorithms", step.algorithms().iter().map(Algorithm::name).collect::<Value>())
-            .with("protections", step.protections().iter().map(|place| place.name()).collect::<Value>()),
-        Step::DeleteKey(step) => view.with("thumbprint", step.thumbprint().to_string()),
-        Step::Sign(step) => {
-            let purpose = match step.purpose() {
-                KeyUse::Proof => "proof",
-                KeyUse::ClientAssertion => "client_assertion",
-            };
-            view.with("thumbprint", step.thumbprint().to_string())
-                .with("for", purpose)
-                .with("algorithm", step.input().algorithm().name())
-                .with("message", byte_string(step.input().message()))
-                .with_some("digest", step.input().digest().map(|digest| byte_string(&digest)))
-        }
-        Step::Fetch(step) => {
-            let request = step.request();
-            let (kind, content) = match &request.body {
-                Body::Empty => ("empty", None),
-                Body::Bytes(bytes) => ("bytes", Some(byte_string(bytes))),
-                Body::Repeatable => ("repeatable", None),
-                Body::OneShot => ("one_shot", None),
-            };
-            let number = |limit: usize| u64::try_from(limit).unwrap_or(u64::MAX);
-            view.with("method", request.method.as_str())
-                .with("url", request.url.as_str())
-                .with("headers", pairs(request.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))))
-                .with("body", kind)
-                .with_some("content", content)
-                .with_some("max_body", step.max_body().map(number))
-                .with_some("timeout", step.timeout())
-        }
-        Step::Lock(step) => view.with("lock", step.lock()).with("lease", step.lease()),
-        Step::Unlock(step) => view.with("lock", step.lock()),
-        Step::Load(step) => view.with("slot", step.slot().as_str()),
-        Step::Save(step) => view
-            .with("slot", step.slot().as_str())
-            .with_some("expected", step.expected())
-            .with("version", step.version())
-            .with_some("value", step.value().map(|value| String::from_utf8_lossy(value).into_owned())),
-        Step::Wait(step) => view.with("milliseconds", step.milliseconds()),
-        Step::Share(step) => view.with("name", step.name()).with("timeout", step.timeout()),
-        Step::Ask(step) => {
-            let question = match step.question() {
-                Question::Keys => "keys",
-                Question::Token => "token",
-                _ => "unknown",
-            };
-            view.with("question", question).with("subject", step.subject()).with("timeout", step.timeout())
-        }
-        Step::Insert(step) => view.with("entry", Entry::of(step.entry()).to_value()),
-    }
-}
-
-/// What follows a reply. One that does not fit gives the step back.
-type Answered = Result<Result<Next, FlowError>, (Box<Next>, Error)>;
-
-fn answered(step: Next, reply: Reply, now: UnixTime) -> Answered {
-    use step::Step;
-    // `failed` fits every step but `wait`; else each has its own.
-    let done = |reply: Reply| match reply {
-        Reply::Failed(text) => Err(HostError::from(text)),
-        _ => Ok(()),
-    };
-    Ok(match (step, reply) {
-        (Step::CreateKey(step), Reply::Key(key)) => step.resume(Ok(key), now),
-        (Step::CreateKey(step), Reply::Failed(text)) => step.resume(Err(text.into()), now),
-        (Step::Sign(step), Reply::Signature(bytes, encoding)) => {
-            match decode_signature(step.input().algorithm(), &bytes, &encoding) {
-                Ok(signature) => step.resume(Ok(signature), now),
-                Err(error) => return Err((Box::new(Step::Sign(step)), error)),
-            }
-        }
-        (Step::Sign(step), Reply::KeyMissing) => step.resume(Err(KeyFault::Missing), now),
-        (Step::Sign(step), Reply::KeyChanged) => step.resume(Err(KeyFault::Changed), now),
-        (Step::Sign(step), Reply::KeyUnreadable(text) | Reply::Failed(text)) => {
-            step.resume(Err(KeyFault::Unreadable(text.into())), now)
-        }
-        (Step::Fetch(step), Reply::Response(response)) => step.resume(Ok(response), now),
-        (Step::Fetch(step), Reply::Failed(text)) => step.resume(Err(FetchFailed::Lost(text.into())), now),
-        (Step::Fetch(step), Reply::NotSent(text)) => step.resume(Err(FetchFailed::NotSent(text.into())), now),
-        (Step::Load(step), Reply::Stored(stored)) => step.resume(Ok(stored), now),
-        (Step::Load(step), Reply::Failed(text)) => step.resume(Err(text.into()), now),
-        (Step::Save(step), Reply::Saved(true)) => step.resume(Ok(Saved::Stored), now),
-        (Step::Save(step), Reply::Saved(false)) => step.resume(Ok(Saved::Conflict), now),
-        (Step::Save(step), Reply::Failed(text)) => step.resume(Err(text.into()), now),
-        (Step::DeleteKey(step), reply @ (Reply::Ok | Reply::Failed(_))) => step.resume(done(reply), now),
-        (Step::Lock(step), reply @ (Reply::Ok | Reply::Failed(_))) => step.resume(done(reply), now),
-        (Step::Unlock(step), reply @ (Reply::Ok | Reply::Failed(_))) => step.resume(done(reply), now),
-        (Step::Wait(step), Reply::Ok) => step.resume((), now),
-        (Step::Share(step), Reply::Ok) => step.resume((), now),
-        (Step::Ask(step), Reply::Told(bytes)) => step.resume(Ok(bytes), now),
-        (Step::Ask(step), Reply::Failed(text)) => step.resume(Err(text.into()), now),
-        (Step::Insert(step), Reply::Inserted(inserted)) => step.resume(inserted, now),
-        (step, _) => {
-            let detail = ["this reply does not answer the step ", step.name()].concat();
-            return Err((Box::new(step), misfit(&detail)));
-        }
-    })
-}
-
-/// A result as JSON, `kind` and what can be shown of it, and what is kept of it.
-fn came(came: Came) -> (Value, Option<Handle>) {
-    let kind = |kind: &str| Value::object().with("kind", kind);
-    match came {
-        Came::Client(outcome) => finished(outcome),
-        Came::Admitted(principal) => {
-            let (shown, handle) = admission::admitted(principal);
-            (shown, Some(handle))
-        }
-        Came::Unconsumed(unconsumed) => (admission::unconsumed(unconsumed), None),
-        Came::CarriedOut => (kind("carried_out"), None),
-        Came::Refused(refusal) => (kind("refused").with("refusal", refusal.to_value()), None),
-        Came::NotCarriedOut(refusal) => {
-            let shown = kind("refused").with("refusal", refusal.to_value());
-            (shown.with("error", refusal.into_error().to_json()), None)
-        }
-        Came::Shared => (kind("nothing"), None),
-    }
-}
-
-/// The same of a client's flow.
-fn finished(outcome: Outcome) -> (Value, Option<Handle>) {
-    let kind = |kind: &str| Value::object().with("kind", kind);
-    let shown = match outcome {
-        Outcome::Discovered(found) => {
-            let shown = kind("discovered")
-                .with("issuer", found.server().issuer())
-                .with_some("resource", found.resource().map(|resource| resource.resource()))
-                .with_some("challenged_scope", found.challenged_scope());
-            return (shown, Some(Handle::Discovered(found)));
-        }
-        Outcome::Session(session) => {
-            return (kind("session").with("session", describe(&session)), Some(Handle::Session(session)));
-        }
-        #[cfg(feature = "grants")]
-        Outcome::Device(device) => {
-            let shown = kind("device")
-                .with("user_code", device.user_code())
-                .with("verification_uri", device.verification_uri())
-                .with_some("verification_uri_complete", device.verification_uri_complete())
-                .with("expires_at", device.expires_at());
-            return (shown, Some(Handle::Device(Arc::new(Device::new(*device)))));
-        }
-        Outcome::Authorization(sent) => kind("authorization")
-            .with("url", sent.url.as_str())
-            .with("state", sent.state.as_str())
-            .with("expires_at", sent.expires_at)
-            .with("pushed", sent.pushed),
-        Outcome::Answer(answer) => {
-            let demand = answer.demand.as_ref().map(|demand| match demand {
-                Demand::Login(_) => Value::object().with("do", "login"),
-                Demand::StepUp(scope) => Value::object().with("do", "step_up").with("scope", scope.as_str()),
-                Demand::Resend => Value::object().with("do", "resend"),
-                _ => Value::object().with("do", "unknown"),
-            });
-            kind("answer")
-                .with("url", answer.url.as_str())
-                .with("status", u64::from(answer.status))
-                .with_some("demand", demand)
-                .with_some("ignored_challenge", answer.ignored_challenge.map(|error| error.to_string()))
-        }
-        #[cfg(feature = "grants")]
-        Outcome::Issued(issued) => kind("issued")
-            .with("token", issued.token.expose())
-            .with("token_type", issued.token_type.as_str())
-            .with_some("expires_at", issued.expires_at),
-        Outcome::Ended(revoked) => kind("ended").with("revoked", Value::Bool(revoked)),
-        #[cfg(feature = "grants")]
-        Outcome::Claims(claims) => kind("claims").with("claims", claims),
-        _ => kind("nothing"),
-    };
-    (shown, None)
 }
 
 /// What a session shows, as JSON: `name`, `level`, `issuer`, `subject` (`issuer` and `sub`), `resource`, `scope`,

@@ -59,7 +59,7 @@ mod table;
 mod verify;
 
 pub use admission::{Incoming, OwnedIncoming, Principal, Target, field_lines};
-pub use authorization::{Admission, AuthorizationServer};
+pub use authorization::{AuthorizationServer, admitted_json};
 pub use client::{Client, GivenCredentials, Handles, SharedHandles};
 pub use error::{Error, Fault, Kind, reasons};
 #[cfg(feature = "files")]

@@ -346,21 +346,18 @@ macro_rules! servers {
         $table! {
             /// The endpoints of an authorization server.
             class AuthorizationServer[ffi::AuthorizationServer] as server {
-                new(options: Text, epoch: OptionalText) { ffi::AuthorizationServer::new(&options, epoch.as_deref(), &CRYPTO) }
-                fn check(request: Text, proofs: Texts, now: Number) -> [Admission] {
-                    let proofs = ffi::byte_strings(&proofs)?;
-                    server.check(&request, &proofs.iter().map(Vec::as_slice).collect::<Vec<_>>(), now)
+                new(options: Text) { ffi::AuthorizationServer::new(&options, None, &CRYPTO) }
+                static with_store = "withStore"(options: Text, store: &MemoryStore) -> [AuthorizationServer] {
+                    ffi::AuthorizationServer::new(&options, Some(store), &CRYPTO)
                 }
-                fn fresh_nonce = "freshNonce"(now: Number) -> [Option<Text>] { Ok(server.fresh_nonce(now)) }
+                fn admit(request: Text, proofs: Texts, now: Number) -> [Flow] {
+                    let proofs = ffi::byte_strings(&proofs)?;
+                    server.admit(&request, &proofs.iter().map(Vec::as_slice).collect::<Vec<_>>(), now)
+                }
+                fn fresh_nonce = "freshNonce"(epoch: OptionalText, now: Number) -> [Option<Text>] {
+                    server.fresh_nonce(epoch.as_deref(), now)
+                }
                 fn metadata(issuer: Text) -> [Text] { Ok(server.metadata(&issuer)) }
-            }
-        }
-        $table! {
-            /// A request to an authorization server in flight.
-            class Admission[ffi::Admission] as admission {
-                fn entry() -> [Option<Entry>] { Ok(admission.entry()) }
-                fn settle(insertion: Text, now: Number) -> [()] { admission.settle(&insertion, now) }
-                fn admitted() -> [Text] { admission.admitted() }
             }
         }
         $table! {

@@ -255,7 +255,7 @@ impl Refusal {
     }
 
     /// The error that goes with the answer, for a request that was refused.
-    pub(crate) fn into_error(self) -> Error {
+    pub fn into_error(self) -> Error {
         let known = Rejection::from_reason(&self.reason).map(Error::from);
         let kind = if self.status == 503 { Kind::Host } else { Kind::Rejected };
         known.unwrap_or_else(|| Error::new(kind, &self.reason, ["refused: ", &self.reason].concat())).answered(self)
@@ -284,22 +284,26 @@ pub(crate) fn insertion_of(name: &str) -> Result<Insertion, Error> {
 
 /// The core's verifier with these options.
 pub(crate) fn verifier_of(options: &str, crypto: &Crypto) -> Result<keybound::Verifier, Error> {
-    let options = Options::parse(options, OPTIONS)?;
-    let mut core = keybound::Verifier::new(policy(&options)?, crypto);
-    if let Some(issuer) = nonces(&options, crypto)? {
+    verifier_with(&Options::parse(options, OPTIONS)?, crypto)
+}
+
+/// The same with options that were read, maybe among others.
+pub(crate) fn verifier_with(options: &Options, crypto: &Crypto) -> Result<keybound::Verifier, Error> {
+    let mut core = keybound::Verifier::new(policy(options)?, crypto);
+    if let Some(issuer) = nonces(options, crypto)? {
         core = core.with_nonces(issuer);
     }
     if let Some(capacity) = options.number("header_memory")? {
         let capacity = usize::try_from(capacity).unwrap_or(usize::MAX).min(MAX_HEADERS);
         core = core.with_header_memory(Arc::new(HeaderMemory::new(capacity)));
     }
-    checked(&options, core.check_configuration())?;
+    checked(options, core.check_configuration())?;
     Ok(core)
 }
 
 /// What was found about a configuration. Who names no algorithm permits those of the profile: one that this build lacks is refused as
 /// `alg_unavailable`.
-pub(crate) fn checked(options: &Options, found: Result<(), Misuse>) -> Result<(), Error> {
+fn checked(options: &Options, found: Result<(), Misuse>) -> Result<(), Error> {
     match found {
         Err(Misuse::AlgorithmUnavailable(_)) if options.value("algorithms").is_none() => Ok(()),
         found => Ok(found?),
@@ -343,7 +347,7 @@ pub(crate) fn policy(options: &Options) -> Result<Policy, Error> {
     })
 }
 
-pub(crate) fn nonces(options: &Options, crypto: &Crypto) -> Result<Option<NonceIssuer>, Error> {
+fn nonces(options: &Options, crypto: &Crypto) -> Result<Option<NonceIssuer>, Error> {
     let Some(given) = options.value("nonces") else { return Ok(None) };
     let given = Options::of(given.clone(), &["keys", "namespace", "bound_to_key", "short"])?;
     let mut keys = given.array("keys")?.iter().map(nonce_key);

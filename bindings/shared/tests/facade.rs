@@ -293,19 +293,28 @@ fn a_token_endpoint_binds_what_it_issues() {
     let proof = proof.unwrap();
     let request = |bound_to: &str| {
         format!(
-            r#"{{"method":"POST","url":"{url}","client":"public","grant":{{"type":"refresh_token","bound_to":"{bound_to}"}}}}"#
+            r#"{{"method":"POST","url":"{url}","client":"public","epoch":"7","peer":"192.0.2.1","ticks":5,"grant":{{"type":"refresh_token","bound_to":"{bound_to}"}}}}"#
         )
     };
-    let admission = server.check(&request(&key.thumbprint()), &[proof.as_bytes()], NOW).unwrap();
-    assert_eq!(misuse(admission.admitted()), "not_settled");
-    assert!(admission.entry().is_some());
-    admission.settle("fresh", NOW).unwrap();
-    assert_eq!(misuse(admission.settle("fresh", NOW)), "already_used");
-    assert_eq!(member(&admission.admitted().unwrap(), "access_binding"), key.thumbprint());
-    let other = Key::generate("ES256", &RUSTCRYPTO).unwrap().thumbprint();
-    let error = server.check(&request(&other), &[proof.as_bytes()], NOW).err().unwrap();
-    assert_eq!((error.reason.as_str(), error.code.as_deref()), ("binding_mismatch", Some("invalid_grant")));
-    assert_eq!(misuse(server.check("{}", &[], NOW)), "missing_option");
+    let ask = |bound_to: &str| server.admit(&request(bound_to), &[proof.as_bytes()], NOW).unwrap();
+    let flow = ask(&key.thumbprint());
+    assert!(flow.step().unwrap().contains(r#""step":"insert""#) && flow.entry().is_some());
+    let done = flow.resume(Reply::inserted("fresh", Some("7")).unwrap(), NOW).unwrap();
+    let admitted = Value::parse(done.as_bytes()).unwrap();
+    let result = admitted.member("result").unwrap();
+    assert_eq!(result.text("kind"), Some("admitted"));
+    assert_eq!(result.member("admitted").unwrap().text("access_binding"), Some(key.thumbprint().as_str()));
+    assert_eq!(misuse(flow.resume(Reply::inserted("fresh", None).unwrap(), NOW)), "already_used");
+    let refused = ask(&Key::generate("ES256", &RUSTCRYPTO).unwrap().thumbprint()).step().unwrap();
+    assert!(refused.contains("binding_mismatch") && refused.contains("invalid_grant"), "{refused}");
+    assert_eq!(misuse(server.admit("{}", &[], NOW)), "missing_option");
+    assert_eq!(misuse(AuthorizationServer::new(r#"{"epoch":"7"}"#, None, &RUSTCRYPTO)), "unknown_option");
+    // In a store of this process there is no step, and a second use is refused.
+    let store = MemoryStore::new(10, "{}", &RUSTCRYPTO, NOW - 100).unwrap();
+    let server = AuthorizationServer::new("{}", Some(&store), &RUSTCRYPTO).unwrap();
+    let ask = || server.admit(&request(&key.thumbprint()), &[proof.as_bytes()], NOW).unwrap().step().unwrap();
+    assert!(ask().contains("access_binding"));
+    assert!(ask().contains("replayed"));
 }
 
 #[test]

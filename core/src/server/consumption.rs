@@ -6,6 +6,7 @@ use core::fmt;
 
 use crate::flow::Io;
 use crate::replay::{Inserted, Insertion, ReplayEntry, ReplayStore, StoreEpoch};
+use crate::verify::pending::{PendingProof, SettleError, VerifiedProof};
 
 /// A store that answers at once and cannot fail, such as a [`MemoryStore`](crate::replay::memory::MemoryStore).
 pub type LocalStore = dyn ReplayStore<Error = Infallible> + Send + Sync;
@@ -40,11 +41,23 @@ impl Consumption {
         Self(Place::Nowhere)
     }
 
-    /// The store's life, if it is a store of this process.
-    pub(super) fn epoch(&self) -> Option<StoreEpoch> {
+    /// The store's life: what a store of this process says, else what is known of the host's.
+    pub(super) fn epoch(&self, known: StoreEpoch) -> StoreEpoch {
         match &self.0 {
-            Place::Local(store) => Some(store.epoch()),
-            Place::Host | Place::Nowhere => None,
+            Place::Local(store) => store.epoch(),
+            Place::Host | Place::Nowhere => known,
+        }
+    }
+
+    /// Uses a proof up, or says why not and in which life of the store.
+    pub(super) async fn settle(
+        &self,
+        io: &Io,
+        proof: PendingProof,
+    ) -> Result<VerifiedProof, (SettleError, StoreEpoch)> {
+        match self.insert(io, *proof.replay_entry()).await {
+            Some(inserted) => proof.settle(inserted, io.now()).map_err(|error| (error, inserted.epoch)),
+            None => Ok(proof.danger_skip_replay_check()),
         }
     }
 

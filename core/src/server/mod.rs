@@ -4,6 +4,8 @@
 //! the feature `dpop` alone.
 
 #[cfg(feature = "oauth")]
+mod arrival;
+#[cfg(feature = "oauth")]
 pub mod authorization;
 #[cfg(feature = "oauth")]
 mod consumption;
@@ -15,5 +17,7 @@ pub mod source;
 
 #[cfg(feature = "oauth")]
 pub use crate::issuer::{JwkSet, KeySource, NotJwkSet};
+#[cfg(feature = "oauth")]
+pub use arrival::Arrival;
 #[cfg(feature = "oauth")]
 pub use consumption::{Consumption, LocalStore};

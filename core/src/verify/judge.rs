@@ -25,25 +25,47 @@ use crate::nonce::issuer::{ISSUED_LEN, NonceVerdict, ValidNonce};
 use crate::proof::claims::Claims;
 use crate::replay::{ReplayEntry, ReplayEntryParts, ReplayKey, StoreEpoch};
 
-/// What a proof says, fitting its request and the clock.
-pub(super) struct Fitting<'a> {
+/// A proof that was taken apart, and its key.
+pub(super) struct Opened<'a> {
     pub(super) compact: Compact<'a>,
+    pub(super) payload: &'a [u8],
     pub(super) signature: &'a [u8],
     pub(super) key: Key,
+}
+
+/// What a proof says, fitting its request and the clock.
+pub(super) struct Fitting<'a> {
     pub(super) claims: Required<'a>,
     pub(super) times: Times,
 }
 
-/// The first ten of the checks, in the order of [`Check::ALL`](super::check::Check::ALL): one line for each, beside it the check of RFC 9449
-/// section 4.3. [`judge`] has the others.
+/// A proof that does not fit, and its nonce if the clock alone is wrong: then the nonce decides whether a new one helps.
+pub(super) struct Unfit<'a> {
+    pub(super) rejection: Rejection,
+    pub(super) nonce: Option<Text<'a>>,
+}
+
+impl From<Rejection> for Unfit<'_> {
+    fn from(rejection: Rejection) -> Self {
+        Self { rejection, nonce: None }
+    }
+}
+
+impl From<Unfit<'_>> for Rejection {
+    fn from(unfit: Unfit<'_>) -> Self {
+        unfit.rejection
+    }
+}
+
+/// The first six of the checks, in the order of [`Check::ALL`](super::check::Check::ALL): one line for each, beside it the check of RFC 9449
+/// section 4.3. [`fitting`] has the next four, [`judge`] the others.
 #[inline(always)]
-pub(super) fn fitting<'a>(
+pub(super) fn opened<'a>(
     verifier: &Verifier,
     presented: &PresentedProof<'a>,
     inline: &'a mut Scratch,
     heap: &'a mut Vec<u8>,
-    now: UnixTime,
-) -> Result<Fitting<'a>, Rejection> {
+) -> Result<Opened<'a>, Rejection> {
     let proof = check_fields(presented.proofs)?; //                               Fields      check 1
     check_size(proof)?; //                                                        Size
     let compact = split(proof)?; //                                               Shape       check 2
@@ -52,18 +74,32 @@ pub(super) fn fitting<'a>(
     head.check_type()?; //                                                        Type        check 4
     let algorithm = head.check_algorithm(verifier)?; //                           Algorithm   check 5
     let key = head.check_key(verifier, algorithm)?; //                            Key         check 7
+    Ok(Opened { compact, payload, signature, key })
+}
+
+/// The next four: whether what a proof says fits its request and the clock.
+#[inline(always)]
+pub(super) fn fitting<'a>(
+    verifier: &Verifier,
+    presented: &PresentedProof<'_>,
+    payload: &'a [u8],
+    now: UnixTime,
+) -> Result<Fitting<'a>, Unfit<'a>> {
     let claims = Required::read(payload, presented.access_token.is_some())?; //   Claims      check 3
     claims.check_method(presented.method)?; //                                    Method      check 8
     check_target(verifier, presented, &claims)?; //                               Target      check 9
-    let times = claims.check_time(verifier, now)?; //                             Time        check 11
-    Ok(Fitting { compact, signature, key, claims, times })
+    let times = claims.check_time(verifier, now); //                              Time        check 11
+    match times {
+        Ok(times) => Ok(Fitting { claims, times }),
+        Err(rejection) => Err(Unfit { rejection, nonce: claims.nonce }),
+    }
 }
 
-/// Makes every check but replay: the ten of [`fitting`], and the other six.
+/// Makes every check but replay: those of [`opened`] and [`fitting`], and the other six.
 ///
-/// A resource server makes the same in two parts, because a token is judged between them ([`ReadProof`](super::read::ReadProof)); there the
-/// nonce comes after the signature, so that only clients that would be let in are asked for one (decision 0007), and the hash of the token,
-/// which is at hand, before anything is asked of an issuer.
+/// Servers make the same in two parts ([`ReadProof`](super::read::ReadProof)), and keep what was read for their refusal. At a resource a token
+/// is judged between them. There the nonce comes after the signature, so that only clients that would be let in are asked for one (decision
+/// 0007), and the hash of the token, which is at hand, before anything is asked of an issuer.
 pub(super) fn judge(
     verifier: &Verifier,
     presentation: &Presentation<'_>,
@@ -71,7 +107,8 @@ pub(super) fn judge(
 ) -> Result<PendingProof, Rejection> {
     let presented = &presentation.presented();
     let (mut inline, mut heap): (Scratch, _) = ([0; 1024], Vec::new());
-    let Fitting { compact, signature, key, claims, times } = fitting(verifier, presented, &mut inline, &mut heap, now)?;
+    let Opened { compact, payload, signature, key } = opened(verifier, presented, &mut inline, &mut heap)?;
+    let Fitting { claims, times } = fitting(verifier, presented, payload, now)?;
     let thumbprint = key.thumbprint(verifier);
     let given = claims.nonce.map(|nonce| bounded_nonce(nonce, presented.nonce));
     let asked = AskedNonce { exact: presented.nonce, role: presented.role, epoch: presented.epoch };

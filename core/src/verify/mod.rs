@@ -82,6 +82,16 @@ impl Verifier {
         Self { nonces: Some(Arc::new(issuer)), agreement, ..self }
     }
 
+    /// The same without nonces.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn without_nonces(&self) -> Self {
+        Self {
+            #[cfg(feature = "std")]
+            headers: self.headers.clone(),
+            ..Self::new(self.policy.clone(), &self.crypto)
+        }
+    }
+
     /// The issuer of nonces, whose keys can be [rotated](NonceIssuer::rotate) while the verifier serves.
     pub fn nonces(&self) -> Option<&NonceIssuer> {
         self.nonces.as_deref()
@@ -134,9 +144,8 @@ impl Verifier {
         judge::judge(self, presentation, now)
     }
 
-    /// The capabilities it judges with.
-    #[cfg(feature = "oauth")]
-    pub(crate) const fn crypto(&self) -> &Crypto {
+    /// The algorithms it judges with.
+    pub const fn crypto(&self) -> &Crypto {
         &self.crypto
     }
 

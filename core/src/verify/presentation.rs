@@ -95,6 +95,16 @@ impl<'a> PresentedProof<'a> {
         let (access_token, role) = (Some(access_token), Role::ResourceServer);
         Self { method, target, proofs, access_token, role, nonce: None, epoch }
     }
+
+    /// A proof that comes with a request to an authorization server.
+    pub const fn at_authorization_server(
+        method: &'a str,
+        target: &'a TargetUri,
+        proofs: &'a [&'a [u8]],
+        epoch: StoreEpoch,
+    ) -> Self {
+        Self { method, target, proofs, access_token: None, role: Role::AuthorizationServer, nonce: None, epoch }
+    }
 }
 
 impl<'a> Presentation<'a> {

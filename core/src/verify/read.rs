@@ -9,14 +9,16 @@ use zeroize::Zeroize;
 use super::Verifier;
 use super::claims::{Times, check_token_hash};
 use super::judge::{
-    AskedNonce, Fitting, Proven, bounded_nonce, check_binding, check_nonce, fitting, pending, single_proof,
+    AskedNonce, Fitting, Opened, Proven, Unfit, bounded_nonce, check_binding, check_nonce, fitting, opened, pending,
+    single_proof,
 };
 use super::key::Key;
 use super::pending::PendingProof;
 use super::presentation::PresentedProof;
 use super::rejection::Rejection;
 use super::shape::{Scratch, split};
-use crate::nonce::Role;
+use crate::nonce::issuer::ValidNonce;
+use crate::nonce::{Nonce, Role};
 use crate::replay::StoreEpoch;
 use crate::{Thumbprint, UnixTime};
 
@@ -38,18 +40,30 @@ pub struct ReadProof {
     pub(super) epoch: StoreEpoch,
 }
 
+/// A proof that could not be read, and the nonce that helps its sender, if one does.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UnreadProof {
+    pub(super) rejection: Rejection,
+    pub(super) role: Role,
+    pub(super) helps: Option<Nonce>,
+}
+
 impl Verifier {
     /// Makes the checks up to that of the proof's time, and compares `ath` with the token: all that needs no knowledge of what the token
-    /// says. [`bind`](Self::bind) makes the others.
+    /// or the grant says. [`bind`](Self::bind) and [`bind_grant`](Self::bind_grant) make the others.
     ///
     /// # Errors
-    /// The [`Rejection`] of the first check that fails.
-    pub fn read(&self, presented: &PresentedProof<'_>, now: UnixTime) -> Result<ReadProof, Rejection> {
+    /// The rejection of the first check that fails, to be answered by [`refuse_unread`](Self::refuse_unread).
+    pub fn read(&self, presented: &PresentedProof<'_>, now: UnixTime) -> Result<ReadProof, UnreadProof> {
         let (mut inline, mut heap): (Scratch, _) = ([0; 1024], Vec::new());
-        let Fitting { signature, key, claims, times, .. } = fitting(self, presented, &mut inline, &mut heap, now)?;
-        check_token_hash(self, presented.access_token, claims.ath)?;
+        let unread = |rejection| self.unread(rejection, presented, None, None, now);
+        let open = opened(self, presented, &mut inline, &mut heap);
+        let Opened { payload, signature, key, .. } = open.map_err(unread)?;
+        let unfit = |Unfit { rejection, nonce }: Unfit<'_>| self.unread(rejection, presented, Some(&key), nonce, now);
+        let Fitting { claims, times } = fitting(self, presented, payload, now).map_err(unfit)?;
+        check_token_hash(self, presented.access_token, claims.ath).map_err(unread)?;
         Ok(ReadProof {
-            proof: single_proof(presented.proofs)?.into(),
+            proof: single_proof(presented.proofs).map_err(unread)?.into(),
             signature: signature.into(),
             key,
             jti: claims.jti.to_cow().into(),
@@ -67,17 +81,32 @@ impl Verifier {
     /// # Errors
     /// The [`Rejection`] of the first check that fails.
     pub fn bind(&self, read: &ReadProof, bound_to: Thumbprint, now: UnixTime) -> Result<PendingProof, Rejection> {
-        let ReadProof { key, jti, times, .. } = read;
-        times.check_again(self, now)?;
-        let thumbprint = key.thumbprint(self);
-        key.check_curve(self)?;
+        read.times.check_again(self, now)?;
+        let thumbprint = read.key.thumbprint(self);
+        read.key.check_curve(self)?;
         check_binding(Some(bound_to), &thumbprint)?;
-        let compact = split(&read.proof)?;
-        key.check_signature(self, &compact, &read.signature)?;
-        key.remember(self, &compact, &thumbprint);
-        let asked = read.asked();
-        let nonce = check_nonce(self, &asked, read.nonce.as_deref(), &thumbprint, now)?;
-        Ok(pending(self, &asked, Proven { key, thumbprint, jti, times: *times, nonce }, now))
+        read.check_signature(self, &thumbprint)?;
+        let nonce = read.check_nonce(self, &thumbprint, now)?;
+        Ok(read.pending(self, thumbprint, nonce, now))
+    }
+
+    /// The same at an authorization server, in the order of [`check`](Self::check): the nonce first. `bound_to` is the key that code, refresh
+    /// token or request are bound to (RFC 9449 sections 5 and 10), if they are.
+    ///
+    /// # Errors
+    /// The [`Rejection`] of the first check that fails.
+    pub fn bind_grant(
+        &self,
+        read: &ReadProof,
+        bound_to: Option<Thumbprint>,
+        now: UnixTime,
+    ) -> Result<PendingProof, Rejection> {
+        let thumbprint = read.key.thumbprint(self);
+        let nonce = read.check_nonce(self, &thumbprint, now)?;
+        read.key.check_curve(self)?;
+        check_binding(bound_to, &thumbprint)?;
+        read.check_signature(self, &thumbprint)?;
+        Ok(read.pending(self, thumbprint, nonce, now))
     }
 }
 
@@ -89,6 +118,46 @@ impl ReadProof {
 
     pub(super) fn asked(&self) -> AskedNonce<'_> {
         AskedNonce { exact: self.exact.as_deref(), role: self.role, epoch: self.epoch }
+    }
+
+    fn check_nonce(
+        &self,
+        verifier: &Verifier,
+        thumbprint: &Thumbprint,
+        now: UnixTime,
+    ) -> Result<Option<ValidNonce>, Rejection> {
+        check_nonce(verifier, &self.asked(), self.nonce.as_deref(), thumbprint, now)
+    }
+
+    fn check_signature(&self, verifier: &Verifier, thumbprint: &Thumbprint) -> Result<(), Rejection> {
+        let compact = split(&self.proof)?;
+        self.key.check_signature(verifier, &compact, &self.signature)?;
+        self.key.remember(verifier, &compact, thumbprint);
+        Ok(())
+    }
+
+    fn pending(
+        &self,
+        verifier: &Verifier,
+        thumbprint: Thumbprint,
+        nonce: Option<ValidNonce>,
+        now: UnixTime,
+    ) -> PendingProof {
+        let Self { key, jti, times, .. } = self;
+        pending(verifier, &self.asked(), Proven { key, thumbprint, jti, times: *times, nonce }, now)
+    }
+}
+
+impl UnreadProof {
+    /// What the proof is refused for.
+    pub const fn rejection(&self) -> Rejection {
+        self.rejection
+    }
+}
+
+impl fmt::Debug for UnreadProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnreadProof").field("rejection", &self.rejection).finish_non_exhaustive()
     }
 }
 

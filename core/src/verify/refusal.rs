@@ -8,11 +8,13 @@ use core::fmt;
 
 use super::Verifier;
 use super::judge::{self, AskedNonce};
+use super::key::Key;
 use super::pending::SettleError;
 use super::presentation::{Presentation, PresentedProof};
-use super::read::ReadProof;
+use super::read::{ReadProof, UnreadProof};
 use super::rejection::Rejection;
 use crate::http::challenge::{Challenge, ChallengeError};
+use crate::json::Text;
 use crate::nonce::issuer::NonceVerdict;
 use crate::nonce::{Nonce, Role};
 use crate::proof::{DPOP, DPOP_NONCE};
@@ -150,37 +152,65 @@ impl Verifier {
     /// A nonce is asked for where a new one helps: if the proof had none or a bad one, if it was too old or too new
     /// and carried no valid nonce, or if the store cannot know whether it was used.
     pub fn refuse(&self, rejection: Rejection, role: Role, presentation: &Presentation<'_>, now: UnixTime) -> Refusal {
-        self.refuse_presented(rejection, &PresentedProof { role, ..presentation.presented() }, now)
+        let presented = PresentedProof { role, ..presentation.presented() };
+        let asked = AskedNonce { exact: presented.nonce, role, epoch: presented.epoch };
+        let has_valid = || matches!(judge::nonce_verdict(self, &presented, now), Some(NonceVerdict::Valid(_)));
+        let thumbprint = || judge::claimed_thumbprint(self, &presented);
+        let helps = self.nonce_that_helps(rejection, &asked, &thumbprint, &has_valid, now);
+        self.answer(rejection, role, helps)
     }
 
     /// The same of a proof that could not be [read](Self::read).
-    pub fn refuse_presented(&self, rejection: Rejection, presented: &PresentedProof<'_>, now: UnixTime) -> Refusal {
-        let helps = || {
-            let PresentedProof { nonce, role, epoch, .. } = *presented;
-            let has_valid = || matches!(judge::nonce_verdict(self, presented, now), Some(NonceVerdict::Valid(_)));
-            let thumbprint = || judge::claimed_thumbprint(self, presented);
-            self.nonce_that_helps(rejection, &AskedNonce { exact: nonce, role, epoch }, &thumbprint, &has_valid, now)
-        };
-        self.answer(rejection, presented.role, helps)
+    pub fn refuse_unread(&self, unread: UnreadProof) -> Refusal {
+        self.answer(unread.rejection, unread.role, unread.helps)
     }
 
     /// The same of a proof that was read, for the life of the store that answered last.
     pub fn refuse_read(&self, rejection: Rejection, read: &ReadProof, epoch: StoreEpoch, now: UnixTime) -> Refusal {
-        let helps = || {
-            let asked = AskedNonce { epoch, ..read.asked() };
-            let thumbprint = || read.key.thumbprint(self);
-            let has_valid = || {
-                let given = self.nonces.as_ref().zip(read.nonce.as_deref());
-                let verdict = given.map(|(issuer, nonce)| issuer.check(nonce, read.role, &thumbprint(), epoch, now));
-                matches!(verdict, Some(NonceVerdict::Valid(_)))
-            };
-            self.nonce_that_helps(rejection, &asked, &|| Some(thumbprint()), &has_valid, now)
-        };
+        let asked = AskedNonce { epoch, ..read.asked() };
+        let helps = self.nonce_for(rejection, &asked, Some(&read.key), read.nonce.as_deref(), now);
         self.answer(rejection, read.role, helps)
     }
 
-    fn answer(&self, rejection: Rejection, role: Role, helps: impl FnOnce() -> Option<Nonce>) -> Refusal {
-        if let Some(nonce) = helps() {
+    /// A proof that could not be read: what is known of it by now is its key, and its nonce where the clock is wrong.
+    pub(super) fn unread(
+        &self,
+        rejection: Rejection,
+        presented: &PresentedProof<'_>,
+        key: Option<&Key>,
+        nonce: Option<Text<'_>>,
+        now: UnixTime,
+    ) -> UnreadProof {
+        let PresentedProof { nonce: exact, role, epoch, .. } = *presented;
+        let nonce = nonce.map(|nonce| judge::bounded_nonce(nonce, None));
+        let helps = self.nonce_for(rejection, &AskedNonce { exact, role, epoch }, key, nonce.as_deref(), now);
+        UnreadProof { rejection, role, helps }
+    }
+
+    /// The nonce that helps the holder of `key`, whose proof carried `given`.
+    fn nonce_for(
+        &self,
+        rejection: Rejection,
+        asked: &AskedNonce<'_>,
+        key: Option<&Key>,
+        given: Option<&str>,
+        now: UnixTime,
+    ) -> Option<Nonce> {
+        let thumbprint = || key.map(|key| key.thumbprint(self));
+        let has_valid = || {
+            let verdict = match (&self.nonces, given, thumbprint()) {
+                (Some(issuer), Some(given), Some(thumbprint)) => {
+                    Some(issuer.check(given, asked.role, &thumbprint, asked.epoch, now))
+                }
+                _ => None,
+            };
+            matches!(verdict, Some(NonceVerdict::Valid(_)))
+        };
+        self.nonce_that_helps(rejection, asked, &thumbprint, &has_valid, now)
+    }
+
+    fn answer(&self, rejection: Rejection, role: Role, helps: Option<Nonce>) -> Refusal {
+        if let Some(nonce) = helps {
             return self.refusal(role, "use_dpop_nonce", rejection, Some(nonce));
         }
         match (rejection, role) {

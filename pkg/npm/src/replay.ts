@@ -178,7 +178,7 @@ export function entryOf(entry: NativeEntry, now: number): ReplayEntry {
   };
 }
 
-/** Asks a store of the host's own; what that throws counts as `unavailable`. @internal */
+/** Asks a store of the host's own; what that throws counts as `unavailable`. @throws Misuse for another answer than an insertion @internal */
 export async function askStore(store: ReplayStore, entry: NativeEntry, now: number, onFault: (fault: unknown) => void): Promise<Inserted> {
   let answer: unknown;
   try {

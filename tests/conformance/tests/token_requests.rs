@@ -4,8 +4,9 @@
 
 use std::path::PathBuf;
 
-use keybound::server::authorization::{AuthorizationServer, ClientType, EndpointRequest, Grant};
-use keybound::{AlgorithmSet, Policy, RUSTCRYPTO, TargetUri, UnixTime, base64url};
+use keybound::server::Consumption;
+use keybound::server::authorization::{AuthorizationServer, ClientType, EndpointPolicy, EndpointRequest, Grant};
+use keybound::{AlgorithmSet, Policy, RUSTCRYPTO, TargetUri, UnixTime, Verifier, base64url};
 use keybound_cli::vectors;
 use serde_json::{Map, Value};
 
@@ -51,7 +52,8 @@ fn fits(entry: &Entry) -> bool {
 #[test]
 fn each_reject_vector_is_an_invalid_proof_at_the_token_endpoint() {
     let policy = Policy::default().with_algorithms(AlgorithmSet::ALL).unwrap();
-    let server = AuthorizationServer::new(policy, &RUSTCRYPTO);
+    let verifier = Verifier::new(policy, &RUSTCRYPTO);
+    let server = AuthorizationServer::new(EndpointPolicy::new(), verifier, Consumption::danger_nowhere()).unwrap();
     let mut refused = 0;
     let mut accepted = 0;
     for entry in entries().iter().filter(|entry| fits(entry)) {
@@ -72,7 +74,7 @@ fn each_reject_vector_is_an_invalid_proof_at_the_token_endpoint() {
         let grant = Grant::AuthorizationCode { dpop_jkt: None };
         let request = EndpointRequest::new(method, &target, &fields, ClientType::Public, grant);
         let name = text(entry, "id").unwrap();
-        match (text(entry, "expect"), server.check(&request, now)) {
+        match (text(entry, "expect"), server.admit(&request, now).unwrap().finished().unwrap()) {
             (Some("reject"), Err(refusal)) => {
                 assert_eq!((refusal.status(), refusal.error()), (400, Some("invalid_dpop_proof")), "{name}");
                 assert!(refusal.www_authenticate().is_none(), "{name}");

@@ -16,7 +16,7 @@ pub(super) fn answer(state: &State, request: &Incoming) -> Result<Answer, Answer
     let fields: Vec<(&str, &[u8])> =
         request.fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
     let mut incoming = IncomingRequest::new(&request.method, &target, &fields);
-    incoming.epoch = state.proofs.epoch();
+    incoming.arrival = state.arrival();
     let principal = state.decided(server.admit(&incoming, now))?.map_err(|refusal| Answer::from(*refusal))?;
     let revoked = principal
         .claims()

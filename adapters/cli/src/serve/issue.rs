@@ -5,7 +5,7 @@ use keybound::json::Value;
 use keybound::key::{Signer as _, SigningInput};
 use keybound::nonce::Nonce;
 use keybound::replay::ReplayStore;
-use keybound::server::authorization::{Admitted, Checked, EndpointRequest, Grant, TokenAnswer, confirmation};
+use keybound::server::authorization::{Admitted, EndpointRequest, Grant, TokenAnswer, confirmation};
 use keybound::{RUSTCRYPTO, base64url};
 
 use super::authenticate::Known;
@@ -101,16 +101,8 @@ pub(super) fn prove(state: &State, request: &Incoming, known: &Known, grant: Gra
 
 /// Judges a proof and consumes it.
 pub(super) fn admit(state: &State, endpoint: &EndpointRequest<'_>) -> Result<Admitted, Answer> {
-    let now = state.now();
-    let server = state.authorization();
-    let endpoint = &endpoint.in_epoch(state.proofs.epoch());
-    match server.check(endpoint, now)? {
-        Checked::Admitted(admitted) => Ok(admitted),
-        Checked::Pending(pending) => {
-            let inserted = state.consume(pending.replay_entry(), now);
-            Ok(server.settle(endpoint, pending, inserted, now)?)
-        }
-    }
+    let begun = state.authorization().admit(&endpoint.arriving(state.arrival()), state.now());
+    state.decided(begun)?.map_err(|refusal| Answer::from(*refusal))
 }
 
 /// The nonce to send along: the one the proof's own makes due, or a new one for every answer if that is the fault.

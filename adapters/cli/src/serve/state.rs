@@ -15,9 +15,9 @@ use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
 use keybound::oauth::FlowError;
 use keybound::replay::memory::MemoryStore;
 use keybound::replay::{Inserted, Insertion, ReplayEntry, ReplayStore};
-use keybound::server::authorization::AuthorizationServer;
+use keybound::server::authorization::{AuthorizationServer, EndpointPolicy};
 use keybound::server::resource::{ResourcePolicy, ResourceServer, Schemes};
-use keybound::server::{Consumption, JwkSet, KeySource};
+use keybound::server::{Arrival, Consumption, JwkSet, KeySource};
 use keybound::{
     Algorithm, Misuse, Policy, RUSTCRYPTO, SecurityLevel, TargetUri, Thumbprint, UnixTime, Verifier, base64url,
 };
@@ -56,7 +56,7 @@ pub(super) struct State {
 /// What judges proofs, with the nonces that are taken now.
 #[derive(Debug)]
 struct Judges {
-    authorization: std::sync::Arc<AuthorizationServer>,
+    authorization: AuthorizationServer,
     resource: ResourceServer,
     key_id: u8,
 }
@@ -256,7 +256,7 @@ impl State {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn authorization(&self) -> std::sync::Arc<AuthorizationServer> {
+    pub(super) fn authorization(&self) -> AuthorizationServer {
         self.judges.read().unwrap_or_else(PoisonError::into_inner).authorization.clone()
     }
 
@@ -292,6 +292,11 @@ impl State {
         }
     }
 
+    /// How every request arrives: in the present life of the store.
+    pub(super) fn arrival(&self) -> Arrival {
+        Arrival::in_epoch(self.proofs.epoch())
+    }
+
     /// Consumes a proof, or says that it cannot, if that is the fault.
     pub(super) fn consume(&self, entry: &ReplayEntry, now: UnixTime) -> Inserted {
         let Ok(inserted) = self.proofs.insert(entry, now);
@@ -319,14 +324,14 @@ impl Judges {
             SecurityLevel::Enhanced => (Policy::default(), Schemes::DpopOnly),
             SecurityLevel::Maximum => (Policy::fapi2(), Schemes::DpopOnly),
         };
-        let mut authorization = AuthorizationServer::new(proofs.clone(), &RUSTCRYPTO);
+        let mut of_tokens = Verifier::new(proofs.clone(), &RUSTCRYPTO);
         let mut verifier = Verifier::new(proofs, &RUSTCRYPTO);
         if options.nonces {
             let issuer_of = |namespace: &str| {
                 let key = NonceKey::generate(key_id, RUSTCRYPTO.random).map_err(|_| Misuse::Random)?;
                 Ok::<_, Misuse>(NonceIssuer::new(RUSTCRYPTO.mac, NonceKeys::new(key), namespace))
             };
-            authorization = authorization.with_nonces(issuer_of(issuer)?);
+            of_tokens = of_tokens.with_nonces(issuer_of(issuer)?);
             verifier = verifier.with_nonces(issuer_of(resource)?);
         }
         let path = Url::parse(resource).map_err(Misuse::Target)?.path().to_owned();
@@ -338,7 +343,7 @@ impl Judges {
             .with_name("keybound serve")
             .publishing_metadata();
         Ok(Self {
-            authorization: std::sync::Arc::new(authorization),
+            authorization: AuthorizationServer::new(EndpointPolicy::new(), of_tokens, Consumption::by_host())?,
             resource: ResourceServer::new(policy, verifier, Consumption::by_host())?,
             key_id,
         })

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use keybound::flow::step::Step;
 use keybound::http::form::Form;
 use keybound::server::authorization::{ClientType, EndpointRequest, Grant};
 use keybound::{RUSTCRYPTO, base64url};
@@ -39,7 +40,11 @@ fn proof_defect(state: &State, request: &Incoming, known: &Known) -> Option<Answ
     let (proofs, target) = (request.all("dpop"), state.target(request));
     let endpoint = EndpointRequest::new(&request.method, &target, &proofs, known.kind(), Grant::ClientCredentials)
         .must_bind(state.must_bind(&known.client));
-    state.authorization().check(&endpoint, state.now()).err().map(Answer::from)
+    // Left at its step, the flow uses nothing up.
+    match state.authorization().admit(&endpoint.arriving(state.arrival()), state.now()) {
+        Ok(Step::Done(Err(refusal))) => Some(Answer::from(*refusal)),
+        _ => None,
+    }
 }
 
 fn code(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {

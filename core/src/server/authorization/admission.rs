@@ -1,36 +1,23 @@
-//! The verdict about a request: refused, or admitted with the key that tokens are bound to.
+//! The way of a request through an authorization server: refused, or admitted with the key that tokens are bound to.
+
+use alloc::boxed::Box;
 
 use super::AuthorizationServer;
 use super::grant::{ClientType, Contradiction, EndpointRequest, Grant};
 use crate::UnixTime;
+use crate::flow::step::Step;
+use crate::flow::{Flow, Io};
 use crate::jose::thumbprint::Thumbprint;
-use crate::nonce::{Nonce, Role};
-use crate::replay::{Inserted, Insertion, ReplayEntry, ReplayStore};
-use crate::verify::pending::{PendingProof, SettleError, VerifiedProof};
-use crate::verify::presentation::{Context, Presentation};
+use crate::nonce::Nonce;
+use crate::oauth::FlowError;
+use crate::verify::pending::{PendingProof, VerifiedProof};
+use crate::verify::presentation::PresentedProof;
+use crate::verify::read::ReadProof;
 use crate::verify::refusal::Refusal;
 use crate::verify::rejection::Rejection;
 
-/// A request whose proof is good, replay apart.
-#[derive(Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "the large one is what nearly every request becomes; a box would allocate for each"
-)]
-pub enum Checked {
-    /// There is no proof, and none is needed; or one that uses nothing up, of a client that anyone can be.
-    Admitted(Admitted),
-    /// The proof has to go into the replay store first.
-    Pending(PendingAdmission),
-}
-
-/// A proof that has yet to be inserted into the replay store.
-#[derive(Debug)]
-pub struct PendingAdmission {
-    pending: PendingProof,
-    client: ClientType,
-    unbound_access: bool,
-}
+/// What a request came to: what its tokens are bound to, or what to answer.
+pub type Admission = Result<Admitted, Box<Refusal>>;
 
 /// A request that may have what it asks for. Only now may codes, refresh tokens and assertions be used up.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,11 +29,6 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    fn of(client: ClientType, unbound_access: bool, proof: &VerifiedProof) -> Self {
-        let next_nonce = proof.next_nonce().cloned();
-        Self { key: Some(proof.thumbprint()), client, unbound_access, next_nonce }
-    }
-
     /// The key that the access token is bound to: its `cnf.jkt` (RFC 9449 section 6). None makes it a Bearer token.
     pub fn access_binding(&self) -> Option<Thumbprint> {
         self.key.filter(|_| !self.unbound_access)
@@ -70,104 +52,90 @@ impl Admitted {
     }
 }
 
-impl PendingAdmission {
-    /// What to insert into the replay store.
-    pub const fn replay_entry(&self) -> &ReplayEntry {
-        self.pending.replay_entry()
-    }
-}
-
 impl AuthorizationServer {
-    /// Makes every check but replay.
+    /// Judges a request: the one entry point. Where the replay store was given to the server, or there is nothing to insert, the answer is
+    /// there at once.
+    ///
+    /// The refusal is 400 with `invalid_dpop_proof`, `use_dpop_nonce`, `invalid_grant` or `invalid_request`, or 503 if the store could not
+    /// decide. A flow that is dropped at its [`Insert`](crate::flow::step::Insert) uses nothing up.
     ///
     /// # Errors
-    /// The refusal to send: 400 with `invalid_dpop_proof`, `use_dpop_nonce`, `invalid_grant` or `invalid_request`.
-    pub fn check(&self, request: &EndpointRequest<'_>, now: UnixTime) -> Result<Checked, Refusal> {
+    /// [`FlowError::Interrupted`], when a step is resumed in a way that its types do not permit.
+    pub fn admit(&self, request: &EndpointRequest<'_>, now: UnixTime) -> Result<Step<Admission>, FlowError> {
+        let (read, proof) = match self.bound(request, now) {
+            Ok(Bound::Granted(admitted)) => return Ok(Step::Done(Ok(admitted))),
+            Ok(Bound::Pending(read, proof)) => (read, proof),
+            Err(refusal) => return Ok(Step::Done(Err(Box::new(refusal)))),
+        };
+        let (server, client) = (self.clone(), request.client);
+        Flow::start(now, move |io| async move { Ok(server.settled(&io, client, read, proof).await.map_err(Box::new)) })
+    }
+
+    /// Every check but replay.
+    fn bound(&self, request: &EndpointRequest<'_>, now: UnixTime) -> Result<Bound, Refusal> {
+        let EndpointRequest { method, target, proofs, client, .. } = *request;
         let expected = request.expected().map_err(|Contradiction| {
             let text = "the tokens shown are bound to different keys";
             Refusal::with_body("tokens_of_two_keys", "invalid_request", text, None)
         })?;
-        let verifier = self.verifier(request.client);
-        let presentation = presentation(request, expected);
         let announces = matches!(request.grant, Grant::Announcement { .. });
-        if request.proofs.is_empty() {
-            return if !announces && (request.must_bind || expected.is_some()) {
-                Err(verifier.refuse(Rejection::ProofMissing, Role::AuthorizationServer, &presentation, now))
-            } else {
-                let (client, unbound_access) = (request.client, self.unbound_access);
-                Ok(Checked::Admitted(Admitted { key: expected, client, unbound_access, next_nonce: None }))
-            };
+        if proofs.is_empty() && (announces || !(request.must_bind || expected.is_some())) {
+            return Ok(Bound::Granted(self.admitted(client, expected, None)));
         }
-        match verifier.check(&presentation, now) {
+        let verifier = self.verifier_of(client);
+        let epoch = self.consumption().epoch(request.arrival.epoch);
+        let presented = PresentedProof::at_authorization_server(method, target, proofs, epoch);
+        let read = verifier.read(&presented, now).map_err(|unread| verifier.refuse_unread(unread))?;
+        match verifier.bind_grant(&read, expected, now) {
             // Anyone can push a request in the name of a public client, with any number of keys. If that filled the store,
             // honest clients would get no tokens. And nothing is used up: repeating a captured announcement yields a code for the key
             // that was announced, which the sender does not have.
-            Ok(pending) if announces && request.client == ClientType::Public => {
-                let verified = pending.danger_skip_replay_check();
-                Ok(Checked::Admitted(Admitted::of(request.client, self.unbound_access, &verified)))
+            Ok(proof) if announces && client == ClientType::Public => {
+                Ok(Bound::Granted(self.admitted_with(client, &proof.danger_skip_replay_check())))
             }
-            Ok(pending) => Ok(Checked::Pending(PendingAdmission {
-                pending,
-                client: request.client,
-                unbound_access: self.unbound_access,
-            })),
+            Ok(proof) => Ok(Bound::Pending(read, proof)),
             // A pushed request has no grant that could be invalid (RFC 9126 section 2.3).
-            Err(Rejection::BindingMismatch) if announces => {
-                let rejection = Rejection::BindingMismatch;
+            Err(rejection @ Rejection::BindingMismatch) if announces => {
                 let text = "dpop_jkt is not the thumbprint of the proof's key";
                 Err(Refusal::with_body(rejection.reason(), "invalid_request", text, None))
             }
-            Err(rejection) => Err(verifier.refuse(rejection, Role::AuthorizationServer, &presentation, now)),
+            Err(rejection) => Err(verifier.refuse_read(rejection, &read, epoch, now)),
         }
     }
 
-    /// Completes a check with what the replay store said.
-    ///
-    /// # Errors
-    /// The refusal to send: a proof that was used before, or 503 if the store could not decide.
-    pub fn settle(
+    /// Uses the proof up.
+    async fn settled(
         &self,
-        request: &EndpointRequest<'_>,
-        pending: PendingAdmission,
-        inserted: Inserted,
-        now: UnixTime,
+        io: &Io,
+        client: ClientType,
+        read: ReadProof,
+        proof: PendingProof,
     ) -> Result<Admitted, Refusal> {
-        let PendingAdmission { pending, client, unbound_access } = pending;
-        match pending.settle(inserted, now) {
-            Ok(verified) => Ok(Admitted::of(client, unbound_access, &verified)),
-            Err(error) => Err(self.refuse(&request.in_epoch(inserted.epoch), error, now)),
+        match self.consumption().settle(io, proof).await {
+            Ok(verified) => Ok(self.admitted_with(client, &verified)),
+            Err((error, epoch)) => Err(Refusal::of_settling(error, |rejection| {
+                self.verifier_of(client).refuse_read(rejection, &read, epoch, io.now())
+            })),
         }
     }
 
-    /// Checks a request, consumes its proof in a synchronous store and settles it, in the store's own epoch.
-    ///
-    /// # Errors
-    /// The refusal to send.
-    pub fn admit<S: ReplayStore + ?Sized>(
-        &self,
-        request: &EndpointRequest<'_>,
-        store: &S,
-        now: UnixTime,
-    ) -> Result<Admitted, Refusal> {
-        let request = &request.in_epoch(store.epoch());
-        match self.check(request, now)? {
-            Checked::Admitted(admitted) => Ok(admitted),
-            Checked::Pending(pending) => {
-                let inserted = store.insert(pending.replay_entry(), now);
-                let inserted = inserted.unwrap_or_else(|_| Inserted::new(Insertion::Unavailable, store.epoch()));
-                self.settle(request, pending, inserted, now)
-            }
-        }
+    fn admitted_with(&self, client: ClientType, proof: &VerifiedProof) -> Admitted {
+        self.admitted(client, Some(proof.thumbprint()), proof.next_nonce().cloned())
     }
 
-    fn refuse(&self, request: &EndpointRequest<'_>, error: SettleError, now: UnixTime) -> Refusal {
-        let expected = request.expected().ok().flatten();
-        let presentation = presentation(request, expected);
-        self.verifier(request.client).refuse_undecided(error, Role::AuthorizationServer, &presentation, now)
+    fn admitted(&self, client: ClientType, key: Option<Thumbprint>, next_nonce: Option<Nonce>) -> Admitted {
+        Admitted { key, client, unbound_access: self.policy().unbound_access, next_nonce }
     }
 }
 
-fn presentation<'a>(request: &EndpointRequest<'a>, expected: Option<Thumbprint>) -> Presentation<'a> {
-    let context = Context::TokenEndpoint { dpop_jkt: expected };
-    Presentation::new(request.method, request.target, request.proofs, context).in_epoch(request.epoch)
+/// A request that passed every check but replay.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large one is what nearly every request becomes; a box would allocate for each"
+)]
+enum Bound {
+    /// There is no proof, and none is needed; or one that uses nothing up, of a client that anyone can be.
+    Granted(Admitted),
+    /// The proof is good, and has to be used up.
+    Pending(ReadProof, PendingProof),
 }

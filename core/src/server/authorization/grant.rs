@@ -3,7 +3,7 @@
 use crate::TargetUri;
 use crate::http::form::Form;
 use crate::jose::thumbprint::Thumbprint;
-use crate::replay::StoreEpoch;
+use crate::server::Arrival;
 use crate::verify::refusal::Refusal;
 
 /// Whether a client can keep a secret (OAuth 2.1 section 2.1).
@@ -84,7 +84,7 @@ pub struct EndpointRequest<'a> {
     pub(super) client: ClientType,
     pub(super) grant: Grant<'a>,
     pub(super) must_bind: bool,
-    pub(super) epoch: StoreEpoch,
+    pub(super) arrival: Arrival,
 }
 
 impl<'a> EndpointRequest<'a> {
@@ -97,7 +97,7 @@ impl<'a> EndpointRequest<'a> {
         client: ClientType,
         grant: Grant<'a>,
     ) -> Self {
-        Self { method, target, proofs, client, grant, must_bind: false, epoch: StoreEpoch::from_u64(0) }
+        Self { method, target, proofs, client, grant, must_bind: false, arrival: Arrival::unknown() }
     }
 
     /// The same of a client that is registered with `dpop_bound_access_tokens` (RFC 9449 section 5.2): without a proof it is
@@ -107,11 +107,10 @@ impl<'a> EndpointRequest<'a> {
         Self { must_bind, ..self }
     }
 
-    /// The same in this life of the replay store, which nonces vouch for: its [`epoch`](crate::replay::ReplayStore::epoch) when
-    /// the request came.
+    /// The same, from where and when, and in which life of the host's replay store.
     #[must_use]
-    pub const fn in_epoch(self, epoch: StoreEpoch) -> Self {
-        Self { epoch, ..self }
+    pub const fn arriving(self, arrival: Arrival) -> Self {
+        Self { arrival, ..self }
     }
 
     /// The key that the proof has to be made with, if there is one; an error if keys contradict each other.

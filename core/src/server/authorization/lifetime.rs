@@ -31,7 +31,7 @@ impl fmt::Display for Weakness {
 impl AuthorizationServer {
     /// What is weak about access tokens of this lifetime, in seconds, issued by this server.
     pub fn weakness(&self, access_token_lifetime: u64) -> Option<Weakness> {
-        let has_nonces = self.asking.nonces().is_some() && self.silent.is_none();
+        let has_nonces = self.nonces().is_some() && !self.policy().nonces_for_public_clients;
         (access_token_lifetime > LONG_LIFETIME && !has_nonces).then_some(Weakness::LongLivedWithoutNonces)
     }
 }

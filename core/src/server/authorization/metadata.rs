@@ -9,7 +9,8 @@ impl AuthorizationServer {
     /// It names the algorithms of proofs, which are those of the policy (RFC 9449 section 5.1), PKCE with S256 alone (OAuth 2.1
     /// section 4.1.1), and `iss` in authorization responses (RFC 9207).
     pub fn metadata(&self, issuer: &str) -> Value {
-        let algorithms: Value = self.policy().algorithms().iter().map(|algorithm| algorithm.name()).collect();
+        let algorithms: Value =
+            self.verifier().policy().algorithms().iter().map(|algorithm| algorithm.name()).collect();
         Value::object()
             .with("issuer", issuer)
             .with("response_types_supported", Value::from_iter(["code"]))

@@ -2,18 +2,25 @@
 //!
 //! An [`AuthorizationServer`] judges the proof of a token, pushed or device request once the host has authenticated the client
 //! and looked the grant up, and before anything that can be used once is used: a nonce challenge leaves the code, the
-//! refresh token and the pushed request as they were (RFC 9449 section 8). Issuing tokens is the host's.
+//! refresh token and the pushed request as they were (RFC 9449 section 8). It hands out one step at most: an insertion into the
+//! replay store, where that is the host's. Issuing tokens is the host's too.
 //!
 //! ```
 //! # #[cfg(all(feature = "std", feature = "rustcrypto"))] {
+//! use std::sync::Arc;
+//!
 //! use keybound::key::{Signer, soft::SoftKey};
 //! use keybound::replay::memory::MemoryStore;
-//! use keybound::server::authorization::{AuthorizationServer, ClientType, EndpointRequest, Grant, TokenAnswer};
-//! use keybound::{Algorithm, Policy, ProofBuilder, RUSTCRYPTO, TargetUri, UnixTime};
+//! use keybound::server::Consumption;
+//! use keybound::server::authorization::{
+//!     AuthorizationServer, ClientType, EndpointPolicy, EndpointRequest, Grant, TokenAnswer,
+//! };
+//! use keybound::{Algorithm, Policy, ProofBuilder, RUSTCRYPTO, TargetUri, UnixTime, Verifier};
 //!
 //! let now = UnixTime::now();
-//! let server = AuthorizationServer::new(Policy::default(), &RUSTCRYPTO);
-//! let store = MemoryStore::new(1000, server.replay_agreement(), RUSTCRYPTO.random, now.saturating_sub(600)).unwrap();
+//! let verifier = Verifier::new(Policy::default(), &RUSTCRYPTO);
+//! let store = MemoryStore::new(1000, verifier.replay_agreement(), RUSTCRYPTO.random, now.saturating_sub(600)).unwrap();
+//! let server = AuthorizationServer::new(EndpointPolicy::new(), verifier, Consumption::local(Arc::new(store))).unwrap();
 //!
 //! let key = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO).unwrap();
 //! let thumbprint = key.public_key().thumbprint(RUSTCRYPTO.digest);
@@ -24,7 +31,8 @@
 //! // The code was issued for this key.
 //! let grant = Grant::AuthorizationCode { dpop_jkt: Some(thumbprint) };
 //! let request = EndpointRequest::new("POST", &target, &proofs, ClientType::Public, grant);
-//! let admitted = server.admit(&request, &store, now).unwrap();
+//! let admission = server.admit(&request, now).unwrap().finished().expect("nothing has to be asked for");
+//! let admitted = admission.expect("the proof is good");
 //! assert_eq!(admitted.access_binding(), Some(thumbprint));
 //! // Now the code is used up, and the answer says what the token is.
 //! let answer = TokenAnswer::new("the-token", &admitted).expires_in(300).finish();
@@ -37,96 +45,92 @@ mod answer;
 mod grant;
 mod lifetime;
 mod metadata;
+mod policy;
 #[cfg(test)]
 #[cfg(all(feature = "std", feature = "rustcrypto"))]
 mod tests;
 
-pub use admission::{Admitted, Checked, PendingAdmission};
+pub use admission::{Admission, Admitted};
 pub use answer::{Reply, TokenAnswer, confirmation, introspection};
 pub use grant::{ClientType, EndpointRequest, Grant};
 pub use lifetime::{LONG_LIFETIME, MAX_CODE_LIFETIME, Weakness};
+pub use policy::EndpointPolicy;
+
+use alloc::sync::Arc;
 
 use crate::nonce::issuer::NonceIssuer;
+use crate::nonce::{Nonce, Role};
 use crate::replay::{ReplayAgreement, StoreEpoch};
-use crate::verify::policy::{NonceMode, Policy, TimeSource};
-use crate::{Crypto, Misuse, Verifier};
+use crate::server::consumption::Consumption;
+use crate::verify::policy::{NonceMode, TimeSource};
+use crate::{Misuse, UnixTime, Verifier};
 
-/// Judges the proofs that come with requests to an authorization server. It holds no store, no clients and no clock.
+/// Judges the proofs that come with requests to an authorization server. It holds no clients, no grants and no clock; clones share their
+/// parts.
+#[derive(Clone, Debug)]
+pub struct AuthorizationServer(Arc<Parts>);
+
 #[derive(Debug)]
-pub struct AuthorizationServer {
-    /// Asks for nonces where there is an issuer.
-    asking: Verifier,
-    /// Asks for none.
+struct Parts {
+    policy: EndpointPolicy,
+    verifier: Verifier,
+    /// Asks for no nonces: for confidential clients, where they are spared.
     silent: Option<Verifier>,
-    unbound_access: bool,
+    consumption: Consumption,
 }
 
 impl AuthorizationServer {
-    /// A server that judges proofs by `policy`, without nonces.
-    pub fn new(policy: Policy, crypto: &Crypto) -> Self {
-        Self { asking: Verifier::new(policy, crypto), silent: None, unbound_access: false }
-    }
-
-    /// A server that asks clients for nonces of `issuer` in every proof.
-    #[must_use]
-    pub fn with_nonces(self, issuer: NonceIssuer) -> Self {
-        Self { asking: self.asking.with_nonces(issuer), ..self }
-    }
-
-    /// Asks public clients alone for nonces: confidential ones authenticate with each request. To be called before
-    /// [`with_nonces`](Self::with_nonces), and with a policy that neither requires nonces nor takes the time from them:
-    /// [`check_configuration`](Self::check_configuration) says so.
-    #[must_use]
-    pub fn nonces_for_public_clients(self, crypto: &Crypto) -> Self {
-        let silent = Verifier::new(self.asking.policy().clone(), crypto);
-        Self { silent: Some(silent), ..self }
-    }
-
-    /// Issues access tokens that are not bound, while refresh tokens of public clients are (RFC 9449 section 5).
-    #[must_use]
-    pub fn issuing_unbound_access_tokens(self) -> Self {
-        Self { unbound_access: true, ..self }
-    }
-
-    /// Whether this server can admit every kind of client: to be asked once, when it starts.
+    /// A server that applies `policy` to requests, judges proofs with `verifier` and uses them up by `consumption`.
     ///
     /// # Errors
-    /// [`Misuse::NoncesOfSome`] if the policy asks all clients for nonces, and confidential ones are given none;
+    /// [`Misuse::NoncesOfSome`] if the verifier's policy asks all clients for nonces, and confidential ones are given none;
     /// else those of [`Verifier::check_configuration`].
-    pub fn check_configuration(&self) -> Result<(), Misuse> {
-        let policy = self.policy();
-        let asks_all = policy.nonces() == NonceMode::Required || policy.time_source() == TimeSource::Nonce;
-        if self.silent.is_some() && asks_all {
+    pub fn new(policy: EndpointPolicy, verifier: Verifier, consumption: Consumption) -> Result<Self, Misuse> {
+        let proofs = verifier.policy();
+        let asks_all = proofs.nonces() == NonceMode::Required || proofs.time_source() == TimeSource::Nonce;
+        if policy.nonces_for_public_clients && asks_all {
             return Err(Misuse::NoncesOfSome);
         }
-        self.asking.check_configuration()
+        verifier.check_configuration()?;
+        let silent = policy.nonces_for_public_clients.then(|| verifier.without_nonces());
+        Ok(Self(Arc::new(Parts { policy, verifier, silent, consumption })))
     }
 
     /// What a replay store for this server has to be created with.
-    pub const fn replay_agreement(&self) -> ReplayAgreement {
-        self.asking.replay_agreement()
+    pub fn replay_agreement(&self) -> ReplayAgreement {
+        self.0.verifier.replay_agreement()
     }
 
-    /// The policy for proofs.
-    pub const fn policy(&self) -> &Policy {
-        self.asking.policy()
+    /// The rules for requests.
+    pub fn policy(&self) -> &EndpointPolicy {
+        &self.0.policy
     }
 
-    /// A nonce for the next proof, as of [`Verifier::fresh_nonce`].
-    pub fn fresh_nonce(&self, epoch: StoreEpoch, now: crate::UnixTime) -> Option<crate::nonce::Nonce> {
-        self.asking.fresh_nonce(crate::nonce::Role::AuthorizationServer, epoch, now)
+    /// What judges proofs.
+    pub fn verifier(&self) -> &Verifier {
+        &self.0.verifier
+    }
+
+    /// A nonce for the next proof, as of [`Verifier::fresh_nonce`]. `epoch` is the life of the host's replay store; a store that was given
+    /// to the server is asked itself.
+    pub fn fresh_nonce(&self, epoch: StoreEpoch, now: UnixTime) -> Option<Nonce> {
+        self.0.verifier.fresh_nonce(Role::AuthorizationServer, self.consumption().epoch(epoch), now)
     }
 
     /// The issuer of nonces, whose keys can be [rotated](NonceIssuer::rotate) while the server serves.
     pub fn nonces(&self) -> Option<&NonceIssuer> {
-        self.asking.nonces()
+        self.0.verifier.nonces()
     }
 
-    /// Whoever judges this client's proofs.
-    fn verifier(&self, client: ClientType) -> &Verifier {
-        match (&self.silent, client) {
+    fn consumption(&self) -> &Consumption {
+        &self.0.consumption
+    }
+
+    /// What judges this client's proofs.
+    fn verifier_of(&self, client: ClientType) -> &Verifier {
+        match (&self.0.silent, client) {
             (Some(silent), ClientType::Confidential) => silent,
-            _ => &self.asking,
+            _ => &self.0.verifier,
         }
     }
 }

@@ -1,20 +1,23 @@
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{
-    Admitted, AuthorizationServer, ClientType, EndpointRequest, Grant, LONG_LIFETIME, MAX_CODE_LIFETIME, TokenAnswer,
-    Weakness, confirmation, introspection,
+    Admitted, AuthorizationServer, ClientType, EndpointPolicy, EndpointRequest, Grant, LONG_LIFETIME,
+    MAX_CODE_LIFETIME, TokenAnswer, Weakness, confirmation, introspection,
 };
+use crate::flow::step::Step;
 use crate::http::form::Form;
 use crate::json::Value;
 use crate::key::{Signer, soft::SoftKey};
 use crate::nonce::Role;
 use crate::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
 use crate::replay::memory::MemoryStore;
-use crate::replay::{ReplayStore, StoreEpoch};
+use crate::replay::{Inserted, Insertion, ReplayStore, StoreEpoch};
+use crate::server::{Arrival, Consumption};
 use crate::verify::policy::TimeSource;
-use crate::{Algorithm, Misuse, Policy, ProofBuilder, RUSTCRYPTO, Refusal, TargetUri, Thumbprint, UnixTime};
+use crate::{Algorithm, Misuse, Policy, ProofBuilder, RUSTCRYPTO, Refusal, TargetUri, Thumbprint, UnixTime, Verifier};
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 const TOKEN: &str = "https://as.example.com/token";
@@ -22,7 +25,7 @@ const PAR: &str = "https://as.example.com/par";
 
 struct Setting {
     server: AuthorizationServer,
-    store: MemoryStore,
+    store: Arc<MemoryStore>,
     key: SoftKey,
 }
 
@@ -31,14 +34,29 @@ fn issuer() -> NonceIssuer {
     NonceIssuer::new(RUSTCRYPTO.mac, keys, "https://as.example.com")
 }
 
-fn setting(server: AuthorizationServer) -> Setting {
+fn verifier() -> Verifier {
+    Verifier::new(Policy::default(), &RUSTCRYPTO)
+}
+
+fn setting(policy: EndpointPolicy, verifier: Verifier) -> Setting {
     let floor = NOW.saturating_sub(1_000);
-    let store = MemoryStore::new(1_000, server.replay_agreement(), RUSTCRYPTO.random, floor).unwrap();
+    let store = MemoryStore::new(1_000, verifier.replay_agreement(), RUSTCRYPTO.random, floor).unwrap();
+    let store = Arc::new(store);
+    let server = AuthorizationServer::new(policy, verifier, Consumption::local(store.clone())).unwrap();
     Setting { server, store, key: key() }
 }
 
 fn plain() -> Setting {
-    setting(AuthorizationServer::new(Policy::default(), &RUSTCRYPTO))
+    setting(EndpointPolicy::new(), verifier())
+}
+
+fn with_nonces() -> Setting {
+    setting(EndpointPolicy::new(), verifier().with_nonces(issuer()))
+}
+
+/// A server that needs no store, as far as it can be made.
+fn storeless(policy: EndpointPolicy, verifier: Verifier) -> Result<AuthorizationServer, Misuse> {
+    AuthorizationServer::new(policy, verifier, Consumption::danger_nowhere())
 }
 
 fn key() -> SoftKey {
@@ -75,7 +93,11 @@ impl Setting {
         let target = TargetUri::parse(url).unwrap();
         let proofs: Vec<&[u8]> = proofs.iter().map(|proof| proof.as_bytes()).collect();
         let request = EndpointRequest::new("POST", &target, &proofs, client, grant).must_bind(must_bind);
-        self.server.admit(&request, &self.store, NOW)
+        self.ask(&request, NOW)
+    }
+
+    fn ask(&self, request: &EndpointRequest<'_>, now: UnixTime) -> Result<Admitted, Refusal> {
+        self.server.admit(request, now).unwrap().finished().unwrap().map_err(|refusal| *refusal)
     }
 
     fn own_proof(&self) -> Vec<String> {
@@ -160,8 +182,7 @@ fn refresh_tokens_of_public_clients_are_bound() {
 #[test]
 fn access_tokens_can_be_left_unbound() {
     // R9449-5-8.
-    let server = AuthorizationServer::new(Policy::default(), &RUSTCRYPTO).issuing_unbound_access_tokens();
-    let setting = setting(server);
+    let setting = setting(EndpointPolicy::new().issuing_unbound_access_tokens(), verifier());
     let admitted = setting.admit(TOKEN, ClientType::Public, CODE, &setting.own_proof()).unwrap();
     assert_eq!((admitted.access_binding(), admitted.refresh_binding()), (None, Some(setting.jkt())));
     assert!(TokenAnswer::new("at", &admitted).finish().body().contains("Bearer"));
@@ -232,7 +253,7 @@ fn pushed_requests_name_the_key_by_parameter_or_proof() {
 #[test]
 fn nonces_are_asked_for_before_anything_is_used() {
     // R9449-8-2, R9449-8-4, R9449-8-8, OURS-8: what is refused here leaves the grant to the retry.
-    let setting = setting(AuthorizationServer::new(Policy::default(), &RUSTCRYPTO).with_nonces(issuer()));
+    let setting = with_nonces();
     let refusal = setting.admit(TOKEN, ClientType::Public, CODE, &setting.own_proof()).unwrap_err();
     assert_eq!((refusal.status(), refusal.error()), (400, Some("use_dpop_nonce")));
     let fields: Vec<_> = refusal.headers().iter().filter(|(name, _)| *name == "DPoP-Nonce").collect();
@@ -250,8 +271,7 @@ fn nonces_are_asked_for_before_anything_is_used() {
 
 #[test]
 fn confidential_clients_can_be_spared_nonces() {
-    let server = AuthorizationServer::new(Policy::default(), &RUSTCRYPTO);
-    let setting = setting(server.nonces_for_public_clients(&RUSTCRYPTO).with_nonces(issuer()));
+    let setting = setting(EndpointPolicy::new().nonces_for_public_clients(), verifier().with_nonces(issuer()));
     assert!(setting.admit(TOKEN, ClientType::Confidential, CODE, &setting.own_proof()).is_ok());
     assert_eq!(
         error(setting.admit(TOKEN, ClientType::Public, CODE, &setting.own_proof())),
@@ -263,20 +283,21 @@ fn confidential_clients_can_be_spared_nonces() {
 fn settings_that_lock_confidential_clients_out_are_refused_at_the_start() {
     let by_nonces = || Policy::default().with_time_source(TimeSource::Nonce);
     for policy in [Policy::fapi2(), Policy::atproto(), Policy::default().requiring_nonces(), by_nonces()] {
-        let server = || AuthorizationServer::new(policy.clone(), &RUSTCRYPTO);
-        let sparing = server().nonces_for_public_clients(&RUSTCRYPTO).with_nonces(issuer());
-        assert_eq!(sparing.check_configuration(), Err(Misuse::NoncesOfSome), "{policy:?}");
-        assert_eq!(server().check_configuration(), Err(Misuse::NonceIssuerMissing), "{policy:?}");
-        assert_eq!(server().with_nonces(issuer()).check_configuration(), Ok(()), "{policy:?}");
+        let judging = || Verifier::new(policy.clone(), &RUSTCRYPTO);
+        let error = |policy, verifier| storeless(policy, verifier).err();
+        let sparing = error(EndpointPolicy::new().nonces_for_public_clients(), judging().with_nonces(issuer()));
+        assert_eq!(sparing, Some(Misuse::NoncesOfSome), "{policy:?}");
+        assert_eq!(error(EndpointPolicy::new(), judging()), Some(Misuse::NonceIssuerMissing), "{policy:?}");
+        assert_eq!(error(EndpointPolicy::new(), judging().with_nonces(issuer())), None, "{policy:?}");
     }
-    let server = AuthorizationServer::new(Policy::default(), &RUSTCRYPTO);
-    assert_eq!(server.nonces_for_public_clients(&RUSTCRYPTO).with_nonces(issuer()).check_configuration(), Ok(()));
+    let sparing = EndpointPolicy::new().nonces_for_public_clients();
+    assert!(storeless(sparing, verifier().with_nonces(issuer())).is_ok());
 }
 
 #[test]
 fn a_flood_of_announcements_leaves_token_requests_alone() {
     // The store holds 1,000 proofs, and a stranger with fresh keys announces more than that.
-    let setting = setting(AuthorizationServer::new(Policy::default(), &RUSTCRYPTO));
+    let setting = plain();
     for _ in 0..1_100 {
         let stranger = key();
         let form = Form::new();
@@ -308,8 +329,7 @@ fn a_proof_is_admitted_once() {
 #[test]
 fn answers_are_not_cached_and_show_their_nonce() {
     // R9449-8.2-3, R9449-8.2-5, R9449-8-11.
-    let server = AuthorizationServer::new(Policy::default(), &RUSTCRYPTO).with_nonces(issuer());
-    let setting = setting(server);
+    let setting = with_nonces();
     let nonce = setting.admit(TOKEN, ClientType::Public, CODE, &setting.own_proof()).unwrap_err();
     let nonce = nonce.dpop_nonce().unwrap().as_str();
     let target = TargetUri::parse(TOKEN).unwrap();
@@ -319,7 +339,7 @@ fn answers_are_not_cached_and_show_their_nonce() {
         ProofBuilder::new("POST", TOKEN).nonce(nonce).sign(&RUSTCRYPTO, &setting.key, late).unwrap().into_string();
     let proofs = [text.as_bytes()];
     let request = EndpointRequest::new("POST", &target, &proofs, ClientType::Public, CODE);
-    let admitted = setting.server.admit(&request, &setting.store, late).unwrap();
+    let admitted = setting.ask(&request, late).unwrap();
     let next = admitted.next_nonce().expect("a new nonce").as_str();
     let answer = TokenAnswer::new("at", &admitted).finish();
     let field = |name: &str| answer.headers().iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
@@ -343,7 +363,8 @@ fn introspection_shows_the_key() {
 #[test]
 fn metadata_names_the_algorithms_of_the_policy() {
     // R9449-5.1-2, FAPI2-5.4.1-1.2.
-    let server = AuthorizationServer::new(Policy::fapi2(), &RUSTCRYPTO).with_nonces(issuer());
+    let judging = Verifier::new(Policy::fapi2(), &RUSTCRYPTO).with_nonces(issuer());
+    let server = storeless(EndpointPolicy::new(), judging).unwrap();
     let document = server.metadata("https://as.example.com");
     let listed: Vec<_> = document.texts("dpop_signing_alg_values_supported").collect();
     let permitted: Vec<_> = Policy::fapi2().algorithms().iter().map(Algorithm::name).collect();
@@ -360,7 +381,7 @@ fn nonces_of_two_servers_differ_and_count_for_a_while() {
     assert_ne!(nonce(&ours, NOW).as_str(), nonce(&theirs, NOW).as_str(), "two keys, one moment");
     let (older, current) = (nonce(&ours, NOW), nonce(&ours, NOW.saturating_add(30)));
     assert_ne!(older.as_str(), current.as_str());
-    let setting = setting(AuthorizationServer::new(Policy::default(), &RUSTCRYPTO).with_nonces(ours));
+    let setting = setting(EndpointPolicy::new(), verifier().with_nonces(ours));
     let target = TargetUri::parse(TOKEN).unwrap();
     let admit = |nonce: &str, seconds| {
         let now = NOW.saturating_add(seconds);
@@ -368,7 +389,7 @@ fn nonces_of_two_servers_differ_and_count_for_a_while() {
         let proof = builder.sign(&RUSTCRYPTO, &setting.key, now).unwrap().into_string();
         let proofs = [proof.as_bytes()];
         let request = EndpointRequest::new("POST", &target, &proofs, ClientType::Public, CODE);
-        setting.server.admit(&request, &setting.store, now)
+        setting.ask(&request, now)
     };
     assert!(admit(current.as_str(), 30).is_ok());
     assert!(admit(older.as_str(), 30).is_ok(), "the one before");
@@ -379,11 +400,82 @@ fn nonces_of_two_servers_differ_and_count_for_a_while() {
 #[test]
 fn long_lives_without_nonces_are_a_weakness() {
     // R9449-11.2-1, FAPI2-5.3.2.1-11.
-    let server = || AuthorizationServer::new(Policy::default(), &RUSTCRYPTO);
-    assert_eq!(server().weakness(LONG_LIFETIME), None);
-    assert_eq!(server().weakness(LONG_LIFETIME + 1), Some(Weakness::LongLivedWithoutNonces));
-    assert_eq!(server().with_nonces(issuer()).weakness(u64::MAX), None);
-    let sparing = server().nonces_for_public_clients(&RUSTCRYPTO).with_nonces(issuer());
+    let (plain, asking) = (plain().server, with_nonces().server);
+    assert_eq!(plain.weakness(LONG_LIFETIME), None);
+    assert_eq!(plain.weakness(LONG_LIFETIME + 1), Some(Weakness::LongLivedWithoutNonces));
+    assert_eq!(asking.weakness(u64::MAX), None);
+    let sparing = EndpointPolicy::new().nonces_for_public_clients();
+    let sparing = storeless(sparing, verifier().with_nonces(issuer())).unwrap();
     assert_eq!(sparing.weakness(u64::MAX), Some(Weakness::LongLivedWithoutNonces));
     const { assert!(MAX_CODE_LIFETIME <= 60) };
+}
+
+/// A server whose store is the host's.
+fn by_host(key: SoftKey) -> (AuthorizationServer, SoftKey) {
+    let verifier = verifier().with_nonces(issuer());
+    (AuthorizationServer::new(EndpointPolicy::new(), verifier, Consumption::by_host()).unwrap(), key)
+}
+
+/// What the host's store of this life answers.
+fn said(insertion: Insertion, epoch: u64) -> Inserted {
+    Inserted { insertion, epoch: StoreEpoch::from_u64(epoch) }
+}
+
+#[test]
+fn a_loss_noticed_by_the_insert_costs_one_challenge() {
+    let (server, key) = by_host(key());
+    let target = TargetUri::parse(TOKEN).unwrap();
+    // One request in the life that the host knows of; the store answers in another.
+    let ask = |nonce: &str, known: u64, answer: Inserted| {
+        let proof = proof(&key, TOKEN, Some(nonce));
+        let proofs = [proof.as_bytes()];
+        let request = EndpointRequest::new("POST", &target, &proofs, ClientType::Public, CODE)
+            .arriving(Arrival::in_epoch(StoreEpoch::from_u64(known)));
+        let Step::Insert(insert) = server.admit(&request, NOW).unwrap() else { panic!("the store is the host's") };
+        let vouched = insert.entry().nonce_epoch();
+        (vouched, insert.resume(answer, NOW).unwrap().finished().unwrap())
+    };
+    let first = server.fresh_nonce(StoreEpoch::from_u64(1), NOW).unwrap();
+    let (vouched, lost) = ask(first.as_str(), 1, said(Insertion::BeforeFloor, 2));
+    assert_eq!(vouched, Some(StoreEpoch::from_u64(1)));
+    let refusal = lost.unwrap_err();
+    assert_eq!((refusal.error(), refusal.reason()), (Some("use_dpop_nonce"), "before_store_floor"));
+    // The nonce is one of the new life, although the request came in the old one.
+    let nonce = refusal.dpop_nonce().unwrap();
+    assert_eq!(*nonce, server.fresh_nonce(StoreEpoch::from_u64(2), NOW).unwrap());
+    let (vouched, admitted) = ask(nonce.as_str(), 2, said(Insertion::Fresh, 2));
+    assert_eq!(vouched, Some(StoreEpoch::from_u64(2)));
+    assert!(admitted.is_ok());
+    // A proof that is taken although the life ended meanwhile brings the next nonce along.
+    let (_, admitted) = ask(nonce.as_str(), 2, said(Insertion::Fresh, 3));
+    assert_eq!(admitted.unwrap().next_nonce(), server.fresh_nonce(StoreEpoch::from_u64(3), NOW).as_ref());
+}
+
+#[test]
+fn an_undecided_store_is_503_and_a_dropped_step_uses_nothing_up() {
+    let (server, key) = by_host(key());
+    let target = TargetUri::parse(TOKEN).unwrap();
+    let nonce = server.fresh_nonce(StoreEpoch::from_u64(0), NOW).unwrap();
+    let sent = proof(&key, TOKEN, Some(nonce.as_str()));
+    let proofs = [sent.as_bytes()];
+    let request = EndpointRequest::new("POST", &target, &proofs, ClientType::Public, CODE);
+    let ask = |insertion| {
+        let Step::Insert(insert) = server.admit(&request, NOW).unwrap() else { panic!("the store is the host's") };
+        let refusal = insert.resume(said(insertion, 0), NOW).unwrap().finished().unwrap().unwrap_err();
+        (refusal.status(), refusal.reason())
+    };
+    assert_eq!(ask(Insertion::Unavailable), (503, "store_unavailable"));
+    assert_eq!(ask(Insertion::Full), (503, "store_full"));
+    assert_eq!(ask(Insertion::Seen), (400, "replayed"));
+    // Longer in the store than the proof is good for.
+    let Step::Insert(insert) = server.admit(&request, NOW).unwrap() else { panic!("the store is the host's") };
+    let late = insert.resume(said(Insertion::Fresh, 0), NOW.saturating_add(1_000)).unwrap().finished().unwrap();
+    let refusal = late.unwrap_err();
+    assert_eq!((refusal.error(), refusal.reason()), (Some("use_dpop_nonce"), "iat_too_old"));
+    // What is announced by a public client is not stored, so there is no step.
+    let announced = proof(&key, PAR, Some(nonce.as_str()));
+    let (target, proofs) = (TargetUri::parse(PAR).unwrap(), [announced.as_bytes()]);
+    let grant = Grant::Announcement { dpop_jkt: None };
+    let request = EndpointRequest::new("POST", &target, &proofs, ClientType::Public, grant);
+    assert!(server.admit(&request, NOW).unwrap().finished().unwrap().is_ok());
 }

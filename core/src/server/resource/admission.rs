@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::net::IpAddr;
 
 use super::ResourceServer;
 use super::access_token::{AccessToken, CHECKED, check_jwt};
@@ -16,7 +15,7 @@ use crate::flow::{Flow, Io};
 use crate::issuer::{IssuerKeys, JwkSet, JwtDefect, SignatureDefect, UnverifiedJwt, WantedKey};
 use crate::json::Value;
 use crate::oauth::{FlowError, Secret};
-use crate::replay::StoreEpoch;
+use crate::server::Arrival;
 use crate::verify::presentation::PresentedProof;
 use crate::verify::read::ReadProof;
 use crate::verify::refusal::RETRY_AFTER;
@@ -33,20 +32,15 @@ pub struct IncomingRequest<'a> {
     pub fields: &'a [(&'a str, &'a [u8])],
     /// The SHA-256 hash of the client's certificate (DER) where TLS asked for one: for tokens bound to it (RFC 8705).
     pub client_certificate: Option<[u8; 32]>,
-    /// The life of the host's replay store as far as it is known ([`AsyncReplayStore::epoch`](crate::replay::AsyncReplayStore::epoch)),
-    /// which nonces vouch for. A store that was given to the server is asked itself.
-    pub epoch: StoreEpoch,
-    /// The address of the connection's peer, or what trusted proxies say of it.
-    pub peer: Option<IpAddr>,
-    /// A clock that never goes back, in milliseconds since any moment.
-    pub ticks: Option<u64>,
+    /// From where and when, and in which life of the host's replay store.
+    pub arrival: Arrival,
 }
 
 impl<'a> IncomingRequest<'a> {
     /// A request over a connection without client certificate.
     pub const fn new(method: &'a str, target: &'a TargetUri, fields: &'a [(&'a str, &'a [u8])]) -> Self {
-        let epoch = StoreEpoch::from_u64(0);
-        Self { method, target, fields, client_certificate: None, epoch, peer: None, ticks: None }
+        let arrival = Arrival::unknown();
+        Self { method, target, fields, client_certificate: None, arrival }
     }
 }
 
@@ -114,14 +108,7 @@ impl ResourceServer {
             Bound::Granted(token) => return Ok(Box::new(Principal::new(*token, None))),
             Bound::Pending(proof, token) => (proof, token),
         };
-        let settled = match self.consumption().insert(io, *proof.replay_entry()).await {
-            Some(inserted) => {
-                let settled = proof.settle(inserted, io.now());
-                settled.map_err(|error| (error, inserted.epoch))
-            }
-            None => Ok(proof.danger_skip_replay_check()),
-        };
-        match settled {
+        match self.consumption().settle(io, proof).await {
             Ok(verified) => Ok(Box::new(Principal::new(*token, Some(&verified)))),
             Err((error, epoch)) => Err(self.refuse_unsettled(error, &received, epoch, io.now())),
         }
@@ -163,11 +150,11 @@ impl ResourceServer {
         let proof = match scheme {
             Scheme::Dpop => {
                 let proofs = credentials::proofs(request.fields);
-                let epoch = self.consumption().epoch().unwrap_or(request.epoch);
+                let epoch = self.consumption().epoch(request.arrival.epoch);
                 let IncomingRequest { method, target, .. } = *request;
                 let presented = PresentedProof::at_resource(method, target, &proofs, token, epoch);
                 let read = self.verifier().read(&presented, now);
-                Some(read.map_err(|rejection| self.refuse_presented(rejection, &presented, now))?)
+                Some(read.map_err(|unread| self.refuse_unread(unread))?)
             }
             Scheme::Bearer => None,
         };

@@ -14,8 +14,7 @@ use crate::nonce::Nonce;
 use crate::replay::StoreEpoch;
 use crate::server::source::TargetError;
 use crate::verify::pending::SettleError;
-use crate::verify::presentation::PresentedProof;
-use crate::verify::read::ReadProof;
+use crate::verify::read::{ReadProof, UnreadProof};
 use crate::verify::refusal::Refusal;
 use crate::verify::rejection::Rejection;
 
@@ -47,13 +46,9 @@ impl ResourceServer {
     }
 
     /// Refuses a request for a proof that could not be read: what the client is told, and whether it gets a nonce, is the verifier's word.
-    pub(super) fn refuse_presented(
-        &self,
-        rejection: Rejection,
-        presented: &PresentedProof<'_>,
-        now: UnixTime,
-    ) -> Refusal {
-        self.in_challenge(&rejection, self.0.verifier.refuse_presented(rejection, presented, now))
+    pub(super) fn refuse_unread(&self, unread: UnreadProof) -> Refusal {
+        let rejection = unread.rejection();
+        self.in_challenge(&rejection, self.0.verifier.refuse_unread(unread))
     }
 
     /// The same of one that was read, for the life of the store that answered last.

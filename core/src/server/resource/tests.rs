@@ -22,7 +22,7 @@ use crate::key::soft::SoftKey;
 use crate::nonce::Role;
 use crate::nonce::issuer::NonceIssuer;
 use crate::replay::{Inserted, Insertion, ReplayStore, memory::MemoryStore};
-use crate::server::{Consumption, JwkSet, KeySource};
+use crate::server::{Arrival, Consumption, JwkSet, KeySource};
 use crate::{
     Algorithm, AlgorithmSet, Misuse, Policy, ProofBuilder, RUSTCRYPTO, Refusal, TargetUri, UnixTime, Verifier,
 };
@@ -151,7 +151,7 @@ impl World {
         let target = TargetUri::parse(url).unwrap();
         let mut request = IncomingRequest::new(method, &target, &fields);
         request.client_certificate = self.certificate;
-        request.epoch = self.store.epoch();
+        request.arrival = Arrival::in_epoch(self.store.epoch());
         self.finish(self.server.admit(&request, now).unwrap(), now)
             .map(|principal| *principal)
             .map_err(|refusal| *refusal)

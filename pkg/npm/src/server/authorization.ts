@@ -1,20 +1,23 @@
 /** An authorization server's endpoints, as far as proofs are concerned. */
 
-import { native } from '#native';
+import { native, ready } from '#native';
 import { toByteString } from '../drive.js';
-import { guarded } from '../errors.js';
-import { systemNow } from '../http.js';
-import type { NativeAdmission, NativeAuthorizationServer } from '../native.js';
+import { KeyboundError, guarded } from '../errors.js';
+import type { Refusal } from '../errors.js';
+import type { NativeAuthorizationServer } from '../native.js';
 import { checkTexts, snakeCase } from '../options.js';
 import type { Policy } from '../policy.js';
 import { policyJson } from '../policy.js';
-import { entryOf, insertionOf } from '../replay.js';
-import type { Insertion, ReplayEntry } from '../replay.js';
+import { Consumption } from './consumption.js';
+import type { ServerOptions } from './consumption.js';
 
 /** Options of an {@link AuthorizationServer}. */
-export interface AuthorizationServerOptions extends Omit<Policy, 'headerMemory'> {
+export interface AuthorizationServerOptions extends ServerOptions {
+  /** How proofs are judged. Nonces are issued if `nonces` says so. */
+  readonly proofs?: Policy;
+  /** Asks public clients alone for nonces: confidential ones authenticate with each request. */
   readonly noncesForPublicClients?: boolean;
-  /** Some access tokens are issued without a key. */
+  /** Access tokens are issued without a key, while refresh tokens of public clients are bound. */
   readonly unboundAccessTokens?: boolean;
 }
 
@@ -36,8 +39,10 @@ export interface EndpointRequest {
   readonly proofs: readonly string[];
   readonly client: 'public' | 'confidential';
   readonly grant: Grant;
+  /** The client is registered with `dpop_bound_access_tokens`: without a proof it is refused. */
   readonly mustBind?: boolean;
-  readonly now?: number;
+  /** The address of the connection. */
+  readonly peer?: string | undefined;
 }
 
 /** What the tokens get. Only now may code, refresh token or assertion be used up. */
@@ -52,72 +57,84 @@ export interface Admitted {
   readonly nextNonce: string | undefined;
 }
 
-/** Judges the proofs that come with requests to an authorization server. It holds no clients and no grants. */
-export class AuthorizationServer {
-  readonly #native: NativeAuthorizationServer;
+/** What became of a request to an endpoint. */
+export type EndpointDecision =
+  | { readonly verdict: 'granted'; readonly admitted: Admitted }
+  | { readonly verdict: 'refused'; readonly refusal: Refusal };
 
-  /** @throws Misuse, if an option cannot be used */
-  constructor(options: AuthorizationServerOptions = {}, epoch?: string) {
-    const { noncesForPublicClients, unboundAccessTokens, ...policy } = options;
-    const { header_memory, ...verifier } = JSON.parse(policyJson(policy).verifier) as Record<string, unknown>;
-    const all = JSON.stringify({ ...verifier, ...snakeCase({ noncesForPublicClients, unboundAccessTokens }) });
-    this.#native = guarded(() => new (native().AuthorizationServer)(all, epoch));
+/** Judges the proofs that come with requests to an authorization server, and uses them up. It holds no clients and no grants. */
+export class AuthorizationServer {
+  readonly #options: string;
+  readonly #terms: string;
+  readonly #consumption: Consumption;
+  #server: NativeAuthorizationServer | undefined;
+
+  /** @throws Misuse, if an option cannot be used, and for a memory store where several workers run */
+  constructor(options: AuthorizationServerOptions = {}) {
+    const { proofs = {}, noncesForPublicClients, unboundAccessTokens, dangerNoReplayStore } = options;
+    const { verifier, terms } = policyJson(proofs);
+    this.#options = JSON.stringify({
+      ...(JSON.parse(verifier) as object),
+      ...snakeCase({ noncesForPublicClients, unboundAccessTokens, dangerNoReplayStore }),
+    });
+    this.#terms = terms;
+    this.#consumption = new Consumption(options, proofs);
+    try {
+      this.#open();
+    } catch (error) {
+      if (!(error instanceof KeyboundError && error.reason === 'not_ready')) throw error;
+    }
   }
 
-  /** Makes every check but replay. @throws ProofRejected with the refusal to send; Misuse */
-  check(request: EndpointRequest): Admission {
-    const { method, url, client, mustBind = false, grant, now = systemNow() } = request;
+  /** The server, once the core is loaded. */
+  #open(): NativeAuthorizationServer {
+    if (this.#server !== undefined) return this.#server;
+    const Server = native().AuthorizationServer;
+    this.#server = guarded(() => {
+      const memory = this.#consumption.memory(this.#terms);
+      return memory === undefined ? new Server(this.#options) : Server.withStore(this.#options, memory);
+    });
+    return this.#server;
+  }
+
+  /**
+   * Decides about one request, once its client is authenticated and its grant looked up, and before the grant is used up: a refusal leaves it
+   * as it was. The proof is used up, except for that of a public client's announcement.
+   *
+   * @throws Misuse; ProofRejected for an announcement whose body is not a form
+   */
+  async admit(request: EndpointRequest): Promise<EndpointDecision> {
+    const { method, url, client, mustBind = false, grant, peer } = request;
     checkTexts(request, ['proofs']);
     checkTexts(grant, ['confirmed']);
     const form = grant.type === 'announcement' ? { form: toByteString(new TextEncoder().encode(grant.form)) } : {};
-    const asked = JSON.stringify({ method, url, client, must_bind: mustBind, grant: { ...snakeCase(grant), ...form } });
-    return new Admission(guarded(() => this.#native.check(asked, [...request.proofs], now)), now);
+    const given = { method, url, client, peer, must_bind: mustBind, grant: { ...snakeCase(grant), ...form } };
+    const proofs = [...request.proofs];
+    await ready();
+    const asked = JSON.stringify({ ...given, ...this.#consumption.arrival() });
+    const { result } = await this.#consumption.run((now) => this.#open().admit(asked, proofs, now));
+    if (result.kind === 'refused') return { verdict: 'refused', refusal: result['refusal'] as Refusal };
+    const admitted = result['admitted'] as Record<string, string | undefined>;
+    return {
+      verdict: 'granted',
+      admitted: {
+        accessBinding: admitted['access_binding'],
+        refreshBinding: admitted['refresh_binding'],
+        announced: admitted['announced'],
+        tokenType: admitted['token_type'] as 'DPoP' | 'Bearer',
+        nextNonce: admitted['next_nonce'],
+      },
+    };
   }
 
   /** A nonce for the next proof; none without `nonces`. */
-  freshNonce(now: number = systemNow()): string | undefined {
-    return this.#native.freshNonce(now) ?? undefined;
+  freshNonce(): string | undefined {
+    const { epoch } = this.#consumption.arrival();
+    return guarded(() => this.#open().freshNonce(epoch, this.#consumption.now())) ?? undefined;
   }
 
   /** The members that the server's metadata gets for DPoP (RFC 9449 section 5.1). */
   metadata(issuer: string): Record<string, unknown> {
-    return JSON.parse(this.#native.metadata(issuer)) as Record<string, unknown>;
+    return JSON.parse(this.#open().metadata(issuer)) as Record<string, unknown>;
   }
 }
-
-/** A request on its way: to be settled if it has an entry, then to be read. */
-export class Admission {
-  readonly #native: NativeAdmission;
-  readonly #now: number;
-
-  /** @internal */
-  constructor(admission: NativeAdmission, now: number) {
-    this.#native = admission;
-    this.#now = now;
-  }
-
-  /** What goes into the replay store, after client authentication and the lookup of the grant; none if there is nothing to insert. */
-  get entry(): ReplayEntry | undefined {
-    const entry = this.#native.entry();
-    return entry === undefined || entry === null ? undefined : entryOf(entry, this.#now);
-  }
-
-  /** Goes on with the store's answer. @throws ProofRejected with the refusal to send; Misuse for anything but an {@link Insertion} */
-  settle(insertion: Insertion, now: number = systemNow()): void {
-    const word = insertionOf(insertion);
-    guarded(() => this.#native.settle(word, now));
-  }
-
-  /** What the tokens get. @throws Misuse, if it is not settled or was refused */
-  admitted(): Admitted {
-    const given = JSON.parse(guarded(() => this.#native.admitted())) as Record<string, string | undefined>;
-    return {
-      accessBinding: given['access_binding'],
-      refreshBinding: given['refresh_binding'],
-      announced: given['announced'],
-      tokenType: given['token_type'] as 'DPoP' | 'Bearer',
-      nextNonce: given['next_nonce'],
-    };
-  }
-}
-

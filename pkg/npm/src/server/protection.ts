@@ -1,17 +1,15 @@
 /** A protected resource with all that stands behind it: keys, store, nonces, clock. */
 
 import { native, ready } from '#native';
-import { drive } from '../drive.js';
-import type { Algorithm, Finished, Surroundings } from '../drive.js';
+import type { Algorithm, Finished } from '../drive.js';
 import { KeyboundError, guarded, misuse } from '../errors.js';
 import type { Refusal } from '../errors.js';
-import { surroundings, systemNow } from '../http.js';
-import type { NativeEntry, NativeFlow, NativeIncoming, NativePrincipal, NativeResourceServer } from '../native.js';
+import type { NativeFlow, NativeIncoming, NativePrincipal, NativeResourceServer } from '../native.js';
 import { checkLists, checkTexts, snakeCase } from '../options.js';
 import type { Policy } from '../policy.js';
 import { policyJson } from '../policy.js';
-import { MemoryReplayStore, askStore } from '../replay.js';
-import type { Inserted, ReplayStore } from '../replay.js';
+import { Consumption } from './consumption.js';
+import type { ServerOptions } from './consumption.js';
 import { IntrospectionEndpoint } from './introspection.js';
 import type { Introspection } from './introspection.js';
 import { FetchedKeys } from './keys.js';
@@ -31,7 +29,7 @@ export interface Issuer {
 }
 
 /** What is protected, and how. */
-export interface ProtectionOptions {
+export interface ProtectionOptions extends ServerOptions {
   /** The resource's identifier, the URL that clients know it by: `https`, or `http` on loopback. Its origin is that of all requests. */
   readonly resource: string;
   /** Issuers of JWT access tokens; as RFC 9068 describes them, unless a profile says otherwise. */
@@ -80,16 +78,6 @@ export interface ProtectionOptions {
   };
   /** How proofs are judged. Nonces are issued unless `nonces` is false. */
   readonly proofs?: Policy;
-  /** Where proofs are remembered: in the memory of this process, unless a store is given. Refused where several workers run. */
-  readonly store?: ReplayStore;
-  /** In how many processes or isolates the service runs, where that cannot be seen: without a store, `1` or refused. */
-  readonly workers?: number;
-  /** Remembers no proofs: whoever sees a request can repeat it until its proof is too old. */
-  readonly dangerNoReplayStore?: boolean;
-  /** Whole seconds since 1970, for tests. */
-  readonly now?: () => number;
-  /** Told of faults of the host: keys that cannot be fetched, a store that fails. By default a warning of the process or console. */
-  readonly onFault?: (fault: unknown) => void;
 }
 
 /** A request as it was received. */
@@ -125,10 +113,8 @@ export type Checked =
 export class Protection {
   readonly #options: string;
   readonly #policy: { readonly verifier: string; readonly terms: string };
-  readonly #store: ReplayStore | undefined;
-  readonly #host: Surroundings;
+  readonly #consumption: Consumption;
   readonly #mountPath: string;
-  readonly #onFault: (fault: unknown) => void;
   #server: NativeResourceServer | undefined;
   #warned = false;
 
@@ -136,7 +122,7 @@ export class Protection {
   constructor(options: ProtectionOptions) {
     checkLists(options, ['issuers']);
     checkTexts(options, ['audiences', 'tokenAlgorithms', 'scopes', 'alsoOrigins', 'intentsAt']);
-    const { issuers = [], introspection, proofs = {}, store, workers, dangerNoReplayStore = false, now, onFault, proxies, ...rest } = options;
+    const { issuers = [], introspection, proofs = {}, store: _, workers: __, dangerNoReplayStore = false, now: ___, onFault: ____, proxies, ...rest } = options;
     if (proxies !== undefined) checkTexts(proxies, ['addresses']);
     const sources = new Map<string, KeySource>();
     this.#options = JSON.stringify({
@@ -148,19 +134,11 @@ export class Protection {
       danger_no_replay_store: dangerNoReplayStore,
     });
     this.#policy = policyJson({ nonces: { namespace: options.resource }, ...proofs });
-    this.#store = dangerNoReplayStore ? undefined : (store ?? new MemoryReplayStore(workers === undefined ? {} : { workers }));
-    if (this.#store instanceof MemoryReplayStore) this.#store._serves(proofs);
     this.#mountPath = options.mountPath ?? '';
-    this.#onFault = onFault ?? warn;
-    this.#host = {
-      ...surroundings({ now: now ?? systemNow }),
-      onFault: this.#onFault,
-      async ask(question, subject) {
-        const answer = question === 'token' ? (introspection as Introspection).introspect(subject) : sources.get(subject)?.fetch();
-        return answer ?? Promise.reject(new Error('no source was given for this'));
-      },
-      insert: (entry) => this.#insert(entry),
-    };
+    this.#consumption = new Consumption(options, proofs, async (question, subject) => {
+      const answer = question === 'token' ? (introspection as Introspection).introspect(subject) : sources.get(subject)?.fetch();
+      return answer ?? Promise.reject(new Error('no source was given for this'));
+    });
     try {
       this.#open();
     } catch (error) {
@@ -171,20 +149,12 @@ export class Protection {
   /** The server, once the core is loaded. */
   #open(): NativeResourceServer {
     if (this.#server !== undefined) return this.#server;
-    const [{ ResourceServer }, store, { verifier, terms }] = [native(), this.#store, this.#policy];
-    this.#server = guarded(() => store instanceof MemoryReplayStore
-      ? ResourceServer.withStore(this.#options, verifier, store._open(terms, this.#host.now()))
-      : new ResourceServer(this.#options, verifier));
+    const [{ ResourceServer }, { verifier, terms }] = [native(), this.#policy];
+    this.#server = guarded(() => {
+      const memory = this.#consumption.memory(terms);
+      return memory === undefined ? new ResourceServer(this.#options, verifier) : ResourceServer.withStore(this.#options, verifier, memory);
+    });
     return this.#server;
-  }
-
-  async #run(begin: (server: NativeResourceServer, now: number) => NativeFlow): Promise<Finished> {
-    const flow = guarded(() => begin(this.#open(), this.#host.now()));
-    try {
-      return await drive(flow, this.#host);
-    } finally {
-      flow.free?.();
-    }
   }
 
   /** Decides about one request, and never throws for what the peer sent. */
@@ -193,8 +163,8 @@ export class Protection {
     if ('refusal' in judged) return { verdict: 'refused', refusal: judged.refusal };
     const { result, principal } = judged;
     const run = (begin: (now: number) => NativeFlow): Promise<Finished> => {
-      if (this.#store === undefined) throw misuse('no_store', 'an intent is carried out once: leave dangerNoReplayStore out, or give a store');
-      return this.#run((_, now) => begin(now));
+      if (!this.#consumption.remembers) throw misuse('no_store', 'an intent is carried out once: leave dangerNoReplayStore out, or give a store');
+      return this.#consumption.run(begin);
     };
     return { verdict: 'granted', principal: new Principal(result['principal'] as Record<string, unknown>, principal as NativePrincipal, run) };
   }
@@ -216,21 +186,9 @@ export class Protection {
     await ready();
     const misrouted = this.#misrouted(target, path);
     if (misrouted !== undefined) return { refusal: misrouted };
-    const epoch = this.#store instanceof MemoryReplayStore ? undefined : this.#store?.epoch?.();
-    const incoming = { ...given, ...(epoch !== undefined && { epoch }), ticks: Math.floor(performance.now()) };
-    const finished = await this.#run((server, now) => begin(server, incoming, now));
+    const incoming = { ...given, ...this.#consumption.arrival() };
+    const finished = await this.#consumption.run((now) => begin(this.#open(), incoming, now));
     return finished.result.kind === 'refused' ? { refusal: finished.result['refusal'] as Refusal } : finished;
-  }
-
-  async #insert(entry: NativeEntry): Promise<Inserted> {
-    const store = this.#store as ReplayStore;
-    try {
-      return await askStore(store, entry, this.#host.now(), this.#onFault);
-    } catch (fault) {
-      // A store that answers with something else than an insertion has not answered.
-      this.#onFault(fault);
-      return { insertion: 'unavailable', epoch: store.epoch?.() ?? '0' };
-    }
   }
 
   /** The metadata document (RFC 9728 section 2), to be served as JSON at {@link metadataPath}, open to everyone. */
@@ -260,7 +218,7 @@ export class Protection {
     if (refusal?.reason === 'mount_path_mismatch' && !this.#warned) {
       this.#warned = true;
       const advice = "if this program takes a prefix off the path itself, give the option mountPath, for example mountPath: '/api'";
-      this.#onFault(new Error(`requests are routed by another path than the one they were sent to, and are refused with 400; ${advice}`));
+      this.#consumption.onFault(new Error(`requests are routed by another path than the one they were sent to, and are refused with 400; ${advice}`));
     }
     return refusal;
   }
@@ -303,8 +261,3 @@ export function protect(options: ProtectionOptions): Protection {
 
 /** The fields of the answer with the metadata: public, and wanted by clients in browsers. @internal */
 export const METADATA_FIELDS = { 'content-type': 'application/json', 'access-control-allow-origin': '*' } as const;
-
-function warn(fault: unknown): void {
-  const text = fault instanceof Error ? fault.message : String(fault);
-  console.warn(`keybound: ${text}`);
-}

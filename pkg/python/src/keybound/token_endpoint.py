@@ -13,7 +13,7 @@ from ._types import Insertion, current
 from .errors import NATIVE, reraise
 from .policy import Policy
 from .presented import Proofs, field_values
-from .stores import Inserted, ReplayEntry, ReplayStore, check_keys, store_answer
+from .stores import Inserted, ReplayEntry, ReplayStore, check_keys, inserted_by, store_answer
 
 __all__ = ["Admission", "Admitted", "AuthorizationServer", "Grant"]
 
@@ -55,10 +55,10 @@ class Admitted:
 class Admission:
     """A request whose proof is good, replay apart. Only after :meth:`settle` may codes and tokens be used up."""
 
-    __slots__ = ("_native",)
+    __slots__ = ("_epoch", "_native")
 
-    def __init__(self, native: _keybound.NativeAdmission) -> None:
-        self._native = native
+    def __init__(self, native: _keybound.NativeAdmission, epoch: str | None) -> None:
+        self._native, self._epoch = native, epoch
 
     @property
     def entry(self) -> ReplayEntry | None:
@@ -68,8 +68,9 @@ class Admission:
 
     def settle(self, insertion: Insertion | Inserted, *, now: int | None = None) -> Admitted:
         """Admits or refuses the request by the store's answer."""
+        answer, epoch = store_answer(insertion), insertion.epoch if isinstance(insertion, Inserted) else self._epoch
         try:
-            self._native.settle(store_answer(insertion).value, current(now))
+            self._native.settle(answer.value, current(now), epoch)
         except NATIVE as error:
             reraise(error)
         return self.admitted()
@@ -98,7 +99,6 @@ class AuthorizationServer:
         self,
         *,
         policy: Policy | None = None,
-        epoch: str | None = None,
         nonces_for_public_clients: bool = False,
         unbound_access_tokens: bool = False,
     ) -> None:
@@ -108,7 +108,7 @@ class AuthorizationServer:
         options["nonces_for_public_clients"] = nonces_for_public_clients
         options["unbound_access_tokens"] = unbound_access_tokens
         try:
-            self._native = _keybound.NativeAuthorizationServer(json.dumps(options), epoch)
+            self._native = _keybound.NativeAuthorizationServer(json.dumps(options))
         except NATIVE as error:
             reraise(error)
 
@@ -121,9 +121,11 @@ class AuthorizationServer:
         client: Literal["public", "confidential"],
         grant: Grant,
         must_bind: bool = False,
+        epoch: str | None = None,
         now: int | None = None,
     ) -> Admission:
-        """Makes every check but replay. `url` is the endpoint's own, from configuration.
+        """Makes every check but replay. `url` is the endpoint's own, from configuration; `epoch` is that of the replay store, which nonces
+        vouch for.
 
         `must_bind` is for clients registered with `dpop_bound_access_tokens`. Raises :class:`~keybound.ProofRejected` with the
         answer to send.
@@ -133,24 +135,29 @@ class AuthorizationServer:
             told["bound_to"] = grant.bound_to
         if grant.form is not None:
             told["form"] = grant.form.decode("latin-1")
-        request = {"method": method, "url": url, "client": client, "grant": told, "must_bind": must_bind}
+        request: dict[str, Any] = {"method": method, "url": url, "client": client, "grant": told, "must_bind": must_bind}
+        if epoch is not None:
+            request["epoch"] = epoch
         try:
-            return Admission(self._native.check(json.dumps(request), field_values(proof), current(now)))
+            return Admission(self._native.check(json.dumps(request), field_values(proof), current(now)), epoch)
         except NATIVE as error:
             reraise(error)
 
     def admit(self, *, store: ReplayStore, now: int | None = None, **request: Any) -> Admitted:
         """Checks a request, with the arguments of :meth:`check`, and consumes its proof in `store`."""
         check_keys(store, self._policy)
-        admission = self.check(now=now, **request)
+        admission = self.check(epoch=store.epoch, now=now, **request)
         entry = admission.entry
         if entry is None:
             return admission.admitted()
-        return admission.settle(store.insert(entry, now=current(now)), now=now)
+        return admission.settle(inserted_by(store, store.insert(entry, now=current(now))), now=now)
 
-    def fresh_nonce(self, *, now: int | None = None) -> str | None:
-        """A nonce for the next proof; `None` if none are issued."""
-        return self._native.fresh_nonce(current(now))
+    def fresh_nonce(self, *, epoch: str | None = None, now: int | None = None) -> str | None:
+        """A nonce for the next proof in this epoch of the replay store; `None` if none are issued."""
+        try:
+            return self._native.fresh_nonce(current(now), epoch)
+        except NATIVE as error:
+            reraise(error)
 
     def metadata(self, issuer: str) -> dict[str, Any]:
         """The members that the server's metadata gets (RFC 9449 section 5.1)."""

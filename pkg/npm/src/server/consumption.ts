@@ -1,0 +1,92 @@
+/** Where a server's proofs are used up, its clock and who hears of its faults; it carries out the server's flows. */
+
+import { drive } from '../drive.js';
+import type { Finished, Surroundings } from '../drive.js';
+import { guarded } from '../errors.js';
+import { surroundings, systemNow } from '../http.js';
+import type { NativeEntry, NativeFlow, NativeMemoryStore } from '../native.js';
+import type { Policy } from '../policy.js';
+import { MemoryReplayStore, askStore } from '../replay.js';
+import type { Inserted, ReplayStore } from '../replay.js';
+
+/** What every server takes. */
+export interface ServerOptions {
+  /** Where proofs are remembered: in the memory of this process, unless a store is given. Refused where several workers run. */
+  readonly store?: ReplayStore;
+  /** In how many processes or isolates the service runs, where that cannot be seen: without a store, `1` or refused. */
+  readonly workers?: number;
+  /** Remembers no proofs: whoever sees a request can repeat it until its proof is too old. */
+  readonly dangerNoReplayStore?: boolean;
+  /** Whole seconds since 1970, for tests. */
+  readonly now?: () => number;
+  /** Told of faults of the host: keys that cannot be fetched, a store that fails. By default a warning of the process or console. */
+  readonly onFault?: (fault: unknown) => void;
+}
+
+/** What a server's flows run over. @internal */
+export class Consumption {
+  readonly onFault: (fault: unknown) => void;
+  readonly #store: ReplayStore | undefined;
+  readonly #host: Surroundings;
+
+  /** @throws Misuse for a memory store where several workers run */
+  constructor(options: ServerOptions, proofs: Policy, ask?: Surroundings['ask']) {
+    const { store, workers, dangerNoReplayStore = false, now = systemNow, onFault = warn } = options;
+    this.#store = dangerNoReplayStore ? undefined : (store ?? new MemoryReplayStore(workers === undefined ? {} : { workers }));
+    if (this.#store instanceof MemoryReplayStore) this.#store._serves(proofs);
+    this.onFault = onFault;
+    this.#host = {
+      ...surroundings({ now }),
+      ...(ask && { ask }),
+      onFault,
+      insert: (entry) => this.#insert(entry),
+    };
+  }
+
+  /** Whether proofs are remembered at all. */
+  get remembers(): boolean {
+    return this.#store !== undefined;
+  }
+
+  /** Whole seconds since 1970. */
+  now(): number {
+    return this.#host.now();
+  }
+
+  /** The store for the core to use by itself, if it is one of this process. */
+  memory(terms: string): NativeMemoryStore | undefined {
+    return this.#store instanceof MemoryReplayStore ? this.#store._open(terms, this.now()) : undefined;
+  }
+
+  /** How a request arrives: in which life of the program's own store, and when. */
+  arrival(): { readonly epoch?: string; readonly ticks: number } {
+    const epoch = this.#store instanceof MemoryReplayStore ? undefined : this.#store?.epoch?.();
+    return { ...(epoch !== undefined && { epoch }), ticks: Math.floor(performance.now()) };
+  }
+
+  async #insert(entry: NativeEntry): Promise<Inserted> {
+    const store = this.#store as ReplayStore;
+    try {
+      return await askStore(store, entry, this.now(), this.onFault);
+    } catch (fault) {
+      // A store that answers with something else than an insertion has not answered.
+      this.onFault(fault);
+      return { insertion: 'unavailable', epoch: store.epoch?.() ?? '0' };
+    }
+  }
+
+  /** Carries out one flow. */
+  async run(begin: (now: number) => NativeFlow): Promise<Finished> {
+    const flow = guarded(() => begin(this.now()));
+    try {
+      return await drive(flow, this.#host);
+    } finally {
+      flow.free?.();
+    }
+  }
+}
+
+function warn(fault: unknown): void {
+  const text = fault instanceof Error ? fault.message : String(fault);
+  console.warn(`keybound: ${text}`);
+}
