@@ -17,6 +17,10 @@ use crate::oauth::metadata::UrlRule;
 use crate::oauth::{AnswerDefect, Endpoint, FlowError, Secret, find_server, send};
 use crate::{Misuse, UnixTime};
 
+#[cfg(test)]
+#[cfg(all(feature = "std", feature = "rustcrypto"))]
+mod tests;
+
 /// How old keys may be before they are fetched again, in seconds.
 const MAX_AGE: u64 = 600;
 /// How old keys may be if they cannot be fetched again, in seconds: a day.

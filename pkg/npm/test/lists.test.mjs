@@ -26,7 +26,7 @@ for (const [name, make] of [
   ['tokenAlgorithms', (list) => resource({ tokenAlgorithms: list })], ['algorithms', (list) => resource({ proofs: { algorithms: list } })],
   ['addresses', (list) => resource({ proxies: { addresses: list, family: 'forwarded' } })],
   ['keys', (list) => resource({ proofs: { nonces: { keys: list } } })],
-  ['algorithms', (list) => () => new Verifier({ algorithms: list })], ['algorithms', (list) => () => new AuthorizationServer({ algorithms: list })],
+  ['algorithms', (list) => () => new Verifier({ algorithms: list })], ['algorithms', (list) => () => new AuthorizationServer({ proofs: { algorithms: list } })],
   ['acceptIssuers', (list) => client({ acceptIssuers: list })], ['alsoOrigins', (list) => client({ alsoOrigins: list })],
   ['algorithms', (list) => client({ algorithms: list })], ['credentials', (list) => client({ credentials: list })],
   ['servers', (list) => client({ servers: list })],
@@ -61,8 +61,8 @@ test('what comes with a request is a list where it is one', async () => {
   const made = proofSync({ ...request, key });
   const server = new AuthorizationServer();
   const grant = { type: 'authorization_code', boundTo: key.thumbprint };
-  assert.throws(() => server.check({ ...request, client: 'public', grant, proofs: made }), wrong('proofs'));
-  assert.throws(() => server.check({ ...request, client: 'public', grant: { type: 'derived', confirmed: key.thumbprint }, proofs: [made] }), wrong('confirmed'));
+  await assert.rejects(server.admit({ ...request, client: 'public', grant, proofs: made }), wrong('proofs'));
+  await assert.rejects(server.admit({ ...request, client: 'public', grant: { type: 'derived', confirmed: key.thumbprint }, proofs: [made] }), wrong('confirmed'));
   assert.throws(() => new Verifier().check({ ...request, proof: new Set([made]) }), wrong('proof'));
   const protection = resource({})();
   await assert.rejects(protection.authenticate({ method: 'GET', target: '/v1', fields: 'Authorization' }), wrong('fields'));

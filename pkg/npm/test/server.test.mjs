@@ -324,26 +324,54 @@ test('an intent is carried out by its key, as it was agreed', async () => {
 
 test('an authorization server binds what it issues, and refuses another key', async () => {
   const url = 'https://as.example.com/token';
-  const server = new AuthorizationServer({ nonces: true });
+  const server = new AuthorizationServer({ proofs: { nonces: true }, store: lenient() });
   const request = async (grant, more = {}, by = key) => ({
     method: 'POST', url, client: 'public', grant, proofs: [await proof({ key: by, method: 'POST', url, nonce: server.freshNonce() })], ...more,
   });
-  const admission = server.check(await request({ type: 'authorization_code', boundTo: key.thumbprint }));
-  assert.match(admission.entry.key, /^[0-9a-f]{32}$/);
-  assert.throws(() => admission.admitted(), { reason: 'not_settled' });
-  assert.throws(() => admission.settle(true), Misuse);
-  admission.settle('fresh');
-  const { accessBinding, refreshBinding, tokenType } = admission.admitted();
-  assert.deepEqual([accessBinding, refreshBinding, tokenType], [key.thumbprint, key.thumbprint, 'DPoP']);
-  assert.throws(() => server.check({ method: 'POST', url, client: 'public', grant: { type: 'client_credentials' }, proofs: ['x'] }), ProofRejected);
-  const thief = Key.generate();
-  const stolen = await request({ type: 'refresh_token', boundTo: key.thumbprint }, {}, thief);
-  assert.throws(() => server.check(stolen), (error) => error instanceof ProofRejected && error.refusal.status === 400);
-  const pushed = await request({ type: 'announcement', form: `response_type=code&dpop_jkt=${key.thumbprint}` }, { proofs: [] });
-  assert.equal(server.check(pushed).admitted().announced, key.thumbprint);
-  const replayed = server.check(await request({ type: 'client_credentials' }));
-  assert.throws(() => replayed.settle('seen'), { reason: 'replayed' });
+  const asked = await request({ type: 'authorization_code', boundTo: key.thumbprint });
+  const { verdict, admitted } = await server.admit(asked);
+  assert.deepEqual([verdict, admitted.accessBinding, admitted.refreshBinding, admitted.tokenType], ['granted', key.thumbprint, key.thumbprint, 'DPoP']);
+  const refused = async (given) => {
+    const { refusal } = await server.admit(await given);
+    return [refusal.status, refusal.reason, JSON.parse(refusal.body).error];
+  };
+  assert.deepEqual(await refused(asked), [400, 'replayed', 'invalid_dpop_proof']);
+  assert.deepEqual((await refused({ method: 'POST', url, client: 'public', grant: { type: 'client_credentials' }, proofs: ['x'] }))[0], 400);
+  const stolen = request({ type: 'refresh_token', boundTo: key.thumbprint }, {}, Key.generate());
+  assert.deepEqual(await refused(stolen), [400, 'binding_mismatch', 'invalid_grant']);
+  const must = { ...asked, grant: { type: 'client_credentials' }, client: 'confidential', proofs: [], mustBind: true };
+  assert.deepEqual(await refused(must), [400, 'proof_missing', 'invalid_dpop_proof']);
+  const pushed = await request({ type: 'announcement', form: `response_type=code&dpop_jkt=${key.thumbprint}` }, { proofs: [], peer: '192.0.2.1' });
+  assert.equal((await server.admit(pushed)).admitted.announced, key.thumbprint);
+  assert.deepEqual(await refused({ ...pushed, grant: { type: 'announcement', form: 'dpop_jkt=x' } }), [400, 'dpop_jkt_malformed', 'invalid_request']);
   assert.deepEqual(server.metadata('https://as.example.com').dpop_signing_alg_values_supported.slice(0, 1), ['ES256']);
+  assert.throws(() => new AuthorizationServer({ proofs: { preset: 'fapi2', nonces: true }, noncesForPublicClients: true }), { reason: 'nonces_of_some' });
+});
+
+test('a loss noticed by the insert costs one challenge at an authorization server too', async () => {
+  const url = 'https://as.example.com/token';
+  const faults = [];
+  const store = {
+    life: '1',
+    answer: undefined,
+    epoch() { return this.life; },
+    insert(entry) {
+      if (this.answer !== undefined) return this.answer;
+      if (entry.nonceEpoch === '2') return 'fresh';
+      this.life = '2';
+      return { insertion: 'before_floor', epoch: '2' };
+    },
+  };
+  const server = new AuthorizationServer({ proofs: { nonces: true }, store, onFault: (fault) => faults.push(fault) });
+  const ask = async (nonce) => server.admit({
+    method: 'POST', url, client: 'public', grant: { type: 'authorization_code' }, proofs: [await proof({ key, method: 'POST', url, nonce })],
+  });
+  const { refusal } = await ask(server.freshNonce());
+  assert.deepEqual([refusal.status, refusal.error, refusal.reason], [400, 'use_dpop_nonce', 'before_store_floor']);
+  const { 'DPoP-Nonce': nonce } = Object.fromEntries(refusal.headers);
+  assert.equal((await ask(nonce)).verdict, 'granted');
+  store.answer = true;
+  assert.deepEqual([(await ask(nonce)).refusal.status, faults.length, faults[0] instanceof Misuse], [503, 1, true]);
 });
 
 test('oauth4webapi as the client: its proofs are taken, its nonces followed', async () => {

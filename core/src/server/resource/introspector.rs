@@ -5,6 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use spin::Mutex;
 
@@ -16,6 +17,10 @@ use crate::json::Value;
 use crate::oauth::metadata::{AuthorizationServer, UrlRule};
 use crate::oauth::{AnswerDefect, Client, Endpoint, FlowError, Secret, ask_about, find_server};
 use crate::{Crypto, Misuse, SecurityLevel, UnixTime};
+
+#[cfg(test)]
+#[cfg(all(feature = "std", feature = "rustcrypto"))]
+mod tests;
 
 /// The longest answer that is remembered, in bytes; longer ones are asked for each time.
 const MAX_KEPT_LEN: usize = 4096;
@@ -59,7 +64,11 @@ struct State {
 
 /// A question under way, and its answer when that has come: for those who wait, however late they look.
 #[derive(Default)]
-struct Underway(Mutex<(bool, Option<Said>)>);
+struct Underway {
+    came: Mutex<(bool, Option<Said>)>,
+    /// How many requests were told to wait for its end before they ask.
+    behind: AtomicUsize,
+}
 
 /// Answers, each until a time.
 #[derive(Default)]
@@ -79,7 +88,8 @@ struct Turn {
 enum Found {
     Said(Said),
     Wait(Arc<Underway>, Option<Turn>),
-    /// So many questions are under way that this one waits for the end of the one with this hash.
+    /// So many questions are under way that this one waits for the end of the one with this hash. Those who wait are spread over all of
+    /// them, so that one that gets no answer holds up few.
     Queue(Hash),
     Crowded,
 }
@@ -110,7 +120,7 @@ impl Introspector {
             let mut task = turn.map(|turn| turn.task(token));
             loop {
                 io.share(sharing(&hash, task.take())).await.map_err(|_| Unavailable)?;
-                let (has_ended, said) = underway.0.lock().clone();
+                let (has_ended, said) = underway.came.lock().clone();
                 match said {
                     Some(said) => return Ok(said),
                     None if has_ended || is_late() => return Err(Unavailable),
@@ -135,9 +145,11 @@ impl Introspector {
         if let Some(underway) = state.underway.get(hash) {
             return Found::Wait(Arc::clone(underway), None);
         }
+        let fewest = |(_, underway): &(&Hash, &Arc<Underway>)| underway.behind.load(Relaxed);
         if state.underway.len() >= AT_A_TIME
-            && let Some((other, _)) = state.underway.first_key_value()
+            && let Some((other, underway)) = state.underway.iter().min_by_key(fewest)
         {
+            underway.behind.fetch_add(1, Relaxed);
             return Found::Queue(*other);
         }
         let underway = Arc::<Underway>::default();
@@ -201,7 +213,7 @@ impl Turn {
                 let turn = self;
                 let said = turn.introspector.ask(&io, &token).await?;
                 turn.introspector.remember(turn.hash, &said, io.now())?;
-                turn.underway.0.lock().1 = Some(said);
+                turn.underway.came.lock().1 = Some(said);
                 Ok(())
             })
         })
@@ -211,7 +223,7 @@ impl Turn {
 impl Drop for Turn {
     /// Once it is answered, the next request about this token asks anew.
     fn drop(&mut self) {
-        self.underway.0.lock().0 = true;
+        self.underway.came.lock().0 = true;
         let mut state = self.introspector.state.lock();
         if state.underway.get(&self.hash).is_some_and(|underway| Arc::ptr_eq(underway, &self.underway)) {
             state.underway.remove(&self.hash);

@@ -122,7 +122,7 @@ export class Protection {
   constructor(options: ProtectionOptions) {
     checkLists(options, ['issuers']);
     checkTexts(options, ['audiences', 'tokenAlgorithms', 'scopes', 'alsoOrigins', 'intentsAt']);
-    const { issuers = [], introspection, proofs = {}, store: _, workers: __, dangerNoReplayStore = false, now: ___, onFault: ____, proxies, ...rest } = options;
+    const { issuers = [], introspection, proofs = {}, store, workers, dangerNoReplayStore = false, now, onFault, proxies, ...rest } = options;
     if (proxies !== undefined) checkTexts(proxies, ['addresses']);
     const sources = new Map<string, KeySource>();
     this.#options = JSON.stringify({
