@@ -11,7 +11,7 @@ const ENTRIES = [
   // What they pass on.
   'advice', 'client', 'client.node', 'drive', 'errors', 'files', 'http', 'key', 'loopback', 'memory', 'oauth', 'policy', 'proof', 'reasons', 'refused',
   'replay', 'verify', 'browser/client', 'browser/confirm', 'browser/options', 'browser/session',
-  'server/authorization', 'server/intent', 'server/introspection', 'server/keys', 'server/node', 'server/principal', 'server/protection',
+  'server/authorization', 'server/intent', 'server/introspection', 'server/keys', 'server/node', 'server/options', 'server/principal', 'server/protection',
 ];
 
 /** Declarations without comments and what is marked internal. */

@@ -9,7 +9,7 @@ import { checkTexts, snakeCase } from '../options.js';
 import type { Policy } from '../policy.js';
 import { policyJson } from '../policy.js';
 import { Consumption } from './consumption.js';
-import type { ServerOptions } from './consumption.js';
+import type { ServerOptions } from './options.js';
 
 /** Options of an {@link AuthorizationServer}. */
 export interface AuthorizationServerOptions extends ServerOptions {

@@ -9,7 +9,7 @@ import { checkLists, checkTexts, snakeCase } from '../options.js';
 import type { Policy } from '../policy.js';
 import { policyJson } from '../policy.js';
 import { Consumption } from './consumption.js';
-import type { ServerOptions } from './consumption.js';
+import type { ServerOptions } from './options.js';
 import { IntrospectionEndpoint } from './introspection.js';
 import type { Introspection } from './introspection.js';
 import { FetchedKeys } from './keys.js';

@@ -1,7 +1,8 @@
-import type { NativeAdmission } from '../native.js';
+import type { Refusal } from '../errors.js';
 import type { Policy } from '../policy.js';
-import type { Insertion, ReplayEntry } from '../replay.js';
-export interface AuthorizationServerOptions extends Omit<Policy, 'headerMemory'> {
+import type { ServerOptions } from './options.js';
+export interface AuthorizationServerOptions extends ServerOptions {
+    readonly proofs?: Policy;
     readonly noncesForPublicClients?: boolean;
     readonly unboundAccessTokens?: boolean;
 }
@@ -27,7 +28,7 @@ export interface EndpointRequest {
     readonly client: 'public' | 'confidential';
     readonly grant: Grant;
     readonly mustBind?: boolean;
-    readonly now?: number;
+    readonly peer?: string | undefined;
 }
 export interface Admitted {
     readonly accessBinding: string | undefined;
@@ -36,16 +37,17 @@ export interface Admitted {
     readonly tokenType: 'DPoP' | 'Bearer';
     readonly nextNonce: string | undefined;
 }
+export type EndpointDecision = {
+    readonly verdict: 'granted';
+    readonly admitted: Admitted;
+} | {
+    readonly verdict: 'refused';
+    readonly refusal: Refusal;
+};
 export declare class AuthorizationServer {
     #private;
-    constructor(options?: AuthorizationServerOptions, epoch?: string);
-    check(request: EndpointRequest): Admission;
-    freshNonce(now?: number): string | undefined;
+    constructor(options?: AuthorizationServerOptions);
+    admit(request: EndpointRequest): Promise<EndpointDecision>;
+    freshNonce(): string | undefined;
     metadata(issuer: string): Record<string, unknown>;
-}
-export declare class Admission {
-    #private;
-    get entry(): ReplayEntry | undefined;
-    settle(insertion: Insertion, now?: number): void;
-    admitted(): Admitted;
 }

@@ -1,7 +1,7 @@
 import type { Algorithm } from '../drive.js';
 import type { Refusal } from '../errors.js';
 import type { Policy } from '../policy.js';
-import type { ReplayStore } from '../replay.js';
+import type { ServerOptions } from './options.js';
 import { IntrospectionEndpoint } from './introspection.js';
 import type { Introspection } from './introspection.js';
 import { FetchedKeys } from './keys.js';
@@ -15,7 +15,7 @@ export interface Issuer {
     };
     readonly profile?: IssuerProfile;
 }
-export interface ProtectionOptions {
+export interface ProtectionOptions extends ServerOptions {
     readonly resource: string;
     readonly issuers?: readonly (string | Issuer)[];
     readonly introspection?: IntrospectionEndpoint | Introspection;
@@ -41,11 +41,6 @@ export interface ProtectionOptions {
         readonly hops?: number;
     };
     readonly proofs?: Policy;
-    readonly store?: ReplayStore;
-    readonly workers?: number;
-    readonly dangerNoReplayStore?: boolean;
-    readonly now?: () => number;
-    readonly onFault?: (fault: unknown) => void;
 }
 export interface RequestParts {
     readonly method: string;
