@@ -172,20 +172,14 @@ export interface NativePrincipal extends Freed {
 
 /** The endpoints of an authorization server. */
 export interface NativeAuthorizationServer extends Freed {
-  check(request: string, proofs: string[], now: number): NativeAdmission;
-  freshNonce(now: number): string | undefined | null;
+  admit(request: string, proofs: string[], now: number): NativeFlow;
+  freshNonce(epoch: string | undefined, now: number): string | undefined | null;
   metadata(issuer: string): string;
 }
 
 export interface NativeAuthorizationServerClass {
-  new (options: string, epoch: string | undefined): NativeAuthorizationServer;
-}
-
-/** A request to an authorization server in flight. */
-export interface NativeAdmission extends Freed {
-  entry(): NativeEntry | undefined | null;
-  settle(insertion: string, now: number): void;
-  admitted(): string;
+  new (options: string): NativeAuthorizationServer;
+  withStore(options: string, store: NativeMemoryStore): NativeAuthorizationServer;
 }
 
 /** What a user agreed to, for one key. */
