@@ -12,11 +12,21 @@ const incoming = ({ request: { fields, certificate, ...request } }) => ({
   ...(certificate && { certificate: new Uint8Array(Buffer.from(certificate, 'base64url')) }),
 });
 
-export function playBackRequests({ resource, verifier, store, events }, core) {
-  const options = [JSON.stringify(resource), JSON.stringify(verifier)];
-  const server = store
-    ? core.ResourceServer.withStore(...options, new core.MemoryStore(store.capacity, options[1], store.floor))
-    : new core.ResourceServer(...options);
+/** The server of a vector, and how it is asked. */
+function serverOf({ resource, authorization, verifier, store }, core) {
+  const [Server, ...options] = resource
+    ? [core.ResourceServer, JSON.stringify(resource), JSON.stringify(verifier)]
+    : [core.AuthorizationServer, JSON.stringify({ ...authorization, ...verifier })];
+  const memory = store && new core.MemoryStore(store.capacity, JSON.stringify(verifier), store.floor);
+  const server = memory ? Server.withStore(...options, memory) : new Server(...options);
+  const admit = resource
+    ? (event) => server.admit(incoming(event), event.now)
+    : ({ request, proofs, now }) => server.admit(JSON.stringify(request), proofs, now);
+  return { server, admit, check: (event) => server.check(incoming(event), event.now) };
+}
+
+export function playBackRequests(vector, core) {
+  const { server, admit, check } = serverOf(vector, core);
   const flows = new Map();
   const principals = new Map();
 
@@ -39,10 +49,17 @@ export function playBackRequests({ resource, verifier, store, events }, core) {
     flows.set(name, begun);
     return same(begun.map((flow) => shown(name, flow, () => flow.step())));
   };
-  const begin = ({ as, times = 1 }, one) => keep(as, Array.from({ length: times }, one));
+  const begin = ({ as, times = 1 }, one) => {
+    try {
+      return keep(as, Array.from({ length: times }, one));
+    } catch (error) {
+      if (error instanceof assert.AssertionError) throw error;
+      return { error: decoded(error).reason };
+    }
+  };
   const does = {
-    admit: (event) => begin(event, () => server.admit(incoming(event), event.now)),
-    check: (event) => begin(event, () => server.check(incoming(event), event.now)),
+    admit: (event) => begin(event, () => admit(event)),
+    check: (event) => begin(event, () => check(event)),
     resume: ({ of, reply, now }) => same(flows.get(of).map((flow) => shown(of, flow, () => flow.resume(JSON.stringify(reply), now)))),
     task: ({ of, as, now }) => {
       const task = flows.get(of)[0].task(now);
@@ -57,7 +74,7 @@ export function playBackRequests({ resource, verifier, store, events }, core) {
     refuse_revoked: ({ of }) => JSON.parse(principals.get(of).refuseRevoked()),
     route: ({ target, mount_path: mountPath, path }) => JSON.parse(server.route(target, mountPath, path)),
   };
-  for (const [number, event] of events.entries()) {
+  for (const [number, event] of vector.events.entries()) {
     assert.deepEqual(does[event.do](event), event.seen, `event ${number}: ${event.do} ${event.as ?? event.of ?? ''}`);
   }
 }
@@ -66,8 +83,8 @@ export function playBackRequests({ resource, verifier, store, events }, core) {
  * The same through the driver, which runs shared work itself: the vector's host answers when the vector says, and whoever waits goes on by
  * the driver's doing. Vectors in which something is given up are for the flows alone: the driver's own clock decides that.
  */
-export async function driveRequests({ resource, verifier, events }, core) {
-  const server = new core.ResourceServer(JSON.stringify(resource), JSON.stringify(verifier));
+export async function driveRequests(vector, core) {
+  const server = serverOf(vector, core);
   const [flows, steps, asked] = [new Map(), new Map(), []];
   let [now, over] = [undefined, false];
   const ask = (what) => new Promise((resolve, reject) => asked.push({ what: JSON.parse(JSON.stringify(what)), resolve, reject }));
@@ -86,12 +103,12 @@ export async function driveRequests({ resource, verifier, events }, core) {
   };
   const begin = (name, one) => flows.set(name, drive(one(), host));
   try {
-    for (const [number, event] of events.entries()) {
+    for (const [number, event] of vector.events.entries()) {
       const about = `event ${number}: ${event.do} ${event.as ?? event.of ?? ''}`;
       const name = event.as ?? event.of;
       now = event.now;
-      if (event.do === 'admit' || event.do === 'check') {
-        for (let times = event.times ?? 1; times > 0; times -= 1) begin(name, () => server[event.do](incoming(event), now));
+      if ((event.do === 'admit' || event.do === 'check') && !event.seen.error) {
+        for (let times = event.times ?? 1; times > 0; times -= 1) begin(name, () => server[event.do](event));
       } else if (event.do === 'carry_out') {
         const { principal } = await flows.get(event.of);
         begin(name, () => principal.carryOut(event.method, event.url, Buffer.from(event.body), now));

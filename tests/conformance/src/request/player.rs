@@ -7,10 +7,17 @@ use keybound::{Crypto, base64url};
 use keybound_ffi as ffi;
 use serde_json::{Value, json};
 
+use super::world::with;
+
 /// A server and the flows of its requests.
 pub struct Player {
-    server: ffi::ResourceServer,
+    server: Server,
     flows: HashMap<String, Vec<Under>>,
+}
+
+enum Server {
+    Resource(ffi::ResourceServer),
+    Authorization(ffi::AuthorizationServer),
 }
 
 /// A flow under way, and whom it admitted.
@@ -30,9 +37,18 @@ impl Player {
             let capacity = store["capacity"].as_u64().and_then(|most| u32::try_from(most).ok()).expect("a capacity");
             ffi::MemoryStore::new(capacity, &verifier, crypto, seconds(&store["floor"])).expect("a store")
         });
-        let options = vector["resource"].to_string();
-        let server = ffi::ResourceServer::new(&options, &verifier, store.as_ref(), crypto);
-        Self { server: server.expect("a server"), flows: HashMap::new() }
+        let store = store.as_ref();
+        let server = match vector.get("resource") {
+            Some(options) => {
+                let server = ffi::ResourceServer::new(&options.to_string(), &verifier, store, crypto);
+                Server::Resource(server.expect("a server"))
+            }
+            None => {
+                let options = with(&vector["authorization"], &vector["verifier"]).to_string();
+                Server::Authorization(ffi::AuthorizationServer::new(&options, store, crypto).expect("a server"))
+            }
+        };
+        Self { server, flows: HashMap::new() }
     }
 
     /// Carries out one event, and gives what is seen then.
@@ -42,8 +58,16 @@ impl Player {
     pub fn perform(&mut self, event: &Value) -> Value {
         let now = event["now"].as_i64().unwrap_or_default();
         match text(event, "do") {
-            "admit" => self.begin(event, |player| incoming(event, |asked| player.server.admit(asked, now))),
-            "check" => self.begin(event, |player| incoming(event, |asked| player.server.check(asked, now))),
+            "admit" => self.begin(event, |player| match &player.server {
+                Server::Resource(server) => incoming(event, |asked| server.admit(asked, now)),
+                Server::Authorization(server) => {
+                    let proofs = event["proofs"].as_array().expect("proofs").iter();
+                    let proofs: Vec<Vec<u8>> = proofs.filter_map(Value::as_str).map(latin1).collect();
+                    let proofs: Vec<&[u8]> = proofs.iter().map(Vec::as_slice).collect();
+                    server.admit(&event["request"].to_string(), &proofs, now)
+                }
+            }),
+            "check" => self.begin(event, |player| incoming(event, |asked| player.resource().check(asked, now))),
             "carry_out" => self.begin(event, |player| {
                 let (method, url, body) = (text(event, "method"), text(event, "url"), text(event, "body"));
                 player.principal(event).carry_out(method, url, body.as_bytes(), now)
@@ -73,7 +97,7 @@ impl Player {
             "route" => {
                 let [target, mount_path, path] =
                     ["target", "mount_path", "path"].map(|name| text(event, name).as_bytes());
-                parsed(&self.server.route_json(target, mount_path, path))
+                parsed(&self.resource().route_json(target, mount_path, path))
             }
             other => panic!("{other} is no event"),
         }
@@ -86,14 +110,24 @@ impl Player {
     }
 
     fn keep(&mut self, event: &Value, begun: Vec<Result<ffi::Flow, ffi::Error>>) -> Value {
-        let under = |flow: Result<_, _>| Under { flow: flow.expect("a flow"), principal: None };
-        let mut begun: Vec<Under> = begun.into_iter().map(under).collect();
+        let begun: Result<Vec<_>, _> = begun.into_iter().collect();
+        let mut begun: Vec<Under> = match begun {
+            Ok(begun) => begun.into_iter().map(|flow| Under { flow, principal: None }).collect(),
+            Err(error) => return json!({ "error": error.reason }),
+        };
         let seen = same(begun.iter_mut().map(|under| {
             let step = under.flow.step();
             under.see(step)
         }));
         self.flows.insert(text(event, "as").into(), begun);
         seen
+    }
+
+    fn resource(&self) -> &ffi::ResourceServer {
+        match &self.server {
+            Server::Resource(server) => server,
+            Server::Authorization(_) => panic!("this is an authorization server"),
+        }
     }
 
     fn of(&mut self, event: &Value) -> &mut [Under] {

@@ -30,6 +30,11 @@ impl Story {
         Self::of(name, json!({ "about": about, "resource": resource, "verifier": verifier, "store": store }))
     }
 
+    /// Begins a story about an authorization server.
+    pub fn of_authorization(name: &'static str, about: &str, options: &Value, verifier: &Value) -> Self {
+        Self::of(name, json!({ "about": about, "authorization": options, "verifier": verifier }))
+    }
+
     fn of(name: &'static str, vector: Value) -> Self {
         let player = Player::new(&vector, &RUSTCRYPTO);
         Self { name, vector, events: Vec::new(), player, now: BEGIN }
@@ -49,7 +54,12 @@ impl Story {
         self.perform(json!({ "do": "admit", "as": name, "request": request }))
     }
 
-    /// The same number of requests at once.
+    /// A request arrives at an authorization server, its client authenticated and its grant looked up.
+    pub fn ask(&mut self, name: &str, request: &Value, proofs: &[&str]) -> Value {
+        self.perform(json!({ "do": "admit", "as": name, "request": request, "proofs": proofs }))
+    }
+
+    /// So many requests at once.
     pub fn admit_many(&mut self, name: &str, times: u64, request: &Value) -> Value {
         self.perform(json!({ "do": "admit", "as": name, "times": times, "request": request }))
     }

@@ -78,12 +78,17 @@ impl KnownKey {
         self.sign(&json!({ "typ": "at+jwt", "alg": "Ed25519", "kid": self.kid }), claims)
     }
 
-    /// A proof of this key with these claims beside `ath`, of [`proof_claims`] mostly.
+    /// A proof of this key with these claims, of [`proof_claims`] mostly, and the hash of this token.
     pub fn proof(self, claims: &Value, token: &str) -> String {
-        let key: Value = serde_json::from_str(&self.key().public_key().to_json()).expect("a key is JSON");
         let mut claims = claims.clone();
         claims["ath"] = json!(base64url::encode(&RUSTCRYPTO.digest.sha256(&[token.as_bytes()])));
-        self.sign(&json!({ "typ": "dpop+jwt", "alg": "Ed25519", "jwk": key }), &claims)
+        self.bare_proof(&claims)
+    }
+
+    /// A proof of this key with these claims.
+    pub fn bare_proof(self, claims: &Value) -> String {
+        let key: Value = serde_json::from_str(&self.key().public_key().to_json()).expect("a key is JSON");
+        self.sign(&json!({ "typ": "dpop+jwt", "alg": "Ed25519", "jwk": key }), claims)
     }
 }
 

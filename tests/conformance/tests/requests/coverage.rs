@@ -40,21 +40,43 @@ fn a_changed_vector_is_noticed() {
     assert!(play_back(&vector, &keybound::RUSTCRYPTO).is_err());
 }
 
-#[test]
-fn every_reason_occurs() {
+/// The reasons of all refusals by servers whose options have this name.
+fn seen_at(server: &str) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
-    vectors().iter().for_each(|(_, vector)| reasons(&vector["events"], &mut seen));
+    let vectors = vectors().into_iter().filter(|(_, vector)| vector.get(server).is_some());
+    vectors.for_each(|(_, vector)| reasons(&vector["events"], &mut seen));
+    seen
+}
+
+/// Fails unless each of these occurs.
+fn all_occur(at: &str, reasons: impl IntoIterator<Item = &'static str>) {
+    let seen = seen_at(at);
+    let missing: Vec<_> = reasons.into_iter().filter(|name| !seen.contains(*name)).collect();
+    assert!(missing.is_empty(), "no vector of the {at} server shows {missing:?}");
+}
+
+const STORES: [&str; 3] = ["store_unavailable", "store_full", "store_share_full"];
+
+#[test]
+fn every_reason_of_a_resource_occurs() {
     // A verifier without algorithms cannot be made through the facade.
     let shown = |rejection: &&Rejection| **rejection != Rejection::AlgUnavailable;
-    let rejections = Rejection::ALL.iter().filter(shown).map(|rejection| rejection.reason());
-    let tokens = TokenRejection::ALL.iter().map(|rejection| rejection.reason());
-    let hosts =
-        ["keys_unavailable", "introspection_unavailable", "store_unavailable", "store_full", "store_share_full"];
+    all_occur("resource", Rejection::ALL.iter().filter(shown).map(|rejection| rejection.reason()));
+    all_occur("resource", TokenRejection::ALL.iter().map(|rejection| rejection.reason()));
+    all_occur("resource", STORES.into_iter().chain(["keys_unavailable", "introspection_unavailable"]));
     let intents = [IntentDefect::NoMatch, IntentDefect::NoIdentifier, IntentDefect::NoIntent, IntentDefect::Expired];
-    let intents = intents.into_iter().chain([IntentDefect::Used, IntentDefect::BeforeFloor]).map(IntentDefect::reason);
-    let missing: Vec<_> =
-        rejections.chain(tokens).chain(hosts).chain(intents).filter(|name| !seen.contains(*name)).collect();
-    assert!(missing.is_empty(), "no vector shows {missing:?}");
+    let intents = intents.into_iter().chain([IntentDefect::Used, IntentDefect::BeforeFloor]);
+    all_occur("resource", intents.map(IntentDefect::reason));
+}
+
+#[test]
+fn every_reason_of_an_authorization_server_occurs() {
+    use Rejection::{AlgUnavailable, AthInvalid, AthMismatch, AthMissing, TargetMalformed};
+    // Its targets are configuration, and there is no access token yet.
+    let others = [AlgUnavailable, TargetMalformed, AthMissing, AthInvalid, AthMismatch];
+    let shown = |rejection: &&Rejection| !others.contains(rejection);
+    all_occur("authorization", Rejection::ALL.iter().filter(shown).map(|rejection| rejection.reason()));
+    all_occur("authorization", STORES.into_iter().chain(["tokens_of_two_keys", "dpop_jkt_malformed"]));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Requests to servers as short stories, each of which is a vector in `tests/vectors/requests`: what arrives, what the server asks of its
 //! host, what it is answered, and whether the request is admitted. Every language plays them back.
 
+mod authorization;
 mod coverage;
 mod gateways;
 mod intents;

@@ -1,4 +1,4 @@
-//! What is wrong with proofs: the first vector of each rejection, as it comes with a request to a resource.
+//! What is wrong with proofs: the first vector of each rejection, as it comes with a request to a resource and to a token endpoint.
 
 use std::collections::BTreeSet;
 
@@ -35,21 +35,54 @@ fn vectors(members: &[&str]) -> Vec<Value> {
         .collect()
 }
 
-/// A resource that asks its host about tokens: the host says that they are bound as the vector says.
-fn story(name: &'static str, about: &str, verifier: &Value) -> Story {
-    Story::new(name, about, &json!({ "resource": RESOURCE, "introspection": true }), verifier)
+/// A server of either kind that is asked about a vector.
+struct Asked {
+    prefix: &'static str,
+    begin: fn(&'static str, &Value) -> Story,
+    refused: fn(&mut Story, &Value) -> String,
+    /// Whether a rejection can occur there.
+    occurs: fn(&str) -> bool,
 }
 
-/// The reason for which a vector is refused.
-fn refused(story: &mut Story, vector: &Value) -> String {
-    let (id, token) = (vector["id"].as_str().expect("an id"), vector["access_token"].as_str().expect("a token"));
-    story.now = vector["now"].as_i64().expect("a time");
-    let mut fields = vec![json!(["Authorization", format!("DPoP {token}")])];
+/// A resource asks its host about tokens: the host says that they are bound as the vector says. At the token endpoint, codes are.
+const BOTH: [Asked; 2] = [
+    Asked {
+        prefix: "",
+        begin: |name, verifier| {
+            let options = json!({ "resource": RESOURCE, "introspection": true });
+            Story::new(name, "proofs that a resource refuses", &options, verifier)
+        },
+        refused: refused_with_token,
+        occurs: |_| true,
+    },
+    Asked {
+        prefix: "authorization-",
+        begin: |name, verifier| {
+            Story::of_authorization(name, "proofs that a token endpoint refuses", &json!({}), verifier)
+        },
+        refused: refused_with_code,
+        // There is no token yet, and no target that a client chooses.
+        occurs: |rejection| !rejection.starts_with("ath_") && rejection != "target_malformed",
+    },
+];
+
+fn proofs(vector: &Value) -> Vec<&str> {
     match &vector["proof"] {
-        Value::Null => {}
-        Value::Array(proofs) => fields.extend(proofs.iter().map(|proof| json!(["DPoP", proof]))),
-        proof => fields.push(json!(["DPoP", proof])),
+        Value::Array(proofs) => proofs.iter().filter_map(Value::as_str).collect(),
+        proof => proof.as_str().into_iter().collect(),
     }
+}
+
+/// The name of a vector, whose time it is now.
+fn begun<'v>(story: &mut Story, vector: &'v Value) -> &'v str {
+    story.now = vector["now"].as_i64().expect("a time");
+    vector["id"].as_str().expect("an id")
+}
+
+fn refused_with_token(story: &mut Story, vector: &Value) -> String {
+    let (id, token) = (begun(story, vector), vector["access_token"].as_str().expect("a token"));
+    let mut fields = vec![json!(["Authorization", format!("DPoP {token}")])];
+    fields.extend(proofs(vector).into_iter().map(|proof| json!(["DPoP", proof])));
     let request = json!({ "method": vector["method"], "url": vector["url"], "fields": fields, "epoch": "1" });
     let seen = story.admit(id, &request);
     if seen["step"] != "share" {
@@ -62,34 +95,50 @@ fn refused(story: &mut Story, vector: &Value) -> String {
     reason(&story.ok(id))
 }
 
+fn refused_with_code(story: &mut Story, vector: &Value) -> String {
+    let id = begun(story, vector);
+    let grant = json!({ "type": "authorization_code", "bound_to": vector["jkt"] });
+    let request =
+        json!({ "method": vector["method"], "url": vector["url"], "client": "public", "grant": grant, "epoch": "1" });
+    reason(&story.ask(id, &request, &proofs(vector)))
+}
+
+fn named(asked: &Asked, name: &str) -> &'static str {
+    String::leak(format!("{}{name}", asked.prefix))
+}
+
 #[test]
 fn each_rejection() {
-    let about = "the first vector of each rejection";
     let algorithms =
         ["ES256", "ES384", "ES512", "Ed25519", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"];
-    let mut story = story("proofs", about, &json!({ "algorithms": algorithms }));
-    let mut shown = BTreeSet::new();
-    for vector in vectors(&[]) {
-        let expected = vector["rejection"].as_str().expect("a rejection");
-        // ML-DSA is not in every build.
-        if !vector["id"].as_str().expect("an id").contains("ml-dsa") && shown.insert(expected.to_owned()) {
-            assert_eq!(refused(&mut story, &vector), expected, "{}", vector["id"]);
+    for asked in BOTH {
+        let mut story = (asked.begin)(named(&asked, "proofs"), &json!({ "algorithms": algorithms }));
+        let mut shown = BTreeSet::new();
+        for vector in vectors(&[]) {
+            let expected = vector["rejection"].as_str().expect("a rejection");
+            // ML-DSA is not in every build.
+            let is_everywhere = !vector["id"].as_str().expect("an id").contains("ml-dsa");
+            if is_everywhere && (asked.occurs)(expected) && shown.insert(expected.to_owned()) {
+                assert_eq!((asked.refused)(&mut story, &vector), expected, "{}", vector["id"]);
+            }
         }
+        assert!(shown.len() > Rejection::ALL.len() - 16, "{shown:?}");
+        story.end();
     }
-    assert!(shown.len() > Rejection::ALL.len() - 12, "{shown:?}");
-    story.end();
 }
 
 #[test]
 fn by_policy() {
-    for (name, member, verifier) in [
-        ("proofs-algorithms", "allowed_algs", json!({ "algorithms": ["EdDSA"] })),
-        ("proofs-bare-htu", "bare_htu", json!({ "bare_htu": true })),
-    ] {
-        let mut story = story(name, "proofs that this policy refuses", &verifier);
-        let vectors = vectors(&[member]);
-        let vector = vectors.first().expect("a vector");
-        assert_eq!(refused(&mut story, vector), vector["rejection"].as_str().expect("a rejection"));
-        story.end();
+    for asked in BOTH {
+        for (name, member, verifier) in [
+            ("proofs-algorithms", "allowed_algs", json!({ "algorithms": ["EdDSA"] })),
+            ("proofs-bare-htu", "bare_htu", json!({ "bare_htu": true })),
+        ] {
+            let mut story = (asked.begin)(named(&asked, name), &verifier);
+            let vectors = vectors(&[member]);
+            let vector = vectors.first().expect("a vector");
+            assert_eq!((asked.refused)(&mut story, vector), vector["rejection"].as_str().expect("a rejection"));
+            story.end();
+        }
     }
 }
