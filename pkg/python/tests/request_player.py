@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from keybound import Incoming, KeyboundError
-from keybound._keybound import NativeError, NativeFlow, NativeMemoryStore, NativePrincipal, NativeResourceServer
-from request_driver import Clock, Driven
+from keybound._keybound import (
+    NativeAuthorizationServer,
+    NativeError,
+    NativeFlow,
+    NativeMemoryStore,
+    NativePrincipal,
+    NativeResourceServer,
+)
+from request_driver import Clock, Driven, Endpoint
 
+_Begun = NativeFlow | Driven | Endpoint
 _Refusal = tuple[int, str, str | None, list[tuple[str, str]], str]
 
 
@@ -21,10 +29,13 @@ class Server:
     def __init__(self, vector: dict[str, Any], *, driven: bool = False) -> None:
         verifier, store = json.dumps(vector["verifier"]), vector.get("store")
         memory = NativeMemoryStore(store["capacity"], verifier, store["floor"]) if store else None
-        self._server = NativeResourceServer(json.dumps(vector["resource"]), verifier, memory)
+        if "authorization" in vector:
+            self._endpoints = NativeAuthorizationServer(json.dumps(vector["authorization"] | vector["verifier"]))
+        else:
+            self._server = NativeResourceServer(json.dumps(vector["resource"]), verifier, memory)
         # With it, Python's own driver carries the flows out.
         self._clock = Clock() if driven else None
-        self._flows: dict[str, list[NativeFlow | Driven]] = {}
+        self._flows: dict[str, list[_Begun]] = {}
         self._principals: dict[str, NativePrincipal] = {}
 
     def play(self, events: list[dict[str, Any]]) -> None:
@@ -39,6 +50,9 @@ class Server:
         if self._clock is not None:
             self._clock.now = now
         match event["do"]:
+            case "admit" if "proofs" in event:
+                asked, proofs = json.dumps(event["request"]), [proof.encode("latin-1") for proof in event["proofs"]]
+                return self._keep(event, [Endpoint(lambda: self._endpoints.check(asked, proofs, now))])
             case "admit" | "check" as what:
                 begin, request = getattr(self._server, what), event["request"]
                 return self._begin(event, lambda: begin(incoming(request), request.get("epoch"), 0, now))
@@ -71,12 +85,12 @@ class Server:
         begun = [begin() if clock is None else Driven.begin(clock, begin) for _ in range(event.get("times", 1))]
         return self._keep(event, begun)
 
-    def _keep(self, event: dict[str, Any], begun: list[NativeFlow | Driven]) -> Any:
+    def _keep(self, event: dict[str, Any], begun: Sequence[_Begun]) -> Any:
         name = event["as"]
-        self._flows[name] = begun
+        self._flows[name] = list(begun)
         return same(self._seen(name, flow, flow.step) for flow in begun)
 
-    def _seen(self, name: str, flow: NativeFlow | Driven, step: Callable[[], str]) -> Any:
+    def _seen(self, name: str, flow: _Begun, step: Callable[[], str]) -> Any:
         """A step as vectors show it. Pauses between attempts are random, and shorter than a second."""
         try:
             seen = json.loads(step())
