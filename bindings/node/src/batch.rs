@@ -12,12 +12,12 @@ use crate::{MemoryStore, Verifier};
 
 #[napi]
 impl Verifier {
-    /// Each answer is what `verify` gives or throws, in the epoch of the store.
+    /// Each answer is what `verify` gives or throws.
     #[napi]
     pub fn verify_many(&self, requests: Vec<Presented>, now: f64, store: &MemoryStore) -> Result<AsyncTask<Batch>> {
         let requests = requests.into_iter().map(Given::plain).collect::<Plainly<_>>().map_err(thrown)?;
-        let verifier = self.0.in_epoch(Some(&store.0.epoch())).map_err(thrown)?;
-        Ok(AsyncTask::new(Batch { verifier, store: Arc::clone(&store.0), requests, now: ffi::number::seconds(now) }))
+        let store = Arc::clone(&store.0);
+        Ok(AsyncTask::new(Batch { verifier: self.0.clone(), store, requests, now: ffi::number::seconds(now) }))
     }
 }
 

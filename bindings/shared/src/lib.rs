@@ -19,7 +19,7 @@
 //! let made = proof(&request, &key, &RUSTCRYPTO, now)?;
 //!
 //! let store = MemoryStore::new(100_000, "{}", &RUSTCRYPTO, now - 1000)?;
-//! let verifier = Verifier::new("{}", None, &RUSTCRYPTO)?;
+//! let verifier = Verifier::new("{}", &RUSTCRYPTO)?;
 //! let bound_to = key.thumbprint();
 //! let presented = Presented {
 //!     method: "GET",
@@ -28,6 +28,7 @@
 //!     access_token: Some("t"),
 //!     bound_to: Some(&bound_to),
 //!     expected_nonce: None,
+//!     epoch: None,
 //! };
 //! assert_eq!(verifier.verify(&presented, &store, now)?.thumbprint, bound_to);
 //! assert_eq!(verifier.verify(&presented, &store, now).unwrap_err().reason, "replayed");

@@ -21,9 +21,11 @@ pub struct Presented<'a> {
     pub bound_to: Option<&'a str>,
     /// The one nonce this client was given, where the host remembers it itself.
     pub expected_nonce: Option<&'a str>,
+    /// The epoch of the replay store, so that nonces vouch for its present life.
+    pub epoch: Option<&'a str>,
 }
 
-/// The same, owned, with the epoch of the store that it will be shown to.
+/// The same, owned.
 #[derive(Clone)]
 pub struct OwnedPresented {
     /// As of [`Presented::method`].
@@ -38,7 +40,7 @@ pub struct OwnedPresented {
     pub bound_to: Option<String>,
     /// As of [`Presented::expected_nonce`].
     pub expected_nonce: Option<String>,
-    /// The epoch of the store when the request came: 16 hexadecimal digits.
+    /// As of [`Presented::epoch`].
     pub epoch: Option<String>,
 }
 
@@ -76,7 +78,7 @@ impl OwnedPresented {
             access_token: presented.access_token.map(Into::into),
             bound_to: presented.bound_to.map(Into::into),
             expected_nonce: presented.expected_nonce.map(Into::into),
-            epoch: None,
+            epoch: presented.epoch.map(Into::into),
         }
     }
 
@@ -90,6 +92,7 @@ impl OwnedPresented {
             access_token: self.access_token.as_deref(),
             bound_to: self.bound_to.as_deref(),
             expected_nonce: self.expected_nonce.as_deref(),
+            epoch: self.epoch.as_deref(),
         })
     }
 }

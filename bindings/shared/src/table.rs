@@ -113,25 +113,21 @@ macro_rules! proofs {
         $table! {
             /// Verifies proofs.
             class Verifier[ffi::Verifier] as verifier {
-                new(options: Text) { ffi::Verifier::new(&options, None, &CRYPTO) }
+                new(options: Text) { ffi::Verifier::new(&options, &CRYPTO) }
                 fn check(presented: Presented, now: Number) -> [Pending] {
-                    let verifier = verifier.in_epoch(presented.epoch.as_deref())?;
                     presented.show(|presented| verifier.check(presented, now))
                 }
                 fn verify(presented: Presented, now: Number, store: &MemoryStore) -> [Verified] {
-                    let verifier = verifier.in_epoch(presented.epoch.as_deref())?;
                     presented.show(|presented| verifier.verify(presented, store, now))
                 }
                 fn explain(presented: Presented, now: Number) -> [Text] {
-                    let verifier = verifier.in_epoch(presented.epoch.as_deref())?;
                     presented.show(|presented| verifier.explain(presented, now))
                 }
                 fn refuse(presented: Presented, now: Number, reason: Text) -> [Answer] {
-                    let verifier = verifier.in_epoch(presented.epoch.as_deref())?;
                     presented.show(|presented| verifier.refuse(&reason, presented, now))
                 }
                 fn fresh_nonce = "freshNonce"(role: Text, epoch: OptionalText, now: Number) -> [Option<Text>] {
-                    verifier.in_epoch(epoch.as_deref())?.fresh_nonce(&role, now)
+                    verifier.fresh_nonce(&role, epoch.as_deref(), now)
                 }
                 fn algorithms() -> [Texts] { Ok(verifier.algorithms().into_iter().map(str::to_owned).collect::<Vec<_>>()) }
             }

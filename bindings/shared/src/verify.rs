@@ -63,11 +63,8 @@ pub struct Refusal {
 }
 
 /// Judges proofs by one policy.
-#[derive(Debug)]
-pub struct Verifier {
-    core: Arc<keybound::Verifier>,
-    epoch: StoreEpoch,
-}
+#[derive(Clone, Debug)]
+pub struct Verifier(Arc<keybound::Verifier>);
 
 /// A proof that passed every check but replay.
 pub struct Pending {
@@ -84,20 +81,10 @@ impl Verifier {
     /// `header_memory` (how many headers are remembered) and `nonces`, an object with `keys` (one or two, each with `id` and
     /// `secret`, the base64url of 32 bytes; a random one otherwise, good for one process), `namespace`, `bound_to_key` and `short`.
     ///
-    /// `epoch` is that of the replay store, so that nonces vouch for its present life.
-    ///
     /// # Errors
     /// Misuse, if an option cannot be used.
-    pub fn new(options: &str, epoch: Option<&str>, crypto: &Crypto) -> Result<Self, Error> {
-        Ok(Self { core: Arc::new(verifier_of(options, crypto)?), epoch: epoch_of(epoch)? })
-    }
-
-    /// The same verifier for another life of the replay store.
-    ///
-    /// # Errors
-    /// Misuse, if the epoch is none.
-    pub fn in_epoch(&self, epoch: Option<&str>) -> Result<Self, Error> {
-        Ok(Self { core: Arc::clone(&self.core), epoch: epoch_of(epoch)? })
+    pub fn new(options: &str, crypto: &Crypto) -> Result<Self, Error> {
+        Ok(Self(Arc::new(verifier_of(options, crypto)?)))
     }
 
     /// Makes every check but replay.
@@ -105,15 +92,15 @@ impl Verifier {
     /// # Errors
     /// The rejection, with the refusal to send; misuse.
     pub fn check(&self, presented: &Presented<'_>, now: i64) -> Result<Pending, Error> {
-        let now = UnixTime::from_secs(now);
-        let proof = presented.with(self.epoch, |presentation| {
-            self.core
+        let (now, epoch) = (UnixTime::from_secs(now), epoch_of(presented.epoch)?);
+        let proof = presented.with(epoch, |presentation| {
+            self.0
                 .check(presentation, now)
-                .map_err(|error| refused(&self.core, SettleError::Rejected(error), presentation, now))
+                .map_err(|error| refused(&self.0, SettleError::Rejected(error), presentation, now))
         })??;
         let entry = Entry::of(proof.replay_entry());
-        let (verifier, request) = (self.core.clone(), OwnedPresented::of(presented));
-        Ok(Pending { verifier, epoch: self.epoch, request, entry, proof: Mutex::new(Some(proof)) })
+        let (verifier, request) = (Arc::clone(&self.0), OwnedPresented::of(presented));
+        Ok(Pending { verifier, epoch, request, entry, proof: Mutex::new(Some(proof)) })
     }
 
     /// Checks a proof and consumes it in a store of this process.
@@ -121,13 +108,13 @@ impl Verifier {
     /// # Errors
     /// The rejection, with the refusal to send; misuse.
     pub fn verify(&self, presented: &Presented<'_>, store: &MemoryStore, now: i64) -> Result<Verified, Error> {
-        let now = UnixTime::from_secs(now);
-        presented.with(self.epoch, |presentation| {
-            let judged = self.core.check(presentation, now).map_err(SettleError::Rejected).and_then(|pending| {
+        let (now, epoch) = (UnixTime::from_secs(now), epoch_of(presented.epoch)?);
+        presented.with(epoch, |presentation| {
+            let judged = self.0.check(presentation, now).map_err(SettleError::Rejected).and_then(|pending| {
                 let Ok(inserted) = store.core.insert(pending.replay_entry(), now);
-                pending.settle(Inserted { epoch: self.epoch, ..inserted }, now)
+                pending.settle(Inserted { epoch, ..inserted }, now)
             });
-            judged.map(Verified::of).map_err(|error| refused(&self.core, error, presentation, now))
+            judged.map(Verified::of).map_err(|error| refused(&self.0, error, presentation, now))
         })?
     }
 
@@ -145,7 +132,7 @@ impl Verifier {
     /// # Errors
     /// Misuse.
     pub fn explanation(&self, presented: &Presented<'_>, now: i64) -> Result<Explanation, Error> {
-        presented.with(self.epoch, |presentation| self.core.explain(presentation, UnixTime::from_secs(now)))
+        presented.with(epoch_of(presented.epoch)?, |presentation| self.0.explain(presentation, UnixTime::from_secs(now)))
     }
 
     /// The answer to a request that the host refuses for a reason of its own choosing, for example `replayed`.
@@ -156,24 +143,24 @@ impl Verifier {
         let rejection = Rejection::from_reason(reason);
         let rejection =
             rejection.ok_or_else(|| Error::misuse("unknown_value", "there is no rejection of this reason"))?;
-        presented.with(self.epoch, |presentation| {
+        presented.with(epoch_of(presented.epoch)?, |presentation| {
             let role = presentation.context.role();
-            Refusal::of(&self.core.refuse(rejection, role, presentation, UnixTime::from_secs(now)))
+            Refusal::of(&self.0.refuse(rejection, role, presentation, UnixTime::from_secs(now)))
         })
     }
 
-    /// A nonce for the next proof of any key; none without an issuer. The role is `resource` or `token`.
+    /// A nonce for the next proof of any key; none without an issuer. The role is `resource` or `token`, `epoch` that of the replay store.
     ///
     /// # Errors
-    /// Misuse, if the role is none.
-    pub fn fresh_nonce(&self, role_name: &str, now: i64) -> Result<Option<String>, Error> {
-        let nonce = self.core.fresh_nonce(role(role_name)?, self.epoch, UnixTime::from_secs(now));
+    /// Misuse, if the role or the epoch is none.
+    pub fn fresh_nonce(&self, role_name: &str, epoch: Option<&str>, now: i64) -> Result<Option<String>, Error> {
+        let nonce = self.0.fresh_nonce(role(role_name)?, epoch_of(epoch)?, UnixTime::from_secs(now));
         Ok(nonce.map(|nonce| nonce.as_str().into()))
     }
 
     /// The names of the algorithms that are accepted.
     pub fn algorithms(&self) -> Vec<&'static str> {
-        self.core.policy().algorithms().iter().map(keybound::Algorithm::name).collect()
+        self.0.policy().algorithms().iter().map(keybound::Algorithm::name).collect()
     }
 }
 

@@ -30,7 +30,7 @@ fn made(key: &Key, nonce: Option<&str>) -> String {
 
 fn presented<'a>(proofs: &'a [&'a [u8]], bound_to: &'a str) -> Presented<'a> {
     let (method, url) = ("GET", URL);
-    Presented { method, url, proofs, access_token: Some("token"), bound_to: Some(bound_to), expected_nonce: None }
+    Presented { method, url, proofs, access_token: Some("token"), bound_to: Some(bound_to), expected_nonce: None, epoch: None }
 }
 
 fn misuse<T>(outcome: Result<T, Error>) -> String {
@@ -63,7 +63,7 @@ fn the_contract_is_what_the_core_says() {
 
 #[test]
 fn a_pending_proof_is_settled_once_and_by_a_word_of_the_enumeration() {
-    let (key, verifier) = (key(), Verifier::new("{}", None, &RUSTCRYPTO).unwrap());
+    let (key, verifier) = (key(), Verifier::new("{}", &RUSTCRYPTO).unwrap());
     let (made, bound_to) = (made(&key, None), key.thumbprint());
     let pending = verifier.check(&presented(&[made.as_bytes()], &bound_to), NOW).unwrap();
     for word in ["true", "Fresh", "", "ok", "1"] {
@@ -76,7 +76,7 @@ fn a_pending_proof_is_settled_once_and_by_a_word_of_the_enumeration() {
 
 #[test]
 fn every_word_of_a_store_has_its_outcome() {
-    let (key, verifier) = (key(), Verifier::new("{}", None, &RUSTCRYPTO).unwrap());
+    let (key, verifier) = (key(), Verifier::new("{}", &RUSTCRYPTO).unwrap());
     let (made, bound_to) = (made(&key, None), key.thumbprint());
     for (word, reason, status) in [
         ("seen", "replayed", 401),
@@ -94,7 +94,7 @@ fn every_word_of_a_store_has_its_outcome() {
 
 #[test]
 fn a_refusal_brings_its_answer() {
-    let (key, verifier) = (key(), Verifier::new(NONCES, None, &RUSTCRYPTO).unwrap());
+    let (key, verifier) = (key(), Verifier::new(NONCES, &RUSTCRYPTO).unwrap());
     let (first, bound_to) = (made(&key, None), key.thumbprint());
     let error = verifier.check(&presented(&[first.as_bytes()], &bound_to), NOW).err().unwrap();
     assert_eq!((error.kind, error.reason.as_str()), (Kind::Rejected, "nonce_missing"));
@@ -130,7 +130,7 @@ fn options_are_strict() {
         (r#"{"nonces":{"keys":[{"id":1,"secret":"short"}]}}"#, "nonce_key"),
         (r#"{"nonces":{"keys":[{"id":256,"secret":""}]}}"#, "nonce_key"),
     ] {
-        assert_eq!(misuse(Verifier::new(options, None, &RUSTCRYPTO)), reason, "{options}");
+        assert_eq!(misuse(Verifier::new(options, &RUSTCRYPTO)), reason, "{options}");
     }
     assert_eq!(misuse(Client::new("{}", &RUSTCRYPTO)), "missing_option");
     assert_eq!(misuse(Client::new(r#"{"level":"high"}"#, &RUSTCRYPTO)), "unknown_value");
@@ -333,7 +333,7 @@ fn an_intent_permits_its_request() {
 
 #[test]
 fn an_entry_shows_what_a_store_of_the_hosts_own_needs() {
-    let (key, verifier) = (key(), Verifier::new("{}", None, &RUSTCRYPTO).unwrap());
+    let (key, verifier) = (key(), Verifier::new("{}", &RUSTCRYPTO).unwrap());
     let (made, bound_to) = (made(&key, None), key.thumbprint());
     let pending = verifier.check(&presented(&[made.as_bytes()], &bound_to), NOW).unwrap();
     let entry: &Entry = pending.entry();

@@ -60,7 +60,7 @@ impl From<ffi::Verified> for VerifiedProof {
 }
 
 impl PresentedProof {
-    fn with<T>(&self, judge: impl FnOnce(&ffi::Presented<'_>) -> Result<T, ffi::Error>) -> Result<T, KeyboundError> {
+    fn with<T>(&self, epoch: Option<&str>, judge: impl FnOnce(&ffi::Presented<'_>) -> Result<T, ffi::Error>) -> Result<T, KeyboundError> {
         let proofs: Vec<Vec<u8>> = self.proofs.iter().map(|proof| field_bytes(proof)).collect();
         let proofs: Vec<&[u8]> = proofs.iter().map(Vec::as_slice).collect();
         let presented = ffi::Presented {
@@ -70,6 +70,7 @@ impl PresentedProof {
             access_token: self.access_token.as_deref(),
             bound_to: self.bound_to.as_deref(),
             expected_nonce: self.expected_nonce.as_deref(),
+            epoch,
         };
         Ok(judge(&presented)?)
     }
@@ -77,7 +78,17 @@ impl PresentedProof {
 
 /// Judges proofs by one policy (RFC 9449 section 4.3).
 #[derive(uniffi::Object)]
-pub struct Verifier(ffi::Verifier);
+pub struct Verifier {
+    facade: ffi::Verifier,
+    replay: Option<Arc<MemoryReplayStore>>,
+}
+
+impl Verifier {
+    /// The epoch of the store that nonces vouch for.
+    fn epoch(&self) -> Option<String> {
+        self.replay.as_ref().map(|store| store.0.epoch())
+    }
+}
 
 #[uniffi::export]
 impl Verifier {
@@ -86,8 +97,7 @@ impl Verifier {
     /// Throws misuse, if an option cannot be used.
     #[uniffi::constructor(default(replay = None))]
     pub fn new(options: VerifierOptions, replay: Option<Arc<MemoryReplayStore>>) -> Result<Self, KeyboundError> {
-        let epoch = replay.map(|store| store.0.epoch());
-        Ok(Self(ffi::Verifier::new(&options.to_json()?, epoch.as_deref(), &CRYPTO)?))
+        Ok(Self { facade: ffi::Verifier::new(&options.to_json()?, &CRYPTO)?, replay })
     }
 
     /// Checks a proof and consumes it in a store of this process.
@@ -100,7 +110,7 @@ impl Verifier {
         store: &Arc<MemoryReplayStore>,
         now: Option<i64>,
     ) -> Result<VerifiedProof, KeyboundError> {
-        presented.with(|presented| self.0.verify(presented, &store.0, clock(now)).map(Into::into))
+        presented.with(self.epoch().as_deref(), |presented| self.facade.verify(presented, &store.0, clock(now)).map(Into::into))
     }
 
     /// Makes every check but replay: insert the entry of what comes back into a store, and settle it by what that answers.
@@ -108,7 +118,7 @@ impl Verifier {
     /// Throws the rejection, with the refusal to send; misuse.
     #[uniffi::method(default(now = None))]
     pub fn check(&self, presented: &PresentedProof, now: Option<i64>) -> Result<PendingProof, KeyboundError> {
-        presented.with(|presented| self.0.check(presented, clock(now)).map(PendingProof))
+        presented.with(self.epoch().as_deref(), |presented| self.facade.check(presented, clock(now)).map(PendingProof))
     }
 
     /// What came of every check, for the developer whose proof was refused. It consumes nothing and is not for the peer.
@@ -116,7 +126,7 @@ impl Verifier {
     /// Throws misuse.
     #[uniffi::method(default(now = None))]
     pub fn explain(&self, presented: &PresentedProof, now: Option<i64>) -> Result<Explanation, KeyboundError> {
-        presented.with(|presented| self.0.explanation(presented, clock(now)).map(Into::into))
+        presented.with(self.epoch().as_deref(), |presented| self.facade.explanation(presented, clock(now)).map(Into::into))
     }
 
     /// The answer to a request that the host refuses for a reason of its own choosing, for example `replayed`.
@@ -124,18 +134,18 @@ impl Verifier {
     /// Throws misuse, if there is no such reason.
     #[uniffi::method(default(now = None))]
     pub fn refuse(&self, reason: &str, presented: &PresentedProof, now: Option<i64>) -> Result<Refusal, KeyboundError> {
-        presented.with(|presented| self.0.refuse(reason, presented, clock(now)).map(Into::into))
+        presented.with(self.epoch().as_deref(), |presented| self.facade.refuse(reason, presented, clock(now)).map(Into::into))
     }
 
     /// A nonce for the next proof of any key; none if the options have no `nonces`.
     #[uniffi::method(default(now = None))]
     pub fn fresh_nonce(&self, role: ServerRole, now: Option<i64>) -> Result<Option<String>, KeyboundError> {
-        Ok(self.0.fresh_nonce(role.name(), clock(now))?)
+        Ok(self.facade.fresh_nonce(role.name(), self.epoch().as_deref(), clock(now))?)
     }
 
     /// The names of the algorithms that are accepted.
     pub fn algorithms(&self) -> Vec<String> {
-        self.0.algorithms().into_iter().map(Into::into).collect()
+        self.facade.algorithms().into_iter().map(Into::into).collect()
     }
 }
 

@@ -225,11 +225,11 @@ export class Verifier {
     if (!(store instanceof MemoryReplayStore) || verifier.verifyMany === undefined) {
       return Promise.all(given.map((request) => this.#consume(request, request.now).catch(ours)));
     }
-    const inner = store._open(this.#policy.terms, now);
+    const [inner, epoch] = [store._open(this.#policy.terms, now), store.epoch()];
     const size = Math.max(16, Math.ceil(given.length / 4));
     const batches: Promise<string[]>[] = [];
     for (let at = 0; at < given.length; at += size) {
-      const requests = given.slice(at, at + size).map(({ presented }) => presented);
+      const requests = given.slice(at, at + size).map(({ presented }) => ({ ...presented, epoch }));
       batches.push(guarded(() => verifier.verifyMany?.(requests, now, inner)) as Promise<string[]>);
     }
     return (await Promise.all(batches)).flat().map((text) => (text.startsWith('{"kind":') ? ours(decoded(text)) : verified(text)));
