@@ -3,38 +3,38 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use keybound_aws_lc::AWS_LC;
 use keybound_ffi as ffi;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
-use crate::{NativeKey, raised};
+use crate::values::raised;
+use crate::{CRYPTO, Key};
 
 pyo3::import_exception!(keybound.sessions, KeyFault);
 
 /// Sessions and keys in a folder.
 #[pyclass(frozen, module = "keybound._keybound")]
-struct NativeFileStore(ffi::FileStore);
+struct FileStore(ffi::FileStore);
 
 /// A lock on a file.
 #[pyclass(frozen, module = "keybound._keybound")]
-struct NativeFileLock(ffi::FileLock);
+struct FileLock(ffi::FileLock);
 
 #[pymethods]
-impl NativeFileLock {
+impl FileLock {
     fn release(&self) {
         self.0.release();
     }
 }
 
 #[pymethods]
-impl NativeFileStore {
+impl FileStore {
     #[new]
     fn new(py: Python<'_>, folder: PathBuf, now: i64) -> PyResult<Self> {
-        py.detach(|| ffi::FileStore::open(&folder, &AWS_LC, now)).map(Self).map_err(failed)
+        py.detach(|| ffi::FileStore::open(&folder, &CRYPTO, now)).map(Self).map_err(failed)
     }
 
-    fn add_key(&self, py: Python<'_>, key: &NativeKey) -> PyResult<()> {
+    fn add_key(&self, py: Python<'_>, key: &Key) -> PyResult<()> {
         py.detach(|| self.0.add_key(&key.0)).map_err(failed)
     }
 
@@ -44,13 +44,13 @@ impl NativeFileStore {
         algorithms: Vec<String>,
         protections: Vec<String>,
         now: i64,
-    ) -> PyResult<NativeKey> {
-        py.detach(|| self.0.create_key(&algorithms, &protections, now)).map(NativeKey).map_err(failed)
+    ) -> PyResult<Key> {
+        py.detach(|| self.0.create_key(&algorithms, &protections, now)).map(Key).map_err(failed)
     }
 
-    fn key(&self, py: Python<'_>, thumbprint: &str) -> PyResult<NativeKey> {
+    fn key(&self, py: Python<'_>, thumbprint: &str) -> PyResult<Key> {
         py.detach(|| self.0.key(thumbprint, None))
-            .map(NativeKey)
+            .map(Key)
             .map_err(|why| KeyFault::new_err((why.fault, why.detail)))
     }
 
@@ -81,8 +81,8 @@ impl NativeFileStore {
     }
 
     /// The lock; none if another had it for this many seconds.
-    fn lock(&self, py: Python<'_>, name: &str, seconds: f64) -> PyResult<Option<NativeFileLock>> {
-        Ok(waited(py, seconds, || self.0.try_lock(name))?.map(NativeFileLock))
+    fn lock(&self, py: Python<'_>, name: &str, seconds: f64) -> PyResult<Option<FileLock>> {
+        Ok(waited(py, seconds, || self.0.try_lock(name))?.map(FileLock))
     }
 }
 
@@ -116,6 +116,6 @@ fn failed(error: ffi::Error) -> PyErr {
 
 pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("SAVE_LEASE", ffi::SAVE_LEASE)?;
-    module.add_class::<NativeFileLock>()?;
-    module.add_class::<NativeFileStore>()
+    module.add_class::<FileLock>()?;
+    module.add_class::<FileStore>()
 }

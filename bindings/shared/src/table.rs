@@ -91,7 +91,7 @@ macro_rules! proofs {
             /// The replay store of one process.
             class MemoryStore[std::sync::Arc<ffi::MemoryStore>] as store {
                 new(capacity: Number, options: Text, now: Number) {
-                    let capacity = u32::try_from(capacity).unwrap_or(u32::MAX);
+                    let capacity = u32::try_from(ffi::number::not_negative(capacity)).unwrap_or(u32::MAX);
                     ffi::MemoryStore::new(capacity, &options, &CRYPTO, now).map(std::sync::Arc::new)
                 }
                 fn insert(entry: &Entry, now: Number) -> [Text] { Ok(store.insert(entry, now).to_owned()) }
@@ -135,12 +135,15 @@ macro_rules! proofs {
     };
 }
 
-/// Keys in files of other programs. Builds for pages go without: PKCS#8 has a tenth of what they may weigh, and keys of pages are JWKs.
+/// Keys for stores, and in files of other programs. Builds for pages go without: PKCS#8 has a tenth of what they may weigh, and keys of pages are JWKs.
 #[macro_export]
 macro_rules! key_files {
     ($table:ident) => {
         $table! {
             extend Key as key {
+                static generate_for = "generateFor"(algorithms: Texts, protections: Texts) -> [Key] {
+                    ffi::Key::generate_for(&algorithms, &protections, &CRYPTO)
+                }
                 static from_pem = "fromPem"(pem: Text, algorithm: OptionalText) -> [Key] {
                     ffi::Key::from_pem(&pem, algorithm.as_deref(), &CRYPTO)
                 }
@@ -255,7 +258,7 @@ macro_rules! grants {
         $table! { fn file_place = "filePlace"(slot: Text) -> [Text] { Ok(ffi::file_place(&slot, &CRYPTO)) } }
         $table! {
             fn lock_pause = "lockPause"(attempts: Number) -> [Number] {
-                Ok(ffi::lock_pause(u32::try_from(attempts).unwrap_or(u32::MAX)))
+                Ok(ffi::lock_pause(u32::try_from(ffi::number::not_negative(attempts)).unwrap_or(u32::MAX)))
             }
         }
     };
@@ -312,11 +315,11 @@ macro_rules! servers {
                 }
                 fn admit(incoming: Incoming, now: Number) -> [Flow] { incoming.show(|incoming| server.admit(incoming, now)) }
                 fn check(incoming: Incoming, now: Number) -> [Flow] { incoming.show(|incoming| server.check(incoming, now)) }
-                fn route(raw_target: Text, mount_path: Text, path: Text) -> [Text] {
-                    let raw_target = ffi::from_byte_string(&raw_target)?;
-                    Ok(server.route_json(&raw_target, mount_path.as_bytes(), path.as_bytes()))
+                fn route(raw_target: Bytes, mount_path: Bytes, path: Bytes) -> [Text] {
+                    Ok(server.route_json(&raw_target, &mount_path, &path))
                 }
                 fn metadata() -> [Text] { Ok(server.metadata()) }
+                fn metadata_url = "metadataUrl"() -> [Text] { Ok(server.metadata_url()) }
                 fn metadata_path = "metadataPath"() -> [Text] { Ok(server.metadata_path()) }
             }
         }
