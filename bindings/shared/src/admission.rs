@@ -177,7 +177,7 @@ impl Principal {
         let step = self.server.carry_out(&self.core, method, url, body, UnixTime::from_secs(now))?;
         Ok(Flow::new(step.map(|carried_out: CarriedOut| match carried_out {
             Ok(_) => Came::CarriedOut,
-            Err(refusal) => Came::NotCarriedOut(Refusal::of(&refusal)),
+            Err(refusal) => Came::RefusedWithError(Refusal::of(&refusal)),
         })))
     }
 }

@@ -55,7 +55,8 @@ impl AuthorizationServer {
     ///
     /// The flow asks for one `insert` at most. It ends with `kind` `admitted` and `admitted`, an object with `access_binding` (the `cnf.jkt` of
     /// the tokens), `refresh_binding` (to store with the refresh token), `announced` (to store with a pushed or device request), `token_type`
-    /// and `next_nonce`: only then may code, refresh token or assertion be used up. Or it ends with `refused` and `refusal`.
+    /// and `next_nonce`: only then may code, refresh token or assertion be used up. Or it ends with `refused`,
+    /// `refusal` and `error`, the text of [`Error::to_json`].
     ///
     /// # Errors
     /// Misuse, if the request is none; the peer's fault, if the body of an announcement is no form.
@@ -80,7 +81,7 @@ impl AuthorizationServer {
         };
         Ok(Flow::new(step.map(|admission: Admission| match admission {
             Ok(admitted) => Came::Bound(admitted),
-            Err(refusal) => Came::Refused(Refusal::of(&refusal)),
+            Err(refusal) => Came::RefusedWithError(Refusal::of(&refusal)),
         })))
     }
 

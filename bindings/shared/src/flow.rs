@@ -103,7 +103,7 @@ pub enum Came {
     /// A request is refused: send this.
     Refused(Refusal),
     /// An intent was not carried out: send this.
-    NotCarriedOut(Refusal),
+    RefusedWithError(Refusal),
     /// Work that many flows share has ended.
     Shared,
 }

@@ -103,12 +103,16 @@ impl Verifier {
         Ok(Pending { verifier, epoch, request, entry, proof: Mutex::new(Some(proof)) })
     }
 
-    /// Checks a proof and consumes it in a store of this process.
+    /// Checks a proof and consumes it in a store of this process, whose epoch counts unless one was presented.
     ///
     /// # Errors
     /// The rejection, with the refusal to send; misuse.
     pub fn verify(&self, presented: &Presented<'_>, store: &MemoryStore, now: i64) -> Result<Verified, Error> {
-        let (now, epoch) = (UnixTime::from_secs(now), epoch_of(presented.epoch)?);
+        let now = UnixTime::from_secs(now);
+        let epoch = match presented.epoch {
+            Some(epoch) => epoch_of(Some(epoch))?,
+            None => store.core.epoch(),
+        };
         presented.with(epoch, |presentation| {
             let judged = self.0.check(presentation, now).map_err(SettleError::Rejected).and_then(|pending| {
                 let Ok(inserted) = store.core.insert(pending.replay_entry(), now);
@@ -132,7 +136,8 @@ impl Verifier {
     /// # Errors
     /// Misuse.
     pub fn explanation(&self, presented: &Presented<'_>, now: i64) -> Result<Explanation, Error> {
-        presented.with(epoch_of(presented.epoch)?, |presentation| self.0.explain(presentation, UnixTime::from_secs(now)))
+        presented
+            .with(epoch_of(presented.epoch)?, |presentation| self.0.explain(presentation, UnixTime::from_secs(now)))
     }
 
     /// The answer to a request that the host refuses for a reason of its own choosing, for example `replayed`.

@@ -30,7 +30,15 @@ fn made(key: &Key, nonce: Option<&str>) -> String {
 
 fn presented<'a>(proofs: &'a [&'a [u8]], bound_to: &'a str) -> Presented<'a> {
     let (method, url) = ("GET", URL);
-    Presented { method, url, proofs, access_token: Some("token"), bound_to: Some(bound_to), expected_nonce: None, epoch: None }
+    Presented {
+        method,
+        url,
+        proofs,
+        access_token: Some("token"),
+        bound_to: Some(bound_to),
+        expected_nonce: None,
+        epoch: None,
+    }
 }
 
 fn misuse<T>(outcome: Result<T, Error>) -> String {

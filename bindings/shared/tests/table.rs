@@ -1,5 +1,5 @@
 //! What is written from the tables of the bindings: `tests/contract/native.txt`, which languages compare with what they have, and the types
-//! of the npm package (`pkg/npm/src/rows.ts`).
+//! of the npm package (`pkg/npm/src/rows.ts`), and those of the Python package's module (`_keybound.pyi`).
 //!
 //! `KEYBOUND_WRITE_API=1 cargo test -p keybound-ffi --test table` writes them anew.
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -149,16 +149,21 @@ fn the_rows_are_on_record() {
     on_record("tests/contract/native.txt", &text);
 }
 
-/// A kind of value as TypeScript has it.
-fn type_script(kind: &str, gives: bool) -> String {
+/// A kind of value, and whether it can be missing.
+fn unwrapped(kind: &str) -> (String, bool) {
     let kind = kind.replace(' ', "");
-    let (inner, is_optional) = match kind.strip_prefix("Option<").and_then(|inner| inner.strip_suffix('>')) {
+    match kind.strip_prefix("Option<").and_then(|inner| inner.strip_suffix('>')) {
         Some(inner) => (inner.to_owned(), true),
         None => match kind.strip_prefix("Optional") {
             Some(inner) => (inner.to_owned(), true),
             None => (kind, false),
         },
-    };
+    }
+}
+
+/// A kind of value as TypeScript has it.
+fn type_script(kind: &str, gives: bool) -> String {
+    let (inner, is_optional) = unwrapped(kind);
     let known = match inner.as_str() {
         "Text" | "Verified" | "Answer" => "string".to_owned(),
         "Texts" => "string[]".to_owned(),
@@ -249,4 +254,65 @@ fn the_types_of_the_npm_package_are_written_from_the_rows() {
         text.push_str("}\n");
     }
     on_record("pkg/npm/src/rows.ts", &text);
+}
+
+/// A kind of value as Python has it.
+fn python(kind: &str) -> String {
+    let (inner, is_optional) = unwrapped(kind);
+    let known = match inner.as_str() {
+        "Text" | "Answer" => "str",
+        "Texts" => "list[str]",
+        "Bytes" => "bytes",
+        "Number" => "int",
+        "()" => "None",
+        "Verified" => "tuple[str, str, int, str | None]",
+        "Incoming" => "tuple[Incoming, str | None, int]",
+        other => other,
+    };
+    if is_optional { format!("{known} | None") } else { known.to_owned() }
+}
+
+fn stub(row: &Row, own: &str) -> String {
+    let arguments = row.arguments.iter().map(|(name, kind)| format!("{name}: {}", python(kind)));
+    let first = (!own.is_empty()).then(|| own.to_owned());
+    let arguments: Vec<_> = first.into_iter().chain(arguments).collect();
+    let name = if row.name == "new" { "__new__" } else { row.name };
+    format!("def {name}({}) -> {}: ...\n", arguments.join(", "), python(row.result))
+}
+
+#[test]
+fn the_stub_of_the_python_module_is_written_from_the_rows() {
+    let extra = include_str!("../../python/extra.pyi");
+    let tables: Vec<_> = tables().into_iter().filter(|(name, _)| *name != "folders").collect();
+    let every: Vec<&Rows> = tables.iter().flat_map(|(_, rows)| rows).collect();
+    let (mut names, mut text) = (Vec::new(), String::new());
+    for row in every.iter().filter(|rows| rows.class.is_empty()).flat_map(|rows| &rows.rows) {
+        names.push(row.name);
+        text.push_str(&stub(row, ""));
+    }
+    for home in every.iter().filter(|rows| !rows.class.is_empty() && !rows.extends) {
+        names.push(home.class);
+        let doc = home.doc.iter().map(|line| line.trim()).collect::<Vec<_>>().join("\n    ");
+        writeln!(text, "@final\nclass {}:\n    \"\"\"{doc}\"\"\"\n", home.class).unwrap();
+        for row in every.iter().filter(|rows| rows.class == home.class).flat_map(|rows| &rows.rows) {
+            text.push_str(if row.is_static && row.name != "new" { "    @staticmethod\n    " } else { "    " });
+            text.push_str(&stub(row, if row.name == "new" { "cls" } else { ["self", ""][usize::from(row.is_static)] }));
+        }
+        text.push('\n');
+    }
+    let declared = extra.lines().filter_map(|line| {
+        let name = line.strip_prefix("class ").or_else(|| line.strip_prefix("def "));
+        let name = name.or_else(|| line.split_once(": ").map(|(name, _)| name).filter(|name| !name.starts_with([' ', ')'])));
+        name.map(|name| name.split(['(', ':']).next().unwrap_or_default())
+    });
+    names.extend(declared);
+    names.sort_unstable();
+    let all: Vec<_> = names.iter().map(|name| format!("    \"{name}\",\n")).collect();
+    let head = "# Written by a test: KEYBOUND_WRITE_API=1 cargo test -p keybound-ffi --test table\n\
+        \"\"\"The native module: the facade of the core. JSON and byte strings are as `keybound-ffi` has them.\"\"\"\n\
+        \nimport os\nfrom typing import final\n\nfrom ._resource import Incoming\nfrom .presented import Presented\n";
+    on_record(
+        "pkg/python/src/keybound/_keybound.pyi",
+        &format!("{head}\n__all__ = [\n{}]\n\n{text}{extra}", all.concat()),
+    );
 }

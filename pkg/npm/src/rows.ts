@@ -16,6 +16,7 @@ export interface NativeKey extends Freed {
 export interface NativeKeyClass {
   generate(algorithm: string): NativeKey;
   fromJwk(jwk: string, algorithm: string | undefined): NativeKey;
+  generateFor?(algorithms: string[], protections: string[]): NativeKey;
   fromPem?(pem: string, algorithm: string | undefined): NativeKey;
   fromDer?(der: Uint8Array, algorithm: string | undefined): NativeKey;
 }
@@ -152,8 +153,9 @@ export interface NativeFolderSweepClass {
 export interface NativeResourceServer extends Freed {
   admit(incoming: NativeIncoming, now: number): NativeFlow;
   check(incoming: NativeIncoming, now: number): NativeFlow;
-  route(rawTarget: string, mountPath: string, path: string): string;
+  route(rawTarget: Uint8Array, mountPath: Uint8Array, path: Uint8Array): string;
   metadata(): string;
+  metadataUrl(): string;
   metadataPath(): string;
 }
 

@@ -90,7 +90,7 @@ pub(super) fn came(came: Came) -> (Value, Option<Handle>) {
         Came::Unconsumed(unconsumed) => (admission::unconsumed(unconsumed), None),
         Came::CarriedOut => (kind("carried_out"), None),
         Came::Refused(refusal) => (kind("refused").with("refusal", refusal.to_value()), None),
-        Came::NotCarriedOut(refusal) => {
+        Came::RefusedWithError(refusal) => {
             let shown = kind("refused").with("refusal", refusal.to_value());
             (shown.with("error", refusal.into_error().to_json()), None)
         }

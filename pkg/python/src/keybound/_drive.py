@@ -104,10 +104,10 @@ class Finished:
     """What a flow came to. The result of a token exchange is a token."""
 
     result: dict[str, Any] = field(repr=False)
-    discovered: _keybound.NativeDiscovered | None
-    session: _keybound.NativeSession | None
-    device: _keybound.NativeDevice | None
-    principal: _keybound.NativePrincipal | None = None
+    discovered: _keybound.Discovered | None
+    session: _keybound.Session | None
+    device: _keybound.Device | None
+    principal: _keybound.Principal | None = None
 
 
 def system_clock() -> int:
@@ -116,7 +116,7 @@ def system_clock() -> int:
 
 
 def drive(
-    begin: Callable[[int], _keybound.NativeFlow], store: Any, clock: Clock = system_clock
+    begin: Callable[[int], _keybound.Flow], store: Any, clock: Clock = system_clock
 ) -> Flow[Finished]:
     """Runs a flow to its end: a client's with its session store, a server's with its replay store.
 
@@ -125,7 +125,7 @@ def drive(
     """
     held: dict[str, AbstractContextManager[object]] = {}
     fault: BaseException | None = None
-    flow: _keybound.NativeFlow | None = None
+    flow: _keybound.Flow | None = None
     try:
         flow = begin(clock())
         step = json.loads(flow.step())
@@ -157,7 +157,7 @@ def _is_of_host(error: KeyboundError) -> bool:
 
 
 def _answer(
-    flow: _keybound.NativeFlow, step: dict[str, Any], store: Any, clock: Clock, held: dict[str, AbstractContextManager[object]]
+    flow: _keybound.Flow, step: dict[str, Any], store: Any, clock: Clock, held: dict[str, AbstractContextManager[object]]
 ) -> Flow[dict[str, Any]]:
     kind = step["step"]
     if kind == "fetch":
@@ -201,7 +201,7 @@ def _answer(
     return {"ok": True}
 
 
-def _inserted(flow: _keybound.NativeFlow, store: Any, clock: Clock) -> Flow[dict[str, str]]:
+def _inserted(flow: _keybound.Flow, store: Any, clock: Clock) -> Flow[dict[str, str]]:
     entry = flow.entry()
     assert entry is not None
     try:
@@ -215,7 +215,7 @@ def _inserted(flow: _keybound.NativeFlow, store: Any, clock: Clock) -> Flow[dict
     return {"insertion": inserted.insertion.value, "epoch": inserted.epoch}
 
 
-def _task(flow: _keybound.NativeFlow, clock: Clock) -> _keybound.NativeFlow | None:
+def _task(flow: _keybound.Flow, clock: Clock) -> _keybound.Flow | None:
     try:
         return flow.task(clock())
     except _keybound.NativeError as error:

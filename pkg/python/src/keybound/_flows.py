@@ -119,7 +119,7 @@ class Flows:
         self.redirect_uri = redirect_uri
         self._clock = clock
         try:
-            self._native = _keybound.NativeClient(json.dumps(options))
+            self._native = _keybound.Client(json.dumps(options))
         except _keybound.NativeError as error:
             reraise(error)
 
@@ -127,15 +127,22 @@ class Flows:
         self,
         operation: Mapping[str, Any],
         *,
-        discovered: _keybound.NativeDiscovered | None = None,
-        session: _keybound.NativeSession | None = None,
-        device: _keybound.NativeDevice | None = None,
+        discovered: _keybound.Discovered | None = None,
+        session: _keybound.Session | None = None,
+        device: _keybound.Device | None = None,
     ) -> Flow[Finished]:
         """Any operation of the core, by its name and arguments: a generator of pauses, for transports of one's own."""
         text = json.dumps(dict(operation))
 
-        def begin(now: int) -> _keybound.NativeFlow:
-            return self._native.begin(text, now, discovered, session, device)
+        def begin(now: int) -> _keybound.Flow:
+            handles = _keybound.Handles()
+            if discovered is not None:
+                handles.discovered(discovered)
+            if session is not None:
+                handles.session(session)
+            if device is not None:
+                handles.device(device)
+            return self._native.begin(text, handles, now)
 
         return drive(begin, self.store, self._clock)
 

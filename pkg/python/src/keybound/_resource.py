@@ -17,7 +17,6 @@ from .intents import Intent
 from .policy import Nonces, Policy
 from .principal import Principal, principal_of
 from .stores import AsyncReplayStore, MemoryReplayStore, ReplayStore, stated_alone
-from .verifier import refusal
 
 if TYPE_CHECKING:
     from typing_extensions import Required
@@ -177,9 +176,12 @@ class Resource:
         self._alone = stated_alone(self.store, workers, self.policy)
         self.mount_path = options.get("mount_path") or ""
         self._works = Works()
-        memory = self.store._native if type(self.store) is MemoryReplayStore else None
+        told = json.dumps(_told(options)), self.policy.options()
         try:
-            self._native = _keybound.NativeResourceServer(json.dumps(_told(options)), self.policy.options(), memory)
+            if type(self.store) is MemoryReplayStore:
+                self._native = _keybound.ResourceServer.with_store(*told, self.store._native)
+            else:
+                self._native = _keybound.ResourceServer(*told)
         except NATIVE as error:
             reraise(error)
 
@@ -211,10 +213,10 @@ class Resource:
         Raises :class:`~keybound.Refused` with status 400 if the request states another mount point than the option `mount_path`, or if
         its target is not that mount point followed by the path.
         """
-        routed, refused = self._native.route(target, mount_path, path)
-        if routed is None:
-            assert refused is not None
-            raise Refused(refusal(refused))
+        told = json.loads(self._native.route(target, mount_path, path))
+        if "refusal" in told:
+            raise Refused(refusal_of(told["refusal"]))
+        routed: str = told["path"]
         return routed
 
     def _admitted(self, incoming: Incoming, now: int | None) -> Flow[Principal]:
@@ -230,13 +232,13 @@ class Resource:
         yield from self._finished(lambda at: principal.native.carry_out(method, url, body, at), now)
         return principal.intent()
 
-    def _decided(self, begin: Callable[..., _keybound.NativeFlow], incoming: Incoming, now: int | None) -> Flow[Finished]:
+    def _decided(self, begin: Callable[..., _keybound.Flow], incoming: Incoming, now: int | None) -> Flow[Finished]:
         # A store of this process says its epoch itself.
         epoch = None if type(self.store) is MemoryReplayStore else self.store.epoch
         ticks = time.monotonic_ns() // 1_000_000
-        return self._finished(lambda at: begin(incoming, epoch, ticks, at), now)
+        return self._finished(lambda at: begin((incoming, epoch, ticks), at), now)
 
-    def _finished(self, begin: Callable[[int], _keybound.NativeFlow], now: int | None) -> Flow[Finished]:
+    def _finished(self, begin: Callable[[int], _keybound.Flow], now: int | None) -> Flow[Finished]:
         done = yield from drive(begin, self.store, lambda: current(now))
         if done.result["kind"] == "refused":
             raise Refused(refusal_of(done.result["refusal"]))

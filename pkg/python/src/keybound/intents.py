@@ -25,7 +25,7 @@ class Intent:
 
     __slots__ = ("_native",)
 
-    def __init__(self, native: _keybound.NativeIntent) -> None:
+    def __init__(self, native: _keybound.Intent) -> None:
         self._native = native
 
     @classmethod
@@ -37,7 +37,7 @@ class Intent:
         `lifetime` is in seconds, up to 3,600. Raises :class:`~keybound.IntentRejected`.
         """
         try:
-            return cls(_keybound.NativeIntent.declare(json.dumps(objects("details", details)), key, lifetime, current(now)))
+            return cls(_keybound.Intent.declare(json.dumps(objects("details", details)), key, lifetime, current(now)))
         except NATIVE as error:
             reraise(error)
 
@@ -61,15 +61,15 @@ class Intent:
     @property
     def details(self) -> list[dict[str, Any]]:
         """The details."""
-        details: list[dict[str, Any]] = json.loads(self._native.details)
+        details: list[dict[str, Any]] = json.loads(self._native.details())
         return details
 
     @property
     def key(self) -> str:
         """The thumbprint of the key that may carry it out."""
-        return self._native.key
+        return self._native.key()
 
     @property
     def expires_at(self) -> int:
         """Until when, in seconds since 1970."""
-        return self._native.expires_at
+        return self._native.expires_at()

@@ -70,14 +70,14 @@ class Key:
 
     __slots__ = ("_native",)
 
-    def __init__(self, native: _keybound.NativeKey) -> None:
+    def __init__(self, native: _keybound.Key) -> None:
         self._native = native
 
     @classmethod
     def generate(cls, algorithm: str = "ES256") -> Key:
         """A new key. Raises :class:`Misuse` for an algorithm that is none of proofs."""
         try:
-            return cls(_keybound.NativeKey.generate(algorithm))
+            return cls(_keybound.Key.generate(algorithm))
         except NATIVE as error:
             reraise(error)
 
@@ -86,7 +86,7 @@ class Key:
         """A private JWK (RFC 7517). Its public part is computed anew and compared."""
         text = jwk if isinstance(jwk, str) else json.dumps(dict(jwk))
         try:
-            return cls(_keybound.NativeKey.from_jwk(text, algorithm))
+            return cls(_keybound.Key.from_jwk(text, algorithm))
         except NATIVE as error:
             reraise(error)
 
@@ -95,7 +95,7 @@ class Key:
         """An unencrypted PKCS#8 key (`BEGIN PRIVATE KEY`)."""
         text = pem if isinstance(pem, str) else pem.decode("ascii", "replace")
         try:
-            return cls(_keybound.NativeKey.from_pem(text, algorithm))
+            return cls(_keybound.Key.from_pem(text, algorithm))
         except NATIVE as error:
             reraise(error)
 
@@ -103,7 +103,7 @@ class Key:
     def from_der(cls, der: bytes, *, algorithm: str | None = None) -> Key:
         """An unencrypted PKCS#8 key."""
         try:
-            return cls(_keybound.NativeKey.from_der(der, algorithm))
+            return cls(_keybound.Key.from_der(der, algorithm))
         except NATIVE as error:
             reraise(error)
 
@@ -119,18 +119,18 @@ class Key:
     @property
     def algorithm(self) -> str:
         """What it signs with."""
-        return self._native.algorithm
+        return self._native.algorithm()
 
     @property
     def public_jwk(self) -> dict[str, str]:
         """Its public part: the required members alone."""
-        jwk: dict[str, str] = json.loads(self._native.public_jwk)
+        jwk: dict[str, str] = json.loads(self._native.public_jwk())
         return jwk
 
     @property
     def thumbprint(self) -> str:
         """Its SHA-256 thumbprint (RFC 7638): 43 base64url characters, as in `cnf.jkt` and `dpop_jkt`."""
-        return self._native.thumbprint
+        return self._native.thumbprint()
 
     @property
     def protection(self) -> Protection:
@@ -140,7 +140,7 @@ class Key:
     def sign(self, message: bytes, digest: bytes | None = None) -> Signature:
         """Signs `message`; the digest is not needed."""
         try:
-            return Signature.raw(bytes(self._native.sign(message)))
+            return Signature.raw(self._native.sign(message))
         except NATIVE as error:
             reraise(error)
 

@@ -41,6 +41,8 @@ class Presented:
     access_token: str | None = None
     bound_to: str | None = None
     expected_nonce: str | None = None
+    epoch: str | None = None
+    """The epoch of the replay store, whose present life nonces vouch for. `Verifier.verify` asks the store itself."""
 
     def __repr__(self) -> str:
         return f"Presented({self.method} {self.url!r})"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import _keybound
 from ._types import Refusal
-from .errors import Refused, reraise
+from .errors import Refused, refusal_of, reraise
 from .intents import Intent
-from .verifier import refusal
 
 if TYPE_CHECKING:
     from ._resource import Resource
@@ -36,7 +36,7 @@ class Principal:
     """All claims, or all members of the introspection answer."""
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     """What the answer carries besides its own fields: the next nonce (RFC 9449 section 8.2)."""
-    native: _keybound.NativePrincipal = field(repr=False, compare=False)
+    native: _keybound.Principal = field(repr=False, compare=False)
     server: Resource = field(repr=False, compare=False)
     """The :class:`~keybound.ResourceServer` or :class:`~keybound.AsyncResourceServer` that admitted the request."""
 
@@ -53,7 +53,7 @@ class Principal:
         """Raises :class:`~keybound.Refused` with status 403 if the token lacks one of `scopes`."""
         refused = self.native.require_scopes(list(scopes))
         if refused is not None:
-            raise Refused(refusal(refused))
+            raise Refused(refusal_of(json.loads(refused)))
 
     def intent(self) -> Intent:
         """The intent that the token carries. Raises :class:`~keybound.IntentRejected` if there is none."""
@@ -76,10 +76,10 @@ class Principal:
 
     def revoked(self) -> Refusal:
         """The answer for a token that the caller knows to be revoked: 401."""
-        return refusal(self.native.refuse_revoked())
+        return refusal_of(json.loads(self.native.refuse_revoked()))
 
 
-def principal_of(told: dict[str, Any], native: _keybound.NativePrincipal, server: Resource) -> Principal:
+def principal_of(told: dict[str, Any], native: _keybound.Principal, server: Resource) -> Principal:
     """The principal as the core tells it."""
     return Principal(
         subject=told.get("subject"),

@@ -35,7 +35,7 @@ def proof(
     """
     if isinstance(key, Key):
         try:
-            return _keybound.proof(key._native, method, url, access_token, nonce, current(now))
+            return _keybound.proof(method, url, access_token, nonce, key._native, current(now))
         except NATIVE as error:
             reraise(error)
     unsigned = prepare(
@@ -55,19 +55,18 @@ class UnsignedProof:
 
     __slots__ = ("_native",)
 
-    def __init__(self, native: _keybound.NativeUnsigned) -> None:
+    def __init__(self, native: _keybound.Unsigned) -> None:
         self._native = native
 
     @property
     def message(self) -> bytes:
         """What is to be signed: ASCII."""
-        return bytes(self._native.message)
+        return self._native.message()
 
     @property
     def digest(self) -> bytes | None:
         """The message's digest by the algorithm's own hash; none for Ed25519."""
-        digest = self._native.digest
-        return None if digest is None else bytes(digest)
+        return self._native.digest()
 
     def attach(self, signature: Signature) -> str:
         """The finished proof. The signature is verified; a wrong key, hash or encoding is :class:`~keybound.Misuse`."""
@@ -90,9 +89,7 @@ def prepare(
     """A proof for a key elsewhere, whose public JWK is given, without its signature."""
     jwk = public_jwk if isinstance(public_jwk, str) else json.dumps(dict(public_jwk))  # type: ignore[call-overload]
     try:
-        return UnsignedProof(
-            _keybound.prepare(jwk, algorithm, method, url, access_token, nonce, current(now))
-        )
+        return UnsignedProof(_keybound.prepare(method, url, access_token, nonce, jwk, algorithm, current(now)))
     except NATIVE as error:
         reraise(error)
 
@@ -106,12 +103,12 @@ class NonceCache:
     __slots__ = ("_native",)
 
     def __init__(self) -> None:
-        self._native = _keybound.NativeNonceCache()
+        self._native = _keybound.NonceCache()
 
     def observe(self, *, origin: str, role: Literal["resource", "token"], thumbprint: str, values: Sequence[bytes]) -> None:
         """Keeps what a response says: all its `DPoP-Nonce` values, for every response, success included (RFC 9449 section 8.2)."""
         try:
-            self._native.observe(origin, role, thumbprint, list(values))
+            self._native.observe(origin, role, thumbprint, [value.decode("latin-1") for value in values])
         except NATIVE as error:
             reraise(error)
 

@@ -52,7 +52,7 @@ class Discovered:
     issuer: str
     resource: str | None
     challenged_scope: str | None
-    native: _keybound.NativeDiscovered = field(repr=False)
+    native: _keybound.Discovered = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class DeviceLogin:
     verification_uri: str
     verification_uri_complete: str | None
     expires_at: int
-    native: _keybound.NativeDevice = field(repr=False)
+    native: _keybound.Device = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ class Session:
 
     __slots__ = ("native",)
 
-    def __init__(self, native: _keybound.NativeSession) -> None:
+    def __init__(self, native: _keybound.Session) -> None:
         self.native = native
 
     def _info(self) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class MemoryStore:
         """See :class:`SessionStore`."""
         self._sweep()
         try:
-            key = Key(_keybound.NativeKey.generate_for(list(algorithms), [place.value for place in protections]))
+            key = Key(_keybound.Key.generate_for(list(algorithms), [place.value for place in protections]))
         except NATIVE as error:
             reraise(error)
         self._made[key.thumbprint] = int(time.time())
@@ -142,13 +142,13 @@ class MemoryStore:
     def _sweep(self) -> None:
         now = int(time.time())
         with self._guard:
-            if not _keybound.NativeSweep.is_due(self._swept, now):
+            if not _keybound.is_sweep_due(self._swept, now):
                 return
             self._swept = now
             slots, made = list(self._slots.items()), list(self._made.items())
-        sweep = _keybound.NativeSweep(now)
+        sweep = _keybound.Sweep(now)
         for slot, stored in slots:
-            sweep.stored(slot, stored.version, stored.value)
+            sweep.stored(slot, stored.version, stored.value, None)
         for each in made:
             sweep.key(*each)
         ended = json.loads(sweep.finish())
@@ -178,7 +178,7 @@ class FileStore:
         """
         self._folder = Path(folder)
         try:
-            self._native = _keybound.NativeFileStore(self._folder, int(time.time()))
+            self._native = _keybound.FileStore(self._folder, int(time.time()))
         except NATIVE as error:
             reraise(error)
 

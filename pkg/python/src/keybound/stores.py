@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from . import _keybound
 from ._options import one
@@ -34,25 +34,28 @@ class Inserted:
 class ReplayEntry:
     """One proof as a store sees it. The same proof gives the same entry whenever it comes."""
 
-    __slots__ = ("_native",)
+    __slots__ = ("_native", "_told")
 
-    def __init__(self, native: _keybound.NativeEntry) -> None:
+    def __init__(self, native: _keybound.Entry) -> None:
         self._native = native
+        self._told: dict[str, Any] = json.loads(native.to_json())
 
     @property
     def key(self) -> bytes:
         """Names the proof: 16 bytes, the only part that decides whether it was seen."""
-        return bytes(self._native.key)
+        return _byte_string(self._told["key"])
 
     @property
     def thumbprint(self) -> str:
         """The thumbprint of its key, by which a store limits what one client can hold of it."""
-        return self._native.thumbprint
+        thumbprint: str = self._told["thumbprint"]
+        return thumbprint
 
     @property
     def timed_at(self) -> int:
         """The time it is judged by, in seconds since 1970."""
-        return self._native.timed_at
+        timed_at: int = self._told["timed_at"]
+        return timed_at
 
     @property
     def max_ahead(self) -> int:
@@ -61,27 +64,30 @@ class ReplayEntry:
         A store that began at `floor` answers `BEFORE_FLOOR` to entries timed at or before `floor + max_ahead`, unless their
         `nonce_epoch` is its own epoch.
         """
-        return self._native.max_ahead
+        max_ahead: int = self._told["max_ahead"]
+        return max_ahead
 
     @property
     def expires_at(self) -> int:
         """The last instant at which the proof can be accepted."""
-        return self._native.expires_at
+        expires_at: int = self._told["expires_at"]
+        return expires_at
 
     @property
     def keep_until(self) -> int:
         """The last instant at which a store must still know it."""
-        return self._native.keep_until
+        keep_until: int = self._told["keep_until"]
+        return keep_until
 
     @property
     def agreement(self) -> bytes:
         """What all verifiers that share a store agree on: 16 bytes. Another one is answered `UNAVAILABLE`."""
-        return bytes(self._native.agreement)
+        return _byte_string(self._told["agreement"])
 
     @property
     def nonce_epoch(self) -> str | None:
         """The epoch inside its nonce: a number below 2^64 as text."""
-        return self._native.nonce_epoch
+        return self._told.get("nonce_epoch")
 
     def lifetime(self, now: int) -> int:
         """For how many seconds from `now` a store must keep it: at least 1. For stores with relative lifetimes."""
@@ -89,6 +95,10 @@ class ReplayEntry:
 
     def __repr__(self) -> str:
         return f"ReplayEntry(timed_at={self.timed_at}, keep_until={self.keep_until})"
+
+
+def _byte_string(text: str) -> bytes:
+    return text.encode("latin-1")
 
 
 @runtime_checkable
@@ -143,24 +153,24 @@ class MemoryReplayStore:
         self._workers = workers
         try:
             options = json.dumps({**json.loads((policy or Policy()).options()), "shares": shares})
-            self._native = _keybound.NativeMemoryStore(capacity, options, current(now))
+            self._native = _keybound.MemoryStore(capacity, options, current(now))
         except NATIVE as error:
             reraise(error)
 
     @property
     def epoch(self) -> str:
         """The present life of this store."""
-        return self._native.epoch
+        return self._native.epoch()
 
     @property
     def held(self) -> int:
         """How many proofs it holds, for metrics."""
-        return self._native.held
+        return self._native.held()
 
     @property
     def was_forked(self) -> bool:
         """Whether this is the copy in a forked child, which answers `UNAVAILABLE`."""
-        return self._native.was_forked
+        return self._native.was_forked()
 
     def insert(self, entry: ReplayEntry, *, now: int) -> Insertion:
         """Inserts an entry if it is absent."""

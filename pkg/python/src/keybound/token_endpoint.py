@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from . import _keybound
 from ._options import one, texts
-from ._types import Insertion, current
-from .errors import NATIVE, reraise
+from ._types import Insertion, current, given
+from .errors import NATIVE, Misuse, reraise
 from .policy import Policy
 from .presented import Proofs, field_values
 from .stores import Inserted, ReplayEntry, ReplayStore, check_keys, inserted_by, store_answer
@@ -55,39 +55,51 @@ class Admitted:
 class Admission:
     """A request whose proof is good, replay apart. Only after :meth:`settle` may codes and tokens be used up."""
 
-    __slots__ = ("_epoch", "_native")
+    __slots__ = ("_admitted", "_epoch", "_flow")
 
-    def __init__(self, native: _keybound.NativeAdmission, epoch: str | None) -> None:
-        self._native, self._epoch = native, epoch
+    def __init__(self, flow: _keybound.Flow, epoch: str | None) -> None:
+        self._flow, self._epoch = flow, epoch
+        self._admitted = _came_to(flow.step())
 
     @property
     def entry(self) -> ReplayEntry | None:
         """What goes into the replay store, after client authentication and the lookup of the grant; `None` without a proof."""
-        entry = self._native.entry
+        entry = self._flow.entry()
         return None if entry is None else ReplayEntry(entry)
 
     def settle(self, insertion: Insertion | Inserted, *, now: int | None = None) -> Admitted:
         """Admits or refuses the request by the store's answer."""
         answer, epoch = store_answer(insertion), insertion.epoch if isinstance(insertion, Inserted) else self._epoch
+        reply = {"inserted": given(insertion=answer.value, epoch=epoch)}
         try:
-            self._native.settle(answer.value, current(now), epoch)
+            self._admitted = _came_to(self._flow.resume(json.dumps(reply), current(now)))
         except NATIVE as error:
             reraise(error)
         return self.admitted()
 
     def admitted(self) -> Admitted:
         """What the tokens get. Raises :class:`~keybound.Misuse` if it is not settled."""
-        try:
-            told: dict[str, Any] = json.loads(self._native.admitted())
-        except NATIVE as error:
-            reraise(error)
-        return Admitted(
-            access_binding=told.get("access_binding"),
-            refresh_binding=told.get("refresh_binding"),
-            announced=told.get("announced"),
-            token_type=told["token_type"],
-            next_nonce=told.get("next_nonce"),
-        )
+        if self._admitted is None:
+            raise Misuse("not_settled", "insert the entry into the replay store and settle it first")
+        return self._admitted
+
+
+def _came_to(told: str) -> Admitted | None:
+    """What the tokens of a flow get, if it has ended. Raises its refusal."""
+    step: dict[str, Any] = json.loads(told)
+    if step["step"] != "done":
+        return None
+    result = step["result"]
+    if result["kind"] == "refused":
+        raise _keybound.NativeError(result["error"])
+    admitted = result["admitted"]
+    return Admitted(
+        access_binding=admitted.get("access_binding"),
+        refresh_binding=admitted.get("refresh_binding"),
+        announced=admitted.get("announced"),
+        token_type=admitted["token_type"],
+        next_nonce=admitted.get("next_nonce"),
+    )
 
 
 class AuthorizationServer:
@@ -108,7 +120,7 @@ class AuthorizationServer:
         options["nonces_for_public_clients"] = nonces_for_public_clients
         options["unbound_access_tokens"] = unbound_access_tokens
         try:
-            self._native = _keybound.NativeAuthorizationServer(json.dumps(options))
+            self._native = _keybound.AuthorizationServer(json.dumps(options))
         except NATIVE as error:
             reraise(error)
 
@@ -139,7 +151,8 @@ class AuthorizationServer:
         if epoch is not None:
             request["epoch"] = epoch
         try:
-            return Admission(self._native.check(json.dumps(request), field_values(proof), current(now)), epoch)
+            proofs = [value.decode("latin-1") for value in field_values(proof)]
+            return Admission(self._native.admit(json.dumps(request), proofs, current(now)), epoch)
         except NATIVE as error:
             reraise(error)
 
@@ -155,7 +168,7 @@ class AuthorizationServer:
     def fresh_nonce(self, *, epoch: str | None = None, now: int | None = None) -> str | None:
         """A nonce for the next proof in this epoch of the replay store; `None` if none are issued."""
         try:
-            return self._native.fresh_nonce(current(now), epoch)
+            return self._native.fresh_nonce(epoch, current(now))
         except NATIVE as error:
             reraise(error)
 

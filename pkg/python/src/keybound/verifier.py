@@ -6,17 +6,18 @@ import contextlib
 import inspect
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Literal
 
 from . import _keybound
 from ._options import one
 from ._types import Insertion, Refusal, current
-from .errors import NATIVE, KeyboundError, Misuse, StoreUnavailable, reraise, translated
+from .errors import NATIVE, KeyboundError, Misuse, StoreUnavailable, refusal_of, reraise, translated
 from .policy import Policy
 from .presented import Check, Explanation, Presented, VerifiedProof
 from .stores import AsyncReplayStore, Inserted, MemoryReplayStore, ReplayEntry, ReplayStore, check_keys, store_answer
 
-__all__ = ["PendingProof", "Verifier", "refusal"]
+__all__ = ["PendingProof", "Verifier"]
 
 
 class PendingProof:
@@ -24,13 +25,13 @@ class PendingProof:
 
     __slots__ = ("_native",)
 
-    def __init__(self, native: _keybound.NativePending) -> None:
+    def __init__(self, native: _keybound.Pending) -> None:
         self._native = native
 
     @property
     def entry(self) -> ReplayEntry:
         """What goes into the replay store."""
-        return ReplayEntry(self._native.entry)
+        return ReplayEntry(self._native.entry())
 
     def settle(self, insertion: Insertion | Inserted, *, now: int | None = None) -> VerifiedProof:
         """Accepts or refuses the proof by the store's answer. `now` is the time after the store answered.
@@ -53,38 +54,35 @@ class PendingProof:
 
 
 class Verifier:
-    """Judges proofs by one policy. It holds no store, and all threads may use it.
-
-    With nonces, give it the `epoch` of the replay store, so that nonces vouch for the store's present life.
-    """
+    """Verifies proofs by one policy. It holds no store, and all threads may use it."""
 
     __slots__ = ("_native", "policy")
 
-    def __init__(self, *, policy: Policy | None = None, epoch: str | None = None) -> None:
+    def __init__(self, *, policy: Policy | None = None) -> None:
         """Raises :class:`~keybound.Misuse` for a policy outside its bounds."""
         self.policy = one("policy", policy, Policy) or Policy()
         try:
-            self._native = _keybound.NativeVerifier(self.policy.options(), epoch)
+            self._native = _keybound.Verifier(self.policy.options())
         except NATIVE as error:
             reraise(error)
 
     @property
     def algorithms(self) -> tuple[str, ...]:
         """The algorithms that are accepted."""
-        return tuple(self._native.algorithms)
+        return tuple(self._native.algorithms())
 
     def verify(self, presented: Presented, *, store: ReplayStore, now: int | None = None) -> VerifiedProof:
-        """Judges a proof and consumes it in `store`.
+        """Verifies a proof and consumes it in `store`.
 
         Raises :class:`~keybound.ProofRejected` with the answer to send, or :class:`~keybound.StoreUnavailable`.
         """
         check_keys(store, self.policy)
         if type(store) is MemoryReplayStore:
             try:
-                return VerifiedProof(*self._native.verify(store._native, presented, current(now)))
+                return VerifiedProof(*self._native.verify(presented, current(now), store._native))
             except NATIVE as error:
                 reraise(error)
-        pending = self.check(presented, now=now)
+        pending = self.check(_shown_to(store, presented), now=now)
         with _telling(pending, now):
             insertion = store.insert(pending.entry, now=current(now))
         return pending.settle(insertion, now=now)
@@ -92,7 +90,7 @@ class Verifier:
     async def averify(self, presented: Presented, *, store: AsyncReplayStore, now: int | None = None) -> VerifiedProof:
         """The same with a store that is awaited."""
         check_keys(store, self.policy)
-        pending = self.check(presented, now=now)
+        pending = self.check(_shown_to(store, presented), now=now)
         with _telling(pending, now):
             answer = store.insert(pending.entry, now=current(now))
             insertion = (await answer) if inspect.isawaitable(answer) else answer
@@ -108,7 +106,7 @@ class Verifier:
         if type(store) is not MemoryReplayStore:
             raise Misuse("store_type", "a batch is consumed in a MemoryReplayStore; for another store call verify for each")
         check_keys(store, self.policy)
-        told = self._native.verify_many(store._native, list(requests), current(now))
+        told = _keybound.verify_many(self._native, list(requests), current(now), store._native)
         return [translated(each) if isinstance(each, BaseException) else VerifiedProof(*each) for each in told]
 
     def check(self, presented: Presented, *, now: int | None = None) -> PendingProof:
@@ -130,14 +128,19 @@ class Verifier:
     def refuse(self, reason: str, presented: Presented, *, now: int | None = None) -> Refusal:
         """The answer to a request that the caller refuses, for one of the reasons of rejections."""
         try:
-            return refusal(self._native.refuse(reason, presented, current(now)))
+            return refusal_of(json.loads(self._native.refuse(presented, current(now), reason)))
         except NATIVE as error:
             reraise(error)
 
-    def fresh_nonce(self, role: Literal["resource", "token"], *, now: int | None = None) -> str | None:
-        """A nonce for the next proof of any key; `None` if none are issued, or they are bound to keys."""
+    def fresh_nonce(
+        self, role: Literal["resource", "token"], *, epoch: str | None = None, now: int | None = None
+    ) -> str | None:
+        """A nonce for the next proof of any key; `None` if none are issued, or they are bound to keys.
+
+        `epoch` is that of the replay store, whose present life the nonce vouches for.
+        """
         try:
-            return self._native.fresh_nonce(role, current(now))
+            return self._native.fresh_nonce(role, epoch, current(now))
         except NATIVE as error:
             reraise(error)
 
@@ -145,10 +148,9 @@ class Verifier:
         return f"Verifier({self.policy.preset}, {' '.join(self.algorithms)})"
 
 
-def refusal(told: tuple[int, str, str | None, list[tuple[str, str]], str]) -> Refusal:
-    """An answer as the native module gives it."""
-    status, reason, error, headers, body = told
-    return Refusal(status=status, reason=reason, error=error, headers=tuple(headers), body=body.encode())
+def _shown_to(store: AsyncReplayStore | ReplayStore, presented: Presented) -> Presented:
+    """The same with the epoch of the store, unless there is one."""
+    return presented if presented.epoch is not None else replace(presented, epoch=store.epoch)
 
 
 @contextlib.contextmanager
