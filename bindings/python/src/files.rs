@@ -38,20 +38,12 @@ impl FileStore {
         py.detach(|| self.0.add_key(&key.0)).map_err(failed)
     }
 
-    fn create_key(
-        &self,
-        py: Python<'_>,
-        algorithms: Vec<String>,
-        protections: Vec<String>,
-        now: i64,
-    ) -> PyResult<Key> {
+    fn create_key(&self, py: Python<'_>, algorithms: Vec<String>, protections: Vec<String>, now: i64) -> PyResult<Key> {
         py.detach(|| self.0.create_key(&algorithms, &protections, now)).map(Key).map_err(failed)
     }
 
     fn key(&self, py: Python<'_>, thumbprint: &str) -> PyResult<Key> {
-        py.detach(|| self.0.key(thumbprint, None))
-            .map(Key)
-            .map_err(|why| KeyFault::new_err((why.fault, why.detail)))
+        py.detach(|| self.0.key(thumbprint, None)).map(Key).map_err(|why| KeyFault::new_err((why.fault, why.detail)))
     }
 
     fn delete_key(&self, py: Python<'_>, thumbprint: &str) -> PyResult<()> {

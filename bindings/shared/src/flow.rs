@@ -102,7 +102,7 @@ pub enum Came {
     CarriedOut,
     /// A request is refused: send this.
     Refused(Refusal),
-    /// An intent was not carried out: send this.
+    /// A request or an intent is refused: send this. The error that goes with it is shown besides.
     RefusedWithError(Refusal),
     /// Work that many flows share has ended.
     Shared,

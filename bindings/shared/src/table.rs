@@ -315,8 +315,8 @@ macro_rules! servers {
                 }
                 fn admit(incoming: Incoming, now: Number) -> [Flow] { incoming.show(|incoming| server.admit(incoming, now)) }
                 fn check(incoming: Incoming, now: Number) -> [Flow] { incoming.show(|incoming| server.check(incoming, now)) }
-                fn route(raw_target: Bytes, mount_path: Bytes, path: Bytes) -> [Text] {
-                    Ok(server.route_json(&raw_target, &mount_path, &path))
+                fn route(raw_target: Text, mount_path: Bytes, path: Bytes) -> [Text] {
+                    Ok(server.route_json(&ffi::from_byte_string(&raw_target)?, &mount_path, &path))
                 }
                 fn metadata() -> [Text] { Ok(server.metadata()) }
                 fn metadata_url = "metadataUrl"() -> [Text] { Ok(server.metadata_url()) }

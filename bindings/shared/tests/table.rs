@@ -302,7 +302,8 @@ fn the_stub_of_the_python_module_is_written_from_the_rows() {
     }
     let declared = extra.lines().filter_map(|line| {
         let name = line.strip_prefix("class ").or_else(|| line.strip_prefix("def "));
-        let name = name.or_else(|| line.split_once(": ").map(|(name, _)| name).filter(|name| !name.starts_with([' ', ')'])));
+        let name =
+            name.or_else(|| line.split_once(": ").map(|(name, _)| name).filter(|name| !name.starts_with([' ', ')'])));
         name.map(|name| name.split(['(', ':']).next().unwrap_or_default())
     });
     names.extend(declared);

@@ -60,7 +60,11 @@ impl From<ffi::Verified> for VerifiedProof {
 }
 
 impl PresentedProof {
-    fn with<T>(&self, epoch: Option<&str>, judge: impl FnOnce(&ffi::Presented<'_>) -> Result<T, ffi::Error>) -> Result<T, KeyboundError> {
+    fn with<T>(
+        &self,
+        epoch: Option<&str>,
+        judge: impl FnOnce(&ffi::Presented<'_>) -> Result<T, ffi::Error>,
+    ) -> Result<T, KeyboundError> {
         let proofs: Vec<Vec<u8>> = self.proofs.iter().map(|proof| field_bytes(proof)).collect();
         let proofs: Vec<&[u8]> = proofs.iter().map(Vec::as_slice).collect();
         let presented = ffi::Presented {
@@ -110,7 +114,9 @@ impl Verifier {
         store: &Arc<MemoryReplayStore>,
         now: Option<i64>,
     ) -> Result<VerifiedProof, KeyboundError> {
-        presented.with(self.epoch().as_deref(), |presented| self.facade.verify(presented, &store.0, clock(now)).map(Into::into))
+        presented.with(self.epoch().as_deref(), |presented| {
+            self.facade.verify(presented, &store.0, clock(now)).map(Into::into)
+        })
     }
 
     /// Makes every check but replay: insert the entry of what comes back into a store, and settle it by what that answers.
@@ -126,7 +132,8 @@ impl Verifier {
     /// Throws misuse.
     #[uniffi::method(default(now = None))]
     pub fn explain(&self, presented: &PresentedProof, now: Option<i64>) -> Result<Explanation, KeyboundError> {
-        presented.with(self.epoch().as_deref(), |presented| self.facade.explanation(presented, clock(now)).map(Into::into))
+        presented
+            .with(self.epoch().as_deref(), |presented| self.facade.explanation(presented, clock(now)).map(Into::into))
     }
 
     /// The answer to a request that the host refuses for a reason of its own choosing, for example `replayed`.
@@ -134,7 +141,9 @@ impl Verifier {
     /// Throws misuse, if there is no such reason.
     #[uniffi::method(default(now = None))]
     pub fn refuse(&self, reason: &str, presented: &PresentedProof, now: Option<i64>) -> Result<Refusal, KeyboundError> {
-        presented.with(self.epoch().as_deref(), |presented| self.facade.refuse(reason, presented, clock(now)).map(Into::into))
+        presented.with(self.epoch().as_deref(), |presented| {
+            self.facade.refuse(reason, presented, clock(now)).map(Into::into)
+        })
     }
 
     /// A nonce for the next proof of any key; none if the options have no `nonces`.

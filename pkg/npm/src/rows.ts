@@ -153,7 +153,7 @@ export interface NativeFolderSweepClass {
 export interface NativeResourceServer extends Freed {
   admit(incoming: NativeIncoming, now: number): NativeFlow;
   check(incoming: NativeIncoming, now: number): NativeFlow;
-  route(rawTarget: Uint8Array, mountPath: Uint8Array, path: Uint8Array): string;
+  route(rawTarget: string, mountPath: Uint8Array, path: Uint8Array): string;
   metadata(): string;
   metadataUrl(): string;
   metadataPath(): string;

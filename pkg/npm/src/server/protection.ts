@@ -213,7 +213,7 @@ export class Protection {
   /** The answer to a request that is routed by another path than it was sent to; none, if all is well. */
   #misrouted(target: string, path: string | undefined): Refusal | undefined {
     if (path === undefined) return undefined;
-    const answer = guarded(() => this.#open().route(target, this.#mountPath, decodedPath(path)));
+    const answer = guarded(() => this.#open().route(target, new TextEncoder().encode(this.#mountPath), decodedPath(path)));
     const { refusal } = JSON.parse(answer) as { refusal?: Refusal };
     if (refusal?.reason === 'mount_path_mismatch' && !this.#warned) {
       this.#warned = true;
@@ -224,8 +224,8 @@ export class Protection {
   }
 }
 
-/** A path with its percent-encoding undone; what is no UTF-8 becomes U+FFFD, as in the core. */
-function decodedPath(path: string): string {
+/** A path with its percent-encoding undone. */
+function decodedPath(path: string): Uint8Array {
   const bytes = new TextEncoder().encode(path);
   let length = 0;
   for (let at = 0; at < bytes.length; at += 1) {
@@ -234,7 +234,7 @@ function decodedPath(path: string): string {
     at += escaped === null ? 0 : 2;
     length += 1;
   }
-  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(0, length));
+  return bytes.subarray(0, length);
 }
 
 /** An issuer as the core reads it; a source of the program's own goes into `sources`. */

@@ -213,7 +213,7 @@ class Resource:
         Raises :class:`~keybound.Refused` with status 400 if the request states another mount point than the option `mount_path`, or if
         its target is not that mount point followed by the path.
         """
-        told = json.loads(self._native.route(target, mount_path, path))
+        told = json.loads(self._native.route(target.decode("latin-1"), mount_path, path))
         if "refusal" in told:
             raise Refused(refusal_of(told["refusal"]))
         routed: str = told["path"]
