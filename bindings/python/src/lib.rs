@@ -23,6 +23,7 @@ use crate::values::{
 ffi::thumbprints!(table);
 ffi::proofs!(table);
 ffi::key_files!(table);
+ffi::stored_keys!(table);
 ffi::flows!(table);
 ffi::client!(table);
 ffi::grants!(table);
@@ -47,6 +48,7 @@ fn _keybound(module: &Bound<'_, PyModule>) -> PyResult<()> {
     ffi::thumbprints!(added);
     ffi::proofs!(added);
     ffi::key_files!(added);
+    ffi::stored_keys!(added);
     ffi::flows!(added);
     ffi::client!(added);
     ffi::grants!(added);

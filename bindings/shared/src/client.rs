@@ -465,3 +465,14 @@ pub(crate) fn describe(session: &Session) -> Value {
         .with_some("thumbprint", session.thumbprint().map(|thumbprint| thumbprint.to_string()))
         .with("ended", session.has_ended())
 }
+
+/// What a session shows, as JSON: `name`, `level`, `issuer`, `subject` (`issuer` and `sub`), `resource`, `scope`,
+/// `authorization_details`, `expires_at`, `bound`, `thumbprint` and `ended`. No token, and no other member of its responses.
+pub fn session_info(session: &Session) -> String {
+    describe(session).to_json()
+}
+
+/// Another member of a session's token responses: a secret, as the server sent it.
+pub fn session_member(session: &Session, name: &str) -> Option<String> {
+    session.member(name).map(|value| value.expose().into())
+}

@@ -2,18 +2,22 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use keybound::flow::step;
 #[cfg(feature = "grants")]
 use keybound::oauth::DeviceAuthorization;
-use keybound::oauth::{Discovered, Outcome, Session, step};
+#[cfg(feature = "client")]
+use keybound::oauth::{Discovered, Outcome, Session};
+#[cfg(feature = "servers")]
 use keybound::server::authorization::Admitted;
+#[cfg(feature = "servers")]
 use keybound::server::resource::Unconsumed;
 use keybound::{UnixTime, json::Value};
 
+#[cfg(feature = "servers")]
 use crate::admission::Principal;
-use crate::client::describe;
 use crate::error::Error;
-use crate::plain::bytes;
 use crate::replay::Entry;
+#[cfg(feature = "servers")]
 use crate::verify::Refusal;
 
 mod reply;
@@ -26,39 +30,64 @@ use shown::{came, wanted};
 /// What a flow came to, as far as later operations refer to it.
 #[derive(Clone, Debug)]
 pub enum Handle {
+    #[cfg(feature = "client")]
     /// What protects a target.
     Discovered(Discovered),
+    #[cfg(feature = "client")]
     /// A session.
     Session(Session),
+    #[cfg(feature = "client")]
     /// A login on another device, to be polled.
     Device(Arc<Device>),
+    #[cfg(feature = "servers")]
     /// Whom an admitted request may be attributed to.
     Principal(Arc<Principal>),
 }
 
 impl Handle {
+    #[cfg(feature = "client")]
     /// What protects a target, if it is that.
     pub fn discovered(self) -> Option<Discovered> {
-        if let Self::Discovered(discovered) = self { Some(discovered) } else { None }
+        match self {
+            Self::Discovered(discovered) => Some(discovered),
+            #[allow(unreachable_patterns, reason = "a build may have one kind alone")]
+            _ => None,
+        }
     }
 
+    #[cfg(feature = "client")]
     /// A session, if it is that.
     pub fn session(self) -> Option<Session> {
-        if let Self::Session(session) = self { Some(session) } else { None }
+        match self {
+            Self::Session(session) => Some(session),
+            #[allow(unreachable_patterns, reason = "a build may have one kind alone")]
+            _ => None,
+        }
     }
 
+    #[cfg(feature = "client")]
     /// A login on another device, if it is that.
     pub fn device(self) -> Option<Arc<Device>> {
-        if let Self::Device(device) = self { Some(device) } else { None }
+        match self {
+            Self::Device(device) => Some(device),
+            #[allow(unreachable_patterns, reason = "a build may have one kind alone")]
+            _ => None,
+        }
     }
 
+    #[cfg(feature = "servers")]
     /// Whom a request may be attributed to, if it is that.
     pub fn principal(self) -> Option<Arc<Principal>> {
-        if let Self::Principal(principal) = self { Some(principal) } else { None }
+        match self {
+            Self::Principal(principal) => Some(principal),
+            #[allow(unreachable_patterns, reason = "a build may have one kind alone")]
+            _ => None,
+        }
     }
 }
 
 /// A login on another device. Polling uses it up.
+#[cfg(feature = "client")]
 #[derive(Debug)]
 pub struct Device(#[cfg(feature = "grants")] Mutex<Option<DeviceAuthorization>>);
 
@@ -90,18 +119,25 @@ type Next = step::Step<Came>;
 
 /// What a flow came to.
 pub enum Came {
+    #[cfg(feature = "client")]
     /// That of a client's flow.
     Client(Outcome),
+    #[cfg(feature = "servers")]
     /// An admitted request to a protected resource.
     Admitted(Arc<Principal>),
+    #[cfg(feature = "servers")]
     /// An admitted request to an authorization server.
     Bound(Admitted),
+    #[cfg(feature = "servers")]
     /// A request that passed every check but replay.
     Unconsumed(Unconsumed),
+    #[cfg(feature = "servers")]
     /// An intent was carried out.
     CarriedOut,
+    #[cfg(feature = "servers")]
     /// A request is refused: send this.
     Refused(Refusal),
+    #[cfg(feature = "servers")]
     /// A request or an intent is refused: send this. The error that goes with it is shown besides.
     RefusedWithError(Refusal),
     /// Work that many flows share has ended.
@@ -253,23 +289,4 @@ impl State {
             }
         }
     }
-}
-
-/// What a session shows, as JSON: `name`, `level`, `issuer`, `subject` (`issuer` and `sub`), `resource`, `scope`,
-/// `authorization_details`, `expires_at`, `bound`, `thumbprint` and `ended`. No token, and no other member of its responses.
-pub fn session_info(session: &Session) -> String {
-    describe(session).to_json()
-}
-
-/// Another member of a session's token responses: a secret, as the server sent it.
-pub fn session_member(session: &Session, name: &str) -> Option<String> {
-    session.member(name).map(|value| value.expose().into())
-}
-
-/// Bytes of a byte string, for bindings.
-///
-/// # Errors
-/// Misuse, if a character is above U+00FF.
-pub fn from_byte_string(text: &str) -> Result<Vec<u8>, Error> {
-    bytes(text)
 }

@@ -37,15 +37,21 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "servers")]
 mod admission;
+#[cfg(feature = "servers")]
 mod authorization;
+#[cfg(feature = "client")]
 mod client;
 mod error;
 #[cfg(feature = "files")]
 mod file_store;
 mod files;
+#[cfg(any(feature = "client", feature = "servers"))]
 mod flow;
+#[cfg(feature = "servers")]
 mod intent;
+#[cfg(feature = "servers")]
 mod issuers;
 mod key;
 pub mod number;
@@ -54,14 +60,19 @@ mod presented;
 mod proof;
 mod refused;
 mod replay;
+#[cfg(feature = "servers")]
 mod resource;
+#[cfg(feature = "client")]
 mod sweep;
 mod table;
 mod verify;
 
+#[cfg(feature = "servers")]
 pub use admission::{Incoming, OwnedIncoming, Principal, Target, field_lines};
+#[cfg(feature = "servers")]
 pub use authorization::{AuthorizationServer, admitted_json};
-pub use client::{Client, GivenCredentials, Handles, SharedHandles};
+#[cfg(feature = "client")]
+pub use client::{Client, GivenCredentials, Handles, SharedHandles, session_info, session_member};
 pub use error::{Error, Fault, Kind, reasons};
 #[cfg(feature = "files")]
 pub use file_store::{
@@ -71,17 +82,24 @@ pub use files::{
     FolderSweep, SAVE_LEASE, file_content, file_lock, file_name, file_place, file_rules, file_version, is_sweep_due,
     lock_pause, text_of_file_name,
 };
-pub use flow::{Came, Device, Flow, Handle, Reply, Seen, Step, from_byte_string, session_info, session_member};
+#[cfg(feature = "client")]
+pub use flow::Device;
+#[cfg(any(feature = "client", feature = "servers"))]
+pub use flow::{Came, Flow, Handle, Reply, Seen, Step};
+#[cfg(feature = "servers")]
 pub use intent::{Intent, request_detail};
 pub use key::{Key, public_key, thumbprint};
-pub use plain::{algorithm, algorithms, byte_string, parse_thumbprint};
+pub use plain::{algorithm, algorithms, byte_string, bytes as from_byte_string, parse_thumbprint};
 pub use presented::{OwnedPresented, Presented, byte_strings};
 pub use proof::{NonceCache, ProofRequest, Unsigned, prepare, proof};
 pub use refused::explain_response;
 pub use replay::{Entry, MemoryStore};
+#[cfg(feature = "servers")]
 pub use resource::ResourceServer;
+#[cfg(feature = "client")]
 pub use sweep::Sweep;
 pub use verify::{Pending, Refusal, Verified, Verifier};
 
 pub use keybound::Crypto;
+#[cfg(feature = "client")]
 pub use keybound::oauth::{Discovered, Session};

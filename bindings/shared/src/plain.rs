@@ -92,6 +92,7 @@ impl Options {
         self.text(name)?.map(bytes).transpose()
     }
 
+    #[cfg(any(feature = "client", feature = "servers"))]
     pub(crate) fn thumbprint(&self, name: &str) -> Result<Option<Thumbprint>, Error> {
         self.text(name)?.map(parse_thumbprint).transpose()
     }
@@ -118,7 +119,10 @@ impl Options {
 }
 
 /// The bytes of a byte string.
-pub(crate) fn bytes(text: &str) -> Result<Vec<u8>, Error> {
+///
+/// # Errors
+/// Misuse, if a character is above U+00FF.
+pub fn bytes(text: &str) -> Result<Vec<u8>, Error> {
     let bytes = text.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect::<Option<_>>();
     bytes.ok_or_else(|| {
         Error::misuse("not_bytes", "a byte string has characters up to U+00FF only; give each byte as one")

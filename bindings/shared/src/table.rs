@@ -135,15 +135,26 @@ macro_rules! proofs {
     };
 }
 
-/// Keys for stores, and in files of other programs. Builds for pages go without: PKCS#8 has a tenth of what they may weigh, and keys of pages are JWKs.
+/// Keys that a client's store makes in this process.
 #[macro_export]
-macro_rules! key_files {
+macro_rules! stored_keys {
     ($table:ident) => {
         $table! {
             extend Key as key {
                 static generate_for = "generateFor"(algorithms: Texts, protections: Texts) -> [Key] {
                     ffi::Key::generate_for(&algorithms, &protections, &CRYPTO)
                 }
+            }
+        }
+    };
+}
+
+/// Keys in files of other programs. Builds for pages go without: PKCS#8 has a tenth of what they may weigh, and keys of pages are JWKs.
+#[macro_export]
+macro_rules! key_files {
+    ($table:ident) => {
+        $table! {
+            extend Key as key {
                 static from_pem = "fromPem"(pem: Text, algorithm: OptionalText) -> [Key] {
                     ffi::Key::from_pem(&pem, algorithm.as_deref(), &CRYPTO)
                 }

@@ -88,7 +88,7 @@ macro_rules! table {
 
 /// All tables, by their names.
 fn tables() -> Vec<(&'static str, Vec<Rows>)> {
-    let tables: [(&str, fn()); 9] = [
+    let tables: [(&str, fn()); 10] = [
         ("thumbprints", || {
             keybound_ffi::thumbprints!(table);
         }),
@@ -97,6 +97,9 @@ fn tables() -> Vec<(&'static str, Vec<Rows>)> {
         }),
         ("key_files", || {
             keybound_ffi::key_files!(table);
+        }),
+        ("stored_keys", || {
+            keybound_ffi::stored_keys!(table);
         }),
         ("flows", || {
             keybound_ffi::flows!(table);

@@ -16,9 +16,9 @@ export interface NativeKey extends Freed {
 export interface NativeKeyClass {
   generate(algorithm: string): NativeKey;
   fromJwk(jwk: string, algorithm: string | undefined): NativeKey;
-  generateFor?(algorithms: string[], protections: string[]): NativeKey;
   fromPem?(pem: string, algorithm: string | undefined): NativeKey;
   fromDer?(der: Uint8Array, algorithm: string | undefined): NativeKey;
+  generateFor?(algorithms: string[], protections: string[]): NativeKey;
 }
 
 /** A proof without its signature. */

@@ -1,17 +1,21 @@
 //! What the host answers to a step.
 
 use keybound::UnixTime;
+use keybound::flow::step::{self, CreatedKey, FetchFailed, HostError, KeyFault, Saved, Stored};
 use keybound::http::message::Response;
 use keybound::json::Value;
+#[cfg(feature = "client")]
 use keybound::key::Protection;
 use keybound::oauth::FlowError;
-use keybound::oauth::step::{self, CreatedKey, FetchFailed, HostError, KeyFault, Saved, Stored};
 use keybound::replay::Inserted;
 
 use super::Next;
 use crate::error::Error;
+#[cfg(feature = "client")]
 use crate::key::public_key;
-use crate::plain::{Options, algorithm, one_of};
+use crate::plain::Options;
+#[cfg(feature = "client")]
+use crate::plain::{algorithm, one_of};
 use crate::proof::decode_signature;
 use crate::verify::{epoch_of, insertion_of};
 
@@ -46,6 +50,7 @@ pub enum Reply {
 }
 
 impl Reply {
+    #[cfg(feature = "client")]
     /// A key was made: its public JWK, and the names of its algorithm and of where it lives.
     ///
     /// # Errors
@@ -89,12 +94,14 @@ impl Reply {
             "key_unreadable",
         ];
         let value = Value::parse_object(json.as_bytes()).map_err(|_| misfit("a reply is one JSON object"))?;
+        #[cfg(feature = "client")]
         if matches!(value.member("stored"), Some(Value::Null)) {
             return Ok(Self::Stored(None));
         }
         let reply = Options::of(value, &kinds)?;
         let part =
             |name: &str, known: &[&str]| reply.value(name).map(|part| Options::of(part.clone(), known)).transpose();
+        #[cfg(feature = "client")]
         if let Some(key) = part("key", &["public_jwk", "algorithm", "protection"])? {
             let jwk = key.value("public_jwk").ok_or_else(|| misfit("a key has a public_jwk"))?;
             return Self::key(&jwk.to_json(), key.needed("algorithm")?, key.needed("protection")?);
@@ -108,6 +115,7 @@ impl Reply {
             let body = response.bytes("body")?.unwrap_or_default();
             return Ok(Self::Response(Response { status, fields: response.fields("headers")?, body }));
         }
+        #[cfg(feature = "client")]
         if let Some(stored) = part("stored", &["version", "value"])? {
             let version = stored.number("version")?.ok_or_else(|| misfit("what is stored has a version"))?;
             return Ok(Self::Stored(Some(Stored { version, value: stored.needed("value")?.as_bytes().to_vec() })));
@@ -115,6 +123,7 @@ impl Reply {
         if let Some(told) = reply.bytes("told")? {
             return Ok(Self::Told(told));
         }
+        #[cfg(feature = "servers")]
         if let Some(inserted) = part("inserted", &["insertion", "epoch"])? {
             return Self::inserted(inserted.needed("insertion")?, inserted.text("epoch")?);
         }
@@ -151,6 +160,7 @@ pub(super) fn answered(step: Next, reply: Reply, now: UnixTime) -> Answered {
         _ => Ok(()),
     };
     Ok(match (step, reply) {
+        #[cfg(feature = "client")]
         (Step::CreateKey(step), Reply::Key(key)) => step.resume(Ok(key), now),
         (Step::CreateKey(step), Reply::Failed(text)) => step.resume(Err(text.into()), now),
         (Step::Sign(step), Reply::Signature(bytes, encoding)) => {

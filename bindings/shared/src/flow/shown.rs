@@ -3,29 +3,37 @@
 #[cfg(feature = "grants")]
 use std::sync::Arc;
 
+#[cfg(feature = "client")]
 use keybound::Algorithm;
+#[cfg(feature = "servers")]
+use keybound::flow::step::Question;
+use keybound::flow::step::{KeyUse, Step};
 use keybound::http::message::Body;
 use keybound::json::Value;
-use keybound::oauth::step::{KeyUse, Question};
+#[cfg(feature = "client")]
 use keybound::oauth::{Demand, Outcome};
 
 #[cfg(feature = "grants")]
 use super::Device;
 use super::{Came, Handle, Next};
+#[cfg(feature = "client")]
 use crate::client::describe;
 use crate::plain::{byte_string, pairs};
+#[cfg(feature = "servers")]
 use crate::replay::Entry;
+#[cfg(feature = "servers")]
 use crate::{admission, authorization};
 
 /// What a step wants, as JSON.
 pub(super) fn wanted(step: &Next) -> Value {
-    use keybound::oauth::step::Step;
     let view = Value::object().with("step", step.name());
     match step {
         Step::Done(_) => view,
+        #[cfg(feature = "client")]
         Step::CreateKey(step) => view
             .with("algorithms", step.algorithms().iter().map(Algorithm::name).collect::<Value>())
             .with("protections", step.protections().iter().map(|place| place.name()).collect::<Value>()),
+        #[cfg(feature = "client")]
         Step::DeleteKey(step) => view.with("thumbprint", step.thumbprint().to_string()),
         Step::Sign(step) => {
             let purpose = match step.purpose() {
@@ -55,16 +63,22 @@ pub(super) fn wanted(step: &Next) -> Value {
                 .with_some("max_body", step.max_body().map(number))
                 .with_some("timeout", step.timeout())
         }
+        #[cfg(feature = "client")]
         Step::Lock(step) => view.with("lock", step.lock()).with("lease", step.lease()),
+        #[cfg(feature = "client")]
         Step::Unlock(step) => view.with("lock", step.lock()),
+        #[cfg(feature = "client")]
         Step::Load(step) => view.with("slot", step.slot().as_str()),
+        #[cfg(feature = "client")]
         Step::Save(step) => view
             .with("slot", step.slot().as_str())
             .with_some("expected", step.expected())
             .with("version", step.version())
             .with_some("value", step.value().map(|value| String::from_utf8_lossy(value).into_owned())),
         Step::Wait(step) => view.with("milliseconds", step.milliseconds()),
+        #[cfg(feature = "servers")]
         Step::Share(step) => view.with("name", step.name()).with("timeout", step.timeout()),
+        #[cfg(feature = "servers")]
         Step::Ask(step) => {
             let question = match step.question() {
                 Question::Keys => "keys",
@@ -73,7 +87,11 @@ pub(super) fn wanted(step: &Next) -> Value {
             };
             view.with("question", question).with("subject", step.subject()).with("timeout", step.timeout())
         }
+        #[cfg(feature = "servers")]
         Step::Insert(step) => view.with("entry", Entry::of(step.entry()).to_value()),
+        // In a build without clients or without servers, the others' steps do not occur.
+        #[allow(unreachable_patterns, reason = "a build may have all")]
+        _ => view,
     }
 }
 
@@ -81,15 +99,22 @@ pub(super) fn wanted(step: &Next) -> Value {
 pub(super) fn came(came: Came) -> (Value, Option<Handle>) {
     let kind = |kind: &str| Value::object().with("kind", kind);
     match came {
+        #[cfg(feature = "client")]
         Came::Client(outcome) => finished(outcome),
+        #[cfg(feature = "servers")]
         Came::Admitted(principal) => {
             let (shown, handle) = admission::admitted(principal);
             (shown, Some(handle))
         }
+        #[cfg(feature = "servers")]
         Came::Bound(admitted) => (kind("admitted").with("admitted", authorization::bound(&admitted)), None),
+        #[cfg(feature = "servers")]
         Came::Unconsumed(unconsumed) => (admission::unconsumed(unconsumed), None),
+        #[cfg(feature = "servers")]
         Came::CarriedOut => (kind("carried_out"), None),
+        #[cfg(feature = "servers")]
         Came::Refused(refusal) => (kind("refused").with("refusal", refusal.to_value()), None),
+        #[cfg(feature = "servers")]
         Came::RefusedWithError(refusal) => {
             let shown = kind("refused").with("refusal", refusal.to_value());
             (shown.with("error", refusal.into_error().to_json()), None)
@@ -99,6 +124,7 @@ pub(super) fn came(came: Came) -> (Value, Option<Handle>) {
 }
 
 /// The same of a client's flow.
+#[cfg(feature = "client")]
 fn finished(outcome: Outcome) -> (Value, Option<Handle>) {
     let kind = |kind: &str| Value::object().with("kind", kind);
     let shown = match outcome {
