@@ -7,9 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from keybound import HttpResponse, Inserted, Insertion, ReplayEntry
+from keybound import HttpResponse, Inserted, Insertion, ReplayEntry, _keybound
 from keybound._drive import Call, Fetch, Finished, Flow, Pause, Share, Wait, drive
-from keybound._keybound import NativeAdmission, NativeError, NativeFlow, NativePrincipal
 
 
 class Clock:
@@ -33,7 +32,7 @@ class Driven:
         self._finished: Finished | None = None
 
     @classmethod
-    def begin(cls, clock: Clock, begin: Callable[[], NativeFlow]) -> Driven:
+    def begin(cls, clock: Clock, begin: Callable[[], _keybound.Flow]) -> Driven:
         """A flow that the driver has yet to begin."""
         return cls(clock, drive(lambda _: begin(), clock, lambda: clock.now))
 
@@ -63,7 +62,7 @@ class Driven:
         """Gives it up."""
         self._flow.close()
 
-    def principal(self) -> NativePrincipal | None:
+    def principal(self) -> _keybound.Principal | None:
         """Whom it admitted."""
         return None if self._finished is None else self._finished.principal
 
@@ -92,50 +91,6 @@ class Driven:
                 assert self._clock.entry is not None
                 return {"step": "insert", "entry": entry_of(self._clock.entry)}
         raise AssertionError(pause)
-
-
-class Endpoint:
-    """A request to an authorization server, which Python checks and settles."""
-
-    def __init__(self, check: Callable[[], NativeAdmission]) -> None:
-        self._check = check
-        self._admission: NativeAdmission | None = None
-
-    def step(self) -> str:
-        """Begins it."""
-        return self._after(self._begun)
-
-    def resume(self, reply: str, now: int) -> str:
-        """Answers what goes into the replay store."""
-        told = json.loads(reply)["inserted"]
-        assert self._admission is not None
-        return self._after(partial(self._admission.settle, told["insertion"], now, told["epoch"]))
-
-    def task(self, now: int) -> None:
-        """It shares nothing."""
-
-    def abandon(self) -> None:
-        """It holds nothing."""
-
-    def principal(self) -> None:
-        """It admits no one."""
-
-    def _begun(self) -> None:
-        self._admission = self._check()
-
-    def _after(self, go_on: Callable[[], None]) -> str:
-        try:
-            go_on()
-        except NativeError as error:
-            refusal = json.loads(error.args[0]).get("refusal")
-            if refusal is None:
-                raise
-            return json.dumps({"step": "done", "result": {"kind": "refused", "refusal": refusal}})
-        assert self._admission is not None
-        entry = self._admission.entry
-        if entry is not None:
-            return json.dumps({"step": "insert", "entry": entry_of(ReplayEntry(entry))})
-        return json.dumps({"step": "done", "result": {"kind": "admitted", "admitted": json.loads(self._admission.admitted())}})
 
 
 def entry_of(entry: ReplayEntry) -> dict[str, Any]:

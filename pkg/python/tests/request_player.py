@@ -8,19 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from keybound import Incoming, KeyboundError
-from keybound._keybound import (
-    NativeAuthorizationServer,
-    NativeError,
-    NativeFlow,
-    NativeMemoryStore,
-    NativePrincipal,
-    NativeResourceServer,
-)
-from request_driver import Clock, Driven, Endpoint
+from keybound import Incoming, KeyboundError, _keybound
+from request_driver import Clock, Driven
 
-_Begun = NativeFlow | Driven | Endpoint
-_Refusal = tuple[int, str, str | None, list[tuple[str, str]], str]
+_Begun = _keybound.Flow | Driven
 
 
 class Server:
@@ -28,15 +19,17 @@ class Server:
 
     def __init__(self, vector: dict[str, Any], *, driven: bool = False) -> None:
         verifier, store = json.dumps(vector["verifier"]), vector.get("store")
-        memory = NativeMemoryStore(store["capacity"], verifier, store["floor"]) if store else None
         if "authorization" in vector:
-            self._endpoints = NativeAuthorizationServer(json.dumps(vector["authorization"] | vector["verifier"]))
+            self._endpoints = _keybound.AuthorizationServer(json.dumps(vector["authorization"] | vector["verifier"]))
+        elif store is None:
+            self._server = _keybound.ResourceServer(json.dumps(vector["resource"]), verifier)
         else:
-            self._server = NativeResourceServer(json.dumps(vector["resource"]), verifier, memory)
+            memory = _keybound.MemoryStore(store["capacity"], verifier, store["floor"])
+            self._server = _keybound.ResourceServer.with_store(json.dumps(vector["resource"]), verifier, memory)
         # With it, Python's own driver carries the flows out.
         self._clock = Clock() if driven else None
         self._flows: dict[str, list[_Begun]] = {}
-        self._principals: dict[str, NativePrincipal] = {}
+        self._principals: dict[str, _keybound.Principal] = {}
 
     def play(self, events: list[dict[str, Any]]) -> None:
         """Plays all events."""
@@ -51,11 +44,11 @@ class Server:
             self._clock.now = now
         match event["do"]:
             case "admit" if "proofs" in event:
-                asked, proofs = json.dumps(event["request"]), [proof.encode("latin-1") for proof in event["proofs"]]
-                return self._keep(event, [Endpoint(lambda: self._endpoints.check(asked, proofs, now))])
+                asked, proofs = json.dumps(event["request"]), event["proofs"]
+                return self._begin(event, lambda: self._endpoints.admit(asked, proofs, now))
             case "admit" | "check" as what:
                 begin, request = getattr(self._server, what), event["request"]
-                return self._begin(event, lambda: begin(incoming(request), request.get("epoch"), 0, now))
+                return self._begin(event, lambda: begin((incoming(request), request.get("epoch"), 0), now))
             case "carry_out":
                 method, url, body = event["method"], event["url"], event["body"].encode()
                 return self._begin(event, lambda: self._principals[of].carry_out(method, url, body, now))
@@ -71,16 +64,15 @@ class Server:
                 return None
             case "require_scopes":
                 refused = self._principals[of].require_scopes(event["scopes"])
-                return refused and refusal(refused)
+                return refused and json.loads(refused)
             case "refuse_revoked":
-                return refusal(self._principals[of].refuse_revoked())
+                return json.loads(self._principals[of].refuse_revoked())
             case "route":
-                parts = (event[name].encode("latin-1") for name in ("target", "mount_path", "path"))
-                path, misrouted = self._server.route(*parts)
-                return {"path": path} if misrouted is None else {"refusal": refusal(misrouted)}
+                parts = (event[name].encode("latin-1") for name in ("mount_path", "path"))
+                return json.loads(self._server.route(event["target"], *parts))
         raise AssertionError(event["do"])
 
-    def _begin(self, event: dict[str, Any], begin: Callable[[], NativeFlow]) -> Any:
+    def _begin(self, event: dict[str, Any], begin: Callable[[], _keybound.Flow]) -> Any:
         clock = self._clock
         begun = [begin() if clock is None else Driven.begin(clock, begin) for _ in range(event.get("times", 1))]
         return self._keep(event, begun)
@@ -94,7 +86,7 @@ class Server:
         """A step as vectors show it. Pauses between attempts are random, and shorter than a second."""
         try:
             seen = json.loads(step())
-        except NativeError as error:
+        except _keybound.NativeError as error:
             return {"error": json.loads(error.args[0])["reason"]}
         except KeyboundError as error:
             return {"error": error.reason}
@@ -117,13 +109,6 @@ def incoming(request: dict[str, Any]) -> Incoming:
         peer=request.get("peer"),
         certificate=None if certificate is None else base64.urlsafe_b64decode(certificate + "="),
     )
-
-
-def refusal(told: _Refusal) -> dict[str, Any]:
-    """A refusal as vectors show it."""
-    status, reason, error, headers, body = told
-    shown = {"status": status, "reason": reason, "headers": [list(field) for field in headers], "body": body}
-    return shown if error is None else {**shown, "error": error}
 
 
 def same(seen: Iterable[Any]) -> Any:

@@ -20,8 +20,6 @@ def test_requests(path: Path) -> None:
 @pytest.mark.parametrize("path", requests(), ids=lambda path: path.stem)
 def test_requests_through_the_driver(path: Path) -> None:
     vector = json.loads(path.read_text())
-    if "authorization" in vector:
-        pytest.skip("requests to an authorization server are checked and settled")
     if any((event["seen"] or {}).get("step") == "ask" for event in vector["events"]):
         pytest.skip("no source of the host's own is asked in Python")
     Server(vector, driven=True).play(vector["events"])

@@ -250,17 +250,16 @@ def test_a_request_is_its_target_or_its_url() -> None:
 
 def test_a_verifier_settles_with_the_epoch_of_the_answer() -> None:
     policy = Policy(nonces=Nonces(keys=(NonceKey(id=1, secret=bytes(range(32))),)))
-    lives = [Verifier(policy=policy, epoch=epoch) for epoch in ("1", "2")]
-    key = Key.generate()
+    verifier, key = Verifier(policy=policy), Key.generate()
 
-    def presented(nonce: str | None) -> Presented:
+    def presented(nonce: str | None, epoch: str) -> Presented:
         text = proof(key=key, method="GET", url=API, access_token="t", nonce=nonce)
-        return Presented(proof=text, method="GET", url=API, access_token="t", bound_to=key.thumbprint)
+        return Presented(proof=text, method="GET", url=API, access_token="t", bound_to=key.thumbprint, epoch=epoch)
 
-    first = presented(lives[0].fresh_nonce("resource"))
+    first = presented(verifier.fresh_nonce("resource", epoch="1"), "1")
     for answer, epoch in [(Insertion.BEFORE_FLOOR, "1"), (Inserted(Insertion.BEFORE_FLOOR, "2"), "2")]:
         with pytest.raises(NonceRequired) as told:
-            lives[0].check(first).settle(answer)
+            verifier.check(first).settle(answer)
         assert told.value.refusal is not None
-        again = presented(dict(told.value.refusal.headers)["DPoP-Nonce"])
-        assert lives[int(epoch) - 1].check(again).entry.nonce_epoch == epoch
+        again = presented(dict(told.value.refusal.headers)["DPoP-Nonce"], epoch)
+        assert verifier.check(again).entry.nonce_epoch == epoch

@@ -364,7 +364,7 @@ def test_one_key_is_refused_for_its_share_once_half_is_used() -> None:
 def test_a_store_that_has_just_begun_asks_for_a_nonce() -> None:
     policy = Policy(nonces=Nonces())
     store = MemoryReplayStore(policy=policy)
-    verifier = Verifier(policy=policy, epoch=store.epoch)
+    verifier = Verifier(policy=policy)
     key = Key.generate()
     with pytest.raises(NonceRequired) as told:
         verifier.verify(Presented(**shown(key)), store=store)
@@ -372,11 +372,10 @@ def test_a_store_that_has_just_begun_asks_for_a_nonce() -> None:
     assert told.value.refusal is not None
     (nonce,) = [value for name, value in told.value.refusal.headers if name == "DPoP-Nonce"]
     assert verifier.verify(Presented(**shown(key, nonce)), store=store).thumbprint == key.thumbprint
-    assert verifier.verify(Presented(**shown(key, verifier.fresh_nonce("resource"))), store=store).thumbprint == key.thumbprint
+    assert verifier.verify(Presented(**shown(key, verifier.fresh_nonce("resource", epoch=store.epoch))), store=store).thumbprint == key.thumbprint
     # A nonce of another life of the store vouches for nothing.
-    other = Verifier(policy=Policy(nonces=policy.nonces), epoch="12")
     with pytest.raises((NonceRequired, ProofRejected)):
-        verifier.verify(Presented(**shown(key, other.fresh_nonce("resource"))), store=store)
+        verifier.verify(Presented(**shown(key, verifier.fresh_nonce("resource", epoch="12"))), store=store)
 
 
 def test_without_nonces_it_asks_for_patience() -> None:

@@ -88,7 +88,7 @@ def present(entry: Entry, window: tuple[int, int]) -> str:
     )
     uses_store = bool(entry.get("already_used")) or "store_floor" in entry
     store = MemoryReplayStore(policy=policy, capacity=1024, workers=1, now=entry.get("store_floor", now - 3600)) if uses_store else None
-    verifier = Verifier(policy=policy, epoch=store.epoch if store else None)
+    verifier = Verifier(policy=policy)
 
     def judge(shown: list[str], jkt: str | None) -> str:
         bound = thumbprint_of(shown) if not jkt else jkt if re.fullmatch(r"[\w-]{43}", jkt) else NOBODY

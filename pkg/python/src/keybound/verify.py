@@ -13,8 +13,8 @@ __all__ = ["averify", "explain", "verify"]
 
 
 @lru_cache(maxsize=16)
-def _verifier(policy: Policy, epoch: str | None) -> Verifier:
-    return Verifier(policy=policy, epoch=epoch)
+def _verifier(policy: Policy) -> Verifier:
+    return Verifier(policy=policy)
 
 
 def verify(
@@ -36,7 +36,7 @@ def verify(
     shown = Presented(
         proof=proof, method=method, url=url, access_token=access_token, bound_to=bound_to, expected_nonce=expected_nonce
     )
-    return _verifier(policy or Policy(), store.epoch).verify(shown, store=store, now=now)
+    return _verifier(policy or Policy()).verify(shown, store=store, now=now)
 
 
 async def averify(
@@ -55,7 +55,7 @@ async def averify(
     shown = Presented(
         proof=proof, method=method, url=url, access_token=access_token, bound_to=bound_to, expected_nonce=expected_nonce
     )
-    return await _verifier(policy or Policy(), store.epoch).averify(shown, store=store, now=now)
+    return await _verifier(policy or Policy()).averify(shown, store=store, now=now)
 
 
 def explain(
@@ -73,4 +73,4 @@ def explain(
     shown = Presented(
         proof=proof, method=method, url=url, access_token=access_token, bound_to=bound_to, expected_nonce=expected_nonce
     )
-    return _verifier(policy or Policy(), None).explain(shown, now=now)
+    return _verifier(policy or Policy()).explain(shown, now=now)
