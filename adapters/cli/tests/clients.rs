@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use keybound::json::Value;
-use keybound::key::{Protection, Signer};
+use keybound::key::{KeyProtection, Signer};
 use keybound::oauth::step::{CreatedKey, HostError, KeyFault, Saved, Slot, Stored};
 use keybound::oauth::{Client as OAuth, Credentials, Secret, Session, SessionRequest};
 use keybound::{AlgorithmSet, RUSTCRYPTO, SecurityLevel, Thumbprint};
@@ -134,7 +134,7 @@ fn closed() -> String {
 struct Counting(Memory, Arc<AtomicUsize>);
 
 impl Host for Counting {
-    fn create_key(&self, algorithms: AlgorithmSet, protections: &[Protection]) -> Result<CreatedKey, HostError> {
+    fn create_key(&self, algorithms: AlgorithmSet, protections: &[KeyProtection]) -> Result<CreatedKey, HostError> {
         self.0.create_key(algorithms, protections)
     }
 

@@ -104,7 +104,7 @@ pub(crate) fn too_long(path: &Path) -> io::Error {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NoKey {
     /// Keys have to live in hardware or an HSM.
-    Protection,
+    KeyProtection,
     /// None of the permitted algorithms can be used.
     Algorithm,
     /// The provider failed.
@@ -115,7 +115,7 @@ impl NoKey {
     /// The stable name, for programs: `key_protection`, `key_algorithm` or `key_failed`.
     pub const fn reason(&self) -> &'static str {
         match self {
-            Self::Protection => "key_protection",
+            Self::KeyProtection => "key_protection",
             Self::Algorithm => "key_algorithm",
             Self::Provider(_) => "key_failed",
         }
@@ -125,7 +125,7 @@ impl NoKey {
 impl fmt::Display for NoKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Protection => f.write_str(
+            Self::KeyProtection => f.write_str(
                 "a key in hardware or an HSM is asked for, and this store has software keys alone; give the client a store that makes such keys",
             ),
             Self::Algorithm => f.write_str("no software key can be made for the permitted algorithms"),

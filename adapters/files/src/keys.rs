@@ -1,6 +1,6 @@
 //! New software keys.
 
-use keybound::key::Protection;
+use keybound::key::KeyProtection;
 use keybound::key::soft::SoftKey;
 use keybound::{Algorithm, AlgorithmSet, Crypto};
 
@@ -14,9 +14,9 @@ const PREFERRED: [Algorithm; 6] =
 ///
 /// # Errors
 /// [`NoKey`].
-pub fn generate(algorithms: AlgorithmSet, protections: &[Protection], crypto: &Crypto) -> Result<SoftKey, NoKey> {
-    if !protections.contains(&Protection::Software) {
-        return Err(NoKey::Protection);
+pub fn generate(algorithms: AlgorithmSet, protections: &[KeyProtection], crypto: &Crypto) -> Result<SoftKey, NoKey> {
+    if !protections.contains(&KeyProtection::Software) {
+        return Err(NoKey::KeyProtection);
     }
     let can = |algorithm: &Algorithm| algorithms.contains(*algorithm) && crypto.signer(*algorithm).is_some();
     let algorithm = PREFERRED.into_iter().chain(algorithms.iter()).find(can).ok_or(NoKey::Algorithm)?;

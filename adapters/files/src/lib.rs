@@ -4,14 +4,14 @@
 //! locks. All calls block.
 //!
 //! ```
-//! use keybound::key::Protection;
+//! use keybound::key::KeyProtection;
 //! use keybound::{AlgorithmSet, RUSTCRYPTO, UnixTime};
 //! use keybound_files::Files;
 //!
 //! # let temporary = tempfile::tempdir()?;
 //! # let folder = temporary.path().join("sessions");
 //! let files = Files::open(&folder, &RUSTCRYPTO, UnixTime::now())?;
-//! let key = files.create_key(AlgorithmSet::ALL, &[Protection::Software], UnixTime::now())?;
+//! let key = files.create_key(AlgorithmSet::ALL, &[KeyProtection::Software], UnixTime::now())?;
 //! files.save("session/work", None, 1, Some(b"{}"))?;
 //! assert_eq!(files.sessions()?, ["work"]);
 //! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use keybound::key::soft::SoftKey;
-use keybound::key::{Protection, Signer as _};
+use keybound::key::{KeyProtection, Signer as _};
 use keybound::oauth::Sweep;
 use keybound::oauth::files::{self, ATTACHED, KEY, MADE, Place, SAVE_LEASE, SESSION};
 use keybound::oauth::step::{HostError, KeyFault, Saved, Stored};
@@ -72,7 +72,7 @@ impl Files {
     pub fn create_key(
         &self,
         algorithms: AlgorithmSet,
-        protections: &[Protection],
+        protections: &[KeyProtection],
         now: UnixTime,
     ) -> Result<SoftKey, HostError> {
         self.sweep_if_due(now);

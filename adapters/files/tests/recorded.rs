@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use keybound::json::Value;
 use keybound::key::soft::SoftKey;
-use keybound::key::{Protection, Signer as _, SigningInput};
+use keybound::key::{KeyProtection, Signer as _, SigningInput};
 use keybound::oauth::step::Saved;
 use keybound::{AlgorithmSet, RUSTCRYPTO, Thumbprint, UnixTime, base64url};
 use keybound_files::Files;
@@ -75,7 +75,7 @@ fn what_is_written_is_what_is_recorded() {
         }
     }
     assert_eq!(tree(&folder), tree(&recorded().join("folder")));
-    let made = open(&folder).create_key(AlgorithmSet::ALL, &[Protection::Software], UnixTime::now()).unwrap();
+    let made = open(&folder).create_key(AlgorithmSet::ALL, &[KeyProtection::Software], UnixTime::now()).unwrap();
     let (thumbprint, tree) = (made.public_key().thumbprint(RUSTCRYPTO.digest), tree(&folder));
     assert_eq!(tree[&format!("key/{thumbprint}")], made.to_jwk().unwrap().expose().as_bytes());
     assert_eq!(tree[&format!("made/{thumbprint}")], b"");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keybound::key::soft::SoftKey;
-use keybound::key::{Protection, Signer};
+use keybound::key::{KeyProtection, Signer};
 use keybound::oauth::step::{CreatedKey, HostError, KeyFault, Saved, Slot, Stored};
 use keybound::{AlgorithmSet, RUSTCRYPTO, Thumbprint, UnixTime};
 use zeroize::Zeroizing;
@@ -77,7 +77,7 @@ impl Files {
 }
 
 impl Host for Files {
-    fn create_key(&self, algorithms: AlgorithmSet, protections: &[Protection]) -> Result<CreatedKey, HostError> {
+    fn create_key(&self, algorithms: AlgorithmSet, protections: &[KeyProtection]) -> Result<CreatedKey, HostError> {
         Ok(describe(&self.0.create_key(algorithms, protections, UnixTime::now())?))
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keybound::key::{Protection, Signer};
+use keybound::key::{KeyProtection, Signer};
 use keybound::oauth::step::{CreatedKey, HostError, KeyFault, Saved, Slot, Stored};
 use keybound::{AlgorithmSet, Thumbprint, UnixTime};
 
@@ -12,7 +12,7 @@ pub trait Host: Send + Sync + 'static {
     ///
     /// # Errors
     /// The host's own.
-    fn create_key(&self, algorithms: AlgorithmSet, protections: &[Protection]) -> Result<CreatedKey, HostError>;
+    fn create_key(&self, algorithms: AlgorithmSet, protections: &[KeyProtection]) -> Result<CreatedKey, HostError>;
 
     /// The key with this thumbprint.
     ///

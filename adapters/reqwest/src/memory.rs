@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use keybound::key::soft::SoftKey;
-use keybound::key::{Protection, Signer};
+use keybound::key::{KeyProtection, Signer};
 use keybound::oauth::step::{CreatedKey, HostError, KeyFault, Saved, Slot, Stored};
 use keybound::oauth::{Sweep, Swept};
 use keybound::{AlgorithmSet, RUSTCRYPTO, Thumbprint, UnixTime};
@@ -60,7 +60,7 @@ impl Memory {
     pub(crate) fn create_key_at(
         &self,
         algorithms: AlgorithmSet,
-        protections: &[Protection],
+        protections: &[KeyProtection],
         now: UnixTime,
     ) -> Result<CreatedKey, HostError> {
         self.kept().sweep(now);
@@ -102,7 +102,7 @@ pub(crate) fn describe(key: &SoftKey) -> CreatedKey {
 }
 
 impl Host for Memory {
-    fn create_key(&self, algorithms: AlgorithmSet, protections: &[Protection]) -> Result<CreatedKey, HostError> {
+    fn create_key(&self, algorithms: AlgorithmSet, protections: &[KeyProtection]) -> Result<CreatedKey, HostError> {
         self.create_key_at(algorithms, protections, UnixTime::now())
     }
 

@@ -21,7 +21,7 @@ use keybound_ffi as ffi;
 use napi_derive::napi;
 
 use crate::values::{
-    Answer, Bytes, Given, Incoming, Number, OptionalBytes, OptionalNumber, OptionalText, Plainly, Presented, Result,
+    Bytes, Given, Incoming, Number, OptionalBytes, OptionalNumber, OptionalText, Plainly, Presented, Refusal, Result,
     Shown, Text, Texts, Verified, answered,
 };
 

@@ -17,7 +17,7 @@ pub(crate) type OptionalNumber = Option<f64>;
 /// JSON.
 pub(crate) type Verified = String;
 /// JSON.
-pub(crate) type Answer = String;
+pub(crate) type Refusal = String;
 
 /// The error as JavaScript gets it.
 pub(crate) fn thrown(error: ffi::Error) -> napi::Error {

@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 
 use crate::requests::{Incoming, Presented};
 use crate::values::{
-    Answer, Bytes, Given, Number, OptionalBytes, OptionalNumber, OptionalText, Shown, Text, Texts, Verified, answered,
+    Bytes, Given, Number, OptionalBytes, OptionalNumber, OptionalText, Refusal, Shown, Text, Texts, Verified, answered,
 };
 
 ffi::thumbprints!(table);

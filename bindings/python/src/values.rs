@@ -21,7 +21,7 @@ pub(crate) type OptionalNumber = Option<i64>;
 /// Thumbprint, algorithm, `iat`, next nonce.
 pub(crate) type Verified = (String, &'static str, i64, Option<String>);
 /// JSON.
-pub(crate) type Answer = String;
+pub(crate) type Refusal = String;
 
 /// The facade's error as Python's.
 pub(crate) fn raised(error: ffi::Error) -> PyErr {

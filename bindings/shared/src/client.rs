@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use keybound::http::challenge::Challenge;
 use keybound::http::message::{Body, Request};
 use keybound::json::Value;
-use keybound::key::Protection;
+use keybound::key::KeyProtection;
 #[cfg(feature = "grants")]
 use keybound::oauth::step::CreatedKey;
 use keybound::oauth::{self, Credentials, Discovered, Operation, Secret, Session, SessionRequest, Subject};
@@ -156,7 +156,7 @@ impl Client {
         }
         type Switch = fn(oauth::ClientBuilder) -> oauth::ClientBuilder;
         let switches: [(&str, Switch); 6] = [
-            ("hardware_keys", |builder| builder.protections(Protection::HARDWARE)),
+            ("hardware_keys", |builder| builder.protections(KeyProtection::HARDWARE)),
             ("allow_loopback", oauth::ClientBuilder::allow_loopback),
             ("push_with_proof", oauth::ClientBuilder::push_with_proof),
             ("danger_assume_pkce", oauth::ClientBuilder::danger_assume_pkce),
@@ -401,7 +401,7 @@ fn held(given: &Options) -> Result<HeldToken, Error> {
     let unknown = || Error::misuse("unknown_value", "there is no protection of this name");
     let protection = given
         .text("protection")?
-        .map_or(Ok(Protection::Software), |name| Protection::from_name(name).ok_or_else(unknown))?;
+        .map_or(Ok(KeyProtection::Software), |name| KeyProtection::from_name(name).ok_or_else(unknown))?;
     Ok(HeldToken {
         session: given.needed("session")?.into(),
         token: Secret::new(given.needed("token")?),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use keybound::json::Value;
-use keybound::key::Protection;
+use keybound::key::KeyProtection;
 use keybound::oauth::step::{HostError, KeyFault, Saved};
 use keybound::{Algorithm, AlgorithmSet, Crypto, Thumbprint, UnixTime};
 use keybound_files::{Files, Lock, NoKey, Unfit};
@@ -230,9 +230,9 @@ impl Key {
 }
 
 /// Names that are not known are those of a later version, and cannot be used here.
-fn permitted(algorithms: &[String], protections: &[String]) -> (AlgorithmSet, Vec<Protection>) {
+fn permitted(algorithms: &[String], protections: &[String]) -> (AlgorithmSet, Vec<KeyProtection>) {
     let algorithms: Vec<Algorithm> = algorithms.iter().filter_map(|name| Algorithm::from_name(name)).collect();
-    (AlgorithmSet::of(&algorithms), protections.iter().filter_map(|name| Protection::from_name(name)).collect())
+    (AlgorithmSet::of(&algorithms), protections.iter().filter_map(|name| KeyProtection::from_name(name)).collect())
 }
 
 fn text(value: &[u8]) -> Result<String, Error> {

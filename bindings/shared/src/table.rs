@@ -3,7 +3,7 @@
 //! A binding has one macro, `table!`, that makes of a row what its language wants: an attribute, its own types of arguments, its
 //! errors. It gives the macro to those of the tables here that it wants. Rows are made of few kinds of values, which each binding defines
 //! by these names: `Text`, `Texts`, `Bytes`, `Number` (whole, and `i64` here), `Presented` and `Incoming` (of requests), with `Option`
-//! of them written `OptionalText` and so on for arguments; and `Verified` and `Answer` (a refusal) for results. In a row,
+//! of them written `OptionalText` and so on for arguments; and `Verified` and `Refusal` (a refusal) for results. In a row,
 //! `CRYPTO` is the provider of the binding, and `ffi` this crate. A name in JavaScript stands where it is another one.
 //!
 //! ```
@@ -123,7 +123,7 @@ macro_rules! proofs {
                 fn explain(presented: Presented, now: Number) -> [Text] {
                     presented.show(|presented| verifier.explain(presented, now))
                 }
-                fn refuse(presented: Presented, now: Number, reason: Text) -> [Answer] {
+                fn refuse(presented: Presented, now: Number, reason: Text) -> [Refusal] {
                     presented.show(|presented| verifier.refuse(&reason, presented, now))
                 }
                 fn fresh_nonce = "freshNonce"(role: Text, epoch: OptionalText, now: Number) -> [Option<Text>] {
@@ -343,10 +343,10 @@ macro_rules! servers {
         $table! {
             /// Whom an admitted request is from. `carryOut` ends with `carried_out` or `refused`.
             class Principal[std::sync::Arc<ffi::Principal>] as principal {
-                fn require_scopes = "requireScopes"(scopes: Texts) -> [Option<Answer>] {
+                fn require_scopes = "requireScopes"(scopes: Texts) -> [Option<Refusal>] {
                     Ok(principal.require_scopes(&scopes.iter().map(String::as_str).collect::<Vec<_>>()))
                 }
-                fn refuse_revoked = "refuseRevoked"() -> [Answer] { Ok(principal.refuse_revoked()) }
+                fn refuse_revoked = "refuseRevoked"() -> [Refusal] { Ok(principal.refuse_revoked()) }
                 fn intent() -> [Intent] { principal.intent() }
                 fn carry_out = "carryOut"(method: Text, url: Text, body: Bytes, now: Number) -> [Flow] {
                     principal.carry_out(&method, &url, &body, now)

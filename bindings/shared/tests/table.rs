@@ -168,7 +168,7 @@ fn unwrapped(kind: &str) -> (String, bool) {
 fn type_script(kind: &str, gives: bool) -> String {
     let (inner, is_optional) = unwrapped(kind);
     let known = match inner.as_str() {
-        "Text" | "Verified" | "Answer" => "string".to_owned(),
+        "Text" | "Verified" | "Refusal" => "string".to_owned(),
         "Texts" => "string[]".to_owned(),
         "Bytes" => "Uint8Array".to_owned(),
         "Number" => "number".to_owned(),
@@ -263,7 +263,7 @@ fn the_types_of_the_npm_package_are_written_from_the_rows() {
 fn python(kind: &str) -> String {
     let (inner, is_optional) = unwrapped(kind);
     let known = match inner.as_str() {
-        "Text" | "Answer" => "str",
+        "Text" | "Refusal" => "str",
         "Texts" => "list[str]",
         "Bytes" => "bytes",
         "Number" => "int",

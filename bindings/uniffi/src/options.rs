@@ -294,7 +294,7 @@ impl ClientOptions {
         }
         type Switch = fn(oauth::ClientBuilder) -> oauth::ClientBuilder;
         let switches: [(bool, Switch); 6] = [
-            (self.hardware_keys, |builder| builder.protections(key::Protection::HARDWARE)),
+            (self.hardware_keys, |builder| builder.protections(key::KeyProtection::HARDWARE)),
             (self.allow_loopback, oauth::ClientBuilder::allow_loopback),
             (self.push_with_proof, oauth::ClientBuilder::push_with_proof),
             (self.danger_assume_pkce, oauth::ClientBuilder::danger_assume_pkce),

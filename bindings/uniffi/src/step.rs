@@ -247,23 +247,23 @@ pub struct StoredValue {
 
 shown!(StoredValue { version });
 
-const PROTECTIONS: [(Protection, key::Protection); 8] = [
-    (Protection::Software, key::Protection::Software),
-    (Protection::OsStore, key::Protection::OsStore),
-    (Protection::BrowserNonExtractable, key::Protection::BrowserNonExtractable),
-    (Protection::Tee, key::Protection::Tee),
-    (Protection::StrongBox, key::Protection::StrongBox),
-    (Protection::SecureEnclave, key::Protection::SecureEnclave),
-    (Protection::Hsm, key::Protection::Hsm),
-    (Protection::RemoteKms, key::Protection::RemoteKms),
+const PROTECTIONS: [(Protection, key::KeyProtection); 8] = [
+    (Protection::Software, key::KeyProtection::Software),
+    (Protection::OsStore, key::KeyProtection::OsStore),
+    (Protection::BrowserNonExtractable, key::KeyProtection::BrowserNonExtractable),
+    (Protection::Tee, key::KeyProtection::Tee),
+    (Protection::StrongBox, key::KeyProtection::StrongBox),
+    (Protection::SecureEnclave, key::KeyProtection::SecureEnclave),
+    (Protection::Hsm, key::KeyProtection::Hsm),
+    (Protection::RemoteKms, key::KeyProtection::RemoteKms),
 ];
 
 impl Protection {
-    pub(crate) fn core(self) -> key::Protection {
-        PROTECTIONS.iter().find(|(own, _)| *own == self).map_or(key::Protection::Software, |(_, core)| *core)
+    pub(crate) fn core(self) -> key::KeyProtection {
+        PROTECTIONS.iter().find(|(own, _)| *own == self).map_or(key::KeyProtection::Software, |(_, core)| *core)
     }
 
-    pub(crate) fn of(place: key::Protection) -> Self {
+    pub(crate) fn of(place: key::KeyProtection) -> Self {
         PROTECTIONS.iter().find(|(_, core)| *core == place).map_or(Self::Software, |(own, _)| *own)
     }
 }

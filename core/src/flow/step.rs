@@ -14,7 +14,7 @@ use crate::jose::algorithm::{Algorithm, AlgorithmSet};
 use crate::jose::jwk::PublicJwk;
 use crate::jose::signature::Signature;
 use crate::jose::thumbprint::Thumbprint;
-use crate::key::{Protection, SigningInput};
+use crate::key::{KeyProtection, SigningInput};
 use crate::oauth::FlowError;
 #[cfg(feature = "dpop")]
 use crate::replay::{Inserted, ReplayEntry};
@@ -115,7 +115,7 @@ pub struct CreatedKey {
     /// What it signs with: one of [`CreateKey::algorithms`].
     pub algorithm: Algorithm,
     /// Where it lives, as the host claims.
-    pub protection: Protection,
+    pub protection: KeyProtection,
 }
 
 /// Why a host cannot use a key.
@@ -173,7 +173,7 @@ pub enum KeyUse {
 #[derive(Clone, Debug)]
 pub(crate) struct KeyWanted {
     pub(crate) algorithms: AlgorithmSet,
-    pub(crate) protections: Vec<Protection>,
+    pub(crate) protections: Vec<KeyProtection>,
 }
 
 #[derive(Clone)]
@@ -338,7 +338,7 @@ impl<T> CreateKey<T> {
     }
 
     /// Where the key may live.
-    pub fn protections(&self) -> &[Protection] {
+    pub fn protections(&self) -> &[KeyProtection] {
         &self.wanted.protections
     }
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Protection, Signer, SignerError, SigningInput};
+use super::{KeyProtection, Signer, SignerError, SigningInput};
 use crate::Misuse;
 use crate::crypto::Crypto;
 use crate::jose::algorithm::Algorithm;
@@ -68,7 +68,7 @@ impl<S: Signer> Signer for CheckedSigner<S> {
         self.signer.public_key()
     }
 
-    fn protection(&self) -> Protection {
+    fn protection(&self) -> KeyProtection {
         self.signer.protection()
     }
 

@@ -29,7 +29,7 @@ pub trait Signer {
     fn public_key(&self) -> &PublicJwk;
 
     /// Where the private key lives, as the host claims.
-    fn protection(&self) -> Protection;
+    fn protection(&self) -> KeyProtection;
 
     /// Signs `input`.
     ///
@@ -90,7 +90,7 @@ impl fmt::Debug for SigningInput<'_> {
 /// It is the host's claim, not attestation: no server decides by it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
-pub enum Protection {
+pub enum KeyProtection {
     /// In the memory of this process.
     Software,
     /// In a store of the operating system that may hand it out to this user.
@@ -109,7 +109,7 @@ pub enum Protection {
     RemoteKms,
 }
 
-impl Protection {
+impl KeyProtection {
     /// Every place there is.
     pub const ALL: &'static [Self] = &[
         Self::Software,
@@ -194,7 +194,7 @@ impl<S: Signer + ?Sized> Signer for &S {
         (**self).public_key()
     }
 
-    fn protection(&self) -> Protection {
+    fn protection(&self) -> KeyProtection {
         (**self).protection()
     }
 

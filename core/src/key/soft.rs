@@ -7,7 +7,7 @@ use pkcs8::SecretDocument;
 use pkcs8::der::pem::LineEnding;
 
 use super::private::{SecretBytes, SecretText};
-use super::{Protection, Signer, SignerError, SigningInput, private_jwk, private_pkcs8};
+use super::{KeyProtection, Signer, SignerError, SigningInput, private_jwk, private_pkcs8};
 use crate::Misuse;
 use crate::crypto::{Crypto, PrivateKey, SecureRandom, SigningKey};
 use crate::jose::algorithm::{Algorithm, KeyType};
@@ -137,8 +137,8 @@ impl Signer for SoftKey {
         self.signing.public_key()
     }
 
-    fn protection(&self) -> Protection {
-        Protection::Software
+    fn protection(&self) -> KeyProtection {
+        KeyProtection::Software
     }
 
     fn sign(&self, input: &SigningInput<'_>) -> Result<Signature, SignerError> {

@@ -42,7 +42,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Misuse`](crate::Misuse), if the resource is no URL to talk to, or if the key is of another type than its algorithm's or
-    /// for one that client and level do not take; [`Downgrade::Protection`](super::Downgrade::Protection), if they do not take the place of the key;
+    /// for one that client and level do not take; [`Downgrade::KeyProtection`](super::Downgrade::KeyProtection), if they do not take the place of the key;
     /// [`Downgrade::NoIntent`](super::Downgrade::NoIntent) at Maximum.
     pub fn adopt(&self, held: HeldToken) -> Result<Session, FlowError> {
         adopt(&self.0, held)
@@ -85,7 +85,7 @@ mod tests {
     use super::HeldToken;
     use crate::http::message::{Request, Response};
     use crate::key::soft::SoftKey;
-    use crate::key::{Protection, Signer as _};
+    use crate::key::{KeyProtection, Signer as _};
     use crate::oauth::step::CreatedKey;
     use crate::oauth::{Client, Demand, Downgrade, FlowError, Secret, Step};
     use crate::{Algorithm, Misuse, RUSTCRYPTO, SecurityLevel, UnixTime};
@@ -98,7 +98,7 @@ mod tests {
             session: "held".into(),
             token: Secret::new("t0ken"),
             resource: "https://api.example.com/v1".into(),
-            key: CreatedKey { public_key, algorithm, protection: Protection::Software },
+            key: CreatedKey { public_key, algorithm, protection: KeyProtection::Software },
             expires_at: None,
         }
     }
@@ -173,6 +173,6 @@ mod tests {
         wrong.key.algorithm = Algorithm::Ed25519;
         assert!(matches!(client.adopt(wrong), Err(FlowError::Misuse(Misuse::AlgorithmKey(_)))));
         let maximum = Client::builder(SecurityLevel::Maximum, &RUSTCRYPTO).build().unwrap();
-        assert!(matches!(maximum.adopt(held(&key)), Err(FlowError::Downgrade(Downgrade::Protection))));
+        assert!(matches!(maximum.adopt(held(&key)), Err(FlowError::Downgrade(Downgrade::KeyProtection))));
     }
 }

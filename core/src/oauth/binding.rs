@@ -22,7 +22,7 @@ use crate::jose::algorithm::AlgorithmSet;
 use crate::jose::jwk::PublicJwk;
 use crate::jose::thumbprint::Thumbprint;
 use crate::json::Value;
-use crate::key::Protection;
+use crate::key::KeyProtection;
 pub(super) use crate::nonce::Role;
 use crate::nonce::cache::NonceCache;
 use crate::nonce::{Nonce, NonceError};
@@ -39,7 +39,7 @@ pub(super) struct Binding(Arc<Key>);
 struct Key {
     public_key: PublicJwk,
     algorithm: Algorithm,
-    protection: Protection,
+    protection: KeyProtection,
     thumbprint: Thumbprint,
 }
 
@@ -81,7 +81,7 @@ const STILL_FRESH: u64 = 20;
 /// Which keys sign proofs: of an algorithm and in a place that the client, the level *and* the server permit.
 struct KeyTerms {
     algorithms: AlgorithmSet,
-    protections: Vec<Protection>,
+    protections: Vec<KeyProtection>,
 }
 
 impl KeyTerms {
@@ -93,7 +93,7 @@ impl KeyTerms {
         let mut protections = client.protections.to_vec();
         if level == SecurityLevel::Maximum {
             algorithms = algorithms.intersection(AlgorithmSet::FAPI2);
-            protections.retain(|place| Protection::HARDWARE.contains(place));
+            protections.retain(|place| KeyProtection::HARDWARE.contains(place));
         }
         Self { algorithms, protections }
     }
@@ -113,7 +113,7 @@ impl Binding {
             return Err(FlowError::NoCommonAlgorithm);
         }
         if terms.protections.is_empty() {
-            return Err(Downgrade::Protection.into());
+            return Err(Downgrade::KeyProtection.into());
         }
         let KeyTerms { algorithms, protections } = terms;
         let made = io.create_key(KeyWanted { algorithms, protections: protections.clone() }).await?;
@@ -125,7 +125,7 @@ impl Binding {
                 return Err(Misuse::KeyAlgorithm.into());
             }
             if !protections.contains(&binding.0.protection) {
-                return Err(Downgrade::Protection.into());
+                return Err(Downgrade::KeyProtection.into());
             }
             Ok(())
         });
@@ -166,7 +166,7 @@ impl Binding {
         self.0.thumbprint
     }
 
-    pub(super) fn protection(&self) -> Protection {
+    pub(super) fn protection(&self) -> KeyProtection {
         self.0.protection
     }
 
@@ -182,7 +182,7 @@ impl Binding {
             return Err(Unfit::Algorithm);
         }
         if !terms.protections.contains(&self.0.protection) {
-            return Err(Unfit::Protection);
+            return Err(Unfit::KeyProtection);
         }
         Ok(())
     }
@@ -331,7 +331,7 @@ impl Binding {
         let jwk = value.member("jwk").map(Value::to_json).ok_or(StoredDefect::Malformed)?;
         let public_key = PublicJwk::parse(&jwk).map_err(|_| StoredDefect::Malformed)?;
         let algorithm = value.text("alg").and_then(Algorithm::from_name).ok_or(StoredDefect::Malformed)?;
-        let protection = value.text("protection").and_then(Protection::from_name).ok_or(StoredDefect::Malformed)?;
+        let protection = value.text("protection").and_then(KeyProtection::from_name).ok_or(StoredDefect::Malformed)?;
         if public_key.key_type() != algorithm.key_type() {
             return Err(StoredDefect::Malformed);
         }

@@ -19,7 +19,7 @@ use crate::jose::jwk::PublicJwk;
 use crate::jose::signature::Signature;
 use crate::jose::thumbprint::Thumbprint;
 use crate::json::Value;
-use crate::key::Protection;
+use crate::key::KeyProtection;
 use crate::key::checked::verify_own;
 use crate::{Algorithm, AlgorithmSet, Crypto, Misuse, SecurityLevel};
 
@@ -46,17 +46,17 @@ pub(super) struct Inner {
     pub(super) servers: Vec<Value>,
     pub(super) origins: Vec<String>,
     pub(super) algorithms: AlgorithmSet,
-    pub(super) protections: &'static [Protection],
+    pub(super) protections: &'static [KeyProtection],
     pub(super) pushes_proof: bool,
     pub(super) assumes_pkce: bool,
     pub(super) assumes_endpoints: bool,
     pub(super) accepts_bearer: bool,
-    pub(super) shared: Mutex<Shared>,
+    pub(super) shared: Mutex<ClientParts>,
 }
 
 /// What the flows of one client learn from each other.
 #[derive(Default)]
-pub(super) struct Shared {
+pub(super) struct ClientParts {
     pub(super) memory: Memory,
     /// Keys whose first signature was verified.
     checked: Vec<Thumbprint>,
@@ -81,7 +81,7 @@ impl Client {
             servers: Vec::new(),
             origins: Vec::new(),
             algorithms: AlgorithmSet::ALL,
-            protections: Protection::ALL,
+            protections: KeyProtection::ALL,
             pushes_proof: false,
             assumes_pkce: false,
             assumes_endpoints: false,
@@ -167,8 +167,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Where keys may live; anywhere otherwise. At [`SecurityLevel::Maximum`] only [`Protection::HARDWARE`] counts.
-    pub fn protections(mut self, protections: &'static [Protection]) -> Self {
+    /// Where keys may live; anywhere otherwise. At [`SecurityLevel::Maximum`] only [`KeyProtection::HARDWARE`] counts.
+    pub fn protections(mut self, protections: &'static [KeyProtection]) -> Self {
         self.0.protections = protections;
         self
     }

@@ -174,7 +174,7 @@ pub enum Downgrade {
     /// The server took a proof without a nonce, which the level forbids.
     NoServerNonce,
     /// The key lives where the level does not permit.
-    Protection,
+    KeyProtection,
     /// The level requires an intent.
     NoIntent,
     /// A token for an intent came with a refresh token.
@@ -437,7 +437,7 @@ defects!(Downgrade {
     NoPushedRequests => "no_pushed_requests", "the level requires pushed authorization requests, which the server does not have";
     NoIssuerParameter => "no_iss_parameter", "the level requires iss in authorization responses, which the server does not announce";
     NoServerNonce => "no_server_nonce", "the level requires server nonces, and the server took a proof without giving one";
-    Protection => "key_protection", "the key does not live where the level requires it; use a key in hardware or an HSM";
+    KeyProtection => "key_protection", "the key does not live where the level requires it; use a key in hardware or an HSM";
     NoIntent => "no_intent", "the level requires an intent";
     RefreshToken => "intent_refresh_token", "the server issued a refresh token for an intent; nothing was accepted";
     IntentScope => "intent_scope", "the server granted a scope beside the intent that was not asked for; nothing was accepted";

@@ -35,7 +35,7 @@ pub(super) enum Unfit {
     /// A level that binds without a key, or the reverse.
     Binding,
     Algorithm,
-    Protection,
+    KeyProtection,
     /// [`SecurityLevel::Maximum`] without an intent.
     NoIntent,
     /// An intent that is not bound, or could become so.
@@ -83,7 +83,7 @@ impl Unfit {
             Self::Issuer => StoredDefect::Issuer.into(),
             Self::Binding => StoredDefect::Malformed.into(),
             Self::Algorithm => StoredDefect::Algorithm.into(),
-            Self::Protection => Downgrade::Protection.into(),
+            Self::KeyProtection => Downgrade::KeyProtection.into(),
             Self::NoIntent => Downgrade::NoIntent.into(),
             Self::UnboundIntent => Misuse::IntentAcceptsBearer.into(),
         }

@@ -22,7 +22,7 @@ use super::step::{Saved, Saving, Slot, Step};
 use crate::jose::thumbprint::Thumbprint;
 use crate::json::Value;
 #[cfg(feature = "dpop")]
-use crate::key::Protection;
+use crate::key::KeyProtection;
 use crate::{SecurityLevel, UnixTime};
 
 /// The result of a login or grant, by which requests are sent. Clones are the same session.
@@ -30,9 +30,9 @@ use crate::{SecurityLevel, UnixTime};
 /// It holds tokens and no private key, and hides the tokens in `Debug`. What it stores through [`Save`](super::step::Save)
 /// steps is a secret.
 #[derive(Clone)]
-pub struct Session(pub(super) Arc<Shared>);
+pub struct Session(pub(super) Arc<SessionParts>);
 
-pub(super) struct Shared {
+pub(super) struct SessionParts {
     pub(super) name: String,
     pub(super) credentials: Credentials,
     pub(super) live: Mutex<Live>,
@@ -155,7 +155,7 @@ impl Session {
     /// A session that is not stored.
     pub(super) fn of(name: String, credentials: Credentials, state: State) -> Self {
         let live = Live { state, version: None, unsaved: false, forgotten: false, doubted: false, provisional: false };
-        Self(Arc::new(Shared { name, credentials, live: Mutex::new(live) }))
+        Self(Arc::new(SessionParts { name, credentials, live: Mutex::new(live) }))
     }
 
     /// The name it is stored under.
@@ -214,7 +214,7 @@ impl Session {
 
     /// Where that key lives, as its host said when it was made.
     #[cfg(feature = "dpop")]
-    pub fn protection(&self) -> Option<Protection> {
+    pub fn protection(&self) -> Option<KeyProtection> {
         self.0.live.lock().state.binding.as_ref().map(Binding::protection)
     }
 

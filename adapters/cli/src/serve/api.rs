@@ -6,10 +6,10 @@ use keybound::replay::ReplayStore;
 use keybound::server::resource::{IncomingRequest, Principal, ResourceServer};
 use keybound::{RUSTCRYPTO, Refusal, UnixTime, base64url};
 
-use super::http::{Answer, Incoming};
+use super::http::{Incoming, Outgoing};
 use super::state::State;
 
-pub(super) fn answer(state: &State, request: &Incoming) -> Result<Answer, Answer> {
+pub(super) fn answer(state: &State, request: &Incoming) -> Result<Outgoing, Outgoing> {
     let now = state.now();
     let server = state.api();
     let target = state.target(request);
@@ -17,7 +17,7 @@ pub(super) fn answer(state: &State, request: &Incoming) -> Result<Answer, Answer
         request.fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
     let mut incoming = IncomingRequest::new(&request.method, &target, &fields);
     incoming.arrival = state.arrival();
-    let principal = state.decided(server.admit(&incoming, now))?.map_err(|refusal| Answer::from(*refusal))?;
+    let principal = state.decided(server.admit(&incoming, now))?.map_err(|refusal| Outgoing::from(*refusal))?;
     let revoked = principal
         .claims()
         .text("jti")
@@ -34,7 +34,7 @@ pub(super) fn answer(state: &State, request: &Incoming) -> Result<Answer, Answer
     let fields: Vec<_> =
         principal.headers().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     state.spend_nonces()?;
-    let mut answer = Answer::json(200, &echo(request, &principal));
+    let mut answer = Outgoing::json(200, &echo(request, &principal));
     answer.fields.extend(fields);
     if state.faults().new_nonce_each_call && state.options.nonces {
         answer.fields.retain(|(name, _)| name != "DPoP-Nonce");
@@ -55,7 +55,7 @@ fn carry_out(
     request: &Incoming,
     principal: &Principal,
     now: UnixTime,
-) -> Result<(), Answer> {
+) -> Result<(), Outgoing> {
     let mut url = format!("{}{}", state.issuer, request.path);
     if !request.query.is_empty() {
         url = format!("{url}?{}", request.query);
@@ -65,10 +65,10 @@ fn carry_out(
 }
 
 /// A refusal with its reason in the body, which this API for development tells everyone.
-fn told(refusal: Refusal) -> Answer {
+fn told(refusal: Refusal) -> Outgoing {
     let (status, reason) = (refusal.status(), refusal.reason());
-    let mut answer = Answer::from(refusal);
-    let body = Answer::error(
+    let mut answer = Outgoing::from(refusal);
+    let body = Outgoing::error(
         status,
         reason,
         "this request is not what the token's authorization_details permit, or not any more",

@@ -5,7 +5,7 @@ use keybound::json::Value;
 use keybound::{Algorithm, RUSTCRYPTO, UnixTime, base64url};
 
 use super::client::Keys;
-use super::http::Answer;
+use super::http::Outgoing;
 use super::metadata::ASSERTION_ALGORITHMS;
 use super::state::State;
 
@@ -70,7 +70,7 @@ impl Assertion {
 
     /// Uses it up. That comes when everything else about the request is good, so that a retry with a nonce may bring it again;
     /// `false` if another request was faster.
-    pub(super) fn use_up(&self, state: &State) -> Result<bool, Answer> {
+    pub(super) fn use_up(&self, state: &State) -> Result<bool, Outgoing> {
         let now = state.now();
         let mut kept = state.kept();
         if kept.assertions.get(&self.name, now).is_some() {

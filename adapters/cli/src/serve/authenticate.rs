@@ -9,7 +9,7 @@ use keybound::server::authorization::ClientType;
 
 use super::assertion::{Assertion, parts};
 use super::client::{Authentication, Client};
-use super::http::{Answer, Incoming, param};
+use super::http::{Incoming, Outgoing, param};
 use super::state::State;
 
 /// A client that showed who it is.
@@ -27,15 +27,15 @@ impl Known {
     }
 
     /// Refuses a grant that the client did not register for (RFC 6749 section 5.2).
-    pub(super) fn must_be_permitted(&self, grant: &str) -> Result<(), Answer> {
+    pub(super) fn must_be_permitted(&self, grant: &str) -> Result<(), Outgoing> {
         if self.client.may_use(grant) {
             return Ok(());
         }
-        Err(Answer::error(400, "unauthorized_client", "this client did not register for this grant"))
+        Err(Outgoing::error(400, "unauthorized_client", "this client did not register for this grant"))
     }
 
     /// Uses the client's assertion up, if it showed one.
-    pub(super) fn use_up(&self, state: &State) -> Result<(), Answer> {
+    pub(super) fn use_up(&self, state: &State) -> Result<(), Outgoing> {
         match &self.assertion {
             Some(assertion) if !assertion.use_up(state)? => Err(refused("the assertion was used before")),
             _ => Ok(()),
@@ -43,21 +43,21 @@ impl Known {
     }
 }
 
-fn refused(description: &str) -> Answer {
-    Answer::error(401, "invalid_client", description)
+fn refused(description: &str) -> Outgoing {
+    Outgoing::error(401, "invalid_client", description)
 }
 
 /// Finds out which client sent a request (OAuth 2.1 section 2.4).
-pub(super) fn authenticate(state: &State, request: &Incoming, form: &Form) -> Result<Known, Answer> {
+pub(super) fn authenticate(state: &State, request: &Incoming, form: &Form) -> Result<Known, Outgoing> {
     let basic = match request.all("authorization").as_slice() {
         [] => None,
         [value] => Some(basic(value).ok_or_else(|| challenge("the Authorization field is no Basic credentials"))?),
-        _ => return Err(Answer::error(400, "invalid_request", "there are two Authorization fields")),
+        _ => return Err(Outgoing::error(400, "invalid_request", "there are two Authorization fields")),
     };
     let (id, secret) = (param(form, "client_id")?, param(form, "client_secret")?);
     let assertion = param(form, "client_assertion")?;
     if [basic.is_some(), secret.is_some(), assertion.is_some()].into_iter().filter(|used| *used).count() > 1 {
-        return Err(Answer::error(400, "invalid_request", "the client authenticates in more than one way"));
+        return Err(Outgoing::error(400, "invalid_request", "the client authenticates in more than one way"));
     }
     if let Some(assertion) = assertion {
         return by_assertion(state, request, form, assertion, id);
@@ -86,7 +86,7 @@ pub(super) fn authenticate(state: &State, request: &Incoming, form: &Form) -> Re
     Ok(Known { id, client, assertion: None, proved: Cell::new(false) })
 }
 
-fn challenge(description: &str) -> Answer {
+fn challenge(description: &str) -> Outgoing {
     refused(description).with("WWW-Authenticate", "Basic realm=\"keybound serve\"")
 }
 
@@ -113,9 +113,9 @@ fn by_assertion(
     form: &Form,
     assertion: &str,
     id: Option<&str>,
-) -> Result<Known, Answer> {
+) -> Result<Known, Outgoing> {
     if param(form, "client_assertion_type")? != Some("urn:ietf:params:oauth:client-assertion-type:jwt-bearer") {
-        return Err(Answer::error(400, "invalid_request", "client_assertion_type is missing or unknown"));
+        return Err(Outgoing::error(400, "invalid_request", "client_assertion_type is missing or unknown"));
     }
     let (_, claims) = parts(assertion).ok_or_else(|| refused("the assertion is no JWT"))?;
     let subject = claims.text("sub").ok_or_else(|| refused("the assertion has no sub"))?;

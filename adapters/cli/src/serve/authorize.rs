@@ -9,7 +9,7 @@ use keybound::{SecurityLevel, Thumbprint};
 
 use super::authenticate::authenticate;
 use super::client::Client;
-use super::http::{Answer, Incoming, escape, need, param};
+use super::http::{Incoming, Outgoing, escape, need, param};
 use super::issue::{USER, admit, audience, granted_scope, next_nonce};
 use super::state::{Code, Granted, Pushed, State, unguessable};
 
@@ -37,11 +37,11 @@ struct Asked {
 }
 
 /// Takes a pushed request.
-pub(super) fn push(state: &State, request: &Incoming) -> Result<Answer, Answer> {
+pub(super) fn push(state: &State, request: &Incoming) -> Result<Outgoing, Outgoing> {
     let form = request.form()?;
     let known = authenticate(state, request, &form)?;
     if param(&form, "request_uri")?.is_some() {
-        return Err(Answer::error(400, "invalid_request", "a pushed request has no request_uri"));
+        return Err(Outgoing::error(400, "invalid_request", "a pushed request has no request_uri"));
     }
     let proofs = request.all("dpop");
     let target = state.target(request);
@@ -51,7 +51,7 @@ pub(super) fn push(state: &State, request: &Incoming) -> Result<Answer, Answer> 
     let pushed = Pushed { client_id: known.id.clone(), form, key: admitted.announced(), by_redirect: false };
     read(state, &known.client, &pushed).map_err(|wrong| match wrong {
         Wrong::Here(answer) => answer,
-        Wrong::AtClient { error, description, .. } => Answer::error(400, error, description),
+        Wrong::AtClient { error, description, .. } => Outgoing::error(400, error, description),
     })?;
     known.use_up(state)?;
     let handle = format!("{HANDLE}{}", unguessable()?);
@@ -60,20 +60,20 @@ pub(super) fn push(state: &State, request: &Incoming) -> Result<Answer, Answer> 
     state.spend_nonces()?;
     let document = Value::object().with("request_uri", handle).with("expires_in", PUSHED_LIFETIME);
     let mut answer =
-        Answer::json(201, &document).with("Access-Control-Expose-Headers", keybound::verify::refusal::EXPOSED_FIELDS);
+        Outgoing::json(201, &document).with("Access-Control-Expose-Headers", keybound::verify::refusal::EXPOSED_FIELDS);
     if let Some(nonce) = next_nonce(state, admitted.next_nonce()) {
         answer = answer.with("DPoP-Nonce", &nonce);
     }
     Ok(answer)
 }
 
-fn unknown_client(status: u16) -> Answer {
-    Answer::page(status, "<p>This client is not known here.")
+fn unknown_client(status: u16) -> Outgoing {
+    Outgoing::page(status, "<p>This client is not known here.")
 }
 
 /// Answers the user's browser.
-pub(super) fn authorize(state: &State, request: &Incoming) -> Result<Answer, Answer> {
-    let bad = |text: &str| Answer::page(400, &format!("<p>{}", escape(text)));
+pub(super) fn authorize(state: &State, request: &Incoming) -> Result<Outgoing, Outgoing> {
+    let bad = |text: &str| Outgoing::page(400, &format!("<p>{}", escape(text)));
     let form = Form::parse(request.query.as_bytes()).map_err(|_| bad("The request's parameters cannot be read."))?;
     let once = |name: &str| form.get(name).map_err(|_| bad(&format!("{name} occurs twice.")));
     let client_id = once("client_id")?.ok_or_else(|| bad("client_id is missing."))?;
@@ -117,38 +117,38 @@ pub(super) fn authorize(state: &State, request: &Incoming) -> Result<Answer, Ans
         asked.details.as_ref().map(|details| format!("<pre>{}</pre>", escape(&details.to_json()))).unwrap_or_default(),
     );
     state.kept().tickets.insert(&ticket, pushed, now.saturating_add(TICKET_LIFETIME), now)?;
-    Ok(Answer::page(200, &page))
+    Ok(Outgoing::page(200, &page))
 }
 
 /// Takes the user's decision.
-pub(super) fn decide(state: &State, request: &Incoming) -> Result<Answer, Answer> {
+pub(super) fn decide(state: &State, request: &Incoming) -> Result<Outgoing, Outgoing> {
     let form = request.form()?;
     let now = state.now();
     let ticket = state.kept().tickets.take(need(&form, "ticket")?, now);
-    let pushed = ticket.ok_or_else(|| Answer::page(400, "<p>This page was used before, or is over."))?;
+    let pushed = ticket.ok_or_else(|| Outgoing::page(400, "<p>This page was used before, or is over."))?;
     let registered = state.client(&pushed.client_id).ok_or_else(|| unknown_client(400))?;
     match read(state, &registered, &pushed) {
         Ok(asked) => decided(state, asked, need(&form, "decision")? == "approve"),
         Err(Wrong::Here(answer)) => Err(answer),
-        Err(Wrong::AtClient { .. }) => Err(Answer::page(400, "<p>This request cannot be granted any more.")),
+        Err(Wrong::AtClient { .. }) => Err(Outgoing::page(400, "<p>This request cannot be granted any more.")),
     }
 }
 
 /// What is wrong with a request, and whom to tell: the user where the client cannot be trusted, else the client.
 enum Wrong {
-    Here(Answer),
+    Here(Outgoing),
     AtClient { redirect_uri: String, state: Option<String>, error: &'static str, description: &'static str },
 }
 
-impl From<Answer> for Wrong {
-    fn from(answer: Answer) -> Self {
+impl From<Outgoing> for Wrong {
+    fn from(answer: Outgoing) -> Self {
         Self::Here(answer)
     }
 }
 
 fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wrong> {
     let form = &pushed.form;
-    let here = |text: &str| Wrong::Here(Answer::error(400, "invalid_request", text));
+    let here = |text: &str| Wrong::Here(Outgoing::error(400, "invalid_request", text));
     if param(form, "client_id")?.is_some_and(|id| id != pushed.client_id) {
         return Err(here("client_id is another client's"));
     }
@@ -236,7 +236,7 @@ fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wr
     })
 }
 
-fn decided(state: &State, asked: Asked, approved: bool) -> Result<Answer, Answer> {
+fn decided(state: &State, asked: Asked, approved: bool) -> Result<Outgoing, Outgoing> {
     if !approved {
         let said = [("error", "access_denied"), ("error_description", "the user said no")];
         return Ok(send_back(state, &asked.redirect_uri, asked.state.as_deref(), &said));
@@ -273,7 +273,7 @@ fn decided(state: &State, asked: Asked, approved: bool) -> Result<Answer, Answer
 }
 
 /// Sends the browser back to the client, with the name of the issuer (RFC 9207).
-fn send_back(state: &State, redirect_uri: &str, client_state: Option<&str>, said: &[(&str, &str)]) -> Answer {
+fn send_back(state: &State, redirect_uri: &str, client_state: Option<&str>, said: &[(&str, &str)]) -> Outgoing {
     let mut form = Form::new();
     said.iter().for_each(|(name, value)| form.push(name, value));
     form.push_some("state", client_state);
@@ -284,5 +284,5 @@ fn send_back(state: &State, redirect_uri: &str, client_state: Option<&str>, said
         // An app's own scheme.
         Err(_) => format!("{redirect_uri}{}{}", if redirect_uri.contains('?') { '&' } else { '?' }, form.encode()),
     };
-    Answer::redirect(&url)
+    Outgoing::redirect(&url)
 }

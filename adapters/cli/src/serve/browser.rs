@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::http::{Answer, Incoming};
+use super::http::{Incoming, Outgoing};
 use super::state::State;
 
 /// Paths that the user's browser visits. Scripts of other origins have no business there (RFC 9700 section 2.6).
@@ -17,14 +17,14 @@ const DECISIONS: [&str; 2] = ["/decide", "/device"];
 ///
 /// # Errors
 /// The answer.
-pub(super) fn check(state: &State, request: &Incoming) -> Result<(), Answer> {
+pub(super) fn check(state: &State, request: &Incoming) -> Result<(), Outgoing> {
     // A name that its owner points here would make another page one of this origin (DNS rebinding).
     if !is_ours(&state.issuer, request.authority.as_deref().or(request.text("host"))) {
-        return Err(Answer::error(421, "invalid_request", "Host is not the address that this server listens on"));
+        return Err(Outgoing::error(421, "invalid_request", "Host is not the address that this server listens on"));
     }
     let decides = request.method == "POST" && DECISIONS.contains(&request.path.as_str());
     if decides && request.text("origin") != Some(&state.issuer) {
-        return Err(Answer::error(403, "invalid_request", "decisions are sent from this server's own pages alone"));
+        return Err(Outgoing::error(403, "invalid_request", "decisions are sent from this server's own pages alone"));
     }
     Ok(())
 }

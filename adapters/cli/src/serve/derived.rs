@@ -10,7 +10,7 @@ use keybound::{RUSTCRYPTO, Thumbprint, UnixTime};
 use super::assertion::{Assertion, is_signed, parts};
 use super::authenticate::Known;
 use super::client::Authentication;
-use super::http::{Answer, Incoming, need, param};
+use super::http::{Incoming, Outgoing, need, param};
 use super::issue::{Ready, audience, invalid_grant, issue, narrowed, own, prove, refuse_details};
 use super::state::{Access, Granted, State};
 
@@ -20,7 +20,7 @@ const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 /// Exchanges an access token of this server for a new one, for the same subject and no longer than the old one lasts.
-pub(super) fn exchange(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {
+pub(super) fn exchange(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Outgoing, Outgoing> {
     let subject_token = need(form, "subject_token")?;
     token_type(need(form, "subject_token_type")?)?;
     let issued_type = match param(form, "requested_token_type")? {
@@ -30,7 +30,7 @@ pub(super) fn exchange(state: &State, request: &Incoming, form: &Form, known: &K
     refuse_details(form)?;
     let audience = audience(state, form)?;
     if form.all("audience").any(|named| named != audience) {
-        return Err(Answer::error(
+        return Err(Outgoing::error(
             400,
             "invalid_target",
             "audience is not the resource that tokens are issued for here",
@@ -41,7 +41,7 @@ pub(super) fn exchange(state: &State, request: &Incoming, form: &Form, known: &K
         (None, None) => None,
         (Some(token), Some(kind)) => token_type(kind).and_then(|_| live(state, token)).map(Some)?,
         // RFC 8693 section 2.1.
-        _ => return Err(Answer::error(400, "invalid_request", "actor_token and actor_token_type come together")),
+        _ => return Err(Outgoing::error(400, "invalid_request", "actor_token and actor_token_type come together")),
     };
     if subject.granted.details.is_some() {
         return Err(invalid_grant("a token for an intent is for this intent alone"));
@@ -65,9 +65,9 @@ fn act(actor: &Granted, before: Option<&Value>) -> Value {
     act.with_some("act", before.cloned())
 }
 
-fn token_type(kind: &str) -> Result<&'static str, Answer> {
+fn token_type(kind: &str) -> Result<&'static str, Outgoing> {
     let known = [ACCESS_TOKEN, JWT].into_iter().find(|known| *known == kind);
-    known.ok_or_else(|| Answer::error(400, "invalid_request", "this type of token is not taken or issued here"))
+    known.ok_or_else(|| Outgoing::error(400, "invalid_request", "this type of token is not taken or issued here"))
 }
 
 /// For how many seconds a token is still good.
@@ -76,7 +76,7 @@ fn left(token: &Access, now: UnixTime) -> u64 {
 }
 
 /// An access token of this server that is good now.
-fn live(state: &State, token: &str) -> Result<Access, Answer> {
+fn live(state: &State, token: &str) -> Result<Access, Outgoing> {
     let now = state.now();
     let jti = verified_jti(state, token).ok_or_else(|| invalid_grant("the token is none of this server"))?;
     let found = state.kept().access.get(&jti, now).cloned().filter(|access| !access.revoked);
@@ -93,7 +93,7 @@ pub(super) fn verified_jti(state: &State, token: &str) -> Option<String> {
 
 /// A token for an assertion that the client itself signed, about one of its users. Others' assertions are not taken: no
 /// other issuer is known here.
-pub(super) fn jwt_bearer(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {
+pub(super) fn jwt_bearer(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Outgoing, Outgoing> {
     let text = need(form, "assertion")?;
     let Authentication::Keys(keys) = &known.client.authentication else {
         return Err(invalid_grant("assertions are taken of clients that registered keys"));

@@ -6,7 +6,7 @@ use keybound::server::authorization::{EndpointRequest, Grant};
 use keybound::{RUSTCRYPTO, UnixTime};
 
 use super::authenticate::{Known, authenticate};
-use super::http::{Answer, Incoming, escape, need, param};
+use super::http::{Incoming, Outgoing, escape, need, param};
 use super::issue::{
     Ready, USER, admit, audience, check_resource, granted_scope, invalid_grant, issue, next_nonce, prove,
     refuse_details,
@@ -21,20 +21,20 @@ const INTERVAL: u64 = 1;
 /// The letters of user codes: no vowels, so no words (RFC 8628 section 6.1).
 const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 
-pub(super) fn begin(state: &State, request: &Incoming) -> Result<Answer, Answer> {
+pub(super) fn begin(state: &State, request: &Incoming) -> Result<Outgoing, Outgoing> {
     let form = request.form()?;
     let known = authenticate(state, request, &form)?;
     known.must_be_permitted(DEVICE_CODE)?;
     refuse_details(&form)?;
     let scope = granted_scope(param(&form, "scope")?);
-    let scope = scope.ok_or_else(|| Answer::error(400, "invalid_scope", "none of these scopes is known here"))?;
+    let scope = scope.ok_or_else(|| Outgoing::error(400, "invalid_scope", "none of these scopes is known here"))?;
     let audience = audience(state, &form)?;
     let proofs = request.all("dpop");
     let target = state.target(request);
     let grant = Grant::announcement(&form)?;
     let admitted = admit(state, &EndpointRequest::new(&request.method, &target, &proofs, known.kind(), grant))?;
     if state.must_bind(&known.client) && admitted.announced().is_none() {
-        return Err(Answer::error(400, "invalid_request", "this client gets bound tokens: send a proof or dpop_jkt"));
+        return Err(Outgoing::error(400, "invalid_request", "this client gets bound tokens: send a proof or dpop_jkt"));
     }
     known.use_up(state)?;
     let (now, code) = (state.now(), unguessable()?);
@@ -70,26 +70,26 @@ pub(super) fn begin(state: &State, request: &Incoming) -> Result<Answer, Answer>
         .with("expires_in", LIFETIME)
         .with("interval", INTERVAL);
     let mut answer =
-        Answer::json(200, &document).with("Access-Control-Expose-Headers", keybound::verify::refusal::EXPOSED_FIELDS);
+        Outgoing::json(200, &document).with("Access-Control-Expose-Headers", keybound::verify::refusal::EXPOSED_FIELDS);
     if let Some(nonce) = next_nonce(state, admitted.next_nonce()) {
         answer = answer.with("DPoP-Nonce", &nonce);
     }
     Ok(answer)
 }
 
-fn user_code() -> Result<String, Answer> {
+fn user_code() -> Result<String, Outgoing> {
     let mut bytes = [0; 8];
-    let unavailable = |_| Answer::error(503, "temporarily_unavailable", "there is no randomness");
+    let unavailable = |_| Outgoing::error(503, "temporarily_unavailable", "there is no randomness");
     RUSTCRYPTO.random.fill(&mut bytes).map_err(unavailable)?;
     let letters: String = bytes.iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect();
     Ok(format!("{}-{}", &letters[..4], &letters[4..]))
 }
 
 /// The page on which the user enters the code.
-pub(super) fn page(_: &State, request: &Incoming) -> Result<Answer, Answer> {
+pub(super) fn page(_: &State, request: &Incoming) -> Result<Outgoing, Outgoing> {
     let form = Form::parse(request.query.as_bytes()).unwrap_or_default();
     let code = form.get("user_code").ok().flatten().unwrap_or_default();
-    Ok(Answer::page(
+    Ok(Outgoing::page(
         200,
         &format!(
             "<h1>Log a device in</h1><form method=post action=/device><input name=user_code value=\"{}\" \
@@ -101,7 +101,7 @@ pub(super) fn page(_: &State, request: &Incoming) -> Result<Answer, Answer> {
 }
 
 /// Takes the user's decision.
-pub(super) fn decide(state: &State, request: &Incoming) -> Result<Answer, Answer> {
+pub(super) fn decide(state: &State, request: &Incoming) -> Result<Outgoing, Outgoing> {
     let form = request.form()?;
     let entered: String = need(&form, "user_code")?.chars().filter(char::is_ascii_alphabetic).collect();
     let approved = need(&form, "decision")? == "approve";
@@ -110,13 +110,13 @@ pub(super) fn decide(state: &State, request: &Incoming) -> Result<Answer, Answer
     let same =
         |device: &Device| now < device.expires && device.user_code.replace('-', "").eq_ignore_ascii_case(&entered);
     let found = kept.devices.values_mut().find(|(_, device)| device.approved.is_none() && same(device));
-    let Some((_, device)) = found else { return Err(Answer::page(400, "<p>No device waits with this code.")) };
+    let Some((_, device)) = found else { return Err(Outgoing::page(400, "<p>No device waits with this code.")) };
     device.approved = Some(approved);
-    Ok(Answer::page(200, if approved { "<p>Approved. Go back to the device." } else { "<p>Denied." }))
+    Ok(Outgoing::page(200, if approved { "<p>Approved. Go back to the device." } else { "<p>Denied." }))
 }
 
 /// Answers a device that asks for its token.
-pub(super) fn token(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {
+pub(super) fn token(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Outgoing, Outgoing> {
     let name = need(form, "device_code")?;
     let now = state.now();
     let found = state.kept().devices.get(name, now).cloned().filter(|device| device.granted.client_id == known.id);
@@ -125,7 +125,7 @@ pub(super) fn token(state: &State, request: &Incoming, form: &Form, known: &Know
     };
     check_resource(form, &found.granted)?;
     if now >= found.expires {
-        return Err(Answer::error(400, "expired_token", "the device code is over; begin again"));
+        return Err(Outgoing::error(400, "expired_token", "the device code is over; begin again"));
     }
     let admitted = prove(state, request, known, Grant::DeviceCode { bound_to: found.key })?;
     known.use_up(state)?;
@@ -146,12 +146,12 @@ pub(super) fn token(state: &State, request: &Incoming, form: &Form, known: &Know
         }
         Some(false) => {
             kept.devices.take(name, now);
-            Err(Answer::error(400, "access_denied", "the user said no"))
+            Err(Outgoing::error(400, "access_denied", "the user said no"))
         }
         None if too_fast => {
             device.interval = device.interval.saturating_add(5);
-            Err(Answer::error(400, "slow_down", "the device asks too often"))
+            Err(Outgoing::error(400, "slow_down", "the device asks too often"))
         }
-        None => Err(Answer::error(400, "authorization_pending", "the user has not decided yet")),
+        None => Err(Outgoing::error(400, "authorization_pending", "the user has not decided yet")),
     }
 }

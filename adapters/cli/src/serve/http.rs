@@ -18,7 +18,7 @@ pub(super) struct Incoming {
 
 /// An answer.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct Outgoing {
     pub(super) status: u16,
     pub(super) fields: Vec<(String, String)>,
     pub(super) body: String,
@@ -40,33 +40,34 @@ impl Incoming {
     }
 
     /// The parameters of the body.
-    pub(super) fn form(&self) -> Result<Form, Answer> {
+    pub(super) fn form(&self) -> Result<Form, Outgoing> {
         let kind = self.text("content-type").unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return Err(Answer::error(400, "invalid_request", "the body must be application/x-www-form-urlencoded"));
+            return Err(Outgoing::error(400, "invalid_request", "the body must be application/x-www-form-urlencoded"));
         }
-        let form = Form::parse(&self.body).map_err(|_| Answer::error(400, "invalid_request", "the body is no form"))?;
+        let form =
+            Form::parse(&self.body).map_err(|_| Outgoing::error(400, "invalid_request", "the body is no form"))?;
         // RFC 6749 section 3.2: nothing else may occur twice (RFC 8707 section 2, RFC 8693 section 2.1).
         let repeated = |name: &str| !["resource", "audience"].contains(&name) && form.get(name).is_err();
         if form.iter().any(|(name, _)| repeated(name)) {
-            return Err(Answer::error(400, "invalid_request", "a parameter occurs twice"));
+            return Err(Outgoing::error(400, "invalid_request", "a parameter occurs twice"));
         }
         Ok(form)
     }
 }
 
 /// A parameter that occurs at most once.
-pub(super) fn param<'f>(form: &'f Form, name: &str) -> Result<Option<&'f str>, Answer> {
-    form.get(name).map_err(|_| Answer::error(400, "invalid_request", &format!("{name} occurs twice")))
+pub(super) fn param<'f>(form: &'f Form, name: &str) -> Result<Option<&'f str>, Outgoing> {
+    form.get(name).map_err(|_| Outgoing::error(400, "invalid_request", &format!("{name} occurs twice")))
 }
 
 /// A parameter that must be there.
-pub(super) fn need<'f>(form: &'f Form, name: &str) -> Result<&'f str, Answer> {
-    param(form, name)?.ok_or_else(|| Answer::error(400, "invalid_request", &format!("{name} is missing")))
+pub(super) fn need<'f>(form: &'f Form, name: &str) -> Result<&'f str, Outgoing> {
+    param(form, name)?.ok_or_else(|| Outgoing::error(400, "invalid_request", &format!("{name} is missing")))
 }
 
-impl Answer {
+impl Outgoing {
     pub(super) fn new(status: u16) -> Self {
         Self { status, fields: Vec::new(), body: String::new() }
     }
@@ -107,14 +108,14 @@ impl Answer {
     }
 }
 
-impl From<Refusal> for Answer {
+impl From<Refusal> for Outgoing {
     fn from(refusal: Refusal) -> Self {
         let fields = refusal.headers().iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
         Self { status: refusal.status(), fields, body: refusal.body().into() }
     }
 }
 
-impl From<Reply> for Answer {
+impl From<Reply> for Outgoing {
     fn from(reply: Reply) -> Self {
         let fields = reply.headers().iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
         Self { status: reply.status(), fields, body: reply.body().into() }

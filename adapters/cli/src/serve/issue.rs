@@ -9,7 +9,7 @@ use keybound::server::authorization::{Admitted, EndpointRequest, Grant, TokenAns
 use keybound::{RUSTCRYPTO, base64url};
 
 use super::authenticate::Known;
-use super::http::{Answer, Incoming, param};
+use super::http::{Incoming, Outgoing, param};
 use super::metadata::SCOPES;
 use super::state::{Access, Granted, KEY_ID, Refresh, State, unguessable};
 
@@ -34,40 +34,40 @@ pub(super) fn granted_scope(asked: Option<&str>) -> Option<String> {
 }
 
 /// The resource that tokens are asked for, the API here if none is named (RFC 8707 section 2).
-pub(super) fn audience(state: &State, form: &Form) -> Result<String, Answer> {
+pub(super) fn audience(state: &State, form: &Form) -> Result<String, Outgoing> {
     let asked = form.all("resource").next().unwrap_or(&state.resource);
     if state.is_resource(asked) && form.all("resource").all(|resource| resource == asked) {
         return Ok(asked.to_owned());
     }
-    Err(Answer::error(400, "invalid_target", "resource is none that tokens are issued for here, or there are two"))
+    Err(Outgoing::error(400, "invalid_target", "resource is none that tokens are issued for here, or there are two"))
 }
 
 /// Refuses resources other than the one that was granted.
-pub(super) fn check_resource(form: &Form, granted: &Granted) -> Result<(), Answer> {
+pub(super) fn check_resource(form: &Form, granted: &Granted) -> Result<(), Outgoing> {
     if form.all("resource").all(|resource| resource == granted.audience) {
         return Ok(());
     }
-    Err(Answer::error(400, "invalid_target", "resource is not the one that was granted"))
+    Err(Outgoing::error(400, "invalid_target", "resource is not the one that was granted"))
 }
 
 /// The scope asked for, if it is no more than `had` (RFC 6749 section 6).
-pub(super) fn narrowed(form: &Form, had: &str) -> Result<String, Answer> {
+pub(super) fn narrowed(form: &Form, had: &str) -> Result<String, Outgoing> {
     let Some(asked) = param(form, "scope")? else { return Ok(had.to_owned()) };
     if asked.split(' ').all(|name| had.split(' ').any(|known| known == name)) {
         return Ok(asked.to_owned());
     }
-    Err(Answer::error(400, "invalid_scope", "that is more than was granted"))
+    Err(Outgoing::error(400, "invalid_scope", "that is more than was granted"))
 }
 
-pub(super) fn invalid_grant(text: &str) -> Answer {
-    Answer::error(400, "invalid_grant", text)
+pub(super) fn invalid_grant(text: &str) -> Outgoing {
+    Outgoing::error(400, "invalid_grant", text)
 }
 
 /// What a request without an earlier approval is granted.
-pub(super) fn own(state: &State, form: &Form, known: &Known, subject: &str) -> Result<Granted, Answer> {
+pub(super) fn own(state: &State, form: &Form, known: &Known, subject: &str) -> Result<Granted, Outgoing> {
     refuse_details(form)?;
     let scope = granted_scope(param(form, "scope")?);
-    let scope = scope.ok_or_else(|| Answer::error(400, "invalid_scope", "none of these scopes is known here"))?;
+    let scope = scope.ok_or_else(|| Outgoing::error(400, "invalid_scope", "none of these scopes is known here"))?;
     Ok(Granted {
         client_id: known.id.clone(),
         subject: subject.into(),
@@ -80,18 +80,18 @@ pub(super) fn own(state: &State, form: &Form, known: &Known, subject: &str) -> R
 }
 
 /// Refuses details where no intent can be declared: passed over, they would turn into a token that is good for more.
-pub(super) fn refuse_details(form: &Form) -> Result<(), Answer> {
+pub(super) fn refuse_details(form: &Form) -> Result<(), Outgoing> {
     match param(form, "authorization_details")? {
         None => Ok(()),
         Some(_) => {
             let text = "authorization_details are taken in authorization requests alone: they need a user who agrees";
-            Err(Answer::error(400, "invalid_authorization_details", text))
+            Err(Outgoing::error(400, "invalid_authorization_details", text))
         }
     }
 }
 
 /// Judges the proof of a token request.
-pub(super) fn prove(state: &State, request: &Incoming, known: &Known, grant: Grant<'_>) -> Result<Admitted, Answer> {
+pub(super) fn prove(state: &State, request: &Incoming, known: &Known, grant: Grant<'_>) -> Result<Admitted, Outgoing> {
     let proofs = request.all("dpop");
     let target = state.target(request);
     let endpoint = EndpointRequest::new(&request.method, &target, &proofs, known.kind(), grant);
@@ -100,9 +100,9 @@ pub(super) fn prove(state: &State, request: &Incoming, known: &Known, grant: Gra
 }
 
 /// Judges a proof and consumes it.
-pub(super) fn admit(state: &State, endpoint: &EndpointRequest<'_>) -> Result<Admitted, Answer> {
+pub(super) fn admit(state: &State, endpoint: &EndpointRequest<'_>) -> Result<Admitted, Outgoing> {
     let begun = state.authorization().admit(&endpoint.arriving(state.arrival()), state.now());
-    state.decided(begun)?.map_err(|refusal| Answer::from(*refusal))
+    state.decided(begun)?.map_err(|refusal| Outgoing::from(*refusal))
 }
 
 /// The nonce to send along: the one the proof's own makes due, or a new one for every answer if that is the fault.
@@ -117,7 +117,7 @@ pub(super) fn next_nonce(state: &State, due: Option<&Nonce>) -> Option<String> {
 }
 
 /// Issues what a grant gives.
-pub(super) fn issue(state: &State, known: &Known, admitted: &Admitted, ready: Ready) -> Result<Answer, Answer> {
+pub(super) fn issue(state: &State, known: &Known, admitted: &Admitted, ready: Ready) -> Result<Outgoing, Outgoing> {
     let Ready { granted, refresh, issued_type, lifetime } = ready;
     let now = state.now();
     let expires = now.saturating_add(lifetime);
@@ -165,7 +165,7 @@ pub(super) fn issue(state: &State, known: &Known, admitted: &Admitted, ready: Re
     if state.faults().bearer_token_type {
         answer = answer.member("token_type", "Bearer");
     }
-    let mut answer = Answer::from(answer.finish());
+    let mut answer = Outgoing::from(answer.finish());
     if let Some(nonce) = next_nonce(state, None) {
         answer.fields.retain(|(name, _)| name != "DPoP-Nonce");
         answer = answer.with("DPoP-Nonce", &nonce);
@@ -174,13 +174,13 @@ pub(super) fn issue(state: &State, known: &Known, admitted: &Admitted, ready: Re
 }
 
 /// An access token (RFC 9068).
-fn sign(state: &State, claims: &Value) -> Result<String, Answer> {
+fn sign(state: &State, claims: &Value) -> Result<String, Outgoing> {
     let algorithm = state.signer.algorithm();
     let header = Value::object().with("typ", "at+jwt").with("alg", algorithm.name()).with("kid", KEY_ID);
     let mut text = base64url::encode(header.to_json().as_bytes());
     text.push('.');
     base64url::encode_into(claims.to_json().as_bytes(), &mut text);
-    let unavailable = |_| Answer::error(503, "temporarily_unavailable", "the token could not be signed");
+    let unavailable = |_| Outgoing::error(503, "temporarily_unavailable", "the token could not be signed");
     let input = SigningInput::new(algorithm, text.as_bytes(), RUSTCRYPTO.digest);
     let signature = state.signer.sign(&input).map_err(unavailable)?;
     text.push('.');

@@ -9,7 +9,7 @@ use axum::response::Response;
 
 use super::browser;
 use super::described;
-use super::http::{Answer, Incoming};
+use super::http::{Incoming, Outgoing};
 use super::route::route;
 use super::state::State;
 
@@ -39,10 +39,10 @@ pub(super) async fn answer(Shared(state): Shared<Arc<State>>, request: Request) 
 }
 
 /// Reads a request whole.
-async fn read(request: Request) -> Result<Incoming, Answer> {
+async fn read(request: Request) -> Result<Incoming, Outgoing> {
     let (head, body) = request.into_parts();
-    let late = |_| Answer::error(408, "invalid_request", "the body took longer than ten seconds");
-    let long = |_| Answer::error(413, "invalid_request", "the body is longer than 256 KiB, or broke off");
+    let late = |_| Outgoing::error(408, "invalid_request", "the body took longer than ten seconds");
+    let long = |_| Outgoing::error(413, "invalid_request", "the body is longer than 256 KiB, or broke off");
     let body = tokio::time::timeout(MAX_WAIT, to_bytes(body, MAX_BODY)).await.map_err(late)?.map_err(long)?;
     let fields = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
     Ok(Incoming {
@@ -55,7 +55,7 @@ async fn read(request: Request) -> Result<Incoming, Answer> {
     })
 }
 
-fn finish(answered: Answer, state: &State, is_for_scripts: bool) -> Response {
+fn finish(answered: Outgoing, state: &State, is_for_scripts: bool) -> Response {
     let faults = state.faults();
     let mut builder = Response::builder().status(answered.status);
     for (name, value) in &answered.fields {

@@ -4,7 +4,7 @@ use keybound::SecurityLevel;
 use keybound::json::Value;
 use keybound::key::Signer as _;
 
-use super::http::{Answer, Incoming};
+use super::http::{Incoming, Outgoing};
 use super::state::{KEY_ID, State};
 
 /// The scopes there are. `openid` is none of them: no ID tokens are issued.
@@ -25,7 +25,7 @@ pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_co
 /// The algorithms of client assertions.
 pub(super) const ASSERTION_ALGORITHMS: [&str; 5] = ["ES256", "ES384", "Ed25519", "EdDSA", "PS256"];
 
-pub(super) fn server(state: &State, _: &Incoming) -> Result<Answer, Answer> {
+pub(super) fn server(state: &State, _: &Incoming) -> Result<Outgoing, Outgoing> {
     unless_failing(state)?;
     let at = |path: &str| format!("{}{path}", state.issuer);
     let document = state
@@ -54,27 +54,27 @@ pub(super) fn server(state: &State, _: &Incoming) -> Result<Answer, Answer> {
     Ok(cacheable(&document))
 }
 
-pub(super) fn resource(state: &State, _: &Incoming) -> Result<Answer, Answer> {
+pub(super) fn resource(state: &State, _: &Incoming) -> Result<Outgoing, Outgoing> {
     unless_failing(state)?;
     Ok(cacheable(&state.api().metadata()))
 }
 
-fn unless_failing(state: &State) -> Result<(), Answer> {
+fn unless_failing(state: &State) -> Result<(), Outgoing> {
     if state.faults().metadata_failing {
-        return Err(Answer::error(503, "temporarily_unavailable", "metadata is not available for now"));
+        return Err(Outgoing::error(503, "temporarily_unavailable", "metadata is not available for now"));
     }
     Ok(())
 }
 
 /// The key that verifies access tokens (RFC 7517).
-pub(super) fn keys(state: &State, _: &Incoming) -> Result<Answer, Answer> {
+pub(super) fn keys(state: &State, _: &Incoming) -> Result<Outgoing, Outgoing> {
     let jwk = Value::parse_object(state.signer.public_key().to_json().as_bytes()).unwrap_or(Value::object());
     let jwk = jwk.with("kid", KEY_ID).with("use", "sig").with("alg", state.signer.algorithm().name());
     Ok(cacheable(&Value::object().with("keys", Value::from(vec![jwk]))))
 }
 
-fn cacheable(document: &Value) -> Answer {
-    let mut answer = Answer::new(200).with("Content-Type", "application/json").with("Cache-Control", "max-age=60");
+fn cacheable(document: &Value) -> Outgoing {
+    let mut answer = Outgoing::new(200).with("Content-Type", "application/json").with("Cache-Control", "max-age=60");
     answer.body = document.to_json();
     answer
 }

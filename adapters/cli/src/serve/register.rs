@@ -5,7 +5,7 @@ use keybound::oauth::Secret;
 
 use super::assertion;
 use super::client::{Authentication, Client};
-use super::http::{Answer, Incoming};
+use super::http::{Incoming, Outgoing};
 use super::metadata::{GRANTS, METHODS};
 use super::state::{State, unguessable};
 
@@ -47,14 +47,14 @@ const fn redirect(text: &'static str) -> NotClient {
     NotClient { error: "invalid_redirect_uri", text }
 }
 
-impl From<NotClient> for Answer {
+impl From<NotClient> for Outgoing {
     fn from(not: NotClient) -> Self {
         Self::error(400, not.error, not.text)
     }
 }
 
 /// Registers a client.
-pub(super) fn register(state: &State, request: &Incoming) -> Result<Answer, Answer> {
+pub(super) fn register(state: &State, request: &Incoming) -> Result<Outgoing, Outgoing> {
     let kind = request.text("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/json") {
         return Err(metadata("the body must be application/json").into());
@@ -86,7 +86,7 @@ pub(super) fn register(state: &State, request: &Incoming) -> Result<Answer, Answ
         .with_some("client_secret", secret.as_deref())
         .with_some("client_secret_expires_at", secret.as_ref().map(|_| now.saturating_add(LIFETIME)));
     state.kept().clients.insert(&id, client, now.saturating_add(LIFETIME), now)?;
-    Ok(Answer::json(201, &answer))
+    Ok(Outgoing::json(201, &answer))
 }
 
 /// The client that a document at its own URL describes (Client ID Metadata Document): it has no secret.

@@ -1,13 +1,13 @@
 //! Which endpoint answers a request.
 
-use super::http::{Answer, Incoming};
+use super::http::{Incoming, Outgoing};
 use super::state::State;
 use super::{api, authorize, browser, device, metadata, register, token, tokens};
 
-type Endpoint = fn(&State, &Incoming) -> Result<Answer, Answer>;
+type Endpoint = fn(&State, &Incoming) -> Result<Outgoing, Outgoing>;
 
 /// The answer to a request.
-pub(super) fn route(state: &State, request: &Incoming) -> Answer {
+pub(super) fn route(state: &State, request: &Incoming) -> Outgoing {
     if request.method == "OPTIONS" && !browser::is_visited(&request.path) {
         return preflight();
     }
@@ -29,18 +29,18 @@ pub(super) fn route(state: &State, request: &Incoming) -> Answer {
         "/register" => ("POST", register::register),
         "/introspect" => ("POST", tokens::introspect),
         "/revoke" => ("POST", tokens::revoke),
-        _ => return Answer::error(404, "not_found", "there is nothing here"),
+        _ => return Outgoing::error(404, "not_found", "there is nothing here"),
     };
     let is_head = method == "GET" && request.method == "HEAD";
     if request.method != method && !is_head {
-        return Answer::error(405, "invalid_request", "this endpoint has another method").with("Allow", method);
+        return Outgoing::error(405, "invalid_request", "this endpoint has another method").with("Allow", method);
     }
     endpoint(state, request).unwrap_or_else(|answer| answer)
 }
 
 /// Scripts of other origins may send tokens and proofs here.
-fn preflight() -> Answer {
-    Answer::new(204)
+fn preflight() -> Outgoing {
+    Outgoing::new(204)
         .with("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
         .with("Access-Control-Allow-Headers", "Authorization, DPoP, Content-Type, Accept")
         .with("Access-Control-Max-Age", "600")

@@ -24,7 +24,7 @@ use keybound::{
 
 use super::client::Client;
 use super::fault::Faults;
-use super::http::{Answer, Incoming};
+use super::http::{Incoming, Outgoing};
 use super::options::Options;
 
 /// How many things of one kind are remembered.
@@ -150,12 +150,12 @@ impl<V> Default for Bounded<V> {
 
 impl<V> Bounded<V> {
     /// Keeps a value until `until`.
-    pub(super) fn insert(&mut self, name: &str, value: V, until: UnixTime, now: UnixTime) -> Result<(), Answer> {
+    pub(super) fn insert(&mut self, name: &str, value: V, until: UnixTime, now: UnixTime) -> Result<(), Outgoing> {
         if self.0.len() >= MAX_KEPT {
             self.0.retain(|_, (_, end)| now < *end);
         }
         if self.0.len() >= MAX_KEPT {
-            return Err(Answer::error(503, "temporarily_unavailable", "this development server is full; restart it"));
+            return Err(Outgoing::error(503, "temporarily_unavailable", "this development server is full; restart it"));
         }
         self.0.insert(name.into(), (value, until));
         Ok(())
@@ -265,20 +265,20 @@ impl State {
     }
 
     /// Makes every nonce issued so far worthless, if that is the fault.
-    pub(super) fn spend_nonces(&self) -> Result<(), Answer> {
+    pub(super) fn spend_nonces(&self) -> Result<(), Outgoing> {
         if !self.faults().new_nonce_each_call || !self.options.nonces {
             return Ok(());
         }
         let mut judges = self.judges.write().unwrap_or_else(PoisonError::into_inner);
         let next = judges.key_id.wrapping_add(1).max(1);
         *judges = Judges::new(&self.issuer, &self.resource, &self.keys, &self.options, next)
-            .map_err(|_| Answer::error(503, "temporarily_unavailable", "there is no randomness"))?;
+            .map_err(|_| Outgoing::error(503, "temporarily_unavailable", "there is no randomness"))?;
         Ok(())
     }
 
     /// Carries out a flow of this server, which knows its own keys and asks for nothing but its store.
-    pub(super) fn decided<T>(&self, begun: Result<Step<T>, FlowError>) -> Result<T, Answer> {
-        let ended = |_| Answer::error(500, "server_error", "a flow of this server asks for what it has not");
+    pub(super) fn decided<T>(&self, begun: Result<Step<T>, FlowError>) -> Result<T, Outgoing> {
+        let ended = |_| Outgoing::error(500, "server_error", "a flow of this server asks for what it has not");
         let mut step = begun.map_err(ended)?;
         loop {
             step = match step {
@@ -351,9 +351,9 @@ impl Judges {
 }
 
 /// A new unguessable name.
-pub(super) fn unguessable() -> Result<String, Answer> {
+pub(super) fn unguessable() -> Result<String, Outgoing> {
     let mut bytes = [0; 32];
-    let unavailable = |_| Answer::error(503, "temporarily_unavailable", "there is no randomness");
+    let unavailable = |_| Outgoing::error(503, "temporarily_unavailable", "there is no randomness");
     RUSTCRYPTO.random.fill(&mut bytes).map_err(unavailable)?;
     Ok(base64url::encode(&bytes))
 }

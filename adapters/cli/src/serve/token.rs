@@ -8,24 +8,24 @@ use keybound::server::authorization::{ClientType, EndpointRequest, Grant};
 use keybound::{RUSTCRYPTO, base64url};
 
 use super::authenticate::{Known, authenticate};
-use super::http::{Answer, Incoming, need, param};
+use super::http::{Incoming, Outgoing, need, param};
 use super::issue::{Ready, check_resource, invalid_grant, issue, narrowed, own, prove};
 use super::metadata::DEVICE_CODE;
 use super::state::{Granted, State};
 use super::{derived, device};
 
-pub(super) fn token(state: &State, request: &Incoming) -> Result<Answer, Answer> {
+pub(super) fn token(state: &State, request: &Incoming) -> Result<Outgoing, Outgoing> {
     let form = request.form()?;
     let known = authenticate(state, request, &form)?;
     let name = need(&form, "grant_type")?;
-    let grant: fn(&State, &Incoming, &Form, &Known) -> Result<Answer, Answer> = match name {
+    let grant: fn(&State, &Incoming, &Form, &Known) -> Result<Outgoing, Outgoing> = match name {
         "authorization_code" => code,
         "refresh_token" => refresh,
         "client_credentials" => client_credentials,
         DEVICE_CODE => device::token,
         "urn:ietf:params:oauth:grant-type:token-exchange" => derived::exchange,
         "urn:ietf:params:oauth:grant-type:jwt-bearer" => derived::jwt_bearer,
-        _ => return Err(Answer::error(400, "unsupported_grant_type", "this grant is not offered here")),
+        _ => return Err(Outgoing::error(400, "unsupported_grant_type", "this grant is not offered here")),
     };
     known.must_be_permitted(name)?;
     // What is wrong with the proof is said first, whatever else is wrong: it costs the client one request less.
@@ -33,7 +33,7 @@ pub(super) fn token(state: &State, request: &Incoming) -> Result<Answer, Answer>
 }
 
 /// The refusal of the request's proof, taken by itself.
-fn proof_defect(state: &State, request: &Incoming, known: &Known) -> Option<Answer> {
+fn proof_defect(state: &State, request: &Incoming, known: &Known) -> Option<Outgoing> {
     if known.proved.get() {
         return None;
     }
@@ -42,12 +42,12 @@ fn proof_defect(state: &State, request: &Incoming, known: &Known) -> Option<Answ
         .must_bind(state.must_bind(&known.client));
     // Left at its step, the flow uses nothing up.
     match state.authorization().admit(&endpoint.arriving(state.arrival()), state.now()) {
-        Ok(Step::Done(Err(refusal))) => Some(Answer::from(*refusal)),
+        Ok(Step::Done(Err(refusal))) => Some(Outgoing::from(*refusal)),
         _ => None,
     }
 }
 
-fn code(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {
+fn code(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Outgoing, Outgoing> {
     let name = need(form, "code")?;
     let verifier = need(form, "code_verifier")?;
     let now = state.now();
@@ -85,12 +85,12 @@ fn code(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result
 }
 
 /// Two parties hold what only one should: nobody keeps what came of it (OAuth 2.1 sections 4.1.3 and 4.3.1).
-fn used_again(state: &State, granted: &Granted) -> Answer {
+fn used_again(state: &State, granted: &Granted) -> Outgoing {
     State::revoke_family(&mut state.kept(), &granted.family);
     invalid_grant("it was used before; all that came of it is revoked")
 }
 
-fn refresh(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {
+fn refresh(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Outgoing, Outgoing> {
     let name = need(form, "refresh_token")?;
     let now = state.now();
     let found = state.kept().refresh.get(name, now).cloned().filter(|found| found.granted.client_id == known.id);
@@ -111,9 +111,9 @@ fn refresh(state: &State, request: &Incoming, form: &Form, known: &Known) -> Res
     issue(state, known, &admitted, Ready { granted, refresh: Some(found.granted), issued_type: None, lifetime })
 }
 
-fn client_credentials(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Answer, Answer> {
+fn client_credentials(state: &State, request: &Incoming, form: &Form, known: &Known) -> Result<Outgoing, Outgoing> {
     if known.kind() == ClientType::Public {
-        return Err(Answer::error(400, "unauthorized_client", "a public client has no credentials to show"));
+        return Err(Outgoing::error(400, "unauthorized_client", "a public client has no credentials to show"));
     }
     let granted = own(state, form, known, &known.id)?;
     let admitted = prove(state, request, known, Grant::ClientCredentials)?;

@@ -4,15 +4,15 @@ use keybound::server::authorization::{ClientType, introspection};
 
 use super::authenticate::authenticate;
 use super::derived::verified_jti;
-use super::http::{Answer, Incoming, need, param};
+use super::http::{Incoming, Outgoing, need, param};
 use super::state::State;
 
 /// Says what a token is. No proof is asked of resource servers (RFC 9449 section 6.2).
-pub(super) fn introspect(state: &State, request: &Incoming) -> Result<Answer, Answer> {
+pub(super) fn introspect(state: &State, request: &Incoming) -> Result<Outgoing, Outgoing> {
     let form = request.form()?;
     let known = authenticate(state, request, &form)?;
     if known.kind() == ClientType::Public {
-        return Err(Answer::error(401, "invalid_client", "only confidential clients may ask about tokens"));
+        return Err(Outgoing::error(401, "invalid_client", "only confidential clients may ask about tokens"));
     }
     let token = need(&form, "token")?;
     known.use_up(state)?;
@@ -30,11 +30,11 @@ pub(super) fn introspect(state: &State, request: &Incoming) -> Result<Answer, An
         }
         _ => introspection(None, None),
     };
-    Ok(Answer::json(200, &document))
+    Ok(Outgoing::json(200, &document))
 }
 
 /// Revokes a token, and with a refresh token everything that came of it. Unknown tokens are revoked already.
-pub(super) fn revoke(state: &State, request: &Incoming) -> Result<Answer, Answer> {
+pub(super) fn revoke(state: &State, request: &Incoming) -> Result<Outgoing, Outgoing> {
     let form = request.form()?;
     let known = authenticate(state, request, &form)?;
     let token = need(&form, "token")?;
@@ -47,14 +47,14 @@ pub(super) fn revoke(state: &State, request: &Incoming) -> Result<Answer, Answer
     let refresh = kept.refresh.get(token, now).map(|refresh| &refresh.granted);
     let access = jti.as_ref().and_then(|jti| kept.access.get(jti, now)).map(|access| &access.granted);
     let Some(granted) = refresh.or(access).cloned() else {
-        return Ok(Answer::new(200).with("Cache-Control", "no-store"));
+        return Ok(Outgoing::new(200).with("Cache-Control", "no-store"));
     };
     if granted.client_id != known.id {
-        return Err(Answer::error(400, "invalid_request", "the token was issued to another client"));
+        return Err(Outgoing::error(400, "invalid_request", "the token was issued to another client"));
     }
     match jti.and_then(|jti| kept.access.get_mut(&jti, now)) {
         Some(access) => access.revoked = true,
         None => State::revoke_family(&mut kept, &granted.family),
     }
-    Ok(Answer::new(200).with("Cache-Control", "no-store"))
+    Ok(Outgoing::new(200).with("Cache-Control", "no-store"))
 }

@@ -15,7 +15,7 @@ use keybound::{Algorithm, ProofBuilder, RUSTCRYPTO, UnixTime, base64url};
 use keybound_cli::serve::{ClientSecret, Faults, Options, Running, start};
 use tokio::runtime::Runtime;
 
-use wire::{Answer, encode};
+use wire::{Received, encode};
 
 const SECRET: &str = "a secret: with & signs";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -57,16 +57,16 @@ impl Server {
         format!("{}{path}", self.issuer)
     }
 
-    fn get(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    fn get(&self, path: &str, fields: &[(&str, &str)]) -> Received {
         wire::send(&self.issuer, "GET", path, fields, b"")
     }
 
     /// A form, with these proofs.
-    fn post(&self, path: &str, form: &[(&str, &str)], proofs: &[String]) -> Answer {
+    fn post(&self, path: &str, form: &[(&str, &str)], proofs: &[String]) -> Received {
         self.post_with(path, form, proofs, &[])
     }
 
-    fn post_with(&self, path: &str, form: &[(&str, &str)], proofs: &[String], more: &[(&str, &str)]) -> Answer {
+    fn post_with(&self, path: &str, form: &[(&str, &str)], proofs: &[String], more: &[(&str, &str)]) -> Received {
         let mut fields = vec![("Content-Type", "application/x-www-form-urlencoded")];
         fields.extend(proofs.iter().map(|proof| ("DPoP", proof.as_str())));
         fields.extend(more);
@@ -74,20 +74,20 @@ impl Server {
     }
 
     /// A form of one of the server's own pages.
-    fn post_here(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+    fn post_here(&self, path: &str, form: &[(&str, &str)]) -> Received {
         self.post_with(path, form, &[], &[("Origin", &self.issuer)])
     }
 
-    fn register(&self, metadata: &str) -> Answer {
+    fn register(&self, metadata: &str) -> Received {
         wire::send(&self.issuer, "POST", "/register", &[("Content-Type", "application/json")], metadata.as_bytes())
     }
 
     /// A form with a proof by `key`, sent again with the nonce if the server asks for one.
-    fn prove(&self, key: &SoftKey, path: &str, form: &[(&str, &str)]) -> Answer {
+    fn prove(&self, key: &SoftKey, path: &str, form: &[(&str, &str)]) -> Received {
         self.prove_with(key, path, form, &[])
     }
 
-    fn prove_with(&self, key: &SoftKey, path: &str, form: &[(&str, &str)], more: &[(&str, &str)]) -> Answer {
+    fn prove_with(&self, key: &SoftKey, path: &str, form: &[(&str, &str)], more: &[(&str, &str)]) -> Received {
         let answer = self.post_with(path, form, &[proof(key, "POST", &self.url(path), None, None)], more);
         if answer.error() != Some("use_dpop_nonce") {
             return answer;
@@ -97,7 +97,7 @@ impl Server {
     }
 
     /// A call of the API with a bound token.
-    fn call(&self, key: &SoftKey, method: &str, path: &str, token: &str, body: &[u8]) -> Answer {
+    fn call(&self, key: &SoftKey, method: &str, path: &str, token: &str, body: &[u8]) -> Received {
         let authorization = format!("DPoP {token}");
         let send = |nonce: Option<&str>| {
             let proof = proof(key, method, &self.url(path), nonce, Some(token));
@@ -112,7 +112,7 @@ impl Server {
     }
 
     /// The answer to an authorization request of the demo client with these parameters besides the usual ones.
-    fn authorize(&self, more: &[(&str, &str)]) -> Answer {
+    fn authorize(&self, more: &[(&str, &str)]) -> Received {
         let challenge = challenge();
         let mut form = vec![
             ("response_type", "code"),
@@ -145,7 +145,7 @@ impl Server {
     }
 
     /// The demo client's tokens, bound to `key`.
-    fn login(&self, key: &SoftKey, scope: &str) -> Answer {
+    fn login(&self, key: &SoftKey, scope: &str) -> Received {
         let code = self.code(&[("scope", scope)]);
         let answer = self.prove(key, "/token", &self.redeem(&code));
         assert_eq!(answer.status, 200, "{answer:?}");

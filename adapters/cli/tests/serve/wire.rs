@@ -8,13 +8,13 @@ use serde_json::Value;
 
 /// What came back.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Received {
     pub(crate) status: u16,
     pub(crate) fields: Vec<(String, String)>,
     pub(crate) body: String,
 }
 
-impl Answer {
+impl Received {
     /// The value of a field, which occurs at most once.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let mut found = self.fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
@@ -85,7 +85,7 @@ pub(crate) fn encode(params: &[(&str, &str)]) -> String {
 }
 
 /// Sends one request on a connection of its own.
-pub(crate) fn send(origin: &str, method: &str, path: &str, fields: &[(&str, &str)], body: &[u8]) -> Answer {
+pub(crate) fn send(origin: &str, method: &str, path: &str, fields: &[(&str, &str)], body: &[u8]) -> Received {
     let host = origin.strip_prefix("http://").expect("plain http");
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
     for (name, value) in fields {
@@ -101,7 +101,7 @@ pub(crate) fn send(origin: &str, method: &str, path: &str, fields: &[(&str, &str
 }
 
 /// Sends bytes and reads the answer.
-pub(crate) fn raw(origin: &str, bytes: &[u8]) -> Answer {
+pub(crate) fn raw(origin: &str, bytes: &[u8]) -> Received {
     let mut stream = TcpStream::connect(origin.strip_prefix("http://").expect("plain http")).unwrap();
     // The server may answer and close before it has read everything.
     let _ = stream.write_all(bytes);
@@ -112,5 +112,5 @@ pub(crate) fn raw(origin: &str, bytes: &[u8]) -> Answer {
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     let field = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Answer { status, fields: lines.filter_map(field).collect(), body: body.to_owned() }
+    Received { status, fields: lines.filter_map(field).collect(), body: body.to_owned() }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use keybound::http::message::Response;
 use keybound::key::soft::SoftKey;
-use keybound::key::{Protection, Signer};
+use keybound::key::{KeyProtection, Signer};
 use keybound::oauth::step::{CreatedKey, HostError, KeyFault, Saved, Slot, Stored};
 use keybound::oauth::{Client, Credentials, FlowError, SessionRequest, Step};
 use keybound::{Algorithm, AlgorithmSet, RUSTCRYPTO, SecurityLevel, Thumbprint, UnixTime};
@@ -26,7 +26,7 @@ struct Past {
 }
 
 impl Host for Past {
-    fn create_key(&self, algorithms: AlgorithmSet, protections: &[Protection]) -> Result<CreatedKey, HostError> {
+    fn create_key(&self, algorithms: AlgorithmSet, protections: &[KeyProtection]) -> Result<CreatedKey, HostError> {
         self.files.create_key(algorithms, protections)
     }
     fn signer(&self, thumbprint: Thumbprint) -> Result<Arc<dyn Signer + Send + Sync>, KeyFault> {
@@ -92,7 +92,7 @@ fn age(path: &Path, seconds: u64) {
 }
 
 fn made(files: &Files) -> Thumbprint {
-    let made = files.create_key(AlgorithmSet::ALL, &[Protection::Software]).unwrap();
+    let made = files.create_key(AlgorithmSet::ALL, &[KeyProtection::Software]).unwrap();
     made.public_key.thumbprint(RUSTCRYPTO.digest)
 }
 
@@ -164,7 +164,7 @@ fn what_an_interrupted_writer_left_behind_is_removed() {
 fn a_memory_forgets_keys_that_nothing_names() {
     let (memory, now) = (Memory::new(), UnixTime::now());
     let make = |at: UnixTime| {
-        let made = memory.create_key_at(AlgorithmSet::ALL, &[Protection::Software], at).unwrap();
+        let made = memory.create_key_at(AlgorithmSet::ALL, &[KeyProtection::Software], at).unwrap();
         made.public_key.thumbprint(RUSTCRYPTO.digest)
     };
     let own = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO).unwrap();

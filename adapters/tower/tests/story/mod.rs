@@ -115,7 +115,7 @@ impl Client {
     }
 
     /// A request as a client that follows nonces makes it.
-    pub async fn call(&self, method: &str, path: &str, token: &str) -> Answer {
+    pub async fn call(&self, method: &str, path: &str, token: &str) -> Received {
         let first = self.call_with(method, path, token, None).await;
         match first.field("dpop-nonce") {
             Some(nonce) if first.status == 401 => self.call_with(method, path, token, Some(nonce)).await,
@@ -123,7 +123,7 @@ impl Client {
         }
     }
 
-    pub async fn call_with(&self, method: &str, path: &str, token: &str, nonce: Option<&str>) -> Answer {
+    pub async fn call_with(&self, method: &str, path: &str, token: &str, nonce: Option<&str>) -> Received {
         let proof = self.proof(method, path, token, nonce);
         let authorization = format!("DPoP {token}");
         send(self.address, method, path, &[("Authorization", &authorization), ("DPoP", &proof)]).await
@@ -132,13 +132,13 @@ impl Client {
 
 /// A response as received.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Received {
     pub status: u16,
     pub fields: Vec<(String, String)>,
     pub body: String,
 }
 
-impl Answer {
+impl Received {
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
@@ -167,16 +167,22 @@ pub async fn open(address: SocketAddr, method: &str, target: &str, fields: &[(&s
     stream
 }
 
-pub async fn send(address: SocketAddr, method: &str, target: &str, fields: &[(&str, &str)]) -> Answer {
+pub async fn send(address: SocketAddr, method: &str, target: &str, fields: &[(&str, &str)]) -> Received {
     send_body(address, method, target, fields, "").await
 }
 
-pub async fn send_body(address: SocketAddr, method: &str, target: &str, fields: &[(&str, &str)], body: &str) -> Answer {
+pub async fn send_body(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    fields: &[(&str, &str)],
+    body: &str,
+) -> Received {
     let mut text = String::new();
     open(address, method, target, fields, body).await.read_to_string(&mut text).await.unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     let fields = lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.into(), value.into()));
-    Answer { status, fields: fields.collect(), body: body.into() }
+    Received { status, fields: fields.collect(), body: body.into() }
 }

@@ -5,7 +5,7 @@ use keybound::flow::step::{self, CreatedKey, FetchFailed, HostError, KeyFault, S
 use keybound::http::message::Response;
 use keybound::json::Value;
 #[cfg(feature = "client")]
-use keybound::key::Protection;
+use keybound::key::KeyProtection;
 use keybound::oauth::FlowError;
 use keybound::replay::Inserted;
 
@@ -56,7 +56,7 @@ impl Reply {
     /// # Errors
     /// Misuse.
     pub fn key(public_jwk: &str, algorithm_name: &str, protection: &str) -> Result<Self, Error> {
-        let places: Vec<_> = Protection::ALL.iter().map(|place| (place.name(), *place)).collect();
+        let places: Vec<_> = KeyProtection::ALL.iter().map(|place| (place.name(), *place)).collect();
         Ok(Self::Key(CreatedKey {
             public_key: public_key(public_jwk)?,
             algorithm: algorithm(algorithm_name)?,

@@ -31,12 +31,12 @@ pub(super) struct Credentials<'a> {
 }
 
 /// A refusal, and the scheme that was used if that is clear.
-pub(super) type Refused = (TokenRejection, Option<Scheme>);
+pub(super) type CredentialFault = (TokenRejection, Option<Scheme>);
 
 impl<'a> Credentials<'a> {
     /// Reads the only `Authorization` field (RFC 9110 section 11.6.2). Names of fields and schemes are compared without
     /// regard to case.
-    pub(super) fn read(fields: &[(&'a str, &'a [u8])]) -> Result<Self, Refused> {
+    pub(super) fn read(fields: &[(&'a str, &'a [u8])]) -> Result<Self, CredentialFault> {
         let mut values = values(fields, "authorization");
         let value = values.next().ok_or((TokenRejection::CredentialsMissing, None))?;
         if values.next().is_some() {

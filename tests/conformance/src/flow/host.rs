@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use keybound::crypto::{RandomUnavailable, SecureRandom};
 use keybound::key::soft::SoftKey;
-use keybound::key::{Protection, Signer};
+use keybound::key::{KeyProtection, Signer};
 use keybound::oauth::step::{CreatedKey, HostError, KeyFault, Saved, Slot, Stored};
 use keybound::{Algorithm, AlgorithmSet, Crypto, RUSTCRYPTO, Thumbprint, UnixTime};
 
@@ -39,7 +39,7 @@ pub struct Host {
     /// The clock.
     pub now: UnixTime,
     /// Where new keys claim to live.
-    pub protection: Protection,
+    pub protection: KeyProtection,
     /// What is wrong with every key, if anything is.
     pub fault: Option<fn() -> KeyFault>,
     /// Whether storing fails.
@@ -59,7 +59,7 @@ impl Host {
     pub fn new(crypto: Crypto, now: UnixTime) -> Self {
         Self {
             now,
-            protection: Protection::Software,
+            protection: KeyProtection::Software,
             fault: None,
             broken_store: false,
             meanwhile: None,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use keybound::http::challenge::Challenge;
 use keybound::http::message::{Body, Request, Response};
 use keybound::jose::jwk::PublicJwk;
-use keybound::key::Protection;
+use keybound::key::KeyProtection;
 use keybound::oauth::step::FetchFailed;
 use keybound::oauth::{
     Answer, Authorization, Client, Credentials, Demand, DeviceAuthorization, Discovered, FlowError, Secret, Session,
@@ -106,7 +106,7 @@ pub fn client(config: &Value, crypto: &Crypto, host: &mut Host, names: &mut Name
 impl Player {
     /// A player of the client that `config` describes.
     pub fn new(config: &Value, crypto: &Crypto, mut host: Host) -> Self {
-        if let Some(place) = text(config, "protection").and_then(Protection::from_name) {
+        if let Some(place) = text(config, "protection").and_then(KeyProtection::from_name) {
             host.protection = place;
         }
         let mut names = Names::default();

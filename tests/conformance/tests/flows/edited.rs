@@ -1,6 +1,6 @@
 //! What is loaded is held against the configuration as what is made: edited files of sessions, logins and registrations.
 
-use keybound::key::{Protection, Signer as _};
+use keybound::key::{KeyProtection, Signer as _};
 use keybound::oauth::step::CreatedKey;
 use keybound::oauth::{Client, HeldToken, Secret};
 use keybound::{Algorithm, AlgorithmSet, RUSTCRYPTO, SecurityLevel};
@@ -123,7 +123,7 @@ fn an_edited_login_is_not_completed() {
 
 #[test]
 fn protections_count_at_enhanced() {
-    let build = |places: &'static [Protection]| {
+    let build = |places: &'static [KeyProtection]| {
         let builder = Client::builder(SecurityLevel::Enhanced, &RUSTCRYPTO).protections(places);
         let builder = builder.redirect_uri("https://app.example.com/callback");
         let credentials = keybound::oauth::Credentials::public("app");
@@ -132,17 +132,17 @@ fn protections_count_at_enhanced() {
     // A session of a key in software.
     let mut story = story(public("enhanced"), Server::default());
     story.log_in(plain());
-    story.player.client = build(&[Protection::Hsm, Protection::SecureEnclave]);
+    story.player.client = build(&[KeyProtection::Hsm, KeyProtection::SecureEnclave]);
     assert_eq!(story.err(json!({ "do": "open", "session": "work" })), "key_protection");
     // A login of one.
-    story.player.client = build(Protection::ALL);
+    story.player.client = build(KeyProtection::ALL);
     story.ok(plain());
     let callback = story.approve();
-    story.player.client = build(&[Protection::Hsm]);
+    story.player.client = build(&[KeyProtection::Hsm]);
     assert_eq!(story.err(json!({ "do": "exchange", "callback": callback })), "key_protection");
     // A key that is made: what the client permits *and* what Maximum does, not all that Maximum does.
-    story.player.client = build(&[Protection::Software, Protection::Hsm]);
-    story.player.host.protection = Protection::Tee;
+    story.player.client = build(&[KeyProtection::Software, KeyProtection::Hsm]);
+    story.player.host.protection = KeyProtection::Tee;
     let mut highest = intent();
     highest["level"] = json!("maximum");
     highest["session"] = json!("other");
@@ -164,7 +164,7 @@ fn algorithms_count_for_what_is_stored() {
 
 #[test]
 fn a_token_from_elsewhere_is_held_against_the_level() {
-    let held = |algorithm: Algorithm, protection: Protection| {
+    let held = |algorithm: Algorithm, protection: KeyProtection| {
         let key = keybound::key::soft::SoftKey::generate(algorithm, &RUSTCRYPTO).expect("a key");
         let key = CreatedKey { public_key: key.public_key().clone(), algorithm, protection };
         let (token, resource) = (Secret::new("t0ken"), RESOURCE.to_owned());
@@ -174,12 +174,14 @@ fn a_token_from_elsewhere_is_held_against_the_level() {
     let adopt = |level, algorithm, protection| {
         client(level).adopt(held(algorithm, protection)).map(drop).map_err(|error| error.reason())
     };
-    assert_eq!(adopt(SecurityLevel::Maximum, Algorithm::Es256, Protection::Hsm), Err("no_intent"));
-    assert_eq!(adopt(SecurityLevel::Maximum, Algorithm::Es256, Protection::Software), Err("key_protection"));
-    assert_eq!(adopt(SecurityLevel::Maximum, Algorithm::Es384, Protection::Hsm), Err("misuse"));
-    assert_eq!(adopt(SecurityLevel::Enhanced, Algorithm::Es384, Protection::Software), Ok(()));
-    let picky = Client::builder(SecurityLevel::Enhanced, &RUSTCRYPTO).protections(&[Protection::Hsm]).build().unwrap();
-    let refused = picky.adopt(held(Algorithm::Es256, Protection::Software)).map(drop).map_err(|error| error.reason());
+    assert_eq!(adopt(SecurityLevel::Maximum, Algorithm::Es256, KeyProtection::Hsm), Err("no_intent"));
+    assert_eq!(adopt(SecurityLevel::Maximum, Algorithm::Es256, KeyProtection::Software), Err("key_protection"));
+    assert_eq!(adopt(SecurityLevel::Maximum, Algorithm::Es384, KeyProtection::Hsm), Err("misuse"));
+    assert_eq!(adopt(SecurityLevel::Enhanced, Algorithm::Es384, KeyProtection::Software), Ok(()));
+    let picky =
+        Client::builder(SecurityLevel::Enhanced, &RUSTCRYPTO).protections(&[KeyProtection::Hsm]).build().unwrap();
+    let refused =
+        picky.adopt(held(Algorithm::Es256, KeyProtection::Software)).map(drop).map_err(|error| error.reason());
     assert_eq!(refused, Err("key_protection"));
 }
 

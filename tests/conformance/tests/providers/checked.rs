@@ -6,7 +6,7 @@ use keybound::jose::jwk::PublicJwk;
 use keybound::jose::signature::{Signature, SignatureError};
 use keybound::key::checked::CheckedSigner;
 use keybound::key::soft::SoftKey;
-use keybound::key::{Protection, Signer, SignerError, SigningInput};
+use keybound::key::{KeyProtection, Signer, SignerError, SigningInput};
 use keybound::{Algorithm, Crypto, Misuse};
 use keybound_conformance::{NOW, Request, make_key, providers};
 
@@ -86,8 +86,8 @@ impl Signer for Device {
         self.key.public_key()
     }
 
-    fn protection(&self) -> Protection {
-        Protection::Hsm
+    fn protection(&self) -> KeyProtection {
+        KeyProtection::Hsm
     }
 
     fn sign(&self, input: &SigningInput<'_>) -> Result<Signature, SignerError> {
@@ -205,8 +205,8 @@ fn a_signer_whose_key_does_not_fit_its_algorithm_is_refused() {
         fn public_key(&self) -> &PublicJwk {
             self.0.public_key()
         }
-        fn protection(&self) -> Protection {
-            Protection::Hsm
+        fn protection(&self) -> KeyProtection {
+            KeyProtection::Hsm
         }
         fn sign(&self, input: &SigningInput<'_>) -> Result<Signature, SignerError> {
             self.0.sign(input)
