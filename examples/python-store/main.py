@@ -18,7 +18,7 @@ def present(path: str, made: str, thumbprint: str) -> str:
     store = SqliteReplayStore(path, namespace="items")
     try:
         presented = Presented(proof=made, method="GET", url=URL, access_token=TOKEN, bound_to=thumbprint)
-        Verifier(policy=Policy(namespace="items"), epoch=store.epoch).verify(presented, store=store)
+        Verifier(policy=Policy(namespace="items")).verify(presented, store=store)
     except KeyboundError as error:
         return error.reason
     return "accepted"

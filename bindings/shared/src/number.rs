@@ -1,4 +1,4 @@
-//! Numbers of JavaScript, which has one type for all: the one place where they are converted.
+//! Numbers of other languages, of which some have one type for all: the one place where they are converted.
 #![allow(
     clippy::as_conversions,
     clippy::cast_possible_truncation,
@@ -6,6 +6,8 @@
     clippy::cast_precision_loss,
     reason = "out of range they saturate, what is not a number is 0, and what is beyond 2^53 never occurs"
 )]
+
+use crate::error::Error;
 
 /// Seconds; a fraction is cut off.
 pub const fn seconds(number: f64) -> i64 {
@@ -20,6 +22,14 @@ pub const fn whole(number: f64) -> u64 {
 /// What is never negative: a version, a lifetime. 0, if it is all the same.
 pub const fn not_negative(number: i64) -> u64 {
     if number < 0 { 0 } else { number.cast_unsigned() }
+}
+
+/// A count of things.
+///
+/// # Errors
+/// Misuse, if it is negative or above 2^32 - 1.
+pub fn count(number: i64) -> Result<u32, Error> {
+    u32::try_from(number).map_err(|_| Error::misuse("out_of_range", "a count is a whole number from 0 to 4294967295"))
 }
 
 /// A number of seconds for JavaScript.
@@ -44,6 +54,7 @@ mod tests {
     #[test]
     fn what_is_out_of_range_saturates() {
         assert_eq!((seconds(1.9), seconds(-1.9), seconds(f64::NAN), seconds(f64::INFINITY)), (1, -1, 0, i64::MAX));
+        assert!(count(-1).is_err() && count(1 << 32).is_err() && count(7) == Ok(7));
         assert_eq!((not_negative(-1), not_negative(7)), (0, 7));
         assert_eq!((whole(2.5), whole(-1.0), whole(f64::NAN)), (2, 0, 0));
         assert_eq!((of_seconds(-7), of_whole(7), of_count(7)), (-7.0, 7.0, 7.0));

@@ -91,8 +91,7 @@ macro_rules! proofs {
             /// The replay store of one process.
             class MemoryStore[std::sync::Arc<ffi::MemoryStore>] as store {
                 new(capacity: Number, options: Text, now: Number) {
-                    let capacity = u32::try_from(ffi::number::not_negative(capacity)).unwrap_or(u32::MAX);
-                    ffi::MemoryStore::new(capacity, &options, &CRYPTO, now).map(std::sync::Arc::new)
+                    ffi::MemoryStore::new(ffi::number::count(capacity)?, &options, &CRYPTO, now).map(std::sync::Arc::new)
                 }
                 fn insert(entry: &Entry, now: Number) -> [Text] { Ok(store.insert(entry, now).to_owned()) }
                 fn epoch() -> [Text] { Ok(store.epoch()) }
@@ -269,7 +268,7 @@ macro_rules! grants {
         $table! { fn file_place = "filePlace"(slot: Text) -> [Text] { Ok(ffi::file_place(&slot, &CRYPTO)) } }
         $table! {
             fn lock_pause = "lockPause"(attempts: Number) -> [Number] {
-                Ok(ffi::lock_pause(u32::try_from(ffi::number::not_negative(attempts)).unwrap_or(u32::MAX)))
+                Ok(ffi::lock_pause(ffi::number::count(attempts)?))
             }
         }
     };

@@ -74,7 +74,10 @@ class Server:
 
     def _begin(self, event: dict[str, Any], begin: Callable[[], _keybound.Flow]) -> Any:
         clock = self._clock
-        begun = [begin() if clock is None else Driven.begin(clock, begin) for _ in range(event.get("times", 1))]
+        try:
+            begun = [begin() if clock is None else Driven.begin(clock, begin) for _ in range(event.get("times", 1))]
+        except _keybound.NativeError as error:
+            return {"error": json.loads(error.args[0])["reason"]}
         return self._keep(event, begun)
 
     def _keep(self, event: dict[str, Any], begun: Sequence[_Begun]) -> Any:

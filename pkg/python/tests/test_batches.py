@@ -8,7 +8,19 @@ import time
 
 import pytest
 
-from keybound import Key, MemoryReplayStore, Misuse, Presented, ProofRejected, ReplayDetected, StoreUnavailable, VerifiedProof, Verifier, proof
+from keybound import (
+    Key,
+    MemoryReplayStore,
+    Misuse,
+    Presented,
+    ProofRejected,
+    ReplayDetected,
+    StoreUnavailable,
+    VerifiedProof,
+    Verifier,
+    _keybound,
+    proof,
+)
 
 URL = "https://api.example.com/items"
 
@@ -87,9 +99,7 @@ def test_other_threads_run_meanwhile() -> None:
         thread.start()
         running.wait()
         begin = time.perf_counter()
-        verdicts = Verifier()._native.verify_many(
-            settled_store()._native, batch, int(time.time())
-        )
+        verdicts = _keybound.verify_many(Verifier()._native, batch, int(time.time()), settled_store()._native)
         end = time.perf_counter()
     finally:
         sys.setswitchinterval(before)

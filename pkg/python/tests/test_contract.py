@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import keybound
+from keybound import _keybound
 from vectors import CONTRACT, read
 
 API = CONTRACT / "python_api.txt"
@@ -28,6 +29,21 @@ def test_reasons() -> None:
     assert rejections == read("contract/reasons.json")
     assert tokens == read("contract/token_reasons.json")
     assert all(one["cause"] and one["fix"] for one in told["rejections"])
+
+
+def test_the_native_module_has_the_rows_of_its_tables() -> None:
+    """Those of `contract/native.txt`, with which the builds for JavaScript are compared as well."""
+    text = (CONTRACT / "native.txt").read_text()
+    tables = {name: rows.split("\n") for name, rows in re.findall(r"\[(\w+)\]\n((?:.+\n?)*?)(?=\[|\Z)", text)}
+    rows = {row.split()[0].removeprefix(".") for name, rows in tables.items() if name != "folders" for row in rows if row}
+    own = {"NativeError", "FileLock", "FileStore", "verify_many"}
+    found = set()
+    for name, value in vars(_keybound).items():
+        if inspect.isclass(value) and name not in own:
+            found |= {f"{name}.{member}" for member in vars(value) if not member.startswith("_")}
+        elif inspect.isbuiltin(value) and name not in own:
+            found.add(name)
+    assert found == {row for row in rows if not row.endswith(".new")}
 
 
 def test_version() -> None:

@@ -165,7 +165,7 @@ class AuthorizationServer:
             return admission.admitted()
         return admission.settle(inserted_by(store, store.insert(entry, now=current(now))), now=now)
 
-    def fresh_nonce(self, *, epoch: str | None = None, now: int | None = None) -> str | None:
+    def fresh_nonce(self, *, epoch: str, now: int | None = None) -> str | None:
         """A nonce for the next proof in this epoch of the replay store; `None` if none are issued."""
         try:
             return self._native.fresh_nonce(epoch, current(now))

@@ -133,7 +133,7 @@ class Verifier:
             reraise(error)
 
     def fresh_nonce(
-        self, role: Literal["resource", "token"], *, epoch: str | None = None, now: int | None = None
+        self, role: Literal["resource", "token"], *, epoch: str, now: int | None = None
     ) -> str | None:
         """A nonce for the next proof of any key; `None` if none are issued, or they are bound to keys.
 
