@@ -67,6 +67,7 @@ macro_rules! table {
         $($arg:ident: $(&$arg_class:ident)? $($kind:ident)?),*
     ) -> [$($shown:tt)+] $body:block) => {
         #[pyfunction]
+        #[allow(clippy::too_many_arguments, reason = "one for each part of a request, and the interpreter")]
         fn $name(py: Python<'_>, $($arg: $(&$arg_class)? $($kind)?),*) -> PyResult<$($shown)+> {
             answered(py, || {
                         $(let $arg = $arg.plain();)*
