@@ -7,6 +7,8 @@
 //! **Byte strings.** Where JSON carries bytes (field values, bodies, digests, signatures), it carries a string whose characters
 //! U+0000 to U+00FF are the bytes. Times are whole seconds since 1970.
 //!
+//! **Tables.** What Python, Node and WASM reach is written once, in `table.rs`, as macros that each binding expands in its own way.
+//!
 //! **Second use.** What can be used once (a pending proof, a step) answers `already_used` afterwards.
 //!
 //! ```
