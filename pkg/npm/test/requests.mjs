@@ -72,7 +72,7 @@ export function playBackRequests(vector, core) {
     carry_out: (event) => begin(event, () => principals.get(event.of).carryOut(event.method, event.url, Buffer.from(event.body), event.now)),
     require_scopes: ({ of, scopes }) => JSON.parse(principals.get(of).requireScopes(scopes) ?? null),
     refuse_revoked: ({ of }) => JSON.parse(principals.get(of).refuseRevoked()),
-    route: ({ target, mount_path: mountPath, path }) => JSON.parse(server.route(target, mountPath, path)),
+    route: ({ target, mount_path: mountPath, path }) => JSON.parse(server.route(target, Buffer.from(mountPath, 'latin1'), Buffer.from(path, 'latin1'))),
   };
   for (const [number, event] of vector.events.entries()) {
     assert.deepEqual(does[event.do](event), event.seen, `event ${number}: ${event.do} ${event.as ?? event.of ?? ''}`);
