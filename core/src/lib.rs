@@ -86,7 +86,8 @@ mod hex;
 pub mod http;
 #[cfg(all(feature = "dpop", feature = "oauth"))]
 pub mod intent;
-#[cfg(all(feature = "dpop", feature = "oauth"))]
+#[cfg_attr(not(feature = "dpop"), allow(dead_code, reason = "without servers only ID tokens are read"))]
+#[cfg(feature = "oauth")]
 pub mod issuer;
 pub mod jose;
 #[cfg_attr(not(feature = "dpop"), allow(dead_code, unused_imports, reason = "without proofs only keys are read"))]

@@ -6,15 +6,13 @@ use core::fmt;
 
 use spin::Mutex;
 
-use super::JwkSet;
+use super::{JwkSet, fetch_set};
 use crate::crypto::SecureRandom;
-use crate::flow::repeat::After;
-use crate::flow::step::{Asking, Fetching, Question, SHARED_TIMEOUT, Sharing};
+use crate::flow::step::{Asking, Question, SHARED_TIMEOUT, Sharing};
 use crate::flow::{Flow, Io};
-use crate::http::message::Request;
 use crate::jose::algorithm::Algorithm;
 use crate::oauth::metadata::UrlRule;
-use crate::oauth::{AnswerDefect, Endpoint, FlowError, Secret, find_server, send};
+use crate::oauth::{AnswerDefect, Endpoint, FlowError, Secret, find_server};
 use crate::{Misuse, UnixTime};
 
 #[cfg(test)]
@@ -197,19 +195,13 @@ impl IssuerKeys {
                 let set = io.ask_host(asked).await?;
                 return JwkSet::parse(&set).map_err(|_| FlowError::Answer(AT, AnswerDefect::NotJson));
             }
-            KeySource::At(url) => String::from(rule.given(url)?.as_str()),
+            KeySource::At(url) => rule.given(url)?,
             KeySource::Metadata => {
                 let server = find_server(io, self.random, rule, &self.issuer).await?;
-                String::from(server.require(AT, rule)?.as_str())
+                server.require(AT, rule)?
             }
         };
-        let request = Request::new("GET", &url).with_field("Accept", "application/json");
-        let wanted = Fetching { request, max_body: Some(JwkSet::MAX_LEN), timeout: Some(SHARED_TIMEOUT) };
-        let response = send(io, self.random, wanted, After::AnyFailure).await?;
-        if response.status != 200 {
-            return Err(FlowError::Answer(AT, AnswerDefect::Status(response.status)));
-        }
-        JwkSet::parse(&response.body).map_err(|_| FlowError::Answer(AT, AnswerDefect::NotJson))
+        fetch_set(io, self.random, &url, SHARED_TIMEOUT).await
     }
 }
 

@@ -102,7 +102,7 @@ impl Algorithm {
     }
 
     /// Whether `name` is one of this algorithm's: EdDSA with an Ed25519 key has two (RFC 9864 section 2.2).
-    #[cfg(feature = "dpop")]
+    #[cfg(any(feature = "dpop", feature = "oauth"))]
     pub(crate) fn is_called(self, name: &str) -> bool {
         match self {
             Self::Ed25519 | Self::EdDsa => [Self::Ed25519, Self::EdDsa].iter().any(|known| known.name() == name),

@@ -1,9 +1,9 @@
 //! JOSE: algorithms, keys, thumbprints, the compact form and signatures.
 
 pub mod algorithm;
-#[cfg(feature = "dpop")]
+#[cfg(any(feature = "dpop", feature = "oauth"))]
 pub(crate) mod compact;
-#[cfg(feature = "dpop")]
+#[cfg(any(feature = "dpop", feature = "oauth"))]
 pub(crate) mod header;
 pub mod jwk;
 pub mod signature;

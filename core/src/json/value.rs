@@ -22,7 +22,6 @@ pub const MAX_REQUEST_LEN: usize = 8 * 1024;
 /// How many values such a document may hold in all.
 pub const MAX_REQUEST_VALUES: usize = 256;
 /// How many values the claims of a token may hold in all. Its length is bounded where it comes in.
-#[cfg(feature = "dpop")]
 const MAX_CLAIMS_VALUES: usize = 512;
 
 /// What documents get whose author is known: metadata, keys, answers.
@@ -31,7 +30,6 @@ const DOCUMENT: Limits =
 /// What documents of strangers get.
 const REQUEST: Limits = Limits { values: MAX_REQUEST_VALUES, members: super::MAX_MEMBERS, ..DOCUMENT };
 /// What the claims of a token get.
-#[cfg(feature = "dpop")]
 const CLAIMS: Limits = Limits { values: MAX_CLAIMS_VALUES, ..DOCUMENT };
 
 /// A JSON value. Numbers are kept as written, so that none is changed by being read.
@@ -114,14 +112,12 @@ impl Value {
     }
 
     /// Reads the claims of a token, whose length the caller has bounded.
-    #[cfg(feature = "dpop")]
     pub(crate) fn parse_claims(bytes: &[u8]) -> Result<Self, NotJson> {
         Self::within(bytes, MAX_DOCUMENT_LEN, CLAIMS)
     }
 
     /// Reads an object as [`parse_claims`](Self::parse_claims) does, and keeps the members called `names` alone, with at most `most`
     /// values in all.
-    #[cfg(feature = "dpop")]
     pub(crate) fn parse_members(bytes: &[u8], names: &[&str], most: usize) -> Result<Self, NotJson> {
         if !super::utf8::is_utf8(bytes) {
             return Err(NotJson);

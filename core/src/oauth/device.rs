@@ -6,7 +6,7 @@ use core::fmt;
 use super::client::{Client, Inner};
 use super::error::{AnswerDefect, Endpoint, FlowError};
 use super::flow::{Flow, Io};
-use super::grant::{Grant, concluded};
+use super::grant::{Grant, User, concluded};
 use super::pkce;
 use super::post::{Post, accepted, is_passing, object, retry_after, text};
 use super::registration;
@@ -187,7 +187,9 @@ async fn poll(io: &Io, client: &Inner, authorization: DeviceAuthorization) -> Re
             Err(error) => (Err(error), 0),
         };
         let error = match answer {
-            Ok(response) => return grant.establish(io, client, &response, Renewal::RefreshToken).await,
+            Ok(response) => {
+                return grant.establish(io, client, &response, Renewal::RefreshToken, Some(User { nonce: None })).await;
+            }
             Err(error) => error,
         };
         if io.now() >= expires {

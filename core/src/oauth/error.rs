@@ -5,6 +5,7 @@ use alloc::string::String;
 use core::fmt;
 
 use super::failure::DiscoveryFailure;
+use super::id_token::IdTokenDefect;
 use super::post::is_passing;
 use super::step::HostError;
 use crate::Misuse;
@@ -35,6 +36,8 @@ pub enum FlowError {
     Denied(Box<Denial>),
     /// The authorization response cannot be believed.
     Redirect(RedirectDefect),
+    /// The ID token that came with the tokens cannot be believed; nothing was stored.
+    IdToken(IdTokenDefect),
     /// Less protection than the session's level demands.
     Downgrade(Downgrade),
     /// The server's algorithms and ours have none in common (RFC 9449 section 5.1).
@@ -277,6 +280,7 @@ impl FlowError {
             | Self::Answer(..)
             | Self::Denied(_)
             | Self::Redirect(_)
+            | Self::IdToken(_)
             | Self::Downgrade(_)
             | Self::NoCommonAlgorithm
             | Self::Contended
@@ -299,6 +303,7 @@ impl FlowError {
             Self::Answer(_, defect) => defect.reason(),
             Self::Denied(_) => "denied",
             Self::Redirect(defect) => defect.reason(),
+            Self::IdToken(defect) => defect.reason(),
             Self::Downgrade(defect) => defect.reason(),
             Self::NoCommonAlgorithm => "no_common_algorithm",
             Self::NoSession => "no_session",
@@ -326,6 +331,7 @@ impl fmt::Display for FlowError {
             Self::Answer(endpoint, defect) => return write!(f, "{endpoint} {defect}"),
             Self::Denied(denial) => return denial.fmt(f),
             Self::Redirect(defect) => return defect.fmt(f),
+            Self::IdToken(defect) => return defect.fmt(f),
             Self::Downgrade(defect) => return defect.fmt(f),
             Self::NoCommonAlgorithm => {
                 "the server accepts none of this client's signature algorithms; permit one that it names"
@@ -431,6 +437,22 @@ defects!(RedirectDefect {
     CodeMissing => "code_missing", "the authorization response has neither a code nor an error";
 });
 
+defects!(IdTokenDefect {
+    Malformed => "id_token_malformed", "the ID token is not a signed JWT that can be read here; encrypted ones cannot: have the server sign it alone";
+    Algorithm => "id_token_algorithm", "the ID token is unsigned, signed with the client's secret (HS256) or with an unknown algorithm; set the client's id_token_signed_response_alg at the server to ES256, RS256, PS256 or EdDSA";
+    Claim => "id_token_claim_invalid", "the ID token lacks a claim, or has one of the wrong type";
+    Issuer => "id_token_issuer_mismatch", "the ID token is from another issuer than was asked";
+    Audience => "id_token_audience_mismatch", "the ID token is not for this client, or for others too without azp naming this one";
+    AuthorizedParty => "id_token_azp_mismatch", "the ID token was issued to another client (azp)";
+    Expired => "id_token_expired", "the ID token has expired; check this machine's clock";
+    NotYetValid => "id_token_not_yet_valid", "the ID token was issued in the future; check this machine's clock";
+    Nonce => "id_token_nonce_mismatch", "the ID token is not from this login: its nonce is not the one that was sent; begin again";
+    AccessToken => "id_token_at_hash_mismatch", "the ID token belongs to another access token than it came with (at_hash)";
+    KeysUnavailable => "id_token_keys_unavailable", "the ID token cannot be checked, because the issuer's keys cannot be read now; log in again later";
+    KeyUnknown => "id_token_key_unknown", "the key that signed the ID token is not among the issuer's keys";
+    Signature => "id_token_signature_invalid", "the signature of the ID token does not verify";
+});
+
 defects!(Downgrade {
     TokenType => "token_not_bound", "the server issued a token that is not bound to the key; it was discarded";
     Level => "level_lowered", "the stored session has a higher security level; end it first if a lower one is meant";
@@ -470,6 +492,16 @@ impl fmt::Display for DiscoveryDefect {
         match self {
             Self::Url(member) => write!(f, " ({member})"),
             Self::NoEndpoint(endpoint) => write!(f, " ({endpoint})"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for IdTokenDefect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())?;
+        match self {
+            Self::Claim(name) => write!(f, " ({name})"),
             _ => Ok(()),
         }
     }

@@ -9,6 +9,7 @@ use super::credentials::Credentials;
 use super::details::within;
 use super::error::{AnswerDefect, Downgrade, Endpoint, FlowError};
 use super::flow::{Flow, Io};
+use super::id_token::Login;
 use super::members::Members;
 use super::post::{Post, object, text};
 use super::registration;
@@ -215,7 +216,7 @@ async fn grant(
     let level = request.checked(client)?;
     request.describe(&mut form);
     let grant = Grant::prepare(io, client, request, level).await?;
-    grant.redeem(io, client, &form, renewal).await
+    grant.redeem(io, client, &form, renewal, None).await
 }
 
 /// A grant under way: who asks, at which level, with which key.
@@ -224,6 +225,13 @@ pub(super) struct Grant {
     pub(super) level: SecurityLevel,
     pub(super) credentials: Credentials,
     pub(super) binding: Option<Binding>,
+}
+
+/// The user who has logged in.
+#[derive(Clone, Copy)]
+pub(super) struct User<'a> {
+    /// The `nonce` that an ID token about the login has, if one was sent.
+    pub(super) nonce: Option<&'a str>,
 }
 
 impl Grant {
@@ -250,16 +258,24 @@ impl Grant {
         client: &Inner,
         form: &Form,
         renewal: Renewal,
+        user: Option<User<'_>>,
     ) -> Result<Session, FlowError> {
         let binding = self.binding.clone();
-        let outcome = self.try_redeem(io, client, form, renewal).await;
+        let outcome = self.try_redeem(io, client, form, renewal, user).await;
         // A session whose storing failed has its tokens lost with it as well.
         concluded(io, binding.as_ref(), outcome).await
     }
 
-    async fn try_redeem(self, io: &Io, client: &Inner, form: &Form, renewal: Renewal) -> Result<Session, FlowError> {
+    async fn try_redeem(
+        self,
+        io: &Io,
+        client: &Inner,
+        form: &Form,
+        renewal: Renewal,
+        user: Option<User<'_>>,
+    ) -> Result<Session, FlowError> {
         let response = self.token_request().form(io, client, form).await?;
-        self.establish(io, client, &response, renewal).await
+        self.establish(io, client, &response, renewal, user).await
     }
 
     /// A request for the grant's tokens.
@@ -267,13 +283,15 @@ impl Grant {
         Post::for_tokens(&self.request.server, &self.credentials, self.binding.as_ref(), self.level)
     }
 
-    /// Makes the session of a token response and stores it.
+    /// Makes the session of a token response and stores it. `user` is there if one has logged in for it: an ID token is then about that
+    /// user and for this client.
     pub(super) async fn establish(
         self,
         io: &Io,
         client: &Inner,
         response: &Response,
         renewal: Renewal,
+        user: Option<User<'_>>,
     ) -> Result<Session, FlowError> {
         let Self { request, mut level, credentials, mut binding } = self;
         let wanted = match level {
@@ -281,7 +299,14 @@ impl Grant {
             SecurityLevel::Enhanced if client.accepts_bearer && !request.is_intent => Wanted::BoundIfPossible,
             SecurityLevel::Enhanced | SecurityLevel::Maximum => Wanted::Bound,
         };
-        let issued = Issued::read(response, wanted, io.now())?;
+        let mut issued = Issued::read(response, wanted, io.now())?;
+        let is_identified = match user.filter(|_| request.asks_who()) {
+            Some(User { nonce }) => {
+                let login = Login { server: &request.server, credentials: &credentials, nonce };
+                login.check(io, client, response, &mut issued).await?
+            }
+            None => false,
+        };
         request.check_subject(&issued.members)?;
         if !issued.is_bound {
             if let Some(binding) = binding.take() {
@@ -293,6 +318,9 @@ impl Grant {
         let intent = lifetime.map(|lifetime| intent(&request, &issued, io.now(), lifetime)).transpose()?;
         let mut state = State::granted(&request, &credentials, level, binding, issued, renewal);
         state.intent = intent;
+        if is_identified {
+            state.switches = state.switches.with(Switches::IDENTIFIED);
+        }
         let session = Session::of(request.name, credentials, state);
         if request.switches.has(Switches::PROVISIONAL) {
             session.0.live.lock().provisional = true;

@@ -9,7 +9,7 @@ use super::binding::Binding;
 use super::client::{Client, Inner};
 use super::error::{Denial, DiscoveryDefect, Downgrade, Endpoint, FlowError, RedirectDefect, StoredDefect};
 use super::flow::{Flow, Io};
-use super::grant::{Grant, concluded};
+use super::grant::{Grant, User, concluded};
 use super::kept::{Claimed, Unfit, check_format, is_plausible_end};
 use super::metadata::AuthorizationServer;
 use super::pkce;
@@ -161,6 +161,7 @@ async fn authorize(
     let grant = Grant::prepare(io, client, request, level).await?;
     let pending = Pending {
         verifier: pkce::verifier(&client.crypto)?,
+        nonce: request.nonce(client)?,
         redirect_uri,
         expires: io.now().saturating_add(LOGIN_LIFETIME),
         grant,
@@ -172,6 +173,8 @@ async fn authorize(
 /// A login that waits for its authorization response.
 struct Pending {
     verifier: Secret,
+    /// What the ID token of this login says again, where one is asked for.
+    nonce: Option<String>,
     redirect_uri: String,
     expires: UnixTime,
     grant: Grant,
@@ -193,6 +196,7 @@ impl Pending {
         form.push("redirect_uri", &self.redirect_uri);
         form.push("state", &state);
         pkce::announce(&self.verifier, &mut form, client.crypto.digest);
+        form.push_some("nonce", self.nonce.as_deref());
         request.describe(&mut form);
         if pushed {
             form = match self.push(io, client, &form).await {
@@ -263,6 +267,7 @@ impl Pending {
             .with("redirect_uri", self.redirect_uri.as_str())
             .with("verifier", self.verifier.expose())
             .with("expires", self.expires)
+            .with_some("nonce", self.nonce.as_deref())
             .with("step_ups", u64::from(request.step_ups))
             .with_some("resource", request.resource.as_deref())
             .with_some("scope", request.scope.as_deref())
@@ -318,6 +323,7 @@ impl Pending {
         };
         Ok(Self {
             verifier: Secret::new(value.text("verifier").ok_or(malformed)?),
+            nonce: value.text("nonce").map(String::from),
             redirect_uri: value.text("redirect_uri").ok_or(malformed)?.into(),
             expires,
             grant: Grant { request, level, credentials, binding },
@@ -378,7 +384,8 @@ pub(super) async fn exchange(io: &Io, client: &Inner, callback: &str) -> Result<
     form.push("redirect_uri", &pending.redirect_uri);
     form.push("code_verifier", pending.verifier.expose());
     form.push_some("resource", pending.grant.request.resource_parameter());
-    pending.grant.redeem(io, client, &form, Renewal::RefreshToken).await
+    let user = Some(User { nonce: pending.nonce.as_deref() });
+    pending.grant.redeem(io, client, &form, Renewal::RefreshToken, user).await
 }
 
 /// The code of a response that comes from the server that was asked, in time.

@@ -14,7 +14,7 @@ use crate::json::Value;
 pub struct Subject {
     /// The authorization server's issuer identifier.
     pub issuer: String,
-    /// The `sub` of the token response, 1 to 2,048 bytes.
+    /// The `sub` of the ID token or of the token response, 1 to 2,048 bytes.
     pub sub: String,
 }
 
@@ -57,6 +57,13 @@ impl Members {
             (None, Some(_)) if required => Err(FlowError::Answer(Endpoint::Token, AnswerDefect::Missing("sub"))),
             _ => Ok(()),
         }
+    }
+
+    /// Takes the `sub` of an ID token that came with the tokens, which has to be the response's own if that has one.
+    pub(super) fn identify(&mut self, sub: &str) -> Result<(), FlowError> {
+        self.check(Some(sub), false)?;
+        self.sub = Some(sub.into());
+        Ok(())
     }
 
     /// These members of a renewal, and those of before that it leaves out.

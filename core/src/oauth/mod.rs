@@ -124,6 +124,7 @@ mod error;
 mod failure;
 pub mod files;
 mod grant;
+mod id_token;
 mod kept;
 mod login;
 mod members;
@@ -161,10 +162,10 @@ pub use error::{
 };
 pub use failure::DiscoveryFailure;
 pub use grant::{IssuedToken, TokenExchange};
+pub use id_token::IdTokenDefect;
 pub use login::Authorization;
 pub use members::Subject;
 pub use operation::{Operation, Outcome};
-#[cfg(feature = "dpop")]
 pub(crate) use post::send;
 pub use request::SessionRequest;
 pub use secret::Secret;

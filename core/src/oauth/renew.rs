@@ -4,6 +4,7 @@ use super::client::{Client, Inner};
 use super::details::within;
 use super::error::FlowError;
 use super::flow::{Flow, Io};
+use super::id_token::Login;
 use super::post::Post;
 use super::registration;
 use super::request::describe;
@@ -147,7 +148,11 @@ async fn renew_locked(
     };
     // A session that began bound stays bound.
     let wanted = if state.binding.is_some() { Wanted::Bound } else { Wanted::Bearer };
-    let issued = Issued::read(&response, wanted, io.now())?;
+    let mut issued = Issued::read(&response, wanted, io.now())?;
+    if state.switches.has(Switches::IDENTIFIED) {
+        let login = Login { server: &state.server, credentials: &session.0.credentials, nonce: None };
+        login.check_renewed(client, &response, &mut issued, io.now())?;
+    }
     issued.members.check(state.members.sub.as_deref(), state.switches.has(Switches::EXPECTS_SUBJECT))?;
     // A renewal gives no more than there was: the details that were granted, else those that were asked for.
     let before = state.token.as_ref().and_then(|token| token.details.as_ref()).or(state.details.as_ref());

@@ -91,7 +91,7 @@ impl State {
             },
             step_ups: request.step_ups,
             members,
-            switches: request.switches.without(Switches::PROVISIONAL),
+            switches: request.switches.without(Switches::PROVISIONAL.with(Switches::IDENTIFIED)),
             intent: None,
         }
     }

@@ -19,14 +19,17 @@ impl Switches {
     pub(super) const SCOPE_ON_REFRESH: Self = Self(16);
     /// The server is taken to support PKCE.
     pub(super) const PKCE_ASSUMED: Self = Self(32);
+    /// The subject is from an ID token that was checked, and so are those of refreshes.
+    pub(super) const IDENTIFIED: Self = Self(64);
 
-    const NAMES: [(Self, &'static str); 6] = [
+    const NAMES: [(Self, &'static str); 7] = [
         (Self::EXPECTS_SUBJECT, "expects_subject"),
         (Self::PROVISIONAL, "provisional"),
         (Self::NOT_PUSHED, "not_pushed"),
         (Self::NO_RESOURCE, "no_resource"),
         (Self::SCOPE_ON_REFRESH, "scope_on_refresh"),
         (Self::PKCE_ASSUMED, "pkce_assumed"),
+        (Self::IDENTIFIED, "identified"),
     ];
 
     pub(super) const fn has(self, one: Self) -> bool {

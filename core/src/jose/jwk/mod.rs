@@ -229,7 +229,7 @@ impl PublicJwk {
     }
 
     /// The length in bytes of this key's signatures under any algorithm it can be used with.
-    #[cfg(feature = "dpop")]
+    #[cfg(any(feature = "dpop", feature = "oauth"))]
     pub(crate) fn rsa_modulus_len(&self) -> Option<usize> {
         self.rsa().map(|(n, _)| n.len())
     }

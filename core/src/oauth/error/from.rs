@@ -4,6 +4,7 @@ use super::{Downgrade, FlowError, RedirectDefect, StoredDefect};
 use crate::Misuse;
 use crate::crypto::RandomUnavailable;
 use crate::jose::signature::SignatureError;
+use crate::oauth::IdTokenDefect;
 use crate::oauth::step::{FetchFailed, KeyFault};
 
 impl From<Misuse> for FlowError {
@@ -27,6 +28,12 @@ impl From<SignatureError> for FlowError {
 impl From<RedirectDefect> for FlowError {
     fn from(defect: RedirectDefect) -> Self {
         Self::Redirect(defect)
+    }
+}
+
+impl From<IdTokenDefect> for FlowError {
+    fn from(defect: IdTokenDefect) -> Self {
+        Self::IdToken(defect)
     }
 }
 
