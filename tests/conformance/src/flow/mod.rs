@@ -4,6 +4,7 @@
 //! answered. Transcripts are the vectors in `tests/vectors/flows`, which every language plays back without the server.
 
 pub mod host;
+pub mod identity;
 pub mod operations;
 pub mod seen;
 pub mod server;

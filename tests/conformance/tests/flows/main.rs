@@ -8,6 +8,7 @@ mod edited;
 mod failures;
 mod grants;
 mod hostile;
+mod identities;
 mod intents;
 mod levels;
 mod login;

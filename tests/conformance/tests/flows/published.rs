@@ -1,7 +1,7 @@
 //! Logins through what known servers publish and answer: `tests/vectors/servers`, a file for each server.
 //!
 //! A file has the client, the operations of a whole session, and the answers in the order in which they are asked for, each with
-//! the URL that must be asked. `come_back` is the browser's return from the login page, with the parameters the server adds.
+//! the URL that must be asked. An `id_token` is written as its claims, and signed here. `come_back` is the browser's return from the login page, with the parameters the server adds.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use keybound::http::message::{Request, Response};
 use keybound::oauth::step::FetchFailed;
 use keybound_conformance::flow::Story;
 use keybound_conformance::flow::host::Host;
+use keybound_conformance::flow::identity::signed;
 use keybound_conformance::flow::operations::{Network, text};
 use keybound_conformance::flow::server::{answer, with};
 use serde_json::{Value, json};
@@ -23,7 +24,11 @@ impl Network for Published {
         let next =
             self.0.pop_front().unwrap_or_else(|| panic!("{} was asked, and nothing more is expected", request.url));
         assert_eq!(text(&next, "url"), Some(&*request.url));
-        let mut response = answer(u16::try_from(next["status"].as_u64().expect("a status"))?, &next["body"]);
+        let mut body = next["body"].clone();
+        if let Some(id_token) = body.get_mut("id_token").filter(|token| token.is_object()) {
+            *id_token = signed(id_token).into();
+        }
+        let mut response = answer(u16::try_from(next["status"].as_u64().expect("a status"))?, &body);
         response.fields.clear();
         match &next["body"] {
             Value::Null => response.body.clear(),
