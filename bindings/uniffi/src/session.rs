@@ -39,7 +39,7 @@ pub struct Session(pub(crate) ffi::Session);
 pub struct Subject {
     /// The authorization server's issuer identifier.
     pub issuer: String,
-    /// The `sub` of the token response.
+    /// The `sub` of the ID token or of the token response.
     pub sub: String,
 }
 
@@ -52,7 +52,8 @@ pub struct SessionInfo {
     pub level: SecurityLevel,
     /// The issuer of its tokens.
     pub issuer: String,
-    /// The account its tokens are for, if the server named it in a token response.
+    /// The account its tokens are for, if the server named it: by an ID token that the scope `openid` asked for and that was checked, or
+    /// by a `sub` in a token response.
     pub subject: Option<Subject>,
     /// Where they are good.
     pub resource: Option<String>,
@@ -92,8 +93,8 @@ impl Session {
         }
     }
 
-    /// Another member of the token responses, for example `id_token`, as the server sent it last: nothing of it was verified. A
-    /// text as it is, everything else as JSON. A secret.
+    /// Another member of the token responses, for example `id_token`, as the server sent it last. Nothing of it was verified but an ID
+    /// token that was asked for (see `subject`). A text as it is, everything else as JSON. A secret.
     pub fn member(&self, name: String) -> Option<String> {
         ffi::session_member(&self.0, &name)
     }

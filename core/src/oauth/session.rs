@@ -218,10 +218,14 @@ impl Session {
         self.0.live.lock().state.binding.as_ref().map(Binding::protection)
     }
 
-    /// The account its tokens are for, if the server named it: by the `sub` of a token response, which the AT Protocol has and
-    /// plain OAuth does not. The payload of an ID token does not count, because its signature is not verified.
+    /// The account its tokens are for, if the server named it: by an ID token, which the scope `openid` asks for and which was
+    /// checked (OpenID Connect Core section 3.1.3.7), or by the `sub` of a token response, which the AT Protocol has. An ID token
+    /// that was not asked for does not count.
     ///
     /// # Security
+    /// The signature of an ID token is verified at the login, where this build has the algorithm: a browser's has none, and relies
+    /// on TLS to the token endpoint, as does each refresh.
+    ///
     /// That the server says so means that the account is *its* account. Whether this server may speak for a name that others
     /// have a say in, such as a DID, has to be resolved: see [`provisional`](super::SessionRequest::provisional).
     pub fn subject(&self) -> Option<Subject> {
@@ -230,8 +234,8 @@ impl Session {
         Some(Subject { issuer: live.state.server.issuer().into(), sub })
     }
 
-    /// Another member of the token responses, for example `id_token`, as the server sent it last: nothing of it was verified.
-    /// A text as it is, everything else as JSON. At most 32 members are kept, of 32 KiB in all.
+    /// Another member of the token responses, for example `id_token`, as the server sent it last. Nothing of it was verified, except
+    /// what [`subject`](Self::subject) says of an ID token. A text as it is, everything else as JSON. At most 32 members are kept, of 32 KiB in all.
     pub fn member(&self, name: &str) -> Option<Secret> {
         self.0.live.lock().state.members.other(name).cloned()
     }

@@ -190,7 +190,10 @@ export class Session {
   get issuer(): string {
     return this.#info['issuer'] as string;
   }
-  /** The account its tokens are for, if the server named it by a `sub` in a token response. An ID token does not count. */
+  /**
+   * The account its tokens are for, if the server named it: by an ID token that the scope `openid` asked for and that was checked, or by a
+   * `sub` in a token response.
+   */
   get subject(): Subject | undefined {
     return this.#info['subject'] as Subject | undefined;
   }
@@ -220,8 +223,8 @@ export class Session {
     return this.#info['ended'] as boolean;
   }
   /**
-   * Another member of the token responses, for example `id_token`, as the server sent it last: nothing of it was verified. A text as it
-   * is, everything else as JSON. Treat it as a secret. At most 32 members are kept, of 32 KiB in all.
+   * Another member of the token responses, for example `id_token`, as the server sent it last. Nothing of it was verified but an ID
+   * token that was asked for (see {@link subject}). A text as it is, everything else as JSON. Treat it as a secret. At most 32 members are kept, of 32 KiB in all.
    */
   member(name: string): string | undefined {
     return this._native.member(name) ?? undefined;

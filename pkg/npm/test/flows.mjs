@@ -140,7 +140,7 @@ class Host {
 const BY_SESSION = ['keep', 'refresh', 'revoke', 'end', 'call', 'step_up', 'introspect'];
 
 /** Plays one vector back with the exports of a build. */
-export async function playBack(vector, core) {
+export async function playBack(vector, core, verifies) {
   const names = new Names();
   const { protection, credentials = [], ...config } = vector.client;
   const host = new Host(vector.begin, names, core.thumbprint, protection);
@@ -220,7 +220,11 @@ export async function playBack(vector, core) {
     }
   }
 
-  for (const { operation, steps, outcome } of vector.flow) {
+  // WASM's client has no verifiers, and fetches no keys for ID tokens.
+  const keys = vector.flow.flatMap(({ steps }) => steps.map(({ answer }) => answer?.body?.jwks_uri)).filter(Boolean);
+  const isPlayed = ({ request }) => verifies || !keys.includes(request?.url);
+  for (const { operation, steps: all, outcome } of vector.flow) {
+    const steps = all.filter(isPlayed);
     host.steps = [];
     host.answers = steps.filter(({ step }) => step === 'fetch').map(({ answer }) => answer);
     let ended;

@@ -207,7 +207,10 @@ class Session:
 
     @property
     def subject(self) -> Subject | None:
-        """The account its tokens are for, if the server named it by a `sub` in a token response. An ID token does not count."""
+        """The account its tokens are for, if the server named it.
+
+        By an ID token that the scope `openid` asked for and that was checked, or by a `sub` in a token response.
+        """
         told = self._info().get("subject")
         return None if told is None else Subject(told["issuer"], told["sub"])
 
@@ -242,9 +245,9 @@ class Session:
         return bool(self._info()["ended"])
 
     def member(self, name: str) -> str | None:
-        """Another member of the token responses, for example `id_token`, as the server sent it last: nothing of it was verified.
+        """Another member of the token responses, for example `id_token`, as the server sent it last.
 
-        A text as it is, everything else as JSON. Treat it as a secret. At most 32 members are kept, of 32 KiB in all.
+        Nothing of it was verified but an ID token that was asked for (see :attr:`subject`). A text as it is, everything else as JSON. Treat it as a secret. At most 32 members are kept, of 32 KiB in all.
         """
         return self.native.member(name)
 
