@@ -12,7 +12,7 @@ use keybound_interop::ours::{self, builder, call, client, client_with, discovere
 use keybound_interop::{Keycloak, SECRET, SERVICE, approve};
 use keybound_reqwest::Memory;
 use keybound_reqwest::blocking::Client;
-use keybound_tower::{KeyProtection, Principal};
+use keybound_tower::{Protection, Principal};
 use reqwest::Method;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -42,8 +42,8 @@ impl World {
     }
 }
 
-fn protection(resource: &str, issuer: &str) -> Result<KeyProtection, Misuse> {
-    let builder = KeyProtection::of(resource)?.issuer(issuer)?.issuer_profile(issuer, IssuerProfile::keycloak())?;
+fn protection(resource: &str, issuer: &str) -> Result<Protection, Misuse> {
+    let builder = Protection::of(resource)?.issuer(issuer)?.issuer_profile(issuer, IssuerProfile::keycloak())?;
     builder.danger_ignore_floor().build()
 }
 
