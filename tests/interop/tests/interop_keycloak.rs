@@ -12,7 +12,7 @@ use keybound_interop::ours::{self, builder, call, client, client_with, discovere
 use keybound_interop::{Keycloak, SECRET, SERVICE, approve};
 use keybound_reqwest::Memory;
 use keybound_reqwest::blocking::Client;
-use keybound_tower::{Protection, Principal};
+use keybound_tower::{Principal, Protection};
 use reqwest::Method;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -102,7 +102,10 @@ fn a_login_by_pushed_request_userinfo_refresh_and_end() {
     assert!(session.is_bound());
     let userinfo = userinfo(&discovered(&client, &keycloak.issuer));
     for method in [Method::GET, Method::POST] {
-        assert_eq!(call(&client, &session, method, &userinfo)["email"], "alice@example.com");
+        let answer = call(&client, &session, method, &userinfo);
+        assert_eq!(answer["email"], "alice@example.com");
+        let subject = session.subject().expect("an account, by its ID token");
+        assert_eq!((subject.issuer, json!(subject.sub)), (keycloak.issuer.clone(), answer["sub"].clone()));
     }
 
     refresh_twice(&client, &session);

@@ -106,6 +106,7 @@ fn userinfo() {
     let discovered = discovered(&client, world.issuer());
     let userinfo = discovered.server().document().text("userinfo_endpoint").expect("an endpoint").to_owned();
     let session = log_in(&client, SessionRequest::new("me", &discovered).scope("openid email"), REDIRECT_URI);
+    assert_eq!(session.subject().map(|subject| subject.sub).as_deref(), Some("alice"), "by its ID token");
     for method in [Method::GET, Method::POST] {
         let answer = call(&client, &session, method, &userinfo);
         assert_eq!((&answer["sub"], &answer["email"]), (&json!("alice"), &json!("alice@example.com")));
