@@ -35,16 +35,7 @@ impl Error {
 
     /// Whether only a new login helps.
     pub fn needs_login(&self) -> bool {
-        matches!(
-            self,
-            Self::Flow(
-                FlowError::LoginRequired
-                    | FlowError::NoSession
-                    | FlowError::KeyMissing
-                    | FlowError::KeyChanged
-                    | FlowError::Stored(_)
-            )
-        )
+        matches!(self, Self::Flow(error) if error.needs_login())
     }
 }
 

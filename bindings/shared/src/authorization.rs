@@ -43,7 +43,7 @@ impl AuthorizationServer {
             Some(store) => Consumption::local(store.core.clone()),
             None => Consumption::by_host(),
         };
-        let verifier = verifier_with(&options, crypto)?;
+        let verifier = verifier_with(&options, None, crypto)?;
         Ok(Self(core::AuthorizationServer::new(policy, verifier, consumption)?))
     }
 

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::issuers::with_sources;
 use crate::plain::{Options, one_of, pairs};
 use crate::replay::MemoryStore;
-use crate::verify::{Refusal, verifier_of};
+use crate::verify::{Refusal, verifier_at};
 
 const OPTIONS: &[&str] = &[
     "resource",
@@ -62,7 +62,8 @@ impl ResourceServer {
     /// (`forwarded`, `x_forwarded`, `x_forwarded_with_port`) and `hops` (which value counts, from the right, where proxies append; 0 where
     /// they replace what came in).
     ///
-    /// `verifier` are the options of a [`Verifier`](crate::Verifier), and `store` is a replay store of this process: without it the host
+    /// `verifier` are the options of a [`Verifier`](crate::Verifier); nonces are issued unless `nonces` is `false`, for this resource unless they
+    /// name a `namespace`. And `store` is a replay store of this process: without it the host
     /// inserts entries.
     ///
     /// # Errors
@@ -113,7 +114,8 @@ impl ResourceServer {
             Some(store) => Consumption::local(store.core.clone()),
             None => Consumption::by_host(),
         };
-        let core = resource::ResourceServer::new(policy, verifier_of(verifier, crypto)?, consumption)?;
+        let verifier = verifier_at(policy.resource(), verifier, crypto)?;
+        let core = resource::ResourceServer::new(policy, verifier, consumption)?;
         Ok(Self { core, targets, crypto: *crypto })
     }
 

@@ -78,7 +78,7 @@ pub struct Pending {
 impl Verifier {
     /// A verifier. `options` is an object with any of `preset` (`default`, `fapi2`, `mcp`, `atproto`, `haip`), `algorithms`,
     /// `max_age`, `max_ahead`, `store_margin` (seconds), `require_nonces`, `nonce_replaces_iat`, `bare_htu`, `namespace`,
-    /// `header_memory` (how many headers are remembered) and `nonces`, an object with `keys` (one or two, each with `id` and
+    /// `header_memory` (how many headers are remembered) and `nonces`, `true`, `false` or an object with `keys` (one or two, each with `id` and
     /// `secret`, the base64url of 32 bytes; a random one otherwise, good for one process), `namespace`, `bound_to_key` and `short`.
     ///
     /// # Errors
@@ -276,13 +276,23 @@ pub(crate) fn insertion_of(name: &str) -> Result<Insertion, Error> {
 
 /// The core's verifier with these options.
 pub(crate) fn verifier_of(options: &str, crypto: &Crypto) -> Result<keybound::Verifier, Error> {
-    verifier_with(&Options::parse(options, OPTIONS)?, crypto)
+    verifier_with(&Options::parse(options, OPTIONS)?, None, crypto)
+}
+
+/// The same for a resource, which issues nonces unless the options say `false`, and only for itself unless they name a namespace.
+#[cfg(feature = "servers")]
+pub(crate) fn verifier_at(resource: &str, options: &str, crypto: &Crypto) -> Result<keybound::Verifier, Error> {
+    verifier_with(&Options::parse(options, OPTIONS)?, Some(resource), crypto)
 }
 
 /// The same with options that were read, maybe among others.
-pub(crate) fn verifier_with(options: &Options, crypto: &Crypto) -> Result<keybound::Verifier, Error> {
+pub(crate) fn verifier_with(
+    options: &Options,
+    resource: Option<&str>,
+    crypto: &Crypto,
+) -> Result<keybound::Verifier, Error> {
     let mut core = keybound::Verifier::new(policy(options)?, crypto);
-    if let Some(issuer) = nonces(options, crypto)? {
+    if let Some(issuer) = nonces(options, resource, crypto)? {
         core = core.with_nonces(issuer);
     }
     if let Some(capacity) = options.number("header_memory")? {
@@ -339,9 +349,14 @@ pub(crate) fn policy(options: &Options) -> Result<Policy, Error> {
     })
 }
 
-fn nonces(options: &Options, crypto: &Crypto) -> Result<Option<NonceIssuer>, Error> {
-    let Some(given) = options.value("nonces") else { return Ok(None) };
-    let given = Options::of(given.clone(), &["keys", "namespace", "bound_to_key", "short"])?;
+fn nonces(options: &Options, resource: Option<&str>, crypto: &Crypto) -> Result<Option<NonceIssuer>, Error> {
+    let given = match options.value("nonces") {
+        Some(Value::Bool(false)) => return Ok(None),
+        None if resource.is_none() => return Ok(None),
+        None | Some(Value::Bool(true)) => Value::object(),
+        Some(given) => given.clone(),
+    };
+    let given = Options::of(given, &["keys", "namespace", "bound_to_key", "short"])?;
     let mut keys = given.array("keys")?.iter().map(nonce_key);
     let mut ring = NonceKeys::new(match keys.next() {
         Some(key) => key?,
@@ -350,7 +365,7 @@ fn nonces(options: &Options, crypto: &Crypto) -> Result<Option<NonceIssuer>, Err
     for other in keys {
         ring = ring.with_other(other?).map_err(|error| Error::misuse("nonce_key", error.to_string()))?;
     }
-    let mut issuer = NonceIssuer::new(crypto.mac, ring, given.text("namespace")?.unwrap_or_default());
+    let mut issuer = NonceIssuer::new(crypto.mac, ring, given.text("namespace")?.or(resource).unwrap_or_default());
     if given.flag("bound_to_key")? {
         issuer = issuer.bound_to_thumbprint();
     }

@@ -228,11 +228,49 @@ fn incoming<'a>(fields: &'a [(&'a str, &'a [u8])]) -> Incoming<'a> {
     Incoming { method: "GET", target, fields, peer: None, client_certificate: None, epoch: None, ticks: None }
 }
 
+/// The options of a verifier for a resource that asks for no nonces.
+const WITHOUT_NONCES: &str = r#"{"nonces":false}"#;
+
+#[test]
+fn a_resource_issues_nonces_for_itself_alone_unless_it_is_told_not_to() {
+    let key = key();
+    let answer = format!(
+        r#"{{"active":true,"sub":"alice","aud":["https://api.example.com","https://other.example.com"],"exp":1700000100,"cnf":{{"jkt":"{}"}}}}"#,
+        key.thumbprint()
+    );
+    // What a resource says to a proof with this nonce.
+    let says = |resource: &str, verifier: &str, nonce: Option<&str>| {
+        let options = format!(r#"{{"resource":"{resource}","introspection":true,"origin":"https://api.example.com"}}"#);
+        let server = ResourceServer::new(&options, verifier, None, &RUSTCRYPTO).unwrap();
+        let made = made(&key, nonce);
+        let fields: &[(&str, &[u8])] = &[("Authorization", b"DPoP token"), ("DPoP", made.as_bytes())];
+        told(server.admit(&incoming(fields), NOW).unwrap(), &answer, "fresh").1
+    };
+    let (own, other) = ("https://api.example.com", "https://other.example.com");
+    // Whatever else a verifier is told, nonces stay.
+    assert!(says(own, r#"{"max_age":30}"#, None).contains("nonce_missing"));
+    assert!(says(own, r#"{"max_age":30,"nonces":true}"#, None).contains("nonce_missing"));
+    assert!(says(own, WITHOUT_NONCES, None).contains(r#""kind":"admitted""#));
+    // Resources that share keys do not take each other's nonces, unless they name one namespace.
+    let keys = |namespace: &str| {
+        let secret = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA";
+        format!(r#"{{"nonces":{{"keys":[{{"id":1,"secret":"{secret}"}}]{namespace}}}}}"#)
+    };
+    let nonce_of =
+        |refused: &str| refused.split(r#"["DPoP-Nonce",""#).nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let nonce = nonce_of(&says(own, &keys(""), None));
+    assert!(says(own, &keys(""), Some(&nonce)).contains(r#""kind":"admitted""#));
+    assert!(says(other, &keys(""), Some(&nonce)).contains("use_dpop_nonce"));
+    let shared = keys(r#","namespace":"all""#);
+    let nonce = nonce_of(&says(own, &shared, None));
+    assert!(says(other, &shared, Some(&nonce)).contains(r#""kind":"admitted""#));
+}
+
 #[test]
 fn a_proof_is_used_up_by_the_host_and_a_gateway_uses_none() {
     let options =
         r#"{"resource":"https://api.example.com","introspection":true,"scopes":["read"],"publish_metadata":true}"#;
-    let server = ResourceServer::new(options, "{}", None, &RUSTCRYPTO).unwrap();
+    let server = ResourceServer::new(options, WITHOUT_NONCES, None, &RUSTCRYPTO).unwrap();
     assert_eq!(server.metadata_path(), "/.well-known/oauth-protected-resource");
     let key = key();
     let made = made(&key, None);
@@ -259,7 +297,7 @@ fn a_proof_is_used_up_by_the_host_and_a_gateway_uses_none() {
 fn an_intent_is_carried_out_once_and_nowhere_else() {
     let server = |more: &str| {
         let options = format!(r#"{{"resource":"https://api.example.com","introspection":true{more}}}"#);
-        ResourceServer::new(&options, "{}", None, &RUSTCRYPTO)
+        ResourceServer::new(&options, WITHOUT_NONCES, None, &RUSTCRYPTO)
     };
     assert_eq!(misuse(server(r#","intents_at":["items"]"#)), "misuse");
     assert_eq!(misuse(server(r#","intents_at":"/items""#)), "wrong_type");
@@ -372,7 +410,7 @@ fn a_store_is_told_what_it_can_delete() {
 #[test]
 fn a_request_is_admitted_step_by_step() {
     let options = r#"{"resource":"https://api.example.com","introspection":true,"schemes":"bearer"}"#;
-    let server = ResourceServer::new(options, "{}", None, &RUSTCRYPTO).unwrap();
+    let server = ResourceServer::new(options, WITHOUT_NONCES, None, &RUSTCRYPTO).unwrap();
     let fields: &[(&str, &[u8])] = &[("Authorization", b"Bearer opaque")];
     let target = Target::Raw(b"/items?x=1");
     let incoming =
@@ -400,7 +438,9 @@ fn a_request_is_admitted_step_by_step() {
 fn where_tokens_come_from_is_checked_at_the_start() {
     let server = |more: &str| {
         let options = format!(r#"{{"resource":"https://api.example.com",{more}}}"#);
-        ResourceServer::new(&options, "{}", None, &RUSTCRYPTO).map(drop).map_err(|error| error.reason.to_string())
+        ResourceServer::new(&options, WITHOUT_NONCES, None, &RUSTCRYPTO)
+            .map(drop)
+            .map_err(|error| error.reason.to_string())
     };
     let endpoint = r#""client_id":"api","client_secret":"s""#;
     for good in [

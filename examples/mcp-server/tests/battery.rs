@@ -11,7 +11,7 @@ use keybound::json::Value;
 use keybound::key::Signer;
 use keybound::{ProofBuilder, RUSTCRYPTO, base64url};
 use keybound_conformance::raw::{self, Claims};
-use story::{Answer, Client, Clock, ISSUER, Issuer, send, send_body};
+use story::{Client, Clock, ISSUER, Issuer, Received, send, send_body};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
@@ -58,21 +58,21 @@ impl Server {
         self.sign(ProofBuilder::new("POST", &self.resource).access_token(token))
     }
 
-    async fn post(&self, fields: &[(&str, &str)], body: &str) -> Answer {
+    async fn post(&self, fields: &[(&str, &str)], body: &str) -> Received {
         send_body(self.address, "POST", "/mcp", fields, body).await
     }
 
-    async fn ping(&self, token: &str, proof: &str) -> Answer {
+    async fn ping(&self, token: &str, proof: &str) -> Received {
         self.post(&[("Authorization", &format!("DPoP {token}")), ("DPoP", proof)], PING).await
     }
 
-    async fn say(&self, body: &str) -> Answer {
+    async fn say(&self, body: &str) -> Received {
         let token = self.token();
         self.post(&[("Authorization", &format!("DPoP {token}")), ("DPoP", &self.proof(&token))], body).await
     }
 }
 
-fn assert_refused(answer: &Answer, error: &str, what: &str) {
+fn assert_refused(answer: &Received, error: &str, what: &str) {
     assert_eq!(answer.status, 401, "{what}");
     let challenge = answer.challenge();
     assert!(challenge.starts_with("DPoP ") && challenge.contains("algs=\"ES256 "), "{what}: {challenge}");
@@ -84,7 +84,7 @@ fn assert_refused(answer: &Answer, error: &str, what: &str) {
 #[tokio::test]
 async fn the_protocol_is_spoken() {
     let server = Server::start("off");
-    let result = |answer: Answer| {
+    let result = |answer: Received| {
         assert_eq!((answer.status, answer.field("content-type")), (200, Some("application/json")));
         Value::parse_object(answer.body.as_bytes()).unwrap().member("result").unwrap().clone()
     };

@@ -45,7 +45,7 @@ export function policyJson(policy: Policy): { readonly verifier: string; readonl
   const { nonces, ...rest } = policy;
   const { preset, max_age, max_ahead, store_margin, nonce_replaces_iat, ...others } = snakeCase(rest) as Record<string, unknown>;
   const terms = JSON.stringify({ preset, max_age, max_ahead, store_margin, nonce_replaces_iat });
-  const issued = nonces === undefined || nonces === false ? undefined : snakeCase(nonces === true ? {} : nonces);
+  const issued = typeof nonces === 'object' ? snakeCase(nonces) : nonces;
   const verifier = { header_memory: 1024, ...others, preset, max_age, max_ahead, store_margin, nonce_replaces_iat, nonces: issued };
   return { verifier: JSON.stringify(verifier), terms };
 }

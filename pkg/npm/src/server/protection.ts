@@ -133,7 +133,7 @@ export class Protection {
       introspection: introspection instanceof IntrospectionEndpoint ? introspection._options() : introspection !== undefined,
       danger_no_replay_store: dangerNoReplayStore,
     });
-    this.#policy = policyJson({ nonces: { namespace: options.resource }, ...proofs });
+    this.#policy = policyJson(proofs);
     this.#mountPath = options.mountPath ?? '';
     this.#consumption = new Consumption(options, proofs, async (question, subject) => {
       const answer = question === 'token' ? (introspection as Introspection).introspect(subject) : sources.get(subject)?.fetch();

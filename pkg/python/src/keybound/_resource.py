@@ -14,14 +14,14 @@ from ._options import check_known, flag, one, text, texts, whole
 from ._types import current, given
 from .errors import NATIVE, Misuse, Refused, refusal_of, reraise
 from .intents import Intent
-from .policy import Nonces, Policy
+from .policy import Policy
 from .principal import Principal, principal_of
 from .stores import AsyncReplayStore, MemoryReplayStore, ReplayStore, stated_alone
 
 if TYPE_CHECKING:
     from typing_extensions import Required
 
-__all__ = ["Incoming", "Introspection", "IssuerProfile", "Proxies", "Resource", "ResourceOptions", "Unconsumed", "check_server_options", "usual_policy"]
+__all__ = ["Incoming", "Introspection", "IssuerProfile", "Proxies", "Resource", "ResourceOptions", "Unconsumed", "check_server_options"]
 
 #: What the access tokens of an issuer look like: as RFC 9068 says, or as these servers write them.
 IssuerProfile = Literal["rfc9068", "keycloak", "auth0", "okta", "entra_id", "entra_id_v1", "duende", "cognito"]
@@ -170,7 +170,7 @@ class Resource:
 
     def __init__(self, store: AsyncReplayStore | ReplayStore | None, workers: int | None, options: Mapping[str, Any]) -> None:
         check_server_options(options)
-        self.policy = one("policy", options.get("policy"), Policy) or usual_policy()
+        self.policy = one("policy", options.get("policy"), Policy) or Policy()
         self._store = store if store is not None else MemoryReplayStore(policy=self.policy, workers=workers)
         # Whether it is stated that one process serves the resource.
         self._alone = stated_alone(self.store, workers, self.policy)
@@ -283,8 +283,3 @@ def profiled(issuers: object) -> dict[str, str | None]:
         if not isinstance(issuer, str) or not isinstance(profile, str):
             raise Misuse("wrong_type", 'issuers with profiles are texts; write issuers={"https://id.example.com": "keycloak"}')
     return dict(issuers)
-
-
-def usual_policy() -> Policy:
-    """With nonces, so that a proof from before a start is answered by a nonce and never by an error."""
-    return Policy(nonces=Nonces())

@@ -57,7 +57,7 @@ def check_alone(stated: int | None, policy: Policy | None) -> None:
 
 def check_nonce_keys(stated: int | None, policy: Policy | None) -> None:
     """Raises :class:`Misuse` for nonce keys beside a store in memory, unless it is stated that one process has both."""
-    if stated != 1 and policy is not None and policy.nonces is not None and policy.nonces.keys:
+    if stated != 1 and policy is not None and policy.nonces and policy.nonces.keys:
         raise Misuse("several_workers", CONFIGURED_KEYS)
 
 

@@ -6,7 +6,7 @@ import base64
 import json
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from ._options import listed, one, text, texts
 from ._types import given
@@ -64,11 +64,13 @@ class Policy:
     nonce_replaces_iat: bool = False
     bare_htu: bool = False
     namespace: str = ""
-    nonces: Nonces | None = None
+    nonces: Nonces | Literal[False] | None = None
+    """A :class:`~keybound.ResourceServer` issues nonces unless this is `False`; a :class:`~keybound.Verifier` if there are any."""
     header_memory: int = 4096
 
     def __post_init__(self) -> None:
-        one("nonces", self.nonces, Nonces)
+        if self.nonces is not False:
+            one("nonces", self.nonces, Nonces)
         text("preset", self.preset)
         text("namespace", self.namespace)
         if self.algorithms is not None:
@@ -81,18 +83,17 @@ class Policy:
 
 @lru_cache(maxsize=64)
 def _options(policy: Policy) -> str:
-    nonces = None
-    if policy.nonces is not None:
+    nonces: dict[str, Any] | bool | None = policy.nonces if policy.nonces is False else None
+    if policy.nonces:
         keys = [
             {"id": key.id, "secret": base64.urlsafe_b64encode(key.secret).rstrip(b"=").decode()} for key in policy.nonces.keys
         ]
-        rest = given(
+        nonces = given(
             keys=keys,
             namespace=policy.nonces.namespace,
             bound_to_key=policy.nonces.bound_to_key,
             short=policy.nonces.short,
         )
-        nonces = rest
     options = given(
         preset=policy.preset,
         require_nonces=policy.require_nonces,
