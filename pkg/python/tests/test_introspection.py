@@ -144,7 +144,7 @@ class AwaitedCrowd(Crowd):
 
 
 def crowded(kind: str, crowd: Crowd) -> Any:
-    policy = Policy()
+    policy = Policy(nonces=False)
     store = MemoryReplayStore(policy=policy, now=int(time.time()) - 3600)
     server: Any = ResourceServer if kind == "blocking" else AsyncResourceServer
     return server(resource=API, introspection=ASKS, policy=policy, store=store, transport=crowd)

@@ -63,7 +63,7 @@ class Held(Network):
 
 
 def options() -> dict[str, Any]:
-    policy = Policy()
+    policy = Policy(nonces=False)
     return {"resource": API, "policy": policy, "store": MemoryReplayStore(policy=policy, now=int(time.time()) - 3600)}
 
 

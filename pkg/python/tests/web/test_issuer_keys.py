@@ -89,7 +89,7 @@ def requests_of(network: Network, count: int = 1, *, nonce: str | None = None, a
 
 @pytest.fixture(params=["threads", "tasks"])
 def admit(request: pytest.FixtureRequest, network: Network) -> Admit:
-    options: dict[str, Any] = {"resource": API, "issuers": [ISSUER], "policy": Policy(), "store": Forgetful()}
+    options: dict[str, Any] = {"resource": API, "issuers": [ISSUER], "policy": Policy(nonces=False), "store": Forgetful()}
 
     def tried(call: Callable[[], Principal]) -> Principal | Refused:
         try:
