@@ -22,6 +22,7 @@ from keybound import (
     ProofRejected,
     ReplayDetected,
     ReplayEntry,
+    StoreUnavailable,
     proof,
 )
 
@@ -89,3 +90,27 @@ def test_a_loss_noticed_by_the_insert_costs_one_challenge() -> None:
     nonce = dict(told.value.refusal.headers)["DPoP-Nonce"]
     admitted = server.admit(store=store, proof=proof(key=key, method="POST", url=url, nonce=nonce), **common)
     assert admitted.access_binding == key.thumbprint
+
+
+def test_a_store_that_raises_is_answered_with_503() -> None:
+    class Broken:
+        """A store that cannot be reached."""
+
+        epoch = "1"
+
+        def insert(self, entry: ReplayEntry, *, now: int) -> Insertion:
+            """Fails."""
+            raise ConnectionError("refused")
+
+    key, url = Key.generate(), f"{AS}/token"
+    with pytest.raises(StoreUnavailable) as told:
+        AuthorizationServer().admit(
+            store=Broken(),
+            method="POST",
+            url=url,
+            proof=proof(key=key, method="POST", url=url),
+            client="public",
+            grant=Grant(type="authorization_code", bound_to=key.thumbprint),
+        )
+    assert told.value.refusal is not None and told.value.refusal.status == 503
+    assert isinstance(told.value.__cause__, ConnectionError)

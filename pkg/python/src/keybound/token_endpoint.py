@@ -10,7 +10,7 @@ from typing import Any, Literal
 from . import _keybound
 from ._options import one, texts
 from ._types import Insertion, current, given
-from .errors import NATIVE, Misuse, reraise
+from .errors import NATIVE, KeyboundError, Misuse, StoreUnavailable, reraise
 from .policy import Policy
 from .presented import Proofs, field_values
 from .stores import Inserted, ReplayEntry, ReplayStore, check_keys, inserted_by, store_answer
@@ -163,7 +163,17 @@ class AuthorizationServer:
         entry = admission.entry
         if entry is None:
             return admission.admitted()
-        return admission.settle(inserted_by(store, store.insert(entry, now=current(now))), now=now)
+        try:
+            answer = store.insert(entry, now=current(now))
+        except KeyboundError:
+            raise
+        except Exception as failure:
+            # No one knows whether the proof was used: 503, and not an error of the application.
+            try:
+                return admission.settle(Insertion.UNAVAILABLE, now=now)
+            except StoreUnavailable as error:
+                raise error from failure
+        return admission.settle(inserted_by(store, answer), now=now)
 
     def fresh_nonce(self, *, epoch: str, now: int | None = None) -> str | None:
         """A nonce for the next proof in this epoch of the replay store; `None` if none are issued."""
