@@ -72,7 +72,7 @@ impl Reply {
         Ok(Self::Inserted(Inserted::new(insertion_of(insertion)?, epoch_of(epoch)?)))
     }
 
-    /// Reads a reply: an object with one of the members listed at [`Flow::step`].
+    /// Reads a reply: an object with one of the members listed at [`Flow::step`](super::Flow::step).
     ///
     /// # Errors
     /// Misuse.
