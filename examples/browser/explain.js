@@ -98,9 +98,9 @@ async function explainedProof({ proofs }) {
   const made = Math.floor(decoded?.claims.iat ?? now());
   const time = at('when').value === 'iat' ? made : now();
   const options = JSON.stringify({ preset: at('policy').value });
-  const explanation = JSON.parse(new Verifier(options, undefined).explain(
-    at('method').value.trim(), at('url').value.trim(), proofs, token, boundTo, at('expected-nonce').value.trim() || undefined, time,
-  ));
+  const expectedNonce = at('expected-nonce').value.trim() || undefined;
+  const presented = { method: at('method').value.trim(), url: at('url').value.trim(), proofs, accessToken: token, boundTo, expectedNonce };
+  const explanation = JSON.parse(new Verifier(options).explain(presented, time));
   const questions = new Map(JSON.parse(reasons()).checks.map(({ check, question }) => [check, question]));
   const verdict = explanation.accepted
     ? element('p', { class: 'verdict good' }, 'Accepted', element('small', {}, 'if it was not used before'))
