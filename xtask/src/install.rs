@@ -1,4 +1,4 @@
-//! Getting the tools that checks need: from crates.io, npm and PyPI, and from Debian where this program runs as root.
+//! Getting the tools that checks need: from the registries of Rust, JavaScript and Python, and from Debian where this program runs as root.
 
 use std::fs;
 use std::path::Path;
