@@ -393,6 +393,7 @@ fn signatures() {
     let der = [&[0x30, u8::try_from(body.len()).unwrap()], &body[..]].concat();
     Request::with_signature(&der).says("signature_malformed", &["DER", "64 bytes"]);
     Request::with_signature(&raw[..63]).says("signature_malformed", &["63 bytes", "64 bytes"]);
+    Request::with_signature(SIGNATURE.as_bytes()).says("signature_malformed", &["base64url twice"]);
     Request::with_signature(&[1; 96]).says("signature_malformed", &["another algorithm"]);
     Request::with_signature(&[0; 64]).says("signature_invalid", &["zero bytes"]);
     Request::with_signature(&[&raw[32..], &raw[..32]].concat()).says("signature_invalid", &["S before R"]);
