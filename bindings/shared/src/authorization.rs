@@ -118,11 +118,6 @@ fn grant<'a>(given: &Options, confirmed: &'a [Thumbprint]) -> Result<Result<Gran
     }))
 }
 
-/// What the tokens of an admitted request are bound to, as JSON: the object `admitted` of [`AuthorizationServer::admit`].
-pub fn admitted_json(admitted: &Admitted) -> String {
-    bound(admitted).to_json()
-}
-
 pub(crate) fn bound(admitted: &Admitted) -> Value {
     let text = |thumbprint: Option<Thumbprint>| thumbprint.map(|thumbprint| thumbprint.to_string());
     let token_type = if admitted.access_binding().is_some() { "DPoP" } else { "Bearer" };

@@ -72,7 +72,7 @@ mod verify;
 #[cfg(feature = "servers")]
 pub use admission::{Incoming, OwnedIncoming, Principal, Target, field_lines};
 #[cfg(feature = "servers")]
-pub use authorization::{AuthorizationServer, admitted_json};
+pub use authorization::AuthorizationServer;
 #[cfg(feature = "client")]
 pub use client::{Client, GivenCredentials, Handles, SharedHandles, session_info, session_member};
 pub use error::{Error, Fault, Kind, reasons};

@@ -105,7 +105,7 @@ impl MemoryStore {
         inserted.insertion.name()
     }
 
-    /// The store's present life, for [`Verifier::new`](crate::Verifier::new).
+    /// The store's present life, for [`Presented::epoch`](crate::Presented::epoch).
     pub fn epoch(&self) -> String {
         self.core.epoch().to_u64().to_string()
     }

@@ -80,7 +80,7 @@ export function playBackRequests(vector, core) {
 }
 
 /**
- * The same through the driver, which runs shared work itself: the vector's host answers when the vector says, and whoever waits goes on by
+ * The same through the driver, which runs shared work itself: the vector's host answers when the vector says, and those who wait go on by
  * the driver's doing. Vectors in which something is given up are for the flows alone: the driver's own clock decides that.
  */
 export async function driveRequests(vector, core) {

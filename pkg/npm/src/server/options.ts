@@ -8,7 +8,7 @@ export interface ServerOptions {
   readonly store?: ReplayStore;
   /** In how many processes or isolates the service runs, where that cannot be seen: without a store, `1` or refused. */
   readonly workers?: number;
-  /** Remembers no proofs: whoever sees a request can repeat it until its proof is too old. */
+  /** Remembers no proofs: anyone who sees a request can repeat it until its proof is too old. */
   readonly dangerNoReplayStore?: boolean;
   /** Whole seconds since 1970, for tests. */
   readonly now?: () => number;

@@ -86,7 +86,7 @@ class Call:
 class Share:
     """Begin `work`, if this flow brings it, beside all flows. Send back nothing when the work of this name has ended.
 
-    It ends after `timeout` seconds at the latest, by `abandon`, and nobody waits longer.
+    It ends after `timeout` seconds at the latest, by `abandon`, and no one waits longer.
     """
 
     name: str
@@ -271,7 +271,7 @@ class Works:
     def begin(self, share: Share) -> Callable[[BaseException | None], None]:
         """Lets others wait for this work. What it gives is called when it has ended, with the failure if there was one; once counts."""
         end: Future[None] = Future()
-        # From now on nobody who waits can cancel it.
+        # From now on no one who waits can cancel it.
         end.set_running_or_notify_cancel()
         with self._guard:
             self._ends[share.name] = end

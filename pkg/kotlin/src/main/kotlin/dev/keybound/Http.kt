@@ -51,7 +51,7 @@ internal object Once : Interceptor {
         throw if (isUnread) failure else Lost(failure)
     }
 
-    /** OkHttp takes no violation of the protocol for one that another connection would mend. */
+    /** OkHttp does not take a violation of the protocol for one that another connection would fix. */
     class Lost(override val cause: IOException) : ProtocolException()
 
     /** Does something that sends, and throws what was wrong. */
