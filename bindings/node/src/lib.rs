@@ -10,8 +10,6 @@
     reason = "what JavaScript sees is documented where its users read it, in pkg/npm/src"
 )]
 
-#[macro_use]
-mod rows;
 pub mod batch;
 pub mod files;
 mod values;
@@ -24,6 +22,13 @@ use crate::values::{
     Bytes, Given, Incoming, Number, OptionalBytes, OptionalNumber, OptionalText, Plainly, Presented, Refusal, Result,
     Shown, Text, Texts, Verified, answered,
 };
+
+/// A row of the tables in this language.
+macro_rules! table {
+    ($($row:tt)*) => {
+        ffi::javascript! { napi; $($row)* }
+    };
+}
 
 ffi::thumbprints!(table);
 ffi::proofs!(table);

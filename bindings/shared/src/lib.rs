@@ -55,6 +55,7 @@ mod flow;
 mod intent;
 #[cfg(feature = "servers")]
 mod issuers;
+mod javascript;
 mod key;
 pub mod number;
 mod plain;

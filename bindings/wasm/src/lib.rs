@@ -17,8 +17,6 @@ mod incoming;
 mod presented;
 #[cfg(any(feature = "client", feature = "full"))]
 mod provider;
-#[macro_use]
-mod rows;
 mod values;
 
 use std::alloc::System;
@@ -40,6 +38,13 @@ use values::*;
 /// not in it: neither the core's own copies nor those in the JSON of steps and replies, which the core's secrets do not cover.
 #[global_allocator]
 static MEMORY: ZeroAlloc<System> = ZeroAlloc(System);
+
+/// A row of the tables in this language.
+macro_rules! table {
+    ($($row:tt)*) => {
+        ffi::javascript! { wasm_bindgen; $($row)* }
+    };
+}
 
 #[cfg(any(feature = "client", feature = "full"))]
 ffi::thumbprints!(table);

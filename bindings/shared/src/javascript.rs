@@ -1,9 +1,11 @@
-//! What a row of the facade's tables is in this language.
+//! What a row of the tables is in JavaScript, for the addon and for WASM, whose attributes have the same arguments.
 
-/// A class, more methods of one, or a function: see `bindings/shared/src/table.rs`.
-macro_rules! table {
-    ($(#[$doc:meta])* class $class:ident[$($inner:tt)+] as $this:ident { $($rows:tt)* }) => {
-        #[wasm_bindgen]
+/// A class, more methods of one, or a function, with `attribute` (`napi` or `wasm_bindgen`): see `table.rs`. `Given`, `Shown`, `Plainly`,
+/// `Result` and `answered` are those of the crate that uses it.
+#[macro_export]
+macro_rules! javascript {
+    ($attribute:ident; $(#[$doc:meta])* class $class:ident[$($inner:tt)+] as $this:ident { $($rows:tt)* }) => {
+        #[$attribute]
         pub struct $class(pub(crate) $($inner)+);
 
         impl<'a> Given for &'a $class {
@@ -20,9 +22,9 @@ macro_rules! table {
             }
         }
 
-        table! { extend $class as $this { $($rows)* } }
+        $crate::javascript! { $attribute; extend $class as $this { $($rows)* } }
     };
-    (extend $class:ident as $this:ident {
+    ($attribute:ident; extend $class:ident as $this:ident {
         $(new($($new_arg:ident: $(&$new_class:ident)? $($new_kind:ident)?),*) $new:block)?
         $(static $make:ident $(= $make_js:literal)? (
             $($make_arg:ident: $(&$make_class:ident)? $($make_kind:ident)?),*
@@ -31,10 +33,10 @@ macro_rules! table {
             $($arg:ident: $(&$arg_class:ident)? $($kind:ident)?),*
         ) -> [$($shown:tt)+] $body:block)*
     }) => {
-        #[wasm_bindgen]
+        #[$attribute]
         impl $class {
             $(
-                #[wasm_bindgen(constructor)]
+                #[$attribute(constructor)]
                 pub fn new($($new_arg: $(&$new_class)? $($new_kind)?),*) -> Result<Self> {
                     answered(|| {
                         $(let $new_arg = $new_arg.plain()?;)*
@@ -43,7 +45,7 @@ macro_rules! table {
                 }
             )?
             $(
-                $(#[wasm_bindgen(js_name = $make_js)])?
+                #[$attribute($(js_name = $make_js)?)]
                 pub fn $make($($make_arg: $(&$make_class)? $($make_kind)?),*) -> Result<$($made)+> {
                     answered(|| {
                         $(let $make_arg = $make_arg.plain()?;)*
@@ -52,7 +54,7 @@ macro_rules! table {
                 }
             )*
             $(
-                $(#[wasm_bindgen(js_name = $js)])?
+                #[$attribute($(js_name = $js)?)]
                 pub fn $name(&self, $($arg: $(&$arg_class)? $($kind)?),*) -> Result<$($shown)+> {
                     let $this = &self.0;
                     answered(|| {
@@ -63,10 +65,10 @@ macro_rules! table {
             )*
         }
     };
-    (fn $name:ident $(= $js:literal)? (
+    ($attribute:ident; fn $name:ident $(= $js:literal)? (
         $($arg:ident: $(&$arg_class:ident)? $($kind:ident)?),*
     ) -> [$($shown:tt)+] $body:block) => {
-        #[wasm_bindgen($(js_name = $js)?)]
+        #[$attribute($(js_name = $js)?)]
         pub fn $name($($arg: $(&$arg_class)? $($kind)?),*) -> Result<$($shown)+> {
             answered(|| {
                         $(let $arg = $arg.plain()?;)*
