@@ -54,6 +54,7 @@
 
 mod birthplace;
 mod generation;
+mod lock;
 mod settings;
 mod shard;
 mod sharded;
@@ -65,5 +66,7 @@ pub use sharded::MemoryStore;
 #[cfg(doc)]
 use super::Insertion;
 
+#[cfg(test)]
+mod interleavings;
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,10 @@
 use alloc::boxed::Box;
 use core::convert::Infallible;
 use core::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use super::birthplace::Birthplace;
+use super::lock::Mutex;
 use super::settings::Settings;
 use super::shard::Shard;
 use crate::crypto::{RandomUnavailable, SecureRandom};
