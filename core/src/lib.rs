@@ -62,6 +62,7 @@
 //! | [`intent`] | what a user agreed to, for one key, once |
 //! | [`http`] | `WWW-Authenticate` challenges |
 //! | [`server`] | protected resources and authorization servers |
+//! | [`audit`] | what was decided about a request, as a record |
 //!
 //! # Features
 //!
@@ -77,6 +78,8 @@
 
 extern crate alloc;
 
+#[cfg(all(feature = "dpop", feature = "oauth"))]
+pub mod audit;
 pub mod base64url;
 pub mod crypto;
 #[cfg_attr(not(feature = "dpop"), allow(dead_code, reason = "nothing makes keys for proofs then"))]

@@ -49,7 +49,9 @@ use policy::{NonceMode, Policy, TimeSource};
 use presentation::Presentation;
 use rejection::Rejection;
 
-/// Judges proofs by one policy. It holds no store and never changes, so that one serves all threads.
+/// Judges proofs by one policy. It holds no store and never changes, so that one serves all threads. Clones share the
+/// issuer of nonces and the header memory.
+#[derive(Clone)]
 pub struct Verifier {
     policy: Policy,
     crypto: Crypto,

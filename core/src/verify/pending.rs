@@ -110,6 +110,12 @@ impl PendingProof {
         VerifiedProof { next_nonce, ..self.verified }
     }
 
+    /// Who signed it, and when by its `iat`: the signature was verified, replay was not checked.
+    #[cfg(feature = "oauth")]
+    pub(crate) const fn proven(&self) -> (Thumbprint, UnixTime) {
+        (self.verified.thumbprint, self.verified.issued_at)
+    }
+
     pub(crate) fn into_unconsumed(self) -> UnconsumedProof {
         UnconsumedProof { thumbprint: self.verified.thumbprint }
     }

@@ -48,6 +48,19 @@ pub struct UnreadProof {
     pub(super) helps: Option<Nonce>,
 }
 
+/// Why a proof was refused after it was read, and whose it is, with its `iat`, if its signature was verified before.
+pub(crate) struct Unbound {
+    pub(crate) rejection: Rejection,
+    #[cfg_attr(not(feature = "oauth"), allow(dead_code, reason = "servers keep it for records"))]
+    pub(crate) proven: Option<(Thumbprint, UnixTime)>,
+}
+
+impl From<Rejection> for Unbound {
+    fn from(rejection: Rejection) -> Self {
+        Self { rejection, proven: None }
+    }
+}
+
 impl Verifier {
     /// Makes the checks up to that of the proof's time, and compares `ath` with the token: all that needs no knowledge of what the token
     /// or the grant says. [`bind`](Self::bind) and [`bind_grant`](Self::bind_grant) make the others.
@@ -81,13 +94,21 @@ impl Verifier {
     /// # Errors
     /// The [`Rejection`] of the first check that fails.
     pub fn bind(&self, read: &ReadProof, bound_to: Thumbprint, now: UnixTime) -> Result<PendingProof, Rejection> {
-        read.times.check_again(self, now)?;
-        let thumbprint = read.key.thumbprint(self);
-        read.key.check_curve(self)?;
-        check_binding(Some(bound_to), &thumbprint)?;
-        read.check_signature(self, &thumbprint)?;
-        let nonce = read.check_nonce(self, &thumbprint, now)?;
-        Ok(read.pending(self, thumbprint, nonce, now))
+        self.bind_telling(read, bound_to, now).map_err(|unbound| unbound.rejection)
+    }
+
+    /// The same, which also tells whose proof is refused, where that is proven.
+    pub(crate) fn bind_telling(
+        &self,
+        read: &ReadProof,
+        bound_to: Thumbprint,
+        now: UnixTime,
+    ) -> Result<PendingProof, Unbound> {
+        let thumbprint = read.proven_key(self, bound_to, now)?;
+        match read.check_nonce(self, &thumbprint, now) {
+            Ok(nonce) => Ok(read.pending(self, thumbprint, nonce, now)),
+            Err(rejection) => Err(Unbound { rejection, proven: Some((thumbprint, read.times.issued_at)) }),
+        }
     }
 
     /// The same at an authorization server, in the order of [`check`](Self::check): the nonce first. `bound_to` is the key that code, refresh
@@ -127,6 +148,16 @@ impl ReadProof {
         now: UnixTime,
     ) -> Result<Option<ValidNonce>, Rejection> {
         check_nonce(verifier, &self.asked(), self.nonce.as_deref(), thumbprint, now)
+    }
+
+    /// The key of the proof, once it is known that it is the token's and that it signed.
+    fn proven_key(&self, verifier: &Verifier, bound_to: Thumbprint, now: UnixTime) -> Result<Thumbprint, Rejection> {
+        self.times.check_again(verifier, now)?;
+        let thumbprint = self.key.thumbprint(verifier);
+        self.key.check_curve(verifier)?;
+        check_binding(Some(bound_to), &thumbprint)?;
+        self.check_signature(verifier, &thumbprint)?;
+        Ok(thumbprint)
     }
 
     fn check_signature(&self, verifier: &Verifier, thumbprint: &Thumbprint) -> Result<(), Rejection> {

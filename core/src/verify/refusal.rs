@@ -1,6 +1,8 @@
 //! What to send when a proof is refused (RFC 9449 sections 5, 7.1, 8 and 9).
 
 use alloc::borrow::ToOwned;
+#[cfg(feature = "oauth")]
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -13,6 +15,8 @@ use super::pending::SettleError;
 use super::presentation::{Presentation, PresentedProof};
 use super::read::{ReadProof, UnreadProof};
 use super::rejection::Rejection;
+#[cfg(feature = "oauth")]
+use crate::audit::Facts;
 use crate::http::challenge::{Challenge, ChallengeError};
 use crate::json::Text;
 use crate::nonce::issuer::NonceVerdict;
@@ -30,6 +34,9 @@ pub struct Refusal {
     dpop_nonce: Option<Nonce>,
     headers: Vec<(&'static str, String)>,
     body: String,
+    /// There if the server keeps what it learns.
+    #[cfg(feature = "oauth")]
+    facts: Option<Box<Facts>>,
 }
 
 impl Refusal {
@@ -69,6 +76,19 @@ impl Refusal {
     pub fn body(&self) -> &str {
         &self.body
     }
+
+    /// What was verified before the request was refused, for audit records; none unless the server is
+    /// [told](crate::server::resource::ResourceServer::audited) to keep it. It is never sent.
+    #[cfg(feature = "oauth")]
+    pub fn facts(&self) -> Option<&Facts> {
+        self.facts.as_deref()
+    }
+
+    /// The same with what was verified.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn with_facts(self, facts: Option<Box<Facts>>) -> Self {
+        Self { facts, ..self }
+    }
 }
 
 impl Refusal {
@@ -88,7 +108,16 @@ impl Refusal {
         if let Some(nonce) = &dpop_nonce {
             headers.push((DPOP_NONCE, nonce.as_str().to_owned()));
         }
-        Self { status, reason, error, dpop_nonce, headers, body: String::new() }
+        Self {
+            status,
+            reason,
+            error,
+            dpop_nonce,
+            headers,
+            body: String::new(),
+            #[cfg(feature = "oauth")]
+            facts: None,
+        }
     }
 
     /// A refusal of an authorization server: 400 with the error in a JSON body (RFC 6749 section 5.2). `error` and `description`
@@ -123,7 +152,8 @@ impl Refusal {
     /// A refusal because nothing could decide; the client may try again after so many seconds.
     pub(crate) fn unavailable(reason: &'static str, retry_after: u64) -> Self {
         let headers = alloc::vec![("Cache-Control", "no-store".to_owned()), ("Retry-After", retry_after.to_string())];
-        Self { status: 503, reason, error: None, dpop_nonce: None, headers, body: String::new() }
+        let undecided = Self::new(503, reason, None, None, None);
+        Self { headers, ..undecided }
     }
 }
 

@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use super::AuthorizationServer;
 use super::grant::{ClientType, Contradiction, EndpointRequest, Grant};
 use crate::UnixTime;
+use crate::audit::Facts;
 use crate::flow::step::Step;
 use crate::flow::{Flow, Io};
 use crate::jose::thumbprint::Thumbprint;
@@ -26,6 +27,8 @@ pub struct Admitted {
     client: ClientType,
     unbound_access: bool,
     next_nonce: Option<Nonce>,
+    /// There if the server keeps what it learns.
+    facts: Option<Box<Facts>>,
 }
 
 impl Admitted {
@@ -49,6 +52,11 @@ impl Admitted {
     /// The nonce to send along in `DPoP-Nonce`, when the client's own ends soon (RFC 9449 section 8.2).
     pub const fn next_nonce(&self) -> Option<&Nonce> {
         self.next_nonce.as_ref()
+    }
+
+    /// What was verified, for audit records; none unless the server is [told](AuthorizationServer::audited) to keep it.
+    pub fn facts(&self) -> Option<&Facts> {
+        self.facts.as_deref()
     }
 }
 
@@ -91,7 +99,8 @@ impl AuthorizationServer {
             // honest clients would get no tokens. And nothing is used up: repeating a captured announcement yields a code for the key
             // that was announced, which the sender does not have.
             Ok(proof) if announces && client == ClientType::Public => {
-                Ok(Bound::Granted(self.admitted_with(client, &proof.danger_skip_replay_check())))
+                let facts = self.facts_of(&proof, now);
+                Ok(Bound::Granted(self.admitted_with(client, &proof.danger_skip_replay_check(), facts)))
             }
             Ok(proof) => Ok(Bound::Pending(read, proof)),
             // A pushed request has no grant that could be invalid (RFC 9126 section 2.3).
@@ -111,20 +120,32 @@ impl AuthorizationServer {
         read: ReadProof,
         proof: PendingProof,
     ) -> Result<Admitted, Refusal> {
+        let facts = self.facts_of(&proof, io.now());
         match self.consumption().settle(io, proof).await {
-            Ok(verified) => Ok(self.admitted_with(client, &verified)),
-            Err((error, epoch)) => Err(Refusal::of_settling(error, |rejection| {
-                self.verifier_of(client).refuse_read(rejection, &read, epoch, io.now())
-            })),
+            Ok(verified) => Ok(self.admitted_with(client, &verified, facts)),
+            Err((error, epoch)) => {
+                let refused = |rejection| self.verifier_of(client).refuse_read(rejection, &read, epoch, io.now());
+                Err(Refusal::of_settling(error, refused).with_facts(facts))
+            }
         }
     }
 
-    fn admitted_with(&self, client: ClientType, proof: &VerifiedProof) -> Admitted {
-        self.admitted(client, Some(proof.thumbprint()), proof.next_nonce().cloned())
+    /// Whose proof it is, if that is kept.
+    fn facts_of(&self, proof: &PendingProof, now: UnixTime) -> Option<Box<Facts>> {
+        self.audit()?;
+        let (thumbprint, issued_at) = proof.proven();
+        let mut facts = Box::new(Facts::default());
+        facts.add_proof(thumbprint, issued_at, now);
+        Some(facts)
+    }
+
+    fn admitted_with(&self, client: ClientType, proof: &VerifiedProof, facts: Option<Box<Facts>>) -> Admitted {
+        let admitted = self.admitted(client, Some(proof.thumbprint()), proof.next_nonce().cloned());
+        Admitted { facts, ..admitted }
     }
 
     fn admitted(&self, client: ClientType, key: Option<Thumbprint>, next_nonce: Option<Nonce>) -> Admitted {
-        Admitted { key, client, unbound_access: self.policy().unbound_access, next_nonce }
+        Admitted { key, client, unbound_access: self.policy().unbound_access, next_nonce, facts: None }
     }
 }
 

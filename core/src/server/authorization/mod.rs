@@ -58,6 +58,7 @@ pub use policy::EndpointPolicy;
 
 use alloc::sync::Arc;
 
+use crate::audit::Audit;
 use crate::nonce::issuer::NonceIssuer;
 use crate::nonce::{Nonce, Role};
 use crate::replay::{ReplayAgreement, StoreEpoch};
@@ -70,13 +71,15 @@ use crate::{Misuse, UnixTime, Verifier};
 #[derive(Clone, Debug)]
 pub struct AuthorizationServer(Arc<Parts>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Parts {
     policy: EndpointPolicy,
     verifier: Verifier,
     /// Asks for no nonces: for confidential clients, where they are spared.
     silent: Option<Verifier>,
     consumption: Consumption,
+    /// There if what is learned of requests is kept for records.
+    audit: Option<Audit>,
 }
 
 impl AuthorizationServer {
@@ -93,7 +96,13 @@ impl AuthorizationServer {
         }
         verifier.check_configuration()?;
         let silent = policy.nonces_for_public_clients.then(|| verifier.without_nonces());
-        Ok(Self(Arc::new(Parts { policy, verifier, silent, consumption })))
+        Ok(Self(Arc::new(Parts { policy, verifier, silent, consumption, audit: None })))
+    }
+
+    /// The same, which keeps what it learns of each request: what it admits and refuses has [`Facts`](crate::audit::Facts).
+    #[must_use]
+    pub fn audited(self, audit: Audit) -> Self {
+        Self(Arc::new(Parts { audit: Some(audit), ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// What a replay store for this server has to be created with.
@@ -120,6 +129,10 @@ impl AuthorizationServer {
     /// The issuer of nonces, whose keys can be [rotated](NonceIssuer::rotate) while the server serves.
     pub fn nonces(&self) -> Option<&NonceIssuer> {
         self.0.verifier.nonces()
+    }
+
+    fn audit(&self) -> Option<&Audit> {
+        self.0.audit.as_ref()
     }
 
     fn consumption(&self) -> &Consumption {

@@ -10,6 +10,7 @@ use super::introspection::Active;
 use super::principal::Principal;
 use super::profile::IssuerProfile;
 use super::rejection::TokenRejection;
+use crate::audit::Facts;
 use crate::flow::step::Step;
 use crate::flow::{Flow, Io};
 use crate::issuer::{IssuerKeys, JwkSet, JwtDefect, SignatureDefect, UnverifiedJwt, WantedKey};
@@ -17,7 +18,7 @@ use crate::json::Value;
 use crate::oauth::{FlowError, Secret};
 use crate::server::Arrival;
 use crate::verify::presentation::PresentedProof;
-use crate::verify::read::ReadProof;
+use crate::verify::read::{ReadProof, Unbound};
 use crate::verify::refusal::RETRY_AFTER;
 use crate::{PendingProof, Refusal, TargetUri, Thumbprint, UnixTime};
 
@@ -94,7 +95,9 @@ impl ResourceServer {
         };
         let server = self.clone();
         Flow::start(now, |io| async move {
-            let bound = server.bound(&io, &received).await.map_err(Box::new);
+            let mut facts = None;
+            let bound = server.bound(&io, &received, &mut facts).await;
+            let bound = bound.map_err(|refusal| Box::new(refusal.with_facts(facts)));
             Ok(bound.map(|bound| match bound {
                 Bound::Granted(_) => Unconsumed { thumbprint: None },
                 Bound::Pending(proof, _) => Unconsumed { thumbprint: Some(proof.into_unconsumed().thumbprint()) },
@@ -104,18 +107,20 @@ impl ResourceServer {
 
     /// Every check, replay last.
     async fn admission(&self, io: &Io, received: Received) -> Result<Box<Principal>, Refusal> {
-        let (proof, token) = match self.bound(io, &received).await? {
-            Bound::Granted(token) => return Ok(Box::new(Principal::new(*token, None))),
-            Bound::Pending(proof, token) => (proof, token),
+        let mut facts = None;
+        let (proof, token) = match self.bound(io, &received, &mut facts).await {
+            Ok(Bound::Granted(token)) => return Ok(Box::new(Principal::new(*token, None, facts))),
+            Ok(Bound::Pending(proof, token)) => (proof, token),
+            Err(refusal) => return Err(refusal.with_facts(facts)),
         };
         match self.consumption().settle(io, proof).await {
-            Ok(verified) => Ok(Box::new(Principal::new(*token, Some(&verified)))),
-            Err((error, epoch)) => Err(self.refuse_unsettled(error, &received, epoch, io.now())),
+            Ok(verified) => Ok(Box::new(Principal::new(*token, Some(&verified), facts))),
+            Err((error, epoch)) => Err(self.refuse_unsettled(error, &received, epoch, io.now()).with_facts(facts)),
         }
     }
 
-    /// Every check but replay.
-    async fn bound(&self, io: &Io, received: &Received) -> Result<Bound, Refusal> {
+    /// Every check but replay. What is verified on the way is kept in `facts`, if it is kept at all.
+    async fn bound(&self, io: &Io, received: &Received, facts: &mut Option<Box<Facts>>) -> Result<Bound, Refusal> {
         let token = match self.source_of(received, io.now())? {
             Source::Jwt(jwt, keys) => {
                 let wanted = WantedKey { kid: jwt.kid.as_deref(), algorithm: jwt.algorithm };
@@ -130,7 +135,15 @@ impl ResourceServer {
                 self.introspected(received, &said, io.now())?
             }
         };
-        self.bind(received, token, io.now())
+        *facts = self.facts_of(&token, received.token());
+        self.bind(received, token, facts, io.now())
+    }
+
+    /// What a genuine token says of itself, if that is kept.
+    fn facts_of(&self, token: &AccessToken, text: &str) -> Option<Box<Facts>> {
+        let audit = self.audit()?;
+        let name = audit.name_of(self.verifier().crypto(), token.claims.text("jti"), text);
+        Some(Box::new(Facts::of_token(token.client_id.as_deref(), name)))
     }
 
     /// Reads a request as far as that needs nothing from outside: its fields, and the proof up to the hash of the token.
@@ -243,7 +256,18 @@ impl ResourceServer {
     }
 
     /// Judges the binding of a token that is known to be genuine, and the rest of its proof.
-    pub(super) fn bind(&self, received: &Received, token: Box<AccessToken>, now: UnixTime) -> Result<Bound, Refusal> {
+    pub(super) fn bind(
+        &self,
+        received: &Received,
+        token: Box<AccessToken>,
+        facts: &mut Option<Box<Facts>>,
+        now: UnixTime,
+    ) -> Result<Bound, Refusal> {
+        let mut note = |(thumbprint, issued_at)| {
+            if let Some(facts) = facts {
+                facts.add_proof(thumbprint, issued_at, now);
+            }
+        };
         let refused = |rejection| Err(self.refuse_token(rejection, Some(received.scheme)));
         if let Err(rejection) = token.confirmation.check_certificate(received.client_certificate) {
             return refused(rejection);
@@ -257,8 +281,12 @@ impl ResourceServer {
             (None, None) => Ok(Bound::Granted(token)),
             (Some(_), None) => refused(TokenRejection::TokenUnbound),
             (Some(read), Some(bound_to)) => {
-                let proof = self.verifier().bind(read, bound_to, now);
-                let proof = proof.map_err(|rejection| self.refuse_read(rejection, read, read.epoch(), now))?;
+                let proof =
+                    self.verifier().bind_telling(read, bound_to, now).map_err(|Unbound { rejection, proven }| {
+                        proven.map(&mut note);
+                        self.refuse_read(rejection, read, read.epoch(), now)
+                    })?;
+                note(proof.proven());
                 if is_elsewhere { refused(TokenRejection::IntentElsewhere) } else { Ok(Bound::Pending(proof, token)) }
             }
         }

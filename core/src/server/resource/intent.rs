@@ -90,7 +90,7 @@ impl ResourceServer {
         };
         let server = self.clone();
         Flow::start(now, |io| async move {
-            let unavailable = |reason| Err(Refusal::unavailable(reason, RETRY_AFTER));
+            let unavailable = |reason| Err(Refusal::unavailable(reason, RETRY_AFTER).with_facts(sender.facts()));
             let insertion = server.consumption().insert(&io, entry).await.map(|inserted| inserted.insertion);
             let settled = match insertion {
                 Some(Insertion::Fresh) if io.now() < intent.expires_at() => Ok(intent),

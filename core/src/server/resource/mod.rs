@@ -71,6 +71,7 @@ pub use rejection::TokenRejection;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::audit::Audit;
 use crate::issuer::IssuerKeys;
 use crate::server::consumption::Consumption;
 use crate::{Misuse, Verifier};
@@ -80,7 +81,7 @@ use introspector::Introspector;
 #[derive(Clone, Debug)]
 pub struct ResourceServer(Arc<Parts>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Parts {
     policy: ResourcePolicy,
     verifier: Verifier,
@@ -88,6 +89,8 @@ struct Parts {
     /// In the order of the policy's issuers.
     keys: Vec<Arc<IssuerKeys>>,
     introspector: Option<Arc<Introspector>>,
+    /// There if what is learned of requests is kept for records.
+    audit: Option<Audit>,
 }
 
 impl ResourceServer {
@@ -106,7 +109,13 @@ impl ResourceServer {
         let keys = keys.collect::<Result<_, _>>()?;
         let introspector = policy.introspection.clone().map(|asked| Introspector::new(asked, verifier.crypto()));
         let introspector = introspector.transpose()?;
-        Ok(Self(Arc::new(Parts { policy, verifier, consumption, keys, introspector })))
+        Ok(Self(Arc::new(Parts { policy, verifier, consumption, keys, introspector, audit: None })))
+    }
+
+    /// The same, which keeps what it learns of each request: its principals and refusals have [`Facts`](crate::audit::Facts).
+    #[must_use]
+    pub fn audited(self, audit: Audit) -> Self {
+        Self(Arc::new(Parts { audit: Some(audit), ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// The rules for requests and tokens.
@@ -121,6 +130,10 @@ impl ResourceServer {
 
     fn consumption(&self) -> &Consumption {
         &self.0.consumption
+    }
+
+    fn audit(&self) -> Option<&Audit> {
+        self.0.audit.as_ref()
     }
 
     fn introspector(&self) -> Option<&Arc<Introspector>> {

@@ -1,10 +1,12 @@
 //! Whom a request may be attributed to.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::access_token::AccessToken;
+use crate::audit::Facts;
 use crate::json::Value;
 use crate::nonce::Nonce;
 use crate::proof::DPOP_NONCE;
@@ -17,11 +19,14 @@ pub struct Principal {
     token: AccessToken,
     thumbprint: Option<Thumbprint>,
     next_nonce: Option<Nonce>,
+    /// There if the server keeps what it learns.
+    facts: Option<Box<Facts>>,
 }
 
 impl Principal {
-    pub(super) fn new(token: AccessToken, proof: Option<&VerifiedProof>) -> Self {
+    pub(super) fn new(token: AccessToken, proof: Option<&VerifiedProof>, facts: Option<Box<Facts>>) -> Self {
         Self {
+            facts,
             token,
             thumbprint: proof.map(VerifiedProof::thumbprint),
             next_nonce: proof.and_then(VerifiedProof::next_nonce).cloned(),
@@ -67,6 +72,11 @@ impl Principal {
     /// The thumbprint of the key that the token is bound to and the proof was made with; none for a Bearer token.
     pub const fn thumbprint(&self) -> Option<Thumbprint> {
         self.thumbprint
+    }
+
+    /// What was verified, for audit records; none unless the server is [told](super::ResourceServer::audited) to keep it.
+    pub fn facts(&self) -> Option<&Facts> {
+        self.facts.as_deref()
     }
 
     /// For how many seconds the token counts beyond its end, and before its beginning: the policy's leeway.

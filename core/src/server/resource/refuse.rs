@@ -1,5 +1,6 @@
 //! Refusals of a protected resource: challenges for each scheme, the error in the one that was used (RFC 9449 section 7.2).
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
 
 use super::ResourceServer;
@@ -8,6 +9,7 @@ use super::credentials::Scheme;
 use super::principal::Principal;
 use super::rejection::TokenRejection;
 use crate::UnixTime;
+use crate::audit::Facts;
 use crate::http::challenge::{Challenge, ChallengeError};
 use crate::intent::IntentDefect;
 use crate::nonce::Nonce;
@@ -30,12 +32,20 @@ struct Said<'a> {
 pub(super) struct Sender {
     used: Scheme,
     next_nonce: Option<Nonce>,
+    facts: Option<Box<Facts>>,
 }
 
 impl Sender {
     pub(super) fn of(principal: &Principal) -> Self {
         let used = if principal.thumbprint().is_some() { Scheme::Dpop } else { Scheme::Bearer };
-        Self { used, next_nonce: principal.next_nonce().cloned() }
+        Self { used, next_nonce: principal.next_nonce().cloned(), facts: principal.facts().cloned().map(Box::new) }
+    }
+}
+
+impl Sender {
+    /// What is known of it.
+    pub(super) fn facts(&self) -> Option<Box<Facts>> {
+        self.facts.clone()
     }
 }
 
@@ -103,18 +113,18 @@ impl ResourceServer {
 
     /// Refuses a principal whose token the host knows to be revoked, which nothing in a signed token shows: 401.
     pub fn refuse_revoked(&self, principal: &Principal) -> Refusal {
-        let Sender { used, next_nonce } = Sender::of(principal);
-        self.refuse_with(TokenRejection::TokenInactive, Some(used), None, next_nonce)
+        let Sender { used, next_nonce, facts } = Sender::of(principal);
+        self.refuse_with(TokenRejection::TokenInactive, Some(used), None, next_nonce).with_facts(facts)
     }
 
     /// Refuses a request that its token's intent does not permit, or not any more: 403.
     pub(super) fn refuse_intent(&self, defect: IntentDefect, sender: Sender) -> Refusal {
-        let Sender { used, next_nonce } = sender;
+        let Sender { used, next_nonce, facts } = sender;
         let description = defect.to_string();
         let error = TokenRejection::IntentElsewhere.error();
         let said = Said { error, description: &description, scope: None };
         let challenges = self.challenges(said, Some(used));
-        Refusal::new(403, defect.reason(), error, challenges, next_nonce)
+        Refusal::new(403, defect.reason(), error, challenges, next_nonce).with_facts(facts)
     }
 
     /// Refuses a principal that lacks one of `scopes`: 403, with the scopes that are needed (RFC 6750 section 3.1).
@@ -125,9 +135,11 @@ impl ResourceServer {
         if scopes.iter().all(|scope| principal.has_scope(scope)) {
             return Ok(());
         }
-        let Sender { used, next_nonce } = Sender::of(principal);
+        let Sender { used, next_nonce, facts } = Sender::of(principal);
         let needed = scopes.join(" ");
-        Err(self.refuse_with(TokenRejection::InsufficientScope, Some(used), Some(&needed), next_nonce))
+        Err(self
+            .refuse_with(TokenRejection::InsufficientScope, Some(used), Some(&needed), next_nonce)
+            .with_facts(facts))
     }
 
     fn refuse_with(

@@ -1,6 +1,7 @@
 //! A protected resource, its issuer and its clients, played with a fake clock.
 
 mod answers;
+mod audit;
 mod intents;
 mod issuers;
 mod tokens;
