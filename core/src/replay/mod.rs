@@ -5,7 +5,7 @@
 //! [`StoreEpoch`] it was given in; only [`Insertion::Fresh`] accepts the proof.
 //!
 //! - A store that answers at once implements [`ReplayStore`]; one behind a network [`AsyncReplayStore`].
-//! - `memory` holds the store for one process (feature `std`).
+//! - `memory` holds the store for one process (feature `std`), `redis` the protocol of one for many (feature `std`).
 //! - [`contract`] is the suite of checks that every store must pass, yours included.
 //!
 //! ```
@@ -32,6 +32,8 @@ mod insertion;
 mod key;
 #[cfg(feature = "std")]
 pub mod memory;
+#[cfg(feature = "std")]
+pub mod redis;
 mod store;
 
 pub use entry::{ReplayEntry, ReplayEntryParts, StoreEpoch};

@@ -1,0 +1,165 @@
+//! The inserts, the reads that vouch for them, the verdicts.
+
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::command::{Command, Reply};
+use super::fault::Fault;
+use super::info::{Identity, ReplicationSection, ServerSection};
+use super::life::OpenLife;
+use super::open::{INFO, Purpose};
+use super::{Exchange, Next, RedisReplay, Stage, life};
+use crate::replay::{Inserted, Insertion, ReplayEntry};
+use crate::time::UnixTime;
+
+pub(super) const SET: &str = "SET";
+pub(super) const GET: &str = "GET";
+pub(super) const WAIT: &str = "WAIT";
+/// Longer than any policy makes an entry live, in seconds.
+const MAX_LIFETIME: u64 = 86_400;
+/// GET of the life, INFO server, INFO replication.
+const READS: usize = 3;
+
+/// A batch whose inserts were sent.
+pub(super) struct Inserting {
+    /// The life that was open by then.
+    pub(super) life: Arc<OpenLife>,
+    /// What was answered without asking; none for entries that were sent.
+    settled: Vec<Option<Insertion>>,
+}
+
+impl Inserting {
+    /// The answers, with `others` for the entries that were sent.
+    pub(super) fn answers(&self, redis: &RedisReplay, others: Insertion) -> Vec<Inserted> {
+        let epoch = redis.epoch();
+        self.settled.iter().map(|settled| Inserted::new(settled.unwrap_or(others), epoch)).collect()
+    }
+}
+
+/// What a reply to `SET … NX` says.
+enum Set {
+    /// It was not there, and now is.
+    Stored,
+    Answered(Insertion),
+    Failed(Fault),
+}
+
+impl Set {
+    fn of(reply: &Reply) -> Self {
+        match reply {
+            reply if reply.is_ok() => Self::Stored,
+            Reply::Nil => Self::Answered(Insertion::Seen),
+            other => match Fault::of_reply(other, SET) {
+                Fault::Full => Self::Answered(Insertion::Full),
+                fault => Self::Failed(fault),
+            },
+        }
+    }
+}
+
+impl RedisReplay {
+    /// Sends entries to a server in this life.
+    pub(super) fn insert(&self, life: Arc<OpenLife>, entries: &[ReplayEntry], now: UnixTime) -> Next {
+        let settled: Vec<_> = entries.iter().map(|entry| self.answered_without(&life, entry, now)).collect();
+        let sent = entries.iter().zip(&settled).filter(|(_, settled)| settled.is_none()).map(|(entry, _)| entry);
+        let prefix = self.settings.prefix.as_slice();
+        let mut commands = Vec::with_capacity(entries.len().saturating_add(READS + 1));
+        for entry in sent {
+            let key = [prefix, entry.key().as_bytes()].concat();
+            let lifetime = format!("{}", entry.lifetime(now).saturating_mul(1000));
+            commands.push(Command::new(&[SET.as_bytes(), &key, b"1", b"NX", b"PX", lifetime.as_bytes()]));
+        }
+        let inserting = Inserting { life, settled };
+        if commands.is_empty() {
+            // Nothing was sent, so nothing stands for what was sent.
+            return Next::Answers(inserting.answers(self, Insertion::Unavailable));
+        }
+        if let Some((count, milliseconds)) = self.settings.quorum {
+            let (count, milliseconds) = (format!("{count}"), format!("{milliseconds}"));
+            commands.push(Command::new(&[WAIT.as_bytes(), count.as_bytes(), milliseconds.as_bytes()]));
+        }
+        // The order is the proof: what is read after the inserts says which life they were in.
+        let key = life::key(prefix, &inserting.life.identity);
+        commands.push(Command::new(&[GET.as_bytes(), &key]));
+        commands.push(Command::new(&[INFO.as_bytes(), b"server"]));
+        commands.push(Command::new(&[INFO.as_bytes(), b"replication"]));
+        Next::Exchange(Exchange { redis: self.clone(), commands, stage: Stage::Insert(inserting) })
+    }
+
+    /// The answer to an entry that the server need not be asked about.
+    fn answered_without(&self, open: &OpenLife, entry: &ReplayEntry, now: UnixTime) -> Option<Insertion> {
+        if entry.agreement() != self.settings.agreement || entry.lifetime(now) > MAX_LIFETIME {
+            return Some(Insertion::Unavailable);
+        }
+        let vouched = entry.timed_at() > open.life.floor.saturating_add(entry.max_ahead());
+        let is_of_this_life = entry.nonce_epoch() == Some(open.life.epoch);
+        (!vouched && !is_of_this_life).then_some(Insertion::BeforeFloor)
+    }
+
+    /// Takes the replies to the inserts and to the reads after them.
+    pub(super) fn inserted(&self, replies: &[Reply], inserting: Inserting, now: UnixTime) -> Next {
+        let Inserting { life, mut settled } = inserting;
+        let mut replies = replies.iter();
+        let mut fault = None;
+        let mut stored = Vec::new();
+        for (place, answer) in settled.iter_mut().enumerate().filter(|(_, answer)| answer.is_none()) {
+            match Set::of(replies.next().unwrap_or(&Reply::Missing)) {
+                Set::Stored => stored.push(place),
+                Set::Answered(insertion) => *answer = Some(insertion),
+                Set::Failed(defect) => {
+                    *answer = Some(Insertion::Unavailable);
+                    fault = fault.or(Some(defect));
+                }
+            }
+        }
+        if let Some((needed, _)) = self.settings.quorum {
+            fault = fault.or(match replies.next().unwrap_or(&Reply::Missing) {
+                Reply::Integer(count) if *count >= i64::from(needed) => None,
+                Reply::Integer(_) => Some(Fault::NotAcknowledged),
+                other => Some(Fault::of_reply(other, WAIT)),
+            });
+        }
+        let mut settle = |insertion| {
+            for place in &stored {
+                if let Some(answer) = settled.get_mut(*place) {
+                    *answer = Some(insertion);
+                }
+            }
+        };
+        let is_same = match (fault, self.is_within(&life, replies.as_slice(), now)) {
+            (None, Ok(is_same)) => is_same,
+            (Some(fault), _) | (None, Err(fault)) => {
+                settle(Insertion::Unavailable);
+                self.close(fault.clone(), Some(&life));
+                return Next::Fault {
+                    fault,
+                    answers: Inserting { life, settled }.answers(self, Insertion::Unavailable),
+                };
+            }
+        };
+        if is_same {
+            settle(Insertion::Fresh);
+            // All are settled by now.
+            return Next::Answers(Inserting { life, settled }.answers(self, Insertion::Unavailable));
+        }
+        // Until the next life is open the old one stays: each batch finds out by itself, and is answered with a challenge.
+        Next::Exchange(Exchange::inspect(self.clone(), Purpose::Answer(settled), 0))
+    }
+
+    /// Whether the three reads are those of `open`: the inserts before them happened within it.
+    fn is_within(&self, open: &OpenLife, replies: &[Reply], now: UnixTime) -> Result<bool, Fault> {
+        let [text, server, replication] = replies else { return Err(Fault::Malformed) };
+        let is_same_text = match text {
+            Reply::Text(text) => *text == open.text,
+            Reply::Nil => false,
+            other => return Err(Fault::of_reply(other, GET)),
+        };
+        let section = |reply: &Reply| reply.text().map(<[u8]>::to_vec).ok_or_else(|| Fault::of_reply(reply, INFO));
+        let server = ServerSection::read(&section(server)?)?;
+        let replication = ReplicationSection::read(&section(replication)?)?.replication;
+        let is_same_server = Identity { run: server.run, replication } == open.identity;
+        let apart = self.apart(self.offset(&server, now), &open.life);
+        Ok(is_same_text && is_same_server && apart == 0)
+    }
+}

@@ -1,0 +1,337 @@
+//! Finding or founding the life.
+
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::batch::{GET, SET};
+use super::command::{Command, Reply};
+use super::fault::Fault;
+use super::info::{Identity, ReplicationSection, ServerSection, check_memory, check_persistence, evicted};
+use super::life::{self, Life, OpenLife};
+use super::{Exchange, Next, RedisReplay, Stage};
+use crate::replay::{Inserted, Insertion, ReplayEntry, StoreEpoch};
+use crate::time::UnixTime;
+
+pub(super) const INFO: &str = "INFO";
+pub(super) const GETEX: &str = "GETEX";
+/// What is read of a server before it is used.
+const SECTIONS: [&str; 5] = ["server", "replication", "memory", "persistence", "stats"];
+/// How long a life is kept without a verifier: 24 h, in milliseconds.
+const LIFE_KEPT: &[u8] = b"86400000";
+/// How long the word of a verifier counts whose clock agrees with the life, in seconds and in milliseconds.
+const VOUCHED_FOR: u64 = 60;
+const VOUCHED_FOR_MS: &[u8] = b"60000";
+/// How old a life is before a verifier whose clock does not agree with it may end it, in seconds. Younger ones tell of proofs that were
+/// accepted just before.
+const RIPE: u64 = 60;
+/// How long a verifier remembers that its clock was wrong: as long as a proof can count that was accepted by then, in seconds.
+const REMEMBERED: u64 = 1_000;
+/// How often the life may change while it is being opened.
+const TRIES: u32 = 3;
+
+/// What a life is opened for.
+pub(super) enum Purpose {
+    /// For what comes later.
+    Open,
+    /// For these entries.
+    Batch(Vec<ReplayEntry>),
+    /// To answer a batch that met another life than was known: what was stored meanwhile has no answer yet.
+    Answer(Vec<Option<Insertion>>),
+}
+
+/// What is known of a server whose life is asked for.
+pub(super) struct Claiming {
+    pub(super) purpose: Purpose,
+    server: Server,
+    tries: u32,
+    /// Whether the first command sets the life.
+    sets: bool,
+    /// Whether it replaces another: whatever stands there then counts.
+    replaces: bool,
+    /// The life that a heartbeat was sent for.
+    vouched: Option<StoreEpoch>,
+}
+
+/// What a server said of itself.
+#[derive(Clone, Copy)]
+struct Server {
+    identity: Identity,
+    /// Its clock less this machine's.
+    offset: i64,
+    evicted: u64,
+}
+
+impl Server {
+    /// Its clock.
+    const fn time(&self, now: UnixTime) -> i64 {
+        now.secs().saturating_add(self.offset)
+    }
+}
+
+/// What a server holds.
+enum Found {
+    Usable(Life),
+    /// It is over. The next one has at least this floor.
+    Over(UnixTime),
+    Nothing,
+}
+
+/// The look at a server.
+pub(super) fn inspection() -> Vec<Command> {
+    SECTIONS.iter().map(|section| Command::new(&[INFO.as_bytes(), section.as_bytes()])).collect()
+}
+
+impl RedisReplay {
+    /// The server's clock less this machine's, in seconds.
+    pub(super) fn offset(&self, server: &ServerSection, now: UnixTime) -> i64 {
+        if self.settings.ignores_server_clock { 0 } else { server.time.secs().saturating_sub(now.secs()) }
+    }
+
+    /// By how many seconds the clocks of a life's verifiers are ahead of this machine's, if that is more than they may be; else 0.
+    pub(super) fn apart(&self, offset: i64, life: &Life) -> i64 {
+        let apart = offset.saturating_sub(life.offset);
+        let is_within = self.settings.ignores_server_clock || apart.unsigned_abs() <= self.settings.clocks_within;
+        if is_within { 0 } else { apart }
+    }
+
+    /// Takes what a server says of itself, and asks for its life.
+    pub(super) fn inspected(&self, replies: &[Reply], purpose: Purpose, tries: u32, now: UnixTime) -> Next {
+        let server = match self.inspect(replies, now) {
+            Ok(server) => server,
+            Err(fault) => return self.refused(fault, purpose),
+        };
+        let founded = match self.begun(&server, now) {
+            Ok(founded) => founded,
+            Err(fault) => return self.refused(fault, purpose),
+        };
+        let prefix = self.settings.prefix.as_slice();
+        let key = life::key(prefix, &server.identity);
+        let mut commands = Vec::with_capacity(4);
+        // A verifier whose clock was wrong a moment ago does not set a floor for others.
+        let sets = self.known().apart_by(now, RIPE).is_none();
+        if sets {
+            commands.push(set_life(&key, &founded, "NX"));
+        }
+        commands.extend(self.reads(&key));
+        let known = self.known().life.clone();
+        let is_agreeing =
+            |open: &OpenLife| open.identity == server.identity && self.apart(server.offset, &open.life) == 0;
+        let vouched = known.filter(|open| is_agreeing(open)).map(|open| open.life.epoch);
+        if let Some(epoch) = vouched {
+            commands.push(self.heartbeat(epoch, &server, now));
+        }
+        let claiming = Claiming { purpose, server, tries, sets, replaces: false, vouched };
+        Next::Exchange(Exchange { redis: self.clone(), commands, stage: Stage::Claim(claiming) })
+    }
+
+    fn inspect(&self, replies: &[Reply], now: UnixTime) -> Result<Server, Fault> {
+        let mut texts = Vec::with_capacity(SECTIONS.len());
+        for reply in replies {
+            texts.push(reply.text().ok_or_else(|| Fault::of_reply(reply, INFO))?);
+        }
+        let [server, replication, memory, persistence, stats] = *texts else { return Err(Fault::Malformed) };
+        let server = ServerSection::read(server)?;
+        server.check_version()?;
+        check_persistence(persistence)?;
+        let replication = ReplicationSection::read(replication)?;
+        check_memory(memory)?;
+        self.check_replicas(&server, &replication)?;
+        let identity = Identity { run: server.run, replication: replication.replication };
+        Ok(Server { identity, offset: self.offset(&server, now), evicted: evicted(stats)? })
+    }
+
+    /// Where a failover is possible, a majority of the replicas must be waited for.
+    fn check_replicas(&self, server: &ServerSection, replication: &ReplicationSection) -> Result<(), Fault> {
+        if self.settings.accepts_split_brain || (replication.replicas == 0 && !server.is_clustered) {
+            return Ok(());
+        }
+        let needed = replication.replicas.div_euclid(2).saturating_add(1);
+        match self.settings.quorum {
+            Some((count, _)) if count >= needed => Ok(()),
+            _ => Err(Fault::NeedsReplicas { needed }),
+        }
+    }
+
+    /// A life that begins now.
+    fn begun(&self, server: &Server, now: UnixTime) -> Result<Life, Fault> {
+        // A verifier that knows the others' clocks to be ahead takes theirs: they may have accepted what it takes for a future proof.
+        let ahead = self.known().apart_by(now, REMEMBERED).and_then(|ahead| u64::try_from(ahead).ok());
+        let latest = now.saturating_add(ahead.unwrap_or(0));
+        Ok(Life {
+            agreement: self.settings.agreement,
+            epoch: self.draw_epoch()?,
+            floor: latest.saturating_add(self.settings.clocks_within),
+            offset: server.offset,
+            evicted: server.evicted,
+        })
+    }
+
+    fn reads(&self, key: &[u8]) -> [Command; 2] {
+        let vouched = life::vouched_key(&self.settings.prefix);
+        let asked = [GETEX.as_bytes(), key, b"PX", LIFE_KEPT];
+        [Command::new(&asked), Command::new(&[GET.as_bytes(), &vouched])]
+    }
+
+    /// Says that this verifier's clock agrees with a life, and when by the server's clock.
+    fn heartbeat(&self, epoch: StoreEpoch, server: &Server, now: UnixTime) -> Command {
+        let key = life::vouched_key(&self.settings.prefix);
+        let text = format!("{} {}", life::epoch_text(epoch), server.time(now));
+        Command::new(&[SET.as_bytes(), &key, text.as_bytes(), b"PX", VOUCHED_FOR_MS])
+    }
+
+    /// Takes what a server says of its life.
+    pub(super) fn claimed(&self, replies: &[Reply], claiming: Claiming, now: UnixTime) -> Next {
+        match self.found(replies, &claiming, now) {
+            Ok(Found::Usable(life)) => self.take(life, claiming, now),
+            Ok(_) if claiming.tries >= TRIES => self.refused(Fault::Unsteady, claiming.purpose),
+            Ok(Found::Over(least)) => self.replace(claiming, least, now),
+            // It was there and is gone, or is another server's: look again.
+            Ok(Found::Nothing) => {
+                let tries = claiming.tries.saturating_add(1);
+                Next::Exchange(Exchange::inspect(self.clone(), claiming.purpose, tries))
+            }
+            Err(fault) => self.refused(fault, claiming.purpose),
+        }
+    }
+
+    fn found(&self, replies: &[Reply], claiming: &Claiming, now: UnixTime) -> Result<Found, Fault> {
+        let (set, reads) = match replies {
+            [set, reads @ ..] if claiming.sets => (Some(set), reads),
+            reads => (None, reads),
+        };
+        let [life, vouched, ..] = reads else { return Err(Fault::Malformed) };
+        let is_full = match set {
+            None | Some(Reply::Nil) => false,
+            Some(reply) if reply.is_ok() => false,
+            Some(reply) => match Fault::of_reply(reply, SET) {
+                Fault::Full => true,
+                fault => return Err(fault),
+            },
+        };
+        let life = match life {
+            Reply::Text(text) => Life::read(text, self.settings.agreement)?,
+            Reply::Nil if is_full => return Err(Fault::Full),
+            Reply::Nil => {
+                let apart = if claiming.sets { None } else { self.known().apart_by(now, RIPE) };
+                return apart.map_or(Ok(Found::Nothing), |seconds| Err(Fault::ClockApart { seconds }));
+            }
+            other => return Err(Fault::of_reply(other, GETEX)),
+        };
+        if life.evicted != claiming.server.evicted || self.known().ended == Some(life.epoch) {
+            return Ok(Found::Over(life.floor));
+        }
+        let apart = self.apart(claiming.server.offset, &life);
+        if apart == 0 {
+            return Ok(Found::Usable(life));
+        }
+        self.known().apart = Some((apart, now));
+        if !claiming.replaces && self.may_end(&life, vouched, &claiming.server, now) {
+            return Ok(Found::Over(life.floor));
+        }
+        Err(Fault::ClockApart { seconds: apart })
+    }
+
+    /// Whether a verifier whose clock does not agree with a life may end it: if it is not young, and either no other verifier agrees with it,
+    /// as after a step of the server's clock, or this one's clock is the nearer to the server's.
+    fn may_end(&self, life: &Life, vouched: &Reply, server: &Server, now: UnixTime) -> bool {
+        let founder = life.floor.saturating_sub(self.settings.clocks_within).secs();
+        let by_founder = now.secs().saturating_sub(founder);
+        let by_server = server.time(now).saturating_sub(founder.saturating_add(life.offset));
+        let is_ripe = by_founder.max(by_server) > i64::try_from(RIPE).unwrap_or(i64::MAX);
+        let is_nearer =
+            server.offset.unsigned_abs().saturating_add(self.settings.clocks_within) < life.offset.unsigned_abs();
+        is_ripe && (is_nearer || !is_vouched(vouched, life.epoch, server.time(now)))
+    }
+
+    /// Writes a life down in place of one that is over. Whatever stands there then counts.
+    fn replace(&self, claiming: Claiming, least: UnixTime, now: UnixTime) -> Next {
+        let Claiming { purpose, server, tries, .. } = claiming;
+        let epoch = match self.draw_epoch() {
+            Ok(epoch) => epoch,
+            Err(fault) => return self.refused(fault, purpose),
+        };
+        // Floors never go back: a proof that the last life could not vouch for, this one cannot either.
+        let floor = now.saturating_add(self.settings.clocks_within).max(least);
+        let agreement = self.settings.agreement;
+        let next = Life { agreement, epoch, floor, offset: server.offset, evicted: server.evicted };
+        let key = life::key(&self.settings.prefix, &server.identity);
+        let mut commands = alloc::vec![set_life(&key, &next, "XX")];
+        commands.extend(self.reads(&key));
+        let tries = tries.saturating_add(1);
+        let claiming = Claiming { purpose, server, tries, sets: true, replaces: true, vouched: None };
+        Next::Exchange(Exchange { redis: self.clone(), commands, stage: Stage::Claim(claiming) })
+    }
+
+    /// Takes a life for the present one.
+    fn take(&self, life: Life, claiming: Claiming, now: UnixTime) -> Next {
+        let Claiming { purpose, server, vouched, .. } = claiming;
+        let open = OpenLife { text: life.to_text().into_bytes(), identity: server.identity, life };
+        let mut known = self.known();
+        if known.lives == 0 || known.epoch != life.epoch {
+            known.lives = known.lives.saturating_add(1);
+        }
+        if known.life.as_deref() != Some(&open) {
+            known.life = Some(Arc::new(open));
+        }
+        known.epoch = life.epoch;
+        known.looked_at = Some(now);
+        known.apart = None;
+        drop(known);
+        if vouched == Some(life.epoch) {
+            return self.opened(purpose, now);
+        }
+        let commands = alloc::vec![self.heartbeat(life.epoch, &server, now)];
+        Next::Exchange(Exchange { redis: self.clone(), commands, stage: Stage::Vouch(purpose) })
+    }
+
+    /// Goes on with what a life was opened for.
+    pub(super) fn opened(&self, purpose: Purpose, now: UnixTime) -> Next {
+        match purpose {
+            Purpose::Batch(entries) => {
+                let life = self.known().life.clone();
+                match life {
+                    Some(life) => self.insert(life, &entries, now),
+                    None => Next::Answers(self.all(Insertion::Unavailable, entries.len())),
+                }
+            }
+            other => Next::Answers(self.answered(other, Insertion::BeforeFloor)),
+        }
+    }
+
+    /// The server cannot be used.
+    fn refused(&self, fault: Fault, purpose: Purpose) -> Next {
+        self.close(fault.clone(), None);
+        Next::Fault { fault, answers: self.failed(purpose) }
+    }
+
+    /// The answers where no life could be opened.
+    pub(super) fn failed(&self, purpose: Purpose) -> Vec<Inserted> {
+        self.answered(purpose, Insertion::Unavailable)
+    }
+
+    fn answered(&self, purpose: Purpose, others: Insertion) -> Vec<Inserted> {
+        let epoch = self.epoch();
+        match purpose {
+            Purpose::Open => Vec::new(),
+            Purpose::Batch(entries) => self.all(others, entries.len()),
+            Purpose::Answer(settled) => {
+                settled.into_iter().map(|settled| Inserted::new(settled.unwrap_or(others), epoch)).collect()
+            }
+        }
+    }
+}
+
+/// Whether some verifier said, within a minute by the server's clock, that its own agrees with this life.
+fn is_vouched(reply: &Reply, epoch: StoreEpoch, server_time: i64) -> bool {
+    let text = reply.text().and_then(|text| core::str::from_utf8(text).ok()).unwrap_or_default();
+    let (of, at) = text.split_once(' ').unwrap_or_default();
+    // After a step of the server's clock, what was said before it does not count.
+    let is_recent = |at: i64| server_time.abs_diff(at) <= VOUCHED_FOR;
+    of == life::epoch_text(epoch) && at.parse().is_ok_and(is_recent)
+}
+
+fn set_life(key: &[u8], life: &Life, condition: &str) -> Command {
+    let text = life.to_text();
+    Command::new(&[SET.as_bytes(), key, text.as_bytes(), condition.as_bytes(), b"PX", LIFE_KEPT])
+}
