@@ -38,7 +38,8 @@ mod fault;
 mod info;
 mod life;
 mod open;
-#[cfg(all(test, feature = "rustcrypto"))]
+#[cfg(test)]
+#[cfg(feature = "rustcrypto")]
 mod tests;
 
 pub use command::{Command, Reply};

@@ -1,4 +1,5 @@
 //! Stories over a server that is made up: its commands are few, its clock and its faults are ours.
+#![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 use alloc::collections::BTreeMap;
 use alloc::format;
