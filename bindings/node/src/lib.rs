@@ -37,4 +37,5 @@ ffi::flows!(table);
 ffi::client!(table);
 ffi::grants!(table);
 ffi::advice!(table);
+ffi::redis!(table);
 ffi::servers!(table);

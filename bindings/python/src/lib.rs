@@ -28,6 +28,7 @@ ffi::flows!(table);
 ffi::client!(table);
 ffi::grants!(table);
 ffi::advice!(table);
+ffi::redis!(table);
 ffi::servers!(table);
 
 #[pymodule]
@@ -53,6 +54,7 @@ fn _keybound(module: &Bound<'_, PyModule>) -> PyResult<()> {
     ffi::client!(added);
     ffi::grants!(added);
     ffi::advice!(added);
+    ffi::redis!(added);
     ffi::servers!(added);
     batch::add(module)?;
     files::add(module)

@@ -61,6 +61,7 @@ pub mod number;
 mod plain;
 mod presented;
 mod proof;
+mod redis;
 mod refused;
 mod replay;
 #[cfg(feature = "servers")]
@@ -95,6 +96,7 @@ pub use key::{Key, public_key, thumbprint};
 pub use plain::{algorithm, algorithms, byte_string, bytes as from_byte_string, parse_thumbprint};
 pub use presented::{OwnedPresented, Presented, byte_strings};
 pub use proof::{NonceCache, ProofRequest, Unsigned, prepare, proof};
+pub use redis::{Entries, RedisReplay, RedisTurn};
 pub use refused::explain_response;
 pub use replay::{Entry, MemoryStore};
 #[cfg(feature = "servers")]

@@ -302,6 +302,44 @@ macro_rules! folders {
     };
 }
 
+/// The replay store in Redis.
+#[macro_export]
+macro_rules! redis {
+    ($table:ident) => {
+        $table! {
+            /// Proofs to be inserted together.
+            class Entries[ffi::Entries] as entries {
+                new() { Ok(ffi::Entries::new()) }
+                fn add(entry: &Entry) -> [()] {
+                    entries.add(entry);
+                    Ok(())
+                }
+            }
+        }
+        $table! {
+            /// The replay store of one namespace of a Redis server: it says what to send, and what the replies mean.
+            class RedisReplay[ffi::RedisReplay] as redis {
+                new(namespace: Text, options: Text) { ffi::RedisReplay::new(&namespace, &options, &CRYPTO) }
+                fn open(now: Number) -> [RedisTurn] { Ok(redis.open(now)) }
+                fn batch(entries: &Entries, now: Number) -> [RedisTurn] { Ok(redis.batch(entries, now)) }
+                fn epoch() -> [Text] { Ok(redis.epoch()) }
+                fn check_is_due = "checkIsDue"(now: Number) -> [bool] { Ok(redis.check_is_due(now)) }
+                fn status() -> [Text] { Ok(redis.status()) }
+            }
+        }
+        $table! {
+            /// Commands to send to Redis, or what all came to. Replies are byte strings: `+` and a text, `:` and an integer, `-` and an error,
+            /// `_` for null.
+            class RedisTurn[ffi::RedisTurn] as turn {
+                fn commands() -> [Option<Text>] { Ok(turn.commands()) }
+                fn outcome() -> [Option<Text>] { Ok(turn.outcome()) }
+                fn resume(replies: Texts, now: Number) -> [RedisTurn] { turn.resume(&replies, now) }
+                fn lost() -> [RedisTurn] { turn.lost() }
+            }
+        }
+    };
+}
+
 /// What a refused response means.
 #[macro_export]
 macro_rules! advice {

@@ -88,7 +88,7 @@ macro_rules! table {
 
 /// All tables, by their names.
 fn tables() -> Vec<(&'static str, Vec<Rows>)> {
-    let tables: [(&str, fn()); 10] = [
+    let tables: [(&str, fn()); 11] = [
         ("thumbprints", || {
             keybound_ffi::thumbprints!(table);
         }),
@@ -115,6 +115,9 @@ fn tables() -> Vec<(&'static str, Vec<Rows>)> {
         }),
         ("advice", || {
             keybound_ffi::advice!(table);
+        }),
+        ("redis", || {
+            keybound_ffi::redis!(table);
         }),
         ("servers", || {
             keybound_ffi::servers!(table);

@@ -63,4 +63,6 @@ ffi::folders!(table);
 #[cfg(feature = "advice")]
 ffi::advice!(table);
 #[cfg(feature = "server")]
+ffi::redis!(table);
+#[cfg(feature = "server")]
 ffi::servers!(table);

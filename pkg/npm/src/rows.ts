@@ -149,6 +149,36 @@ export interface NativeFolderSweepClass {
   new (now: number): NativeFolderSweep;
 }
 
+/** Proofs to be inserted together. */
+export interface NativeEntries extends Freed {
+  add(entry: NativeEntry): void;
+}
+
+export interface NativeEntriesClass {
+  new (): NativeEntries;
+}
+
+/** The replay store of one namespace of a Redis server: it says what to send, and what the replies mean. */
+export interface NativeRedisReplay extends Freed {
+  open(now: number): NativeRedisTurn;
+  batch(entries: NativeEntries, now: number): NativeRedisTurn;
+  epoch(): string;
+  checkIsDue(now: number): boolean;
+  status(): string;
+}
+
+export interface NativeRedisReplayClass {
+  new (namespace: string, options: string): NativeRedisReplay;
+}
+
+/** Commands to send to Redis, or what all came to. Replies are byte strings: `+` and a text, `:` and an integer, `-` and an error, `_` for null. */
+export interface NativeRedisTurn extends Freed {
+  commands(): string | undefined | null;
+  outcome(): string | undefined | null;
+  resume(replies: string[], now: number): NativeRedisTurn;
+  lost(): NativeRedisTurn;
+}
+
 /** A protected resource, which keeps the keys of its issuers and what was asked about tokens. `admit` ends with `admitted` and a principal, or with `refused`; `check` with `unconsumed` or `refused`. `route` answers `{ path }` or `{ refusal }`. */
 export interface NativeResourceServer extends Freed {
   admit(incoming: NativeIncoming, now: number): NativeFlow;
@@ -240,6 +270,12 @@ export interface FoldersRows {
 /** The table `advice`. */
 export interface AdviceRows {
   explainResponse(response: string): string;
+}
+
+/** The table `redis`. */
+export interface RedisRows {
+  Entries: NativeEntriesClass;
+  RedisReplay: NativeRedisReplayClass;
 }
 
 /** The table `servers`. */

@@ -12,6 +12,7 @@ __all__ = [
     "Client",
     "Device",
     "Discovered",
+    "Entries",
     "Entry",
     "FileLock",
     "FileStore",
@@ -24,6 +25,8 @@ __all__ = [
     "NonceCache",
     "Pending",
     "Principal",
+    "RedisReplay",
+    "RedisTurn",
     "ResourceServer",
     "SAVE_LEASE",
     "Session",
@@ -185,6 +188,34 @@ class Sweep:
 class Device:
     """A login on another device."""
 
+
+@final
+class Entries:
+    """Proofs to be inserted together."""
+
+    def __new__(cls) -> Entries: ...
+    def add(self, entry: Entry) -> None: ...
+
+@final
+class RedisReplay:
+    """The replay store of one namespace of a Redis server: it says what to send, and what the replies mean."""
+
+    def __new__(cls, namespace: str, options: str) -> RedisReplay: ...
+    def open(self, now: int) -> RedisTurn: ...
+    def batch(self, entries: Entries, now: int) -> RedisTurn: ...
+    def epoch(self) -> str: ...
+    def check_is_due(self, now: int) -> bool: ...
+    def status(self) -> str: ...
+
+@final
+class RedisTurn:
+    """Commands to send to Redis, or what all came to. Replies are byte strings: `+` and a text, `:` and an integer, `-` and an error,
+    `_` for null."""
+
+    def commands(self) -> str | None: ...
+    def outcome(self) -> str | None: ...
+    def resume(self, replies: list[str], now: int) -> RedisTurn: ...
+    def lost(self) -> RedisTurn: ...
 
 @final
 class ResourceServer:
