@@ -132,14 +132,7 @@ fn ensure_packages(environment: &Path, requirements: &Path, options: &[&str], wh
         println!("    installing the Python packages of {shown}: {why}");
         run::run(run::command("python3").args(["-m", "venv", "--clear"]).arg(environment))?;
         let mut pip = run::command(environment.join(if cfg!(windows) { "Scripts" } else { "bin" }).join("python"));
-        pip.args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--require-hashes",
-        ]);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]);
         run::run(pip.args(options).arg("--requirement").arg(requirements))
     })
 }

@@ -11,4 +11,11 @@
 
 mod support;
 
+mod agreement;
+mod clocks;
+mod cluster;
+mod contract;
+mod faults;
+mod losses;
+mod once;
 mod servers;

@@ -1,9 +1,12 @@
 //! Servers of Redis and Valkey that tests start on loopback, disturb, and stop.
 
 mod cluster;
+pub(crate) mod proofs;
+mod relay;
 mod server;
 
 pub(crate) use cluster::Cluster;
+pub(crate) use relay::Relay;
 pub(crate) use server::{Server, faketime_library};
 
 use std::path::{Path, PathBuf};

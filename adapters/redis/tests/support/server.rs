@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
@@ -45,7 +45,8 @@ impl Server {
     fn prepared(kind: Kind, options: &[&str], has_own_clock: bool) -> Self {
         let folder = tempfile::Builder::new().prefix("keybound-redis-").tempdir().unwrap();
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut server = Self { kind, port: free_port(), bus: free_port(), folder, options, has_own_clock, process: None };
+        let mut server =
+            Self { kind, port: free_port(), bus: free_port(), folder, options, has_own_clock, process: None };
         if has_own_clock {
             server.turn_clock(0);
         }
@@ -70,22 +71,22 @@ impl Server {
             command.env("LD_PRELOAD", faketime_library().unwrap()).env("FAKETIME_NO_CACHE", "1");
             command.env("FAKETIME_TIMESTAMP_FILE", self.clock_file()).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
-        let mut process = command.spawn().unwrap();
+        // Kept at once: whatever happens now, it is stopped.
+        self.process = Some(command.spawn().unwrap());
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
-            if process.try_wait().unwrap().is_some() {
+            if self.process.as_mut().unwrap().try_wait().unwrap().is_some() {
+                self.process = None;
                 let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
                 assert!(log.contains("Address already in use"), "a server ended at once: {log}");
                 return false;
             }
             // Loading is an answer too.
             if self.try_say(&["PING"]).is_some() {
-                self.process = Some(process);
                 return true;
             }
             thread::sleep(Duration::from_millis(5));
         }
-        let _ = process.kill();
         panic!("a server did not answer");
     }
 
@@ -95,10 +96,6 @@ impl Server {
 
     pub(crate) fn url(&self) -> String {
         format!("redis://{}", self.address())
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// Sends a command as the default user and gives what came back.
@@ -148,6 +145,13 @@ impl Server {
         keys
     }
 
+    /// How many times SET was run.
+    pub(crate) fn sets(&self) -> u64 {
+        let said = self.info("commandstats", "cmdstat_set");
+        let calls = said.split(',').find_map(|part| part.strip_prefix("calls=")).unwrap();
+        calls.parse().unwrap()
+    }
+
     /// Kills it: it gets no chance to write anything.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
@@ -193,6 +197,12 @@ impl Server {
     pub(crate) fn follow(&self, primary: &Self) {
         self.order(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
         self.await_info("replication", "master_link_status", "up");
+    }
+
+    /// A replica hears nothing more of its primary.
+    pub(crate) fn lose_sight(&self) {
+        // Where no one listens.
+        self.order(&["REPLICAOF", "127.0.0.1", "1"]);
     }
 
     /// Makes a replica a primary.

@@ -1,0 +1,71 @@
+//! What a store tells of itself: open or why not, epoch, floor, queue.
+
+use std::fmt;
+
+use keybound::UnixTime;
+use keybound::replay::StoreEpoch;
+use keybound::replay::redis::Fault;
+
+/// What is known of a store and its server, for health checks and metrics. It costs no round trip.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Health {
+    /// The epoch and the floor of the server's present life; none while it cannot be used.
+    pub life: Option<(StoreEpoch, UnixTime)>,
+    /// Why it cannot be used, or why it last could not.
+    pub obstacle: Option<Obstacle>,
+    /// How many lives were found so far.
+    pub lives: u64,
+    /// How many requests wait.
+    pub waiting: usize,
+    /// How many may wait.
+    pub capacity: usize,
+}
+
+impl Health {
+    /// Whether proofs can be accepted.
+    pub const fn is_open(&self) -> bool {
+        self.life.is_some()
+    }
+}
+
+/// Why the store cannot use its server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Obstacle {
+    /// What the server said.
+    Fault(Fault),
+    /// It does not take the user or the password.
+    Credentials,
+    /// There was no connection; what kind of error there was instead.
+    Unreachable(String),
+    /// It did not reply in time, or the connection broke.
+    Silent,
+}
+
+impl Obstacle {
+    /// Stable name, for logs and metrics: a [fault's](Fault::name), `credentials`, `unreachable`, `lost`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Fault(fault) => fault.name(),
+            Self::Credentials => "credentials",
+            Self::Unreachable(_) => "unreachable",
+            Self::Silent => Fault::Lost.name(),
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fault(fault) => fault.fmt(f),
+            Self::Credentials => f.write_str(
+                "the Redis server does not take the user or the password: check the URL, and `ACL LIST` on the server",
+            ),
+            Self::Unreachable(why) => write!(f, "the Redis server is out of reach ({why})"),
+            Self::Silent => Fault::Lost.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Obstacle {}

@@ -1,0 +1,107 @@
+//! The store: what requests ask of its task.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use keybound::replay::redis::{MAX_BATCH, RedisReplay};
+use keybound::replay::{AsyncReplayStore, BoxFuture, Inserted, Insertion, ReplayEntry, StoreEpoch};
+use keybound::{Policy, UnixTime};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::builder::Builder;
+use crate::health::{Health, Obstacle};
+
+/// A replay store in Redis or Valkey. Clones share it; when the last one is dropped, its task and its connection end.
+///
+/// It may be asked on other runtimes than the one it was opened on, whose task must go on running.
+#[derive(Clone)]
+pub struct RedisReplayStore {
+    replay: RedisReplay,
+    requests: mpsc::Sender<Request>,
+    obstacle: Arc<Mutex<Option<Obstacle>>>,
+}
+
+/// What one request asks.
+pub(crate) struct Request {
+    pub(crate) entries: Vec<ReplayEntry>,
+    pub(crate) now: UnixTime,
+    pub(crate) answer: oneshot::Sender<Vec<Inserted>>,
+}
+
+impl RedisReplayStore {
+    /// A store in the server at `url` (`rediss://USER:PASSWORD@HOST:PORT`, `redis://` for one on this machine, `unix://` for its socket).
+    ///
+    /// The namespace is 1 to 32 characters of `a-z 0-9 . _ -`, one for each resource; all processes that serve it give the same one and
+    /// the same `policy`.
+    pub fn builder(url: &str, namespace: &str, policy: &Policy) -> Builder {
+        Builder::new(url, namespace, policy)
+    }
+
+    pub(crate) const fn new(
+        replay: RedisReplay,
+        requests: mpsc::Sender<Request>,
+        obstacle: Arc<Mutex<Option<Obstacle>>>,
+    ) -> Self {
+        Self { replay, requests, obstacle }
+    }
+
+    /// What is known of the store and its server. It asks nothing over the network.
+    pub fn health(&self) -> Health {
+        let status = self.replay.status();
+        let obstacle = self.obstacle.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let capacity = self.requests.max_capacity();
+        let waiting = capacity.saturating_sub(self.requests.capacity());
+        Health { life: status.life, obstacle, lives: status.lives, waiting, capacity }
+    }
+
+    async fn ask(&self, entries: &[ReplayEntry], now: UnixTime) -> Vec<Inserted> {
+        let asked: Vec<_> = entries.chunks(MAX_BATCH).map(|entries| (entries.len(), self.send(entries, now))).collect();
+        let mut answers = Vec::with_capacity(entries.len());
+        for (count, answer) in asked {
+            let answered = match answer {
+                Some(answer) => answer.await.ok(),
+                None => None,
+            };
+            match answered {
+                Some(answered) if answered.len() == count => answers.extend(answered),
+                // The queue is full, or the task has ended.
+                _ => answers.extend(unavailable(self.epoch(), count)),
+            }
+        }
+        answers
+    }
+
+    fn send(&self, entries: &[ReplayEntry], now: UnixTime) -> Option<oneshot::Receiver<Vec<Inserted>>> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.try_send(Request { entries: entries.to_vec(), now, answer }).ok()?;
+        Some(answered)
+    }
+}
+
+/// Nothing is decided: proofs that may have been stored are burnt, which is safe.
+pub(crate) fn unavailable(epoch: StoreEpoch, count: usize) -> Vec<Inserted> {
+    vec![Inserted::new(Insertion::Unavailable, epoch); count]
+}
+
+impl AsyncReplayStore for RedisReplayStore {
+    type Error = Infallible;
+
+    fn insert<'a>(
+        &'a self,
+        entries: &'a [ReplayEntry],
+        now: UnixTime,
+    ) -> BoxFuture<'a, Result<Vec<Inserted>, Self::Error>> {
+        Box::pin(async move { Ok(self.ask(entries, now).await) })
+    }
+
+    fn epoch(&self) -> StoreEpoch {
+        self.replay.epoch()
+    }
+}
+
+impl fmt::Debug for RedisReplayStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RedisReplayStore").field(&self.health()).finish()
+    }
+}

@@ -1,0 +1,237 @@
+//! The task of a store: it keeps a connection open, and takes what is queued into batches.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use keybound::UnixTime;
+use keybound::replay::redis::{MAX_BATCH, Next, RedisReplay};
+use keybound::replay::{Inserted, ReplayEntry};
+use keybound_aws_lc::AWS_LC;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::builder::Clock;
+use crate::connection::{Connection, Connector, Place};
+use crate::health::Obstacle;
+use crate::store::{RedisReplayStore, Request, unavailable};
+
+/// How many batches are under way at most. What is asked meanwhile shares the next one: that makes batches without a timer.
+const UNDER_WAY: usize = 2;
+/// How long to wait before a second attempt to reach the server, and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// How often to look whether the server is to be looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+pub(crate) struct Worker {
+    replay: RedisReplay,
+    connector: Connector,
+    clock: Clock,
+    requests: mpsc::Receiver<Request>,
+    /// A request that did not fit into the last batch.
+    left: Option<Request>,
+    obstacle: Arc<Mutex<Option<Obstacle>>>,
+    /// Where the server was that was used last.
+    last: Place,
+}
+
+/// The store is dropped, and nothing asks any more.
+struct Dropped;
+
+impl Worker {
+    /// Tries to reach the server once, and starts the task in any case.
+    pub(crate) async fn start(
+        replay: RedisReplay,
+        connector: Connector,
+        clock: Clock,
+        queue: usize,
+    ) -> RedisReplayStore {
+        let (sender, requests) = mpsc::channel(queue.max(1));
+        let obstacle = Arc::default();
+        let store = RedisReplayStore::new(replay.clone(), sender, Arc::clone(&obstacle));
+        let last = connector.place.clone();
+        let mut worker = Self { replay, connector, clock, requests, left: None, obstacle, last };
+        let opened = worker.connector.open(&worker.replay, &worker.last, &worker.clock).await;
+        let connection = worker.reached(opened);
+        tokio::spawn(worker.run(connection));
+        store
+    }
+
+    async fn run(mut self, mut connection: Option<Connection>) {
+        loop {
+            let open = match connection.take() {
+                Some(open) => open,
+                None => match self.reach().await {
+                    Ok(open) => open,
+                    Err(Dropped) => return,
+                },
+            };
+            match self.serve(&open).await {
+                Ok(obstacle) => self.note(obstacle),
+                Err(Dropped) => return,
+            }
+        }
+    }
+
+    /// Opens anew until that works, with longer and longer pauses. What is asked meanwhile is refused at once.
+    async fn reach(&mut self) -> Result<Connection, Dropped> {
+        let mut pause = BACKOFF.0;
+        // In a cluster, the node that was used last may be gone.
+        let mut goes_back = false;
+        loop {
+            let place = if goes_back { &self.connector.place } else { &self.last };
+            let opening = self.connector.open(&self.replay, place, &self.clock);
+            let opened = refusing(&mut self.requests, &mut self.left, &self.replay, opening).await?;
+            if let Some(connection) = self.reached(opened) {
+                return Ok(connection);
+            }
+            let pausing = sleep(pause.mul_f64(jitter()));
+            refusing(&mut self.requests, &mut self.left, &self.replay, pausing).await?;
+            pause = pause.saturating_mul(2).min(BACKOFF.1);
+            goes_back = !goes_back;
+        }
+    }
+
+    /// Notes how an attempt to open ended.
+    fn reached(&mut self, opened: Result<(Connection, Place), Obstacle>) -> Option<Connection> {
+        match opened {
+            Ok((connection, place)) => {
+                tracing::info!(target: "keybound", lives = self.replay.status().lives, "the replay store is open");
+                self.last = place;
+                Some(connection)
+            }
+            Err(obstacle) => {
+                self.note(obstacle);
+                None
+            }
+        }
+    }
+
+    fn note(&self, obstacle: Obstacle) {
+        let mut noted = self.obstacle.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.as_ref() != Some(&obstacle) {
+            tracing::warn!(target: "keybound", fault = obstacle.name(), %obstacle, "the replay store cannot be used");
+        }
+        *noted = Some(obstacle);
+    }
+
+    /// Answers what is asked until something is in the way.
+    async fn serve(&mut self, connection: &Connection) -> Result<Obstacle, Dropped> {
+        let mut under_way = JoinSet::new();
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let has_room = under_way.len() < UNDER_WAY;
+            if has_room && let Some(first) = self.left.take() {
+                self.launch(first, connection, &mut under_way);
+                continue;
+            }
+            tokio::select! {
+                biased;
+                Some(ended) = under_way.join_next() => match ended {
+                    Ok(None) => {}
+                    Ok(Some(obstacle)) => {
+                        // The other batch has its own time: it may still be answered.
+                        under_way.detach_all();
+                        return Ok(obstacle);
+                    }
+                    Err(_) => return Ok(Obstacle::Silent),
+                },
+                request = self.requests.recv(), if has_room => match request {
+                    Some(first) => self.launch(first, connection, &mut under_way),
+                    None => return Err(Dropped),
+                },
+                _ = ticks.tick() => {
+                    let now = (self.clock)();
+                    if has_room && self.replay.check_is_due(now) {
+                        let check = Next::Exchange(self.replay.open(now));
+                        let (connection, clock) = (connection.clone(), Arc::clone(&self.clock));
+                        under_way.spawn(async move { connection.run(check, &clock).await.into_parts().1 });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends what is queued in one batch.
+    fn launch(&mut self, first: Request, connection: &Connection, under_way: &mut JoinSet<Option<Obstacle>>) {
+        let mut batch = Batch { entries: Vec::new(), now: first.now, asked: Vec::new() };
+        let mut next = Some(first);
+        while let Some(request) = next {
+            if !batch.fits(&request) {
+                self.left = Some(request);
+                break;
+            }
+            batch.add(request);
+            next = self.requests.try_recv().ok();
+        }
+        let (replay, connection, clock) = (self.replay.clone(), connection.clone(), Arc::clone(&self.clock));
+        under_way.spawn(async move {
+            let begun = replay.batch(&batch.entries, batch.now);
+            let (answers, obstacle) = connection.run(begun, &clock).await.into_parts();
+            batch.answer(answers);
+            obstacle
+        });
+    }
+}
+
+/// What several requests ask, in one round trip.
+struct Batch {
+    entries: Vec<ReplayEntry>,
+    /// The earliest of the requests' times: lifetimes are longest so.
+    now: UnixTime,
+    /// How many entries each request gave, and where its answers go.
+    asked: Vec<(usize, oneshot::Sender<Vec<Inserted>>)>,
+}
+
+impl Batch {
+    fn fits(&self, request: &Request) -> bool {
+        self.entries.len().saturating_add(request.entries.len()) <= MAX_BATCH
+    }
+
+    fn add(&mut self, mut request: Request) {
+        self.now = self.now.min(request.now);
+        self.asked.push((request.entries.len(), request.answer));
+        self.entries.append(&mut request.entries);
+    }
+
+    /// Hands out the answers. Requests for which there is none hear that nothing is decided.
+    fn answer(self, answers: Vec<Inserted>) {
+        let mut answers = answers.into_iter();
+        for (count, answer) in self.asked {
+            let _ = answer.send(answers.by_ref().take(count).collect());
+        }
+    }
+}
+
+/// Does work, and meanwhile refuses what is asked.
+async fn refusing<T>(
+    requests: &mut mpsc::Receiver<Request>,
+    left: &mut Option<Request>,
+    replay: &RedisReplay,
+    work: impl Future<Output = T>,
+) -> Result<T, Dropped> {
+    let refuse = |request: Request| {
+        let _ = request.answer.send(unavailable(replay.epoch(), request.entries.len()));
+    };
+    if let Some(request) = left.take() {
+        refuse(request);
+    }
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return Ok(done),
+            request = requests.recv() => refuse(request.ok_or(Dropped)?),
+        }
+    }
+}
+
+/// Between a half and one: processes that lost a server at the same time do not come back at the same time.
+fn jitter() -> f64 {
+    let mut byte = [u8::MAX; 1];
+    // Without randomness the pause is the longest one.
+    let _ = AWS_LC.random.fill(&mut byte);
+    0.5 + f64::from(byte.first().copied().unwrap_or(u8::MAX)) / 512.0
+}
