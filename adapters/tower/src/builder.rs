@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use keybound::audit::Audit;
 use keybound::http::url::Url;
 use keybound::key::Signer;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
@@ -13,10 +14,13 @@ use keybound::server::source::TargetSource;
 use keybound::server::{Consumption, JwkSet, KeySource};
 use keybound::{Crypto, HeaderMemory, Misuse, Policy, TargetUri, UnixTime, Verifier};
 
+use crate::audit::AuditLog;
 use crate::drive::Driver;
+use crate::metrics::Meter;
 use crate::protection::{Protection, Setup};
 use crate::sources::{AnyStore, FetchKeys, Introspect};
 use crate::transport::Transport;
+use crate::watch::Watch;
 
 /// How many proofs the memory store holds, at 10 to 16 bytes each.
 const CAPACITY: usize = 1_000_000;
@@ -63,6 +67,8 @@ pub struct Builder {
     store: Store,
     replay_shares: Option<usize>,
     ignore_floor: bool,
+    audit: Option<AuditLog>,
+    meter: Meter,
     clock: Box<dyn Fn() -> UnixTime + Send + Sync>,
 }
 
@@ -94,6 +100,8 @@ impl Builder {
             store: Store::Memory(CAPACITY),
             replay_shares: None,
             ignore_floor: false,
+            audit: None,
+            meter: Meter::default(),
             clock: Box::new(UnixTime::now),
         })
     }
@@ -295,6 +303,20 @@ impl Builder {
         Self { ignore_floor: true, ..self }
     }
 
+    /// Writes a record of each decision: see [`AuditLog`]. Otherwise nothing is kept for records.
+    #[must_use]
+    pub fn audit(self, log: AuditLog) -> Self {
+        Self { audit: Some(log), ..self }
+    }
+
+    /// Counts decisions, and what the replay store does, by the `metrics` facade: for the recorder that the process has installed. Otherwise
+    /// nothing is measured. The names are those of `docs/audit.md`.
+    #[cfg(feature = "metrics")]
+    #[must_use]
+    pub fn metrics(self) -> Self {
+        Self { meter: Meter::on(), ..self }
+    }
+
     /// Reads the time from here, for tests.
     #[must_use]
     pub fn clock(self, clock: impl Fn() -> UnixTime + Send + Sync + 'static) -> Self {
@@ -336,9 +358,18 @@ impl Builder {
         };
         let signer = self.signer.map(|signer| (signer.public_key().thumbprint(crypto.digest), signer));
         let (clock, keys, introspection, transport) = (self.clock, self.keys, self.introspection, self.transport);
-        let driver = Driver { clock, store, keys, introspection, signer, transport, shared: Mutex::default() };
+        let (meter, epoch) = (self.meter, store.as_ref().map(|store| store.epoch_now()));
+        let (shared, epoch) = (Mutex::default(), Mutex::new(epoch));
+        let driver = Driver { clock, store, keys, introspection, signer, transport, shared, meter, epoch };
         let server = ResourceServer::new(self.policy, verifier, consumption)?;
-        Ok(Protection::new(Setup { targets: self.targets, driver: Arc::new(driver), server }))
+        let (server, audit) = match self.audit.map(|log| log.begin(meter)) {
+            Some((audit, writers)) => (server.audited(audit), Some(writers)),
+            // How far clocks are apart is counted without records, too.
+            None if meter.is_on() => (server.audited(Audit::without_key()), None),
+            None => (server, None),
+        };
+        let watch = Watch { audit, meter };
+        Ok(Protection::new(Setup { targets: self.targets, driver: Arc::new(driver), server, watch }))
     }
 }
 

@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keybound::flow::step::{FetchFailed, HostError, KeyFault, Question, Share, Step};
 use keybound::http::message::{Request, Response};
 use keybound::key::Signer;
 use keybound::oauth::{FlowError, Secret};
-use keybound::replay::{BoxFuture, StoreEpoch};
+use keybound::replay::{BoxFuture, Inserted, ReplayEntry, StoreEpoch};
 use keybound::{Thumbprint, UnixTime};
 use tokio::sync::watch;
 
+use crate::metrics::Meter;
 use crate::sources::{AnyStore, FetchKeys, Introspect};
 use crate::transport::Transport;
 
@@ -31,6 +32,9 @@ pub(crate) struct Driver {
     pub(crate) transport: Option<Arc<dyn Transport>>,
     /// The work under way, by name. Each ends with its sender.
     pub(crate) shared: Mutex<HashMap<String, watch::Receiver<()>>>,
+    pub(crate) meter: Meter,
+    /// The life that the store last answered in.
+    pub(crate) epoch: Mutex<Option<StoreEpoch>>,
 }
 
 impl Driver {
@@ -50,10 +54,7 @@ impl Driver {
                 Step::Done(result) => return Ok(result),
                 Step::Insert(insert) => {
                     let entry = *insert.entry();
-                    let inserted = match &self.store {
-                        Some(store) => store.insert_one(&entry, self.now()).await,
-                        None => crate::sources::unavailable(self.epoch()),
-                    };
+                    let inserted = self.insert(&entry).await;
                     insert.resume(inserted, self.now())?
                 }
                 Step::Share(mut share) => {
@@ -94,6 +95,22 @@ impl Driver {
                 | Step::Save(_) => return Err(FlowError::Interrupted),
             };
         }
+    }
+
+    /// Asks the store, and counts what it does.
+    async fn insert(&self, entry: &ReplayEntry) -> Inserted {
+        let Some(store) = &self.store else { return crate::sources::unavailable(self.epoch()) };
+        if !self.meter.is_on() {
+            return store.insert_one(entry, self.now(), self.meter).await;
+        }
+        let begun = Instant::now();
+        let inserted = store.insert_one(entry, self.now(), self.meter).await;
+        self.meter.answered(inserted.insertion, begun.elapsed());
+        let mut epoch = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
+        if epoch.replace(inserted.epoch).is_some_and(|before| before != inserted.epoch) {
+            self.meter.store_lives();
+        }
+        inserted
     }
 
     /// The end of shared work, which is begun if that is this flow's turn. It goes on if the request is given up, or else its client

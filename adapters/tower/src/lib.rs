@@ -35,6 +35,8 @@
 //! - A router nested in axum is known by its whole path. Without the feature `axum`, lay the layer outside of what strips a prefix.
 //! - Browsers: a CORS layer outside of this one has to answer preflights and allow `Authorization` and `DPoP`. The fields
 //!   that scripts must read are exposed by every answer.
+//! - Who was admitted and refused is written by an [`AuditLog`](audit::AuditLog), if [`Builder::audit`] is given one, and counted for the
+//!   `metrics` facade after [`Builder::metrics`].
 //! - Events of `tracing` with the target `keybound` say why requests are refused. They hold no token, proof or nonce.
 #![allow(
     clippy::arithmetic_side_effects,
@@ -43,24 +45,27 @@
 )]
 
 mod answer;
+pub mod audit;
 #[cfg(feature = "axum")]
 mod axum_support;
 mod builder;
 mod drive;
 mod layer;
+mod metrics;
 mod principal;
 mod protection;
 mod request;
 mod scope;
 mod sources;
 mod transport;
+mod watch;
 
 pub use answer::Refused;
 pub use builder::Builder;
 pub use layer::{Protect, Protected};
 pub use principal::Principal;
 pub use protection::Protection;
-pub use request::{ClientCertificate, PeerAddress};
+pub use request::{ClientCertificate, PeerAddress, RouteTemplate};
 pub use scope::{RequireScopes, Scoped};
 pub use sources::{FetchKeys, Introspect};
 pub use transport::Transport;

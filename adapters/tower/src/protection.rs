@@ -14,9 +14,11 @@ use keybound::server::Arrival;
 use keybound::server::resource::{IncomingRequest, ResourceServer};
 use keybound::server::source::TargetSource;
 
+use crate::audit::Writers;
 use crate::drive::Driver;
 use crate::principal::Principal;
 use crate::request::{self, ClientCertificate};
+use crate::watch::Watch;
 
 /// Decides about the requests to one protected resource. Clones share their parts.
 #[derive(Clone, Debug)]
@@ -26,6 +28,7 @@ pub(crate) struct Setup {
     pub(crate) targets: TargetSource,
     pub(crate) driver: Arc<Driver>,
     pub(crate) server: ResourceServer,
+    pub(crate) watch: Watch,
 }
 
 impl Protection {
@@ -53,7 +56,11 @@ impl Protection {
     /// # Errors
     /// The refusal to send.
     pub async fn admit(&self, parts: &Parts) -> Result<Principal, Box<Refusal>> {
+        let Setup { watch, driver, .. } = &*self.0;
+        let begun = watch.begin();
         let judged = self.judge(parts).await;
+        let admission = judged.as_ref().map(|principal| &**principal).map_err(|refusal| &**refusal);
+        watch.admission(parts, admission, begun, || driver.now());
         match &judged {
             Ok(principal) => {
                 tracing::debug!(target: "keybound", thumbprint = ?principal.thumbprint(), "admitted");
@@ -70,7 +77,7 @@ impl Protection {
     }
 
     async fn judge(&self, parts: &Parts) -> Result<Principal, Box<Refusal>> {
-        let Setup { targets, driver, server } = &*self.0;
+        let Setup { targets, driver, server, .. } = &*self.0;
         let fields = request::fields(parts);
         let target = match request::target(targets, parts, &fields) {
             Ok(target) => target,
@@ -114,8 +121,24 @@ impl Protection {
         url: &str,
         body: &[u8],
     ) -> Result<Intent, Box<Refusal>> {
-        let Setup { driver, server, .. } = &*self.0;
-        self.finish(server.carry_out(principal, method, url, body, driver.now())).await
+        let Setup { driver, server, watch, .. } = &*self.0;
+        let begun = watch.begin();
+        let carried_out = self.finish(server.carry_out(principal, method, url, body, driver.now())).await;
+        watch.intent(carried_out.as_ref().err().map(|refusal| &**refusal), principal.facts(), begun, || driver.now());
+        carried_out
+    }
+
+    /// Lets the sinks of audit records begin anew, after their files were moved away: a log rotation's `postrotate`, or a handler of `SIGHUP`.
+    /// Returns at once. Without an audit log it does nothing.
+    pub fn reopen_audit(&self) {
+        if let Some(writers) = &self.0.watch.audit {
+            writers.reopen();
+        }
+    }
+
+    /// How many audit records were lost so far, all sinks together: their sinks failed or were too slow.
+    pub fn lost_audit_records(&self) -> u64 {
+        self.0.watch.audit.as_ref().map_or(0, Writers::lost)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is read of a request: its raw target, its peer, its fields.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::Version;
@@ -16,6 +17,11 @@ pub struct PeerAddress(pub IpAddr);
 /// (RFC 8705).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ClientCertificate(pub [u8; 32]);
+
+/// The template of the route, such as `/items/{id}`, as an extension of the request, for audit records. With axum, and a layer on its router,
+/// the path that a route was registered with is taken without it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RouteTemplate(pub Cow<'static, str>);
 
 /// All fields, one element for each field line.
 pub(crate) fn fields(parts: &Parts) -> Vec<(&str, &[u8])> {
@@ -39,6 +45,17 @@ fn raw_target(parts: &Parts) -> String {
         return uri.to_string();
     }
     uri.path_and_query().map_or_else(|| uri.to_string(), ToString::to_string)
+}
+
+/// The template of the route, if it is known.
+pub(crate) fn route(parts: &Parts) -> Option<&str> {
+    if let Some(RouteTemplate(template)) = parts.extensions.get() {
+        return Some(template);
+    }
+    #[cfg(feature = "axum")]
+    return parts.extensions.get::<axum::extract::MatchedPath>().map(axum::extract::MatchedPath::as_str);
+    #[cfg(not(feature = "axum"))]
+    None
 }
 
 pub(crate) fn peer(parts: &Parts) -> Option<IpAddr> {

@@ -6,6 +6,7 @@ use keybound::UnixTime;
 use keybound::replay::{AsyncReplayStore, BoxFuture, Inserted, Insertion, ReplayEntry, StoreEpoch};
 
 use crate::HostError;
+use crate::metrics::{Meter, StoreFault};
 
 /// Where the present keys of one issuer come from, if not over HTTPS.
 pub trait FetchKeys: Send + Sync + 'static {
@@ -25,7 +26,7 @@ pub trait Introspect: Send + Sync + 'static {
 
 /// An asynchronous store whose error type is of no interest but for the log.
 pub(crate) trait AnyStore: Send + Sync {
-    fn insert_one<'a>(&'a self, entry: &'a ReplayEntry, now: UnixTime) -> BoxFuture<'a, Inserted>;
+    fn insert_one<'a>(&'a self, entry: &'a ReplayEntry, now: UnixTime, meter: Meter) -> BoxFuture<'a, Inserted>;
     fn epoch_now(&self) -> StoreEpoch;
 }
 
@@ -39,15 +40,22 @@ where
     S: AsyncReplayStore,
     S::Error: fmt::Display,
 {
-    fn insert_one<'a>(&'a self, entry: &'a ReplayEntry, now: UnixTime) -> BoxFuture<'a, Inserted> {
+    fn insert_one<'a>(&'a self, entry: &'a ReplayEntry, now: UnixTime, meter: Meter) -> BoxFuture<'a, Inserted> {
         Box::pin(async move {
             match self.insert(std::slice::from_ref(entry), now).await.as_deref() {
-                Ok([inserted]) => *inserted,
+                Ok([inserted]) => {
+                    if inserted.insertion == Insertion::Unavailable {
+                        meter.store_failed(StoreFault::Unavailable);
+                    }
+                    *inserted
+                }
                 Ok(answers) => {
+                    meter.store_failed(StoreFault::Answers);
                     tracing::error!(target: "keybound", answers = answers.len(), "the replay store answered one question with this many answers");
                     unavailable(self.epoch())
                 }
                 Err(error) => {
+                    meter.store_failed(StoreFault::Error);
                     tracing::error!(target: "keybound", %error, "the replay store failed");
                     unavailable(self.epoch())
                 }

@@ -15,6 +15,8 @@ use std::sync::{Arc, Mutex};
 
 use http::Request;
 use keybound_tower::Protection;
+use keybound_tower::audit::{AuditKey, AuditLog};
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use story::{Client, Clock, ISSUER, Issuer};
 
 const RESOURCE: &str = "https://api.example.com";
@@ -33,6 +35,37 @@ impl io::Write for Log {
     }
 }
 
+/// The names and labels of all that is counted.
+#[derive(Default)]
+struct Numbers(Mutex<Vec<Key>>);
+
+impl Numbers {
+    fn keep(&self, key: &Key) {
+        self.0.lock().unwrap().push(key.clone());
+    }
+}
+
+impl Recorder for Numbers {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        self.keep(key);
+        Counter::noop()
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        self.keep(key);
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        self.keep(key);
+        Histogram::noop()
+    }
+}
+
 #[tokio::test]
 async fn events_name_the_reason_and_no_secret() {
     let log = Log::default();
@@ -46,8 +79,11 @@ async fn events_name_the_reason_and_no_secret() {
     let (clock, issuer) = (Clock::new(), Issuer::new("k1"));
     let client = Client::new(&clock, RESOURCE, ([127, 0, 0, 1], 1).into());
     let builder = Protection::of(RESOURCE).unwrap().issuer_with_keys(ISSUER, issuer.keys()).unwrap();
-    let protection = builder.clock(clock.reader()).build().unwrap();
-    let token = issuer.token(&client.bound_claims());
+    let numbers = Numbers::default();
+    let _recorder = metrics::set_default_local_recorder(&numbers);
+    let audit = AuditLog::new(AuditKey::from_secret(&[0xab; 32]).unwrap()).to_tracing();
+    let protection = builder.clock(clock.reader()).audit(audit).metrics().build().unwrap();
+    let token = issuer.token(&client.bound_claims().with("client_id", "app").with("jti", "name-of-the-token"));
     let mut secrets = vec![token.clone()];
     let mut nonce: Option<String> = None;
     for _ in 0..3 {
@@ -63,10 +99,15 @@ async fn events_name_the_reason_and_no_secret() {
         secrets.extend(nonce.clone());
     }
 
+    // Audit records are written by then.
+    drop(protection);
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("nonce_missing") && log.contains("use_dpop_nonce") && log.contains("admitted"), "{log}");
-    secrets.extend(["secret=1".into(), "alice".into()]);
+    assert!(log.contains("keybound::audit") && log.contains(r#""client":"app","token":""#), "{log}");
+    let numbers = format!("{:?}", numbers.0.lock().unwrap());
+    assert!(numbers.contains("keybound_requests_total") && numbers.contains("nonce_missing"), "{numbers}");
+    secrets.extend(["secret=1", "alice", "name-of-the-token", "abab", "171, 171"].map(Into::into));
     for secret in secrets {
-        assert!(!log.contains(&secret), "{secret} in {log}");
+        assert!(!log.contains(&secret) && !numbers.contains(&secret), "{secret} in {log} {numbers}");
     }
 }
