@@ -63,6 +63,7 @@
 //! | [`http`] | `WWW-Authenticate` challenges |
 //! | [`server`] | protected resources and authorization servers |
 //! | [`audit`] | what was decided about a request, as a record |
+//! | [`guard`] | limits by address, key and client, and a breaker for the host's store |
 //!
 //! # Features
 //!
@@ -85,6 +86,8 @@ pub mod crypto;
 #[cfg_attr(not(feature = "dpop"), allow(dead_code, reason = "nothing makes keys for proofs then"))]
 #[cfg(feature = "oauth")]
 pub mod flow;
+#[cfg(all(feature = "dpop", feature = "oauth"))]
+pub mod guard;
 mod hex;
 pub mod http;
 #[cfg(all(feature = "dpop", feature = "oauth"))]

@@ -108,6 +108,10 @@ pub enum Misuse {
     BearerAtMaximum,
     /// No crypto provider was chosen, and this build has no default.
     CryptoMissing,
+    /// An authorization server that is to limit its clients, which the host authenticates.
+    ClientLimit,
+    /// Addresses are limited behind proxies that do not say from which address a request came.
+    LimitBehindProxies,
     /// A resource server has to ask authorization servers, and has nothing to ask them by.
     TransportMissing,
 }
@@ -193,6 +197,13 @@ impl fmt::Display for Misuse {
                 "keys or answers of authorization servers have to be fetched, and nothing here does that; enable the feature fetch, give \
                  .transport(…), or give the keys with .issuer_with_keys(…)",
             ),
+            Self::ClientLimit => f.write_str(
+                "an authorization server does not know which client asks; limit clients where they are authenticated, and addresses and keys here",
+            ),
+            Self::LimitBehindProxies => f.write_str(
+                "the proxies do not say from which address a request came, so that all would share one limit; let them set X-Forwarded-For, and \
+                 say so by client_addresses",
+            ),
             Self::FieldValue => f.write_str("the text for a challenge has characters that a field cannot hold; use printable ASCII"),
             Self::NoUser => f.write_str("this session was not made by a login, so no user can grant more; ask for the scope at its beginning"),
         }
@@ -272,6 +283,8 @@ mod tests {
             Misuse::SubjectLength,
             Misuse::Provisional,
             Misuse::BearerAtMaximum,
+            Misuse::ClientLimit,
+            Misuse::LimitBehindProxies,
         ] {
             let text = misuse.to_string();
             assert!(!text.contains("::") && !text.contains("with_") && !text.contains('`'), "{text}");

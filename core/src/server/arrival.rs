@@ -10,9 +10,11 @@ pub struct Arrival {
     /// The life of the host's replay store as far as it is known ([`AsyncReplayStore::epoch`](crate::replay::AsyncReplayStore::epoch)),
     /// which nonces vouch for. A store that was given to the server is asked itself.
     pub epoch: StoreEpoch,
-    /// The address of the connection's peer, or what trusted proxies say of it.
+    /// The address that the request came from: the connection's peer, or what trusted proxies say
+    /// ([`TargetSource::client`](crate::server::source::TargetSource::client)).
     pub peer: Option<IpAddr>,
-    /// A clock that never goes back, in milliseconds since any moment.
+    /// A clock that never goes back, in milliseconds since any moment: that of [guards](crate::guard). Give it with every request to a
+    /// server, or with none.
     pub ticks: Option<u64>,
 }
 

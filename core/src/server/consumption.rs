@@ -5,6 +5,7 @@ use core::convert::Infallible;
 use core::fmt;
 
 use crate::flow::Io;
+use crate::guard::{Watch, Watched};
 use crate::replay::{Inserted, Insertion, ReplayEntry, ReplayStore, StoreEpoch};
 use crate::verify::pending::{PendingProof, SettleError, VerifiedProof};
 
@@ -54,15 +55,17 @@ impl Consumption {
         &self,
         io: &Io,
         proof: PendingProof,
+        watch: &Watch,
+        at: Watched,
     ) -> Result<VerifiedProof, (SettleError, StoreEpoch)> {
-        match self.insert(io, *proof.replay_entry()).await {
+        match self.insert(io, *proof.replay_entry(), watch, at).await {
             Some(inserted) => proof.settle(inserted, io.now()).map_err(|error| (error, inserted.epoch)),
             None => Ok(proof.danger_skip_replay_check()),
         }
     }
 
-    /// Inserts an entry; none if proofs are used up nowhere.
-    pub(super) async fn insert(&self, io: &Io, entry: ReplayEntry) -> Option<Inserted> {
+    /// Inserts an entry; none if proofs are used up nowhere. A store of the host's that is left alone by the breaker is not asked.
+    pub(super) async fn insert(&self, io: &Io, entry: ReplayEntry, watch: &Watch, at: Watched) -> Option<Inserted> {
         match &self.0 {
             Place::Local(store) => {
                 let Ok(inserted) = store.insert(&entry, io.now());
@@ -71,7 +74,8 @@ impl Consumption {
             // A driver that answers something else has not asked its store.
             Place::Host => {
                 let unknown = Inserted { insertion: Insertion::Unavailable, epoch: StoreEpoch::from_u64(0) };
-                Some(io.insert(entry).await.unwrap_or(unknown))
+                let ask = async { io.insert(entry).await.unwrap_or(unknown) };
+                Some(watch.ask(at, ask).await.unwrap_or(unknown))
             }
             Place::Nowhere => None,
         }

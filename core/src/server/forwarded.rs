@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr, SocketAddrV4};
 
 use super::source::{RequestHead, TargetError};
 
@@ -20,6 +20,7 @@ pub struct TrustedProxies {
     networks: Vec<(IpAddr, u8)>,
     family: Family,
     hop: Hop,
+    client_addresses: bool,
 }
 
 /// The fields that proxies set.
@@ -45,7 +46,7 @@ pub enum Hop {
 impl TrustedProxies {
     /// Proxies that set `family`, read by `hop`; no peer is trusted until its address is given.
     pub const fn new(family: Family, hop: Hop) -> Self {
-        Self { networks: Vec::new(), family, hop }
+        Self { networks: Vec::new(), family, hop, client_addresses: false }
     }
 
     /// Trusts one address.
@@ -61,10 +62,52 @@ impl TrustedProxies {
         self
     }
 
+    /// Takes the address of the client from `X-Forwarded-For`, for [limits by address](crate::guard::Guards::limit_addresses): the
+    /// proxies set that field too. Where they append, the value of [`Hop`] counts; with [`Hop::Only`] the last one.
+    ///
+    /// `for` in `Forwarded` needs no mention: a proxy writes an element whole.
+    ///
+    /// # Security
+    /// Where the proxies pass this field on as clients sent it, every client chooses its own address.
+    #[must_use]
+    pub fn client_addresses(self) -> Self {
+        Self { client_addresses: true, ..self }
+    }
+
+    /// Whether the proxies say from which address a request came.
+    pub(super) const fn name_clients(&self) -> bool {
+        self.client_addresses || matches!(self.family, Family::Forwarded)
+    }
+
+    /// The address that the client has, by the word of the proxies; none if the request did not come through them, or they do not say.
+    pub(super) fn client(&self, request: &RequestHead<'_>) -> Option<IpAddr> {
+        if !self.name_clients() || !self.trusts(request.peer) {
+            return None;
+        }
+        match self.family {
+            Family::Forwarded => {
+                let element = self.choose(&elements(single(request, "forwarded").ok()?)).ok()?;
+                address(parameter(element, "for").ok()?)
+            }
+            Family::XForwarded | Family::XForwardedWithPort => {
+                let values = elements(single(request, "x-forwarded-for").ok()?);
+                let places = match self.hop {
+                    Hop::Only => 1,
+                    Hop::FromRight(places) => usize::from(places),
+                };
+                address(values.get(values.len().checked_sub(places)?)?)
+            }
+        }
+    }
+
+    fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        let Some(peer) = peer.map(|peer| peer.to_canonical()) else { return false };
+        self.networks.iter().any(|(network, bits)| contains(*network, *bits, peer))
+    }
+
     /// The origin that the client used, by the word of the proxies.
     pub(super) fn origin(&self, request: &RequestHead<'_>) -> Result<String, TargetError> {
-        let peer = request.peer.ok_or(TargetError::UntrustedPeer)?.to_canonical();
-        if !self.networks.iter().any(|(network, bits)| contains(*network, *bits, peer)) {
+        if !self.trusts(request.peer) {
             return Err(TargetError::UntrustedPeer);
         }
         let (proto, host, port) = match self.family {
@@ -162,6 +205,16 @@ fn parameter<'v>(element: &'v str, name: &str) -> Result<&'v str, TargetError> {
     }
 }
 
+/// An address as forwarding fields have it (RFC 7239 section 6): with or without brackets and a port.
+fn address(value: &str) -> Option<IpAddr> {
+    if let Some(rest) = value.strip_prefix('[') {
+        let (address, port) = rest.split_once(']')?;
+        let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+        return is_port.then(|| address.parse::<Ipv6Addr>().ok()).flatten().map(IpAddr::V6);
+    }
+    value.parse().ok().or_else(|| value.parse::<SocketAddrV4>().ok().map(|whole| IpAddr::V4(*whole.ip())))
+}
+
 fn contains(network: IpAddr, bits: u8, address: IpAddr) -> bool {
     let (network, address, width) = match (network, address) {
         (IpAddr::V4(network), IpAddr::V4(address)) => {
@@ -242,6 +295,50 @@ mod tests {
         ] {
             assert_eq!(element(value), Err(error), "{value}");
         }
+    }
+
+    #[test]
+    fn the_client_has_the_address_that_its_proxy_vouches_for() {
+        let of = |proxies: TrustedProxies, peer: [u8; 4], name: &str, value: &str| {
+            let source = TargetUri::fixed("https://api.example.com").unwrap().behind(proxies.network([10, 0, 0, 0], 8));
+            let fields = [(name, value.as_bytes())];
+            let head = RequestHead { peer: Some(IpAddr::from(peer)), raw_target: b"/", fields: &fields };
+            source.client(&head).map(|address| alloc::string::ToString::to_string(&address)).unwrap_or_default()
+        };
+        let x = |hop| TrustedProxies::new(Family::XForwarded, hop).client_addresses();
+        let name = "X-Forwarded-For";
+        for (hop, value, expected) in [
+            (Hop::Only, "192.0.2.1", "192.0.2.1"),
+            (Hop::Only, "6.6.6.6, 192.0.2.1", "192.0.2.1"),
+            (Hop::Only, "2001:db8::1", "2001:db8::1"),
+            (Hop::Only, "192.0.2.1:4711", "192.0.2.1"),
+            (Hop::Only, "[2001:db8::1]:4711", "2001:db8::1"),
+            (Hop::FromRight(2), "6.6.6.6, 192.0.2.1, 10.9.9.9", "192.0.2.1"),
+            // What no address is, or is missing, counts for nothing: the proxy's own address does.
+            (Hop::FromRight(2), "192.0.2.1", "10.1.2.3"),
+            (Hop::FromRight(0), "192.0.2.1", "10.1.2.3"),
+            (Hop::Only, "192.0.2.1, unknown", "10.1.2.3"),
+            (Hop::Only, "[2001:db8::1]:x", "10.1.2.3"),
+            (Hop::Only, "", "10.1.2.3"),
+        ] {
+            assert_eq!(of(x(hop), PROXY, name, value), expected, "{hop:?} {value}");
+        }
+        // Nobody vouches: not the proxies, unless they are said to; not a peer that is none of them; not another field.
+        assert_eq!(of(TrustedProxies::new(Family::XForwarded, Hop::Only), PROXY, name, "192.0.2.1"), "10.1.2.3");
+        assert_eq!(of(x(Hop::Only), [11, 1, 2, 3], name, "192.0.2.1"), "11.1.2.3");
+        assert_eq!(of(x(Hop::Only), PROXY, "Forwarded", "for=192.0.2.1"), "10.1.2.3");
+        let forwarded = |hop| TrustedProxies::new(Family::Forwarded, hop);
+        for (hop, value, expected) in [
+            (Hop::Only, "for=192.0.2.1;proto=https;host=a", "192.0.2.1"),
+            (Hop::Only, "For=\"[2001:db8::1]:4711\"", "2001:db8::1"),
+            (Hop::FromRight(1), "for=6.6.6.6, for=192.0.2.1", "192.0.2.1"),
+            (Hop::Only, "for=6.6.6.6, for=192.0.2.1", "10.1.2.3"),
+            (Hop::Only, "for=_hidden", "10.1.2.3"),
+            (Hop::Only, "for=192.0.2.1;for=192.0.2.2", "10.1.2.3"),
+        ] {
+            assert_eq!(of(forwarded(hop), PROXY, "forwarded", value), expected, "{hop:?} {value}");
+        }
+        assert_eq!(of(forwarded(Hop::Only), PROXY, name, "192.0.2.1"), "10.1.2.3");
     }
 
     #[test]

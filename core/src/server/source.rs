@@ -174,6 +174,18 @@ impl TargetSource {
         Ok(TargetUri::parse(&uri)?)
     }
 
+    /// The address that a request came from: what a trusted proxy vouches for, where it says so, else the connection's peer. For
+    /// [`Arrival::peer`](crate::server::Arrival::peer), and so for limits by address.
+    pub fn client(&self, request: &RequestHead<'_>) -> Option<IpAddr> {
+        self.proxies.as_ref().and_then(|proxies| proxies.client(request)).or(request.peer)
+    }
+
+    /// Whether all requests come through proxies that do not say from which address, so that limits by address would count them as
+    /// one client's.
+    pub fn hides_clients(&self) -> bool {
+        self.proxies.as_ref().is_some_and(|proxies| !proxies.name_clients())
+    }
+
     /// The path and query of an absolute request target, whose origin must be `origin` (RFC 9112 section 3.2.2).
     fn path_of_absolute<'r>(&self, raw: &'r str, origin: &str) -> Result<&'r str, TargetError> {
         let parts = match Parts::parse(raw) {

@@ -17,6 +17,7 @@ use super::read::{ReadProof, UnreadProof};
 use super::rejection::Rejection;
 #[cfg(feature = "oauth")]
 use crate::audit::Facts;
+use crate::guard::{LimitedBy, Wait};
 use crate::http::challenge::{Challenge, ChallengeError};
 use crate::json::Text;
 use crate::nonce::issuer::NonceVerdict;
@@ -37,10 +38,13 @@ pub struct Refusal {
     /// There if the server keeps what it learns.
     #[cfg(feature = "oauth")]
     facts: Option<Box<Facts>>,
+    #[cfg(feature = "oauth")]
+    limited_by: Option<LimitedBy>,
 }
 
 impl Refusal {
-    /// The HTTP status: 400 at an authorization server, 401 at a resource server, 503 if nobody could decide.
+    /// The HTTP status: 400 at an authorization server, 401 at a resource server, 429 if there are too many requests, 503 if nobody
+    /// could decide.
     pub const fn status(&self) -> u16 {
         self.status
     }
@@ -52,7 +56,7 @@ impl Refusal {
     }
 
     /// The wire code: `invalid_dpop_proof`, `use_dpop_nonce`, `invalid_token`, `invalid_grant` and, at a resource server,
-    /// `invalid_request` and `insufficient_scope`; none with 503 and where no credentials were sent.
+    /// `invalid_request` and `insufficient_scope`; none with 429 and 503 and where no credentials were sent.
     pub const fn error(&self) -> Option<&'static str> {
         self.error
     }
@@ -89,6 +93,12 @@ impl Refusal {
     pub(crate) fn with_facts(self, facts: Option<Box<Facts>>) -> Self {
         Self { facts, ..self }
     }
+
+    /// What a request with the reason `rate_limited` was limited by, for logs and metrics, never sent.
+    #[cfg(feature = "oauth")]
+    pub const fn limited_by(&self) -> Option<LimitedBy> {
+        self.limited_by
+    }
 }
 
 impl Refusal {
@@ -117,6 +127,7 @@ impl Refusal {
             body: String::new(),
             #[cfg(feature = "oauth")]
             facts: None,
+            limited_by: None,
         }
     }
 
@@ -151,9 +162,19 @@ impl Refusal {
 
     /// A refusal because nothing could decide; the client may try again after so many seconds.
     pub(crate) fn unavailable(reason: &'static str, retry_after: u64) -> Self {
+        Self::later(503, reason, retry_after)
+    }
+
+    /// A refusal because there were too many requests: 429 (RFC 6585 section 4). The peer is told when to come back, and not what
+    /// it was limited by.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn limited(by: LimitedBy, wait: Wait) -> Self {
+        Self { limited_by: Some(by), ..Self::later(429, "rate_limited", wait.seconds()) }
+    }
+
+    fn later(status: u16, reason: &'static str, retry_after: u64) -> Self {
         let headers = alloc::vec![("Cache-Control", "no-store".to_owned()), ("Retry-After", retry_after.to_string())];
-        let undecided = Self::new(503, reason, None, None, None);
-        Self { headers, ..undecided }
+        Self { headers, ..Self::new(status, reason, None, None, None) }
     }
 }
 

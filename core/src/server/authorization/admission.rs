@@ -8,6 +8,7 @@ use crate::UnixTime;
 use crate::audit::Facts;
 use crate::flow::step::Step;
 use crate::flow::{Flow, Io};
+use crate::guard::Watched;
 use crate::jose::thumbprint::Thumbprint;
 use crate::nonce::Nonce;
 use crate::oauth::FlowError;
@@ -64,19 +65,25 @@ impl AuthorizationServer {
     /// Judges a request: the one entry point. Where the replay store was given to the server, or there is nothing to insert, the answer is
     /// there at once.
     ///
-    /// The refusal is 400 with `invalid_dpop_proof`, `use_dpop_nonce`, `invalid_grant` or `invalid_request`, or 503 if the store could not
-    /// decide. A flow that is dropped at its [`Insert`](crate::flow::step::Insert) uses nothing up.
+    /// The refusal is 400 with `invalid_dpop_proof`, `use_dpop_nonce`, `invalid_grant` or `invalid_request`, 429 if its
+    /// [guards](Self::guarded_by) are asked too often, or 503 if the store could not decide. A flow that is dropped at its [`Insert`](crate::flow::step::Insert) uses nothing up.
     ///
     /// # Errors
     /// [`FlowError::Interrupted`], when a step is resumed in a way that its types do not permit.
     pub fn admit(&self, request: &EndpointRequest<'_>, now: UnixTime) -> Result<Step<Admission>, FlowError> {
-        let (read, proof) = match self.bound(request, now) {
-            Ok(Bound::Granted(admitted)) => return Ok(Step::Done(Ok(admitted))),
-            Ok(Bound::Pending(read, proof)) => (read, proof),
+        let at = match self.watch().arrive(&request.arrival, now) {
+            Ok(at) => at,
             Err(refusal) => return Ok(Step::Done(Err(Box::new(refusal)))),
         };
-        let (server, client) = (self.clone(), request.client);
-        Flow::start(now, move |io| async move { Ok(server.settled(&io, client, read, proof).await.map_err(Box::new)) })
+        let pending = match self.bound(request, now) {
+            Ok(Bound::Granted(admitted)) => return Ok(Step::Done(Ok(admitted))),
+            Ok(Bound::Pending(read, proof)) => {
+                Pending { client: request.client, read, proof, granted: request.names_key(), at }
+            }
+            Err(refusal) => return Ok(Step::Done(Err(Box::new(refusal)))),
+        };
+        let server = self.clone();
+        Flow::start(now, move |io| async move { Ok(server.settled(&io, pending).await.map_err(Box::new)) })
     }
 
     /// Every check but replay.
@@ -113,16 +120,21 @@ impl AuthorizationServer {
     }
 
     /// Uses the proof up.
-    async fn settled(
-        &self,
-        io: &Io,
-        client: ClientType,
-        read: ReadProof,
-        proof: PendingProof,
-    ) -> Result<Admitted, Refusal> {
+    async fn settled(&self, io: &Io, pending: Pending) -> Result<Admitted, Refusal> {
+        let Pending { client, read, proof, granted, at } = pending;
         let facts = self.facts_of(&proof, io.now());
-        match self.consumption().settle(io, proof).await {
-            Ok(verified) => Ok(self.admitted_with(client, &verified, facts)),
+        // Of the keys that come along only those are limited that a grant names: anyone can make others.
+        let key = granted.then_some(*proof.replay_entry().thumbprint());
+        if let Some(Err(refusal)) = key.map(|key| self.watch().look_at_key(&key, at)) {
+            return Err(refusal.with_facts(facts));
+        }
+        match self.consumption().settle(io, proof, self.watch(), at).await {
+            Ok(verified) => {
+                if let Some(key) = &key {
+                    self.watch().charge_key(key, at);
+                }
+                Ok(self.admitted_with(client, &verified, facts))
+            }
             Err((error, epoch)) => {
                 let refused = |rejection| self.verifier_of(client).refuse_read(rejection, &read, epoch, io.now());
                 Err(Refusal::of_settling(error, refused).with_facts(facts))
@@ -147,6 +159,17 @@ impl AuthorizationServer {
     fn admitted(&self, client: ClientType, key: Option<Thumbprint>, next_nonce: Option<Nonce>) -> Admitted {
         Admitted { key, client, unbound_access: self.policy().unbound_access, next_nonce, facts: None }
     }
+}
+
+/// A request whose proof is to be used up.
+struct Pending {
+    client: ClientType,
+    read: ReadProof,
+    proof: PendingProof,
+    /// Whether a stored grant names the proof's key.
+    granted: bool,
+    /// When it arrived, by the clock of the guards.
+    at: Watched,
 }
 
 /// A request that passed every check but replay.

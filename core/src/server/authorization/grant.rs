@@ -113,6 +113,12 @@ impl<'a> EndpointRequest<'a> {
         Self { arrival, ..self }
     }
 
+    /// Whether a stored grant, or a token that was shown, names the key that the proof has to be made with. What an announcement names
+    /// its sender chose.
+    pub(super) fn names_key(&self) -> bool {
+        !matches!(self.grant, Grant::Announcement { .. }) && matches!(self.expected(), Ok(Some(_)))
+    }
+
     /// The key that the proof has to be made with, if there is one; an error if keys contradict each other.
     pub(super) fn expected(&self) -> Result<Option<Thumbprint>, Contradiction> {
         match self.grant {

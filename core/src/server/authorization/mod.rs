@@ -59,6 +59,7 @@ pub use policy::EndpointPolicy;
 use alloc::sync::Arc;
 
 use crate::audit::Audit;
+use crate::guard::{BreakerState, Guards, Watch};
 use crate::nonce::issuer::NonceIssuer;
 use crate::nonce::{Nonce, Role};
 use crate::replay::{ReplayAgreement, StoreEpoch};
@@ -80,6 +81,7 @@ struct Parts {
     consumption: Consumption,
     /// There if what is learned of requests is kept for records.
     audit: Option<Audit>,
+    watch: Watch,
 }
 
 impl AuthorizationServer {
@@ -96,13 +98,33 @@ impl AuthorizationServer {
         }
         verifier.check_configuration()?;
         let silent = policy.nonces_for_public_clients.then(|| verifier.without_nonces());
-        Ok(Self(Arc::new(Parts { policy, verifier, silent, consumption, audit: None })))
+        Ok(Self(Arc::new(Parts { policy, verifier, silent, consumption, audit: None, watch: Watch::default() })))
     }
 
     /// The same, which keeps what it learns of each request: what it admits and refuses has [`Facts`](crate::audit::Facts).
     #[must_use]
     pub fn audited(self, audit: Audit) -> Self {
         Self(Arc::new(Parts { audit: Some(audit), ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// The same with these guards, which have counted nothing yet.
+    ///
+    /// Their clock is [`Arrival::ticks`](crate::server::Arrival::ticks): give it with every request, or with none, and then seconds
+    /// of the clock count.
+    ///
+    /// # Errors
+    /// [`Misuse::Random`], and [`Misuse::ClientLimit`]: which client asks is for the host to know, who authenticated it.
+    pub fn guarded_by(self, guards: &Guards) -> Result<Self, Misuse> {
+        if guards.limits_clients() {
+            return Err(Misuse::ClientLimit);
+        }
+        let watch = Watch::new(guards, self.verifier().crypto().random)?;
+        Ok(Self(Arc::new(Parts { watch, ..Arc::unwrap_or_clone(self.0) })))
+    }
+
+    /// What the guards' breaker does with the next request at this moment, for metrics; none if there is no breaker.
+    pub fn breaker_state(&self, ticks: u64) -> Option<BreakerState> {
+        self.0.watch.breaker_state(ticks)
     }
 
     /// What a replay store for this server has to be created with.
@@ -137,6 +159,10 @@ impl AuthorizationServer {
 
     fn consumption(&self) -> &Consumption {
         &self.0.consumption
+    }
+
+    fn watch(&self) -> &Watch {
+        &self.0.watch
     }
 
     /// What judges this client's proofs.

@@ -1,3 +1,5 @@
+mod guards;
+
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;

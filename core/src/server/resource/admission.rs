@@ -13,6 +13,7 @@ use super::rejection::TokenRejection;
 use crate::audit::Facts;
 use crate::flow::step::Step;
 use crate::flow::{Flow, Io};
+use crate::guard::Watched;
 use crate::issuer::{IssuerKeys, JwkSet, JwtDefect, SignatureDefect, UnverifiedJwt, WantedKey};
 use crate::json::Value;
 use crate::oauth::{FlowError, Secret};
@@ -20,7 +21,7 @@ use crate::server::Arrival;
 use crate::verify::presentation::PresentedProof;
 use crate::verify::read::{ReadProof, Unbound};
 use crate::verify::refusal::RETRY_AFTER;
-use crate::{PendingProof, Refusal, TargetUri, Thumbprint, UnixTime};
+use crate::{PendingProof, Refusal, TargetUri, Thumbprint, UnixTime, VerifiedProof};
 
 /// A request as far as its admission is concerned.
 #[derive(Clone, Copy)]
@@ -109,13 +110,36 @@ impl ResourceServer {
     async fn admission(&self, io: &Io, received: Received) -> Result<Box<Principal>, Refusal> {
         let mut facts = None;
         let (proof, token) = match self.bound(io, &received, &mut facts).await {
-            Ok(Bound::Granted(token)) => return Ok(Box::new(Principal::new(*token, None, facts))),
+            Ok(Bound::Granted(token)) => return self.granted(token, None, facts, received.at),
             Ok(Bound::Pending(proof, token)) => (proof, token),
             Err(refusal) => return Err(refusal.with_facts(facts)),
         };
-        match self.consumption().settle(io, proof).await {
-            Ok(verified) => Ok(Box::new(Principal::new(*token, Some(&verified), facts))),
+        // Looked at here and charged below, for a fresh proof alone: copies of a request that was seen drain nobody's bucket. The
+        // token is genuine and names this key, so that nobody fills the table with keys made for that.
+        let (key, at) = (*proof.replay_entry().thumbprint(), received.at);
+        if let Err(refusal) = self.watch().look_at_key(&key, at) {
+            return Err(refusal.with_facts(facts));
+        }
+        match self.consumption().settle(io, proof, self.watch(), at).await {
+            Ok(verified) => {
+                self.watch().charge_key(&key, at);
+                self.granted(token, Some(&verified), facts, at)
+            }
             Err((error, epoch)) => Err(self.refuse_unsettled(error, &received, epoch, io.now()).with_facts(facts)),
+        }
+    }
+
+    /// Admits a request that passed every check, unless its client sends too many.
+    fn granted(
+        &self,
+        token: Box<AccessToken>,
+        proof: Option<&VerifiedProof>,
+        facts: Option<Box<Facts>>,
+        at: Watched,
+    ) -> Result<Box<Principal>, Refusal> {
+        match self.watch().take_of_client(token.issuer.as_deref(), token.client_id.as_deref(), at) {
+            Ok(()) => Ok(Box::new(Principal::new(*token, proof, facts, at))),
+            Err(refusal) => Err(refusal.with_facts(facts)),
         }
     }
 
@@ -146,8 +170,10 @@ impl ResourceServer {
         Some(Box::new(Facts::of_token(token.client_id.as_deref(), name)))
     }
 
-    /// Reads a request as far as that needs nothing from outside: its fields, and the proof up to the hash of the token.
+    /// Reads a request as far as that needs nothing from outside, once its address may send one: its fields, and the proof up to the
+    /// hash of the token.
     pub(super) fn received(&self, request: &IncomingRequest<'_>, now: UnixTime) -> Result<Received, Refusal> {
+        let at = self.watch().arrive(&request.arrival, now)?;
         let Credentials { scheme, token } = match Credentials::read(request.fields) {
             Ok(credentials) => credentials,
             Err((rejection, used)) => return Err(self.refuse_token(rejection, used)),
@@ -176,6 +202,7 @@ impl ResourceServer {
             token: Secret::new(token),
             client_certificate: request.client_certificate,
             takes_intents: self.policy().takes_intents_at(request.target),
+            at,
             proof,
         })
     }
@@ -300,6 +327,8 @@ pub(super) struct Received {
     client_certificate: Option<[u8; 32]>,
     /// Whether the handler at its target looks at the details of tokens.
     takes_intents: bool,
+    /// When it arrived, by the clock of the guards.
+    at: Watched,
     /// There under the scheme DPoP: it fits the request, its time and the token.
     pub(super) proof: Option<ReadProof>,
 }

@@ -88,10 +88,11 @@ impl ResourceServer {
             Ok(pending) => pending,
             Err(defect) => return Ok(Step::Done(Err(Box::new(self.refuse_intent(defect, sender))))),
         };
-        let server = self.clone();
-        Flow::start(now, |io| async move {
+        let (server, at) = (self.clone(), principal.at);
+        Flow::start(now, move |io| async move {
             let unavailable = |reason| Err(Refusal::unavailable(reason, RETRY_AFTER).with_facts(sender.facts()));
-            let insertion = server.consumption().insert(&io, entry).await.map(|inserted| inserted.insertion);
+            let inserted = server.consumption().insert(&io, entry, server.watch(), at).await;
+            let insertion = inserted.map(|inserted| inserted.insertion);
             let settled = match insertion {
                 Some(Insertion::Fresh) if io.now() < intent.expires_at() => Ok(intent),
                 Some(Insertion::Fresh) => Err(server.refuse_intent(IntentDefect::Expired, sender)),

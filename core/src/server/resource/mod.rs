@@ -72,6 +72,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::audit::Audit;
+use crate::guard::{BreakerState, Guards, Watch};
 use crate::issuer::IssuerKeys;
 use crate::server::consumption::Consumption;
 use crate::{Misuse, Verifier};
@@ -91,6 +92,7 @@ struct Parts {
     introspector: Option<Arc<Introspector>>,
     /// There if what is learned of requests is kept for records.
     audit: Option<Audit>,
+    watch: Watch,
 }
 
 impl ResourceServer {
@@ -109,13 +111,31 @@ impl ResourceServer {
         let keys = keys.collect::<Result<_, _>>()?;
         let introspector = policy.introspection.clone().map(|asked| Introspector::new(asked, verifier.crypto()));
         let introspector = introspector.transpose()?;
-        Ok(Self(Arc::new(Parts { policy, verifier, consumption, keys, introspector, audit: None })))
+        let (audit, watch) = (None, Watch::default());
+        Ok(Self(Arc::new(Parts { policy, verifier, consumption, keys, introspector, audit, watch })))
     }
 
     /// The same, which keeps what it learns of each request: its principals and refusals have [`Facts`](crate::audit::Facts).
     #[must_use]
     pub fn audited(self, audit: Audit) -> Self {
         Self(Arc::new(Parts { audit: Some(audit), ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// The same with these guards, which have counted nothing yet.
+    ///
+    /// Their clock is [`Arrival::ticks`](crate::server::Arrival::ticks): give it with every request, or with none, and then seconds
+    /// of the clock count.
+    ///
+    /// # Errors
+    /// [`Misuse::Random`].
+    pub fn guarded_by(self, guards: &Guards) -> Result<Self, Misuse> {
+        let watch = Watch::new(guards, self.verifier().crypto().random)?;
+        Ok(Self(Arc::new(Parts { watch, ..Arc::unwrap_or_clone(self.0) })))
+    }
+
+    /// What the guards' breaker does with the next request at this moment, for metrics; none if there is no breaker.
+    pub fn breaker_state(&self, ticks: u64) -> Option<BreakerState> {
+        self.0.watch.breaker_state(ticks)
     }
 
     /// The rules for requests and tokens.
@@ -134,6 +154,10 @@ impl ResourceServer {
 
     fn audit(&self) -> Option<&Audit> {
         self.0.audit.as_ref()
+    }
+
+    fn watch(&self) -> &Watch {
+        &self.0.watch
     }
 
     fn introspector(&self) -> Option<&Arc<Introspector>> {

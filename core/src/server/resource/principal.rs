@@ -7,6 +7,7 @@ use core::fmt;
 
 use super::access_token::AccessToken;
 use crate::audit::Facts;
+use crate::guard::Watched;
 use crate::json::Value;
 use crate::nonce::Nonce;
 use crate::proof::DPOP_NONCE;
@@ -21,13 +22,21 @@ pub struct Principal {
     next_nonce: Option<Nonce>,
     /// There if the server keeps what it learns.
     facts: Option<Box<Facts>>,
+    /// When its request arrived, by the clock of the guards.
+    pub(super) at: Watched,
 }
 
 impl Principal {
-    pub(super) fn new(token: AccessToken, proof: Option<&VerifiedProof>, facts: Option<Box<Facts>>) -> Self {
+    pub(super) fn new(
+        token: AccessToken,
+        proof: Option<&VerifiedProof>,
+        facts: Option<Box<Facts>>,
+        at: Watched,
+    ) -> Self {
         Self {
             facts,
             token,
+            at,
             thumbprint: proof.map(VerifiedProof::thumbprint),
             next_nonce: proof.and_then(VerifiedProof::next_nonce).cloned(),
         }

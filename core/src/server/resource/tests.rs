@@ -2,6 +2,7 @@
 
 mod answers;
 mod audit;
+mod guards;
 mod intents;
 mod issuers;
 mod tokens;
