@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use keybound::json::Value;
 use keybound::replay::memory::MemoryStore as Core;
-use keybound::replay::{ReplayEntry, ReplayStore};
+use keybound::replay::{ReplayAgreement, ReplayEntry, ReplayEntryParts, ReplayKey, ReplayStore};
 use keybound::{Crypto, UnixTime};
 
 use crate::error::{Error, Kind};
-use crate::plain::{Options, byte_string};
-use crate::verify::{OPTIONS, policy};
+use crate::plain::{Options, byte_string, parse_thumbprint};
+use crate::verify::{OPTIONS, epoch_of, policy};
+
+/// The members of an entry as JSON.
+const MEMBERS: &[&str] =
+    &["key", "thumbprint", "timed_at", "max_ahead", "expires_at", "keep_until", "agreement", "nonce_epoch"];
 
 /// One proof as a store sees it. The same proof gives the same entry whenever it comes.
 #[derive(Clone, Debug)]
@@ -47,6 +51,30 @@ impl Entry {
             nonce_epoch: entry.nonce_epoch().map(|epoch| epoch.to_u64().to_string()),
             core: *entry,
         }
+    }
+
+    /// An entry from the text of [`to_json`](Self::to_json), for tests of stores and for entries that another process made of checked proofs.
+    ///
+    /// # Errors
+    /// Misuse, if it is another text.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let members = Options::parse(text, MEMBERS)?;
+        let time = |name| members.integer(name)?.ok_or_else(|| Error::missing(name)).map(UnixTime::from_secs);
+        let half = |name| {
+            let bytes = members.bytes(name)?.ok_or_else(|| Error::missing(name))?;
+            bytes.try_into().map_err(|_| Error::misuse("wrong_type", [name, " has to be a byte string of 16"].concat()))
+        };
+        let (expires_at, keep_until) = (time("expires_at")?, time("keep_until")?);
+        Ok(Self::of(&ReplayEntry::from_parts(ReplayEntryParts {
+            key: ReplayKey::from_bytes(half("key")?),
+            thumbprint: parse_thumbprint(members.needed("thumbprint")?)?,
+            timed_at: time("timed_at")?,
+            max_ahead: members.number("max_ahead")?.ok_or_else(|| Error::missing("max_ahead"))?,
+            expires_at,
+            store_margin: keep_until.since(expires_at),
+            nonce_epoch: members.text("nonce_epoch")?.map(|epoch| epoch_of(Some(epoch))).transpose()?,
+            agreement: ReplayAgreement::from_bytes(half("agreement")?),
+        })))
     }
 
     /// For how many seconds from `now` a store must keep it: at least 1.

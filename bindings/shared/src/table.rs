@@ -83,6 +83,7 @@ macro_rules! proofs {
         $table! {
             /// A proof as a replay store sees it.
             class Entry[ffi::Entry] as entry {
+                static parse(text: Text) -> [Entry] { ffi::Entry::parse(&text) }
                 fn to_json = "toJson"() -> [Text] { Ok(entry.to_json()) }
                 fn lifetime(now: Number) -> [Number] { Ok(entry.lifetime(now)) }
             }

@@ -44,6 +44,10 @@ export interface NativeEntry extends Freed {
   lifetime(now: number): number;
 }
 
+export interface NativeEntryClass {
+  parse(text: string): NativeEntry;
+}
+
 /** The replay store of one process. */
 export interface NativeMemoryStore extends Freed {
   insert(entry: NativeEntry, now: number): string;
@@ -236,6 +240,7 @@ export interface ThumbprintsRows {
 export interface ProofsRows {
   Key: NativeKeyClass;
   NonceCache: NativeNonceCacheClass;
+  Entry: NativeEntryClass;
   MemoryStore: NativeMemoryStoreClass;
   Verifier: NativeVerifierClass;
   reasons(): string;

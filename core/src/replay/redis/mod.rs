@@ -194,7 +194,7 @@ impl RedisReplay {
     ///
     /// It ends with [`Next::Answers`] without answers, or with [`Next::Fault`].
     pub fn open(&self, now: UnixTime) -> Exchange {
-        self.known().looked_at = Some(now);
+        self.known().tried(now);
         Exchange::inspect(self.clone(), Purpose::Open, 0)
     }
 
@@ -209,7 +209,7 @@ impl RedisReplay {
         let is_due = known.is_due(after, now);
         let fits = !entries.is_empty() && entries.len() <= MAX_BATCH;
         if is_due && fits {
-            known.looked_at = Some(now);
+            known.tried(now);
             drop(known);
             return Next::Exchange(Exchange::inspect(self.clone(), Purpose::Batch(entries.to_vec()), 0));
         }
@@ -273,6 +273,13 @@ impl Known {
     fn is_due(&self, after: u64, now: UnixTime) -> bool {
         // A clock that was set back makes it due.
         self.looked_at.is_none_or(|at| now < at || now.since(at) >= after)
+    }
+
+    /// The server is about to be looked at. While it is in use that counts once there is an answer: a look that is given up is none.
+    const fn tried(&mut self, now: UnixTime) {
+        if self.life.is_none() {
+            self.looked_at = Some(now);
+        }
     }
 
     /// By how many seconds other verifiers' clocks are ahead of this one's, if they were seen to be apart within the last `within` seconds.

@@ -19,9 +19,11 @@ pub(super) const GETEX: &str = "GETEX";
 const SECTIONS: [&str; 5] = ["server", "replication", "memory", "persistence", "stats"];
 /// How long a life is kept without a verifier: 24 h, in milliseconds.
 const LIFE_KEPT: &[u8] = b"86400000";
-/// How long the word of a verifier counts whose clock agrees with the life, in seconds and in milliseconds.
-const VOUCHED_FOR: u64 = 60;
-const VOUCHED_FOR_MS: &[u8] = b"60000";
+/// How long the word of a verifier counts whose clock agrees with the life, in seconds: for others of this life, and for newcomers.
+const VOUCHED_FOR: u64 = 20;
+const VOUCHED_FOR_NEWCOMERS: u64 = 900;
+/// How long it is kept: as long as it counts, in milliseconds.
+const VOUCH_KEPT: &[u8] = b"900000";
 /// How old a life is before a verifier whose clock does not agree with it may end it, in seconds. Younger ones tell of proofs that were
 /// accepted just before.
 const RIPE: u64 = 60;
@@ -177,7 +179,7 @@ impl RedisReplay {
     fn heartbeat(&self, epoch: StoreEpoch, server: &Server, now: UnixTime) -> Command {
         let key = life::vouched_key(&self.settings.prefix);
         let text = format!("{} {}", life::epoch_text(epoch), server.time(now));
-        Command::new(&[SET.as_bytes(), &key, text.as_bytes(), b"PX", VOUCHED_FOR_MS])
+        Command::new(&[SET.as_bytes(), &key, text.as_bytes(), b"PX", VOUCH_KEPT])
     }
 
     /// Takes what a server says of its life.
@@ -232,16 +234,21 @@ impl RedisReplay {
         Err(Fault::ClockApart { seconds: apart })
     }
 
-    /// Whether a verifier whose clock does not agree with a life may end it: if it is not young, and either no other verifier agrees with it,
-    /// as after a step of the server's clock, or this one's clock is the nearer to the server's.
+    /// Whether a verifier whose clock does not agree with a life may end it: not while it is young, and not while another one's clock agrees,
+    /// as long as the server's does not step. Where the server's clock agrees with this one's and not with the founder's, it may.
     fn may_end(&self, life: &Life, vouched: &Reply, server: &Server, now: UnixTime) -> bool {
         let founder = life.floor.saturating_sub(self.settings.clocks_within).secs();
-        let by_founder = now.secs().saturating_sub(founder);
-        let by_server = server.time(now).saturating_sub(founder.saturating_add(life.offset));
-        let is_ripe = by_founder.max(by_server) > i64::try_from(RIPE).unwrap_or(i64::MAX);
-        let is_nearer =
-            server.offset.unsigned_abs().saturating_add(self.settings.clocks_within) < life.offset.unsigned_abs();
-        is_ripe && (is_nearer || !is_vouched(vouched, life.epoch, server.time(now)))
+        // By the server's clock. Below zero it was set back.
+        let age = server.time(now).saturating_sub(founder.saturating_add(life.offset));
+        let is_ripe = age.unsigned_abs() > RIPE;
+        let agrees = |offset: i64| offset.unsigned_abs() <= self.settings.clocks_within;
+        let is_founder_wrong = agrees(server.offset) && !agrees(life.offset);
+        let was_within = {
+            let known = self.known();
+            known.lives > 0 && known.epoch == life.epoch
+        };
+        let counts = if was_within { VOUCHED_FOR } else { VOUCHED_FOR_NEWCOMERS };
+        is_ripe && (is_founder_wrong || !is_vouched(vouched, life.epoch, server.time(now), counts))
     }
 
     /// Writes a life down in place of one that is over. Whatever stands there then counts.
@@ -322,12 +329,12 @@ impl RedisReplay {
     }
 }
 
-/// Whether some verifier said, within a minute by the server's clock, that its own agrees with this life.
-fn is_vouched(reply: &Reply, epoch: StoreEpoch, server_time: i64) -> bool {
+/// Whether some verifier said, within so many seconds by the server's clock, that its own agrees with this life.
+fn is_vouched(reply: &Reply, epoch: StoreEpoch, server_time: i64, within: u64) -> bool {
     let text = reply.text().and_then(|text| core::str::from_utf8(text).ok()).unwrap_or_default();
     let (of, at) = text.split_once(' ').unwrap_or_default();
     // After a step of the server's clock, what was said before it does not count.
-    let is_recent = |at: i64| server_time.abs_diff(at) <= VOUCHED_FOR;
+    let is_recent = |at: i64| server_time.abs_diff(at) <= within;
     of == life::epoch_text(epoch) && at.parse().is_ok_and(is_recent)
 }
 

@@ -340,13 +340,16 @@ fn eviction_ends_a_life_even_when_it_is_over() {
 }
 
 #[test]
-fn a_server_whose_clock_steps_forward_begins_a_new_life() {
-    let (mut server, redis, now) = begun();
-    let old = redis.epoch();
-    server.now += 200;
-    assert_eq!(one(&mut server, &redis, proof(0, now, None), now), Ok(BeforeFloor), "its entry is gone");
-    assert_ne!(redis.epoch(), old);
-    assert_eq!(one(&mut server, &redis, proof(1, now, Some(redis.epoch())), now), Ok(Fresh));
+fn a_server_whose_clock_steps_begins_a_new_life() {
+    for step in [200, 25, -25, -5_000] {
+        let (mut server, redis, now) = begun();
+        let old = redis.epoch();
+        server.now += step;
+        let again = one(&mut server, &redis, proof(0, now, None), now);
+        assert_eq!(again, Ok(if step == 200 { BeforeFloor } else { Seen }), "its entry may be gone");
+        assert_ne!(redis.epoch(), old);
+        assert_eq!(one(&mut server, &redis, proof(1, now, Some(redis.epoch())), now), Ok(Fresh), "{step}");
+    }
 }
 
 #[test]
@@ -374,6 +377,18 @@ fn one_verifier_far_apart_does_not_stop_the_others() {
     open(&mut server, &wrong, now + 45).unwrap();
     assert_eq!(wrong.status().life.map(|(_, floor)| floor.secs()), Some(now + 45 + 25 + 10));
     drop(redis);
+}
+
+#[test]
+fn a_founder_whose_clock_is_wrong_is_followed_by_one_with_the_servers_time() {
+    let (mut server, wrong, right) = (Server::new(), verifier(), verifier());
+    open(&mut server, &wrong, START - 100).unwrap();
+    assert_eq!(open(&mut server, &right, START), Err(Fault::ClockApart { seconds: -100 }), "it is young");
+    server.now += 100;
+    open(&mut server, &wrong, START).unwrap();
+    open(&mut server, &right, START + 100).unwrap();
+    let fault = open(&mut server, &wrong, START).unwrap_err();
+    assert_eq!(fault, Fault::ClockApart { seconds: 100 });
 }
 
 #[test]

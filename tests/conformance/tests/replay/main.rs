@@ -6,6 +6,7 @@ mod burning;
 mod clocks;
 mod exact_nonce;
 mod flood;
+mod redis;
 mod restart;
 mod threads;
 mod window;
