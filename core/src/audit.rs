@@ -146,6 +146,13 @@ impl AuditRecord {
         }
     }
 
+    /// The same record, with what the host knows once the decision is there: its time, the route and how long it took.
+    #[must_use]
+    pub fn told(self, occasion: &Occasion<'_>) -> Self {
+        let Occasion { time, route, latency, .. } = *occasion;
+        Self { time, route: route.map(cut), latency, ..self }
+    }
+
     /// Whether a record must not be crowded out by others: what was permitted, replays, and tokens shown with another key. Anyone can cause
     /// any number of the others.
     pub fn is_vital(&self) -> bool {

@@ -99,6 +99,9 @@ impl Meter {
         if reason == keybound::Rejection::Replayed.reason() {
             metrics::counter!(names::REPLAYS).increment(1);
         }
+        if let Some(by) = refusal.and_then(Refusal::limited_by) {
+            metrics::counter!(names::LIMITED, "by" => by.name()).increment(1);
+        }
         if let Some(offset) = facts.and_then(Facts::clock_offset) {
             // Further apart than 68 years is 68 years apart.
             let furthest = if offset < 0 { i32::MIN } else { i32::MAX };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use keybound::audit::Operation;
 use keybound::flow::step::Step;
 use keybound::json::Value;
 use keybound::server::Arrival;
@@ -9,6 +10,7 @@ use keybound::server::resource::{self, Admission, CarriedOut, IncomingRequest, U
 use keybound::server::source::RequestHead;
 use keybound::{Crypto, TargetUri, UnixTime};
 
+use crate::audit::Notes;
 use crate::error::Error;
 use crate::flow::{Came, Flow, Handle};
 use crate::intent::Intent;
@@ -85,6 +87,7 @@ pub struct Principal {
     core: Arc<resource::Principal>,
     server: resource::ResourceServer,
     crypto: Crypto,
+    notes: Notes,
 }
 
 impl ResourceServer {
@@ -94,12 +97,13 @@ impl ResourceServer {
     /// # Errors
     /// Misuse, if the request is none.
     pub fn admit(&self, incoming: &Incoming<'_>, now: i64) -> Result<Flow, Error> {
-        let (server, crypto) = (self.core.clone(), self.crypto);
+        let (server, crypto, notes) = (self.core.clone(), self.crypto, self.notes.clone());
         let step = self.begin(incoming, |request| match request {
             Ok(request) => self.core.admit(&request, UnixTime::from_secs(now)),
             Err(refusal) => Ok(Step::Done(Err(Box::new(refusal)))),
         })?;
-        Ok(Flow::new(step.map(move |admission| Came::of_admission(admission, server, crypto))))
+        let come = move |admission| Came::of_admission(admission, server, crypto, notes);
+        Ok(self.notes.flow(Operation::Admission, step, |principal| principal.facts().cloned(), come))
     }
 
     /// Makes every check but replay, for a gateway in front of the service that uses the proof up. The flow ends with `kind`
@@ -175,17 +179,19 @@ impl Principal {
     /// Misuse.
     pub fn carry_out(&self, method: &str, url: &str, body: &[u8], now: i64) -> Result<Flow, Error> {
         let step = self.server.carry_out(&self.core, method, url, body, UnixTime::from_secs(now))?;
-        Ok(Flow::new(step.map(|carried_out: CarriedOut| match carried_out {
+        let principal = Arc::clone(&self.core);
+        let facts = move |_: &_| principal.facts().cloned();
+        Ok(self.notes.flow(Operation::Intent, step, facts, |carried_out: CarriedOut| match carried_out {
             Ok(_) => Came::CarriedOut,
             Err(refusal) => Came::RefusedWithError(Refusal::of(&refusal)),
-        })))
+        }))
     }
 }
 
 impl Came {
-    fn of_admission(admission: Admission, server: resource::ResourceServer, crypto: Crypto) -> Self {
+    fn of_admission(admission: Admission, server: resource::ResourceServer, crypto: Crypto, notes: Notes) -> Self {
         match admission {
-            Ok(principal) => Self::Admitted(Arc::new(Principal { core: Arc::from(principal), server, crypto })),
+            Ok(principal) => Self::Admitted(Arc::new(Principal { core: Arc::from(principal), server, crypto, notes })),
             Err(refusal) => Self::Refused(Refusal::of(&refusal)),
         }
     }

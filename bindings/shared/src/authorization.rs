@@ -1,5 +1,6 @@
 //! An authorization server's endpoints as flows: one value in, steps, what the tokens are bound to or the answer to send out.
 
+use keybound::audit::Operation;
 use keybound::flow::step::Step;
 use keybound::http::form::Form;
 use keybound::json::Value;
@@ -9,23 +10,27 @@ use keybound::server::authorization::{
 use keybound::server::{Arrival, Consumption};
 use keybound::{Crypto, Refusal as CoreRefusal, TargetUri, Thumbprint, UnixTime};
 
+use crate::audit::Notes;
 use crate::error::{Error, Kind};
 use crate::flow::{Came, Flow};
 use crate::plain::{Options, one_of, parse_thumbprint};
 use crate::replay::MemoryStore;
 use crate::verify::{self, Refusal, epoch_of, verifier_with};
 
-const OPTIONS: &[&str] = &["nonces_for_public_clients", "unbound_access_tokens", "danger_no_replay_store"];
+const OPTIONS: &[&str] = &["nonces_for_public_clients", "unbound_access_tokens", "danger_no_replay_store", "audit"];
 const REQUEST: &[&str] = &["method", "url", "client", "grant", "must_bind", "epoch", "peer", "ticks"];
 const GRANT: &[&str] = &["type", "bound_to", "confirmed", "may_rebind", "form"];
 
 /// Judges the proofs that come with requests to an authorization server. It holds no clients and no grants.
 #[derive(Debug)]
-pub struct AuthorizationServer(core::AuthorizationServer);
+pub struct AuthorizationServer {
+    core: core::AuthorizationServer,
+    notes: Notes,
+}
 
 impl AuthorizationServer {
     /// A server. `options` are those of a [`Verifier`](crate::Verifier) and `nonces_for_public_clients`, `unbound_access_tokens`,
-    /// `danger_no_replay_store`. With a store of this process its flows have no steps; otherwise the store is the host's.
+    /// `danger_no_replay_store`, `audit` (as of a [`ResourceServer`](crate::ResourceServer::new)). With a store of this process its flows have no steps; otherwise the store is the host's.
     ///
     /// # Errors
     /// Misuse, if an option cannot be used.
@@ -44,7 +49,13 @@ impl AuthorizationServer {
             None => Consumption::by_host(),
         };
         let verifier = verifier_with(&options, None, crypto)?;
-        Ok(Self(core::AuthorizationServer::new(policy, verifier, consumption)?))
+        let core = core::AuthorizationServer::new(policy, verifier, consumption)?;
+        let (notes, audit) = Notes::of(&options)?;
+        let core = match audit {
+            Some(audit) => core.audited(audit),
+            None => core,
+        };
+        Ok(Self { core, notes })
     }
 
     /// Judges a request, once its client is authenticated and its grant looked up. `request` is an object with `method`, `url` (the
@@ -75,14 +86,20 @@ impl AuthorizationServer {
             Ok(grant) => {
                 let asked = EndpointRequest::new(request.needed("method")?, &target, proofs, client, grant);
                 let asked = asked.must_bind(request.flag("must_bind")?).arriving(arrival);
-                self.0.admit(&asked, UnixTime::from_secs(now))?
+                self.core.admit(&asked, UnixTime::from_secs(now))?
             }
             Err(refusal) => Step::Done(Err(Box::new(refusal))),
         };
-        Ok(Flow::new(step.map(|admission: Admission| match admission {
+        let facts = |admitted: &Admitted| admitted.facts().cloned();
+        Ok(self.notes.flow(Operation::Grant, step, facts, |admission: Admission| match admission {
             Ok(admitted) => Came::Bound(admitted),
             Err(refusal) => Came::RefusedWithError(Refusal::of(&refusal)),
-        })))
+        }))
+    }
+
+    /// How often each verdict was given, as of [`ResourceServer::counters`](crate::ResourceServer::counters).
+    pub fn counters(&self) -> String {
+        self.notes.counters()
     }
 
     /// A nonce for the next proof; none without an issuer. `epoch` is that of a store of the host's own.
@@ -90,13 +107,13 @@ impl AuthorizationServer {
     /// # Errors
     /// Misuse, if the epoch is none.
     pub fn fresh_nonce(&self, epoch: Option<&str>, now: i64) -> Result<Option<String>, Error> {
-        let nonce = self.0.fresh_nonce(epoch_of(epoch)?, UnixTime::from_secs(now));
+        let nonce = self.core.fresh_nonce(epoch_of(epoch)?, UnixTime::from_secs(now));
         Ok(nonce.map(|nonce| nonce.as_str().into()))
     }
 
     /// The members that the server's metadata gets for DPoP (RFC 9449 section 5.1), as a JSON object.
     pub fn metadata(&self, issuer: &str) -> String {
-        self.0.metadata(issuer).to_json()
+        self.core.metadata(issuer).to_json()
     }
 }
 

@@ -15,6 +15,8 @@ use keybound::{UnixTime, json::Value};
 
 #[cfg(feature = "servers")]
 use crate::admission::Principal;
+#[cfg(feature = "servers")]
+use crate::audit::{self, Slot};
 use crate::error::Error;
 use crate::replay::Entry;
 #[cfg(feature = "servers")]
@@ -113,6 +115,9 @@ pub struct Flow(Mutex<State>);
 struct State {
     step: Option<Next>,
     handle: Option<Handle>,
+    /// Where the end is recorded, if records are wanted.
+    #[cfg(feature = "servers")]
+    slot: Option<Slot>,
 }
 
 type Next = step::Step<Came>;
@@ -157,7 +162,29 @@ pub type Step = String;
 
 impl Flow {
     pub(crate) fn new(step: Next) -> Self {
-        Self(Mutex::new(State { step: Some(step), handle: None }))
+        Self(Mutex::new(State {
+            step: Some(step),
+            handle: None,
+            #[cfg(feature = "servers")]
+            slot: None,
+        }))
+    }
+
+    /// The same, whose end is recorded.
+    #[cfg(feature = "servers")]
+    pub(crate) fn noted(step: Next, slot: Option<Slot>) -> Self {
+        let flow = Self::new(step);
+        flow.lock().slot = slot;
+        flow
+    }
+
+    /// The audit record of what a server's flow came to: a line of JSON (see [`AuditRecord::to_json`](keybound::audit::AuditRecord::to_json)),
+    /// once, after `done`. None unless the server has the option `audit`. `route` is the template of the route, never the request's path;
+    /// `microseconds` below zero were not measured.
+    #[cfg(feature = "servers")]
+    pub fn record(&self, route: Option<&str>, microseconds: i64, now: i64) -> Option<String> {
+        let slot = self.lock().slot.clone()?;
+        audit::written(&slot, route, microseconds, now)
     }
 
     /// What the host has to do: an object with `step` and

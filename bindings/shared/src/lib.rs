@@ -42,6 +42,8 @@
 #[cfg(feature = "servers")]
 mod admission;
 #[cfg(feature = "servers")]
+mod audit;
+#[cfg(feature = "servers")]
 mod authorization;
 #[cfg(feature = "client")]
 mod client;

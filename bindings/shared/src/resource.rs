@@ -8,6 +8,7 @@ use keybound::server::route::Routing;
 use keybound::server::source::TargetSource;
 use keybound::{Crypto, TargetUri};
 
+use crate::audit::Notes;
 use crate::error::Error;
 use crate::issuers::with_sources;
 use crate::plain::{Options, one_of, pairs};
@@ -38,6 +39,7 @@ const OPTIONS: &[&str] = &[
     "path_prefix",
     "mount_path",
     "proxies",
+    "audit",
 ];
 
 /// Admits requests to a resource.
@@ -46,6 +48,7 @@ pub struct ResourceServer {
     pub(crate) core: resource::ResourceServer,
     pub(crate) targets: TargetSource,
     pub(crate) crypto: Crypto,
+    pub(crate) notes: Notes,
 }
 
 impl ResourceServer {
@@ -61,6 +64,8 @@ impl ResourceServer {
     /// `addresses` (`10.0.0.1`, `10.0.0.0/8`), `family`
     /// (`forwarded`, `x_forwarded`, `x_forwarded_with_port`) and `hops` (which value counts, from the right, where proxies append; 0 where
     /// they replace what came in).
+    ///
+    /// `audit`, an object with `key` (the base64url of 32 bytes), has flows give records, by [`Flow::record`](crate::Flow::record).
     ///
     /// `verifier` are the options of a [`Verifier`](crate::Verifier); nonces are issued unless `nonces` is `false`, for this resource unless they
     /// name a `namespace`. And `store` is a replay store of this process: without it the host
@@ -116,7 +121,12 @@ impl ResourceServer {
         };
         let verifier = verifier_at(policy.resource(), verifier, crypto)?;
         let core = resource::ResourceServer::new(policy, verifier, consumption)?;
-        Ok(Self { core, targets, crypto: *crypto })
+        let (notes, audit) = Notes::of(&options)?;
+        let core = match audit {
+            Some(audit) => core.audited(audit),
+            None => core,
+        };
+        Ok(Self { core, targets, crypto: *crypto, notes })
     }
 
     /// The path that the application routes a request by, once it is known that the request did not choose its mount point: `mount_path` and
@@ -136,6 +146,12 @@ impl ResourceServer {
             Err(refusal) => Value::object().with("refusal", refusal.to_value()),
         };
         answer.to_json()
+    }
+
+    /// How often each verdict was given, as a JSON object: `keybound_requests_total`, an array of objects with `verdict`, `reason` and `count`;
+    /// `keybound_replays_total`; `keybound_nonce_challenges_total`, an array of objects with `reason` and `count`.
+    pub fn counters(&self) -> String {
+        self.notes.counters()
     }
 
     /// The metadata document (RFC 9728 section 2), to be served as JSON at [`metadata_path`](Self::metadata_path).

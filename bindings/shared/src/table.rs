@@ -367,6 +367,7 @@ macro_rules! servers {
                 fn route(raw_target: Text, mount_path: Bytes, path: Bytes) -> [Text] {
                     Ok(server.route_json(&ffi::from_byte_string(&raw_target)?, &mount_path, &path))
                 }
+                fn counters() -> [Text] { Ok(server.counters()) }
                 fn metadata() -> [Text] { Ok(server.metadata()) }
                 fn metadata_url = "metadataUrl"() -> [Text] { Ok(server.metadata_url()) }
                 fn metadata_path = "metadataPath"() -> [Text] { Ok(server.metadata_path()) }
@@ -376,6 +377,9 @@ macro_rules! servers {
             extend Flow as flow {
                 fn entry() -> [Option<Entry>] { Ok(flow.entry()) }
                 fn principal() -> [Option<Principal>] { Ok(flow.handle().and_then(ffi::Handle::principal)) }
+                fn record(route: OptionalText, microseconds: Number, now: Number) -> [Option<Text>] {
+                    Ok(flow.record(route.as_deref(), microseconds, now))
+                }
             }
         }
         $table! {
@@ -405,6 +409,7 @@ macro_rules! servers {
                 fn fresh_nonce = "freshNonce"(epoch: OptionalText, now: Number) -> [Option<Text>] {
                     server.fresh_nonce(epoch.as_deref(), now)
                 }
+                fn counters() -> [Text] { Ok(server.counters()) }
                 fn metadata(issuer: Text) -> [Text] { Ok(server.metadata(&issuer)) }
             }
         }

@@ -474,3 +474,69 @@ fn where_tokens_come_from_is_checked_at_the_start() {
         assert_eq!(server(&wrong).unwrap_err(), reason, "{wrong}");
     }
 }
+
+#[test]
+fn the_end_of_a_servers_flow_has_its_record_and_is_counted() {
+    let server = |audit: &str| {
+        let options = format!(r#"{{"resource":"https://api.example.com","introspection":true{audit}}}"#);
+        ResourceServer::new(&options, WITHOUT_NONCES, None, &RUSTCRYPTO)
+    };
+    assert_eq!(misuse(server(r#","audit":{"key":"AAAA"}"#)), "audit_key");
+    assert_eq!(misuse(server(r#","audit":{}"#)), "missing_option");
+    assert_eq!(misuse(server(r#","audit":true"#)), "wrong_type");
+    let key = key();
+    let answer = format!(
+        r#"{{"active":true,"client_id":"app","aud":"https://api.example.com","exp":1700000100,"jti":"t1","cnf":{{"jkt":"{}"}}}}"#,
+        key.thumbprint()
+    );
+    let made = made(&key, None);
+    let fields: &[(&str, &[u8])] = &[("Authorization", b"DPoP token"), ("DPoP", made.as_bytes())];
+    let silent = server("").unwrap();
+    let ask = |server: &ResourceServer, insertion: &str| {
+        told(server.admit(&incoming(fields), NOW).unwrap(), &answer, insertion).0
+    };
+    assert_eq!(ask(&silent, "fresh").record(None, 5, NOW), None);
+
+    let audited = server(r#","audit":{"key":"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA"}"#).unwrap();
+    let begun = audited.admit(&incoming(fields), NOW).unwrap();
+    assert_eq!(begun.record(None, 5, NOW), None, "it has no end yet");
+    begun.abandon();
+    let flow = ask(&audited, "fresh");
+    let record = flow.record(Some("/items/{id}"), 412, NOW + 1).unwrap();
+    let token = member(&record, "token");
+    assert_eq!(
+        record,
+        format!(
+            r#"{{"time":1700000001,"what":"admission","route":"/items/{{id}}","verdict":"admitted","reason":null,"thumbprint":"{}","client":"app","token":"{token}","latency_us":412}}"#,
+            key.thumbprint()
+        )
+    );
+    assert_eq!(flow.record(None, 5, NOW), None, "once");
+    let replay = ask(&audited, "seen").record(None, -1, NOW).unwrap();
+    assert_eq!((member(&replay, "reason"), member(&replay, "token")), ("replayed".into(), token.clone()));
+    assert!(replay.ends_with(r#""latency_us":null}"#), "{replay}");
+    let principal = flow.handle().and_then(Handle::principal).unwrap();
+    let intent = principal.carry_out("GET", URL, b"", NOW).unwrap();
+    let intent = intent.record(None, 1, NOW).unwrap();
+    assert_eq!((member(&intent, "what"), member(&intent, "token")), ("intent".into(), token));
+
+    assert_eq!(
+        audited.counters(),
+        r#"{"keybound_requests_total":[{"verdict":"admitted","reason":"none","count":1},{"verdict":"refused","reason":"replayed","count":1}],"keybound_replays_total":1,"keybound_nonce_challenges_total":[]}"#
+    );
+    assert!(silent.counters().contains(r#"{"verdict":"admitted","reason":"none","count":1}"#), "{}", silent.counters());
+}
+
+#[test]
+fn an_authorization_server_records_whose_proof_it_was() {
+    let options = r#"{"danger_no_replay_store":true,"audit":{"key":"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA"}}"#;
+    let server = AuthorizationServer::new(options, None, &RUSTCRYPTO).unwrap();
+    let (key, url) = (key(), "https://as.example.com/token");
+    let proof = proof(&ProofRequest { method: "POST", url, access_token: None, nonce: None }, &key, &RUSTCRYPTO, NOW);
+    let request =
+        format!(r#"{{"method":"POST","url":"{url}","client":"public","grant":{{"type":"client_credentials"}}}}"#);
+    let flow = server.admit(&request, &[proof.unwrap().as_bytes()], NOW).unwrap();
+    let record = flow.record(None, 1, NOW).unwrap();
+    assert_eq!((member(&record, "what"), member(&record, "thumbprint")), ("grant".into(), key.thumbprint()));
+    assert!(server.counters().contains(r#"{"verdict":"admitted","reason":"none","count":1}"#));
+}

@@ -92,6 +92,7 @@ export interface NativeFlow extends Freed {
   device?(): NativeDevice | undefined | null;
   entry?(): NativeEntry | undefined | null;
   principal?(): NativePrincipal | undefined | null;
+  record?(route: string | undefined, microseconds: number, now: number): string | undefined | null;
 }
 
 /** An OAuth client. */
@@ -188,6 +189,7 @@ export interface NativeResourceServer extends Freed {
   admit(incoming: NativeIncoming, now: number): NativeFlow;
   check(incoming: NativeIncoming, now: number): NativeFlow;
   route(rawTarget: string, mountPath: Uint8Array, path: Uint8Array): string;
+  counters(): string;
   metadata(): string;
   metadataUrl(): string;
   metadataPath(): string;
@@ -210,6 +212,7 @@ export interface NativePrincipal extends Freed {
 export interface NativeAuthorizationServer extends Freed {
   admit(request: string, proofs: string[], now: number): NativeFlow;
   freshNonce(epoch: string | undefined, now: number): string | undefined | null;
+  counters(): string;
   metadata(issuer: string): string;
 }
 
