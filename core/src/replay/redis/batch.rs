@@ -8,18 +8,17 @@ use super::command::{Command, Reply};
 use super::fault::Fault;
 use super::info::{Identity, ReplicationSection, ServerSection};
 use super::life::OpenLife;
-use super::open::{INFO, Purpose};
+use super::open::{GETEX, INFO, LIFE_KEPT, Purpose};
 use super::{Exchange, Next, RedisReplay, Stage, life};
 use crate::replay::{Inserted, Insertion, ReplayEntry};
 use crate::time::UnixTime;
 
 pub(super) const SET: &str = "SET";
-pub(super) const GET: &str = "GET";
 pub(super) const WAIT: &str = "WAIT";
 /// Longer than any policy makes an entry live, in seconds.
 const MAX_LIFETIME: u64 = 86_400;
-/// GET of the life, INFO server, INFO replication.
-const READS: usize = 3;
+/// The life, INFO server, INFO replication, and what replicas acknowledged before and after the first of them.
+const READS: usize = 5;
 
 /// A batch whose inserts were sent.
 pub(super) struct Inserting {
@@ -75,13 +74,21 @@ impl RedisReplay {
             // Nothing was sent, so nothing stands for what was sent.
             return Next::Answers(inserting.answers(self, Insertion::Unavailable));
         }
-        if let Some((count, milliseconds)) = self.settings.quorum {
-            let (count, milliseconds) = (format!("{count}"), format!("{milliseconds}"));
-            commands.push(Command::new(&[WAIT.as_bytes(), count.as_bytes(), milliseconds.as_bytes()]));
-        }
-        // The order is the proof: what is read after the inserts says which life they were in.
+        // The order is the proof: what is read after the inserts says which life they were in. GETEX counts as a write, so that a replica
+        // does not answer it, where a client sends reads to replicas.
         let key = life::key(prefix, &inserting.life.identity);
-        commands.push(Command::new(&[GET.as_bytes(), &key]));
+        match self.settings.quorum {
+            // WAIT vouches for what its own connection has written, on a new connection for nothing. A client that reconnects in the
+            // middle and sends the rest again does that at one place: one of the two is then behind a write of the same connection.
+            Some((count, milliseconds)) => {
+                let (count, milliseconds) = (format!("{count}"), format!("{milliseconds}"));
+                let wait = Command::new(&[WAIT.as_bytes(), count.as_bytes(), milliseconds.as_bytes()]);
+                commands.push(wait.clone());
+                commands.push(Command::new(&[GETEX.as_bytes(), &key, b"PX", LIFE_KEPT]));
+                commands.push(wait);
+            }
+            None => commands.push(Command::new(&[GETEX.as_bytes(), &key])),
+        }
         commands.push(Command::new(&[INFO.as_bytes(), b"server"]));
         commands.push(Command::new(&[INFO.as_bytes(), b"replication"]));
         Next::Exchange(Exchange { redis: self.clone(), commands, stage: Stage::Insert(inserting) })
@@ -113,13 +120,14 @@ impl RedisReplay {
                 }
             }
         }
-        if let Some((needed, _)) = self.settings.quorum {
-            fault = fault.or(match replies.next().unwrap_or(&Reply::Missing) {
-                Reply::Integer(count) if *count >= i64::from(needed) => None,
-                Reply::Integer(_) => Some(Fault::NotAcknowledged),
-                other => Some(Fault::of_reply(other, WAIT)),
-            });
-        }
+        let reads = match (self.settings.quorum, replies.as_slice()) {
+            (Some((needed, _)), [before, life, after, reads @ ..]) => {
+                fault = fault.or(not_acknowledged(before, needed)).or(not_acknowledged(after, needed));
+                (life, reads)
+            }
+            (None, [life, reads @ ..]) => (life, reads),
+            _ => (&Reply::Missing, &[][..]),
+        };
         let mut settle = |insertion| {
             for place in &stored {
                 if let Some(answer) = settled.get_mut(*place) {
@@ -127,7 +135,7 @@ impl RedisReplay {
                 }
             }
         };
-        let is_same = match (fault, self.is_within(&life, replies.as_slice(), now)) {
+        let is_same = match (fault, self.is_within(&life, reads, now)) {
             (None, Ok(is_same)) => is_same,
             (Some(fault), _) | (None, Err(fault)) => {
                 settle(Insertion::Unavailable);
@@ -147,13 +155,13 @@ impl RedisReplay {
         Next::Exchange(Exchange::inspect(self.clone(), Purpose::Answer(settled), 0))
     }
 
-    /// Whether the three reads are those of `open`: the inserts before them happened within it.
-    fn is_within(&self, open: &OpenLife, replies: &[Reply], now: UnixTime) -> Result<bool, Fault> {
-        let [text, server, replication] = replies else { return Err(Fault::Malformed) };
+    /// Whether the life and the two sections after it are those of `open`: the inserts before them happened within it.
+    fn is_within(&self, open: &OpenLife, (text, sections): (&Reply, &[Reply]), now: UnixTime) -> Result<bool, Fault> {
+        let [server, replication] = sections else { return Err(Fault::Malformed) };
         let is_same_text = match text {
             Reply::Text(text) => *text == open.text,
             Reply::Nil => false,
-            other => return Err(Fault::of_reply(other, GET)),
+            other => return Err(Fault::of_reply(other, GETEX)),
         };
         let section = |reply: &Reply| reply.text().map(<[u8]>::to_vec).ok_or_else(|| Fault::of_reply(reply, INFO));
         let server = ServerSection::read(&section(server)?)?;
@@ -161,5 +169,14 @@ impl RedisReplay {
         let is_same_server = Identity { run: server.run, replication } == open.identity;
         let apart = self.apart(self.offset(&server, now), &open.life);
         Ok(is_same_text && is_same_server && apart == 0)
+    }
+}
+
+/// What is wrong with the reply to a `WAIT` for so many replicas.
+fn not_acknowledged(reply: &Reply, needed: u32) -> Option<Fault> {
+    match reply {
+        Reply::Integer(count) if *count >= i64::from(needed) => None,
+        Reply::Integer(_) => Some(Fault::NotAcknowledged),
+        other => Some(Fault::of_reply(other, WAIT)),
     }
 }

@@ -21,7 +21,7 @@ impl Command {
     /// The name, in upper case.
     pub(super) fn name(&self) -> &'static str {
         let name = self.0.first().map_or(&[][..], Vec::as_slice);
-        [super::batch::SET, super::batch::GET, super::open::GETEX, super::batch::WAIT]
+        [super::batch::SET, super::open::GET, super::open::GETEX, super::batch::WAIT]
             .into_iter()
             .find(|known| known.as_bytes() == name)
             .unwrap_or(super::open::INFO)

@@ -100,8 +100,8 @@ struct Known {
     looked_at: Option<UnixTime>,
     /// A life that must not count again, because the server may have evicted proofs in it.
     ended: Option<StoreEpoch>,
-    /// How many seconds the clocks of a life's verifiers were ahead of this one's, and when that was seen.
-    apart: Option<(i64, UnixTime)>,
+    /// By how many seconds the clock of the last life's founder was ahead of this one, and when that was seen.
+    ahead: Option<(i64, UnixTime)>,
     lives: u64,
 }
 
@@ -143,7 +143,7 @@ impl RedisReplay {
         if margin < 2 {
             return Err(Misuse::PolicyBound("store_margin (at least 2 seconds with Redis)"));
         }
-        let known = Known { epoch, life: None, fault: None, looked_at: None, ended: None, apart: None, lives: 0 };
+        let known = Known { epoch, life: None, fault: None, looked_at: None, ended: None, ahead: None, lives: 0 };
         Ok(Self { settings: Arc::new(settings), known: Arc::new(Mutex::new(known)) })
     }
 
@@ -282,9 +282,9 @@ impl Known {
         }
     }
 
-    /// By how many seconds other verifiers' clocks are ahead of this one's, if they were seen to be apart within the last `within` seconds.
-    fn apart_by(&self, now: UnixTime, within: u64) -> Option<i64> {
-        self.apart.filter(|(_, at)| now.since(*at) <= within).map(|(seconds, _)| seconds)
+    /// By how many seconds the clock of the last life's founder was ahead, if that was seen within the last `within` seconds.
+    fn ahead(&self, now: UnixTime, within: u64) -> Option<i64> {
+        self.ahead.filter(|(_, at)| now.since(*at) <= within).map(|(seconds, _)| seconds)
     }
 }
 

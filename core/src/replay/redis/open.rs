@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::batch::{GET, SET};
+use super::batch::SET;
 use super::command::{Command, Reply};
 use super::fault::Fault;
 use super::info::{Identity, ReplicationSection, ServerSection, check_memory, check_persistence, evicted};
@@ -14,11 +14,12 @@ use crate::replay::{Inserted, Insertion, ReplayEntry, StoreEpoch};
 use crate::time::UnixTime;
 
 pub(super) const INFO: &str = "INFO";
+pub(super) const GET: &str = "GET";
 pub(super) const GETEX: &str = "GETEX";
 /// What is read of a server before it is used.
 const SECTIONS: [&str; 5] = ["server", "replication", "memory", "persistence", "stats"];
 /// How long a life is kept without a verifier: 24 h, in milliseconds.
-const LIFE_KEPT: &[u8] = b"86400000";
+pub(super) const LIFE_KEPT: &[u8] = b"86400000";
 /// How long the word of a verifier counts whose clock agrees with the life, in seconds: for others of this life, and for newcomers.
 const VOUCHED_FOR: u64 = 20;
 const VOUCHED_FOR_NEWCOMERS: u64 = 900;
@@ -27,7 +28,7 @@ const VOUCH_KEPT: &[u8] = b"900000";
 /// How old a life is before a verifier whose clock does not agree with it may end it, in seconds. Younger ones tell of proofs that were
 /// accepted just before.
 const RIPE: u64 = 60;
-/// How long a verifier remembers that its clock was wrong: as long as a proof can count that was accepted by then, in seconds.
+/// How long a verifier remembers the clock of a founder: as long as a proof can count that was accepted by then, in seconds.
 const REMEMBERED: u64 = 1_000;
 /// How often the life may change while it is being opened.
 const TRIES: u32 = 3;
@@ -97,6 +98,11 @@ impl RedisReplay {
         if is_within { 0 } else { apart }
     }
 
+    /// By how many seconds other verifiers' clocks are ahead of this machine's, if they were more than they may be a moment ago.
+    fn apart_by(&self, now: UnixTime) -> Option<i64> {
+        self.known().ahead(now, RIPE).filter(|ahead| ahead.unsigned_abs() > self.settings.clocks_within)
+    }
+
     /// Takes what a server says of itself, and asks for its life.
     pub(super) fn inspected(&self, replies: &[Reply], purpose: Purpose, tries: u32, now: UnixTime) -> Next {
         let server = match self.inspect(replies, now) {
@@ -111,7 +117,7 @@ impl RedisReplay {
         let key = life::key(prefix, &server.identity);
         let mut commands = Vec::with_capacity(4);
         // A verifier whose clock was wrong a moment ago does not set a floor for others.
-        let sets = self.known().apart_by(now, RIPE).is_none();
+        let sets = self.apart_by(now).is_none();
         if sets {
             commands.push(set_life(&key, &founded, "NX"));
         }
@@ -157,8 +163,9 @@ impl RedisReplay {
 
     /// A life that begins now.
     fn begun(&self, server: &Server, now: UnixTime) -> Result<Life, Fault> {
-        // A verifier that knows the others' clocks to be ahead takes theirs: they may have accepted what it takes for a future proof.
-        let ahead = self.known().apart_by(now, REMEMBERED).and_then(|ahead| u64::try_from(ahead).ok());
+        // If the founder of the last life had a clock ahead of this one, that counts: within that life proofs were accepted which this
+        // verifier takes for future ones, by those ahead of the founder too.
+        let ahead = self.known().ahead(now, REMEMBERED).and_then(|ahead| u64::try_from(ahead).ok());
         let latest = now.saturating_add(ahead.unwrap_or(0));
         Ok(Life {
             agreement: self.settings.agreement,
@@ -215,7 +222,7 @@ impl RedisReplay {
             Reply::Text(text) => Life::read(text, self.settings.agreement)?,
             Reply::Nil if is_full => return Err(Fault::Full),
             Reply::Nil => {
-                let apart = if claiming.sets { None } else { self.known().apart_by(now, RIPE) };
+                let apart = if claiming.sets { None } else { self.apart_by(now) };
                 return apart.map_or(Ok(Found::Nothing), |seconds| Err(Fault::ClockApart { seconds }));
             }
             other => return Err(Fault::of_reply(other, GETEX)),
@@ -227,7 +234,7 @@ impl RedisReplay {
         if apart == 0 {
             return Ok(Found::Usable(life));
         }
-        self.known().apart = Some((apart, now));
+        self.known().ahead = Some((apart, now));
         if !claiming.replaces && self.may_end(&life, vouched, &claiming.server, now) {
             return Ok(Found::Over(life.floor));
         }
@@ -283,7 +290,7 @@ impl RedisReplay {
         }
         known.epoch = life.epoch;
         known.looked_at = Some(now);
-        known.apart = None;
+        known.ahead = Some((server.offset.saturating_sub(life.offset), now));
         drop(known);
         if vouched == Some(life.epoch) {
             return self.opened(purpose, now);

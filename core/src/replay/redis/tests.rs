@@ -64,9 +64,8 @@ impl Server {
             "INFO" => Reply::Text(self.info(text(1)).into_bytes()),
             "GET" => value(&self.keys),
             "GETEX" => {
-                let end = now + text(3).parse::<i64>().unwrap();
-                if let Some(entry) = self.keys.get_mut(&arguments[1]) {
-                    entry.1 = end;
+                if let (Some(entry), Some(end)) = (self.keys.get_mut(&arguments[1]), arguments.get(3)) {
+                    entry.1 = now + core::str::from_utf8(end).unwrap().parse::<i64>().unwrap();
                 }
                 value(&self.keys)
             }
@@ -180,7 +179,7 @@ fn a_proof_is_fresh_once_in_all_verifiers() {
     let one_trip = redis.batch(&twins, UnixTime::from_secs(now));
     let Next::Exchange(exchange) = one_trip else { panic!("{one_trip:?}") };
     let names: Vec<_> = exchange.commands().iter().map(|command| command.arguments()[0].clone()).collect();
-    assert_eq!(names, ["SET", "SET", "SET", "GET", "INFO", "INFO"].map(|name| name.as_bytes().to_vec()));
+    assert_eq!(names, ["SET", "SET", "SET", "GETEX", "INFO", "INFO"].map(|name| name.as_bytes().to_vec()));
 }
 
 #[test]
@@ -392,6 +391,25 @@ fn a_founder_whose_clock_is_wrong_is_followed_by_one_with_the_servers_time() {
 }
 
 #[test]
+fn a_founder_behind_the_last_one_takes_its_clock() {
+    let (mut server, ahead, now) = begun();
+    let (far_ahead, behind) = (verifier(), verifier());
+    open(&mut server, &far_ahead, now + 10).unwrap();
+    open(&mut server, &behind, now - 10).unwrap();
+    let early = proof(1, now + 20, None);
+    assert_eq!(
+        one(&mut server, &far_ahead, early, now + 10),
+        Ok(Fresh),
+        "ten seconds ahead of a clock that is ten ahead"
+    );
+    server.keys.clear();
+    open(&mut server, &behind, now - 10).unwrap();
+    server.now += 20;
+    assert_eq!(one(&mut server, &behind, early, now + 10), Ok(BeforeFloor));
+    drop(ahead);
+}
+
+#[test]
 fn verifiers_apart_by_less_than_the_margin_share_a_life() {
     let (mut server, redis, now) = begun();
     for apart in [10, -10] {
@@ -430,5 +448,5 @@ fn mistakes_are_refused() {
 fn debug_shows_nothing_that_names_a_proof() {
     let (_, redis, now) = begun();
     let shown = format!("{:?} {redis:?}", redis.batch(&[proof(77, now, None)], UnixTime::from_secs(now)));
-    assert!(shown.contains("Command(SET)") && !shown.contains("77"), "{shown}");
+    assert!(shown.contains("Command(SET)") && !shown.contains("77, 77") && !shown.contains("MMM"), "{shown}");
 }
