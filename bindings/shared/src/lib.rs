@@ -98,7 +98,7 @@ pub use key::{Key, public_key, thumbprint};
 pub use plain::{algorithm, algorithms, byte_string, bytes as from_byte_string, parse_thumbprint};
 pub use presented::{OwnedPresented, Presented, byte_strings};
 pub use proof::{NonceCache, ProofRequest, Unsigned, prepare, proof};
-pub use redis::{Entries, RedisReplay, RedisTurn};
+pub use redis::{Entries, RedisReplay, RedisTurn, redis_limits, redis_needs_tls};
 pub use refused::explain_response;
 pub use replay::{Entry, MemoryStore};
 #[cfg(feature = "servers")]

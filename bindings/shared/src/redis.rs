@@ -2,8 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use keybound::http::url::Url;
 use keybound::json::Value;
-use keybound::replay::redis::{Exchange, Fault, Next, RedisReplay as Core, Reply};
+use keybound::replay::redis::{Exchange, Fault, MAX_BATCH, Next, RedisReplay as Core, Reply};
 use keybound::replay::{Inserted, ReplayEntry};
 use keybound::{Crypto, UnixTime};
 
@@ -14,6 +15,24 @@ use crate::verify::{OPTIONS, policy};
 
 /// How long replicas are waited for unless told otherwise, in milliseconds: less than the time for an answer.
 const REPLICAS_WITHIN: u32 = 100;
+/// What hosts keep to that send commands themselves, the same in every language.
+const LIMITS: [(&str, u64); 5] =
+    [("queue", 4_096), ("under_way", 2), ("answer_ms", 250), ("connect_ms", 1_000), ("hops", 3)];
+
+/// How hosts drive a store, as JSON: at most `batch` entries at a time, `under_way` batches at once and `queue` entries that wait; a time-out of
+/// `answer_ms` for an entry and for a pipeline's replies, and of `connect_ms` for a connection; and how often one exchange follows a
+/// namespace that moved within a cluster, `hops`.
+pub fn redis_limits() -> String {
+    let batch = u64::try_from(MAX_BATCH).unwrap_or(u64::MAX);
+    let limits = Value::object().with("batch", batch);
+    LIMITS.into_iter().fold(limits, |limits, (name, number)| limits.with(name, number)).to_json()
+}
+
+/// Whether commands to this host have to be encrypted: to all but loopback, unless the program says otherwise.
+pub fn redis_needs_tls(host: &str) -> bool {
+    let host = if host.contains(':') { ["[", host, "]"].concat() } else { host.to_owned() };
+    !Url::parse(&["http://", &host, "/"].concat()).is_ok_and(|url| url.is_loopback())
+}
 
 /// The store of one namespace, as one verifier sees it.
 #[derive(Debug)]
@@ -76,6 +95,11 @@ impl RedisReplay {
     pub fn batch(&self, entries: &Entries, now: i64) -> RedisTurn {
         let entries = entries.0.lock().unwrap_or_else(PoisonError::into_inner);
         RedisTurn::of(self.0.batch(&entries, UnixTime::from_secs(now)))
+    }
+
+    /// Whether this store's policy is that of the verifier that the entry is from; if not, it is always answered `unavailable`.
+    pub fn serves(&self, entry: &Entry) -> bool {
+        self.0.serves(&entry.core)
     }
 
     /// The store's life as far as it is known, a number below 2^64 as text.

@@ -307,6 +307,8 @@ macro_rules! folders {
 #[macro_export]
 macro_rules! redis {
     ($table:ident) => {
+        $table! { fn redis_limits = "redisLimits"() -> [Text] { Ok(ffi::redis_limits()) } }
+        $table! { fn redis_needs_tls = "redisNeedsTls"(host: Text) -> [bool] { Ok(ffi::redis_needs_tls(&host)) } }
         $table! {
             /// Proofs to be inserted together.
             class Entries[ffi::Entries] as entries {
@@ -323,6 +325,7 @@ macro_rules! redis {
                 new(namespace: Text, options: Text) { ffi::RedisReplay::new(&namespace, &options, &CRYPTO) }
                 fn open(now: Number) -> [RedisTurn] { Ok(redis.open(now)) }
                 fn batch(entries: &Entries, now: Number) -> [RedisTurn] { Ok(redis.batch(entries, now)) }
+                fn serves(entry: &Entry) -> [bool] { Ok(redis.serves(entry)) }
                 fn epoch() -> [Text] { Ok(redis.epoch()) }
                 fn check_is_due = "checkIsDue"(now: Number) -> [bool] { Ok(redis.check_is_due(now)) }
                 fn status() -> [Text] { Ok(redis.status()) }

@@ -167,6 +167,7 @@ export interface NativeEntriesClass {
 export interface NativeRedisReplay extends Freed {
   open(now: number): NativeRedisTurn;
   batch(entries: NativeEntries, now: number): NativeRedisTurn;
+  serves(entry: NativeEntry): boolean;
   epoch(): string;
   checkIsDue(now: number): boolean;
   status(): string;
@@ -284,6 +285,8 @@ export interface AdviceRows {
 export interface RedisRows {
   Entries: NativeEntriesClass;
   RedisReplay: NativeRedisReplayClass;
+  redisLimits(): string;
+  redisNeedsTls(host: string): boolean;
 }
 
 /** The table `servers`. */

@@ -96,7 +96,7 @@ impl RedisReplay {
 
     /// The answer to an entry that the server need not be asked about.
     fn answered_without(&self, open: &OpenLife, entry: &ReplayEntry, now: UnixTime) -> Option<Insertion> {
-        if entry.agreement() != self.settings.agreement || entry.lifetime(now) > MAX_LIFETIME {
+        if !self.serves(entry) || entry.lifetime(now) > MAX_LIFETIME {
             return Some(Insertion::Unavailable);
         }
         let vouched = entry.timed_at() > open.life.floor.saturating_add(entry.max_ahead());

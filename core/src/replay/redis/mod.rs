@@ -221,6 +221,12 @@ impl RedisReplay {
         }
     }
 
+    /// Whether a verifier with the policy of this store made the entry. Any other is answered
+    /// [`Unavailable`](Insertion::Unavailable) for ever, so a host had better say so.
+    pub fn serves(&self, entry: &ReplayEntry) -> bool {
+        entry.agreement() == self.settings.agreement
+    }
+
     /// The epoch of the present life, or of the last one, or a random one before the first.
     pub fn epoch(&self) -> StoreEpoch {
         self.known().epoch
