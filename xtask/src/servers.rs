@@ -17,3 +17,14 @@ pub(crate) fn ensure() -> Result<(), Failure> {
     let environment = run::target_dir().join("valkey");
     install::ensure_carried(&environment, &run::root().join(REQUIREMENTS), "it carries a Valkey that tests start")
 }
+
+/// The same. Elsewhere than in the gate, it says what is missing, and the tests that need it skip themselves.
+pub(crate) fn ensure_or_skip() -> Result<(), Failure> {
+    match ensure() {
+        Err(reason) if !run::in_ci() => {
+            println!("    without the tests that need servers: {reason}");
+            Ok(())
+        }
+        ensured => ensured,
+    }
+}

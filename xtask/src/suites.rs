@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::install;
 use crate::packages::{self, NPM_PACKAGE};
 use crate::run::{self, Failure};
+use crate::servers;
 use crate::test::Counts;
 
 /// What the wheel's tests need, or why they cannot run here.
@@ -51,6 +52,7 @@ pub(crate) fn node_parts() -> Result<(), Failure> {
 
 /// The npm package over the addon and over WASM, what it weighs, and its archive in an empty folder.
 pub(crate) fn node() -> Result<Counts, Failure> {
+    servers::ensure_or_skip()?;
     packages::npm()?;
     let mut counts = Counts::default();
     println!("    sizes");

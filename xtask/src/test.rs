@@ -161,13 +161,7 @@ fn judged(suite: &Suite) -> Result<Counts, Failure> {
 }
 
 fn rust() -> Result<Counts, Failure> {
-    // Elsewhere than in the gate, the tests that need a server which is missing skip themselves, and say so.
-    if let Err(reason) = servers::ensure() {
-        if run::in_ci() {
-            return Err(reason);
-        }
-        println!("    without the tests that need servers: {reason}");
-    }
+    servers::ensure_or_skip()?;
     cargo_test(&["--exclude", "keybound-interop"], &[])
 }
 
