@@ -29,6 +29,15 @@ impl Health {
     }
 }
 
+/// What the task of a store tells the store.
+#[derive(Default)]
+pub(crate) struct Noted {
+    /// Whether requests are sent to the server rather than refused.
+    pub(crate) serves: bool,
+    /// What was in the way last.
+    pub(crate) obstacle: Option<Obstacle>,
+}
+
 /// Why the store cannot use its server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]

@@ -10,7 +10,7 @@ use keybound::{Policy, UnixTime};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::builder::Builder;
-use crate::health::{Health, Obstacle};
+use crate::health::{Health, Noted};
 
 /// A replay store in Redis or Valkey. Clones share it; when the last one is dropped, its task and its connection end.
 ///
@@ -19,7 +19,7 @@ use crate::health::{Health, Obstacle};
 pub struct RedisReplayStore {
     replay: RedisReplay,
     requests: mpsc::Sender<Request>,
-    obstacle: Arc<Mutex<Option<Obstacle>>>,
+    noted: Arc<Mutex<Noted>>,
 }
 
 /// What one request asks.
@@ -38,35 +38,32 @@ impl RedisReplayStore {
         Builder::new(url, namespace, policy)
     }
 
-    pub(crate) const fn new(
-        replay: RedisReplay,
-        requests: mpsc::Sender<Request>,
-        obstacle: Arc<Mutex<Option<Obstacle>>>,
-    ) -> Self {
-        Self { replay, requests, obstacle }
+    pub(crate) const fn new(replay: RedisReplay, requests: mpsc::Sender<Request>, noted: Arc<Mutex<Noted>>) -> Self {
+        Self { replay, requests, noted }
     }
 
     /// What is known of the store and its server. It asks nothing over the network.
     pub fn health(&self) -> Health {
         let status = self.replay.status();
-        let obstacle = self.obstacle.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         let capacity = self.requests.max_capacity();
         let waiting = capacity.saturating_sub(self.requests.capacity());
-        Health { life: status.life, obstacle, lives: status.lives, waiting, capacity }
+        let life = status.life.filter(|_| noted.serves);
+        Health { life, obstacle: noted.obstacle.clone(), lives: status.lives, waiting, capacity }
     }
 
+    /// Asks in batches, one after the other, so that of equal entries the first is the one that can be fresh.
     async fn ask(&self, entries: &[ReplayEntry], now: UnixTime) -> Vec<Inserted> {
-        let asked: Vec<_> = entries.chunks(MAX_BATCH).map(|entries| (entries.len(), self.send(entries, now))).collect();
         let mut answers = Vec::with_capacity(entries.len());
-        for (count, answer) in asked {
-            let answered = match answer {
-                Some(answer) => answer.await.ok(),
+        for entries in entries.chunks(MAX_BATCH) {
+            let answered = match self.send(entries, now) {
+                Some(answered) => answered.await.ok(),
                 None => None,
             };
             match answered {
-                Some(answered) if answered.len() == count => answers.extend(answered),
+                Some(answered) if answered.len() == entries.len() => answers.extend(answered),
                 // The queue is full, or the task has ended.
-                _ => answers.extend(unavailable(self.epoch(), count)),
+                _ => answers.extend(unavailable(self.epoch(), entries.len())),
             }
         }
         answers

@@ -1,7 +1,7 @@
 //! The task of a store: it keeps a connection open, and takes what is queued into batches.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use keybound::UnixTime;
@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::builder::Clock;
 use crate::connection::{Connection, Connector, Place};
-use crate::health::Obstacle;
+use crate::health::{Noted, Obstacle};
 use crate::store::{RedisReplayStore, Request, unavailable};
 
 /// How many batches are under way at most. What is asked meanwhile shares the next one: that makes batches without a timer.
@@ -31,7 +31,7 @@ pub(crate) struct Worker {
     requests: mpsc::Receiver<Request>,
     /// A request that did not fit into the last batch.
     left: Option<Request>,
-    obstacle: Arc<Mutex<Option<Obstacle>>>,
+    noted: Arc<Mutex<Noted>>,
     /// Where the server was that was used last.
     last: Place,
     /// Whether it was said already that the server cannot be used.
@@ -50,10 +50,10 @@ impl Worker {
         queue: usize,
     ) -> RedisReplayStore {
         let (sender, requests) = mpsc::channel(queue.max(1));
-        let obstacle = Arc::default();
-        let store = RedisReplayStore::new(replay.clone(), sender, Arc::clone(&obstacle));
+        let noted = Arc::default();
+        let store = RedisReplayStore::new(replay.clone(), sender, Arc::clone(&noted));
         let last = connector.place.clone();
-        let mut worker = Self { replay, connector, clock, requests, left: None, obstacle, last, has_warned: false };
+        let mut worker = Self { replay, connector, clock, requests, left: None, noted, last, has_warned: false };
         let opened = worker.connector.open(&worker.replay, &worker.last, &worker.clock).await;
         let connection = worker.reached(opened);
         tokio::spawn(worker.run(connection));
@@ -100,6 +100,7 @@ impl Worker {
         match opened {
             Ok((connection, place)) => {
                 tracing::info!(target: "keybound", lives = self.replay.status().lives, "the replay store is open");
+                self.noted().serves = true;
                 self.last = place;
                 self.has_warned = false;
                 Some(connection)
@@ -112,12 +113,16 @@ impl Worker {
     }
 
     fn note(&mut self, obstacle: Obstacle) {
-        let mut noted = self.obstacle.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.has_warned || noted.as_ref() != Some(&obstacle) {
+        if !self.has_warned || self.noted().obstacle.as_ref() != Some(&obstacle) {
             self.has_warned = true;
             tracing::warn!(target: "keybound", fault = obstacle.name(), %obstacle, "the replay store cannot be used");
         }
-        *noted = Some(obstacle);
+        *self.noted() = Noted { serves: false, obstacle: Some(obstacle) };
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        // Nothing panics while it is held.
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers what is asked until something is in the way.

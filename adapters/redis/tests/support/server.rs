@@ -212,6 +212,17 @@ impl Server {
     pub(crate) fn follow(&self, primary: &Self) {
         self.order(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
         self.await_info("replication", "master_link_status", "up");
+        let begun = Instant::now();
+        // The primary knows a little later.
+        while !primary.has_replica(self) {
+            assert!(begun.elapsed() < PATIENCE, "the primary does not know its replica");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn has_replica(&self, replica: &Self) -> bool {
+        let Value::BulkString(text) = self.say(&["INFO", "replication"]) else { return false };
+        String::from_utf8(text).unwrap().contains(&format!("port={},state=online", replica.port))
     }
 
     /// A replica hears nothing more of its primary.
