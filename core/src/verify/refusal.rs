@@ -17,6 +17,7 @@ use super::read::{ReadProof, UnreadProof};
 use super::rejection::Rejection;
 #[cfg(feature = "oauth")]
 use crate::audit::Facts;
+#[cfg(feature = "oauth")]
 use crate::guard::{LimitedBy, Wait};
 use crate::http::challenge::{Challenge, ChallengeError};
 use crate::json::Text;
@@ -127,6 +128,7 @@ impl Refusal {
             body: String::new(),
             #[cfg(feature = "oauth")]
             facts: None,
+            #[cfg(feature = "oauth")]
             limited_by: None,
         }
     }

@@ -32,6 +32,11 @@ struct BestPractices;
 #[doc = include_str!("../../../docs/issuers.md")]
 struct Issuers;
 
+/// The examples of the guide to a store in Redis.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/redis.md")]
+struct Redis;
+
 /// The examples for those who come from turbomcp-dpop.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/migrating-from-turbomcp-dpop.md")]
