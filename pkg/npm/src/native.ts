@@ -7,8 +7,8 @@
  */
 
 import type {
-  AdviceRows, ClientRows, FoldersRows, GrantsRows, NativeKey, NativeMemoryStore, NativeVerifier as VerifierRows, ProofsRows, ServersRows,
-  ThumbprintsRows,
+  AdviceRows, ClientRows, FoldersRows, GrantsRows, NativeKey, NativeMemoryStore, NativeVerifier as VerifierRows, ProofsRows, RedisRows,
+  ServersRows, ThumbprintsRows,
 } from './rows.js';
 
 export type * from './rows.js';
@@ -99,6 +99,9 @@ export interface Swept {
 
 /** What the WASM build `flows` exports, and the addon: enough for a client whose keys are held by the host. Pages have {@link ClientRows}. */
 export type NativeClientParts = ClientRows & ThumbprintsRows & GrantsRows;
+
+/** What the addon and the build with servers export for stores in Redis. */
+export type NativeRedis = RedisRows;
 
 /** What the build that explains refusals exports, and so do the addon and the build with servers. */
 export type NativeAdvice = AdviceRows;

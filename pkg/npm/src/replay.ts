@@ -150,7 +150,7 @@ export class MemoryReplayStore implements ReplayStore {
 
 function severalWorkers({ what, certain }: { readonly what: string; readonly certain: boolean }): Error {
   const alone = certain ? '' : ', or if there are no others, say so: workers: 1';
-  return misuse('several_workers', `a store in memory sees the proofs of one process, but ${what}; give a store that all of them share${alone}`);
+  return misuse('several_workers', `a store in memory sees the proofs of one process, but ${what}; give a store that all of them share (RedisReplayStore of keybound/redis)${alone}`);
 }
 
 /** The answer, unless it is none: never a boolean, and never a promise. @internal */
@@ -160,12 +160,20 @@ export function insertionOf(value: unknown): Insertion {
   throw misuse('not_an_insertion', detail);
 }
 
+/** What entries were made of, for stores that the core has a part in. */
+const natives = new WeakMap<ReplayEntry, NativeEntry>();
+
+/** The core's own of an entry that {@link entryOf} made. @internal */
+export function nativeOf(entry: ReplayEntry): NativeEntry | undefined {
+  return natives.get(entry);
+}
+
 /** The entry as stores see it. @internal */
 export function entryOf(entry: NativeEntry, now: number): ReplayEntry {
   const given = JSON.parse(entry.toJson()) as Record<string, unknown>;
   const hex = (name: string): string =>
     Array.from(fromByteString(given[name] as string), (byte) => byte.toString(16).padStart(2, '0')).join('');
-  return {
+  const seen = {
     key: hex('key'),
     thumbprint: given['thumbprint'] as string,
     timedAt: given['timed_at'] as number,
@@ -176,6 +184,8 @@ export function entryOf(entry: NativeEntry, now: number): ReplayEntry {
     agreement: hex('agreement'),
     nonceEpoch: given['nonce_epoch'] as string | undefined,
   };
+  natives.set(seen, entry);
+  return seen;
 }
 
 /** Asks a store of the host's own; what that throws counts as `unavailable`. @throws Misuse for another answer than an insertion @internal */

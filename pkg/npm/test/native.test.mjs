@@ -47,7 +47,7 @@ for (const [build, ...names] of [
   ['flows', 'thumbprints', 'flows', 'client', 'grants', 'folders'],
   ['advice', 'advice'],
   ['full', 'thumbprints', 'proofs'],
-  ['server', 'thumbprints', 'proofs', 'key_files', 'flows', 'advice', 'servers'],
+  ['server', 'thumbprints', 'proofs', 'key_files', 'flows', 'advice', 'redis', 'servers'],
 ]) {
   test(`the WASM build ${build} has the rows of ${names.join(', ')}`, async () => {
     assert.deepEqual(rowsOf(await import(new URL(`wasm/${build}.js`, dist))), expected(...names));

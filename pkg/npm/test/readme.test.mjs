@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
 
+import { Server, skip } from './redis-server.mjs';
 import { serve } from './serve.mjs';
 
 const root = new URL('..', import.meta.url).pathname;
@@ -17,7 +18,7 @@ after(() => rm(folder, { recursive: true }));
 // The package and the frameworks as npm lays them.
 await mkdir(join(folder, 'node_modules'));
 await symlink(root, join(folder, 'node_modules', 'keybound'));
-for (const name of ['express', 'fastify', 'hono', '@hono']) await symlink(join(root, 'node_modules', name), join(folder, 'node_modules', name));
+for (const name of ['express', 'fastify', 'hono', '@hono', 'ioredis']) await symlink(join(root, 'node_modules', name), join(folder, 'node_modules', name));
 await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
 
 async function run(code) {
@@ -36,7 +37,7 @@ const find = (word) => {
 const asked = (start) => `${start}\n  const response = await fetch(origin + '/items');
   console.log(response.status, response.headers.get('www-authenticate').split(' ')[0], (await fetch(origin + '/.well-known/oauth-protected-resource')).status);`;
 
-test('all snippets are among those that run', () => assert.equal(snippets.length, 7));
+test('all snippets are among those that run', () => assert.equal(snippets.length, 8));
 
 test('first proof', async () => assert.deepEqual(await run(find('Key.generate()')), ['ES256']));
 
@@ -54,6 +55,20 @@ test('hono', async () => {
   const server = await new Promise((done) => { const made = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, () => done(made)); });
   const origin = 'http://127.0.0.1:' + server.address().port;`;
   assert.deepEqual(await run(`${find('keybound/hono')}\n${asked(start)} server.close();`), ['401 DPoP 200']);
+});
+
+test('several processes', { skip }, async () => {
+  const server = await Server.start();
+  try {
+    const code = find('keybound/redis').replace('redis://127.0.0.1:6379', server.url).replace('process.env.NONCE_KEY', JSON.stringify('A'.repeat(43)));
+    const asked = `const { refusal } = await protection.authenticate({ method: 'GET', target: '/', fields: [] });
+      console.log(refusal.status, store.status().isOpen);
+      store.close();
+      client.disconnect();`;
+    assert.deepEqual(await run(`${code}\n${asked}`), ['401 true']);
+  } finally {
+    await server.stop();
+  }
 });
 
 test('call an API', async () => {

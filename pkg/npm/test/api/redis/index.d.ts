@@ -1,0 +1,3 @@
+export type { RedisClientLike, RedisReplayOptions } from './options.js';
+export { RedisReplayStore } from './store.js';
+export type { RedisFault, RedisStatus } from './store.js';
