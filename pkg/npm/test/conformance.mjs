@@ -9,6 +9,7 @@ const build = used();
 const { toByteString } = await import('../dist/drive.js');
 const { flows, native } = await import('../dist/load/node.js');
 const { playBack } = await import('./flows.mjs');
+const { playBackConversation } = await import('./conversations.mjs');
 const { driveRequests, playBackRequests } = await import('./requests.mjs');
 await ready();
 
@@ -125,6 +126,18 @@ test(`${build}: a wrong expectation is noticed`, () => {
 for (const file of list('vectors/flows')) {
   test(`${build}: the flow ${file} is played back`, () => playBack(read(`vectors/flows/${file}`), flows(), build === 'addon'));
 }
+
+for (const file of list('vectors/redis')) {
+  const story = read(`vectors/redis/${file}`);
+  test(`${build}: the conversation ${file} with Redis is played back`, () => playBackConversation(story, native()));
+}
+
+test(`${build}: a conversation with Redis that ends otherwise is noticed`, () => {
+  const story = read('vectors/redis/fresh_and_seen.json');
+  story.steps.at(-1).outcome.answers[0].insertion = 'other';
+  assert.throws(() => playBackConversation(story, native()), assert.AssertionError);
+  assert(list('vectors/redis').length >= 8);
+});
 
 for (const file of list('vectors/requests')) {
   const vector = read(`vectors/requests/${file}`);

@@ -60,7 +60,7 @@ test('hono', async () => {
 test('several processes', { skip }, async () => {
   const server = await Server.start();
   try {
-    const code = find('keybound/redis').replace('redis://127.0.0.1:6379', server.url).replace('process.env.NONCE_KEY', JSON.stringify('A'.repeat(43)));
+    const code = find('keybound/redis').replace('redis://127.0.0.1:6379', server.url).replace('process.env.NONCE_KEY', "'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8'");
     const asked = `const { refusal } = await protection.authenticate({ method: 'GET', target: '/', fields: [] });
       console.log(refusal.status, store.status().isOpen);
       store.close();

@@ -1,8 +1,7 @@
-// Presents proofs to a store in Redis, as one process of a service: node redis-once.mjs URL NAMESPACE POLICY [ioredis|redis]
+// Inserts proofs into a store in Redis, for tests that start several processes: node redis-once.mjs URL NAMESPACE SECRET [ioredis|redis]
 //
-// POLICY is the JSON text of a policy with the same nonce keys and times in all processes. Each line of the input is the JSON text of a
-// request: method, url and proof, and accessToken and boundTo where it has a token. Each line of the output is the insertion, in their order;
-// before the first one is the store's epoch, for nonces.
+// It prints the epoch of the store, reads one proof a line, and prints what became of each: fresh, seen, … Proofs are made for
+// GET https://api.example.com/items without a token, with nonces of a token endpoint; SECRET is that of nonce key 1, 64 hex digits.
 import { createInterface } from 'node:readline';
 
 import { Redis } from 'ioredis';
@@ -10,13 +9,14 @@ import { Verifier } from 'keybound';
 import { RedisReplayStore } from 'keybound/redis';
 import { createClient } from 'redis';
 
-const [url, namespace, text = '{}', library = 'ioredis'] = process.argv.slice(2);
-const policy = JSON.parse(text);
-const client = library === 'ioredis' ? new Redis(url, { lazyConnect: true }) : createClient({ url });
+const [server, namespace, secret, library = 'ioredis'] = process.argv.slice(2);
+const policy = { nonces: { keys: [{ id: 1, secret: Buffer.from(secret, 'hex').toString('base64url') }] } };
+const client = library === 'ioredis' ? new Redis(server, { lazyConnect: true }) : createClient({ url: server });
 const store = await RedisReplayStore.open({ client, namespace, policy });
 const verifier = new Verifier({ ...policy, store });
 console.log(store.epoch());
-const answers = [];
-for await (const line of createInterface({ input: process.stdin })) answers.push(store.insert(verifier.check(JSON.parse(line)).entry));
-for (const { insertion } of await Promise.all(answers)) console.log(insertion);
+for await (const line of createInterface({ input: process.stdin })) {
+  const { entry } = verifier.check({ method: 'GET', url: 'https://api.example.com/items', proof: line });
+  console.log((await store.insert(entry)).insertion);
+}
 store.close();

@@ -13,8 +13,9 @@ import { createClient, createCluster } from 'redis';
 import { Server, cluster, skip, until } from './redis-server.mjs';
 
 const key = Key.generate();
-const url = 'https://as.example.com/token';
-const nonces = { keys: [{ id: 1, secret: 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8' }] };
+const [method, url] = ['GET', 'https://api.example.com/items'];
+const secret = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8';
+const nonces = { keys: [{ id: 1, secret }] };
 
 /** The time-out is 250 ms; the rest is for a machine with other work. */
 const IN_TIME = 400;
@@ -50,7 +51,7 @@ for (const [library, clientOf] of Object.entries(CLIENTS)) {
     });
 
     /** A proof with a nonce of the store's present life. */
-    const made = async () => ({ method: 'POST', url, proof: await proof({ method: 'POST', url, key, nonce: verifier.freshNonce('token') }) });
+    const made = async () => ({ method, url, proof: await proof({ method, url, key, nonce: verifier.freshNonce('token') }) });
     const present = async (shown, to = store) => (await to.insert(verifier.check(shown).entry)).insertion;
     /** What a proof comes to when the store can tell again. */
     const settled = async (shown) => until('still no answer', async () => {
@@ -74,10 +75,11 @@ for (const [library, clientOf] of Object.entries(CLIENTS)) {
 
     test('one of several processes accepts a proof', async () => {
       const script = new URL('redis-once.mjs', import.meta.url).pathname;
-      const presents = Array.from({ length: 2 }, () => spawn(process.execPath, [script, server.url, namespace, JSON.stringify({ nonces }), library], { stdio: ['pipe', 'pipe', 'inherit'] }));
+      const given = [script, server.url, namespace, Buffer.from(secret, 'base64url').toString('hex'), library];
+      const presents = Array.from({ length: 2 }, () => spawn(process.execPath, given, { stdio: ['pipe', 'pipe', 'inherit'] }));
       const proofs = await Promise.all(Array.from({ length: 20 }, made));
       const said = presents.map(async (child) => {
-        child.stdin.end(proofs.map((shown) => `${JSON.stringify(shown)}\n`).join(''));
+        child.stdin.end(proofs.map((shown) => `${shown.proof}\n`).join(''));
         let text = '';
         for await (const part of child.stdout) text += part;
         return text.trim().split('\n');
@@ -265,7 +267,7 @@ suite('a store in a cluster', { skip }, () => {
         const store = await RedisReplayStore.open({ client, namespace, policy: { nonces }, dangerAcceptSplitBrain: true });
         closing.push(() => store.close());
         const verifier = new Verifier({ nonces, store });
-        const shown = { method: 'POST', url, proof: await proof({ method: 'POST', url, key, nonce: verifier.freshNonce('token') }) };
+        const shown = { method, url, proof: await proof({ method, url, key, nonce: verifier.freshNonce('token') }) };
         const { entry } = verifier.check(shown);
         assert.deepEqual([(await store.insert(entry)).insertion, (await store.insert(entry)).insertion], ['fresh', 'seen'], namespace);
       }
