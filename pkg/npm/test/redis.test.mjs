@@ -179,6 +179,7 @@ for (const [library, clientOf] of Object.entries(CLIENTS)) {
       assert(took < IN_TIME, `${took} ms`);
       const late = await RedisReplayStore.open({ client: clientOf(server.port), namespace });
       assert.deepEqual([late.status().isOpen, late.status().fault.name], [false, 'lost']);
+      assert.match(late.status().fault.message, /ECONNREFUSED/);
       late.close();
       await server.restart();
       await settled(await made());

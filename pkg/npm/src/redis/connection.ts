@@ -18,6 +18,7 @@ export class Connection {
   #connecting: Promise<Held> | undefined;
   #address: string | undefined;
   #isClosed = false;
+  #fault: string | undefined;
 
   constructor(source: Source, connectWithin: number) {
     this.#source = source;
@@ -27,6 +28,11 @@ export class Connection {
   /** Whether a node that a namespace moved to can be found. */
   get isCluster(): boolean {
     return this.#source.isCluster;
+  }
+
+  /** Why there is no connection or the last one broke, in the words of the client library. */
+  get fault(): string | undefined {
+    return this.#fault;
   }
 
   /**
@@ -54,7 +60,9 @@ export class Connection {
       held = connected;
       held.pending += 1;
       try {
-        return await held.line.send(commands);
+        const replies = await held.line.send(commands);
+        this.#fault = undefined;
+        return replies;
       } finally {
         held.pending -= 1;
         if (!held.line.isOpen) this.#drop(held);
@@ -62,7 +70,7 @@ export class Connection {
       }
     };
     try {
-      return await Promise.race([sent().catch((fault: unknown) => answered(fault, commands.length)), late]);
+      return await Promise.race([sent().catch((fault: unknown) => this.#answered(fault, commands.length)), late]);
     } finally {
       isDone = true;
       clearTimeout(timer);
@@ -118,6 +126,16 @@ export class Connection {
     }
   }
 
+  /** What a server answers to the greeting of a connection, such as `WRONGPASS`, stands for its replies. Anything else is none. */
+  #answered(fault: unknown, count: number): string[] | undefined {
+    if (fault instanceof KeyboundError) throw fault;
+    // The text alone: errors of the libraries hold commands, that with the password among them.
+    const { message, code } = fault as { message?: unknown; code?: unknown };
+    const text = String(message || code);
+    this.#fault = text.slice(0, 200);
+    return /^[A-Z]+ /.test(text) ? Array<string>(count).fill(`-${text}`) : undefined;
+  }
+
   #drop(held: Held): void {
     if (this.#held === held) this.#held = undefined;
     held.line.close();
@@ -127,13 +145,6 @@ export class Connection {
 /** Calls `late` after so many milliseconds, but not before what had arrived by then was read: the event loop may have been held up. */
 export function lateAfter(milliseconds: number, late: () => void): ReturnType<typeof setTimeout> {
   return setTimeout(() => setImmediate(late), Math.max(0, milliseconds));
-}
-
-/** What a server answers to the greeting of a connection, such as `WRONGPASS`, stands for its replies. Anything else is none. */
-function answered(fault: unknown, count: number): string[] | undefined {
-  if (fault instanceof KeyboundError) throw fault;
-  const text = fault instanceof Error ? fault.message : '';
-  return /^[A-Z]+ /.test(text) ? Array<string>(count).fill(`-${text}`) : undefined;
 }
 
 function inTime<T>(work: Promise<T>, milliseconds: number, late: () => void): Promise<T> {

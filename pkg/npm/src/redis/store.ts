@@ -1,7 +1,7 @@
 /** The replay store in Redis: calls gathered into batches, and exchanges of the core driven over a connection. */
 
 import { native, ready } from '#native';
-import { guarded, misuse, named, KeyboundError } from '../errors.js';
+import { Misuse, guarded, misuse, named } from '../errors.js';
 import { systemNow } from '../http.js';
 import type { NativeEntry, NativeRedis, NativeRedisReplay, NativeRedisTurn } from '../native.js';
 import { snakeCase } from '../options.js';
@@ -146,7 +146,7 @@ export class RedisReplayStore implements ReplayStore {
       floor,
       lives,
       waiting: this.#queue.length,
-      fault: fault && { name: fault.name, message: messageOf(fault), isConfiguration: fault.is_configuration },
+      fault: fault && { name: fault.name, message: messageOf(fault, this.#connection.fault), isConfiguration: fault.is_configuration },
     };
   }
 
@@ -263,7 +263,7 @@ function prepared<T>(
     throw misuse('unknown_option', `RedisReplayStore.open has no option ${unknown}; rules of proofs go into policy, and the others are client, namespace, ${known.join(', ')}, dangerPlaintext and now`);
   }
   const terms = { ...(JSON.parse(policyJson(policy).verifier) as object), ...snakeCase(rest) };
-  const core = spoken(() => guarded(() => new (redis().RedisReplay)(namespace, JSON.stringify(terms))));
+  const core = spoken(() => new (redis().RedisReplay)(namespace, JSON.stringify(terms)));
   return made(core, new Connection(source, limits.connect_ms), limits, now);
 }
 
@@ -278,21 +278,21 @@ function answered(waiting: Waiting, inserted: Inserted): void {
   waiting.answer(inserted);
 }
 
-/** A fault in words, with the options as JavaScript has them. */
-function messageOf({ name, message }: Fault): string {
+/** A fault in words, with the options as JavaScript has them, and why there is no connection. */
+function messageOf({ name, message }: Fault, connection?: string): string {
+  if (name === 'lost' && connection !== undefined) return `${message} (${connection})`;
   if (name === 'moved') return `${message.replace(/: switch cluster mode on$/, '')}; give the cluster's client: new Cluster([…]) of ioredis, or createCluster({ rootNodes: […] }) of redis`;
   return camelCase(message);
 }
 
 function spoken<T>(call: () => T): T {
   try {
-    return call();
+    return guarded(call);
   } catch (error) {
-    if (error instanceof KeyboundError) error.message = camelCase(error.message);
-    throw error;
+    throw error instanceof Misuse ? misuse(error.reason, camelCase(error.message)) : error;
   }
 }
 
 function camelCase(text: string): string {
-  return text.replace(/[a-z]_([a-z])/g, (found) => `${found[0]}${found[2]?.toUpperCase()}`);
+  return text.replace(/(?<=[a-z])_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
