@@ -94,6 +94,8 @@ struct Settings {
 struct Known {
     /// Of the last life; at first a random one.
     epoch: StoreEpoch,
+    /// Of the life before.
+    last: Option<StoreEpoch>,
     life: Option<Arc<OpenLife>>,
     fault: Option<Fault>,
     /// When the server was last looked at, or last tried.
@@ -143,7 +145,8 @@ impl RedisReplay {
         if margin < 2 {
             return Err(Misuse::PolicyBound("store_margin (at least 2 seconds with Redis)"));
         }
-        let known = Known { epoch, life: None, fault: None, looked_at: None, ended: None, ahead: None, lives: 0 };
+        let known =
+            Known { epoch, last: None, life: None, fault: None, looked_at: None, ended: None, ahead: None, lives: 0 };
         Ok(Self { settings: Arc::new(settings), known: Arc::new(Mutex::new(known)) })
     }
 
@@ -206,7 +209,7 @@ impl RedisReplay {
     pub fn batch(&self, entries: &[ReplayEntry], now: UnixTime) -> Next {
         let mut known = self.known();
         let after = if known.life.is_some() { CHECK_AFTER } else { 1 };
-        let is_due = known.is_due(after, now);
+        let is_due = known.is_due(after, now) || known.hears_of_another(entries, now);
         let fits = !entries.is_empty() && entries.len() <= MAX_BATCH;
         if is_due && fits {
             known.tried(now);
@@ -279,6 +282,15 @@ impl Known {
     fn is_due(&self, after: u64, now: UnixTime) -> bool {
         // A clock that was set back makes it due.
         self.looked_at.is_none_or(|at| now < at || now.since(at) >= after)
+    }
+
+    /// Whether a proof has a nonce of a life that is not known: another verifier has noticed a loss. That is looked at first, once a second,
+    /// or else a client that was asked for such a nonce would be asked again here.
+    fn hears_of_another(&self, entries: &[ReplayEntry], now: UnixTime) -> bool {
+        let is_news = |epoch: StoreEpoch| epoch != self.epoch && Some(epoch) != self.last;
+        self.life.is_some()
+            && self.looked_at != Some(now)
+            && entries.iter().filter_map(ReplayEntry::nonce_epoch).any(is_news)
     }
 
     /// The server is about to be looked at. While it is in use that counts once there is an answer: a look that is given up is none.

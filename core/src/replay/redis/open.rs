@@ -284,6 +284,7 @@ impl RedisReplay {
         let mut known = self.known();
         if known.lives == 0 || known.epoch != life.epoch {
             known.lives = known.lives.saturating_add(1);
+            known.last = Some(known.epoch);
         }
         if known.life.as_deref() != Some(&open) {
             known.life = Some(Arc::new(open));
