@@ -102,6 +102,11 @@ impl RedisReplay {
         self.0.serves(&entry.core)
     }
 
+    /// What every key of this namespace begins with: a client for clusters finds the node by it.
+    pub fn prefix(&self) -> String {
+        byte_string(self.0.prefix())
+    }
+
     /// The store's life as far as it is known, a number below 2^64 as text.
     pub fn epoch(&self) -> String {
         self.0.epoch().to_u64().to_string()

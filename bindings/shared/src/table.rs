@@ -326,6 +326,7 @@ macro_rules! redis {
                 fn open(now: Number) -> [RedisTurn] { Ok(redis.open(now)) }
                 fn batch(entries: &Entries, now: Number) -> [RedisTurn] { Ok(redis.batch(entries, now)) }
                 fn serves(entry: &Entry) -> [bool] { Ok(redis.serves(entry)) }
+                fn prefix() -> [Text] { Ok(redis.prefix()) }
                 fn epoch() -> [Text] { Ok(redis.epoch()) }
                 fn check_is_due = "checkIsDue"(now: Number) -> [bool] { Ok(redis.check_is_due(now)) }
                 fn status() -> [Text] { Ok(redis.status()) }

@@ -26,6 +26,12 @@ fn a_store_serves_entries_of_its_own_policy_alone() {
 }
 
 #[test]
+fn keys_have_the_hash_tag_of_their_namespace() {
+    let store = RedisReplay::new("api", "{}", &RUSTCRYPTO).unwrap();
+    assert_eq!(store.prefix(), "{kb1:api}");
+}
+
+#[test]
 fn loopback_alone_needs_no_encryption() {
     for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "::1"] {
         assert!(!redis_needs_tls(host), "{host}");

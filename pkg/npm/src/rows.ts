@@ -168,6 +168,7 @@ export interface NativeRedisReplay extends Freed {
   open(now: number): NativeRedisTurn;
   batch(entries: NativeEntries, now: number): NativeRedisTurn;
   serves(entry: NativeEntry): boolean;
+  prefix(): string;
   epoch(): string;
   checkIsDue(now: number): boolean;
   status(): string;

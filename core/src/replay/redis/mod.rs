@@ -230,6 +230,11 @@ impl RedisReplay {
         entry.agreement() == self.settings.agreement
     }
 
+    /// What every key of this namespace begins with, in ASCII. In a cluster, all of them are on the node that has this one.
+    pub fn prefix(&self) -> &[u8] {
+        &self.settings.prefix
+    }
+
     /// The epoch of the present life, or of the last one, or a random one before the first.
     pub fn epoch(&self) -> StoreEpoch {
         self.known().epoch
