@@ -21,6 +21,7 @@ fn python_environment() -> Result<PathBuf, Failure> {
 
 /// The wheel, installed into an environment of its own, and everything the package's tests say of it.
 pub(crate) fn python() -> Result<Counts, Failure> {
+    servers::ensure_or_skip()?;
     let environment = python_environment()?;
     let python = packages::interpreter(&environment);
     let wheel = packages::wheel()?;

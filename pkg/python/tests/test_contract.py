@@ -12,10 +12,11 @@ import inspect
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keybound
+import keybound.redis
 from keybound import _keybound
 from vectors import CONTRACT, read
 
@@ -51,8 +52,8 @@ def test_version() -> None:
 
 
 def test_everything_public_is_described() -> None:
-    for name in keybound.__all__:
-        value = getattr(keybound, name)
+    for module, name in [(module, name) for module in (keybound, keybound.redis) for name in module.__all__]:
+        value = getattr(module, name)
         if inspect.isclass(value) or inspect.isfunction(value):
             assert inspect.getdoc(value), name
 
@@ -82,8 +83,14 @@ def member(owner: type, name: str) -> str | None:
 
 def lines() -> Iterator[str]:
     """The public names, each with what can be relied on."""
-    for name in keybound.__all__:
-        value: Any = getattr(keybound, name)
+    yield from described((name, getattr(keybound, name)) for name in keybound.__all__)
+    yield "[keybound.redis]"
+    yield from described((name, getattr(keybound.redis, name)) for name in keybound.redis.__all__)
+
+
+def described(named: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    """Each name with its members."""
+    for name, value in named:
         if inspect.isfunction(value):
             yield f"{'async ' if inspect.iscoroutinefunction(value) else ''}{name}{signature(value)}"
         elif inspect.isclass(value):
@@ -96,8 +103,8 @@ def lines() -> Iterator[str]:
                 yield f"    __init__{signature(value.__init__)}"
             if dataclasses.is_dataclass(value):
                 yield from (f"    {each.name}: {each.type}" for each in dataclasses.fields(value) if not each.name.startswith("_"))
-            described = (member(value, each) for each in dir(value) if not each.startswith("_"))
-            yield from (f"    {each}" for each in described if each is not None)
+            members = (member(value, each) for each in dir(value) if not each.startswith("_"))
+            yield from (f"    {each}" for each in members if each is not None)
         else:
             yield name
 

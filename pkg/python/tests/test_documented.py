@@ -29,6 +29,7 @@ ELSEWHERE = (
     "FastAPI()",
     "Flask(__name__)",
     "import httpx",
+    "import redis",
     "import requests",
     "Key.generate()",
     "NonceRequired",

@@ -192,6 +192,10 @@ def stated_alone(store: AsyncReplayStore | ReplayStore, workers: int | None, pol
     Raises :class:`Misuse` where that is needed, for nonce keys beside a store in memory, and where more than one are stated.
     """
     if not isinstance(store, MemoryReplayStore):
+        if inspect.isawaitable(store):
+            if inspect.iscoroutine(store):
+                store.close()
+            raise Misuse("store_type", "this store is not awaited yet; write store=await AsyncRedisReplayStore.open(…)")
         if isinstance(store, type) or not isinstance(store, ReplayStore) or not callable(store.insert):
             raise Misuse("store_type", "a store is an object with an epoch and a method insert; see keybound.ReplayStore")
         if not isinstance(store.epoch, str):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from loopback import PYTHON, ROOT, exchange, free_port, program, running, serve
+from redis_servers import RedisServer
 
 README = (ROOT / "pkg" / "python" / "README.md").read_text()
 SNIPPETS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -35,8 +36,8 @@ def alone(code: str, option: str) -> str:
 
 
 def test_all_snippets_are_among_those_that_run() -> None:
-    """Eight here, and three in `test_documented.py`."""
-    assert len(SNIPPETS) == 11
+    """Nine here, and three in `test_documented.py`."""
+    assert len(SNIPPETS) == 12
 
 
 @pytest.mark.parametrize(("word", "said"), [("Key.generate()", "ES256"), ("NonceRequired", "proof_missing False")])
@@ -66,6 +67,20 @@ def test_an_application_in_five_lines(framework: str, tmp_path: Path) -> None:
         assert (refused.status, refused.one("www-authenticate").split(" ")[0]) == (401, "DPoP")
         metadata = exchange(port, "/.well-known/oauth-protected-resource").json()
         assert metadata["resource"] == "https://api.example.com"
+
+
+def test_two_workers_with_a_store_in_redis(tmp_path: Path) -> None:
+    (tmp_path / "application.py").write_text("from starlette.applications import Starlette\n\napp = Starlette()\n")
+    (tmp_path / "protected.py").write_text(snippet("import redis"))
+    port = free_port()
+    with RedisServer("redis") as redis:
+        environment = environment_with({"PYTHONPATH": str(tmp_path)}) | {"NONCE_KEY": bytes(range(32)).hex(), "REDIS_URL": redis.url}
+        server = [PYTHON, "-m", "uvicorn", "--port", str(port), "--workers", "2", "protected:app"]
+        with running(server, port, env=environment, cwd=tmp_path):
+            refused = exchange(port, "/items")
+            assert (refused.status, refused.one("www-authenticate").split(" ")[0]) == (401, "DPoP")
+        with redis.admin as admin:
+            assert any(key.startswith("{kb1:api}life:") for key in admin.keys())
 
 
 def environment_with(added: dict[str, str]) -> dict[str, str]:
