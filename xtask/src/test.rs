@@ -84,6 +84,12 @@ pub(crate) const EXTENDED: &[Suite] = &[
         missing: || interop::spring_parts().err(),
         run: interop::spring,
     },
+    Suite {
+        name: "model",
+        about: "the model of the Redis protocol, deeper: some minutes and gigabytes",
+        missing: || None,
+        run: || cargo_test(&["--test", "model", "--", "--ignored", "--nocapture"], &[]),
+    },
 ];
 
 /// How many tests ended how.
