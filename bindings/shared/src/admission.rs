@@ -26,13 +26,13 @@ pub struct Incoming<'a> {
     pub target: Target<'a>,
     /// All header fields, one element for each field line.
     pub fields: &'a [(&'a str, &'a [u8])],
-    /// The address of the connection's peer, where it is known.
+    /// The address of the connection's peer, where it is known: for trusted proxies, and limits by address.
     pub peer: Option<&'a str>,
     /// The SHA-256 hash of the client's certificate (DER), 32 bytes, where TLS asked for one.
     pub client_certificate: Option<&'a [u8]>,
     /// The epoch of a store of the host's own.
     pub epoch: Option<&'a str>,
-    /// A clock that never goes back, in milliseconds.
+    /// A clock that never goes back, in milliseconds, which limits and the breaker go by: with every request, or with none.
     pub ticks: Option<u64>,
 }
 
@@ -131,11 +131,10 @@ impl ResourceServer {
             Some(peer) => peer.parse().ok(),
             None => None,
         };
+        let head = |raw_target| RequestHead { peer, raw_target, fields: incoming.fields };
         let target = match incoming.target {
             Target::Url(url) => TargetUri::parse(url).ok(),
-            Target::Raw(raw_target) => {
-                self.targets.resolve(&RequestHead { peer, raw_target, fields: incoming.fields }).ok()
-            }
+            Target::Raw(raw_target) => self.targets.resolve(&head(raw_target)).ok(),
         };
         let Some(target) = target else { return Ok(judge(Err(self.core.refuse_target()))?) };
         let mut request = IncomingRequest::new(incoming.method, &target, incoming.fields);
@@ -147,7 +146,10 @@ impl ResourceServer {
             }
             None => None,
         };
-        request.arrival = Arrival { epoch: epoch_of(incoming.epoch)?, peer, ticks: incoming.ticks };
+        // Without the zone of a link-local address, which no rule for proxies names.
+        let zoneless = || incoming.peer.and_then(|peer| peer.split('%').next()).and_then(|peer| peer.parse().ok());
+        let client = self.targets.client(&head(&[])).or_else(zoneless);
+        request.arrival = Arrival { epoch: epoch_of(incoming.epoch)?, peer: client, ticks: incoming.ticks };
         Ok(judge(Ok(request))?)
     }
 }

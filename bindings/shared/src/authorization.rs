@@ -13,6 +13,7 @@ use keybound::{Crypto, Refusal as CoreRefusal, TargetUri, Thumbprint, UnixTime};
 use crate::audit::Notes;
 use crate::error::{Error, Kind};
 use crate::flow::{Came, Flow};
+use crate::guards::{self, guards_of};
 use crate::plain::{Options, one_of, parse_thumbprint};
 use crate::replay::MemoryStore;
 use crate::verify::{self, Refusal, epoch_of, verifier_with};
@@ -30,12 +31,14 @@ pub struct AuthorizationServer {
 
 impl AuthorizationServer {
     /// A server. `options` are those of a [`Verifier`](crate::Verifier) and `nonces_for_public_clients`, `unbound_access_tokens`,
-    /// `danger_no_replay_store`, `audit` (as of a [`ResourceServer`](crate::ResourceServer::new)). With a store of this process its flows have no steps; otherwise the store is the host's.
+    /// `danger_no_replay_store`, `audit` (as of a [`ResourceServer`](crate::ResourceServer::new)), and guards: `limit_addresses`, `limit_keys`
+    /// (those of stored grants; objects with `rate` and `burst`) and `breaker` (with any of `faults` and `pause`). With a store of this process
+    /// its flows have no steps; otherwise the store is the host's.
     ///
     /// # Errors
     /// Misuse, if an option cannot be used.
     pub fn new(options: &str, store: Option<&MemoryStore>, crypto: &Crypto) -> Result<Self, Error> {
-        let options = Options::parse(options, &[verify::OPTIONS, OPTIONS].concat())?;
+        let options = Options::parse(options, &[verify::OPTIONS, OPTIONS, guards::OPTIONS].concat())?;
         let mut policy = EndpointPolicy::new();
         if options.flag("nonces_for_public_clients")? {
             policy = policy.nonces_for_public_clients();
@@ -49,7 +52,7 @@ impl AuthorizationServer {
             None => Consumption::by_host(),
         };
         let verifier = verifier_with(&options, None, crypto)?;
-        let core = core::AuthorizationServer::new(policy, verifier, consumption)?;
+        let core = core::AuthorizationServer::new(policy, verifier, consumption)?.guarded_by(&guards_of(&options)?)?;
         let (notes, audit) = Notes::of(&options)?;
         let core = match audit {
             Some(audit) => core.audited(audit),

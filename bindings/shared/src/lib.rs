@@ -54,6 +54,8 @@ mod files;
 #[cfg(any(feature = "client", feature = "servers"))]
 mod flow;
 #[cfg(feature = "servers")]
+mod guards;
+#[cfg(feature = "servers")]
 mod intent;
 #[cfg(feature = "servers")]
 mod issuers;

@@ -6,10 +6,11 @@ use keybound::server::forwarded::{Family, Hop, TrustedProxies};
 use keybound::server::resource::{self, Principal, ResourcePolicy, Schemes};
 use keybound::server::route::Routing;
 use keybound::server::source::TargetSource;
-use keybound::{Crypto, TargetUri};
+use keybound::{Crypto, Misuse, TargetUri};
 
 use crate::audit::Notes;
 use crate::error::Error;
+use crate::guards::{self, guards_of};
 use crate::issuers::with_sources;
 use crate::plain::{Options, one_of, pairs};
 use crate::replay::MemoryStore;
@@ -40,6 +41,7 @@ const OPTIONS: &[&str] = &[
     "mount_path",
     "proxies",
     "audit",
+    guards::LIMIT_CLIENTS,
 ];
 
 /// Admits requests to a resource.
@@ -62,8 +64,11 @@ impl ResourceServer {
     /// `authorization_details` of tokens and use them up; elsewhere such tokens are refused), and for the targets of requests
     /// `origin` (that of `resource` otherwise), `also_origins`, `path_prefix`, `mount_path` and `proxies`: an object with
     /// `addresses` (`10.0.0.1`, `10.0.0.0/8`), `family`
-    /// (`forwarded`, `x_forwarded`, `x_forwarded_with_port`) and `hops` (which value counts, from the right, where proxies append; 0 where
-    /// they replace what came in).
+    /// (`forwarded`, `x_forwarded`, `x_forwarded_with_port`), `hops` (which value counts, from the right, where proxies append; 0 where
+    /// they replace what came in) and `client_addresses` (true if they set `X-Forwarded-For`, which limits by address need).
+    ///
+    /// Its guards are `limit_addresses`, `limit_keys` and `limit_clients`, objects with `rate` (requests a second) and `burst` (at once), and
+    /// `breaker` (of the host's store), an object with any of `faults` (in a row) and `pause` (seconds).
     ///
     /// `audit`, an object with `key` (the base64url of 32 bytes), has flows give records, by [`Flow::record`](crate::Flow::record).
     ///
@@ -74,7 +79,7 @@ impl ResourceServer {
     /// # Errors
     /// Misuse names what cannot be used.
     pub fn new(options: &str, verifier: &str, store: Option<&MemoryStore>, crypto: &Crypto) -> Result<Self, Error> {
-        let options = Options::parse(options, OPTIONS)?;
+        let options = Options::parse(options, &[OPTIONS, guards::OPTIONS].concat())?;
         let mut policy = ResourcePolicy::new(options.needed("resource")?)?;
         policy = with_sources(policy, &options)?;
         if let Some(name) = options.text("schemes")? {
@@ -120,7 +125,11 @@ impl ResourceServer {
             None => Consumption::by_host(),
         };
         let verifier = verifier_at(policy.resource(), verifier, crypto)?;
-        let core = resource::ResourceServer::new(policy, verifier, consumption)?;
+        let guards = guards_of(&options)?;
+        if guards.limits_addresses() && targets.hides_clients() {
+            return Err(Misuse::LimitBehindProxies.into());
+        }
+        let core = resource::ResourceServer::new(policy, verifier, consumption)?.guarded_by(&guards)?;
         let (notes, audit) = Notes::of(&options)?;
         let core = match audit {
             Some(audit) => core.audited(audit),
@@ -201,7 +210,7 @@ fn targets(options: &Options, resource: &str) -> Result<TargetSource, Error> {
         })?;
     }
     let Some(given) = options.value("proxies") else { return Ok(targets) };
-    let given = Options::of(given.clone(), &["addresses", "family", "hops"])?;
+    let given = Options::of(given.clone(), &["addresses", "family", "hops", "client_addresses"])?;
     let families = [
         ("forwarded", Family::Forwarded),
         ("x_forwarded", Family::XForwarded),
@@ -221,6 +230,9 @@ fn targets(options: &Options, resource: &str) -> Result<TargetSource, Error> {
             "" => proxies.address(network),
             bits => proxies.network(network, bits.parse().map_err(|_| wrong())?),
         };
+    }
+    if given.flag("client_addresses")? {
+        proxies = proxies.client_addresses();
     }
     Ok(targets.behind(proxies))
 }

@@ -11,6 +11,11 @@ pub struct BreakerSettings {
 }
 
 impl BreakerSettings {
+    /// After how many faults in a row a breaker opens, unless told otherwise.
+    pub const FAULTS: u32 = 5;
+    /// For how many milliseconds, unless told otherwise.
+    pub const PAUSE: u64 = 5_000;
+
     /// Opens after this many faults in a row (1 to 1,000), and tries again after `pause` milliseconds (100 to 300,000).
     ///
     /// # Errors
@@ -27,9 +32,9 @@ impl BreakerSettings {
 }
 
 impl Default for BreakerSettings {
-    /// Five faults in a row, and five seconds.
+    /// [`FAULTS`](Self::FAULTS) and [`PAUSE`](Self::PAUSE).
     fn default() -> Self {
-        Self { faults: 5, pause: 5_000 }
+        Self { faults: Self::FAULTS, pause: Self::PAUSE }
     }
 }
 

@@ -55,7 +55,8 @@ fn all_occur(at: &str, reasons: impl IntoIterator<Item = &'static str>) {
     assert!(missing.is_empty(), "no vector of the {at} server shows {missing:?}");
 }
 
-const STORES: [&str; 3] = ["store_unavailable", "store_full", "store_share_full"];
+/// Of stores, and of limits.
+const NO_FAULT_OF_THE_PEER: [&str; 4] = ["store_unavailable", "store_full", "store_share_full", "rate_limited"];
 
 #[test]
 fn every_reason_of_a_resource_occurs() {
@@ -63,7 +64,7 @@ fn every_reason_of_a_resource_occurs() {
     let shown = |rejection: &&Rejection| **rejection != Rejection::AlgUnavailable;
     all_occur("resource", Rejection::ALL.iter().filter(shown).map(|rejection| rejection.reason()));
     all_occur("resource", TokenRejection::ALL.iter().map(|rejection| rejection.reason()));
-    all_occur("resource", STORES.into_iter().chain(["keys_unavailable", "introspection_unavailable"]));
+    all_occur("resource", NO_FAULT_OF_THE_PEER.into_iter().chain(["keys_unavailable", "introspection_unavailable"]));
     let intents = [IntentDefect::NoMatch, IntentDefect::NoIdentifier, IntentDefect::NoIntent, IntentDefect::Expired];
     let intents = intents.into_iter().chain([IntentDefect::Used, IntentDefect::BeforeFloor]);
     all_occur("resource", intents.map(IntentDefect::reason));
@@ -76,7 +77,7 @@ fn every_reason_of_an_authorization_server_occurs() {
     let others = [AlgUnavailable, TargetMalformed, AthMissing, AthInvalid, AthMismatch];
     let shown = |rejection: &&Rejection| !others.contains(rejection);
     all_occur("authorization", Rejection::ALL.iter().filter(shown).map(|rejection| rejection.reason()));
-    all_occur("authorization", STORES.into_iter().chain(["tokens_of_two_keys", "dpop_jkt_malformed"]));
+    all_occur("authorization", NO_FAULT_OF_THE_PEER.into_iter().chain(["tokens_of_two_keys", "dpop_jkt_malformed"]));
 }
 
 #[test]

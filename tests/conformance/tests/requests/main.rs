@@ -7,6 +7,7 @@ mod gateways;
 mod intents;
 mod introspection;
 mod keys;
+mod limits;
 mod nonces;
 mod proofs;
 mod replay;
