@@ -60,7 +60,7 @@ pub(crate) struct Incoming {
     peer: Option<PyBackedStr>,
     certificate: Option<PyBackedBytes>,
     epoch: Option<PyBackedStr>,
-    ticks: u64,
+    ticks: Option<u64>,
 }
 
 impl<'py> FromPyObject<'_, 'py> for Incoming {
@@ -68,7 +68,7 @@ impl<'py> FromPyObject<'_, 'py> for Incoming {
 
     fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         let py = given.py();
-        let (given, epoch, ticks): (Bound<'py, PyAny>, Option<PyBackedStr>, u64) = given.extract()?;
+        let (given, epoch, ticks): (Bound<'py, PyAny>, Option<PyBackedStr>, Option<u64>) = given.extract()?;
         Ok(Self {
             method: given.getattr(intern!(py, "method"))?.extract()?,
             url: given.getattr(intern!(py, "url"))?.extract()?,
@@ -94,7 +94,7 @@ impl Incoming {
             peer: self.peer.as_deref(),
             client_certificate: self.certificate.as_deref(),
             epoch: self.epoch.as_deref(),
-            ticks: Some(self.ticks),
+            ticks: self.ticks,
         })
     }
 }

@@ -272,7 +272,7 @@ fn python(kind: &str) -> String {
         "Number" => "int",
         "()" => "None",
         "Verified" => "tuple[str, str, int, str | None]",
-        "Incoming" => "tuple[Incoming, str | None, int]",
+        "Incoming" => "tuple[Incoming, str | None, int | None]",
         other => other,
     };
     if is_optional { format!("{known} | None") } else { known.to_owned() }

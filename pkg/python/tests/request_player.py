@@ -48,7 +48,7 @@ class Server:
                 return self._begin(event, lambda: self._endpoints.admit(asked, proofs, now))
             case "admit" | "check" as what:
                 begin, request = getattr(self._server, what), event["request"]
-                return self._begin(event, lambda: begin((incoming(request), request.get("epoch"), 0), now))
+                return self._begin(event, lambda: begin((incoming(request), request.get("epoch"), None), now))
             case "carry_out":
                 method, url, body = event["method"], event["url"], event["body"].encode()
                 return self._begin(event, lambda: self._principals[of].carry_out(method, url, body, now))

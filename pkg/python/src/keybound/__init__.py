@@ -28,7 +28,18 @@ from .policy import NonceKey, Nonces, Policy
 from .presented import Check, Explanation, Presented, VerifiedProof
 from .principal import Principal
 from .proofs import NonceCache, UnsignedProof, prepare, proof
-from .resource import AsyncResourceServer, Incoming, Introspection, IssuerProfile, Proxies, ResourceOptions, ResourceServer, Unconsumed
+from .resource import (
+    AsyncResourceServer,
+    Breaker,
+    Incoming,
+    Introspection,
+    IssuerProfile,
+    Limit,
+    Proxies,
+    ResourceOptions,
+    ResourceServer,
+    Unconsumed,
+)
 from .responses import explain_response
 from .session import (
     Authorization,
@@ -59,6 +70,7 @@ __all__ = [
     "Authorization",
     "AuthorizationServer",
     "BindingMismatch",
+    "Breaker",
     "Check",
     "Client",
     "ClientOptions",
@@ -84,6 +96,7 @@ __all__ = [
     "Key",
     "KeyFault",
     "KeyboundError",
+    "Limit",
     "LockTimeout",
     "LoginRequired",
     "MemoryReplayStore",

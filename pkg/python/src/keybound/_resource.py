@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from . import _keybound
@@ -21,7 +21,7 @@ from .stores import AsyncReplayStore, MemoryReplayStore, ReplayStore, stated_alo
 if TYPE_CHECKING:
     from typing_extensions import Required
 
-__all__ = ["Incoming", "Introspection", "IssuerProfile", "Proxies", "Resource", "ResourceOptions", "Unconsumed", "check_server_options"]
+__all__ = ["Breaker", "Incoming", "Introspection", "IssuerProfile", "Limit", "Proxies", "Resource", "ResourceOptions", "Unconsumed", "check_server_options"]
 
 #: What the access tokens of an issuer look like: as RFC 9068 says, or as these servers write them.
 IssuerProfile = Literal["rfc9068", "keycloak", "auth0", "okta", "entra_id", "entra_id_v1", "duende", "cognito"]
@@ -56,17 +56,47 @@ class Introspection:
 class Proxies:
     """Proxies whose fields say under which origin a request came: trusted by address alone, with one family of fields.
 
-    `hops` says which value counts, from the right, where proxies append theirs; 0 where they replace what came in.
+    `hops` says which value counts, from the right, where proxies append theirs; 0 where they replace what came in. `client_addresses` says that
+    they set `X-Forwarded-For` as well, which limits by address need: of a field that they pass on as it came, every client chooses its address.
+    `Forwarded` has the address in any case.
     """
 
     addresses: tuple[str, ...]
     family: Literal["forwarded", "x_forwarded", "x_forwarded_with_port"]
     hops: int = 0
+    client_addresses: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "addresses", tuple(texts("addresses", self.addresses)))
         text("family", self.family)
         whole("hops", self.hops)
+        flag("client_addresses", self.client_addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How often something may happen: `rate` times a second, and `burst` times at once after a pause; 1 to 1,000,000 each."""
+
+    rate: int
+    burst: int
+
+    def __post_init__(self) -> None:
+        for option in ("rate", "burst"):
+            if whole(option, getattr(self, option)) is None:
+                raise Misuse("missing_option", f"a Limit needs {option}; write Limit(rate=10, burst=20)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """Leaves a replay store alone for `pause` seconds (1 to 300) after so many `faults` in a row (1 to 1,000), and refuses with 503 at once. Then
+    one request tries. What a store that works says is no fault."""
+
+    faults: int = 5
+    pause: int = 5
+
+    def __post_init__(self) -> None:
+        whole("faults", self.faults)
+        whole("pause", self.pause)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +111,7 @@ class Incoming:
     url: str | None = None
     """The whole URL instead, where the program knows it."""
     peer: str | None = None
-    """The address of the connection, where proxies are configured."""
+    """The address of the connection: for proxies, and for limits by address."""
     certificate: bytes | None = None
     """The SHA-256 hash of the client's certificate (DER), 32 bytes, where TLS asked for one."""
 
@@ -144,6 +174,15 @@ class ResourceOptions(TypedDict, total=False):
     """Where the application is mounted below the root of its server, decoded: `/app`. A request that states another place is refused."""
     proxies: Proxies | None
     """Proxies that say under which origin requests came."""
+    limit_addresses: Limit | None
+    """How many requests an address may send, whatever they are: IPv4 whole, IPv6 by its first 64 bits. A request beyond that is refused with 429
+    before anything of it is read. The address is that of the connection, or what `proxies` vouch for; requests without one share a limit."""
+    limit_keys: Limit | None
+    """How many requests made with one key are admitted. Copies of a request that was seen are not charged to it."""
+    limit_clients: Limit | None
+    """How many requests with tokens of one client are admitted, whatever their keys."""
+    breaker: Breaker | None
+    """Leaves a store of the program's own alone while it fails."""
     allow_loopback: bool
     """Permits `http` servers on this machine."""
 
@@ -160,6 +199,7 @@ def check_server_options(options: Mapping[str, object], *more: str) -> None:
 #: Options that are handed to the core as they are: texts, and lists of texts.
 TEXTS = ("resource", "schemes", "realm", "scope", "name", "documentation", "origin", "path_prefix", "mount_path")
 LISTS = ("audiences", "token_algorithms", "scopes", "intents_at", "also_origins")
+LIMITS = ("limit_addresses", "limit_keys", "limit_clients")
 
 
 class Resource:
@@ -235,7 +275,8 @@ class Resource:
     def _decided(self, begin: Callable[..., _keybound.Flow], incoming: Incoming, now: int | None) -> Flow[Finished]:
         # A store of this process says its epoch itself.
         epoch = None if type(self.store) is MemoryReplayStore else self.store.epoch
-        ticks = time.monotonic_ns() // 1_000_000
+        # Where the program gives the time, limits go by that; a system's clock can be set, so they do not go by one.
+        ticks = time.monotonic_ns() // 1_000_000 if now is None else None
         return self._finished(lambda at: begin((incoming, epoch, ticks), at), now)
 
     def _finished(self, begin: Callable[[int], _keybound.Flow], now: int | None) -> Flow[Finished]:
@@ -263,11 +304,19 @@ def _told(options: Mapping[str, Any]) -> dict[str, Any]:
         introspection=introspection and _asking(introspection),
         introspection_profile=introspection and introspection.profile,
         require_client_id=flag("require_client_id", options.get("require_client_id", False)),
-        proxies=proxies and {"addresses": list(proxies.addresses), "family": proxies.family, "hops": proxies.hops},
+        proxies=proxies and asdict(proxies),
+        **guards(options),
     )
     known |= {"publish_metadata": True, "allow_loopback": flag("allow_loopback", options.get("allow_loopback", False))}
     leeway = whole("leeway", options.get("leeway"))
     return known if leeway is None else {**known, "leeway": leeway}
+
+
+def guards(options: Mapping[str, object]) -> dict[str, Any]:
+    """The limits and the breaker of these options, as the core reads them."""
+    kinds: dict[str, type[Limit | Breaker]] = {**dict.fromkeys(LIMITS, Limit), "breaker": Breaker}
+    found = {option: one(option, options.get(option), kind) for option, kind in kinds.items()}
+    return {option: asdict(guard) for option, guard in found.items() if guard is not None}
 
 
 def _asking(introspection: Introspection) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ._async_drive import Awaiting, Threaded
 from ._drive import Blocking
-from ._resource import Incoming, Introspection, IssuerProfile, Proxies, Resource, ResourceOptions, Unconsumed
+from ._resource import Breaker, Incoming, Introspection, IssuerProfile, Limit, Proxies, Resource, ResourceOptions, Unconsumed
 from ._types import Refusal
 from .errors import Misuse, Refused
 from .principal import Principal
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncResourceServer",
+    "Breaker",
     "Incoming",
     "Introspection",
     "IssuerProfile",
+    "Limit",
     "Principal",
     "Proxies",
     "Refusal",
@@ -40,7 +42,8 @@ class ResourceServer(Blocking, Resource):
     about others. `store` remembers used proofs: a :class:`~keybound.MemoryReplayStore` for one process otherwise. Other arguments: `policy` for proofs (with nonces), `schemes`,
     `audiences`, `token_algorithms`, `leeway` (seconds), `require_client_id`, `realm`, `scope` (for challenges), `scopes`, `name` and
     `documentation` (for metadata), `origin`, `also_origins`, `path_prefix` and `proxies` (for targets), `mount_path` (where the
-    application is mounted), `allow_loopback` (permits `http` servers on this machine). `workers=1` says that one process serves the
+    application is mounted), `allow_loopback` (permits `http` servers on this machine), `limit_addresses`, `limit_keys` and `limit_clients`
+    (each a :class:`~keybound.Limit`: too many requests are refused with 429) and `breaker` (a :class:`~keybound.Breaker`, for a store that fails). `workers=1` says that one process serves the
     resource, where that cannot be seen.
     """
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from time import monotonic_ns
 from typing import Any, Literal
 
 from . import _keybound
 from ._options import one, texts
+from ._resource import Breaker, Limit, guards
 from ._types import Insertion, current, given
 from .errors import NATIVE, KeyboundError, Misuse, StoreUnavailable, reraise
 from .policy import Policy
@@ -113,12 +115,20 @@ class AuthorizationServer:
         policy: Policy | None = None,
         nonces_for_public_clients: bool = False,
         unbound_access_tokens: bool = False,
+        limit_addresses: Limit | None = None,
+        limit_keys: Limit | None = None,
+        breaker: Breaker | None = None,
     ) -> None:
-        """`nonces_for_public_clients` asks these alone for nonces; `unbound_access_tokens` binds refresh tokens alone."""
+        """`nonces_for_public_clients` asks these alone for nonces; `unbound_access_tokens` binds refresh tokens alone.
+
+        `limit_addresses` limits the requests of each `peer`, `limit_keys` those made with a key that a grant names: too many are refused with
+        429. `breaker` leaves a store alone that fails.
+        """
         self._policy = one("policy", policy, Policy) or Policy()
         options = json.loads(self._policy.options())
         options["nonces_for_public_clients"] = nonces_for_public_clients
         options["unbound_access_tokens"] = unbound_access_tokens
+        options |= guards({"limit_addresses": limit_addresses, "limit_keys": limit_keys, "breaker": breaker})
         try:
             self._native = _keybound.AuthorizationServer(json.dumps(options))
         except NATIVE as error:
@@ -134,10 +144,11 @@ class AuthorizationServer:
         grant: Grant,
         must_bind: bool = False,
         epoch: str | None = None,
+        peer: str | None = None,
         now: int | None = None,
     ) -> Admission:
         """Makes every check but replay. `url` is the endpoint's own, from configuration; `epoch` is that of the replay store, which nonces
-        vouch for.
+        vouch for; `peer` is the address that the request came from, which `limit_addresses` counts by.
 
         `must_bind` is for clients registered with `dpop_bound_access_tokens`. Raises :class:`~keybound.ProofRejected` with the
         answer to send.
@@ -148,8 +159,9 @@ class AuthorizationServer:
         if grant.form is not None:
             told["form"] = grant.form.decode("latin-1")
         request: dict[str, Any] = {"method": method, "url": url, "client": client, "grant": told, "must_bind": must_bind}
-        if epoch is not None:
-            request["epoch"] = epoch
+        # Where the program gives the time, limits go by that.
+        ticks = monotonic_ns() // 1_000_000 if now is None else None
+        request |= {name: value for name, value in (("epoch", epoch), ("peer", peer), ("ticks", ticks)) if value is not None}
         try:
             proofs = [value.decode("latin-1") for value in field_values(proof)]
             return Admission(self._native.admit(json.dumps(request), proofs, current(now)), epoch)
