@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use keybound::audit::Audit;
+use keybound::guard::{BreakerSettings, Guards, Limit};
 use keybound::http::url::Url;
 use keybound::key::Signer;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
@@ -69,7 +71,8 @@ pub struct Builder {
     ignore_floor: bool,
     audit: Option<AuditLog>,
     meter: Meter,
-    clock: Box<dyn Fn() -> UnixTime + Send + Sync>,
+    guards: Guards,
+    clock: Option<Box<dyn Fn() -> UnixTime + Send + Sync>>,
 }
 
 enum Nonces {
@@ -102,7 +105,8 @@ impl Builder {
             ignore_floor: false,
             audit: None,
             meter: Meter::default(),
-            clock: Box::new(UnixTime::now),
+            guards: Guards::new(),
+            clock: None,
         })
     }
 
@@ -317,10 +321,54 @@ impl Builder {
         Self { meter: Meter::on(), ..self }
     }
 
-    /// Reads the time from here, for tests.
+    /// Limits the requests of each address to `rate` a second, and `burst` at once, whatever they are: IPv4 whole, IPv6 by its first 64 bits.
+    /// What is more is refused with 429 and `Retry-After` before anything of it is read.
+    ///
+    /// The address is that of the connection ([`PeerAddress`](crate::PeerAddress), or axum's `ConnectInfo`), or what trusted proxies vouch for
+    /// ([`TrustedProxies::client_addresses`](keybound::server::forwarded::TrustedProxies::client_addresses)). Requests without one share a limit.
+    ///
+    /// # Errors
+    /// [`Misuse`] unless both are 1 to 1,000,000.
+    pub fn limit_addresses(self, rate: u32, burst: u32) -> Result<Self, Misuse> {
+        Ok(Self { guards: self.guards.limit_addresses(Limit::per_second(rate, burst)?), ..self })
+    }
+
+    /// Limits the admitted requests made with each key. Copies of a request that was seen are not charged to it, nor is what others sign.
+    ///
+    /// # Errors
+    /// [`Misuse`] unless both are 1 to 1,000,000.
+    pub fn limit_keys(self, rate: u32, burst: u32) -> Result<Self, Misuse> {
+        Ok(Self { guards: self.guards.limit_keys(Limit::per_second(rate, burst)?), ..self })
+    }
+
+    /// Limits the requests with tokens of each client, whatever their keys: the last check, so that a refused request's proof is used up.
+    ///
+    /// # Errors
+    /// [`Misuse`] unless both are 1 to 1,000,000.
+    pub fn limit_clients(self, rate: u32, burst: u32) -> Result<Self, Misuse> {
+        Ok(Self { guards: self.guards.limit_clients(Limit::per_second(rate, burst)?), ..self })
+    }
+
+    /// Leaves a replay store of your own alone while it fails: after some faults in a row requests are refused with 503 at once, until one that
+    /// tries it finds it well.
+    ///
+    /// ```
+    /// use keybound_tower::Protection;
+    /// let builder = Protection::of("https://api.example.com")?
+    ///     .limit_addresses(50, 100)?
+    ///     .limit_keys(10, 20)?
+    ///     .breaker(Default::default());
+    /// # Ok::<(), keybound::Misuse>(())
+    /// ```
+    #[must_use]
+    pub fn breaker(self, settings: BreakerSettings) -> Self {
+        Self { guards: self.guards.breaker(settings), ..self }
+    }
+
+    /// Reads the time from here, for tests. Limits and the breaker then go by its seconds.
     #[must_use]
     pub fn clock(self, clock: impl Fn() -> UnixTime + Send + Sync + 'static) -> Self {
-        Self { clock: Box::new(clock), ..self }
+        Self { clock: Some(Box::new(clock)), ..self }
     }
 
     /// The protection.
@@ -328,12 +376,18 @@ impl Builder {
     /// # Errors
     /// [`Misuse`] if it could never decide about a request: no issuer and no introspection, keys or answers that nothing can fetch,
     /// a policy that requires nonces without an issuer of them, an algorithm that the provider lacks, no provider; or if there is no
-    /// randomness.
+    /// randomness. [`Misuse::LimitBehindProxies`] if addresses are limited behind proxies that do not say which.
     pub fn build(self) -> Result<Protection, Misuse> {
         let crypto = self.crypto.ok_or(Misuse::CryptoMissing)?;
         if self.transport.is_none() && self.policy.asks_over_network() {
             return Err(Misuse::TransportMissing);
         }
+        if self.guards.limits_addresses() && self.targets.hides_clients() {
+            return Err(Misuse::LimitBehindProxies);
+        }
+        // A clock for tests stands still unless it is moved; another is beside one that cannot be set.
+        let started = self.clock.is_none().then(Instant::now);
+        let clock = self.clock.unwrap_or_else(|| Box::new(UnixTime::now));
         let verifier = Verifier::new(self.proofs, &crypto).with_header_memory(Arc::new(HeaderMemory::new(HEADERS)));
         let verifier = match self.nonces {
             Nonces::Given(issuer) => verifier.with_nonces(issuer),
@@ -344,7 +398,7 @@ impl Builder {
             Store::Custom(store) => (Consumption::by_host(), Some(store)),
             Store::None => (Consumption::danger_nowhere(), None),
             Store::Memory(capacity) => {
-                let now = (self.clock)();
+                let now = clock();
                 // A proof is timed by the floor and, at most, one `max_ahead` beyond it.
                 let lead = verifier.policy().max_age() + verifier.policy().max_ahead() + 1;
                 let floor = if self.ignore_floor { now.saturating_sub(lead) } else { now };
@@ -357,11 +411,11 @@ impl Builder {
             }
         };
         let signer = self.signer.map(|signer| (signer.public_key().thumbprint(crypto.digest), signer));
-        let (clock, keys, introspection, transport) = (self.clock, self.keys, self.introspection, self.transport);
+        let (keys, introspection, transport) = (self.keys, self.introspection, self.transport);
         let (meter, epoch) = (self.meter, store.as_ref().map(|store| store.epoch_now()));
         let (shared, epoch) = (Mutex::default(), Mutex::new(epoch));
-        let driver = Driver { clock, store, keys, introspection, signer, transport, shared, meter, epoch };
-        let server = ResourceServer::new(self.policy, verifier, consumption)?;
+        let driver = Driver { clock, started, store, keys, introspection, signer, transport, shared, meter, epoch };
+        let server = ResourceServer::new(self.policy, verifier, consumption)?.guarded_by(&self.guards)?;
         let (server, audit) = match self.audit.map(|log| log.begin(meter)) {
             Some((audit, writers)) => (server.audited(audit), Some(writers)),
             // How far clocks are apart is counted without records, too.

@@ -23,6 +23,8 @@ const A_MOMENT: Duration = Duration::from_millis(5);
 /// What the flows of one protection are carried out with.
 pub(crate) struct Driver {
     pub(crate) clock: Box<dyn Fn() -> UnixTime + Send + Sync>,
+    /// When it was made; none where the clock is one for tests.
+    pub(crate) started: Option<Instant>,
     /// There unless the server was given a store of this process, or none.
     pub(crate) store: Option<Box<dyn AnyStore>>,
     pub(crate) keys: Vec<(String, Box<dyn FetchKeys>)>,
@@ -40,6 +42,11 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn now(&self) -> UnixTime {
         (self.clock)()
+    }
+
+    /// A clock that nobody can set, in milliseconds.
+    pub(crate) fn ticks(&self) -> Option<u64> {
+        self.started.map(|started| u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     /// The life of the store as far as it is known.

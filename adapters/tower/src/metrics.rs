@@ -8,6 +8,7 @@ use keybound::Refusal;
 use keybound::audit::Facts;
 #[cfg(feature = "metrics")]
 use keybound::audit::Verdict;
+use keybound::guard::BreakerState;
 use keybound::replay::Insertion;
 
 /// Counts, if that is switched on; otherwise each method is a comparison.
@@ -137,6 +138,19 @@ impl Meter {
         }
     }
 
+    /// What the breaker does with the next request, if there is one.
+    pub(crate) fn breaker(self, state: impl FnOnce() -> Option<BreakerState>) {
+        if self.on
+            && let Some(state) = state()
+        {
+            metrics::gauge!(names::BREAKER).set(match state {
+                BreakerState::Closed => 0.0,
+                BreakerState::HalfOpen => 1.0,
+                BreakerState::Open => 2.0,
+            });
+        }
+    }
+
     /// The store began a new life.
     pub(crate) fn store_lives(self) {
         if self.on {
@@ -158,6 +172,7 @@ impl Meter {
     pub(crate) const fn decided(self, _: Option<&Refusal>, _: Option<&Facts>, _: Duration) {}
     pub(crate) const fn answered(self, _: Insertion, _: Duration) {}
     pub(crate) const fn store_failed(self, _: StoreFault) {}
+    pub(crate) fn breaker(self, _: impl FnOnce() -> Option<BreakerState>) {}
     pub(crate) const fn store_lives(self) {}
     pub(crate) const fn audit_lost(self) {}
 }

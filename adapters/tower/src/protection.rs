@@ -61,6 +61,7 @@ impl Protection {
         let judged = self.judge(parts).await;
         let admission = judged.as_ref().map(|principal| &**principal).map_err(|refusal| &**refusal);
         watch.admission(parts, admission, begun, || driver.now());
+        watch.meter.breaker(|| self.0.server.breaker_state(driver.ticks(), driver.now()));
         match &judged {
             Ok(principal) => {
                 tracing::debug!(target: "keybound", thumbprint = ?principal.thumbprint(), "admitted");
@@ -88,7 +89,8 @@ impl Protection {
         };
         let mut incoming = IncomingRequest::new(parts.method.as_str(), &target, &fields);
         incoming.client_certificate = parts.extensions.get().map(|ClientCertificate(hash)| *hash);
-        incoming.arrival = Arrival { peer: request::peer(parts), ..Arrival::in_epoch(driver.epoch()) };
+        let peer = request::client(targets, parts, &fields);
+        incoming.arrival = Arrival { epoch: driver.epoch(), peer, ticks: driver.ticks() };
         let admission = self.finish(server.admit(&incoming, driver.now())).await;
         admission.map(|known| Principal::new(*known, server.clone()))
     }

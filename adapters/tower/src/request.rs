@@ -34,6 +34,11 @@ pub(crate) fn target(source: &TargetSource, parts: &Parts, fields: &[(&str, &[u8
     source.resolve(&RequestHead { peer: peer(parts), raw_target: raw.as_bytes(), fields })
 }
 
+/// The address that it came from: what a trusted proxy vouches for, else the connection's peer.
+pub(crate) fn client(source: &TargetSource, parts: &Parts, fields: &[(&str, &[u8])]) -> Option<IpAddr> {
+    source.client(&RequestHead { peer: peer(parts), raw_target: &[], fields })
+}
+
 /// The request target as received. A router that is nested sees what is left of it, so the original is asked for.
 fn raw_target(parts: &Parts) -> String {
     #[cfg(feature = "axum")]

@@ -55,8 +55,7 @@ impl Watch {
     /// A request arrives: before anything of it is read, its address is charged.
     pub(crate) fn arrive(&self, arrival: &Arrival, now: UnixTime) -> Result<Watched, Refusal> {
         let Some(posts) = &self.0 else { return Ok(Watched::default()) };
-        let ticks = arrival.ticks.unwrap_or_else(|| u64::try_from(now.secs()).unwrap_or(0).saturating_mul(1_000));
-        let at = Watched(posts.clock.lock().steady(ticks));
+        let at = Watched(posts.clock.lock().at(arrival.ticks, now));
         if let Some(addresses) = &posts.addresses {
             let (key, len) = address_key(arrival.peer);
             let taken = addresses.lock().take(key.get(..len).unwrap_or_default(), at.0);
@@ -113,10 +112,11 @@ impl Watch {
     }
 
     /// What the breaker does with the next request; none if there is no breaker.
-    pub(crate) fn breaker_state(&self, ticks: u64) -> Option<BreakerState> {
+    pub(crate) fn breaker_state(&self, ticks: Option<u64>, now: UnixTime) -> Option<BreakerState> {
         let posts = self.0.as_ref()?;
-        let at = posts.clock.lock().steady(ticks);
-        posts.breaker.as_ref().map(|breaker| breaker.lock().state(at))
+        let breaker = posts.breaker.as_ref()?;
+        let at = posts.clock.lock().at(ticks, now);
+        Some(breaker.lock().state(at))
     }
 }
 
@@ -129,6 +129,11 @@ struct Clock {
 }
 
 impl Clock {
+    /// The moment of these ticks, or of the clock without any.
+    fn at(&mut self, ticks: Option<u64>, now: UnixTime) -> u64 {
+        self.steady(ticks.unwrap_or_else(|| u64::try_from(now.secs()).unwrap_or(0).saturating_mul(1_000)))
+    }
+
     /// Without this, buckets would stay empty and a breaker open for as long as a clock was set back.
     fn steady(&mut self, ticks: u64) -> u64 {
         let now = ticks.wrapping_add(self.ahead);

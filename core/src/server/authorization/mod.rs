@@ -122,9 +122,10 @@ impl AuthorizationServer {
         Ok(Self(Arc::new(Parts { watch, ..Arc::unwrap_or_clone(self.0) })))
     }
 
-    /// What the guards' breaker does with the next request at this moment, for metrics; none if there is no breaker.
-    pub fn breaker_state(&self, ticks: u64) -> Option<BreakerState> {
-        self.0.watch.breaker_state(ticks)
+    /// What the guards' breaker does with the next request at this moment, for metrics; none if there is no breaker. `ticks` are those of
+    /// an [`Arrival`](crate::server::Arrival).
+    pub fn breaker_state(&self, ticks: Option<u64>, now: UnixTime) -> Option<BreakerState> {
+        self.0.watch.breaker_state(ticks, now)
     }
 
     /// What a replay store for this server has to be created with.

@@ -75,7 +75,7 @@ use crate::audit::Audit;
 use crate::guard::{BreakerState, Guards, Watch};
 use crate::issuer::IssuerKeys;
 use crate::server::consumption::Consumption;
-use crate::{Misuse, Verifier};
+use crate::{Misuse, UnixTime, Verifier};
 use introspector::Introspector;
 
 /// Judges requests to one protected resource. It has no clock; clones share their parts.
@@ -133,9 +133,10 @@ impl ResourceServer {
         Ok(Self(Arc::new(Parts { watch, ..Arc::unwrap_or_clone(self.0) })))
     }
 
-    /// What the guards' breaker does with the next request at this moment, for metrics; none if there is no breaker.
-    pub fn breaker_state(&self, ticks: u64) -> Option<BreakerState> {
-        self.0.watch.breaker_state(ticks)
+    /// What the guards' breaker does with the next request at this moment, for metrics; none if there is no breaker. `ticks` are those of
+    /// an [`Arrival`](crate::server::Arrival).
+    pub fn breaker_state(&self, ticks: Option<u64>, now: UnixTime) -> Option<BreakerState> {
+        self.0.watch.breaker_state(ticks, now)
     }
 
     /// The rules for requests and tokens.

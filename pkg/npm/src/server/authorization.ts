@@ -41,7 +41,7 @@ export interface EndpointRequest {
   readonly grant: Grant;
   /** The client is registered with `dpop_bound_access_tokens`: without a proof it is refused. */
   readonly mustBind?: boolean;
-  /** The address of the connection. */
+  /** The address that the request came from, which `limitAddresses` counts by. */
   readonly peer?: string | undefined;
 }
 
@@ -71,11 +71,11 @@ export class AuthorizationServer {
 
   /** @throws Misuse, if an option cannot be used, and for a memory store where several workers run */
   constructor(options: AuthorizationServerOptions = {}) {
-    const { proofs = {}, noncesForPublicClients, unboundAccessTokens, dangerNoReplayStore } = options;
+    const { proofs = {}, noncesForPublicClients, unboundAccessTokens, dangerNoReplayStore, limitAddresses, limitKeys, breaker } = options;
     const { verifier, terms } = policyJson(proofs);
     this.#options = JSON.stringify({
       ...(JSON.parse(verifier) as object),
-      ...snakeCase({ noncesForPublicClients, unboundAccessTokens, dangerNoReplayStore }),
+      ...snakeCase({ noncesForPublicClients, unboundAccessTokens, dangerNoReplayStore, limitAddresses, limitKeys, breaker }),
     });
     this.#terms = terms;
     this.#consumption = new Consumption(options, proofs);

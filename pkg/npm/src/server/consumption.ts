@@ -14,6 +14,7 @@ import type { ServerOptions } from './options.js';
 export class Consumption {
   readonly onFault: (fault: unknown) => void;
   readonly #store: ReplayStore | undefined;
+  readonly #timed: boolean;
   readonly #host: Surroundings;
 
   /** @throws Misuse for a memory store where several workers run */
@@ -22,6 +23,8 @@ export class Consumption {
     this.#store = dangerNoReplayStore ? undefined : (store ?? new MemoryReplayStore(workers === undefined ? {} : { workers }));
     if (this.#store instanceof MemoryReplayStore) this.#store._serves(proofs);
     this.onFault = onFault;
+    // Where the program gives the time, limits go by that; a system's clock can be set, so they do not go by one.
+    this.#timed = options.now !== undefined;
     this.#host = {
       ...surroundings({ now }),
       ...(ask && { ask }),
@@ -46,9 +49,9 @@ export class Consumption {
   }
 
   /** How a request arrives: in which life of the program's own store, and when. */
-  arrival(): { readonly epoch?: string; readonly ticks: number } {
+  arrival(): { readonly epoch?: string; readonly ticks?: number } {
     const epoch = this.#store instanceof MemoryReplayStore ? undefined : this.#store?.epoch?.();
-    return { ...(epoch !== undefined && { epoch }), ticks: Math.floor(performance.now()) };
+    return { ...(epoch !== undefined && { epoch }), ...(!this.#timed && { ticks: Math.floor(performance.now()) }) };
   }
 
   async #insert(entry: NativeEntry): Promise<Inserted> {

@@ -2,6 +2,18 @@
 
 import type { ReplayStore } from '../replay.js';
 
+/** How often something may happen: `rate` times a second, and `burst` times at once after a pause; 1 to 1,000,000 each. */
+export interface Limit {
+  readonly rate: number;
+  readonly burst: number;
+}
+
+/** When a store is left alone: after `faults` in a row (1 to 1,000; 5 unless given), for `pause` seconds (1 to 300; 5 unless given). */
+export interface Breaker {
+  readonly faults?: number;
+  readonly pause?: number;
+}
+
 /** What every server takes. */
 export interface ServerOptions {
   /** Where proofs are remembered: in the memory of this process, unless a store is given. Refused where several workers run. */
@@ -10,7 +22,19 @@ export interface ServerOptions {
   readonly workers?: number;
   /** Remembers no proofs: anyone who sees a request can repeat it until its proof is too old. */
   readonly dangerNoReplayStore?: boolean;
-  /** Whole seconds since 1970, for tests. */
+  /**
+   * How many requests an address may send, whatever they are: IPv4 whole, IPv6 by its first 64 bits. A request beyond that is refused with
+   * 429 before anything of it is read. The address is that of the connection, or what `proxies` vouch for; requests without one share a limit.
+   */
+  readonly limitAddresses?: Limit;
+  /**
+   * How many requests made with one key are admitted: one that a token or a stored grant names. Copies of a request that was seen are not
+   * charged to it.
+   */
+  readonly limitKeys?: Limit;
+  /** Leaves a store of the program's own alone while it fails: requests are refused with 503 at once, until one that tries finds it well. */
+  readonly breaker?: Breaker;
+  /** Whole seconds since 1970, for tests. Limits and the breaker then go by it. */
   readonly now?: () => number;
   /** Told of faults of the host: keys that cannot be fetched, a store that fails. By default a warning of the process or console. */
   readonly onFault?: (fault: unknown) => void;

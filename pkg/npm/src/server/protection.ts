@@ -9,7 +9,7 @@ import { checkLists, checkTexts, snakeCase } from '../options.js';
 import type { Policy } from '../policy.js';
 import { policyJson } from '../policy.js';
 import { Consumption } from './consumption.js';
-import type { ServerOptions } from './options.js';
+import type { Limit, ServerOptions } from './options.js';
 import { IntrospectionEndpoint } from './introspection.js';
 import type { Introspection } from './introspection.js';
 import { FetchedKeys } from './keys.js';
@@ -75,7 +75,14 @@ export interface ProtectionOptions extends ServerOptions {
     readonly addresses: readonly string[];
     readonly family: 'forwarded' | 'x_forwarded' | 'x_forwarded_with_port';
     readonly hops?: number;
+    /**
+     * They set `X-Forwarded-For` as well, which limits by address need: of a field that they pass on as it came, every client chooses its
+     * address. `Forwarded` has the address in any case.
+     */
+    readonly clientAddresses?: boolean;
   };
+  /** How many requests with tokens of one client are admitted, whatever their keys. */
+  readonly limitClients?: Limit;
   /** How proofs are judged. Nonces are issued unless `nonces` is false. */
   readonly proofs?: Policy;
 }
@@ -92,7 +99,7 @@ export interface RequestParts {
   readonly path?: string | undefined;
   /** Names and values of all field lines, in turn, as Node's `rawHeaders`. */
   readonly fields: readonly string[];
-  /** The address of the connection, for resources behind trusted proxies. */
+  /** The address of the connection: for trusted proxies, and for limits by address. */
   readonly peer?: string | undefined;
   /** The SHA-256 hash of the client's certificate (DER), 32 bytes, where TLS asked for one. */
   readonly certificate?: Uint8Array | undefined;
@@ -128,7 +135,7 @@ export class Protection {
     this.#options = JSON.stringify({
       publish_metadata: true,
       ...snakeCase(rest),
-      ...(proxies && { proxies }),
+      ...(proxies && { proxies: snakeCase(proxies) }),
       issuers: issuers.map((issuer) => issuerOf(issuer, sources)),
       introspection: introspection instanceof IntrospectionEndpoint ? introspection._options() : introspection !== undefined,
       danger_no_replay_store: dangerNoReplayStore,

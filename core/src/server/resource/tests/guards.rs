@@ -195,17 +195,17 @@ fn a_store_that_fails_is_left_alone_and_tried_by_one_request() {
         assert_eq!(says(world.inserts(0), Insertion::Unavailable), "store_unavailable");
         says(world.inserts(0), verdict);
     }
-    assert_eq!(world.server.breaker_state(0), Some(BreakerState::Closed));
+    assert_eq!(world.server.breaker_state(Some(0), NOW), Some(BreakerState::Closed));
     assert_eq!(says(world.inserts(0), Insertion::Unavailable), "store_unavailable");
     assert_eq!(says(world.inserts(0), Insertion::Unavailable), "store_unavailable");
     // From here on the answer is there without a step.
-    assert_eq!(world.server.breaker_state(0), Some(BreakerState::Open));
+    assert_eq!(world.server.breaker_state(Some(0), NOW), Some(BreakerState::Open));
     for ticks in [1, 500, 999] {
         let token = world.bound_token();
         let refused = world.shows(&token, &world.proof(&token), ticks).finished().unwrap().unwrap_err();
         assert_eq!((refused.status(), refused.reason(), refused.limited_by()), (503, "store_unavailable", None));
     }
-    assert_eq!(world.server.breaker_state(1_000), Some(BreakerState::HalfOpen));
+    assert_eq!(world.server.breaker_state(Some(1_000), NOW), Some(BreakerState::HalfOpen));
     let trial = world.inserts(1_000);
     assert_eq!(world.sends(world.bound(), 1_000), "store_unavailable");
     assert_eq!(says(trial, Insertion::Unavailable), "store_unavailable");
@@ -215,7 +215,7 @@ fn a_store_that_fails_is_left_alone_and_tried_by_one_request() {
     assert_eq!(world.sends(world.bound(), 2_999), "store_unavailable");
     assert_eq!(says(world.inserts(3_000), Insertion::Fresh), "admitted");
     assert_eq!(says(world.inserts(3_000), Insertion::Fresh), "admitted");
-    assert_eq!(world.server.breaker_state(3_000), Some(BreakerState::Closed));
+    assert_eq!(world.server.breaker_state(Some(3_000), NOW), Some(BreakerState::Closed));
 }
 
 #[test]
@@ -261,6 +261,6 @@ fn clones_count_together_and_new_guards_anew() {
     assert_eq!(arrive(&clone), "rate_limited");
     let server = world.server.clone().guarded_by(&Guards::new()).unwrap();
     let unguarded = World { server, ..World::new(policy()) };
-    assert_eq!((arrive(&unguarded), unguarded.server.breaker_state(0)), ("credentials_missing", None));
+    assert_eq!((arrive(&unguarded), unguarded.server.breaker_state(Some(0), NOW)), ("credentials_missing", None));
     assert!(!format!("{:?}", world.server).contains(HERE));
 }
