@@ -289,6 +289,7 @@ suite('mistakes', () => {
     ['a URL', { client: 'redis://127.0.0.1', namespace: 'api' }, 'no_client', /createClient\(\{ url \}\)/],
     ['a promise of a client', { client: Promise.resolve(client), namespace: 'api' }, 'no_client', /not awaited/],
     ['another object', { client: new Map(), namespace: 'api' }, 'no_client', /an object/],
+    ['an old client', { client: { duplicate() {}, sendCommand() {}, isReady: true }, namespace: 'api' }, 'no_client', /redis before version 5/],
     ['no namespace', { client }, 'wrong_type', /namespace: 'api'/],
     ['a namespace with other characters', { client, namespace: 'My API' }, 'misuse', /namespace \(1 to 32 characters/],
     ['a policy that is no policy', { client, namespace: 'api', policy: 'fapi2' }, 'wrong_type', /policy: \{ maxAge: 60 \}/],

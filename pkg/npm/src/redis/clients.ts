@@ -91,7 +91,8 @@ export function sourceOf(client: unknown, options: { readonly dangerPlaintext: b
     if (has('sendCommand') && has('destroy') && 'isReady' in (client as object)) return one(() => nodeRedis(client as NodeRedis, options));
   }
   const missing = client === undefined || client === null;
-  const found = missing ? 'there was none' : `this was ${named(client)}`;
+  const old = has('duplicate') && has('sendCommand') ? 'one of redis before version 5' : named(client);
+  const found = missing ? 'there was none' : `this was ${old}`;
   throw misuse('no_client', `client has to be a client of Redis, and ${found}; write ${HOW}`);
 }
 

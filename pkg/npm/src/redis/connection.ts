@@ -41,6 +41,7 @@ export class Connection {
    * @throws Misuse, if the client's options cannot be used
    */
   async exchange(commands: readonly (readonly string[])[], milliseconds: number): Promise<string[] | undefined> {
+    if (milliseconds <= 0) return undefined;
     let isLate = false;
     let isDone = false;
     let held: Held | undefined;
@@ -130,7 +131,7 @@ export class Connection {
   #answered(fault: unknown, count: number): string[] | undefined {
     if (fault instanceof KeyboundError) throw fault;
     // The text alone: errors of the libraries hold commands, that with the password among them.
-    const { message, code } = fault as { message?: unknown; code?: unknown };
+    const { message, code } = (fault ?? {}) as { message?: unknown; code?: unknown };
     const text = String(message || code);
     this.#fault = text.slice(0, 200);
     return /^[A-Z]+ /.test(text) ? Array<string>(count).fill(`-${text}`) : undefined;
@@ -144,7 +145,7 @@ export class Connection {
 
 /** Calls `late` after so many milliseconds, but not before what had arrived by then was read: the event loop may have been held up. */
 export function lateAfter(milliseconds: number, late: () => void): ReturnType<typeof setTimeout> {
-  return setTimeout(() => setImmediate(late), Math.max(0, milliseconds));
+  return setTimeout(() => setImmediate(late), milliseconds);
 }
 
 function inTime<T>(work: Promise<T>, milliseconds: number, late: () => void): Promise<T> {
