@@ -1,7 +1,7 @@
 import type { Algorithm } from '../drive.js';
 import type { Refusal } from '../errors.js';
 import type { Policy } from '../policy.js';
-import type { ServerOptions } from './options.js';
+import type { Limit, ServerOptions } from './options.js';
 import { IntrospectionEndpoint } from './introspection.js';
 import type { Introspection } from './introspection.js';
 import { FetchedKeys } from './keys.js';
@@ -39,7 +39,9 @@ export interface ProtectionOptions extends ServerOptions {
         readonly addresses: readonly string[];
         readonly family: 'forwarded' | 'x_forwarded' | 'x_forwarded_with_port';
         readonly hops?: number;
+        readonly clientAddresses?: boolean;
     };
+    readonly limitClients?: Limit;
     readonly proofs?: Policy;
 }
 export interface RequestParts {
