@@ -83,7 +83,7 @@ struct Settings {
     agreement: ReplayAgreement,
     store_margin: u64,
     clocks_within: u64,
-    /// How many replicas must acknowledge a write, and for how many milliseconds they are waited for.
+    /// How many replicas must acknowledge a write, and for how many milliseconds each of two commands waits for them.
     quorum: Option<(u32, u32)>,
     accepts_split_brain: bool,
     ignores_server_clock: bool,
@@ -166,8 +166,8 @@ impl RedisReplay {
     /// where the server has replicas: a majority of them.
     #[must_use]
     pub fn wait_for_replicas(self, count: u32, milliseconds: u32) -> Self {
-        // With 0 the server would wait for ever.
-        self.with(|settings| settings.quorum = Some((count, milliseconds.max(1))))
+        // There are two commands that wait. With 0 the server would wait for ever.
+        self.with(|settings| settings.quorum = Some((count, milliseconds.div_euclid(2).max(1))))
     }
 
     /// Accepts a server with replicas without waiting for them.
