@@ -131,6 +131,13 @@ impl AuditRecord {
         Self::new(occasion, Verdict::of(refusal), Some(refusal.reason()), refusal.facts())
     }
 
+    /// A record of a client: of what it did, or what it was refused for.
+    #[cfg(feature = "audit")]
+    pub(crate) fn of_client(occasion: &Occasion<'_>, reason: Option<&'static str>, facts: &Facts) -> Self {
+        let verdict = if reason.is_some() { Verdict::Refused } else { Verdict::Admitted };
+        Self::new(occasion, verdict, reason, Some(facts))
+    }
+
     fn new(occasion: &Occasion<'_>, verdict: Verdict, reason: Option<&'static str>, facts: Option<&Facts>) -> Self {
         let Occasion { operation, time, route, latency } = *occasion;
         Self {

@@ -47,6 +47,7 @@ impl Client {
     /// [`Error::Http`] if the HTTP client cannot be made.
     pub fn with_settings(oauth: oauth::Client, host: impl Host, settings: Settings) -> Result<Self, Error> {
         let http = configure!(reqwest::blocking::Client::builder(), &settings).timeout(None).build()?;
+        settings.audit.begin(&oauth);
         Ok(Self { oauth, http, host: Arc::new(host), settings })
     }
 
@@ -202,6 +203,12 @@ impl Client {
     }
 
     fn drive<T>(&self, step: Result<Step<T>, FlowError>, exchange: &mut Exchange) -> Result<T, Error> {
+        let outcome = self.to_its_end(step, exchange);
+        self.settings.audit.tell(&self.oauth);
+        outcome
+    }
+
+    fn to_its_end<T>(&self, step: Result<Step<T>, FlowError>, exchange: &mut Exchange) -> Result<T, Error> {
         let mut step = step?;
         let mut locks = Locks::default();
         loop {

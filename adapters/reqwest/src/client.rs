@@ -9,6 +9,7 @@ use keybound::oauth::step::{FetchFailed, HostError};
 use keybound::oauth::{self, Authorization, DeviceAuthorization, Discovered, FlowError, Session, SessionRequest, Step};
 use keybound_files::LockTimeout;
 
+use crate::audit::Audit;
 use crate::drive::{Locks, Pause, advance};
 use crate::error::{Error, IgnoredChallenge, Needs};
 use crate::host::Host;
@@ -23,6 +24,7 @@ pub struct Client {
     http: reqwest::Client,
     host: Arc<dyn Host>,
     turns: Arc<Turns>,
+    audit: Audit,
 }
 
 /// Who may wait for a lock of the host, by its name.
@@ -70,7 +72,8 @@ impl Client {
     /// [`Error::Http`] if the HTTP client cannot be made.
     pub fn with_settings(oauth: oauth::Client, host: impl Host, settings: Settings) -> Result<Self, Error> {
         let http = configure!(reqwest::Client::builder(), &settings).read_timeout(settings.answer).build()?;
-        Ok(Self { oauth, http, host: Arc::new(host), turns: Arc::default() })
+        settings.audit.begin(&oauth);
+        Ok(Self { oauth, http, host: Arc::new(host), turns: Arc::default(), audit: settings.audit })
     }
 
     /// The OAuth client, whose flows [`run`](Self::run) drives.
@@ -252,6 +255,16 @@ impl Client {
     }
 
     async fn drive<T: Send + 'static>(
+        &self,
+        step: Result<Step<T>, FlowError>,
+        exchange: Option<&Exchange>,
+    ) -> Result<T, Error> {
+        let outcome = self.to_its_end(step, exchange).await;
+        self.audit.tell(&self.oauth);
+        outcome
+    }
+
+    async fn to_its_end<T: Send + 'static>(
         &self,
         step: Result<Step<T>, FlowError>,
         exchange: Option<&Exchange>,

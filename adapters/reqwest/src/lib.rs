@@ -39,6 +39,7 @@
 //! timeouts stand in [`Settings`]. Keys and sessions live where a [`Host`] keeps them: [`Files`], [`Memory`], or your
 //! own. [`drive`] is what a driver over another HTTP library needs.
 
+mod audit;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod client;

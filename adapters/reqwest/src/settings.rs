@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use keybound::audit::AuditRecord;
+
+use crate::audit::Audit;
+
 /// How requests are sent. Redirects are never followed by the HTTP client, and certificates are always checked.
 #[derive(Clone, Debug)]
 #[must_use]
@@ -10,6 +14,7 @@ pub struct Settings {
     pub(crate) answer: Duration,
     pub(crate) roots: Vec<reqwest::Certificate>,
     pub(crate) agent: String,
+    pub(crate) audit: Audit,
 }
 
 impl Default for Settings {
@@ -20,6 +25,7 @@ impl Default for Settings {
             answer: Duration::from_secs(60),
             roots: Vec::new(),
             agent: concat!("keybound/", env!("CARGO_PKG_VERSION")).into(),
+            audit: Audit::default(),
         }
     }
 }
@@ -40,6 +46,18 @@ impl Settings {
     /// Trusts this root certificate besides the system's.
     pub fn root_certificate(mut self, certificate: reqwest::Certificate) -> Self {
         self.roots.push(certificate);
+        self
+    }
+
+    /// Gives `function` a record of each token issued or renewed, each key replaced, and each request that was refused. Records name the
+    /// client and the key of the session, and hold no token. It is called at the end of the flow, on its thread: it should not block.
+    ///
+    /// ```
+    /// use keybound_reqwest::Settings;
+    /// let settings = Settings::default().audit(|record| println!("{record}"));
+    /// ```
+    pub fn audit(mut self, function: impl Fn(&AuditRecord) + Send + Sync + 'static) -> Self {
+        self.audit = Audit::to(function);
         self
     }
 

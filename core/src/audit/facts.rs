@@ -105,6 +105,12 @@ impl Facts {
         Self { client: client.map(ToOwned::to_owned), token, ..Self::default() }
     }
 
+    /// A client's own.
+    #[cfg(feature = "audit")]
+    pub(crate) fn of_client(client: &str, thumbprint: Option<Thumbprint>) -> Self {
+        Self { thumbprint, ..Self::of_token(Some(client), None) }
+    }
+
     /// Adds the key of a proof whose signature was verified, and how far its clock is from the server's.
     pub(crate) fn add_proof(&mut self, thumbprint: Thumbprint, issued_at: UnixTime, now: UnixTime) {
         self.thumbprint = Some(thumbprint);

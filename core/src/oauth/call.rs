@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::audit::Deed;
 use super::binding::{Again, Proved, Role, provable};
 use super::client::{Client, Inner};
 use super::error::{AnswerDefect, Downgrade, Endpoint, FlowError};
@@ -51,6 +52,17 @@ pub enum Demand {
     Resend,
 }
 
+impl Demand {
+    /// What the resource said, by the code of RFC 6750 section 3.1; none if it may accept the same request yet.
+    const fn error(&self) -> Option<&'static str> {
+        match self {
+            Self::Login(_) => Some("invalid_token"),
+            Self::StepUp(_) => Some("insufficient_scope"),
+            Self::Resend => None,
+        }
+    }
+}
+
 impl Client {
     /// Sends a request with the session's token and a fresh proof.
     ///
@@ -87,7 +99,15 @@ pub(super) async fn call(io: &Io, client: &Inner, session: &Session, request: Re
     if !client.may_receive(session.resource().as_deref(), &target) {
         return Err(Misuse::OutsideResource.into());
     }
-    Call { io, client, session, tries: Tries::default(), ignored: None }.run(request).await
+    let outcome = Call { io, client, session, tries: Tries::default(), ignored: None }.run(request).await;
+    let refused = match &outcome {
+        Ok(answer) => answer.demand.as_ref().and_then(Demand::error),
+        Err(error) => Some(error.reason()),
+    };
+    if refused.is_some() {
+        client.note(client.of_session(session).as_ref(), Deed::Request, refused, io.now());
+    }
+    outcome
 }
 
 /// What was tried already, each once.

@@ -60,6 +60,9 @@ pub(super) struct ClientParts {
     pub(super) memory: Memory,
     /// Keys whose first signature was verified.
     checked: Vec<Thumbprint>,
+    /// There if records are kept.
+    #[cfg(feature = "audit")]
+    pub(super) records: Option<Vec<crate::audit::AuditRecord>>,
 }
 
 /// How many keys are remembered as checked; more than that are checked again.

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
+use super::audit::Deed;
 use super::client::{Client, Inner};
 use super::error::{AnswerDefect, Endpoint, FlowError};
 use super::flow::{Flow, Io};
@@ -115,7 +116,9 @@ pub(super) async fn poll_device(
     authorization: DeviceAuthorization,
 ) -> Result<Session, FlowError> {
     let binding = authorization.grant.binding.clone();
+    let who = client.asks(&authorization.grant.credentials, binding.as_ref());
     let outcome = poll(io, client, authorization).await;
+    client.note(who.as_ref(), Deed::Issue, outcome.as_ref().err().map(FlowError::reason), io.now());
     concluded(io, binding.as_ref(), outcome).await
 }
 

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
+use super::audit::Deed;
 use super::binding::Binding;
 use super::client::{Client, Inner};
 use super::credentials::Credentials;
@@ -261,7 +262,9 @@ impl Grant {
         user: Option<User<'_>>,
     ) -> Result<Session, FlowError> {
         let binding = self.binding.clone();
+        let who = client.asks(&self.credentials, binding.as_ref());
         let outcome = self.try_redeem(io, client, form, renewal, user).await;
+        client.note(who.as_ref(), Deed::Issue, outcome.as_ref().err().map(FlowError::reason), io.now());
         // A session whose storing failed has its tokens lost with it as well.
         concluded(io, binding.as_ref(), outcome).await
     }
@@ -338,6 +341,7 @@ pub(super) async fn settle(io: &Io, client: &Inner, session: &Session) -> Result
     session.0.live.lock().version = replaced.version;
     session.save(io, client).await?;
     if let Some(old) = replaced.binding {
+        client.note(client.of_session(session).as_ref(), Deed::Rotation, None, io.now());
         // The new session is stored: it does not fall because the old one's key cannot be deleted now.
         drop(old.delete(io).await);
     }

@@ -111,6 +111,7 @@
 
 #[cfg(feature = "dpop")]
 mod adopt;
+mod audit;
 #[cfg_attr(not(feature = "dpop"), path = "unbound.rs")]
 mod binding;
 mod call;

@@ -1,5 +1,6 @@
 //! The next token of a session: one refresh at a time, across tasks and processes.
 
+use super::audit::Deed;
 use super::client::{Client, Inner};
 use super::details::within;
 use super::error::FlowError;
@@ -61,7 +62,11 @@ pub(super) async fn renew(
     }
     let lock = slot(session.name());
     io.lock(lock.as_str(), LEASE).await?;
-    let outcome = renew_locked(io, client, session, refused, scope).await;
+    let (who, mut has_asked) = (client.of_session(session), false);
+    let outcome = renew_locked(io, client, session, refused, scope, &mut has_asked).await;
+    if has_asked {
+        client.note(who.as_ref(), Deed::Refresh, outcome.as_ref().err().map(FlowError::reason), io.now());
+    }
     let unlocked = io.unlock(lock.as_str()).await;
     outcome?;
     unlocked
@@ -73,6 +78,7 @@ async fn renew_locked(
     session: &Session,
     refused: Option<&Secret>,
     scope: Option<(alloc::string::String, u8)>,
+    has_asked: &mut bool,
 ) -> Result<(), FlowError> {
     let widens = scope.is_some();
     let stored = io.load(slot(session.name())).await?;
@@ -122,6 +128,7 @@ async fn renew_locked(
         return Err(FlowError::LoginRequired);
     };
     let post = Post::for_tokens(&state.server, &session.0.credentials, state.binding.as_ref(), state.level);
+    *has_asked = true;
     let response = match post.form(io, client, &form).await {
         Ok(response) => response,
         Err(FlowError::Denied(denial)) if denial.is_final("invalid_grant") => {

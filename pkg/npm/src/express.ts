@@ -23,7 +23,7 @@ declare global {
   }
 }
 
-type Request = IncomingMessage & { originalUrl?: string; baseUrl?: string; auth?: Principal };
+type Request = IncomingMessage & { originalUrl?: string; baseUrl?: string; route?: { path?: unknown }; auth?: Principal };
 type Middleware = (request: Request, response: ServerResponse, next: (error?: unknown) => void) => void;
 
 /**
@@ -39,7 +39,7 @@ export function protect(options: ProtectionOptions | Protection): Middleware {
   return (request, response, next) => {
     // A router that is mounted sees what is left of the path.
     const target = request.originalUrl ?? request.url ?? '';
-    protection._answer(partsOf(request, target, routedPath(request, target))).then((decision) => {
+    protection._answer(partsOf(request, target, routedPath(request, target), templateOf(request))).then((decision) => {
       if (decision === 'metadata') return sendMetadata(response, protection);
       if (decision.verdict === 'refused') return refuse(response, decision.refusal);
       request.auth = decision.principal;
@@ -65,6 +65,11 @@ function routedPath({ baseUrl = '', url = '' }: Request, target: string): string
   const path = pathOf(url);
   // A router mounted at /api shows the request for /api as one for /.
   return path === '/' && baseUrl !== '' && !pathOf(target).endsWith('/') ? baseUrl : baseUrl + path;
+}
+
+/** The template of the route, where the middleware belongs to one: before, no route is known. */
+function templateOf({ baseUrl = '', route }: Request): string | undefined {
+  return typeof route?.path === 'string' ? baseUrl + route.path : undefined;
 }
 
 function unprotected(): Error {

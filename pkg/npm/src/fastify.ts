@@ -32,7 +32,7 @@ export async function keybound(app: FastifyInstance, options: ProtectionOptions)
   app.decorateRequest('auth', null);
   app.addHook('onRequest', async (request, reply) => {
     // The raw target: a rewritten or decoded path is not what the proof is for. Routes are looked up by what `rewriteUrl` made of it.
-    const decision = await protection._answer(partsOf(request.raw, request.originalUrl, pathOf(request.url)));
+    const decision = await protection._answer(partsOf(request.raw, request.originalUrl, pathOf(request.url), request.routeOptions.url));
     if (decision === 'metadata') return reply.headers(METADATA_FIELDS).send(JSON.stringify(protection.metadata));
     if (decision.verdict === 'refused') return send(reply, decision.refusal);
     request.auth = decision.principal;

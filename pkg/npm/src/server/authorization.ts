@@ -9,7 +9,7 @@ import { checkTexts, snakeCase } from '../options.js';
 import type { Policy } from '../policy.js';
 import { policyJson } from '../policy.js';
 import { Consumption } from './consumption.js';
-import type { ServerOptions } from './options.js';
+import type { Counters, ServerOptions } from './options.js';
 
 /** Options of an {@link AuthorizationServer}. */
 export interface AuthorizationServerOptions extends ServerOptions {
@@ -73,12 +73,14 @@ export class AuthorizationServer {
   constructor(options: AuthorizationServerOptions = {}) {
     const { proofs = {}, noncesForPublicClients, unboundAccessTokens, dangerNoReplayStore, limitAddresses, limitKeys, breaker } = options;
     const { verifier, terms } = policyJson(proofs);
+    this.#consumption = new Consumption(options, proofs);
     this.#options = JSON.stringify({
       ...(JSON.parse(verifier) as object),
-      ...snakeCase({ noncesForPublicClients, unboundAccessTokens, dangerNoReplayStore, limitAddresses, limitKeys, breaker }),
+      ...snakeCase({
+        noncesForPublicClients, unboundAccessTokens, dangerNoReplayStore, limitAddresses, limitKeys, breaker, audit: this.#consumption.audit,
+      }),
     });
     this.#terms = terms;
-    this.#consumption = new Consumption(options, proofs);
     try {
       this.#open();
     } catch (error) {
@@ -125,6 +127,11 @@ export class AuthorizationServer {
         nextNonce: admitted['next_nonce'],
       },
     };
+  }
+
+  /** What was decided so far. */
+  counters(): Counters {
+    return this.#consumption.counters(this.#open().counters());
   }
 
   /** A nonce for the next proof; none without `nonces`. */

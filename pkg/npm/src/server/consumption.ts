@@ -2,13 +2,13 @@
 
 import { drive } from '../drive.js';
 import type { Finished, Surroundings } from '../drive.js';
-import { guarded } from '../errors.js';
+import { guarded, misuse } from '../errors.js';
 import { surroundings, systemNow } from '../http.js';
 import type { NativeEntry, NativeFlow, NativeMemoryStore } from '../native.js';
 import type { Policy } from '../policy.js';
 import { MemoryReplayStore, askStore } from '../replay.js';
 import type { Inserted, ReplayStore } from '../replay.js';
-import type { ServerOptions } from './options.js';
+import type { Audit, Counters, ServerOptions } from './options.js';
 
 /** What a server's flows run over. @internal */
 export class Consumption {
@@ -16,10 +16,16 @@ export class Consumption {
   readonly #store: ReplayStore | undefined;
   readonly #timed: boolean;
   readonly #host: Surroundings;
+  readonly #audit: Audit | undefined;
+  #lost = 0;
 
   /** @throws Misuse for a memory store where several workers run */
   constructor(options: ServerOptions, proofs: Policy, ask?: Surroundings['ask']) {
-    const { store, workers, dangerNoReplayStore = false, now = systemNow, onFault = warn } = options;
+    const { store, workers, dangerNoReplayStore = false, now = systemNow, onFault = warn, audit } = options;
+    if (audit !== undefined && typeof audit?.to !== 'function') {
+      throw misuse('wrong_type', 'audit names a function that takes records: write audit: { key, to: (record) => log(record) }');
+    }
+    this.#audit = audit;
     this.#store = dangerNoReplayStore ? undefined : (store ?? new MemoryReplayStore(workers === undefined ? {} : { workers }));
     if (this.#store instanceof MemoryReplayStore) this.#store._serves(proofs);
     this.onFault = onFault;
@@ -65,11 +71,35 @@ export class Consumption {
     }
   }
 
-  /** Carries out one flow. */
-  async run(begin: (now: number) => NativeFlow): Promise<Finished> {
+  /** What was counted, with the records that were lost. */
+  counters(told: string): Counters {
+    return { ...(JSON.parse(told) as Counters), keybound_audit_dropped_total: this.#lost };
+  }
+
+  /** What the core keeps for records. */
+  get audit(): { readonly key: string } | undefined {
+    return this.#audit === undefined ? undefined : { key: this.#audit.key };
+  }
+
+  #record(flow: NativeFlow, route: string | undefined, begun: number): void {
+    if (this.#audit === undefined) return;
+    try {
+      const record = flow.record?.(route, Math.round((performance.now() - begun) * 1000), this.now());
+      if (record !== undefined && record !== null) this.#audit.to(record);
+    } catch (fault) {
+      this.#lost += 1;
+      this.onFault(fault);
+    }
+  }
+
+  /** Carries out one flow, and records its decision. `route` is the template of its route. */
+  async run(begin: (now: number) => NativeFlow, route?: string | undefined): Promise<Finished> {
+    const begun = performance.now();
     const flow = guarded(() => begin(this.now()));
     try {
-      return await drive(flow, this.#host);
+      const finished = await drive(flow, this.#host);
+      this.#record(flow, route, begun);
+      return finished;
     } finally {
       flow.free?.();
     }

@@ -24,10 +24,10 @@ export interface NodeResponse {
 
 /**
  * The parts of Node's request: its raw target and every field line as received. `target` says another one, where a router changed it,
- * and `path` what the router goes by.
+ * `path` what the router goes by, and `route` its template.
  */
-export function partsOf(request: NodeRequest, target: string = request.url ?? '', path?: string): RequestParts {
-  return { method: request.method ?? '', target, path, fields: request.rawHeaders, peer: request.socket.remoteAddress };
+export function partsOf(request: NodeRequest, target: string = request.url ?? '', path?: string, route?: string | undefined): RequestParts {
+  return { method: request.method ?? '', target, path, route, fields: request.rawHeaders, peer: request.socket.remoteAddress };
 }
 
 /** The path of a request target, as written. @internal */

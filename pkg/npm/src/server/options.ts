@@ -14,6 +14,26 @@ export interface Breaker {
   readonly pause?: number;
 }
 
+/** Writes a record of each decision. */
+export interface Audit {
+  /** The base64url of 32 secret bytes, the same on all servers whose records are compared: tokens are named by their HMAC under it. */
+  readonly key: string;
+  /**
+   * Takes each record: a line of JSON without token, proof, key, nonce, URL or subject; `docs/audit.md` lists its members. It is called before
+   * the request is answered. What it throws goes to `onFault`, and is no failure of the request.
+   */
+  readonly to: (record: string) => void;
+}
+
+/** How often what was decided, by the names of the metrics in `docs/audit.md`. */
+export interface Counters {
+  readonly keybound_requests_total: readonly { readonly verdict: string; readonly reason: string; readonly count: number }[];
+  readonly keybound_replays_total: number;
+  readonly keybound_nonce_challenges_total: readonly { readonly reason: string; readonly count: number }[];
+  /** Records that `to` failed for. */
+  readonly keybound_audit_dropped_total: number;
+}
+
 /** What every server takes. */
 export interface ServerOptions {
   /** Where proofs are remembered: in the memory of this process, unless a store is given. Refused where several workers run. */
@@ -38,4 +58,6 @@ export interface ServerOptions {
   readonly now?: () => number;
   /** Told of faults of the host: keys that cannot be fetched, a store that fails. By default a warning of the process or console. */
   readonly onFault?: (fault: unknown) => void;
+  /** Writes a record of each decision. */
+  readonly audit?: Audit;
 }

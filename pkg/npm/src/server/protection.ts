@@ -9,7 +9,7 @@ import { checkLists, checkTexts, snakeCase } from '../options.js';
 import type { Policy } from '../policy.js';
 import { policyJson } from '../policy.js';
 import { Consumption } from './consumption.js';
-import type { Limit, ServerOptions } from './options.js';
+import type { Counters, Limit, ServerOptions } from './options.js';
 import { IntrospectionEndpoint } from './introspection.js';
 import type { Introspection } from './introspection.js';
 import { FetchedKeys } from './keys.js';
@@ -103,6 +103,8 @@ export interface RequestParts {
   readonly peer?: string | undefined;
   /** The SHA-256 hash of the client's certificate (DER), 32 bytes, where TLS asked for one. */
   readonly certificate?: Uint8Array | undefined;
+  /** The template of the route, such as `/items/:id`, for audit records; never the path of the request. */
+  readonly route?: string | undefined;
 }
 
 /** What became of a request. */
@@ -129,9 +131,13 @@ export class Protection {
   constructor(options: ProtectionOptions) {
     checkLists(options, ['issuers']);
     checkTexts(options, ['audiences', 'tokenAlgorithms', 'scopes', 'alsoOrigins', 'intentsAt']);
-    const { issuers = [], introspection, proofs = {}, store, workers, dangerNoReplayStore = false, now, onFault, proxies, ...rest } = options;
+    const { issuers = [], introspection, proofs = {}, store, workers, dangerNoReplayStore = false, now, onFault, proxies, audit, ...rest } = options;
     if (proxies !== undefined) checkTexts(proxies, ['addresses']);
     const sources = new Map<string, KeySource>();
+    this.#consumption = new Consumption(options, proofs, async (question, subject) => {
+      const answer = question === 'token' ? (introspection as Introspection).introspect(subject) : sources.get(subject)?.fetch();
+      return answer ?? Promise.reject(new Error('no source was given for this'));
+    });
     this.#options = JSON.stringify({
       publish_metadata: true,
       ...snakeCase(rest),
@@ -139,13 +145,10 @@ export class Protection {
       issuers: issuers.map((issuer) => issuerOf(issuer, sources)),
       introspection: introspection instanceof IntrospectionEndpoint ? introspection._options() : introspection !== undefined,
       danger_no_replay_store: dangerNoReplayStore,
+      audit: this.#consumption.audit,
     });
     this.#policy = policyJson(proofs);
     this.#mountPath = options.mountPath ?? '';
-    this.#consumption = new Consumption(options, proofs, async (question, subject) => {
-      const answer = question === 'token' ? (introspection as Introspection).introspect(subject) : sources.get(subject)?.fetch();
-      return answer ?? Promise.reject(new Error('no source was given for this'));
-    });
     try {
       this.#open();
     } catch (error) {
@@ -188,14 +191,19 @@ export class Protection {
   ): Promise<Finished | { readonly refusal: Refusal }> {
     // Read before anything is waited for: what is decided about is what was given.
     checkTexts(request, ['fields']);
-    const { method, target, path, peer, certificate } = request;
+    const { method, target, path, peer, certificate, route } = request;
     const given = { method, target, fields: [...request.fields], ...(peer !== undefined && { peer }), ...(certificate && { certificate: certificate.slice() }) };
     await ready();
     const misrouted = this.#misrouted(target, path);
     if (misrouted !== undefined) return { refusal: misrouted };
     const incoming = { ...given, ...this.#consumption.arrival() };
-    const finished = await this.#consumption.run((now) => begin(this.#open(), incoming, now));
+    const finished = await this.#consumption.run((now) => begin(this.#open(), incoming, now), route);
     return finished.result.kind === 'refused' ? { refusal: finished.result['refusal'] as Refusal } : finished;
+  }
+
+  /** What was decided so far. */
+  counters(): Counters {
+    return this.#consumption.counters(this.#open().counters());
   }
 
   /** The metadata document (RFC 9728 section 2), to be served as JSON at {@link metadataPath}, open to everyone. */

@@ -6,6 +6,7 @@ Three floors: *one line* (`keybound.httpx`, `keybound.requests`, `keybound.starl
 
 from ._keybound import __version__, reasons
 from ._types import Insertion, Protection, Refusal, SecurityLevel
+from .audit import Audit
 from .client import AsyncClient, Client, ClientOptions
 from .errors import (
     BindingMismatch,
@@ -67,6 +68,7 @@ __all__ = [
     "AsyncReplayStore",
     "AsyncResourceServer",
     "AsyncTransport",
+    "Audit",
     "Authorization",
     "AuthorizationServer",
     "BindingMismatch",

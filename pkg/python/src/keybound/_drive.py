@@ -108,6 +108,8 @@ class Finished:
     session: _keybound.Session | None
     device: _keybound.Device | None
     principal: _keybound.Principal | None = None
+    record: Callable[[str | None, int, int], str | None] | None = None
+    """The audit record of a server's decision, for the route, the microseconds it took, and the time."""
 
 
 def system_clock() -> int:
@@ -136,7 +138,7 @@ def drive(
                 fault = failure.__cause__ or failure if isinstance(failure, NotSent) else failure
                 reply = _failure(step, failure)
             step = json.loads(flow.resume(json.dumps(reply), clock()))
-        return Finished(step["result"], flow.discovered(), flow.session(), flow.device(), flow.principal())
+        return Finished(step["result"], flow.discovered(), flow.session(), flow.device(), flow.principal(), flow.record)
     except NATIVE as native:
         error = translated(native)
         if fault is not None and _is_of_host(error):

@@ -12,6 +12,7 @@ from . import _keybound
 from ._drive import Finished, Flow, Works, drive
 from ._options import check_known, flag, one, text, texts, whole
 from ._types import current, given
+from .audit import Audit, Records
 from .errors import NATIVE, Misuse, Refused, refusal_of, reraise
 from .intents import Intent
 from .policy import Policy
@@ -114,6 +115,8 @@ class Incoming:
     """The address of the connection: for proxies, and for limits by address."""
     certificate: bytes | None = None
     """The SHA-256 hash of the client's certificate (DER), 32 bytes, where TLS asked for one."""
+    route: str | None = None
+    """The template of the route, such as `/items/{id}`, for audit records; never the path of the request."""
 
     def __post_init__(self) -> None:
         if (self.target is None) == (self.url is None):
@@ -185,6 +188,8 @@ class ResourceOptions(TypedDict, total=False):
     """Leaves a store of the program's own alone while it fails."""
     allow_loopback: bool
     """Permits `http` servers on this machine."""
+    audit: Audit | None
+    """Writes a record of each decision."""
 
 
 #: All options of both servers.
@@ -216,6 +221,7 @@ class Resource:
         self._alone = stated_alone(self.store, workers, self.policy)
         self.mount_path = options.get("mount_path") or ""
         self._works = Works()
+        self._records = Records(one("audit", options.get("audit"), Audit))
         told = json.dumps(_told(options)), self.policy.options()
         try:
             if type(self.store) is MemoryReplayStore:
@@ -230,9 +236,20 @@ class Resource:
         """Remembers used proofs. The core holds it if it is one of this process."""
         return self._store
 
+    def counters(self) -> dict[str, Any]:
+        """What was decided so far, by the names of the metrics: `keybound_requests_total`, a list of dicts with `verdict`, `reason` and
+        `count`; `keybound_nonce_challenges_total`, one with `reason` and `count`; `keybound_replays_total` and
+        `keybound_audit_dropped_total`, numbers."""
+        return self._records.counters(json.loads(self._native.counters()))
+
     def metadata(self) -> bytes:
         """The metadata document (RFC 9728 section 2): JSON, to be served at :attr:`metadata_path` without a token."""
         return self._native.metadata().encode()
+
+    @property
+    def is_audited(self) -> bool:
+        """Whether records of decisions are written."""
+        return self._records.audit is not None
 
     @property
     def metadata_path(self) -> str:
@@ -277,10 +294,13 @@ class Resource:
         epoch = None if type(self.store) is MemoryReplayStore else self.store.epoch
         # Where the program gives the time, limits go by that; a system's clock can be set, so they do not go by one.
         ticks = time.monotonic_ns() // 1_000_000 if now is None else None
-        return self._finished(lambda at: begin((incoming, epoch, ticks), at), now)
+        return self._finished(lambda at: begin((incoming, epoch, ticks), at), now, incoming.route)
 
-    def _finished(self, begin: Callable[[int], _keybound.Flow], now: int | None) -> Flow[Finished]:
+    def _finished(self, begin: Callable[[int], _keybound.Flow], now: int | None, route: str | None = None) -> Flow[Finished]:
+        begun = time.monotonic_ns()
         done = yield from drive(begin, self.store, lambda: current(now))
+        assert done.record is not None
+        self._records.write(done.record, route, begun, current(now))
         if done.result["kind"] == "refused":
             raise Refused(refusal_of(done.result["refusal"]))
         return done
@@ -307,6 +327,9 @@ def _told(options: Mapping[str, Any]) -> dict[str, Any]:
         proxies=proxies and asdict(proxies),
         **guards(options),
     )
+    audit = one("audit", options.get("audit"), Audit)
+    if audit is not None:
+        known["audit"] = audit.told()
     known |= {"publish_metadata": True, "allow_loopback": flag("allow_loopback", options.get("allow_loopback", False))}
     leeway = whole("leeway", options.get("leeway"))
     return known if leeway is None else {**known, "leeway": leeway}

@@ -27,6 +27,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import Resolver404, resolve
 
 from ._resource import check_server_options
 from ._options import flag, public_paths, texts
@@ -143,7 +144,8 @@ class KeyboundMiddleware:
             log.error("%s", error)
             return HttpResponse(f"keybound: {error}\n", status=500, content_type="text/plain")
         fields = asgi_fields(request.scope) if isinstance(request, ASGIRequest) else wsgi_fields(request.META)
-        return Incoming(method=request.method or "", target=target, headers=fields, peer=request.META.get("REMOTE_ADDR"))
+        peer, route = request.META.get("REMOTE_ADDR"), _route(request) if self.server.is_audited else None
+        return Incoming(method=request.method or "", target=target, headers=fields, peer=peer, route=route)
 
 
 def require(*scopes: str) -> Callable[[View], View]:
@@ -187,6 +189,14 @@ def _told(request: HttpRequest) -> Told:
         # What a client states counts here although Django has its own: it is refused, not overlooked.
         return told_by_asgi(request.scope, mount_path=request.scope.get("root_path") or mount_path, path=path)
     return told_by_wsgi(request.META, mount_path=mount_path.encode("utf-8", "replace"), path=path.encode("utf-8", "replace"))
+
+
+def _route(request: HttpRequest) -> str | None:
+    """The template of the route, which Django looks up after its middleware."""
+    try:
+        return str(resolve(request.path_info, getattr(request, "urlconf", None)).route)
+    except Resolver404:
+        return None
 
 
 def _principal(request: HttpRequest) -> Principal:

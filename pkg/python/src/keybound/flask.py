@@ -103,7 +103,9 @@ class Keybound:
             return Response(f"keybound: {error}\n", status=500, content_type="text/plain")
         try:
             peer = request.environ.get("REMOTE_ADDR")
-            g.principal = self.server.authenticate(Incoming(method=request.method, target=target, headers=wsgi_fields(request.environ), peer=peer))
+            route = None if request.url_rule is None else request.url_rule.rule
+            given = Incoming(method=request.method, target=target, headers=wsgi_fields(request.environ), peer=peer, route=route)
+            g.principal = self.server.authenticate(given)
         except Refused as refused:
             return _response(refused.refusal)
         return None

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ._resource import check_server_options
@@ -127,7 +128,9 @@ class KeyboundMiddleware:
         try:
             # A WebSocket's handshake is a GET request (RFC 6455 section 4.1).
             method, peer = scope.get("method", "GET"), scope["client"][0] if scope.get("client") else None
-            principal = await self.server.authenticate(Incoming(method=method, target=target, headers=asgi_fields(scope), peer=peer))
+            route = _route(scope) if self.server.is_audited else None
+            given = Incoming(method=method, target=target, headers=asgi_fields(scope), peer=peer, route=route)
+            principal = await self.server.authenticate(given)
             scope.setdefault("state", {})["principal"] = principal
             answering.principal = principal
             await self.app(scope, receive, answering)
@@ -190,6 +193,15 @@ class require:
             raise Misuse("not_protected", "this route asks for a principal; add KeyboundMiddleware to its application")
         principal.require(*self.scopes)
         return principal
+
+
+def _route(scope: Scope) -> str | None:
+    """The template of the route, which Starlette looks up after its middleware. Of a mounted application it is the place."""
+    for route in getattr(scope.get("app"), "routes", ()):
+        match, _ = route.matches(scope)
+        if match is Match.FULL:
+            return str(getattr(route, "path", "")) or None
+    return None
 
 
 def _sentence(error: Exception) -> str:

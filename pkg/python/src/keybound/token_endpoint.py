@@ -12,6 +12,7 @@ from . import _keybound
 from ._options import one, texts
 from ._resource import Breaker, Limit, guards
 from ._types import Insertion, current, given
+from .audit import Audit, Records
 from .errors import NATIVE, KeyboundError, Misuse, StoreUnavailable, reraise
 from .policy import Policy
 from .presented import Proofs, field_values
@@ -57,11 +58,11 @@ class Admitted:
 class Admission:
     """A request whose proof is good, replay apart. Only after :meth:`settle` may codes and tokens be used up."""
 
-    __slots__ = ("_admitted", "_epoch", "_flow")
+    __slots__ = ("_admitted", "_begun", "_epoch", "_flow", "_records")
 
-    def __init__(self, flow: _keybound.Flow, epoch: str | None) -> None:
-        self._flow, self._epoch = flow, epoch
-        self._admitted = _came_to(flow.step())
+    def __init__(self, flow: _keybound.Flow, epoch: str | None, records: Records, begun: int, now: int) -> None:
+        self._flow, self._epoch, self._records, self._begun = flow, epoch, records, begun
+        self._admitted = self._came_to(flow.step(), now)
 
     @property
     def entry(self) -> ReplayEntry | None:
@@ -74,7 +75,7 @@ class Admission:
         answer, epoch = store_answer(insertion), insertion.epoch if isinstance(insertion, Inserted) else self._epoch
         reply = {"inserted": given(insertion=answer.value, epoch=epoch)}
         try:
-            self._admitted = _came_to(self._flow.resume(json.dumps(reply), current(now)))
+            self._admitted = self._came_to(self._flow.resume(json.dumps(reply), current(now)), current(now))
         except NATIVE as error:
             reraise(error)
         return self.admitted()
@@ -85,13 +86,16 @@ class Admission:
             raise Misuse("not_settled", "insert the entry into the replay store and settle it first")
         return self._admitted
 
+    def _came_to(self, told: str, now: int) -> Admitted | None:
+        """What the tokens get, if the flow has ended. Raises its refusal."""
+        step: dict[str, Any] = json.loads(told)
+        if step["step"] != "done":
+            return None
+        self._records.write(self._flow.record, None, self._begun, now)
+        return _bound(step["result"])
 
-def _came_to(told: str) -> Admitted | None:
-    """What the tokens of a flow get, if it has ended. Raises its refusal."""
-    step: dict[str, Any] = json.loads(told)
-    if step["step"] != "done":
-        return None
-    result = step["result"]
+
+def _bound(result: dict[str, Any]) -> Admitted:
     if result["kind"] == "refused":
         raise _keybound.NativeError(result["error"])
     admitted = result["admitted"]
@@ -107,7 +111,7 @@ def _came_to(told: str) -> Admitted | None:
 class AuthorizationServer:
     """Judges the proofs of requests to an authorization server. It holds no store, no clients and no clock."""
 
-    __slots__ = ("_native", "_policy")
+    __slots__ = ("_native", "_policy", "_records")
 
     def __init__(
         self,
@@ -118,17 +122,21 @@ class AuthorizationServer:
         limit_addresses: Limit | None = None,
         limit_keys: Limit | None = None,
         breaker: Breaker | None = None,
+        audit: Audit | None = None,
     ) -> None:
         """`nonces_for_public_clients` asks these alone for nonces; `unbound_access_tokens` binds refresh tokens alone.
 
         `limit_addresses` limits the requests of each `peer`, `limit_keys` those made with a key that a grant names: too many are refused with
-        429. `breaker` leaves a store alone that fails.
+        429. `breaker` leaves a store alone that fails. `audit` writes a record of each decision.
         """
         self._policy = one("policy", policy, Policy) or Policy()
         options = json.loads(self._policy.options())
         options["nonces_for_public_clients"] = nonces_for_public_clients
         options["unbound_access_tokens"] = unbound_access_tokens
         options |= guards({"limit_addresses": limit_addresses, "limit_keys": limit_keys, "breaker": breaker})
+        self._records = Records(one("audit", audit, Audit))
+        if audit is not None:
+            options["audit"] = audit.told()
         try:
             self._native = _keybound.AuthorizationServer(json.dumps(options))
         except NATIVE as error:
@@ -162,9 +170,11 @@ class AuthorizationServer:
         # Where the program gives the time, limits go by that.
         ticks = monotonic_ns() // 1_000_000 if now is None else None
         request |= {name: value for name, value in (("epoch", epoch), ("peer", peer), ("ticks", ticks)) if value is not None}
+        begun = monotonic_ns()
         try:
             proofs = [value.decode("latin-1") for value in field_values(proof)]
-            return Admission(self._native.admit(json.dumps(request), proofs, current(now)), epoch)
+            at = current(now)
+            return Admission(self._native.admit(json.dumps(request), proofs, at), epoch, self._records, begun, at)
         except NATIVE as error:
             reraise(error)
 
@@ -186,6 +196,10 @@ class AuthorizationServer:
             except StoreUnavailable as error:
                 raise error from failure
         return admission.settle(inserted_by(store, answer), now=now)
+
+    def counters(self) -> dict[str, Any]:
+        """What was decided so far, as of :meth:`ResourceServer.counters <keybound.ResourceServer.counters>`."""
+        return self._records.counters(json.loads(self._native.counters()))
 
     def fresh_nonce(self, *, epoch: str, now: int | None = None) -> str | None:
         """A nonce for the next proof in this epoch of the replay store; `None` if none are issued."""
