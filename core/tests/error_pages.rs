@@ -37,6 +37,9 @@ fn the_list_of_reasons_is_up_to_date() {
         let (reason, check, section) = (rejection.reason(), rejection.check(), rejection.section());
         writeln!(list, "| [`{reason}`]({reason}.md) | `{check}` | {section} | {rejection} |").unwrap();
     }
+    list.push_str(
+        "\nA good proof can be refused, too: [`rate_limited`](rate_limited.md) says that there are too many requests.\n",
+    );
     compare(&root().join("docs/errors/README.md"), &list);
 }
 
@@ -87,7 +90,10 @@ fn every_reason_has_its_page_and_no_page_is_left_over() {
             assert!(page.contains(part), "{reason}.md lacks {part}");
         }
     }
-    let known: BTreeSet<String> = Rejection::ALL.iter().map(|rejection| format!("{}.md", rejection.reason())).collect();
+    let mut known: BTreeSet<String> =
+        Rejection::ALL.iter().map(|rejection| format!("{}.md", rejection.reason())).collect();
+    // It is no rejection: no proof is at fault.
+    known.insert("rate_limited.md".into());
     for entry in fs::read_dir(directory).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(known.contains(&name) || name == "README.md", "{name} is a page of no reason");

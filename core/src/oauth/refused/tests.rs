@@ -108,6 +108,7 @@ fn answers_without_challenges_are_told_apart() {
     assert!(wrong(0).contains("no answer"));
     assert!(wrong(200).contains("not a refusal"));
     assert!(wrong(403).contains("permit"));
+    assert!(wrong(429).contains("too many"));
     assert!(wrong(503).contains("could not decide"));
     assert!(wrong(500).contains("failed"));
     let fields = [("WWW-Authenticate", &b"DPoP realm=\"a"[..])];

@@ -112,6 +112,11 @@ fn without_challenge(advice: &Advice, response: &RefusedResponse<'_>) -> (&'stat
             "token and proof are most likely fine; the user or client has no right to this",
             "ask the administrator of this server for the right",
         ),
+        429 => (
+            "there were too many requests",
+            "the server limits how often an address, a key or a client may ask",
+            "send the request again with a new proof after Retry-After seconds",
+        ),
         503 => (
             "the server could not decide",
             "something it depends on, for example its replay store, does not answer: it refuses rather than guess",
