@@ -20,8 +20,9 @@ function runs(program) {
   }
 }
 
-/** The one that `cargo xtask test` installs. */
+/** The one that is named, and the one that `cargo xtask test` installs. */
 function valkey() {
+  if (process.env.KEYBOUND_VALKEY) return [process.env.KEYBOUND_VALKEY];
   const folder = new URL('../../../target/valkey/lib/', import.meta.url);
   try {
     const [version] = readdirSync(folder);
@@ -32,9 +33,9 @@ function valkey() {
   }
 }
 
-const redis = ['redis-server'];
-const candidates = process.env.KEYBOUND_NATIVE === 'wasm' ? [...valkey(), ...redis] : [...redis, ...valkey()];
-const program = [...(process.env.KEYBOUND_REDIS_SERVER ? [process.env.KEYBOUND_REDIS_SERVER] : []), ...candidates].find(runs);
+// Over the addon against Redis and over WASM against Valkey, where both are there.
+const candidates = ['redis-server', ...valkey()];
+const program = (process.env.KEYBOUND_NATIVE === 'wasm' ? candidates.reverse() : candidates).find(runs);
 
 /** Why tests that need a server are skipped; false if they run. In the gate a missing server is a failure. */
 export const skip = program === undefined && 'there is no redis-server: install Redis 6.2 or newer';
