@@ -125,9 +125,7 @@ export class RedisReplayStore implements ReplayStore {
     }
     if (this.#isClosed || this.#queue.length >= this.#limits.queue) return this.#unavailable();
     return new Promise((answer) => {
-      const waiting: Waiting = { entry: given, answer, isOver: false, timer: undefined };
-      waiting.timer = lateAfter(this.#limits.answer_ms, () => answered(waiting, this.#unavailable()));
-      this.#queue.push(waiting);
+      this.#queue.push({ entry: given, answer, isOver: false, timer: undefined });
       this.#schedule();
     });
   }
@@ -163,15 +161,26 @@ export class RedisReplayStore implements ReplayStore {
 
   /** After this turn of the event loop, when all requests that came with it have asked. */
   #schedule(): void {
-    if (this.#isScheduled || this.#queue.length === 0 || this.#underWay >= this.#limits.under_way) return;
+    if (this.#isScheduled || this.#queue.length === 0) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
+      this.#clock();
       while (this.#underWay < this.#limits.under_way && this.#queue.length > 0) {
         const batch = this.#queue.splice(0, this.#limits.batch).filter((waiting) => !waiting.isOver);
         if (batch.length > 0) void this.#insert(batch);
       }
     });
+  }
+
+  /** Time counts from when an entry can be sent: until then, the checks of other requests may have held up the event loop. */
+  #clock(): void {
+    for (let at = this.#queue.length - 1; at >= 0; at -= 1) {
+      const waiting = this.#queue[at];
+      // Those before it are older.
+      if (waiting === undefined || waiting.timer !== undefined) return;
+      waiting.timer = lateAfter(this.#limits.answer_ms, () => answered(waiting, this.#unavailable()));
+    }
   }
 
   async #insert(batch: readonly Waiting[]): Promise<void> {
