@@ -14,6 +14,9 @@ declare global {
 type Request = IncomingMessage & {
     originalUrl?: string;
     baseUrl?: string;
+    route?: {
+        path?: unknown;
+    };
     auth?: Principal;
 };
 type Middleware = (request: Request, response: ServerResponse, next: (error?: unknown) => void) => void;

@@ -1,6 +1,6 @@
 import type { Refusal } from '../errors.js';
 import type { Policy } from '../policy.js';
-import type { ServerOptions } from './options.js';
+import type { Counters, ServerOptions } from './options.js';
 export interface AuthorizationServerOptions extends ServerOptions {
     readonly proofs?: Policy;
     readonly noncesForPublicClients?: boolean;
@@ -48,6 +48,7 @@ export declare class AuthorizationServer {
     #private;
     constructor(options?: AuthorizationServerOptions);
     admit(request: EndpointRequest): Promise<EndpointDecision>;
+    counters(): Counters;
     freshNonce(): string | undefined;
     metadata(issuer: string): Record<string, unknown>;
 }

@@ -7,7 +7,7 @@ export { IntrospectionEndpoint } from './introspection.js';
 export type { Introspection, IntrospectionOptions } from './introspection.js';
 export { AuthorizationServer } from './authorization.js';
 export type { Admitted, AuthorizationServerOptions, EndpointDecision, EndpointRequest, Grant } from './authorization.js';
-export type { Breaker, Limit, ServerOptions } from './options.js';
+export type { Audit, Breaker, Counters, Limit, ServerOptions } from './options.js';
 export { Intent, requestDetail } from './intent.js';
 export { partsOf } from './node.js';
 export type { NodeRequest } from './node.js';

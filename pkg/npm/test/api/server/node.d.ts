@@ -16,4 +16,4 @@ export interface NodeResponse {
     appendHeader(name: string, value: string): unknown;
     end(body: string): unknown;
 }
-export declare function partsOf(request: NodeRequest, target?: string, path?: string): RequestParts;
+export declare function partsOf(request: NodeRequest, target?: string, path?: string, route?: string | undefined): RequestParts;

@@ -7,6 +7,23 @@ export interface Breaker {
     readonly faults?: number;
     readonly pause?: number;
 }
+export interface Audit {
+    readonly key: string;
+    readonly to: (record: string) => void;
+}
+export interface Counters {
+    readonly keybound_requests_total: readonly {
+        readonly verdict: string;
+        readonly reason: string;
+        readonly count: number;
+    }[];
+    readonly keybound_replays_total: number;
+    readonly keybound_nonce_challenges_total: readonly {
+        readonly reason: string;
+        readonly count: number;
+    }[];
+    readonly keybound_audit_dropped_total: number;
+}
 export interface ServerOptions {
     readonly store?: ReplayStore;
     readonly workers?: number;
@@ -16,4 +33,5 @@ export interface ServerOptions {
     readonly breaker?: Breaker;
     readonly now?: () => number;
     readonly onFault?: (fault: unknown) => void;
+    readonly audit?: Audit;
 }

@@ -1,7 +1,7 @@
 import type { Algorithm } from '../drive.js';
 import type { Refusal } from '../errors.js';
 import type { Policy } from '../policy.js';
-import type { Limit, ServerOptions } from './options.js';
+import type { Counters, Limit, ServerOptions } from './options.js';
 import { IntrospectionEndpoint } from './introspection.js';
 import type { Introspection } from './introspection.js';
 import { FetchedKeys } from './keys.js';
@@ -51,6 +51,7 @@ export interface RequestParts {
     readonly fields: readonly string[];
     readonly peer?: string | undefined;
     readonly certificate?: Uint8Array | undefined;
+    readonly route?: string | undefined;
 }
 export type Decision = {
     readonly verdict: 'granted';
@@ -72,6 +73,7 @@ export declare class Protection {
     constructor(options: ProtectionOptions);
     authenticate(request: RequestParts): Promise<Decision>;
     check(request: RequestParts): Promise<Checked>;
+    counters(): Counters;
     get metadata(): Readonly<Record<string, unknown>>;
     get metadataPath(): string;
     }
