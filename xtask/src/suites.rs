@@ -19,15 +19,20 @@ fn python_environment() -> Result<PathBuf, Failure> {
     packages::environment("test", "pkg/python/tests/requirements.txt", why)
 }
 
-/// The wheel, installed into an environment of its own, and everything the package's tests say of it.
-pub(crate) fn python() -> Result<Counts, Failure> {
-    servers::ensure_or_skip()?;
-    let environment = python_environment()?;
-    let python = packages::interpreter(&environment);
+/// The interpreter of an environment in which the wheel is installed.
+fn python_with_wheel() -> Result<PathBuf, Failure> {
+    let python = packages::interpreter(&python_environment()?);
     let wheel = packages::wheel()?;
     let mut pip = run::command(&python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]);
     run::run(pip.arg("--force-reinstall").arg(wheel))?;
+    Ok(python)
+}
+
+/// The wheel, installed into an environment of its own, and everything the package's tests say of it.
+pub(crate) fn python() -> Result<Counts, Failure> {
+    servers::ensure_or_skip()?;
+    let python = python_with_wheel()?;
     let mut counts = Counts::default();
     let module = ["-m", "mypy.stubtest", "keybound._keybound"];
     counts += one(run::command(&python).args(module).env("MYPYPATH", ""));
@@ -60,7 +65,7 @@ pub(crate) fn node() -> Result<Counts, Failure> {
     counts += counted(packages::sizes::compare());
     println!("    the package in an empty folder");
     counts += counted(installed());
-    counts += node_test("test")?;
+    counts += node_test("test", &programs_of_other_languages()?)?;
     Ok(counts)
 }
 
@@ -79,18 +84,35 @@ pub(crate) fn browser_parts() -> Result<(), Failure> {
 
 pub(crate) fn browser() -> Result<Counts, Failure> {
     packages::npm()?;
-    node_test("test/browser")
+    node_test("test/browser", &[])
+}
+
+/// What uses proofs up in Redis together with Node: an example in Rust, and the wheel's interpreter.
+fn programs_of_other_languages() -> Result<Vec<(&'static str, PathBuf)>, Failure> {
+    let python = match python_with_wheel() {
+        Ok(python) => python,
+        Err(reason) if run::in_ci() => return Err(reason),
+        Err(reason) => {
+            println!("    without the test of three languages: {reason}");
+            return Ok(Vec::new());
+        }
+    };
+    Ok(vec![("KEYBOUND_PYTHON", python), ("KEYBOUND_REDIS_ONCE", built("--example", "once", "debug/examples")?)])
 }
 
 /// The program `keybound`, built with the features that the workspace's tests have, so that nothing is built twice.
 pub(crate) fn program() -> Result<PathBuf, Failure> {
-    let mut cargo = run::cargo();
-    run::run(cargo.args(["build", "--quiet", "--locked", "--workspace", "--all-features", "--bin", "keybound"]))?;
-    Ok(run::target_dir().join("debug").join(format!("keybound{}", std::env::consts::EXE_SUFFIX)))
+    built("--bin", "keybound", "debug")
 }
 
-/// Runs the `*.test.mjs` files of a folder of the npm package.
-fn node_test(folder: &str) -> Result<Counts, Failure> {
+fn built(kind: &str, name: &str, folder: &str) -> Result<PathBuf, Failure> {
+    let mut cargo = run::cargo();
+    run::run(cargo.args(["build", "--quiet", "--locked", "--workspace", "--all-features", kind, name]))?;
+    Ok(run::target_dir().join(folder).join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// Runs the `*.test.mjs` files of a folder of the npm package. `environment` says where they find what was built for them.
+fn node_test(folder: &str, environment: &[(&str, PathBuf)]) -> Result<Counts, Failure> {
     let package = run::root().join(NPM_PACKAGE);
     let entries = fs::read_dir(package.join(folder)).map_err(|error| format!("cannot read {folder}: {error}"))?;
     let mut files: Vec<String> = entries
@@ -101,7 +123,7 @@ fn node_test(folder: &str) -> Result<Counts, Failure> {
     files.sort();
     let mut node = run::command("node");
     node.current_dir(package).args(["--expose-gc", "--test", "--test-reporter=spec"]).args(&files);
-    node.env("KEYBOUND_PROGRAM", program()?);
+    node.env("KEYBOUND_PROGRAM", program()?).envs(environment.iter().map(|(name, value)| (name, value)));
     let mut counts = Counts::default();
     let succeeded = run::watch(&mut node, |line| counts += node_sum(line).unwrap_or_default())?;
     if !succeeded && counts.is_clean() {
