@@ -23,7 +23,7 @@ def main() -> None:
     server, namespace, secret = sys.argv[1:]
     policy = Policy(nonces=Nonces(keys=(NonceKey(id=1, secret=bytes.fromhex(secret)),)))
     verifier = Verifier(policy=policy)
-    store = RedisReplayStore.open(redis.Redis.from_url(server), policy=policy, namespace=namespace)
+    store = RedisReplayStore.open(redis.Redis.from_url(server), policy=policy, namespace=namespace, answer_timeout=5)
     print(store.epoch, flush=True)
     for line in sys.stdin:
         presented = Presented(proof=line.strip(), method="GET", url=URL, epoch=store.epoch)
