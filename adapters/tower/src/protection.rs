@@ -80,17 +80,18 @@ impl Protection {
     async fn judge(&self, parts: &Parts) -> Result<Principal, Box<Refusal>> {
         let Setup { targets, driver, server, .. } = &*self.0;
         let fields = request::fields(parts);
+        let peer = request::client(targets, parts, &fields);
+        let arrival = Arrival { epoch: driver.epoch(), peer, ticks: driver.ticks() };
         let target = match request::target(targets, parts, &fields) {
             Ok(target) => target,
             Err(error) => {
                 tracing::warn!(target: "keybound", %error, "a request has no target that a proof could be for");
-                return Err(Box::new(server.refuse_target()));
+                return Err(Box::new(server.refuse_target_of(&arrival, driver.now())));
             }
         };
         let mut incoming = IncomingRequest::new(parts.method.as_str(), &target, &fields);
         incoming.client_certificate = parts.extensions.get().map(|ClientCertificate(hash)| *hash);
-        let peer = request::client(targets, parts, &fields);
-        incoming.arrival = Arrival { epoch: driver.epoch(), peer, ticks: driver.ticks() };
+        incoming.arrival = arrival;
         let admission = self.finish(server.admit(&incoming, driver.now())).await;
         admission.map(|known| Principal::new(*known, server.clone()))
     }

@@ -98,7 +98,7 @@ impl ResourceServer {
     /// Misuse, if the request is none.
     pub fn admit(&self, incoming: &Incoming<'_>, now: i64) -> Result<Flow, Error> {
         let (server, crypto, notes) = (self.core.clone(), self.crypto, self.notes.clone());
-        let step = self.begin(incoming, |request| match request {
+        let step = self.begin(incoming, now, |request| match request {
             Ok(request) => self.core.admit(&request, UnixTime::from_secs(now)),
             Err(refusal) => Ok(Step::Done(Err(Box::new(refusal)))),
         })?;
@@ -112,7 +112,7 @@ impl ResourceServer {
     /// # Errors
     /// Misuse, if the request is none.
     pub fn check(&self, incoming: &Incoming<'_>, now: i64) -> Result<Flow, Error> {
-        let step = self.begin(incoming, |request| match request {
+        let step = self.begin(incoming, now, |request| match request {
             Ok(request) => self.core.check(&request, UnixTime::from_secs(now)),
             Err(refusal) => Ok(Step::Done(Err(Box::new(refusal)))),
         })?;
@@ -125,6 +125,7 @@ impl ResourceServer {
     fn begin<T>(
         &self,
         incoming: &Incoming<'_>,
+        now: i64,
         judge: impl FnOnce(Result<IncomingRequest<'_>, keybound::Refusal>) -> Result<T, keybound::oauth::FlowError>,
     ) -> Result<T, Error> {
         let peer = match incoming.peer {
@@ -136,7 +137,13 @@ impl ResourceServer {
             Target::Url(url) => TargetUri::parse(url).ok(),
             Target::Raw(raw_target) => self.targets.resolve(&head(raw_target)).ok(),
         };
-        let Some(target) = target else { return Ok(judge(Err(self.core.refuse_target()))?) };
+        // Without the zone of a link-local address, which no rule for proxies names.
+        let zoneless = || incoming.peer.and_then(|peer| peer.split('%').next()).and_then(|peer| peer.parse().ok());
+        let client = self.targets.client(&head(&[])).or_else(zoneless);
+        let arrival = Arrival { epoch: epoch_of(incoming.epoch)?, peer: client, ticks: incoming.ticks };
+        let Some(target) = target else {
+            return Ok(judge(Err(self.core.refuse_target_of(&arrival, UnixTime::from_secs(now))))?);
+        };
         let mut request = IncomingRequest::new(incoming.method, &target, incoming.fields);
         request.client_certificate = match incoming.client_certificate {
             Some(hash) => {
@@ -146,10 +153,7 @@ impl ResourceServer {
             }
             None => None,
         };
-        // Without the zone of a link-local address, which no rule for proxies names.
-        let zoneless = || incoming.peer.and_then(|peer| peer.split('%').next()).and_then(|peer| peer.parse().ok());
-        let client = self.targets.client(&head(&[])).or_else(zoneless);
-        request.arrival = Arrival { epoch: epoch_of(incoming.epoch)?, peer: client, ticks: incoming.ticks };
+        request.arrival = arrival;
         Ok(judge(Ok(request))?)
     }
 }

@@ -14,6 +14,7 @@ use crate::http::challenge::{Challenge, ChallengeError};
 use crate::intent::IntentDefect;
 use crate::nonce::Nonce;
 use crate::replay::StoreEpoch;
+use crate::server::Arrival;
 use crate::server::source::TargetError;
 use crate::verify::pending::SettleError;
 use crate::verify::read::{ReadProof, UnreadProof};
@@ -101,6 +102,11 @@ impl ResourceServer {
     /// The answer to a request whose target cannot be resolved: 400.
     pub fn refuse_target(&self) -> Refusal {
         self.refuse_token(TokenRejection::TargetMalformed, None)
+    }
+
+    /// The same to a request that arrived like this, whose address is charged as for any other: 429 if it sends too many.
+    pub fn refuse_target_of(&self, arrival: &Arrival, now: UnixTime) -> Refusal {
+        self.watch().arrive(arrival, now).err().unwrap_or_else(|| self.refuse_target())
     }
 
     /// The answer to a request that must not be [routed](crate::server::source::TargetSource::route): 400.

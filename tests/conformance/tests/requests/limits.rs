@@ -46,6 +46,13 @@ fn addresses() {
     assert_eq!(refused("an address with a zone", "fe80::1%eth0"), "credentials_missing");
     assert_eq!(refused("another address", "192.0.2.2"), "credentials_missing");
     assert_eq!(refused("another 64 bits", "2001:db8:0:1::1"), "credentials_missing");
+    // Nor does a request escape that has no target.
+    let astray = json!({ "method": "GET", "target": "*", "fields": [], "peer": "192.0.2.3" });
+    for (name, expected) in
+        [("no target", "target_malformed"), ("none again", "target_malformed"), ("and again", "rate_limited")]
+    {
+        assert_eq!(story.refused(name, &astray), expected);
+    }
     // A good request is none of it used up by being refused.
     let request = from(&story.request("one", &claims()), "192.0.2.1");
     limited(&story.admit("good", &request), "1");
