@@ -1,3 +1,4 @@
+mod audit;
 mod guards;
 
 use alloc::format;
@@ -9,7 +10,6 @@ use super::{
     Admitted, AuthorizationServer, ClientType, EndpointPolicy, EndpointRequest, Grant, LONG_LIFETIME,
     MAX_CODE_LIFETIME, TokenAnswer, Weakness, confirmation, introspection,
 };
-use crate::audit::Audit;
 use crate::flow::step::Step;
 use crate::http::form::Form;
 use crate::json::Value;
@@ -481,23 +481,4 @@ fn an_undecided_store_is_503_and_a_dropped_step_uses_nothing_up() {
     let grant = Grant::Announcement { dpop_jkt: None };
     let request = EndpointRequest::new("POST", &target, &proofs, ClientType::Public, grant);
     assert!(server.admit(&request, NOW).unwrap().finished().unwrap().is_ok());
-}
-
-#[test]
-fn whose_proof_it_was_is_kept_for_records_if_that_is_asked_for() {
-    let plain = plain();
-    let proofs = [proof(&plain.key, TOKEN, None)];
-    let admit = |setting: &Setting| {
-        setting.admit(TOKEN, ClientType::Public, Grant::AuthorizationCode { dpop_jkt: None }, &proofs)
-    };
-    let setting = Setting { server: plain.server.clone().audited(Audit::without_key()), ..plain };
-    let admitted = admit(&setting).unwrap();
-    assert_eq!(admitted.facts().unwrap().thumbprint(), Some(setting.jkt()));
-    let refusal = admit(&setting).unwrap_err();
-    assert_eq!((refusal.reason(), refusal.facts().unwrap().thumbprint()), ("replayed", Some(setting.jkt())));
-
-    // Whoever sends a code without its proof claims a key, and shows none.
-    let bound_to = Some(setting.jkt());
-    let refusal = setting.admit(TOKEN, ClientType::Public, Grant::RefreshToken { bound_to }, &[]).unwrap_err();
-    assert_eq!(refusal.facts(), None, "{}", refusal.reason());
 }
