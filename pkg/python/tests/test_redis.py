@@ -425,6 +425,27 @@ def test_a_thread_that_is_interrupted_leaves_no_reply_for_another(own: RedisServ
     client.close()
 
 
+def test_what_comes_after_its_time_is_not_accepted(server: RedisServer) -> None:
+    class Slow(redis.Connection):
+        """Each of its replies comes in time, and all of them do not."""
+
+        pause = 0.0
+
+        def read_response(self, *arguments: Any, **options: Any) -> Any:
+            time.sleep(self.pause)
+            return super().read_response(*arguments, **options)
+
+    client = redis.Redis(connection_pool=redis.ConnectionPool(connection_class=Slow, port=server.port))
+    store = RedisReplayStore.open(client, policy=POLICY, namespace=namespace(), answer_timeout=1)
+    now, asked = int(time.time()), [entry(store.epoch) for _ in range(2)]
+    Slow.pause = 0.35
+    assert store.insert(asked[0], now=now).insertion is UNAVAILABLE
+    Slow.pause = 0.0
+    # Replies that are left belong to nobody.
+    assert [store.insert(each, now=now + 1).insertion for each in [*asked, asked[1]]] == [SEEN, FRESH, SEEN]
+    store.close()
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -45,7 +45,7 @@ class RedisFault:
     """Why a server cannot be used. Nothing in it is secret."""
 
     name: str
-    """Stable, for metrics: `evicts`, `not_primary`, `lost`, `unreachable`, …; the guide lists them."""
+    """Stable, for metrics: those of the core (`evicts`, `not_primary`, `lost`, …), `credentials`, `plaintext` and `unreachable`."""
     message: str
     """What is wrong and what to do."""
     is_configuration: bool
@@ -216,10 +216,8 @@ class _Store:
             here.last_epoch = here.native.epoch()
         return outcome
 
-    def _unreachable(self, error: BaseException) -> BaseException:
+    def _unreachable(self, error: Exception) -> Refused:
         """What a failure to connect is to the store."""
-        if not isinstance(error, Exception):
-            return error
         if isinstance(error, self._library.errors.AuthenticationError):
             return Refused(
                 "credentials",

@@ -186,23 +186,26 @@ class RedisReplayStore(_Store):
         connection = place.connection(self._answer_timeout, limit)
         try:
             connection.connect()
-        except BaseException as error:
+        except Exception as error:
             _close(connection)
             raise self._unreachable(error) from error
+        except BaseException:
+            _close(connection)
+            raise
         return connection
 
     def _sent(self, connection: Any, commands: list[list[str]], until: float) -> list[str]:
         connection.send_packed_command(connection.pack_commands(arguments_of(commands)), check_health=False)
         replies: list[str] = []
         for _ in commands:
-            if time.monotonic() > until:
-                raise TimeoutError
             try:
                 replies.append(reply_of(connection.read_response(disable_decoding=True)))
             except Exception as error:
                 replies.append(self._error(error))
                 if not self._goes_on(error):
                     break
+            if time.monotonic() > until:
+                raise TimeoutError
         return filled(replies, len(commands))
 
     def _renew(self, here: _Threads) -> None:
@@ -442,9 +445,12 @@ class AsyncRedisReplayStore(_Store):
         connection = place.connection(None, None)
         try:
             await connection.connect()
-        except BaseException as error:
+        except Exception as error:
             await _aclose(connection)
             raise self._unreachable(error) from error
+        except BaseException:
+            await _aclose(connection)
+            raise
         return connection
 
     async def _sent(self, connection: Any, commands: list[list[str]]) -> list[str]:
