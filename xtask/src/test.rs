@@ -90,6 +90,12 @@ pub(crate) const EXTENDED: &[Suite] = &[
         missing: || None,
         run: || cargo_test(&["--test", "model", "--", "--ignored", "--nocapture"], &[]),
     },
+    Suite {
+        name: "drill",
+        about: "the store in Redis under random faults for longer, and what entries weigh and cost",
+        missing: || servers::ensure().err(),
+        run: servers::drill,
+    },
 ];
 
 /// How many tests ended how.

@@ -233,3 +233,42 @@ fn reply(value: Value) -> Reply {
         _ => Reply::Missing,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use redis::TlsCertificates;
+
+    use super::Place;
+
+    fn place(url: &str, accepts_plaintext: bool) -> Place {
+        let certificates = TlsCertificates { client_tls: None, root_cert: None };
+        Place::parse(url, accepts_plaintext, &certificates).unwrap()
+    }
+
+    #[test]
+    fn another_node_is_talked_to_in_the_same_way() {
+        let moved =
+            |url, accepts, address| place(url, accepts).moved(address, accepts).map(|place| format!("{place:?}"));
+        let local = "redis://127.0.0.1:7000";
+        assert_eq!(moved(local, false, "127.0.0.2:7001").as_deref(), Some("127.0.0.2:7001"));
+        assert_eq!(moved(local, false, "::1:7001").as_deref(), Some("::1:7001"));
+        // A node that does not know its own name is the one that was asked.
+        assert_eq!(moved(local, false, ":7001").as_deref(), Some("127.0.0.1:7001"));
+        // Not to another machine without TLS, and to nothing that is no address.
+        assert_eq!(moved(local, false, "192.0.2.1:7001"), None);
+        assert_eq!(moved(local, true, "192.0.2.1:7001").as_deref(), Some("192.0.2.1:7001"));
+        assert_eq!(moved(local, false, "127.0.0.1"), None);
+        assert_eq!(moved(local, false, "127.0.0.1:70000"), None);
+        assert_eq!(moved("unix:///run/redis.sock", false, "127.0.0.1:7001"), None);
+    }
+
+    #[test]
+    fn another_node_has_the_same_tls_and_the_same_user() {
+        let place = place("rediss://api:secret@redis.example.com:7000", false);
+        let moved = place.moved("other.example.com:7001", false).unwrap();
+        assert!(matches!(moved.0.addr(), redis::ConnectionAddr::TcpTls { insecure: false, .. }));
+        assert_eq!(moved.0.addr().to_string(), "other.example.com:7001");
+        assert_eq!(moved.0.redis_settings().username(), Some("api"));
+        assert!(!format!("{moved:?}").contains("secret"));
+    }
+}

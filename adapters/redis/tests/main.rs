@@ -13,6 +13,7 @@
 #[path = "../../tower/tests/story/mod.rs"]
 mod story;
 mod support;
+mod tls;
 
 mod agreement;
 mod clocks;

@@ -8,7 +8,7 @@ mod server;
 
 pub(crate) use cluster::Cluster;
 pub(crate) use relay::Relay;
-pub(crate) use server::{Server, faketime_library};
+pub(crate) use server::{Server, faketime_library, free_port};
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

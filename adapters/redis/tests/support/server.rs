@@ -290,7 +290,7 @@ pub(crate) fn faketime_library() -> Option<String> {
 }
 
 /// A port below those that systems give to clients, so that it can be taken again after a restart.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 97).unwrap() * 110;
     loop {
