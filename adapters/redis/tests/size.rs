@@ -14,6 +14,9 @@ use crate::support::{Kind, Server, on_both};
 
 /// How many proofs are inserted.
 const PROOFS: u64 = 1_000_000;
+/// How often two ways to insert take turns, and how many batches each sends at a time.
+const SLICES: usize = 40;
+const BATCHES: usize = 500;
 /// How many tasks insert them, as requests of a server do: one proof at a time.
 const TASKS: u64 = 64;
 
@@ -55,37 +58,37 @@ on_both! {
     async fn an_insert_beside_plain_set(kind: Kind) {
         let server = Server::start(kind, &[]);
         let store = open(&server).await;
+        let client = redis::Client::open(server.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         for size in [1, 32] {
-            let plain = plain(&server, size);
-            let (epoch, at, rounds) = (store.epoch(), UnixTime::now(), 64_000 / size);
-            let used = server_time(&server);
-            for round in 0..rounds {
-                let numbers = (1 << 40) * size + round * size..;
-                let entries: Vec<_> = numbers.take(size as usize).map(|number| made(number, at, Some(epoch))).collect();
-                let answers = store.insert(&entries, UnixTime::now()).await.unwrap();
-                assert!(answers.iter().all(|answer| answer.insertion == Insertion::Fresh));
+            let (mut plain, mut ours) = (0.0, 0.0);
+            let mut numbers = size << 40..;
+            // In turns, so that a busy machine is as busy for both.
+            for _ in 0..SLICES {
+                let used = server_time(&server);
+                for _ in 0..BATCHES {
+                    let mut pipeline = redis::pipe();
+                    for number in numbers.by_ref().take(size) {
+                        let key = [b"{kb1:test}".as_slice(), &[1; 8], &number.to_be_bytes()].concat();
+                        pipeline.cmd("SET").arg(key).arg("1").arg("NX").arg("PX").arg(131_000).ignore();
+                    }
+                    pipeline.exec_async(&mut connection).await.unwrap();
+                }
+                plain += server_time(&server) - used;
+                let (epoch, at, used) = (store.epoch(), UnixTime::now(), server_time(&server));
+                for _ in 0..BATCHES {
+                    let numbers = numbers.by_ref().take(size);
+                    let entries: Vec<_> = numbers.map(|number| made(u64::try_from(number).unwrap(), at, Some(epoch))).collect();
+                    let answers = store.insert(&entries, UnixTime::now()).await.unwrap();
+                    assert!(answers.iter().all(|answer| answer.insertion == Insertion::Fresh));
+                }
+                ours += server_time(&server) - used;
             }
-            let ours = (server_time(&server) - used) / (rounds * size) as f64 * 1e6;
+            let each = |seconds: f64| seconds / (SLICES * BATCHES * size) as f64 * 1e6;
+            let (plain, ours) = (each(plain), each(ours));
             println!("{kind:?}: batches of {size}: {ours:.2} us of the server each, plain {plain:.2}: {:.2}", ours / plain);
         }
     }
-}
-
-/// What plain `SET NX PX` costs the server, in microseconds each.
-fn plain(server: &Server, size: u64) -> f64 {
-    let client = redis::Client::open(server.url()).unwrap();
-    let mut connection = client.get_connection().unwrap();
-    let (rounds, used) = (64_000 / size, server_time(server));
-    for round in 0..rounds {
-        let mut pipeline = redis::pipe();
-        for number in 0..size {
-            let key =
-                [b"{kb1:test}".as_slice(), &(round * size + number + (size << 50)).to_be_bytes(), &[1; 8]].concat();
-            pipeline.cmd("SET").arg(key).arg("1").arg("NX").arg("PX").arg(131_000).ignore();
-        }
-        pipeline.exec(&mut connection).unwrap();
-    }
-    (server_time(server) - used) / (rounds * size) as f64 * 1e6
 }
 
 fn memory(server: &Server) -> u64 {

@@ -1,7 +1,7 @@
 //! One server: its process, its folder, its port, and what tests do to it.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -10,7 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use keybound::UnixTime;
-use redis::{ConnectionLike, Value};
+use redis::{ConnectionLike, RedisResult, Value};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::Kind;
@@ -82,7 +83,7 @@ impl Server {
                 return false;
             }
             // Loading is an answer too.
-            if self.try_say(&["PING"]).is_some() {
+            if self.try_say(&["PING"]).is_ok() {
                 return true;
             }
             thread::sleep(Duration::from_millis(5));
@@ -100,7 +101,7 @@ impl Server {
 
     /// Sends a command as the default user and gives what came back.
     pub(crate) fn say(&self, command: &[&str]) -> Value {
-        self.try_say(command).unwrap_or_else(|| panic!("no answer to {command:?}: {}", self.log()))
+        self.try_say(command).unwrap_or_else(|error| panic!("no answer to {command:?}: {error}\n{}", self.log()))
     }
 
     /// The end of what it wrote.
@@ -110,16 +111,26 @@ impl Server {
         lines.get(lines.len().saturating_sub(15)..).unwrap_or_default().join("\n")
     }
 
-    fn try_say(&self, command: &[&str]) -> Option<Value> {
+    /// An error of the server's is an answer too.
+    fn try_say(&self, command: &[&str]) -> RedisResult<Value> {
+        loop {
+            match self.ask(command) {
+                // A signal, such as that of a child which was stopped.
+                Err(error) if error.to_string().contains(&io::Error::from(Errno::INTR).to_string()) => {}
+                answered => return answered,
+            }
+        }
+    }
+
+    fn ask(&self, command: &[&str]) -> RedisResult<Value> {
         let client = redis::Client::open(self.url()).unwrap();
-        let mut connection = client.get_connection_with_timeout(PATIENCE).ok()?;
-        connection.set_read_timeout(Some(PATIENCE)).ok()?;
-        let mut packed = redis::cmd(command.first()?);
-        packed.arg(command.get(1..)?);
+        let mut connection = client.get_connection_with_timeout(PATIENCE)?;
+        connection.set_read_timeout(Some(PATIENCE))?;
+        let mut packed = redis::cmd(command[0]);
+        packed.arg(&command[1..]);
         match connection.req_command(&packed) {
-            Ok(value) => Some(value),
-            Err(error) if error.is_io_error() => None,
-            Err(error) => Some(Value::SimpleString(error.to_string())),
+            Err(error) if !error.is_io_error() => Ok(Value::SimpleString(error.to_string())),
+            answered => answered,
         }
     }
 
