@@ -141,8 +141,8 @@ impl Builder {
         let place = Place::parse(&self.url, self.accepts_plaintext, &self.certificates)?;
         let mut replay = self.replay.map_err(OpenError::Misuse)?;
         if let Some(count) = self.quorum {
-            // A batch waits twice, and its answer needs time too.
-            let milliseconds = self.answer_timeout.as_millis().saturating_mul(2).div_euclid(5);
+            // The answer needs time, too.
+            let milliseconds = self.answer_timeout.as_millis().saturating_mul(4).div_euclid(5);
             replay = replay.wait_for_replicas(count, u32::try_from(milliseconds).unwrap_or(u32::MAX));
         }
         let connector = Connector {
