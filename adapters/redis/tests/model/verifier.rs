@@ -49,10 +49,12 @@ struct Moment {
     digest: u64,
     outcome: Outcome,
     epoch: u64,
+    /// The machine as it is then, for the next moment; unless it is remembered what comes next.
+    live: Mutex<Option<Live>>,
 }
 
-/// What is known already: equal pasts are led through the machine once.
-pub type Memory = Arc<Mutex<HashMap<u64, History>>>;
+/// What is known already: equal pasts are led through the machine once. None where few come again, as in random walks.
+pub type Memory = Option<Arc<Mutex<HashMap<u64, History>>>>;
 
 impl History {
     /// That of a new verifier.
@@ -61,7 +63,16 @@ impl History {
         (number, settings).hash(&mut hasher);
         let epoch = Live::new(number, settings, 0).redis.epoch().to_u64();
         let (before, event, outcome) = (None, None, Outcome::Answers(Vec::new()));
-        Self(Arc::new(Moment { before, now: 0, lane: 0, event, digest: hasher.finish(), outcome, epoch }))
+        Self(Arc::new(Moment {
+            before,
+            now: 0,
+            lane: 0,
+            event,
+            digest: hasher.finish(),
+            outcome,
+            epoch,
+            live: Mutex::default(),
+        }))
     }
 
     /// This and what happens next. `number`, `settings` and `lanes` are always the same for one verifier.
@@ -76,16 +87,22 @@ impl History {
         let mut hasher = DefaultHasher::new();
         (self.0.digest, now, lane, &event).hash(&mut hasher);
         let digest = hasher.finish();
-        if let Some(known) = memory.lock().unwrap().get(&digest) {
-            return known.clone();
+        if let Some(known) = memory.as_ref().and_then(|memory| memory.lock().unwrap().get(&digest).cloned()) {
+            return known;
         }
-        let mut live = Live::new(number, settings, lanes);
-        live.repeat(self);
+        let mut live = self.0.live.lock().unwrap().take().unwrap_or_else(|| {
+            let mut live = Live::new(number, settings, lanes);
+            live.repeat(self);
+            live
+        });
         let outcome = live.take(now, lane, &event);
         let epoch = live.redis.epoch().to_u64();
         let before = Some(self.clone());
-        let history = Self(Arc::new(Moment { before, now, lane, event: Some(event), digest, outcome, epoch }));
-        memory.lock().unwrap().insert(digest, history.clone());
+        let live = Mutex::new(memory.is_none().then_some(live));
+        let history = Self(Arc::new(Moment { before, now, lane, event: Some(event), digest, outcome, epoch, live }));
+        if let Some(memory) = memory {
+            memory.lock().unwrap().insert(digest, history.clone());
+        }
         history
     }
 
