@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use keybound::replay::redis::{MAX_BATCH, RedisReplay};
 use keybound::replay::{AsyncReplayStore, BoxFuture, Inserted, Insertion, ReplayEntry, StoreEpoch};
@@ -26,6 +27,8 @@ pub struct RedisReplayStore {
 pub(crate) struct Request {
     pub(crate) entries: Vec<ReplayEntry>,
     pub(crate) now: UnixTime,
+    /// When it asked.
+    pub(crate) asked: Instant,
     pub(crate) answer: oneshot::Sender<Vec<Inserted>>,
 }
 
@@ -71,7 +74,7 @@ impl RedisReplayStore {
 
     fn send(&self, entries: &[ReplayEntry], now: UnixTime) -> Option<oneshot::Receiver<Vec<Inserted>>> {
         let (answer, answered) = oneshot::channel();
-        self.requests.try_send(Request { entries: entries.to_vec(), now, answer }).ok()?;
+        self.requests.try_send(Request { entries: entries.to_vec(), now, asked: Instant::now(), answer }).ok()?;
         Some(answered)
     }
 }

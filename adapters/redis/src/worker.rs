@@ -2,11 +2,11 @@
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keybound::UnixTime;
 use keybound::replay::redis::{MAX_BATCH, Next, RedisReplay};
-use keybound::replay::{Inserted, ReplayEntry};
+use keybound::replay::{Inserted, ReplayEntry, StoreEpoch};
 use keybound_aws_lc::AWS_LC;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -179,7 +179,7 @@ impl Worker {
         under_way.spawn(async move {
             let begun = replay.batch(&batch.entries, batch.now);
             let (answers, obstacle) = connection.run(begun, &clock).await.into_parts();
-            batch.answer(answers);
+            batch.answer(answers, connection.answer_timeout, replay.epoch());
             obstacle
         });
     }
@@ -190,8 +190,8 @@ struct Batch {
     entries: Vec<ReplayEntry>,
     /// The earliest of the requests' times: lifetimes are longest so.
     now: UnixTime,
-    /// How many entries each request gave, and where its answers go.
-    asked: Vec<(usize, oneshot::Sender<Vec<Inserted>>)>,
+    /// How many entries each request gave, when it asked, and where its answers go.
+    asked: Vec<(usize, Instant, oneshot::Sender<Vec<Inserted>>)>,
 }
 
 impl Batch {
@@ -201,15 +201,17 @@ impl Batch {
 
     fn add(&mut self, mut request: Request) {
         self.now = self.now.min(request.now);
-        self.asked.push((request.entries.len(), request.answer));
+        self.asked.push((request.entries.len(), request.asked, request.answer));
         self.entries.append(&mut request.entries);
     }
 
-    /// Hands out the answers. Requests for which there is none hear that nothing is decided.
-    fn answer(self, answers: Vec<Inserted>) {
+    /// Hands out the answers. Requests for which there is none hear that nothing is decided, and so do those that asked too long ago.
+    fn answer(self, answers: Vec<Inserted>, answer_timeout: Duration, epoch: StoreEpoch) {
         let mut answers = answers.into_iter();
-        for (count, answer) in self.asked {
-            let _ = answer.send(answers.by_ref().take(count).collect());
+        for (count, asked, answer) in self.asked {
+            let answered = answers.by_ref().take(count).collect();
+            let is_late = asked.elapsed() > answer_timeout;
+            let _ = answer.send(if is_late { unavailable(epoch, count) } else { answered });
         }
     }
 }
@@ -243,4 +245,28 @@ fn jitter() -> f64 {
     // Without randomness the pause is the longest one.
     let _ = AWS_LC.random.fill(&mut byte);
     0.5 + f64::from(byte.first().copied().unwrap_or(u8::MAX)) / 512.0
+}
+
+#[cfg(test)]
+mod tests {
+    use keybound::replay::Insertion;
+
+    use super::*;
+
+    #[test]
+    fn what_is_late_is_not_accepted() {
+        let epoch = StoreEpoch::from_u64(1);
+        let fresh = Inserted::new(Insertion::Fresh, epoch);
+        let (early, late) = (Instant::now(), Instant::now().checked_sub(Duration::from_secs(2)).unwrap());
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..3).map(|_| oneshot::channel()).unzip();
+        let asked = [(1, early), (2, late), (1, early)].into_iter().zip(senders);
+        let asked = asked.map(|((count, at), sender)| (count, at, sender)).collect();
+        let batch = Batch { entries: Vec::new(), now: UnixTime::from_secs(0), asked };
+        batch.answer(vec![fresh; 4], Duration::from_secs(1), epoch);
+        let heard = receivers.into_iter().map(|mut receiver| receiver.try_recv().unwrap());
+        let heard: Vec<Vec<Insertion>> =
+            heard.map(|answers| answers.iter().map(|answer| answer.insertion).collect()).collect();
+        let (fresh, nothing) = (Insertion::Fresh, Insertion::Unavailable);
+        assert_eq!(heard, [vec![fresh], vec![nothing, nothing], vec![fresh]]);
+    }
 }
