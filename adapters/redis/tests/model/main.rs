@@ -23,7 +23,7 @@
 //! | failovers, and a client that reconnects to any server | 6: 206,064, 504,633 | 7: 0.8, 2.1 |
 //! | a split brain with a quorum | 5: 105,764, 236,086 | 7: 1.6, 4.5 |
 //! | a split brain under way, and a client that reconnects | 6: 83,288, 330,066 | 7 |
-//! | clocks | 5: 238,731, 425,358 | 6 |
+//! | clocks | 5: 238,731, 425,358 | 6: 1.2, 2.3 |
 //! | evictions | 5: 84,575, 130,796 | 6 |
 //! | all faults but split brains | 4: 147,193, 268,476 | 5: 1.2, 2.2 |
 //! | verifiers 20 s apart, where 10 are allowed | 6: 116,111, 238,791 | |
