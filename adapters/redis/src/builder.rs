@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keybound::replay::redis::{Fault, RedisReplay};
+use keybound::replay::redis::{ANSWER_MS, CONNECT_MS, Fault, QUEUE, REPLICAS_MS, RedisReplay};
 use keybound::{Misuse, Policy, UnixTime};
 use keybound_aws_lc::AWS_LC;
 use redis::{ClientTlsConfig, TlsCertificates};
@@ -14,12 +14,13 @@ use crate::health::{Health, Obstacle};
 use crate::store::RedisReplayStore;
 use crate::worker::Worker;
 
-/// How long a connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a batch may take.
-const ANSWER_TIMEOUT: Duration = Duration::from_millis(250);
-/// How many requests wait while others are under way.
-const QUEUE: usize = 4_096;
+const CONNECT_TIMEOUT: Duration = milliseconds(CONNECT_MS);
+const ANSWER_TIMEOUT: Duration = milliseconds(ANSWER_MS);
+
+#[allow(clippy::as_conversions, reason = "u32 to u64 loses nothing; `From` is not const")]
+const fn milliseconds(number: u32) -> Duration {
+    Duration::from_millis(number as u64)
+}
 
 /// Builder for [`RedisReplayStore`], with its defaults.
 #[must_use]
@@ -142,7 +143,8 @@ impl Builder {
         let mut replay = self.replay.map_err(OpenError::Misuse)?;
         if let Some(count) = self.quorum {
             // The answer needs time, too.
-            let milliseconds = self.answer_timeout.as_millis().saturating_mul(4).div_euclid(5);
+            let part = self.answer_timeout.as_millis().saturating_mul(u128::from(REPLICAS_MS));
+            let milliseconds = part.div_euclid(u128::from(ANSWER_MS));
             replay = replay.wait_for_replicas(count, u32::try_from(milliseconds).unwrap_or(u32::MAX));
         }
         let connector = Connector {

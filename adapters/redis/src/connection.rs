@@ -1,12 +1,11 @@
 //! One connection: where it leads, what is sent over it, what comes back.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Once;
 use std::time::Duration;
 
 use keybound::replay::Inserted;
-use keybound::replay::redis::{Command, Fault, Next, RedisReplay, Reply};
+use keybound::replay::redis::{Command, Fault, HOPS, Next, RedisReplay, Reply, needs_tls};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, Pipeline,
@@ -17,8 +16,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::builder::{Clock, OpenError};
 use crate::health::Obstacle;
 
-/// How often one attempt follows a cluster to another node.
-const MAX_HOPS: u32 = 3;
 /// What URLs begin with.
 const SCHEMES: [&str; 3] = ["redis://", "rediss://", "unix://"];
 
@@ -92,9 +89,7 @@ impl fmt::Debug for Place {
 /// Whether an address is on this machine.
 fn is_here(addr: &ConnectionAddr) -> bool {
     match addr {
-        ConnectionAddr::Tcp(host, _) => {
-            host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
-        }
+        ConnectionAddr::Tcp(host, _) => !needs_tls(host),
         _ => false,
     }
 }
@@ -126,14 +121,14 @@ impl Connector {
         clock: &Clock,
     ) -> Result<(Connection, Place), Obstacle> {
         let mut place = first.clone();
-        let mut hops = 0_u32;
+        let mut hops = 0_usize;
         loop {
             let connection = self.connect(&place).await?;
             match connection.run(Next::Exchange(replay.open(clock())), clock).await {
                 Outcome::Done(_) => return Ok((connection, place)),
                 Outcome::Fault(Fault::Moved { address }, _) if self.follows => {
                     hops = hops.saturating_add(1);
-                    let next = place.moved(&address, self.accepts_plaintext).filter(|_| hops <= MAX_HOPS);
+                    let next = place.moved(&address, self.accepts_plaintext).filter(|_| hops <= HOPS);
                     place = next.ok_or(Obstacle::Fault(Fault::Moved { address }))?;
                 }
                 Outcome::Fault(fault, _) => return Err(Obstacle::Fault(fault)),

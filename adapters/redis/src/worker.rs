@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use keybound::UnixTime;
-use keybound::replay::redis::{MAX_BATCH, Next, RedisReplay};
+use keybound::replay::redis::{MAX_BATCH, Next, RedisReplay, UNDER_WAY};
 use keybound::replay::{Inserted, ReplayEntry, StoreEpoch};
 use keybound_aws_lc::AWS_LC;
 use tokio::sync::{mpsc, oneshot};
@@ -17,8 +17,6 @@ use crate::connection::{Connection, Connector, Place};
 use crate::health::{Noted, Obstacle};
 use crate::store::{RedisReplayStore, Request, unavailable};
 
-/// How many batches are under way at most. What is asked meanwhile shares the next one: that makes batches without a timer.
-const UNDER_WAY: usize = 2;
 /// How long to wait before a second attempt to reach the server, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// How often to look whether the server is to be looked at.

@@ -2,9 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use keybound::http::url::Url;
 use keybound::json::Value;
-use keybound::replay::redis::{Exchange, Fault, MAX_BATCH, Next, RedisReplay as Core, Reply};
+use keybound::replay::redis::{self, Exchange, Fault, Next, RedisReplay as Core, Reply};
 use keybound::replay::{Inserted, ReplayEntry};
 use keybound::{Crypto, UnixTime};
 
@@ -13,25 +12,24 @@ use crate::plain::{Options, byte_string, bytes};
 use crate::replay::Entry;
 use crate::verify::{OPTIONS, policy};
 
-/// How long replicas are waited for unless told otherwise, in milliseconds: less than the time for an answer.
-const REPLICAS_WITHIN: u32 = 100;
-/// What hosts keep to that send commands themselves, the same in every language.
-const LIMITS: [(&str, u64); 5] =
-    [("queue", 4_096), ("under_way", 2), ("answer_ms", 250), ("connect_ms", 1_000), ("hops", 3)];
-
 /// How hosts drive a store, as JSON: at most `batch` entries at a time, `under_way` batches at once and `queue` entries that wait; a time-out of
 /// `answer_ms` for an entry and for a pipeline's replies, and of `connect_ms` for a connection; and how often one exchange follows a
 /// namespace that moved within a cluster, `hops`.
 pub fn redis_limits() -> String {
-    let batch = u64::try_from(MAX_BATCH).unwrap_or(u64::MAX);
-    let limits = Value::object().with("batch", batch);
-    LIMITS.into_iter().fold(limits, |limits, (name, number)| limits.with(name, number)).to_json()
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    Value::object()
+        .with("batch", count(redis::MAX_BATCH))
+        .with("queue", count(redis::QUEUE))
+        .with("under_way", count(redis::UNDER_WAY))
+        .with("answer_ms", u64::from(redis::ANSWER_MS))
+        .with("connect_ms", u64::from(redis::CONNECT_MS))
+        .with("hops", count(redis::HOPS))
+        .to_json()
 }
 
 /// Whether commands to this host have to be encrypted: to all but loopback, unless the program says otherwise.
 pub fn redis_needs_tls(host: &str) -> bool {
-    let host = if host.contains(':') { ["[", host, "]"].concat() } else { host.to_owned() };
-    !Url::parse(&["http://", &host, "/"].concat()).is_ok_and(|url| url.is_loopback())
+    redis::needs_tls(host)
 }
 
 /// The store of one namespace, as one verifier sees it.
@@ -75,7 +73,7 @@ impl RedisReplay {
             number.map_err(|_| Error::misuse("wrong_type", [name, " has to be below 2^32"].concat()))
         };
         if let Some(count) = small("wait_for_replicas")? {
-            core = core.wait_for_replicas(count, small("replicas_within_ms")?.unwrap_or(REPLICAS_WITHIN));
+            core = core.wait_for_replicas(count, small("replicas_within_ms")?.unwrap_or(redis::REPLICAS_MS));
         }
         if options.flag("danger_accept_split_brain")? {
             core = core.danger_accept_split_brain();

@@ -34,6 +34,7 @@
 
 mod batch;
 mod command;
+mod drive;
 mod fault;
 mod info;
 mod life;
@@ -43,6 +44,7 @@ mod open;
 mod tests;
 
 pub use command::{Command, Reply};
+pub use drive::{ANSWER_MS, CONNECT_MS, HOPS, MAX_BATCH, QUEUE, REPLICAS_MS, UNDER_WAY, needs_tls};
 pub use fault::Fault;
 
 use alloc::format;
@@ -60,8 +62,6 @@ use crate::replay::{Inserted, Insertion, ReplayAgreement, ReplayEntry, StoreEpoc
 use crate::time::UnixTime;
 use crate::verify::policy::Policy;
 
-/// How many entries one batch holds at most.
-pub const MAX_BATCH: usize = 256;
 /// How far the clocks of verifiers are apart at most, in seconds, unless told otherwise.
 const CLOCKS_WITHIN: u64 = 10;
 /// After how many seconds a batch begins with a look at the server's configuration.
