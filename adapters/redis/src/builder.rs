@@ -159,7 +159,9 @@ impl Builder {
             Health { obstacle: Some(Obstacle::Fault(fault)), .. } if fault.is_configuration() => {
                 Err(OpenError::Fault(fault))
             }
-            Health { obstacle: Some(Obstacle::Credentials), .. } => Err(OpenError::Credentials),
+            Health { obstacle: Some(obstacle @ Obstacle::Certificate), .. } => {
+                Err(OpenError::Certificates(obstacle.to_string()))
+            }
             _ => Ok(store),
         }
     }
@@ -180,12 +182,10 @@ pub enum OpenError {
     Url(String),
     /// Another machine would be talked to without TLS.
     Plaintext,
-    /// A certificate or its key cannot be used.
+    /// A certificate or its key cannot be used, or the server's is not trusted.
     Certificates(String),
     /// The namespace, `clocks_within` or the policy is out of bounds.
     Misuse(Misuse),
-    /// The server does not take the user or the password.
-    Credentials,
     /// The server is not one that can be used as it is configured.
     Fault(Fault),
 }
@@ -204,7 +204,6 @@ impl fmt::Display for OpenError {
             ),
             Self::Certificates(why) => write!(f, "a certificate for the Redis server cannot be used: {why}"),
             Self::Misuse(misuse) => misuse.fmt(f),
-            Self::Credentials => Obstacle::Credentials.fmt(f),
             Self::Fault(fault) => fault.fmt(f),
         }
     }

@@ -139,7 +139,7 @@ impl Connector {
 
     async fn connect(&self, place: &Place) -> Result<Connection, Obstacle> {
         let client = Client::open(place.0.clone()).map_err(|error| obstacle(&error))?;
-        // Time is kept here: for the whole of a connection, and for the whole of a batch.
+        // Time is kept here: for the whole of a connection, and for each exchange.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         let made = timeout(self.connect_timeout, client.get_multiplexed_async_connection_with_config(&config));
         let connection = made.await.map_err(|_| Obstacle::Silent)?.map_err(|error| obstacle(&error))?;
@@ -149,7 +149,9 @@ impl Connector {
 
 fn obstacle(error: &RedisError) -> Obstacle {
     match error.kind() {
-        ErrorKind::AuthenticationFailed => Obstacle::Credentials,
+        ErrorKind::AuthenticationFailed => Obstacle::Fault(Fault::NotAuthenticated),
+        // What TLS says comes as an error of input and output.
+        ErrorKind::Io if error.to_string().contains("certificate") => Obstacle::Certificate,
         ErrorKind::Server(ServerErrorKind::BusyLoading) => Obstacle::Fault(Fault::Loading),
         _ => Obstacle::Unreachable(error.category().to_owned()),
     }
@@ -182,12 +184,12 @@ impl Outcome {
 }
 
 impl Connection {
-    /// Sends an exchange and those that follow from it, all of them in the time that one batch has.
+    /// Sends an exchange and those that follow from it, each of which has the time of an answer.
     pub(crate) async fn run(&self, begun: Next, clock: &Clock) -> Outcome {
-        let start = Instant::now();
-        let deadline = start.checked_add(self.answer_timeout).unwrap_or(start);
         let mut next = begun;
         loop {
+            let start = Instant::now();
+            let deadline = start.checked_add(self.answer_timeout).unwrap_or(start);
             let exchange = match next {
                 Next::Exchange(exchange) => exchange,
                 Next::Answers(answers) => return Outcome::Done(answers),

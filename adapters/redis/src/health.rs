@@ -44,8 +44,8 @@ pub(crate) struct Noted {
 pub enum Obstacle {
     /// What the server said.
     Fault(Fault),
-    /// It does not take the user or the password.
-    Credentials,
+    /// Its certificate is not trusted, or is for another name.
+    Certificate,
     /// There was no connection; what kind of error there was instead.
     Unreachable(String),
     /// It did not reply in time, or the connection broke.
@@ -53,11 +53,11 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
-    /// Stable name, for logs and metrics: a [fault's](Fault::name), `credentials`, `unreachable`, `lost`.
+    /// Stable name, for logs and metrics: a [fault's](Fault::name), `certificate`, `unreachable`, `lost`.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Fault(fault) => fault.name(),
-            Self::Credentials => "credentials",
+            Self::Certificate => "certificate",
             Self::Unreachable(_) => "unreachable",
             Self::Silent => Fault::Lost.name(),
         }
@@ -68,8 +68,9 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fault(fault) => fault.fmt(f),
-            Self::Credentials => f.write_str(
-                "the Redis server does not take the user or the password: check the URL, and `ACL LIST` on the server",
+            Self::Certificate => f.write_str(
+                "the Redis server's certificate is not trusted, or is for another name than the URL's: give the authority's to \
+                 root_certificates, and write the host as the certificate has it",
             ),
             Self::Unreachable(why) => write!(f, "the Redis server is out of reach ({why})"),
             Self::Silent => Fault::Lost.fmt(f),

@@ -10,7 +10,7 @@ use keybound::replay::{Inserted, ReplayEntry, StoreEpoch};
 use keybound_aws_lc::AWS_LC;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::builder::Clock;
 use crate::connection::{Connection, Connector, Place};
@@ -176,9 +176,19 @@ impl Worker {
         let (replay, connection, clock) = (self.replay.clone(), connection.clone(), Arc::clone(&self.clock));
         under_way.spawn(async move {
             let begun = replay.batch(&batch.entries, batch.now);
-            let (answers, obstacle) = connection.run(begun, &clock).await.into_parts();
-            batch.answer(answers, connection.answer_timeout, replay.epoch());
-            obstacle
+            let mut running = pin!(connection.run(begun, &clock));
+            match timeout(connection.answer_timeout, &mut running).await {
+                Ok(ended) => {
+                    let (answers, obstacle) = ended.into_parts();
+                    batch.answer(answers, connection.answer_timeout, replay.epoch());
+                    obstacle
+                }
+                // To open a life takes more round trips than one, which may take longer than requests wait: it goes on without them.
+                Err(_) => {
+                    batch.answer(Vec::new(), connection.answer_timeout, replay.epoch());
+                    running.await.into_parts().1
+                }
+            }
         });
     }
 }

@@ -27,6 +27,7 @@ on_both! {
         let owner = cluster.owner(&format!("{{kb1:{NAMESPACE}}}"));
         let seed = store(&cluster.primaries[(owner + 1) % 3]);
         let store = opened(seed.wait_for_replicas(1).cluster()).await;
+        until_answered(&store).await;
         let entry = proof(1, store.epoch());
         assert_eq!(present(&store, &entry).await, Insertion::Fresh);
         cluster.primaries[owner].kill();

@@ -19,6 +19,7 @@ mod agreement;
 mod clocks;
 mod cluster;
 mod contract;
+mod distant;
 mod drill;
 mod faults;
 mod losses;

@@ -27,6 +27,10 @@ pub enum Fault {
         /// What this verifier has.
         expected: String,
     },
+    /// The server asks for a password, or does not take the one it was given.
+    NotAuthenticated,
+    /// The server is a Sentinel, which knows where the primary is and stores nothing.
+    Sentinel,
     /// The user may not run a command, or not on these keys.
     Forbidden {
         /// The command.
@@ -74,6 +78,8 @@ impl Fault {
             Self::Loading => "loading",
             Self::Evicts { .. } => "evicts",
             Self::Disagrees { .. } => "disagrees",
+            Self::NotAuthenticated => "not_authenticated",
+            Self::Sentinel => "sentinel",
             Self::Forbidden { .. } => "forbidden",
             Self::ClockApart { .. } => "clock_apart",
             Self::Moved { .. } => "moved",
@@ -95,6 +101,8 @@ impl Fault {
             Self::NotPrimary
                 | Self::Evicts { .. }
                 | Self::Disagrees { .. }
+                | Self::NotAuthenticated
+                | Self::Sentinel
                 | Self::Forbidden { .. }
                 | Self::Moved { .. }
                 | Self::TooOld
@@ -110,7 +118,8 @@ impl Fault {
             "READONLY" => Self::NotPrimary,
             "LOADING" => Self::Loading,
             "OOM" => Self::Full,
-            "NOPERM" | "NOAUTH" | "WRONGPASS" => Self::Forbidden { command },
+            "NOPERM" => Self::Forbidden { command },
+            "NOAUTH" | "WRONGPASS" => Self::NotAuthenticated,
             "MOVED" => match rest.split_once(' ') {
                 Some((_, address)) => Self::Moved { address: shown(address) },
                 None => Self::Malformed,
@@ -150,6 +159,12 @@ impl fmt::Display for Fault {
                 "other verifiers use this namespace with other settings (found {found}, expected {expected}): give all of them the \
                  same max_age, max_ahead, store_margin and time source, or give this one another namespace"
             ),
+            Self::NotAuthenticated => f.write_str(
+                "the Redis server wants a user and a password, or refuses those it was given: check the URL, and `ACL LIST` on the server",
+            ),
+            Self::Sentinel => {
+                f.write_str("this is a Redis Sentinel, which stores nothing: give the address of the primary")
+            }
             Self::Forbidden { command } => write!(
                 f,
                 "the Redis user may not run {command} here: give it `+set +get +getex +info +wait` and the keys `~{{kb1:NAMESPACE}}*`"
@@ -191,6 +206,7 @@ mod tests {
             ("LOADING Redis is loading the dataset in memory", "loading"),
             ("OOM command not allowed when used memory > 'maxmemory'.", "full"),
             ("NOPERM this user has no permissions to run the 'info' command", "forbidden"),
+            ("NOAUTH Authentication required.", "not_authenticated"),
             ("MOVED 3999 127.0.0.1:6381", "moved"),
             ("MOVED", "malformed"),
             ("ERR unknown command 'GETEX', with args beginning with:", "too_old"),

@@ -71,6 +71,9 @@ impl ServerSection {
         let section = Section::read(text)?;
         // Valkey says `server_mode` and states the Redis version that it is compatible with.
         let mode = section.optional("redis_mode")?.or(section.optional("server_mode")?);
+        if mode == Some("sentinel") {
+            return Err(Fault::Sentinel);
+        }
         let version = section.text("redis_version")?;
         let mut numbers = version.split('.').map(str::parse);
         let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else { return Err(Fault::Malformed) };
@@ -149,6 +152,7 @@ mod tests {
             Some((5, false))
         );
         assert_eq!(server("server_mode:cluster\r\n").map(|server| server.is_clustered).ok(), Some(true));
+        assert_eq!(server("redis_mode:sentinel\r\n").err(), Some(Fault::Sentinel));
         assert_eq!(server("run_id:bbbb\r\n").err(), Some(Fault::Malformed), "twice");
         assert_eq!(ServerSection::read(&[b'a'; 70_000]).err(), Some(Fault::Malformed));
         assert_eq!(ServerSection::read(&[0xff]).err(), Some(Fault::Malformed));

@@ -94,8 +94,8 @@ struct Settings {
 struct Known {
     /// Of the last life; at first a random one.
     epoch: StoreEpoch,
-    /// Of the life before.
-    last: Option<StoreEpoch>,
+    /// Epochs of nonces that made this verifier look whether another life has begun, the latest last.
+    heard_of: [Option<StoreEpoch>; 4],
     life: Option<Arc<OpenLife>>,
     fault: Option<Fault>,
     /// When the server was last looked at, or last tried.
@@ -145,8 +145,16 @@ impl RedisReplay {
         if margin < 2 {
             return Err(Misuse::PolicyBound("store_margin (at least 2 seconds with Redis)"));
         }
-        let known =
-            Known { epoch, last: None, life: None, fault: None, looked_at: None, ended: None, ahead: None, lives: 0 };
+        let known = Known {
+            epoch,
+            heard_of: [None; 4],
+            life: None,
+            fault: None,
+            looked_at: None,
+            ended: None,
+            ahead: None,
+            lives: 0,
+        };
         Ok(Self { settings: Arc::new(settings), known: Arc::new(Mutex::new(known)) })
     }
 
@@ -209,7 +217,7 @@ impl RedisReplay {
     pub fn batch(&self, entries: &[ReplayEntry], now: UnixTime) -> Next {
         let mut known = self.known();
         let after = if known.life.is_some() { CHECK_AFTER } else { 1 };
-        let is_due = known.is_due(after, now) || known.hears_of_another(entries, now);
+        let is_due = known.is_due(after, now) || known.hears_of_another(entries);
         let fits = !entries.is_empty() && entries.len() <= MAX_BATCH;
         if is_due && fits {
             known.tried(now);
@@ -289,13 +297,23 @@ impl Known {
         self.looked_at.is_none_or(|at| now < at || now.since(at) >= after)
     }
 
-    /// Whether a proof has a nonce of a life that is not known: another verifier has noticed a loss. That is looked at first, once a second,
-    /// or else a client that was asked for such a nonce would be asked again here.
-    fn hears_of_another(&self, entries: &[ReplayEntry], now: UnixTime) -> bool {
-        let is_news = |epoch: StoreEpoch| epoch != self.epoch && Some(epoch) != self.last;
-        self.life.is_some()
-            && self.looked_at != Some(now)
-            && entries.iter().filter_map(ReplayEntry::nonce_epoch).any(is_news)
+    /// Whether a proof has a nonce of a life that is not known: another verifier has noticed a loss. That is looked at first, once for each
+    /// epoch, or else a client that was asked for such a nonce would be asked again here.
+    fn hears_of_another(&mut self, entries: &[ReplayEntry]) -> bool {
+        let is_known = |epoch: &StoreEpoch| *epoch == self.epoch || self.heard_of.contains(&Some(*epoch));
+        let news = entries.iter().filter_map(ReplayEntry::nonce_epoch).find(|epoch| !is_known(epoch));
+        if self.life.is_none() || news.is_none() {
+            return false;
+        }
+        self.hear_of(news);
+        true
+    }
+
+    fn hear_of(&mut self, epoch: Option<StoreEpoch>) {
+        self.heard_of.rotate_left(1);
+        if let Some(latest) = self.heard_of.last_mut() {
+            *latest = epoch;
+        }
     }
 
     /// The server is about to be looked at. While it is in use that counts once there is an answer: a look that is given up is none.
@@ -337,8 +355,6 @@ enum Stage {
     Inspect(Purpose, u32),
     /// Finds or founds the life.
     Claim(Claiming),
-    /// Says that this verifier's clock agrees with the life.
-    Vouch(Purpose),
     Insert(Inserting),
 }
 
@@ -373,8 +389,6 @@ impl Exchange {
         match stage {
             Stage::Inspect(purpose, tries) => redis.inspected(&replies, purpose, tries, now),
             Stage::Claim(claiming) => redis.claimed(&replies, claiming, now),
-            // A heartbeat that was not taken is none.
-            Stage::Vouch(purpose) => redis.opened(purpose, now),
             Stage::Insert(inserting) => redis.inserted(&replies, inserting, now),
         }
     }
@@ -385,7 +399,7 @@ impl Exchange {
     pub fn lost(self) -> Vec<Inserted> {
         let Self { redis, stage, .. } = self;
         match stage {
-            Stage::Inspect(purpose, _) | Stage::Vouch(purpose) | Stage::Claim(Claiming { purpose, .. }) => {
+            Stage::Inspect(purpose, _) | Stage::Claim(Claiming { purpose, .. }) => {
                 redis.close(Fault::Lost, None);
                 redis.failed(purpose)
             }

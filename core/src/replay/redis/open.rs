@@ -52,8 +52,6 @@ pub(super) struct Claiming {
     sets: bool,
     /// Whether it replaces another: whatever stands there then counts.
     replaces: bool,
-    /// The life that a heartbeat was sent for.
-    vouched: Option<StoreEpoch>,
 }
 
 /// What a server said of itself.
@@ -125,11 +123,11 @@ impl RedisReplay {
         let known = self.known().life.clone();
         let is_agreeing =
             |open: &OpenLife| open.identity == server.identity && self.apart(server.offset, &open.life) == 0;
-        let vouched = known.filter(|open| is_agreeing(open)).map(|open| open.life.epoch);
-        if let Some(epoch) = vouched {
-            commands.push(self.heartbeat(epoch, &server, now));
+        // Not in a round trip of its own: a life that was just found is vouched for at the next look, before it is old enough to be ended.
+        if let Some(open) = known.filter(|open| is_agreeing(open)) {
+            commands.push(self.heartbeat(open.life.epoch, &server, now));
         }
-        let claiming = Claiming { purpose, server, tries, sets, replaces: false, vouched };
+        let claiming = Claiming { purpose, server, tries, sets, replaces: false };
         Next::Exchange(Exchange { redis: self.clone(), commands, stage: Stage::Claim(claiming) })
     }
 
@@ -218,6 +216,10 @@ impl RedisReplay {
                 fault => return Err(fault),
             },
         };
+        // What verifiers say of their clocks can be missing, and must not be kept from this one.
+        if let Reply::Error(_) = vouched {
+            return Err(Fault::of_reply(vouched, GET));
+        }
         let life = match life {
             Reply::Text(text) => Life::read(text, self.settings.agreement)?,
             Reply::Nil if is_full => return Err(Fault::Full),
@@ -273,18 +275,19 @@ impl RedisReplay {
         let mut commands = alloc::vec![set_life(&key, &next, "XX")];
         commands.extend(self.reads(&key));
         let tries = tries.saturating_add(1);
-        let claiming = Claiming { purpose, server, tries, sets: true, replaces: true, vouched: None };
+        let claiming = Claiming { purpose, server, tries, sets: true, replaces: true };
         Next::Exchange(Exchange { redis: self.clone(), commands, stage: Stage::Claim(claiming) })
     }
 
     /// Takes a life for the present one.
     fn take(&self, life: Life, claiming: Claiming, now: UnixTime) -> Next {
-        let Claiming { purpose, server, vouched, .. } = claiming;
+        let Claiming { purpose, server, .. } = claiming;
         let open = OpenLife { text: life.to_text().into_bytes(), identity: server.identity, life };
         let mut known = self.known();
         if known.lives == 0 || known.epoch != life.epoch {
             known.lives = known.lives.saturating_add(1);
-            known.last = Some(known.epoch);
+            let last = known.epoch;
+            known.hear_of(Some(last));
         }
         if known.life.as_deref() != Some(&open) {
             known.life = Some(Arc::new(open));
@@ -293,11 +296,7 @@ impl RedisReplay {
         known.looked_at = Some(now);
         known.ahead = Some((server.offset.saturating_sub(life.offset), now));
         drop(known);
-        if vouched == Some(life.epoch) {
-            return self.opened(purpose, now);
-        }
-        let commands = alloc::vec![self.heartbeat(life.epoch, &server, now)];
-        Next::Exchange(Exchange { redis: self.clone(), commands, stage: Stage::Vouch(purpose) })
+        self.opened(purpose, now)
     }
 
     /// Goes on with what a life was opened for.

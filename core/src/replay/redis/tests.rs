@@ -237,6 +237,20 @@ fn two_verifiers_agree_on_the_new_epoch() {
 }
 
 #[test]
+fn two_losses_in_one_second_cost_one_challenge_each() {
+    let (mut server, redis, now) = begun();
+    let other = verifier();
+    open(&mut server, &other, now).unwrap();
+    for number in [10, 20, 30] {
+        server.keys.clear();
+        assert_eq!(one(&mut server, &redis, proof(number, now, Some(redis.epoch())), now), Ok(BeforeFloor));
+        assert_eq!(one(&mut server, &redis, proof(number + 1, now, Some(redis.epoch())), now), Ok(Fresh), "{number}");
+        // Another verifier, which has not noticed yet.
+        assert_eq!(one(&mut server, &other, proof(number + 2, now, Some(redis.epoch())), now), Ok(Fresh), "{number}");
+    }
+}
+
+#[test]
 fn a_server_that_will_not_do_is_named() {
     for (change, name) in [
         ((|server| server.role = "slave") as fn(&mut Server), "not_primary"),
