@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -155,4 +155,24 @@ export async function cluster() {
   const agrees = (text) => text.includes('cluster_state:ok') && text.includes('cluster_known_nodes:3') && text.includes('cluster_slots_ok:16384');
   for (const server of servers) await until('the nodes did not find each other', async () => agrees(await server.say('CLUSTER', 'INFO')));
   return servers;
+}
+
+/** Passes on what is asked of a server, and what it replies after `delay` milliseconds. Its port, and how to stop it. */
+export async function relay(server, delay) {
+  const sockets = new Set();
+  const listener = createServer((client) => {
+    const other = createConnection(server.port, '127.0.0.1');
+    for (const socket of [client, other]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined).on('close', () => [client, other].forEach((each) => each.destroy()));
+    }
+    client.pipe(other);
+    other.on('data', (reply) => void sleep(delay).then(() => client.write(reply)));
+  });
+  await new Promise((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  const stop = () => {
+    listener.close();
+    sockets.forEach((socket) => socket.destroy());
+  };
+  return { port: listener.address().port, stop };
 }

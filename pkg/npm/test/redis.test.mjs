@@ -10,7 +10,7 @@ import { RedisReplayStore } from 'keybound/redis';
 import { protect } from 'keybound/server';
 import { createClient, createCluster } from 'redis';
 
-import { Server, cluster, skip, until } from './redis-server.mjs';
+import { Server, cluster, relay, skip, until } from './redis-server.mjs';
 
 const key = Key.generate();
 const [method, url] = ['GET', 'https://api.example.com/items'];
@@ -54,8 +54,8 @@ for (const [library, clientOf] of Object.entries(CLIENTS)) {
     const made = async () => ({ method, url, proof: await proof({ method, url, key, nonce: verifier.freshNonce('token') }) });
     const present = async (shown, to = store) => (await to.insert(verifier.check(shown).entry)).insertion;
     /** What a proof comes to when the store can tell again. */
-    const settled = async (shown) => until('still no answer', async () => {
-      const insertion = await present(shown);
+    const settled = async (shown, to = store) => until('still no answer', async () => {
+      const insertion = await present(shown, to);
       return insertion !== 'unavailable' && insertion;
     });
     const timed = async (work) => {
@@ -131,6 +131,23 @@ for (const [library, clientOf] of Object.entries(CLIENTS)) {
       const challenge = await ask(nonce);
       assert.deepEqual([challenge.refusal.status, challenge.refusal.reason], [401, 'before_store_floor']);
       assert.equal((await ask(nonceOf(challenge))).verdict, 'granted');
+    });
+
+    test('a life is opened in more time than a proof waits', async () => {
+      // Three round trips take longer than the 250 ms.
+      const distant = await relay(server, 100);
+      closing.push(distant.stop);
+      const far = await open({ client: clientOf(distant.port) });
+      await settled(await made(), far);
+      await server.say('FLUSHALL');
+      const { epoch } = far.status();
+      await present(await made(), far);
+      await until('no other life', () => far.epoch() !== epoch);
+      // The other store gives the nonces here, and has to notice as well.
+      await until('not accepted', async () => {
+        await present(await made());
+        return (await present(await made(), far)) === 'fresh';
+      });
     });
 
     test('a connection that is lost and made again accepts nothing twice', async () => {

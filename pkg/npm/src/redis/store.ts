@@ -220,14 +220,16 @@ export class RedisReplayStore implements ReplayStore {
     return fault;
   }
 
-  /** Sends what the core asks for, until it has an outcome. */
+  /**
+   * Sends what the core asks for, until it has an outcome. Each pipeline has so much time for its replies: to open a life takes several, and
+   * goes on when those that asked have been answered.
+   */
   async #drive(first: NativeRedisTurn, milliseconds: number): Promise<Outcome> {
-    const until = performance.now() + milliseconds;
     let turn = first;
     for (;;) {
       const text = turn.commands();
       if (text === undefined || text === null) break;
-      const replies = await this.#replies(JSON.parse(text) as string[][], until - performance.now());
+      const replies = await this.#replies(JSON.parse(text) as string[][], milliseconds);
       const next = replies.given === undefined ? turn.lost() : turn.resume(replies.given, this.#now());
       turn.free?.();
       turn = next;
