@@ -233,7 +233,7 @@ for (const [library, clientOf] of Object.entries(CLIENTS)) {
       assert.equal(await present(await made(), allowed), 'fresh');
       await assert.rejects(open(await user('blind', '+set', '+get', '+getex')), { name: 'Misuse', reason: 'forbidden', message: /INFO/ });
       const wrong = clientOf(server.port, { username: 'allowed', password: 'wrong' });
-      await assert.rejects(open({ client: wrong }), { name: 'Misuse', reason: 'forbidden' });
+      await assert.rejects(open({ client: wrong }), { name: 'Misuse', reason: 'not_authenticated' });
     });
 
     test('a server that may forget is refused', async () => {
