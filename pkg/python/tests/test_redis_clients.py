@@ -102,7 +102,7 @@ def test_replicas_are_waited_for(own: RedisServer, opened: Open) -> None:
             while not (admin.set("key", "value") and admin.wait(1, 100)):
                 assert time.monotonic() < until, "the replica is not there"
                 time.sleep(0.02)
-        with pytest.raises(Misuse, match="wait_for_replicas") as told:
+        with pytest.raises(Misuse, match=r"write wait_for_replicas=1 to wait .*, or danger_accept_split_brain=True") as told:
             opened(own)
         assert told.value.reason == "needs_replicas"
         with pytest.raises(Misuse, match="replica") as told:

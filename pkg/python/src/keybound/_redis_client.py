@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import inspect
 import ssl
+import time
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Any, Final
+from weakref import ref
 
 from . import _keybound
 from .errors import Misuse
@@ -136,18 +139,34 @@ class Place:
         """Tells servers apart, so that no connection to another is taken."""
         return self.kind, *(self.options.get(name) for name in ("host", "port", "path", "db"))
 
-    def connection(self, answer: float | None, connect: float | None) -> Any:
-        """A new connection that is not connected yet."""
+    def connection(self, connect: float | None) -> Any:
+        """A new connection that is not connected yet, for tasks."""
+        return self.kind(**self._made_with(connect))
+
+    def timed(self, connect: float) -> Any:
+        """The same for threads: what is read of it ends at its `until`, whatever comes in piece by piece."""
+        made = _timed(self.kind)(**self._made_with(connect))
+        made.until = time.monotonic() + connect
+        return made
+
+    def _made_with(self, connect: float | None) -> dict[str, Any]:
         options = {name: value for name, value in self.options.items() if not name.startswith(POOLED)}
-        return self.kind(**options | OWN | {"socket_timeout": answer, "socket_connect_timeout": connect})
+        return options | OWN | {"socket_timeout": connect, "socket_connect_timeout": connect}
 
     def check(self, accepts_plaintext: bool) -> None:
-        """Raises :class:`Refused` where someone on the way could read the password or answer in the server's place."""
+        """Raises :class:`Refused` for clients of sentinels, and where someone on the way could read the password or answer in the server's
+        place."""
+        names = {base.__name__ for base in self.kind.__mro__}
+        if "SentinelManagedConnection" in names:
+            raise Refused(
+                "client_type",
+                "clients of sentinels are not supported; give the store a client of the primary, by a name that follows it: "
+                "redis.Redis.from_url('rediss://primary.example.com')",
+            )
         if accepts_plaintext:
             return
-        names = {base.__name__ for base in self.kind.__mro__}
         if "SSLConnection" in names:
-            made = self.connection(None, None)
+            made = self.connection(None)
             checks = getattr(made, "check_hostname", True), getattr(made, "cert_reqs", ssl.CERT_REQUIRED)
             if not checks[0] or checks[1] != ssl.CERT_REQUIRED:
                 raise Refused(
@@ -156,14 +175,61 @@ class Place:
                     "danger_plaintext=True where no one else can reach the network between them",
                 )
         elif "UnixDomainSocketConnection" not in names:
-            # Where sentinels say what the server is, it may be anywhere.
-            host = "" if "SentinelManagedConnection" in names else str(self.options.get("host", "localhost"))
-            if not host or _keybound.redis_needs_tls(host):
+            if _keybound.redis_needs_tls(str(self.options.get("host", "localhost"))):
                 raise Refused(
                     "plaintext",
                     "the Redis server is on another machine and the client does not use TLS; write rediss:// or ssl=True, or "
                     "danger_plaintext=True where no one else can reach the network between them",
                 )
+
+
+@cache
+def _timed(kind: Any) -> Any:
+    """Connections of this kind with a moment at which all that is read or written of them ends."""
+
+    def connect(self: Any) -> Any:
+        return _TimedSocket(kind._connect(self), self)
+
+    return type(kind.__name__, (kind,), {"until": 0.0, "_connect": connect})
+
+
+class _TimedSocket:
+    """A socket whose time-outs are never longer than what its connection has left."""
+
+    def __init__(self, socket: Any, connection: Any) -> None:
+        self._socket, self._connection = socket, ref(connection)
+        self._timeout: float | None = socket.gettimeout()
+
+    def settimeout(self, timeout: float | None) -> None:
+        """For what comes next."""
+        self._timeout = timeout
+
+    def recv(self, *given: Any) -> Any:
+        """As of a socket."""
+        return self._in_time().recv(*given)
+
+    def recv_into(self, *given: Any) -> Any:
+        """As of a socket."""
+        return self._in_time().recv_into(*given)
+
+    def sendall(self, *given: Any) -> Any:
+        """As of a socket."""
+        return self._in_time().sendall(*given)
+
+    def _in_time(self) -> Any:
+        # To look whether something is there takes no time.
+        if self._timeout != 0:
+            connection = self._connection()
+            left = (connection.until if connection is not None else 0.0) - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._socket.settimeout(left if self._timeout is None else min(left, self._timeout))
+        else:
+            self._socket.settimeout(0)
+        return self._socket
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
 
 
 def reply_of(value: object) -> str:

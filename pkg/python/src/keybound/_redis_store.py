@@ -5,27 +5,37 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import time
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypedDict
 
 from . import _keybound
 from ._options import check_known, flag, one, text, whole
 from ._redis_client import Place, Refused, error_of, library_of
 from ._types import Insertion
-from .errors import NATIVE, Misuse, reraise
+from .errors import NATIVE, Misuse, translated
 from .policy import Policy
 from .stores import Inserted, ReplayEntry
 
-__all__ = ["LIMITS", "OPENING", "Asking", "Process", "RedisFault", "RedisStatus", "_Store", "inserted"]
+if TYPE_CHECKING:
+    from typing_extensions import Required
+
+__all__ = ["CONNECT", "LIMITS", "TURNS", "Asking", "Process", "RedisFault", "RedisOptions", "RedisStatus", "_Store", "inserted"]
 
 log = logging.getLogger("keybound")
 #: How a store is driven, the same in every language.
 LIMITS: Final[dict[str, int]] = json.loads(_keybound.redis_limits())
 #: How long a call takes at most unless told otherwise, in seconds.
 ANSWER_TIMEOUT: Final = LIMITS["answer_ms"] / 1000
-#: How long the opening may take, connecting included, in seconds.
-OPENING: Final = LIMITS["connect_ms"] / 1000
+#: How long it may take to connect, in seconds.
+CONNECT: Final = LIMITS["connect_ms"] / 1000
+#: How often a server answers at most while a store is opened.
+TURNS: Final = 8
+#: Faults of this package's that nobody has to do anything about.
+PASSING: Final = ("held_up", "unreachable")
+#: By how many seconds an event loop may be late.
+HELD_UP: Final = 0.05
 OPTIONS: Final = (
     "answer_timeout",
     "clocks_within",
@@ -45,7 +55,7 @@ class RedisFault:
     """Why a server cannot be used. Nothing in it is secret."""
 
     name: str
-    """Stable, for metrics: those of the core (`evicts`, `not_primary`, `lost`, …), `credentials`, `plaintext` and `unreachable`."""
+    """Stable, for metrics: those of the core (`evicts`, `not_primary`, `lost`, …), `credentials`, `held_up`, `plaintext` and `unreachable`."""
     message: str
     """What is wrong and what to do."""
     is_configuration: bool
@@ -71,6 +81,21 @@ class RedisStatus:
     def is_open(self) -> bool:
         """Whether proofs can be accepted."""
         return self.epoch is not None
+
+
+class RedisOptions(TypedDict, total=False):
+    """The options of :meth:`RedisReplayStore.open`, which describes them."""
+
+    policy: Policy | None
+    namespace: Required[str]
+    answer_timeout: float
+    clocks_within: int | None
+    wait_for_replicas: int | None
+    replicas_within_ms: int | None
+    danger_accept_split_brain: bool
+    danger_ignore_server_clock: bool
+    danger_plaintext: bool
+    now: int | None
 
 
 class Asking:
@@ -116,6 +141,8 @@ class Process:
         self.pid = os.getpid()
         self.native = native
         self.was_open = False
+        #: By a verifier's clock: when the store was last opened, or an attempt begun.
+        self.tried_at: int | None = None
         self.last_epoch = native.epoch() if epoch is None else epoch
         self.waiting = 0
 
@@ -162,7 +189,10 @@ class _Store:
         try:
             return self._process(_keybound.RedisReplay(self._namespace, self._options), epoch)
         except NATIVE as error:
-            reraise(error)
+            told = translated(error)
+            if isinstance(told, Misuse) and told.detail.startswith("namespace "):
+                raise Misuse(told.reason, f'{told.detail}, and this is {self._namespace[:64]!r}; write namespace="api"') from None
+            raise told from error
 
     def _here(self) -> Process:
         """What belongs to this process."""
@@ -204,11 +234,10 @@ class _Store:
             asking.lose()
         outcome = asking.outcome
         if isinstance(failure, Refused):
-            self._note(RedisFault(failure.name, failure.message, failure.name != "unreachable"))
+            self._note(RedisFault(failure.name, failure.message, failure.name not in PASSING))
         elif "fault" in outcome:
             fault = outcome["fault"]
-            message = _moved(fault["address"]) if fault["name"] == "moved" else fault["message"]
-            self._note(RedisFault(fault["name"], message, fault["is_configuration"]))
+            self._note(RedisFault(fault["name"], _told(fault), fault["is_configuration"]))
         elif asking.asks:
             if not self._is_up:
                 log.info("the replay store in Redis can be used again")
@@ -249,6 +278,18 @@ class _Store:
             log.warning("the replay store in Redis cannot be used: %s", fault.message)
         self._fault, self._is_up = fault, False
 
+    def _tell(self, refused: Refused) -> None:
+        """Lets :meth:`status` tell of a call that was not answered, while the server can be used."""
+        self._fault = RedisFault(refused.name, refused.message, False)
+        log.debug("%s", refused.message)
+
+    def _held_up(self, seconds: float) -> Refused | None:
+        """What a time-out is that came so much too late that the program itself took the time."""
+        if seconds <= HELD_UP:
+            return None
+        told = f"the program held its event loop up for {seconds:.2f} s, so that an answer of Redis was not read in time"
+        return Refused("held_up", told)
+
     def _check_opened(self) -> None:
         """Raises :class:`Misuse` for a fault that someone has to do something about."""
         fault = self._fault
@@ -271,5 +312,13 @@ def inserted(answer: dict[str, str]) -> Inserted:
     return Inserted(Insertion(answer["insertion"]), answer["epoch"])
 
 
-def _moved(address: str) -> str:
-    return f"this namespace is on another node of the Redis cluster, {address}: give the store a client for clusters, redis.RedisCluster"
+def _told(fault: dict[str, Any]) -> str:
+    """A fault of the core's in words, with the options as Python has them."""
+    message: str = fault["message"]
+    if fault["name"] == "moved":
+        client = "give the store a client for clusters, redis.RedisCluster"
+        return f"this namespace is on another node of the Redis cluster, {fault['address']}: {client}"
+    if fault["name"] == "needs_replicas":
+        told = r"write wait_for_replicas=\1 to wait for so many with each proof, or danger_accept_split_brain=True"
+        return re.sub(r"wait for (\d+) .*", told, message)
+    return message
