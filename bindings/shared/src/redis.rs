@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use keybound::json::Value;
 use keybound::replay::redis::{self, Exchange, Fault, Next, RedisReplay as Core, Reply};
-use keybound::replay::{Inserted, ReplayEntry};
+use keybound::replay::{Inserted, ReplayAgreement, ReplayEntry};
 use keybound::{Crypto, UnixTime};
 
 use crate::error::{Error, Kind};
@@ -32,9 +32,9 @@ pub fn redis_needs_tls(host: &str) -> bool {
     redis::needs_tls(host)
 }
 
-/// The store of one namespace, as one verifier sees it.
+/// The store of one namespace, as one verifier sees it, and what verifiers that share it agree on.
 #[derive(Debug)]
-pub struct RedisReplay(Core);
+pub struct RedisReplay(Core, ReplayAgreement);
 
 /// Entries to be inserted together.
 #[derive(Debug, Default)]
@@ -64,7 +64,8 @@ impl RedisReplay {
             "danger_ignore_server_clock",
         ];
         let options = Options::parse(options, &[OPTIONS, &own].concat())?;
-        let mut core = Core::for_policy(namespace, &policy(&options)?, crypto)?;
+        let policy = policy(&options)?;
+        let mut core = Core::for_policy(namespace, &policy, crypto)?;
         if let Some(seconds) = options.number("clocks_within")? {
             core = core.clocks_within(seconds)?;
         }
@@ -81,7 +82,7 @@ impl RedisReplay {
         if options.flag("danger_ignore_server_clock")? {
             core = core.danger_ignore_server_clock();
         }
-        Ok(Self(core))
+        Ok(Self(core, policy.replay_agreement(crypto.digest)))
     }
 
     /// Finds or founds the server's life. Its outcome has no answers.
@@ -115,7 +116,8 @@ impl RedisReplay {
         self.0.check_is_due(UnixTime::from_secs(now))
     }
 
-    /// What is known of the server, as JSON: `epoch` and `floor` while it can be used, the last `fault`, `lives`.
+    /// What is known of the server, as JSON: `epoch` and `floor` while it can be used, the last `fault`, `lives`; and the `agreement` of
+    /// its verifiers, a byte string.
     pub fn status(&self) -> String {
         let status = self.0.status();
         let (epoch, floor) = status.life.map(|(epoch, floor)| (epoch.to_u64().to_string(), floor.secs())).unzip();
@@ -124,6 +126,7 @@ impl RedisReplay {
             .with_some("floor", floor)
             .with_some("fault", status.fault.as_ref().map(shown))
             .with("lives", status.lives)
+            .with("agreement", byte_string(self.1.as_bytes()))
             .to_json()
     }
 }

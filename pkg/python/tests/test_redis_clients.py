@@ -14,7 +14,7 @@ import redis.asyncio
 import valkey
 import valkey.asyncio
 
-from keybound import Insertion, Misuse, Policy, Presented, Verifier, _redis_store, proof
+from keybound import AsyncResourceServer, Insertion, Misuse, Policy, Presented, ResourceServer, Verifier, _redis_store, proof
 from keybound.redis import AsyncRedisReplayStore, RedisReplayStore
 from redis_servers import RedisServer, cluster
 from redis_stores import KEY, POLICY, URL, Open, Opened, entry, namespace, opened, own, server
@@ -129,6 +129,13 @@ def test_another_policy_is_told_of(server: RedisServer, opened: Open, caplog: py
     for _ in range(2):
         assert store.one(verifier.check(presented).entry) is UNAVAILABLE
     assert sum("another policy" in record.message for record in caplog.records) == 1
+    # A server is not begun with one.
+    servers = ResourceServer if store.kind == "threads" else AsyncResourceServer
+    given: dict[str, Any] = {"resource": "https://api.example.com", "issuers": ["https://as.example.com"], "store": store.store}
+    with pytest.raises(Misuse, match="open the store with the same policy: policy=policy") as told:
+        servers(policy=Policy(max_age=20), **given)
+    assert told.value.reason == "store_disagreement"
+    servers(policy=POLICY, **given)
 
 
 def test_a_store_is_opened_where_nothing_can_be_awaited(server: RedisServer) -> None:

@@ -296,6 +296,16 @@ class _Store:
         if not self._is_up and fault is not None and fault.is_configuration:
             raise Misuse(fault.name, fault.message)
 
+    def _check_policy(self, policy: Policy) -> None:
+        """Raises :class:`Misuse` where a verifier with this policy would always be refused."""
+        try:
+            other = _keybound.RedisReplay(self._namespace, policy.options())
+        except NATIVE as error:
+            raise translated(error) from error
+        if json.loads(other.status())["agreement"] != json.loads(self._here().native.status())["agreement"]:
+            told = "has other times than its store in Redis, and would always be refused; open the store with the same policy: policy=policy"
+            raise Misuse("store_disagreement", f"this policy {told}")
+
     def _entry(self, here: Process, entry: ReplayEntry) -> _keybound.Entry:
         native = entry._native
         if self._says_policy and not here.native.serves(native):

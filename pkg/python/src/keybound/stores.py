@@ -200,6 +200,8 @@ def stated_alone(store: AsyncReplayStore | ReplayStore, workers: int | None, pol
             raise Misuse("store_type", "a store is an object with an epoch and a method insert; see keybound.ReplayStore")
         if not isinstance(store.epoch, str):
             raise Misuse("store_type", "the epoch of a store is a number below 2^64, as text; see keybound.ReplayStore")
+        if hasattr(store, "_check_policy"):
+            store._check_policy(policy)
         return False
     if workers is not None:
         check_alone(workers, policy)
