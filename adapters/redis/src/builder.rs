@@ -8,6 +8,7 @@ use keybound::replay::redis::{ANSWER_MS, CONNECT_MS, Fault, QUEUE, REPLICAS_MS, 
 use keybound::{Misuse, Policy, UnixTime};
 use keybound_aws_lc::AWS_LC;
 use redis::{ClientTlsConfig, TlsCertificates};
+use tokio::runtime::Handle;
 
 use crate::connection::{Connector, Place};
 use crate::health::{Health, Obstacle};
@@ -139,6 +140,9 @@ impl Builder {
     /// # Errors
     /// [`OpenError`] if someone has to change a configuration: the URL, an option, or the server's.
     pub async fn open(self) -> Result<RedisReplayStore, OpenError> {
+        if Handle::try_current().is_err() {
+            return Err(OpenError::NoRuntime);
+        }
         let place = Place::parse(&self.url, self.accepts_plaintext, &self.certificates)?;
         let mut replay = self.replay.map_err(OpenError::Misuse)?;
         if let Some(count) = self.quorum {
@@ -184,6 +188,8 @@ pub enum OpenError {
     Plaintext,
     /// A certificate or its key cannot be used, or the server's is not trusted.
     Certificates(String),
+    /// There is no Tokio runtime here.
+    NoRuntime,
     /// The namespace, `clocks_within` or the policy is out of bounds.
     Misuse(Misuse),
     /// The server is not one that can be used as it is configured.
@@ -203,6 +209,9 @@ impl fmt::Display for OpenError {
                  or set danger_plaintext where no one else can reach the network between them",
             ),
             Self::Certificates(why) => write!(f, "a certificate for the Redis server cannot be used: {why}"),
+            Self::NoRuntime => {
+                f.write_str("open the store within a Tokio runtime, such as #[tokio::main], that goes on running")
+            }
             Self::Misuse(misuse) => misuse.fmt(f),
             Self::Fault(fault) => fault.fmt(f),
         }

@@ -3,12 +3,14 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use keybound::replay::redis::{MAX_BATCH, RedisReplay};
 use keybound::replay::{AsyncReplayStore, BoxFuture, Inserted, Insertion, ReplayEntry, StoreEpoch};
 use keybound::{Policy, UnixTime};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::builder::Builder;
 use crate::health::{Health, Noted};
@@ -21,6 +23,9 @@ pub struct RedisReplayStore {
     replay: RedisReplay,
     requests: mpsc::Sender<Request>,
     noted: Arc<Mutex<Noted>>,
+    /// The runtime that the task runs on, whose timers say when a request has waited long enough.
+    runtime: Handle,
+    answer_timeout: Duration,
 }
 
 /// What one request asks.
@@ -41,8 +46,14 @@ impl RedisReplayStore {
         Builder::new(url, namespace, policy)
     }
 
-    pub(crate) const fn new(replay: RedisReplay, requests: mpsc::Sender<Request>, noted: Arc<Mutex<Noted>>) -> Self {
-        Self { replay, requests, noted }
+    pub(crate) const fn new(
+        replay: RedisReplay,
+        requests: mpsc::Sender<Request>,
+        noted: Arc<Mutex<Noted>>,
+        runtime: Handle,
+        answer_timeout: Duration,
+    ) -> Self {
+        Self { replay, requests, noted, runtime, answer_timeout }
     }
 
     /// What is known of the store and its server. It asks nothing over the network.
@@ -51,7 +62,8 @@ impl RedisReplayStore {
         let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         let capacity = self.requests.max_capacity();
         let waiting = capacity.saturating_sub(self.requests.capacity());
-        let life = status.life.filter(|_| noted.serves);
+        // Without its task, nothing is sent any more.
+        let life = status.life.filter(|_| noted.serves && !self.requests.is_closed());
         Health { life, obstacle: noted.obstacle.clone(), lives: status.lives, waiting, capacity }
     }
 
@@ -60,7 +72,12 @@ impl RedisReplayStore {
         let mut answers = Vec::with_capacity(entries.len());
         for entries in entries.chunks(MAX_BATCH) {
             let answered = match self.send(entries, now) {
-                Some(answered) => answered.await.ok(),
+                Some(answered) => {
+                    // Also while it waits for others: no request waits longer than for an answer.
+                    let most = self.answer_timeout;
+                    let answered = self.runtime.spawn(async move { timeout(most, answered).await }).await;
+                    answered.ok().and_then(Result::ok).and_then(Result::ok)
+                }
                 None => None,
             };
             match answered {

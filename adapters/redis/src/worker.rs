@@ -8,6 +8,7 @@ use keybound::UnixTime;
 use keybound::replay::redis::{MAX_BATCH, Next, RedisReplay, UNDER_WAY};
 use keybound::replay::{Inserted, ReplayEntry, StoreEpoch};
 use keybound_aws_lc::AWS_LC;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -49,7 +50,8 @@ impl Worker {
     ) -> RedisReplayStore {
         let (sender, requests) = mpsc::channel(queue.max(1));
         let noted = Arc::default();
-        let store = RedisReplayStore::new(replay.clone(), sender, Arc::clone(&noted));
+        let (runtime, answer_timeout) = (Handle::current(), connector.answer_timeout);
+        let store = RedisReplayStore::new(replay.clone(), sender, Arc::clone(&noted), runtime, answer_timeout);
         let last = connector.place.clone();
         let mut worker = Self { replay, connector, clock, requests, left: None, noted, last, has_warned: false };
         let opened = worker.connector.open(&worker.replay, &worker.last, &worker.clock).await;

@@ -1,11 +1,14 @@
 //! A server whose replies take nearly half of the time that requests wait.
 
-use std::time::Duration;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use keybound::replay::{AsyncReplayStore, Insertion};
 use keybound_redis::RedisReplayStore;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::support::proofs::{NAMESPACE, opened, present, proof};
@@ -37,6 +40,29 @@ on_both! {
         assert_ne!(store.epoch(), old);
         assert_eq!(present(&store, &proof(3, store.epoch())).await, Insertion::Fresh);
     }
+
+async fn a_request_that_waits_for_others_waits_no_longer(kind: Kind) {
+    let server = Server::start(kind, &[]);
+    let url = format!("redis://{}", relay(server.address()).await);
+    let builder = RedisReplayStore::builder(&url, NAMESPACE, &keybound::Policy::default()).answer_timeout(ANSWER);
+    let store = opened(builder).await;
+    // More than two batches take, so that the last ones wait for two round trips and more.
+    let epoch = store.epoch();
+    let mut tasks = JoinSet::new();
+    for number in 0..3_000 {
+        let (store, entry) = (store.clone(), proof(number, epoch));
+        tasks.spawn(async move {
+            let begun = Instant::now();
+            (present(&store, &entry).await, begun.elapsed())
+        });
+    }
+    let answers = tasks.join_all().await;
+    assert!(answers.iter().any(|(answer, _)| *answer == Insertion::Fresh));
+    assert!(answers.iter().any(|(answer, _)| *answer == Insertion::Unavailable));
+    for (answer, took) in answers {
+        assert!(took < ANSWER * 2, "{answer:?} after {took:?}");
+    }
+}
 }
 
 /// Passes everything on, replies later. Its address.
@@ -60,4 +86,12 @@ async fn relay(server: String) -> String {
         }
     });
     address
+}
+
+#[test]
+fn without_a_runtime_it_says_what_to_do() {
+    let opening =
+        pin!(RedisReplayStore::builder("redis://127.0.0.1:1", NAMESPACE, &keybound::Policy::default()).open());
+    let Poll::Ready(Err(error)) = opening.poll(&mut Context::from_waker(Waker::noop())) else { panic!("it waits") };
+    assert!(error.to_string().contains("#[tokio::main]"), "{error}");
 }

@@ -176,7 +176,7 @@ impl RedisReplay {
 fn not_acknowledged(reply: &Reply, needed: u32) -> Option<Fault> {
     match reply {
         Reply::Integer(count) if *count >= i64::from(needed) => None,
-        Reply::Integer(_) => Some(Fault::NotAcknowledged),
+        Reply::Integer(count) => Some(Fault::NotAcknowledged { needed, found: *count }),
         other => Some(Fault::of_reply(other, WAIT)),
     }
 }

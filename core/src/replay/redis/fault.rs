@@ -65,7 +65,12 @@ pub enum Fault {
     /// What the server holds changed several times while it was being opened.
     Unsteady,
     /// Too few replicas acknowledged the last proofs in time.
-    NotAcknowledged,
+    NotAcknowledged {
+        /// How many must.
+        needed: u32,
+        /// How many did.
+        found: i64,
+    },
     /// There was no reply in time, or the connection broke.
     Lost,
 }
@@ -89,7 +94,7 @@ impl Fault {
             Self::Malformed => "malformed",
             Self::Refuses { .. } => "refuses",
             Self::Unsteady => "unsteady",
-            Self::NotAcknowledged => "not_acknowledged",
+            Self::NotAcknowledged { .. } => "not_acknowledged",
             Self::Lost => "lost",
         }
     }
@@ -186,7 +191,11 @@ impl fmt::Display for Fault {
             Self::Malformed => f.write_str("the Redis server's reply is missing or malformed"),
             Self::Refuses { code } => write!(f, "the Redis server answers {code}"),
             Self::Unsteady => f.write_str("the Redis server's data changed while it was being opened"),
-            Self::NotAcknowledged => f.write_str("too few replicas of the Redis server acknowledged a write in time"),
+            Self::NotAcknowledged { needed, found } => write!(
+                f,
+                "{found} replicas of the Redis server acknowledged a proof in time, and wait_for_replicas asks for {needed}: \
+                 are there so many?"
+            ),
             Self::Lost => f.write_str("the Redis server did not reply in time, or the connection broke"),
         }
     }

@@ -322,7 +322,7 @@ fn too_few_acknowledgements_accept_nothing() {
     open(&mut server, &redis, START).unwrap();
     server.now += 60;
     let now = server.now;
-    assert_eq!(one(&mut server, &redis, proof(1, now, None), now), Err(Fault::NotAcknowledged));
+    assert_eq!(one(&mut server, &redis, proof(1, now, None), now), Err(Fault::NotAcknowledged { needed: 2, found: 1 }));
     server.acknowledge = 2;
     open(&mut server, &redis, now).unwrap();
     assert_eq!(one(&mut server, &redis, proof(2, now, None), now), Ok(Fresh));
