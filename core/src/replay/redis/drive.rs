@@ -1,6 +1,6 @@
 //! How a host drives a store: numbers and a rule that are the same in every language.
 
-use crate::http::url::Url;
+use core::net::IpAddr;
 
 /// How many entries one batch holds at most.
 pub const MAX_BATCH: usize = 256;
@@ -20,6 +20,7 @@ pub const HOPS: usize = 3;
 
 /// Whether commands to this host have to be encrypted: to all but loopback, unless the program says otherwise.
 pub fn needs_tls(host: &str) -> bool {
-    let host = if host.contains(':') { alloc::format!("[{host}]") } else { host.into() };
-    !Url::parse(&alloc::format!("http://{host}/")).is_ok_and(|url| url.is_loopback())
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
+    !(bare.eq_ignore_ascii_case("localhost") || bare.parse().is_ok_and(is_loopback))
 }
