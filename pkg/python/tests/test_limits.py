@@ -30,16 +30,23 @@ from keybound import (
 from test_servers import API, AS, Network, both, fields, made
 
 KEY = Key.generate()
-NOW = int(time.time())
+NOW = 0
+
+
+@pytest.fixture(autouse=True)
+def _clock() -> None:
+    """Proofs are made by the real clock, and the whole suite takes longer than they may be old."""
+    global NOW
+    NOW = int(time.time())
 
 
 def arriving(headers: list[tuple[str, bytes]], peer: str | None = "192.0.2.1") -> Incoming:
     return Incoming(method="GET", target=b"/items", headers=headers, peer=peer)
 
 
-def refused(server: Any, incoming: Incoming, now: int = NOW) -> tuple[int, str]:
+def refused(server: Any, incoming: Incoming, later: int = 0) -> tuple[int, str]:
     with pytest.raises(Refused) as told:
-        server.authenticate(incoming, now=now)
+        server.authenticate(incoming, now=NOW + later)
     refusal = told.value.refusal
     assert (refusal.status == 429) == ("Retry-After" in dict(refusal.headers) and refusal.status != 503)
     return refusal.status, refusal.reason
@@ -134,10 +141,10 @@ def test_a_token_endpoint_has_limits_and_a_breaker() -> None:
     store.is_well = True
     url = f"{AS}/token"
 
-    def ask(now: int = NOW, peer: str = "192.0.2.1", bound_to: str | None = KEY.thumbprint) -> None:
+    def ask(later: int = 0, peer: str = "192.0.2.1", bound_to: str | None = KEY.thumbprint) -> None:
         grant = Grant(type="refresh_token", bound_to=bound_to)
         sent = proof(key=KEY, method="POST", url=url)
-        server.admit(store=store, method="POST", url=url, proof=sent, client="public", grant=grant, peer=peer, now=now)
+        server.admit(store=store, method="POST", url=url, proof=sent, client="public", grant=grant, peer=peer, now=NOW + later)
 
     def limited(**more: Any) -> None:
         with pytest.raises(ProofRejected) as told:
