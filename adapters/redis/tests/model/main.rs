@@ -18,14 +18,14 @@
 //!
 //! | exploration | steps: states, transitions | deeper |
 //! |---|---|---|
-//! | losses | 6: 97,039, 213,855 | 8: 0.8, 2.3 |
+//! | losses | 6: 97,039, 213,855 | 8: 0.7, 2.0 |
 //! | two pipelines of one verifier at a time | 5: 67,637, 142,872 | 7: 1.1, 2.7 |
 //! | failovers, and a client that reconnects to any server | 6: 205,786, 504,506 | 7: 0.8, 2.1 |
 //! | a split brain with a quorum | 5: 105,692, 236,202 | 7: 1.6, 4.5 |
 //! | a split brain under way, and a client that reconnects | 6: 66,529, 270,817 | 7 |
 //! | clocks | 5: 238,771, 425,388 | 6: 1.2, 2.3 |
 //! | evictions | 5: 60,403, 92,371 | 6 |
-//! | all faults but split brains | 4: 123,200, 227,450 | 5: 1.2, 2.2 |
+//! | all faults but split brains | 4: 123,200, 227,450 | 5: 0.9, 1.8 |
 //! | verifiers 20 s apart, where 10 are allowed | 6: 115,729, 238,525 | |
 //! | verifiers 30 s apart, where that is allowed | 5: 64,502, 117,213 | |
 //!
