@@ -1,9 +1,14 @@
 //! The store behind a resource: what its clients see.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use http::Request;
 use keybound::json::Value;
 use keybound_redis::RedisReplayStore;
 use keybound_tower::Protection;
+use tokio::task::JoinSet;
+use tokio::time::sleep_until;
 
 use crate::story::{Client, Clock, ISSUER, Issuer};
 use crate::support::proofs::{impatient_store, open, opened, until_open};
@@ -87,5 +92,28 @@ on_both! {
         // At most one challenge after the restart.
         let next = world.challenged(&world.proof(Some(&nonce)), "before_store_floor").await;
         assert_eq!(world.send(&world.proof(Some(&next))).await, Ok(()));
+    }
+
+    #[ignore = "takes half a minute, and its numbers want an optimised build and a quiet machine"]
+    async fn two_thousand_admissions_a_second(kind: Kind) {
+        let server = Server::start(kind, &[]);
+        let world = Arc::new(World::new(opened(impatient_store(&server)).await));
+        let nonce = world.challenged(&world.proof(None), "nonce_missing").await;
+        let proofs: Vec<_> = (0..20_000).map(|_| world.proof(Some(&nonce))).collect();
+        let (begun, mut tasks) = (Instant::now(), JoinSet::new());
+        for (number, proof) in (0_u32..).zip(proofs) {
+            sleep_until((begun + number * Duration::from_micros(500)).into()).await;
+            let world = Arc::clone(&world);
+            tasks.spawn(async move {
+                let sent = Instant::now();
+                let ended = world.send(&proof).await;
+                (ended.is_ok(), sent.elapsed())
+            });
+        }
+        let mut took: Vec<_> = tasks.join_all().await;
+        let refused = took.iter().filter(|(is_admitted, _)| !is_admitted).count();
+        took.sort_by_key(|(_, took)| *took);
+        let at = |part: usize| took[took.len() * part / 1000 - 1].1;
+        println!("{kind:?}: half {:?}, 99 % {:?}, all {:?}; {refused} refused", at(500), at(990), at(1000));
     }
 }
