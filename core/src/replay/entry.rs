@@ -3,6 +3,8 @@
 use core::fmt;
 
 use super::key::{ReplayAgreement, ReplayKey};
+#[cfg(feature = "std")]
+use crate::crypto::{RandomUnavailable, SecureRandom};
 use crate::jose::thumbprint::Thumbprint;
 use crate::time::UnixTime;
 
@@ -24,6 +26,14 @@ impl StoreEpoch {
     /// The number.
     pub const fn to_u64(self) -> u64 {
         self.0
+    }
+
+    /// An epoch that no other life has.
+    #[cfg(feature = "std")]
+    pub(super) fn draw(random: &dyn SecureRandom) -> Result<Self, RandomUnavailable> {
+        let mut bytes = [0; 8];
+        random.fill(&mut bytes)?;
+        Ok(Self(u64::from_le_bytes(bytes)))
     }
 }
 
@@ -118,6 +128,13 @@ impl ReplayEntry {
     /// What the verifier that made this entry expects of everybody who uses the store.
     pub const fn agreement(&self) -> ReplayAgreement {
         self.0.agreement
+    }
+
+    /// Whether a store that remembers since `floor`, in a life with this `epoch`, knows whether the entry was there before. Of any other no
+    /// store may say that it is fresh.
+    #[cfg(feature = "std")]
+    pub(super) fn is_vouched_for(&self, floor: UnixTime, epoch: StoreEpoch) -> bool {
+        self.timed_at() > floor.saturating_add(self.max_ahead()) || self.nonce_epoch() == Some(epoch)
     }
 
     /// For how many seconds from `now` a store must keep the entry: for stores that take a relative lifetime.

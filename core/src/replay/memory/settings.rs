@@ -73,17 +73,16 @@ impl Settings {
         let capacity = capacity.max(1);
         let shard_bits = capacity.div_euclid(SHARD_ENTRIES).max(1).ilog2().min(MOST_SHARD_BITS);
         let limits = Limits::of(capacity, shard_bits, DEFAULT_SHARES);
-        let (mut places, mut rows, mut epoch) = ([0; 16], [0; 16], [0; 8]);
+        let (mut places, mut rows) = ([0; 16], [0; 16]);
         random.fill(&mut places)?;
         random.fill(&mut rows)?;
-        random.fill(&mut epoch)?;
         Ok(Self {
             capacity,
             shard_bits,
             limits,
             agreement,
             floor: now,
-            epoch: StoreEpoch::from_u64(u64::from_le_bytes(epoch)),
+            epoch: StoreEpoch::draw(random)?,
             places: sip::SipHasher13::new_with_key(&places),
             rows: sip::SipHasher13::new_with_key(&rows),
         })
@@ -123,8 +122,7 @@ impl Settings {
         if entry.agreement() != self.agreement {
             return Err(Insertion::Unavailable);
         }
-        let vouched = entry.timed_at() > self.floor.saturating_add(entry.max_ahead());
-        if !vouched && entry.nonce_epoch() != Some(self.epoch) {
+        if !entry.is_vouched_for(self.floor, self.epoch) {
             return Err(Insertion::BeforeFloor);
         }
         let tag = self.places.hash(entry.key().as_bytes());

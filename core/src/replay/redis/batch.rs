@@ -99,9 +99,7 @@ impl RedisReplay {
         if !self.serves(entry) || entry.lifetime(now) > MAX_LIFETIME {
             return Some(Insertion::Unavailable);
         }
-        let vouched = entry.timed_at() > open.life.floor.saturating_add(entry.max_ahead());
-        let is_of_this_life = entry.nonce_epoch() == Some(open.life.epoch);
-        (!vouched && !is_of_this_life).then_some(Insertion::BeforeFloor)
+        (!entry.is_vouched_for(open.life.floor, open.life.epoch)).then_some(Insertion::BeforeFloor)
     }
 
     /// Takes the replies to the inserts and to the reads after them.

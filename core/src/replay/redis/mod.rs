@@ -130,7 +130,7 @@ impl RedisReplay {
         if !(1..=32).contains(&namespace.len()) || !namespace.bytes().all(fits) {
             return Err(Misuse::PolicyBound("namespace (1 to 32 characters of a-z 0-9 . _ -)"));
         }
-        let epoch = random_epoch(crypto.random).ok_or(Misuse::Random)?;
+        let epoch = StoreEpoch::draw(crypto.random)?;
         let margin = policy.store_margin();
         let settings = Settings {
             prefix: format!("{{kb1:{namespace}}}").into_bytes(),
@@ -272,7 +272,7 @@ impl RedisReplay {
     }
 
     fn draw_epoch(&self) -> Result<StoreEpoch, Fault> {
-        random_epoch(self.settings.random).ok_or(Fault::Unsteady)
+        StoreEpoch::draw(self.settings.random).map_err(|_| Fault::Unsteady)
     }
 
     /// The server cannot be used: nothing is answered but `Unavailable` until it has been opened anew. `life` is the one it was used in.
@@ -327,12 +327,6 @@ impl Known {
     fn ahead(&self, now: UnixTime, within: u64) -> Option<i64> {
         self.ahead.filter(|(_, at)| now.since(*at) <= within).map(|(seconds, _)| seconds)
     }
-}
-
-fn random_epoch(random: &dyn SecureRandom) -> Option<StoreEpoch> {
-    let mut bytes = [0; 8];
-    random.fill(&mut bytes).ok()?;
-    Some(StoreEpoch::from_u64(u64::from_le_bytes(bytes)))
 }
 
 /// Shows no entries.
