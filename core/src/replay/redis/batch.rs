@@ -10,7 +10,7 @@ use super::info::{Identity, ReplicationSection, ServerSection};
 use super::life::OpenLife;
 use super::open::{GETEX, INFO, LIFE_KEPT, Purpose};
 use super::{Exchange, Next, RedisReplay, Stage, life};
-use crate::replay::{Inserted, Insertion, ReplayEntry};
+use crate::replay::{Insertion, ReplayEntry};
 use crate::time::UnixTime;
 
 pub(super) const SET: &str = "SET";
@@ -25,15 +25,7 @@ pub(super) struct Inserting {
     /// The life that was open by then.
     pub(super) life: Arc<OpenLife>,
     /// What was answered without asking; none for entries that were sent.
-    settled: Vec<Option<Insertion>>,
-}
-
-impl Inserting {
-    /// The answers, with `others` for the entries that were sent.
-    pub(super) fn answers(&self, redis: &RedisReplay, others: Insertion) -> Vec<Inserted> {
-        let epoch = redis.epoch();
-        self.settled.iter().map(|settled| Inserted::new(settled.unwrap_or(others), epoch)).collect()
-    }
+    pub(super) settled: Vec<Option<Insertion>>,
 }
 
 /// What a reply to `SET … NX` says.
@@ -69,14 +61,13 @@ impl RedisReplay {
             let lifetime = format!("{}", entry.lifetime(now).saturating_mul(1000));
             commands.push(Command::new(&[SET.as_bytes(), &key, b"1", b"NX", b"PX", lifetime.as_bytes()]));
         }
-        let inserting = Inserting { life, settled };
         if commands.is_empty() {
             // Nothing was sent, so nothing stands for what was sent.
-            return Next::Answers(inserting.answers(self, Insertion::Unavailable));
+            return Next::Answers(self.answers(&settled, Insertion::Unavailable));
         }
         // The order is the proof: what is read after the inserts says which life they were in. GETEX counts as a write, so that a replica
         // does not answer it, where a client sends reads to replicas.
-        let key = life::key(prefix, &inserting.life.identity);
+        let key = life::key(prefix, &life.identity);
         match self.settings.quorum {
             // WAIT vouches for what its own connection has written, on a new connection for nothing. A client that reconnects in the
             // middle and sends the rest again does that at one place: one of the two is then behind a write of the same connection.
@@ -91,7 +82,7 @@ impl RedisReplay {
         }
         commands.push(Command::new(&[INFO.as_bytes(), b"server"]));
         commands.push(Command::new(&[INFO.as_bytes(), b"replication"]));
-        Next::Exchange(Exchange { redis: self.clone(), commands, stage: Stage::Insert(inserting) })
+        Next::Exchange(Exchange { redis: self.clone(), commands, stage: Stage::Insert(Inserting { life, settled }) })
     }
 
     /// The answer to an entry that the server need not be asked about.
@@ -107,10 +98,10 @@ impl RedisReplay {
         let Inserting { life, mut settled } = inserting;
         let mut replies = replies.iter();
         let mut fault = None;
-        let mut stored = Vec::new();
-        for (place, answer) in settled.iter_mut().enumerate().filter(|(_, answer)| answer.is_none()) {
+        // What was stored stays without an answer until it is known in which life.
+        for answer in settled.iter_mut().filter(|answer| answer.is_none()) {
             match Set::of(replies.next().unwrap_or(&Reply::Missing)) {
-                Set::Stored => stored.push(place),
+                Set::Stored => {}
                 Set::Answered(insertion) => *answer = Some(insertion),
                 Set::Failed(defect) => {
                     *answer = Some(Insertion::Unavailable);
@@ -126,31 +117,15 @@ impl RedisReplay {
             (None, [life, reads @ ..]) => (life, reads),
             _ => (&Reply::Missing, &[][..]),
         };
-        let mut settle = |insertion| {
-            for place in &stored {
-                if let Some(answer) = settled.get_mut(*place) {
-                    *answer = Some(insertion);
-                }
-            }
-        };
-        let is_same = match (fault, self.is_within(&life, reads, now)) {
-            (None, Ok(is_same)) => is_same,
+        match (fault, self.is_within(&life, reads, now)) {
+            (None, Ok(true)) => Next::Answers(self.answers(&settled, Insertion::Fresh)),
+            // Until the next life is open the old one stays: each batch finds out by itself, and is answered with a challenge.
+            (None, Ok(false)) => Next::Exchange(Exchange::inspect(self.clone(), Purpose::Answer(settled), 0)),
             (Some(fault), _) | (None, Err(fault)) => {
-                settle(Insertion::Unavailable);
                 self.close(fault.clone(), Some(&life));
-                return Next::Fault {
-                    fault,
-                    answers: Inserting { life, settled }.answers(self, Insertion::Unavailable),
-                };
+                Next::Fault { fault, answers: self.answers(&settled, Insertion::Unavailable) }
             }
-        };
-        if is_same {
-            settle(Insertion::Fresh);
-            // All are settled by now.
-            return Next::Answers(Inserting { life, settled }.answers(self, Insertion::Unavailable));
         }
-        // Until the next life is open the old one stays: each batch finds out by itself, and is answered with a challenge.
-        Next::Exchange(Exchange::inspect(self.clone(), Purpose::Answer(settled), 0))
     }
 
     /// Whether the life and the two sections after it are those of `open`: the inserts before them happened within it.
@@ -161,9 +136,8 @@ impl RedisReplay {
             Reply::Nil => false,
             other => return Err(Fault::of_reply(other, GETEX)),
         };
-        let section = |reply: &Reply| reply.text().map(<[u8]>::to_vec).ok_or_else(|| Fault::of_reply(reply, INFO));
-        let server = ServerSection::read(&section(server)?)?;
-        let replication = ReplicationSection::read(&section(replication)?)?.replication;
+        let server = ServerSection::read(Fault::unless_text(server, INFO)?)?;
+        let replication = ReplicationSection::read(Fault::unless_text(replication, INFO)?)?.replication;
         let is_same_server = Identity { run: server.run, replication } == open.identity;
         let apart = self.apart(self.offset(&server, now), &open.life);
         Ok(is_same_text && is_same_server && apart == 0)

@@ -135,6 +135,11 @@ impl Fault {
         }
     }
 
+    /// The text that a reply is, or what is wrong with it.
+    pub(super) fn unless_text<'r>(reply: &'r Reply, command: &'static str) -> Result<&'r [u8], Self> {
+        reply.text().ok_or_else(|| Self::of_reply(reply, command))
+    }
+
     /// What is wrong with a reply that should have been a text.
     pub(super) fn of_reply(reply: &Reply, command: &'static str) -> Self {
         match reply {

@@ -31,7 +31,7 @@ impl Life {
     pub(super) fn to_text(self) -> String {
         let mut text = format!("{FORMAT} ");
         push_hex(&mut text, self.agreement.as_bytes());
-        text.push_str(&format!(" {:016x} {} {}", self.epoch.to_u64(), self.floor.secs(), self.offset));
+        text.push_str(&format!(" {} {} {}", epoch_text(self.epoch), self.floor.secs(), self.offset));
         if self.evicted > 0 {
             text.push_str(&format!(" {}", self.evicted));
         }

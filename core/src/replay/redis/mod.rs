@@ -130,21 +130,21 @@ impl RedisReplay {
         if !(1..=32).contains(&namespace.len()) || !namespace.bytes().all(fits) {
             return Err(Misuse::PolicyBound("namespace (1 to 32 characters of a-z 0-9 . _ -)"));
         }
-        let epoch = StoreEpoch::draw(crypto.random)?;
         let margin = policy.store_margin();
+        if margin < 2 {
+            return Err(Misuse::PolicyBound("store_margin (at least 2 seconds with Redis)"));
+        }
+        let epoch = StoreEpoch::draw(crypto.random)?;
         let settings = Settings {
             prefix: format!("{{kb1:{namespace}}}").into_bytes(),
             agreement: policy.replay_agreement(crypto.digest),
             store_margin: margin,
-            clocks_within: CLOCKS_WITHIN.min(margin.div_euclid(2)).max(1),
+            clocks_within: CLOCKS_WITHIN.min(margin.div_euclid(2)),
             quorum: None,
             accepts_split_brain: false,
             ignores_server_clock: false,
             random: crypto.random,
         };
-        if margin < 2 {
-            return Err(Misuse::PolicyBound("store_margin (at least 2 seconds with Redis)"));
-        }
         let known = Known {
             epoch,
             heard_of: [None; 4],
@@ -271,6 +271,12 @@ impl RedisReplay {
         alloc::vec![Inserted::new(insertion, self.epoch()); count]
     }
 
+    /// One answer for each entry: what was settled, and `others` for the rest.
+    fn answers(&self, settled: &[Option<Insertion>], others: Insertion) -> Vec<Inserted> {
+        let epoch = self.epoch();
+        settled.iter().map(|settled| Inserted::new(settled.unwrap_or(others), epoch)).collect()
+    }
+
     fn draw_epoch(&self) -> Result<StoreEpoch, Fault> {
         StoreEpoch::draw(self.settings.random).map_err(|_| Fault::Unsteady)
     }
@@ -302,17 +308,15 @@ impl Known {
     fn hears_of_another(&mut self, entries: &[ReplayEntry]) -> bool {
         let is_known = |epoch: &StoreEpoch| *epoch == self.epoch || self.heard_of.contains(&Some(*epoch));
         let news = entries.iter().filter_map(ReplayEntry::nonce_epoch).find(|epoch| !is_known(epoch));
-        if self.life.is_none() || news.is_none() {
-            return false;
-        }
-        self.hear_of(news);
+        let Some(epoch) = news.filter(|_| self.life.is_some()) else { return false };
+        self.hear_of(epoch);
         true
     }
 
-    fn hear_of(&mut self, epoch: Option<StoreEpoch>) {
+    fn hear_of(&mut self, epoch: StoreEpoch) {
         self.heard_of.rotate_left(1);
         if let Some(latest) = self.heard_of.last_mut() {
-            *latest = epoch;
+            *latest = Some(epoch);
         }
     }
 
@@ -399,7 +403,7 @@ impl Exchange {
             }
             Stage::Insert(inserting) => {
                 redis.close(Fault::Lost, Some(&inserting.life));
-                inserting.answers(&redis, Insertion::Unavailable)
+                redis.answers(&inserting.settled, Insertion::Unavailable)
             }
         }
     }

@@ -107,7 +107,10 @@ impl RedisReplay {
             Ok(server) => server,
             Err(fault) => return self.refused(fault, purpose),
         };
-        let founded = match self.begun(&server, now) {
+        // If the founder of the last life had a clock ahead of this one, that counts: within that life proofs were accepted which this
+        // verifier takes for future ones, by those ahead of the founder too.
+        let ahead = self.known().ahead(now, REMEMBERED).and_then(|ahead| u64::try_from(ahead).ok());
+        let founded = match self.begun(&server, now.saturating_add(ahead.unwrap_or(0))) {
             Ok(founded) => founded,
             Err(fault) => return self.refused(fault, purpose),
         };
@@ -134,7 +137,7 @@ impl RedisReplay {
     fn inspect(&self, replies: &[Reply], now: UnixTime) -> Result<Server, Fault> {
         let mut texts = Vec::with_capacity(SECTIONS.len());
         for reply in replies {
-            texts.push(reply.text().ok_or_else(|| Fault::of_reply(reply, INFO))?);
+            texts.push(Fault::unless_text(reply, INFO)?);
         }
         let [server, replication, memory, persistence, stats] = *texts else { return Err(Fault::Malformed) };
         let server = ServerSection::read(server)?;
@@ -159,16 +162,12 @@ impl RedisReplay {
         }
     }
 
-    /// A life that begins now.
-    fn begun(&self, server: &Server, now: UnixTime) -> Result<Life, Fault> {
-        // If the founder of the last life had a clock ahead of this one, that counts: within that life proofs were accepted which this
-        // verifier takes for future ones, by those ahead of the founder too.
-        let ahead = self.known().ahead(now, REMEMBERED).and_then(|ahead| u64::try_from(ahead).ok());
-        let latest = now.saturating_add(ahead.unwrap_or(0));
+    /// A life that begins now, for verifiers whose clocks are not later than `clock` by more than they may be.
+    fn begun(&self, server: &Server, clock: UnixTime) -> Result<Life, Fault> {
         Ok(Life {
             agreement: self.settings.agreement,
             epoch: self.draw_epoch()?,
-            floor: latest.saturating_add(self.settings.clocks_within),
+            floor: clock.saturating_add(self.settings.clocks_within),
             offset: server.offset,
             evicted: server.evicted,
         })
@@ -263,14 +262,11 @@ impl RedisReplay {
     /// Writes a life down in place of one that is over. Whatever stands there then counts.
     fn replace(&self, claiming: Claiming, least: UnixTime, now: UnixTime) -> Next {
         let Claiming { purpose, server, tries, .. } = claiming;
-        let epoch = match self.draw_epoch() {
-            Ok(epoch) => epoch,
+        // Floors never go back: a proof that the last life could not vouch for, this one cannot either.
+        let next = match self.begun(&server, now) {
+            Ok(next) => Life { floor: next.floor.max(least), ..next },
             Err(fault) => return self.refused(fault, purpose),
         };
-        // Floors never go back: a proof that the last life could not vouch for, this one cannot either.
-        let floor = now.saturating_add(self.settings.clocks_within).max(least);
-        let agreement = self.settings.agreement;
-        let next = Life { agreement, epoch, floor, offset: server.offset, evicted: server.evicted };
         let key = life::key(&self.settings.prefix, &server.identity);
         let mut commands = alloc::vec![set_life(&key, &next, "XX")];
         commands.extend(self.reads(&key));
@@ -282,34 +278,22 @@ impl RedisReplay {
     /// Takes a life for the present one.
     fn take(&self, life: Life, claiming: Claiming, now: UnixTime) -> Next {
         let Claiming { purpose, server, .. } = claiming;
-        let open = OpenLife { text: life.to_text().into_bytes(), identity: server.identity, life };
+        let open = Arc::new(OpenLife { text: life.to_text().into_bytes(), identity: server.identity, life });
         let mut known = self.known();
         if known.lives == 0 || known.epoch != life.epoch {
             known.lives = known.lives.saturating_add(1);
             let last = known.epoch;
-            known.hear_of(Some(last));
+            known.hear_of(last);
         }
-        if known.life.as_deref() != Some(&open) {
-            known.life = Some(Arc::new(open));
-        }
+        known.life = Some(Arc::clone(&open));
         known.epoch = life.epoch;
         known.looked_at = Some(now);
         known.ahead = Some((server.offset.saturating_sub(life.offset), now));
         drop(known);
-        self.opened(purpose, now)
-    }
-
-    /// Goes on with what a life was opened for.
-    pub(super) fn opened(&self, purpose: Purpose, now: UnixTime) -> Next {
         match purpose {
-            Purpose::Batch(entries) => {
-                let life = self.known().life.clone();
-                match life {
-                    Some(life) => self.insert(life, &entries, now),
-                    None => Next::Answers(self.all(Insertion::Unavailable, entries.len())),
-                }
-            }
-            other => Next::Answers(self.answered(other, Insertion::BeforeFloor)),
+            Purpose::Open => Next::Answers(Vec::new()),
+            Purpose::Batch(entries) => self.insert(open, &entries, now),
+            Purpose::Answer(settled) => Next::Answers(self.answers(&settled, Insertion::BeforeFloor)),
         }
     }
 
@@ -321,17 +305,10 @@ impl RedisReplay {
 
     /// The answers where no life could be opened.
     pub(super) fn failed(&self, purpose: Purpose) -> Vec<Inserted> {
-        self.answered(purpose, Insertion::Unavailable)
-    }
-
-    fn answered(&self, purpose: Purpose, others: Insertion) -> Vec<Inserted> {
-        let epoch = self.epoch();
         match purpose {
             Purpose::Open => Vec::new(),
-            Purpose::Batch(entries) => self.all(others, entries.len()),
-            Purpose::Answer(settled) => {
-                settled.into_iter().map(|settled| Inserted::new(settled.unwrap_or(others), epoch)).collect()
-            }
+            Purpose::Batch(entries) => self.all(Insertion::Unavailable, entries.len()),
+            Purpose::Answer(settled) => self.answers(&settled, Insertion::Unavailable),
         }
     }
 }
