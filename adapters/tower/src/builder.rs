@@ -382,9 +382,7 @@ impl Builder {
         if self.transport.is_none() && self.policy.asks_over_network() {
             return Err(Misuse::TransportMissing);
         }
-        if self.guards.limits_addresses() && self.targets.hides_clients() {
-            return Err(Misuse::LimitBehindProxies);
-        }
+        self.guards.check_targets(&self.targets)?;
         // A clock for tests stands still unless it is moved; another is beside one that cannot be set.
         let started = self.clock.is_none().then(Instant::now);
         let clock = self.clock.unwrap_or_else(|| Box::new(UnixTime::now));

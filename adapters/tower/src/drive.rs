@@ -107,11 +107,9 @@ impl Driver {
     /// Asks the store, and counts what it does.
     async fn insert(&self, entry: &ReplayEntry) -> Inserted {
         let Some(store) = &self.store else { return crate::sources::unavailable(self.epoch()) };
-        if !self.meter.is_on() {
-            return store.insert_one(entry, self.now(), self.meter).await;
-        }
-        let begun = Instant::now();
+        let begun = self.meter.is_on().then(Instant::now);
         let inserted = store.insert_one(entry, self.now(), self.meter).await;
+        let Some(begun) = begun else { return inserted };
         self.meter.answered(inserted.insertion, begun.elapsed());
         let mut epoch = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
         if epoch.replace(inserted.epoch).is_some_and(|before| before != inserted.epoch) {

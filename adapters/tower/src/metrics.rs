@@ -113,15 +113,7 @@ impl Meter {
     /// An answer of the replay store.
     pub(crate) fn answered(self, insertion: Insertion, took: Duration) {
         if self.on {
-            let answer = match insertion {
-                Insertion::Fresh => "fresh",
-                Insertion::Seen => "seen",
-                Insertion::BeforeFloor => "before_floor",
-                Insertion::Full => "full",
-                Insertion::ShareFull => "share_full",
-                Insertion::Unavailable => "unavailable",
-            };
-            metrics::histogram!(names::STORE, "answer" => answer).record(took.as_secs_f64());
+            metrics::histogram!(names::STORE, "answer" => insertion.name()).record(took.as_secs_f64());
             metrics::gauge!(names::UP).set(if insertion == Insertion::Unavailable { 0.0 } else { 1.0 });
         }
     }

@@ -6,7 +6,7 @@ use keybound::server::forwarded::{Family, Hop, TrustedProxies};
 use keybound::server::resource::{self, Principal, ResourcePolicy, Schemes};
 use keybound::server::route::Routing;
 use keybound::server::source::TargetSource;
-use keybound::{Crypto, Misuse, TargetUri};
+use keybound::{Crypto, TargetUri};
 
 use crate::audit::Notes;
 use crate::error::Error;
@@ -126,9 +126,7 @@ impl ResourceServer {
         };
         let verifier = verifier_at(policy.resource(), verifier, crypto)?;
         let guards = guards_of(&options)?;
-        if guards.limits_addresses() && targets.hides_clients() {
-            return Err(Misuse::LimitBehindProxies.into());
-        }
+        guards.check_targets(&targets)?;
         let core = resource::ResourceServer::new(policy, verifier, consumption)?.guarded_by(&guards)?;
         let (notes, audit) = Notes::of(&options)?;
         let core = match audit {

@@ -37,6 +37,9 @@ pub(crate) use watch::{Watch, Watched};
 
 use core::fmt;
 
+use crate::Misuse;
+use crate::server::source::TargetSource;
+
 /// How many keys each limit of a server tells apart, at about 40 bytes each.
 pub const CAPACITY: usize = 65_536;
 
@@ -85,9 +88,14 @@ impl Guards {
         Self { breaker: Some(settings), ..self }
     }
 
-    /// Whether addresses are limited.
-    pub const fn limits_addresses(&self) -> bool {
-        self.addresses.is_some()
+    /// Checks that addresses, if they are limited, can be told apart.
+    ///
+    /// # Errors
+    /// [`Misuse::LimitBehindProxies`] if all requests come through proxies that do not say from which address, so that they would count as
+    /// one client's.
+    pub fn check_targets(&self, targets: &TargetSource) -> Result<(), Misuse> {
+        let cannot_tell = self.addresses.is_some() && targets.hides_clients();
+        if cannot_tell { Err(Misuse::LimitBehindProxies) } else { Ok(()) }
     }
 
     pub(crate) const fn limits_clients(&self) -> bool {

@@ -180,9 +180,9 @@ impl TargetSource {
         self.proxies.as_ref().and_then(|proxies| proxies.client(request)).or(request.peer)
     }
 
-    /// Whether all requests come through proxies that do not say from which address, so that limits by address would count them as
-    /// one client's.
-    pub fn hides_clients(&self) -> bool {
+    /// Whether all requests come through proxies that do not say from which address.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn hides_clients(&self) -> bool {
         self.proxies.as_ref().is_some_and(|proxies| !proxies.name_clients())
     }
 

@@ -45,17 +45,16 @@ impl Queue {
 
     /// Lets a record wait, or loses it. The lock is held for a few instructions by either side, whatever the sink does.
     pub(super) fn push(&self, record: Arc<AuditRecord>) {
-        let is_vital = record.is_vital();
         let mut state = self.lock();
-        let (queue, limit) = match is_vital {
-            true => (&mut state.vital, self.limit.saturating_mul(VITAL)),
-            false => (&mut state.others, self.limit),
+        let State { vital, others, ended, .. } = &mut *state;
+        let (queue, limit) = match record.is_vital() {
+            true => (vital, self.limit.saturating_mul(VITAL)),
+            false => (others, self.limit),
         };
-        if queue.len() >= limit || state.ended {
+        if queue.len() >= limit || *ended {
             drop(state);
             return self.lose();
         }
-        let queue = if is_vital { &mut state.vital } else { &mut state.others };
         queue.push_back(record);
         drop(state);
         self.changed.notify_all();
