@@ -132,7 +132,6 @@ impl Connector {
                     place = next.ok_or(Obstacle::Fault(Fault::Moved { address }))?;
                 }
                 Outcome::Fault(fault, _) => return Err(Obstacle::Fault(fault)),
-                Outcome::Lost(_) => return Err(Obstacle::Silent),
             }
         }
     }
@@ -142,7 +141,7 @@ impl Connector {
         // Time is kept here: for the whole of a connection, and for each exchange.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         let made = timeout(self.connect_timeout, client.get_multiplexed_async_connection_with_config(&config));
-        let connection = made.await.map_err(|_| Obstacle::Silent)?.map_err(|error| obstacle(&error))?;
+        let connection = made.await.map_err(|_| Obstacle::Fault(Fault::Lost))?.map_err(|error| obstacle(&error))?;
         Ok(Connection { connection, answer_timeout: self.answer_timeout })
     }
 }
@@ -168,8 +167,6 @@ pub(crate) struct Connection {
 pub(crate) enum Outcome {
     Done(Vec<Inserted>),
     Fault(Fault, Vec<Inserted>),
-    /// There was no reply in time, or the connection broke.
-    Lost(Vec<Inserted>),
 }
 
 impl Outcome {
@@ -178,7 +175,6 @@ impl Outcome {
         match self {
             Self::Done(answers) => (answers, None),
             Self::Fault(fault, answers) => (answers, Some(Obstacle::Fault(fault))),
-            Self::Lost(answers) => (answers, Some(Obstacle::Silent)),
         }
     }
 }
@@ -198,11 +194,11 @@ impl Connection {
             let mut connection = self.connection.clone();
             let pipeline = pipeline(exchange.commands());
             let replies = connection.req_packed_commands(&pipeline, 0, pipeline.len());
-            let Ok(Ok(values)) = timeout_at(deadline, replies).await else { return Outcome::Lost(exchange.lost()) };
-            // On a machine too busy to look in time there may be replies all the same.
-            if Instant::now() > deadline {
-                return Outcome::Lost(exchange.lost());
-            }
+            let values = match timeout_at(deadline, replies).await {
+                // On a machine too busy to look in time there may be replies all the same.
+                Ok(Ok(values)) if Instant::now() <= deadline => values,
+                _ => return Outcome::Fault(Fault::Lost, exchange.lost()),
+            };
             next = exchange.resume(values.into_iter().map(reply).collect(), clock());
         }
     }

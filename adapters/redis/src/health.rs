@@ -42,24 +42,21 @@ pub(crate) struct Noted {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Obstacle {
-    /// What the server said.
+    /// What the server said, or that it said nothing in time.
     Fault(Fault),
     /// Its certificate is not trusted, or is for another name.
     Certificate,
     /// There was no connection; what kind of error there was instead.
     Unreachable(String),
-    /// It did not reply in time, or the connection broke.
-    Silent,
 }
 
 impl Obstacle {
-    /// Stable name, for logs and metrics: a [fault's](Fault::name), `certificate`, `unreachable`, `lost`.
+    /// Stable name, for logs and metrics: a [fault's](Fault::name), `certificate`, `unreachable`.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Fault(fault) => fault.name(),
             Self::Certificate => "certificate",
             Self::Unreachable(_) => "unreachable",
-            Self::Silent => Fault::Lost.name(),
         }
     }
 }
@@ -73,7 +70,6 @@ impl fmt::Display for Obstacle {
                  root_certificates, and write the host as the certificate has it",
             ),
             Self::Unreachable(why) => write!(f, "the Redis server is out of reach ({why})"),
-            Self::Silent => Fault::Lost.fmt(f),
         }
     }
 }

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use keybound::UnixTime;
-use keybound::replay::redis::{MAX_BATCH, Next, RedisReplay, UNDER_WAY};
+use keybound::replay::redis::{Fault, MAX_BATCH, Next, RedisReplay, UNDER_WAY};
 use keybound::replay::{Inserted, ReplayEntry, StoreEpoch};
 use keybound_aws_lc::AWS_LC;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::builder::Clock;
 use crate::connection::{Connection, Connector, Place};
@@ -145,7 +145,7 @@ impl Worker {
                         under_way.detach_all();
                         return Ok(obstacle);
                     }
-                    Err(_) => return Ok(Obstacle::Silent),
+                    Err(_) => return Ok(Obstacle::Fault(Fault::Lost)),
                 },
                 _ = ticks.tick() => {
                     let now = (self.clock)();
@@ -178,19 +178,10 @@ impl Worker {
         let (replay, connection, clock) = (self.replay.clone(), connection.clone(), Arc::clone(&self.clock));
         under_way.spawn(async move {
             let begun = replay.batch(&batch.entries, batch.now);
-            let mut running = pin!(connection.run(begun, &clock));
-            match timeout(connection.answer_timeout, &mut running).await {
-                Ok(ended) => {
-                    let (answers, obstacle) = ended.into_parts();
-                    batch.answer(answers, connection.answer_timeout, replay.epoch());
-                    obstacle
-                }
-                // To open a life takes more round trips than one, which may take longer than requests wait: it goes on without them.
-                Err(_) => {
-                    batch.answer(Vec::new(), connection.answer_timeout, replay.epoch());
-                    running.await.into_parts().1
-                }
-            }
+            // To open a life may take longer than requests wait: it goes on when they have been answered.
+            let (answers, obstacle) = connection.run(begun, &clock).await.into_parts();
+            batch.answer(answers, connection.answer_timeout, replay.epoch());
+            obstacle
         });
     }
 }
