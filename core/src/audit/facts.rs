@@ -5,10 +5,9 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::crypto::{Crypto, RandomUnavailable, SecureRandom};
+use crate::crypto::{Crypto, RandomUnavailable, SecureRandom, secret};
 use crate::{Thumbprint, UnixTime};
 
 /// The host's key for the HMAC that names tokens in audit records. It is overwritten when it is dropped, and `Debug` does not show it.
@@ -27,9 +26,7 @@ impl AuditKey {
     /// # Errors
     /// [`RandomUnavailable`] if `random` failed, or gave 32 zero bytes, which no working source does.
     pub fn generate(random: &dyn SecureRandom) -> Result<Self, RandomUnavailable> {
-        let mut secret = Zeroizing::new([0; 32]);
-        random.fill(secret.as_mut())?;
-        Self::checked(secret).map_err(|_| RandomUnavailable)
+        secret::drawn(random).map(Self)
     }
 
     /// The configured key: 32 bytes from a secure source. The caller's own copy is the caller's to overwrite.
@@ -42,11 +39,7 @@ impl AuditKey {
             return Err(AuditKeyError);
         }
         copy.copy_from_slice(secret);
-        Self::checked(copy)
-    }
-
-    fn checked(secret: Zeroizing<[u8; 32]>) -> Result<Self, AuditKeyError> {
-        if bool::from(secret.ct_eq(&[0; 32])) { Err(AuditKeyError) } else { Ok(Self(secret)) }
+        if secret::is_zero(&copy) { Err(AuditKeyError) } else { Ok(Self(copy)) }
     }
 }
 

@@ -6,6 +6,8 @@
 mod private;
 #[cfg(feature = "rustcrypto")]
 pub mod rustcrypto;
+#[cfg(feature = "dpop")]
+pub(crate) mod secret;
 
 use alloc::boxed::Box;
 use core::fmt;

@@ -16,7 +16,7 @@ use std::sync::{PoisonError, RwLock};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::crypto::{RandomUnavailable, SecureRandom};
+use crate::crypto::{RandomUnavailable, SecureRandom, secret};
 
 /// A secret that nonces are made with, and the number that tells a node which one it was.
 ///
@@ -32,9 +32,7 @@ impl NonceKey {
     /// # Errors
     /// [`RandomUnavailable`] if `random` failed, or gave 32 zero bytes, which no working source does.
     pub fn generate(id: u8, random: &dyn SecureRandom) -> Result<Self, RandomUnavailable> {
-        let mut secret = Zeroizing::new([0; 32]);
-        random.fill(secret.as_mut())?;
-        Self::checked(id, secret).map_err(|_| RandomUnavailable)
+        secret::drawn(random).map(|secret| Self { id, secret })
     }
 
     /// The configured key called `id`: 32 bytes from a secure source, the same on every node of a service.
@@ -44,11 +42,8 @@ impl NonceKey {
     /// # Errors
     /// [`NonceKeyError::Zero`] if all bytes are zero.
     pub fn from_secret(id: u8, secret: [u8; 32]) -> Result<Self, NonceKeyError> {
-        Self::checked(id, Zeroizing::new(secret))
-    }
-
-    fn checked(id: u8, secret: Zeroizing<[u8; 32]>) -> Result<Self, NonceKeyError> {
-        if bool::from(secret.ct_eq(&[0; 32])) { Err(NonceKeyError::Zero) } else { Ok(Self { id, secret }) }
+        let secret = Zeroizing::new(secret);
+        if secret::is_zero(&secret) { Err(NonceKeyError::Zero) } else { Ok(Self { id, secret }) }
     }
 
     /// The number of the key, which every nonce made with it shows.
