@@ -119,6 +119,16 @@ impl Refusal {
         if let Some(nonce) = &dpop_nonce {
             headers.push((DPOP_NONCE, nonce.as_str().to_owned()));
         }
+        Self::with_headers(status, reason, error, dpop_nonce, headers)
+    }
+
+    fn with_headers(
+        status: u16,
+        reason: &'static str,
+        error: Option<&'static str>,
+        dpop_nonce: Option<Nonce>,
+        headers: Vec<(&'static str, String)>,
+    ) -> Self {
         Self {
             status,
             reason,
@@ -176,7 +186,7 @@ impl Refusal {
 
     fn later(status: u16, reason: &'static str, retry_after: u64) -> Self {
         let headers = alloc::vec![("Cache-Control", "no-store".to_owned()), ("Retry-After", retry_after.to_string())];
-        Self { headers, ..Self::new(status, reason, None, None, None) }
+        Self::with_headers(status, reason, None, None, headers)
     }
 }
 
