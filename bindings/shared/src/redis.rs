@@ -13,7 +13,7 @@ use crate::replay::Entry;
 use crate::verify::{OPTIONS, policy};
 
 /// How hosts drive a store, as JSON: at most `batch` entries at a time, `under_way` batches at once and `queue` entries that wait; a time-out of
-/// `answer_ms` for an entry and for a pipeline's replies, and of `connect_ms` for a connection; and how often one exchange follows a
+/// `answer_ms` for an entry and for a pipeline's replies, of `connect_ms` for a connection, and of `opening_turns` answers for an opening as a whole; and how often one exchange follows a
 /// namespace that moved within a cluster, `hops`.
 pub fn redis_limits() -> String {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
@@ -23,6 +23,7 @@ pub fn redis_limits() -> String {
         .with("under_way", count(redis::UNDER_WAY))
         .with("answer_ms", u64::from(redis::ANSWER_MS))
         .with("connect_ms", u64::from(redis::CONNECT_MS))
+        .with("opening_turns", count(redis::OPENING_TURNS))
         .with("hops", count(redis::HOPS))
         .to_json()
 }

@@ -46,7 +46,7 @@ fn limits_are_numbers_that_hosts_keep_to() {
     let limits = Value::parse(redis_limits().as_bytes()).unwrap();
     let number = |name: &str| limits.integer(name).unwrap();
     assert_eq!(number("batch"), 256);
-    for name in ["queue", "under_way", "answer_ms", "connect_ms", "hops"] {
+    for name in ["queue", "under_way", "answer_ms", "connect_ms", "opening_turns", "hops"] {
         assert!(number(name) > 0, "{name}");
     }
 }

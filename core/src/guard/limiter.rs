@@ -1,4 +1,4 @@
-//! Token buckets for any number of keys, in bounded memory and at the same cost whoever asks.
+//! Token buckets for any number of keys, in bounded memory and at the same cost for any key.
 
 use core::fmt;
 use core::time::Duration;
@@ -95,7 +95,7 @@ impl Wait {
 /// Token buckets by key, at most so many.
 ///
 /// - A key without a bucket has a full one; a bucket that is full again gives its place away first.
-/// - At capacity the fullest bucket, that of the key that was used least, gives its place away. Whoever takes it goes on from where it
+/// - At capacity the fullest bucket, that of the key that was used least, gives its place away. The key that takes it goes on from where it
 ///   was, so that going round more keys than there are buckets refills none of them: no key ever gets more than its limit.
 /// - A bucket that is empty is never dropped. If all are, keys without a bucket share one.
 /// - Time is an argument, in milliseconds since any moment, and does not go back.

@@ -12,7 +12,7 @@
 //!
 //! A limit refuses with 429 and `Retry-After`, an open breaker with 503; the reasons are `rate_limited` and `store_unavailable`.
 //! Copies of a request that was seen before are not charged to its key, so that who captured one cannot lock its sender out. And only
-//! a key that a verified token or a stored grant names is limited at all, so that nobody fills the table with keys made for that.
+//! a key that a verified token or a stored grant names is limited at all, so that no one fills the table with keys made for that.
 //!
 //! ```
 //! use keybound::guard::{BreakerSettings, Guards, Limit};

@@ -44,7 +44,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The HTTP status: 400 at an authorization server, 401 at a resource server, 429 if there are too many requests, 503 if nobody
+    /// The HTTP status: 400 at an authorization server, 401 at a resource server, 429 if there are too many requests, 503 if nothing
     /// could decide.
     pub const fn status(&self) -> u16 {
         self.status

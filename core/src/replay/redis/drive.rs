@@ -15,6 +15,8 @@ pub const ANSWER_MS: u32 = 250;
 pub const CONNECT_MS: u32 = 1_000;
 /// How long replicas are waited for, unless told otherwise: in milliseconds, less than [`ANSWER_MS`].
 pub const REPLICAS_MS: u32 = 150;
+/// Where a host bounds an opening as a whole: how many answers it has time for, beside the connection.
+pub const OPENING_TURNS: usize = 8;
 /// How often one exchange follows a namespace that [moved](super::Fault::Moved) within a cluster.
 pub const HOPS: usize = 3;
 

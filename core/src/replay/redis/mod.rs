@@ -44,7 +44,7 @@ mod open;
 mod tests;
 
 pub use command::{Command, Reply};
-pub use drive::{ANSWER_MS, CONNECT_MS, HOPS, MAX_BATCH, QUEUE, REPLICAS_MS, UNDER_WAY, needs_tls};
+pub use drive::{ANSWER_MS, CONNECT_MS, HOPS, MAX_BATCH, OPENING_TURNS, QUEUE, REPLICAS_MS, UNDER_WAY, needs_tls};
 pub use fault::Fault;
 
 use alloc::format;

@@ -114,8 +114,8 @@ impl ResourceServer {
             Ok(Bound::Pending(proof, token)) => (proof, token),
             Err(refusal) => return Err(refusal.with_facts(facts)),
         };
-        // Looked at here and charged below, for a fresh proof alone: copies of a request that was seen drain nobody's bucket. The
-        // token is genuine and names this key, so that nobody fills the table with keys made for that.
+        // Looked at here and charged below, for a fresh proof alone: copies of a request that was seen drain no one's bucket. The
+        // token is genuine and names this key, so that no one fills the table with keys made for that.
         let (key, at) = (*proof.replay_entry().thumbprint(), received.at);
         if let Err(refusal) = self.watch().look_at_key(&key, at) {
             return Err(refusal.with_facts(facts));

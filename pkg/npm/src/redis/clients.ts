@@ -19,7 +19,18 @@ export interface Line {
 export interface Source {
   readonly isCluster: boolean;
   /** Begins a connection to a node of a cluster that the client knows, by `host:port`; to any of its primaries by default. */
-  begin(address?: string): Promise<{ readonly line: Line; readonly ready: Promise<unknown> }>;
+  begin(address?: string): Promise<Begun>;
+}
+
+/** A connection, and when it can be used. */
+interface Begun {
+  readonly line: Line;
+  readonly ready: Promise<unknown>;
+}
+
+interface Settings {
+  readonly dangerPlaintext: boolean;
+  readonly connectWithin: number;
 }
 
 interface Ioredis extends RedisClientLike {
@@ -78,8 +89,13 @@ const PLAIN = { timeout: undefined, typeMapping: {}, asap: false };
 
 const HOW = 'client: new Redis(url) of ioredis, or client: createClient({ url }) of redis';
 
+/** What the core has for stores in Redis. */
+export function redis(): NativeRedis {
+  return native() as unknown as NativeRedis;
+}
+
 /** What a program gave as its client. @throws Misuse */
-export function sourceOf(client: unknown, options: { readonly dangerPlaintext: boolean; readonly connectWithin: number }): Source {
+export function sourceOf(client: unknown, options: Settings): Source {
   if (typeof client === 'string' || client instanceof URL) {
     throw misuse('no_client', `client has to be a client of Redis, and this was a URL; write ${HOW}`);
   }
@@ -94,16 +110,6 @@ export function sourceOf(client: unknown, options: { readonly dangerPlaintext: b
   const old = has('duplicate') && has('sendCommand') ? 'one of redis before version 5' : named(client);
   const found = missing ? 'there was none' : `this was ${old}`;
   throw misuse('no_client', `client has to be a client of Redis, and ${found}; write ${HOW}`);
-}
-
-interface Settings {
-  readonly dangerPlaintext: boolean;
-  readonly connectWithin: number;
-}
-
-interface Begun {
-  readonly line: Line;
-  readonly ready: Promise<unknown>;
 }
 
 /** One server. A mistake in its address is thrown now. */
@@ -152,7 +158,7 @@ function nodeRedis(client: NodeRedis, { dangerPlaintext, connectWithin }: Settin
     const own = client.duplicate({
       ...NODE_REDIS, commandOptions: PLAIN, socket: { ...socket, reconnectStrategy: false, connectTimeout: connectWithin, socketTimeout: undefined },
     }) as NodeRedis;
-    // Without a listener, an error would end the process. What it means is seen by whoever waits.
+    // Without a listener, an error would end the process. The calls that wait get it.
     own.on('error', () => undefined);
     const line: Line = {
       get isOpen() {
@@ -226,8 +232,7 @@ function translated(address: string | undefined, table: Translation | undefined 
 
 function checkPlaintext(hosts: readonly string[], isSafe: boolean, how: string): void {
   if (isSafe) return;
-  const core = native() as unknown as NativeRedis;
-  const host = hosts.find((name) => core.redisNeedsTls(name));
+  const host = hosts.find((name) => redis().redisNeedsTls(name));
   if (host === undefined) return;
   throw misuse('insecure_url', `Redis is at ${host}, and commands would reach it in the clear; use TLS (${how}), or say dangerPlaintext: true`);
 }

@@ -37,7 +37,7 @@ export interface RedisReplayOptions {
   readonly dangerAcceptSplitBrain?: boolean;
   /** Does not compare clocks with the server's, for tests with a made-up time. If the server's clock steps forward, it forgets proofs. */
   readonly dangerIgnoreServerClock?: boolean;
-  /** Reaches a server on another host without TLS: whoever sees or changes the traffic can have proofs accepted again. */
+  /** Reaches a server on another host without TLS: anyone who sees or changes the traffic can have proofs accepted again. */
   readonly dangerPlaintext?: boolean;
   /** Whole seconds since 1970, for tests; the system's clock by default. */
   readonly now?: () => number;

@@ -1,14 +1,14 @@
 /** The replay store in Redis: calls gathered into batches, and exchanges of the core driven over a connection. */
 
-import { native, ready } from '#native';
+import { ready } from '#native';
 import { Misuse, guarded, misuse, named } from '../errors.js';
 import { systemNow } from '../http.js';
-import type { NativeEntry, NativeRedis, NativeRedisReplay, NativeRedisTurn } from '../native.js';
+import type { NativeEntry, NativeRedisReplay, NativeRedisTurn } from '../native.js';
 import { snakeCase } from '../options.js';
 import { policyJson } from '../policy.js';
 import type { Inserted, ReplayEntry, ReplayStore } from '../replay.js';
 import { nativeOf } from '../replay.js';
-import { sourceOf } from './clients.js';
+import { redis, sourceOf } from './clients.js';
 import { Connection, lateAfter } from './connection.js';
 import type { RedisReplayOptions } from './options.js';
 
@@ -276,10 +276,6 @@ function prepared<T>(
   const terms = { ...(JSON.parse(policyJson(policy).verifier) as object), ...snakeCase(rest) };
   const core = spoken(() => new (redis().RedisReplay)(namespace, JSON.stringify(terms)));
   return made(core, new Connection(source, limits.connect_ms), limits, now);
-}
-
-function redis(): NativeRedis {
-  return native() as unknown as NativeRedis;
 }
 
 function answered(waiting: Waiting, inserted: Inserted): void {

@@ -31,8 +31,8 @@ ANSWER_TIMEOUT: Final = LIMITS["answer_ms"] / 1000
 #: How long it may take to connect, in seconds.
 CONNECT: Final = LIMITS["connect_ms"] / 1000
 #: How often a server answers at most while a store is opened.
-TURNS: Final = 8
-#: Faults of this package's that nobody has to do anything about.
+TURNS: Final = LIMITS["opening_turns"]
+#: Faults of this package's that no one has to do anything about.
 PASSING: Final = ("held_up", "unreachable")
 #: By how many seconds an event loop may be late.
 HELD_UP: Final = 0.05
