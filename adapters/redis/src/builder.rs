@@ -111,7 +111,7 @@ impl Builder {
     /// Talks to another machine without TLS.
     ///
     /// # Security
-    /// Whoever is between the machines can read the password, answer in the server's place and replay every proof.
+    /// Anyone between the machines can read the password, answer in the server's place and replay every proof.
     pub fn danger_plaintext(self) -> Self {
         Self { accepts_plaintext: true, ..self }
     }

@@ -19,7 +19,7 @@
 //! - One connection, one task. What is asked while a batch is under way shares the next one, up to 256 proofs in a round trip.
 //! - While the server is out of reach, requests are answered `Unavailable` at once, and the task tries again after 50 ms, at most every 5 s.
 //! - The server: Redis 6.2 or Valkey 7.2 or newer, with `maxmemory-policy noeviction`, and a user who may run `SET`, `GET`, `GETEX`, `INFO`
-//!   and `WAIT` on the keys `{kb1:NAMESPACE}*`. No other user should have these keys: whoever can delete them can replay.
+//!   and `WAIT` on the keys `{kb1:NAMESPACE}*`. No other user should have these keys: a user who can delete them can replay.
 //! - Without TLS, the server must be on this machine.
 
 mod builder;

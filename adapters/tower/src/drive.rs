@@ -44,7 +44,7 @@ impl Driver {
         (self.clock)()
     }
 
-    /// A clock that nobody can set, in milliseconds.
+    /// A clock that cannot be set, in milliseconds.
     pub(crate) fn ticks(&self) -> Option<u64> {
         self.started.map(|started| u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }

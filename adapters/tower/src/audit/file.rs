@@ -37,7 +37,7 @@ struct Open {
 }
 
 impl JsonLines {
-    /// Appends to the file at `path`, which is made if there is none. Nobody else should be able to write to its folder.
+    /// Appends to the file at `path`, which is made if there is none. No one else should be able to write to its folder.
     ///
     /// # Errors
     /// Why it cannot be opened, or restricted to its owner; [`InvalidInput`](io::ErrorKind::InvalidInput) if it is not a regular file.

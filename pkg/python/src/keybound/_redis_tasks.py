@@ -326,7 +326,7 @@ class AsyncRedisReplayStore(_Store):
 
 
 async def _is_astale(connection: Any) -> bool:
-    """Whether the server closed a connection that nobody used, or sent something that nobody asked for."""
+    """Whether the server closed a connection that was not in use, or sent something unasked."""
     try:
         can_read = getattr(connection, "can_read", None) or connection.can_read_destructive
         return bool(await can_read())

@@ -73,7 +73,7 @@ class RedisReplayStore(_Store):
 
         `danger_accept_split_brain` accepts a server with replicas without waiting for them: after a failover, verifiers that still reach
         the old primary accept proofs that others accept at the new one. `danger_ignore_server_clock` is for tests with a made-up time.
-        `danger_plaintext` permits another machine without TLS: whoever is between them can replay every proof.
+        `danger_plaintext` permits another machine without TLS: anyone between them can replay every proof.
 
         Raises :class:`~keybound.Misuse` if a configuration has to be changed, the server's included. A server out of reach raises nothing:
         the store answers `UNAVAILABLE`, and tries again once a second when it is asked.
@@ -283,7 +283,7 @@ class RedisReplayStore(_Store):
 
 
 def _is_stale(connection: Any) -> bool:
-    """Whether the server closed a connection that nobody used, or sent something that nobody asked for."""
+    """Whether the server closed a connection that was not in use, or sent something unasked."""
     try:
         return bool(connection.can_read(timeout=0))
     except Exception:
