@@ -129,6 +129,14 @@ impl Breaker {
         Ok(Pass(self.period))
     }
 
+    /// How long until it next lets a request through, as [`pass`](Self::pass) says; none while it is closed.
+    pub const fn wait(&self, now: u64) -> Option<Wait> {
+        match self.state {
+            State::Closed { .. } => None,
+            State::Open { until } | State::HalfOpen { until } => Some(Wait::milliseconds(until.saturating_sub(now))),
+        }
+    }
+
     /// The store answered, whatever it said.
     pub const fn answered(&mut self, pass: Pass) {
         if pass.0 != self.period {
@@ -191,12 +199,14 @@ mod tests {
             let pass = breaker.pass(0).unwrap();
             breaker.answered(pass);
         }
-        assert_eq!(breaker.state(0), BreakerState::Closed);
+        assert_eq!((breaker.state(0), breaker.wait(0)), (BreakerState::Closed, None));
         for _ in 0..3 {
             fail(&mut breaker, 100);
         }
         assert_eq!(breaker.state(100), BreakerState::Open);
         assert_eq!(breaker.pass(200).unwrap_err().duration().as_millis(), 900);
+        assert_eq!(breaker.wait(200), breaker.pass(200).err());
+        assert_eq!((breaker.wait(100).unwrap().seconds(), breaker.wait(9_999).unwrap().seconds()), (1, 1));
         assert!(breaker.pass(1_099).is_err());
     }
 

@@ -10,7 +10,7 @@
 //! | [`breaker`](Guards::breaker) | before the host's store is asked | |
 //! | [`limit_clients`](Guards::limit_clients) | once the proof is used up | requests that are admitted |
 //!
-//! A limit refuses with 429 and `Retry-After`, an open breaker with 503; the reasons are `rate_limited` and `store_unavailable`.
+//! A limit refuses with 429, an open breaker with 503, both with `Retry-After`; the reasons are `rate_limited` and `store_unavailable`.
 //! Copies of a request that was seen before are not charged to its key, so that who captured one cannot lock its sender out. And only
 //! a key that a verified token or a stored grant names is limited at all, so that no one fills the table with keys made for that.
 //!

@@ -7,11 +7,11 @@ use core::net::IpAddr;
 
 use spin::Mutex;
 
-use super::{Breaker, BreakerState, CAPACITY, Guards, Limit, LimitedBy, Limiter};
+use super::{Breaker, BreakerState, CAPACITY, Guards, Limit, LimitedBy, Limiter, Wait};
 use crate::crypto::{RandomUnavailable, SecureRandom};
 use crate::replay::{Inserted, Insertion};
 use crate::server::Arrival;
-use crate::verify::refusal::Refusal;
+use crate::verify::refusal::{RETRY_AFTER, Refusal};
 use crate::{Thumbprint, UnixTime};
 
 /// By how much a clock may seem to go back because requests overtake each other, in milliseconds. More is a clock that was set.
@@ -109,6 +109,17 @@ impl Watch {
             }
         }
         Some(inserted)
+    }
+
+    /// After how many seconds a request may come back that was refused because the store did not answer: when the breaker next lets one
+    /// through, if it is open.
+    pub(crate) fn retry_after(&self) -> u64 {
+        let wait = self.0.as_ref().and_then(|posts| {
+            // Not when the request arrived: the breaker may have opened for one that arrived later.
+            let now = posts.clock.lock().latest;
+            posts.breaker.as_ref()?.lock().wait(now)
+        });
+        wait.map_or(RETRY_AFTER, Wait::seconds)
     }
 
     /// What the breaker does with the next request; none if there is no breaker.

@@ -157,11 +157,12 @@ impl Refusal {
         refusal
     }
 
-    /// The answer where a proof was not settled: 503 if the store could not decide, because accepting would be a guess.
-    pub(crate) fn of_settling(error: SettleError, refuse: impl FnOnce(Rejection) -> Self) -> Self {
+    /// The answer where a proof was not settled: 503 if the store could not decide, because accepting would be a guess. One that did
+    /// not answer is worth another try after `retry_after` seconds.
+    pub(crate) fn of_settling(error: SettleError, retry_after: u64, refuse: impl FnOnce(Rejection) -> Self) -> Self {
         match error {
             SettleError::Rejected(rejection) => refuse(rejection),
-            SettleError::Unavailable => Self::unavailable("store_unavailable", RETRY_AFTER),
+            SettleError::Unavailable => Self::unavailable("store_unavailable", retry_after),
             SettleError::Full => Self::unavailable("store_full", RETRY_AFTER),
             SettleError::ShareFull => Self::unavailable("store_share_full", RETRY_AFTER),
         }
@@ -298,7 +299,7 @@ impl Verifier {
         presentation: &Presentation<'_>,
         now: UnixTime,
     ) -> Refusal {
-        Refusal::of_settling(error, |rejection| self.refuse(rejection, role, presentation, now))
+        Refusal::of_settling(error, RETRY_AFTER, |rejection| self.refuse(rejection, role, presentation, now))
     }
 
     /// A nonce for the next proof of any key, for hosts that hand out more nonces than come due; none without an issuer, or

@@ -137,7 +137,7 @@ impl AuthorizationServer {
             }
             Err((error, epoch)) => {
                 let refused = |rejection| self.verifier_of(client).refuse_read(rejection, &read, epoch, io.now());
-                Err(Refusal::of_settling(error, refused).with_facts(facts))
+                Err(Refusal::of_settling(error, self.watch().retry_after(), refused).with_facts(facts))
             }
         }
     }

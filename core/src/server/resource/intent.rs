@@ -90,7 +90,7 @@ impl ResourceServer {
         };
         let (server, at) = (self.clone(), principal.at);
         Flow::start(now, move |io| async move {
-            let unavailable = |reason| Err(Refusal::unavailable(reason, RETRY_AFTER).with_facts(sender.facts()));
+            let later = |reason, seconds| Err(Refusal::unavailable(reason, seconds).with_facts(sender.facts()));
             let inserted = server.consumption().insert(&io, entry, server.watch(), at).await;
             let insertion = inserted.map(|inserted| inserted.insertion);
             let settled = match insertion {
@@ -98,9 +98,9 @@ impl ResourceServer {
                 Some(Insertion::Fresh) => Err(server.refuse_intent(IntentDefect::Expired, sender)),
                 Some(Insertion::Seen) => Err(server.refuse_intent(IntentDefect::Used, sender)),
                 Some(Insertion::BeforeFloor) => Err(server.refuse_intent(IntentDefect::BeforeFloor, sender)),
-                Some(Insertion::Full) => unavailable("store_full"),
-                Some(Insertion::ShareFull) => unavailable("store_share_full"),
-                Some(Insertion::Unavailable) | None => unavailable("store_unavailable"),
+                Some(Insertion::Full) => later("store_full", RETRY_AFTER),
+                Some(Insertion::ShareFull) => later("store_share_full", RETRY_AFTER),
+                Some(Insertion::Unavailable) | None => later("store_unavailable", server.watch().retry_after()),
             };
             Ok(settled.map_err(Box::new))
         })

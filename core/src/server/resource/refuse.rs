@@ -81,7 +81,7 @@ impl ResourceServer {
         epoch: StoreEpoch,
         now: UnixTime,
     ) -> Refusal {
-        Refusal::of_settling(error, |rejection| match &received.proof {
+        Refusal::of_settling(error, self.watch().retry_after(), |rejection| match &received.proof {
             Some(read) => self.refuse_read(rejection, read, epoch, now),
             None => Refusal::undecided(),
         })

@@ -21,6 +21,14 @@ fn limited(seen: &Value, seconds: &str) {
     assert_eq!((&refusal["headers"], refusal.get("error")), (&headers, None));
 }
 
+/// The refusal is 503 with this number of seconds: the store did not answer, or is left alone.
+fn unavailable(seen: &Value, seconds: &str) {
+    assert_eq!(reason(seen), "store_unavailable", "{seen}");
+    let refusal = &seen["result"]["refusal"];
+    let headers = json!([["Cache-Control", "no-store"], ["Retry-After", seconds]]);
+    assert_eq!((&refusal["status"], &refusal["headers"]), (&json!(503), &headers));
+}
+
 fn from(request: &Value, peer: &str) -> Value {
     with(request, &json!({ "peer": peer }))
 }
@@ -141,7 +149,8 @@ fn clients() {
 
 #[test]
 fn the_breaker() {
-    let about = "a store that fails is left alone: 503 without a step; then one request tries";
+    let about =
+        "a store that fails is left alone: 503 without a step, and Retry-After says until when; then one request tries";
     let options = with(&resource(), &json!({ "breaker": { "faults": 2, "pause": 10 } }));
     let mut story = Story::new("limits-breaker", about, &options, &json!({}));
     let sent = |story: &mut Story, name: &str| {
@@ -153,15 +162,22 @@ fn the_breaker() {
     for (number, insertion) in answers.into_iter().enumerate() {
         let name = format!("{insertion}, number {number}");
         assert_eq!(sent(&mut story, &name)["step"], "insert", "{name}");
-        story.insert(&name, insertion);
+        let seen = story.insert(&name, insertion);
+        match (number, insertion) {
+            (7, _) => unavailable(&seen, "10"),
+            (_, "unavailable") => unavailable(&seen, "5"),
+            _ => {}
+        }
     }
-    assert_eq!(reason(&sent(&mut story, "left alone")), "store_unavailable");
-    story.wait(9);
-    assert_eq!(reason(&sent(&mut story, "still left alone")), "store_unavailable");
+    unavailable(&sent(&mut story, "left alone"), "10");
+    story.wait(7);
+    unavailable(&sent(&mut story, "for three more seconds"), "3");
+    story.wait(2);
+    unavailable(&sent(&mut story, "still left alone"), "1");
     story.wait(1);
     assert_eq!(sent(&mut story, "a trial")["step"], "insert");
-    assert_eq!(reason(&sent(&mut story, "beside the trial")), "store_unavailable");
-    assert_eq!(reason(&story.insert("a trial", "unavailable")), "store_unavailable");
+    unavailable(&sent(&mut story, "beside the trial"), "10");
+    unavailable(&story.insert("a trial", "unavailable"), "10");
     story.wait(10);
     assert_eq!(sent(&mut story, "another trial")["step"], "insert");
     story.insert("another trial", "fresh");
@@ -194,8 +210,9 @@ fn the_token_endpoint() {
         assert_eq!(ask(name, &free, 1_000, "fresh")["result"]["kind"], "admitted");
     }
     limited(&ask("too many from there", &free, 1_000, ""), "1");
-    assert_eq!(reason(&ask("a fault", &free, 1_010, "unavailable")), "store_unavailable");
-    assert_eq!(reason(&ask("left alone", &free, 2_000, "")), "store_unavailable");
+    unavailable(&ask("a fault", &free, 1_010, "unavailable"), "5");
+    unavailable(&ask("left alone", &free, 2_000, ""), "5");
+    unavailable(&ask("still left alone", &free, 3_500, ""), "3");
     assert_eq!(ask("a trial", &free, 6_010, "fresh")["result"]["kind"], "admitted");
     story.end();
 }

@@ -63,7 +63,7 @@ fn keys_of_stored_grants_are_limited_and_no_others() {
 #[test]
 fn a_store_that_fails_is_left_alone() {
     let (server, key) = super::by_host(key());
-    let server = server.guarded_by(&Guards::new().breaker(BreakerSettings::new(1, 1_000).unwrap())).unwrap();
+    let server = server.guarded_by(&Guards::new().breaker(BreakerSettings::new(1, 2_500).unwrap())).unwrap();
     let target = TargetUri::parse(TOKEN).unwrap();
     let nonce = server.fresh_nonce(StoreEpoch::from_u64(0), NOW).unwrap();
     let sent = proof(&key, TOKEN, Some(nonce.as_str()));
@@ -77,7 +77,8 @@ fn a_store_that_fails_is_left_alone() {
     assert!(insert.resume(said(Insertion::Unavailable, 0), NOW).unwrap().finished().unwrap().is_err());
     let refusal = ask(999).finished().expect("no step").unwrap_err();
     assert_eq!((refusal.status(), refusal.reason()), (503, "store_unavailable"));
-    let Step::Insert(insert) = ask(1_000) else { panic!("it is tried") };
+    assert_eq!(refusal.headers(), [("Cache-Control", "no-store".into()), ("Retry-After", "2".into())]);
+    let Step::Insert(insert) = ask(2_500) else { panic!("it is tried") };
     assert!(insert.resume(said(Insertion::Fresh, 0), NOW).unwrap().finished().unwrap().is_ok());
 }
 

@@ -219,12 +219,43 @@ fn a_store_that_fails_is_left_alone_and_tried_by_one_request() {
 }
 
 #[test]
+fn who_is_refused_by_the_breaker_hears_when_it_lets_one_through() {
+    let world = by_host(Guards::new().breaker(BreakerSettings::new(2, 30_000).unwrap()));
+    let seconds = |refused: Result<Box<Principal>, Box<Refusal>>| {
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.reason(), "store_unavailable");
+        refused.headers().iter().find(|(name, _)| *name == "Retry-After").unwrap().1.parse::<u64>().unwrap()
+    };
+    let fails = |insert: Insert<Admission>| {
+        let unavailable = Inserted::new(Insertion::Unavailable, StoreEpoch::from_u64(1));
+        seconds(insert.resume(unavailable, NOW).unwrap().finished().unwrap())
+    };
+    let refused = |ticks| {
+        let token = world.bound_token();
+        seconds(world.shows(&token, &world.proof(&token), ticks).finished().unwrap())
+    };
+    assert_eq!(fails(world.inserts(0)), 5, "it is closed: the next request is let through");
+    let late = world.inserts(0);
+    assert_eq!(fails(world.inserts(1_000)), 30, "it opens by this one");
+    // Seconds, rounded up.
+    assert_eq!([1_000, 1_001, 2_000, 30_000, 30_001].map(refused), [30, 30, 29, 1, 1]);
+    assert_eq!(fails(late), 1, "a fault of before changes nothing");
+    // While one tries, the others hear when another would, and it, if it fails, when the next one will.
+    let trial = world.inserts(31_000);
+    assert_eq!([31_000, 41_000].map(refused), [30, 20]);
+    assert_eq!(fails(trial), 20);
+    assert_eq!(refused(61_000 - 1), 1);
+    assert_eq!(says(world.inserts(61_000), Insertion::Full), "store_full");
+    assert_eq!(fails(world.inserts(61_000)), 5);
+}
+
+#[test]
 fn intents_are_carried_out_behind_the_same_breaker() {
     let mut world = by_host(Guards::new());
     let paying = policy().with_intents_at("/items").unwrap();
     let paying = paying.with_issuer_keys(ISSUER, KeySource::Given(world.issuer.keys())).unwrap();
     let server = ResourceServer::new(paying, Verifier::new(Policy::default(), &RUSTCRYPTO), Consumption::by_host());
-    let guards = Guards::new().breaker(BreakerSettings::new(1, 1_000).unwrap());
+    let guards = Guards::new().breaker(BreakerSettings::new(1, 60_000).unwrap());
     world.server = server.unwrap().guarded_by(&guards).unwrap();
     let details = Value::parse(br#"[{"type":"payment","amount":"5"}]"#).unwrap();
     let token = world.issuer.token(world.bound().with("authorization_details", details).with("jti", "one"));
@@ -237,6 +268,7 @@ fn intents_are_carried_out_behind_the_same_breaker() {
     assert!(insert.resume(inserted, NOW).unwrap().finished().unwrap().is_err());
     let refused = carry_out().finished().expect("no step").unwrap_err();
     assert_eq!((refused.status(), refused.reason()), (503, "store_unavailable"));
+    assert_eq!(refused.headers(), [("Cache-Control", "no-store".into()), ("Retry-After", "60".into())]);
 }
 
 #[test]
