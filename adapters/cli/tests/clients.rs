@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use keybound::json::Value;
 use keybound::key::{KeyProtection, Signer};
-use keybound::oauth::step::{CreatedKey, HostError, KeyFault, Saved, Slot, Stored};
+use keybound::oauth::step::{CreatedKey, HostError, KeyFault};
 use keybound::oauth::{Client as OAuth, Credentials, Secret, Session, SessionRequest};
 use keybound::{AlgorithmSet, RUSTCRYPTO, SecurityLevel, Thumbprint};
 use keybound_cli::serve::{ClientSecret, Options, Running, start};
-use keybound_reqwest::{Bound, Client, Host, Memory, Needs, blocking};
+use keybound_reqwest::{Bound, Client, HeldKey, KeyFor, KeyHost, Memory, Needs, Split, blocking};
 use reqwest::Method;
 use reqwest::header::LOCATION;
 
@@ -133,9 +133,14 @@ fn closed() -> String {
 /// Counts the proofs that are signed.
 struct Counting(Memory, Arc<AtomicUsize>);
 
-impl Host for Counting {
-    fn create_key(&self, algorithms: AlgorithmSet, protections: &[KeyProtection]) -> Result<CreatedKey, HostError> {
-        self.0.create_key(algorithms, protections)
+impl KeyHost for Counting {
+    fn create_key(
+        &self,
+        algorithms: AlgorithmSet,
+        protections: &[KeyProtection],
+        wanted_for: KeyFor,
+    ) -> Result<CreatedKey, HostError> {
+        self.0.create_key(algorithms, protections, wanted_for)
     }
 
     fn signer(&self, thumbprint: Thumbprint) -> Result<Arc<dyn Signer + Send + Sync>, KeyFault> {
@@ -147,16 +152,8 @@ impl Host for Counting {
         self.0.delete_key(thumbprint)
     }
 
-    fn load(&self, slot: &Slot) -> Result<Option<Stored>, HostError> {
-        self.0.load(slot)
-    }
-
-    fn save(&self, slot: &Slot, expected: Option<u64>, version: u64, value: Option<&[u8]>) -> Result<Saved, HostError> {
-        self.0.save(slot, expected, version, value)
-    }
-
-    fn lock(&self, name: &str, lease: u64) -> Result<Box<dyn Send>, HostError> {
-        self.0.lock(name, lease)
+    fn keys(&self) -> Result<Vec<HeldKey>, HostError> {
+        self.0.keys()
     }
 }
 
@@ -175,7 +172,8 @@ async fn what_was_not_sent_is_sent_again_with_a_new_proof_and_what_was_lost_is_n
         .build()
         .expect("a client");
     let signed = Arc::new(AtomicUsize::new(0));
-    let client = Client::new(oauth, Counting(Memory::new(), signed.clone())).expect("a client");
+    let host = Split { keys: Counting(Memory::new(), signed.clone()), sessions: Memory::new() };
+    let client = Client::new(oauth, host).expect("a client");
     let found = client.run(client.oauth().discover_issuer(&running.issuer, keybound::UnixTime::now())).await;
     let found = found.expect("metadata");
     let session = client.client_credentials(SessionRequest::new("work", &found)).await.expect("a session");

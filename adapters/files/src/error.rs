@@ -93,6 +93,12 @@ pub(crate) fn strange(path: &Path) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, format!("{} is no file of this program; move it away", path.display()))
 }
 
+/// Something stored that cannot be read, where all of it matters.
+pub(crate) fn unreadable(folder: &Path) -> io::Error {
+    let why = format!("a stored value in {} cannot be read, and may name any key; move it away", folder.display());
+    io::Error::new(ErrorKind::InvalidData, why)
+}
+
 pub(crate) fn too_long(path: &Path) -> io::Error {
     io::Error::new(
         ErrorKind::InvalidData,

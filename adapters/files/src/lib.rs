@@ -19,6 +19,7 @@
 
 mod error;
 mod folder;
+mod host;
 mod keys;
 mod lock;
 mod store;
@@ -26,6 +27,7 @@ mod sweep;
 
 pub use error::{NoKey, Unfit};
 pub use folder::{make_private, read, replace, try_lock};
+pub use host::describe;
 pub use keys::generate;
 pub use lock::{Lock, LockTimeout};
 pub use store::Files;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use keybound::key::soft::SoftKey;
 use keybound::key::{KeyProtection, Signer as _};
 use keybound::oauth::Sweep;
-use keybound::oauth::files::{self, ATTACHED, KEY, MADE, Place, SAVE_LEASE, SESSION};
-use keybound::oauth::step::{HostError, KeyFault, Saved, Stored};
+use keybound::oauth::files::{self, ATTACHED, ELSEWHERE, KEY, MADE, Place, SAVE_LEASE, SESSION};
+use keybound::oauth::step::{HostError, KeyFault, KeyOwner, Saved, Stored};
 use keybound::{AlgorithmSet, Crypto, Thumbprint, UnixTime};
 use zeroize::Zeroizing;
 
@@ -76,9 +76,39 @@ impl Files {
         now: UnixTime,
     ) -> Result<SoftKey, HostError> {
         self.sweep_if_due(now);
+        self.new_key(algorithms, protections, MADE, "")
+    }
+
+    /// Makes a key for a session in another store, or for the host itself, such as one of a key ring. No sweep deletes it.
+    ///
+    /// # Errors
+    /// [`NoKey`](crate::NoKey), or if it cannot be written.
+    pub fn create_key_elsewhere(
+        &self,
+        algorithms: AlgorithmSet,
+        protections: &[KeyProtection],
+        owner: KeyOwner,
+    ) -> Result<SoftKey, HostError> {
+        self.new_key(algorithms, protections, ELSEWHERE, owner.name())
+    }
+
+    /// Whose a key is that this store made. A mark that cannot be understood is of the host: its key is not one that a flow deletes.
+    pub(crate) fn owner(&self, thumbprint: Thumbprint) -> io::Result<KeyOwner> {
+        let mark = self.0.folder.read(&self.0.folder.path(ELSEWHERE, &thumbprint.to_string()))?;
+        let named = |mark: &[u8]| std::str::from_utf8(mark).ok().and_then(KeyOwner::from_name);
+        Ok(mark.map_or(KeyOwner::Session, |mark| named(&mark).unwrap_or(KeyOwner::Host)))
+    }
+
+    fn new_key(
+        &self,
+        algorithms: AlgorithmSet,
+        protections: &[KeyProtection],
+        folder: &str,
+        mark: &str,
+    ) -> Result<SoftKey, HostError> {
         let key = generate(algorithms, protections, &self.0.crypto)?;
         // The mark first: a crash leaves a mark without a key, never a key that is not found again.
-        self.0.folder.replace(MADE, &self.thumbprint(&key).to_string(), b"")?;
+        self.0.folder.replace(folder, &self.thumbprint(&key).to_string(), mark.as_bytes())?;
         self.write_key(&key)?;
         Ok(key)
     }
@@ -101,7 +131,9 @@ impl Files {
     /// # Errors
     /// If it cannot be deleted.
     pub fn delete_key(&self, thumbprint: Thumbprint) -> io::Result<()> {
-        self.remove(KEY, &thumbprint.to_string())
+        let name = thumbprint.to_string();
+        self.remove(KEY, &name)?;
+        self.0.folder.remove(ELSEWHERE, &name)
     }
 
     /// The names of all stored sessions, in order.

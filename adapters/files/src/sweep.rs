@@ -59,8 +59,12 @@ impl Files {
     /// # Errors
     /// If the folder cannot be read.
     pub fn made(&self) -> io::Result<Vec<Made>> {
+        self.marked(MADE)
+    }
+
+    pub(crate) fn marked(&self, mark: &str) -> io::Result<Vec<Made>> {
         let mut made = Vec::new();
-        for entry in self.0.folder.entries(MADE)? {
+        for entry in self.0.folder.entries(mark)? {
             let Some(thumbprint) = Thumbprint::parse(&entry.name) else { continue };
             let at = self.0.folder.modified(KEY, &entry.name)?;
             made.extend(at.map(|at| Made { thumbprint, at }));

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keybound::http::message::{Body, Response};
+use keybound::oauth::host::Host;
 use keybound::oauth::step::{Fetch, FetchFailed};
 use keybound::oauth::{self, Authorization, DeviceAuthorization, Discovered, FlowError, Session, SessionRequest, Step};
 
 use crate::drive::{Locks, Pause, advance};
 use crate::error::{Error, IgnoredChallenge, Needs};
-use crate::host::Host;
 use crate::loopback::Loopback;
 use crate::message;
 use crate::settings::{Settings, configure};

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use keybound::http::message::{Body, Request, Response};
+use keybound::oauth::host::Host;
 use keybound::oauth::step::{FetchFailed, HostError};
 use keybound::oauth::{self, Authorization, DeviceAuthorization, Discovered, FlowError, Session, SessionRequest, Step};
 use keybound_files::LockTimeout;
@@ -12,7 +13,6 @@ use keybound_files::LockTimeout;
 use crate::audit::Audit;
 use crate::drive::{Locks, Pause, advance};
 use crate::error::{Error, IgnoredChallenge, Needs};
-use crate::host::Host;
 use crate::loopback::Loopback;
 use crate::message;
 use crate::settings::{Settings, configure};

@@ -1,9 +1,8 @@
 //! The part of a driver that is the same for every HTTP library: each step except those that wait for others.
 
+use keybound::oauth::host::{Host, KeyFor};
 use keybound::oauth::step::{Fetch, HostError, Lock, Wait};
 use keybound::oauth::{FlowError, Step};
-
-use crate::host::Host;
 
 /// Where a flow stops for the network, for others or for time. To be resumed with the answer, and [`advance`]d again.
 #[derive(Debug)]
@@ -51,7 +50,7 @@ pub fn advance<T>(host: &dyn Host, locks: &mut Locks, mut step: Step<T>) -> Resu
             Step::Fetch(fetch) => return Ok(Pause::Fetch(fetch)),
             Step::Wait(wait) => return Ok(Pause::Wait(wait)),
             Step::CreateKey(step) => {
-                let key = host.create_key(step.algorithms(), step.protections());
+                let key = host.create_key(step.algorithms(), step.protections(), KeyFor::Session);
                 step.resume(key, now())?
             }
             Step::DeleteKey(step) => {

@@ -3,16 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use keybound::key::soft::SoftKey;
 use keybound::key::{KeyProtection, Signer};
+use keybound::oauth::host::{HeldKey, KeyFor, KeyHost, SessionHost};
 use keybound::oauth::step::{CreatedKey, HostError, KeyFault, Saved, Slot, Stored};
 use keybound::{AlgorithmSet, RUSTCRYPTO, Thumbprint, UnixTime};
 use zeroize::Zeroizing;
-
-use crate::host::Host;
-use crate::memory::describe;
 
 /// Sessions and software keys in a folder.
 ///
@@ -76,29 +73,44 @@ impl Files {
     }
 }
 
-impl Host for Files {
-    fn create_key(&self, algorithms: AlgorithmSet, protections: &[KeyProtection]) -> Result<CreatedKey, HostError> {
-        Ok(describe(&self.0.create_key(algorithms, protections, UnixTime::now())?))
+impl KeyHost for Files {
+    fn create_key(
+        &self,
+        algorithms: AlgorithmSet,
+        protections: &[KeyProtection],
+        wanted_for: KeyFor,
+    ) -> Result<CreatedKey, HostError> {
+        KeyHost::create_key(&self.0, algorithms, protections, wanted_for)
     }
 
     fn signer(&self, thumbprint: Thumbprint) -> Result<Arc<dyn Signer + Send + Sync>, KeyFault> {
-        Ok(Arc::new(self.0.key(thumbprint)?))
+        self.0.signer(thumbprint)
     }
 
     fn delete_key(&self, thumbprint: Thumbprint) -> Result<(), HostError> {
-        Ok(self.0.delete_key(thumbprint)?)
+        KeyHost::delete_key(&self.0, thumbprint)
     }
 
+    fn keys(&self) -> Result<Vec<HeldKey>, HostError> {
+        self.0.keys()
+    }
+}
+
+impl SessionHost for Files {
     fn load(&self, slot: &Slot) -> Result<Option<Stored>, HostError> {
-        Ok(self.0.load(slot.as_str())?)
+        SessionHost::load(&self.0, slot)
     }
 
     fn save(&self, slot: &Slot, expected: Option<u64>, version: u64, value: Option<&[u8]>) -> Result<Saved, HostError> {
-        self.0.save(slot.as_str(), expected, version, value)
+        SessionHost::save(&self.0, slot, expected, version, value)
     }
 
     fn lock(&self, name: &str, lease: u64) -> Result<Box<dyn Send>, HostError> {
-        Ok(Box::new(self.0.lock(name, Duration::from_secs(lease))?))
+        SessionHost::lock(&self.0, name, lease)
+    }
+
+    fn named_keys(&self) -> Result<Vec<Thumbprint>, HostError> {
+        self.0.named_keys()
     }
 }
 

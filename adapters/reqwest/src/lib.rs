@@ -36,8 +36,8 @@
 //! ```
 //!
 //! [`blocking::Client`] is the same without `async`. Certificates are checked, redirects are followed within an origin alone, and
-//! timeouts stand in [`Settings`]. Keys and sessions live where a [`Host`] keeps them: [`Files`], [`Memory`], or your
-//! own. [`drive`] is what a driver over another HTTP library needs.
+//! timeouts are in [`Settings`]. Keys and sessions live where a [`Host`] keeps them: [`Files`], [`Memory`], or your
+//! own; [`Split`] takes keys from one and sessions from another. [`drive`] is what a driver over another HTTP library needs.
 
 mod audit;
 #[cfg(feature = "blocking")]
@@ -46,7 +46,6 @@ mod client;
 pub mod drive;
 mod error;
 mod files;
-mod host;
 mod loopback;
 mod memory;
 mod message;
@@ -57,7 +56,7 @@ mod settings;
 pub use client::Client;
 pub use error::{Error, IgnoredChallenge, Needs};
 pub use files::Files;
-pub use host::Host;
+pub use keybound::oauth::host::{HeldKey, Host, KeyFor, KeyHost, SessionHost, Split};
 pub use keybound_files::LockTimeout;
 pub use loopback::Loopback;
 pub use memory::Memory;

@@ -5,14 +5,12 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use keybound::key::soft::SoftKey;
 use keybound::key::{KeyProtection, Signer};
+use keybound::oauth::host::{HeldKey, KeyFor, KeyHost, SessionHost};
 use keybound::oauth::step::{CreatedKey, HostError, KeyFault, Saved, Slot, Stored};
 use keybound::oauth::{Sweep, Swept};
 use keybound::{AlgorithmSet, RUSTCRYPTO, Thumbprint, UnixTime};
 use keybound_files::LockTimeout;
-
-use crate::host::Host;
 
 /// Keys and sessions in memory, for services that log in anew when they start, and for tests.
 ///
@@ -37,8 +35,8 @@ struct Kept {
 
 struct Key {
     signer: Arc<dyn Signer + Send + Sync>,
-    /// When a flow had it made; `None` for the caller's own.
-    created_at: Option<UnixTime>,
+    /// What it was made for and when; `None` for the caller's own.
+    made: Option<(KeyFor, UnixTime)>,
 }
 
 impl Memory {
@@ -52,21 +50,22 @@ impl Memory {
         self.insert(key, None);
     }
 
-    fn insert(&self, key: impl Signer + Send + Sync + 'static, created_at: Option<UnixTime>) {
+    fn insert(&self, key: impl Signer + Send + Sync + 'static, made: Option<(KeyFor, UnixTime)>) {
         let thumbprint = key.public_key().thumbprint(RUSTCRYPTO.digest);
-        self.kept().keys.insert(thumbprint, Key { signer: Arc::new(key), created_at });
+        self.kept().keys.insert(thumbprint, Key { signer: Arc::new(key), made });
     }
 
     pub(crate) fn create_key_at(
         &self,
         algorithms: AlgorithmSet,
         protections: &[KeyProtection],
+        wanted_for: KeyFor,
         now: UnixTime,
     ) -> Result<CreatedKey, HostError> {
         self.kept().sweep(now);
         let key = keybound_files::generate(algorithms, protections, &RUSTCRYPTO)?;
-        let created = describe(&key);
-        self.insert(key, Some(now));
+        let created = keybound_files::describe(&key, wanted_for.owner());
+        self.insert(key, Some((wanted_for, now)));
         Ok(created)
     }
 
@@ -82,12 +81,9 @@ impl Kept {
             return;
         }
         self.swept = Some(now);
-        let mut sweep = Sweep::new(&RUSTCRYPTO, now);
-        for (slot, stored) in &self.slots {
-            sweep.stored(slot.as_str(), stored.version, Some(&stored.value), None);
-        }
+        let mut sweep = self.told(now);
         for (thumbprint, key) in &self.keys {
-            if let Some(created_at) = key.created_at {
+            if let Some((KeyFor::Session, created_at)) = key.made {
                 sweep.key(*thumbprint, created_at);
             }
         }
@@ -95,15 +91,25 @@ impl Kept {
         self.slots.retain(|slot, _| !slots.iter().any(|(ended, _)| ended == slot.as_str()));
         self.keys.retain(|thumbprint, _| !keys.contains(thumbprint));
     }
+
+    /// A sweep that was told everything stored.
+    fn told(&self, now: UnixTime) -> Sweep {
+        let mut sweep = Sweep::new(&RUSTCRYPTO, now);
+        for (slot, stored) in &self.slots {
+            sweep.stored(slot.as_str(), stored.version, Some(&stored.value), None);
+        }
+        sweep
+    }
 }
 
-pub(crate) fn describe(key: &SoftKey) -> CreatedKey {
-    CreatedKey { public_key: key.public_key().clone(), algorithm: key.algorithm(), protection: key.protection() }
-}
-
-impl Host for Memory {
-    fn create_key(&self, algorithms: AlgorithmSet, protections: &[KeyProtection]) -> Result<CreatedKey, HostError> {
-        self.create_key_at(algorithms, protections, UnixTime::now())
+impl KeyHost for Memory {
+    fn create_key(
+        &self,
+        algorithms: AlgorithmSet,
+        protections: &[KeyProtection],
+        wanted_for: KeyFor,
+    ) -> Result<CreatedKey, HostError> {
+        self.create_key_at(algorithms, protections, wanted_for, UnixTime::now())
     }
 
     fn signer(&self, thumbprint: Thumbprint) -> Result<Arc<dyn Signer + Send + Sync>, KeyFault> {
@@ -115,6 +121,23 @@ impl Host for Memory {
         Ok(())
     }
 
+    fn keys(&self) -> Result<Vec<HeldKey>, HostError> {
+        let kept = self.kept();
+        let held = kept.keys.iter().filter_map(|(thumbprint, key)| {
+            let (wanted_for, created_at) = key.made?;
+            let algorithm = Some(key.signer.algorithm());
+            Some(HeldKey {
+                thumbprint: *thumbprint,
+                algorithm,
+                owner: wanted_for.owner(),
+                created_at: Some(created_at),
+            })
+        });
+        Ok(held.collect())
+    }
+}
+
+impl SessionHost for Memory {
     fn load(&self, slot: &Slot) -> Result<Option<Stored>, HostError> {
         Ok(self.kept().slots.get(slot).cloned())
     }
@@ -144,6 +167,11 @@ impl Host for Memory {
         kept.locks.push(name.into());
         drop(kept);
         Ok(Box::new(Held { memory: self.clone(), name: name.into() }))
+    }
+
+    fn named_keys(&self) -> Result<Vec<Thumbprint>, HostError> {
+        let sweep = self.kept().told(UnixTime::now());
+        Ok(sweep.named().ok_or("a stored value cannot be read, and may name any key")?.to_vec())
     }
 }
 

@@ -7,7 +7,7 @@ use keybound::http::message::{Body, Request};
 use keybound::json::Value;
 use keybound::key::KeyProtection;
 #[cfg(feature = "grants")]
-use keybound::oauth::step::CreatedKey;
+use keybound::oauth::step::{CreatedKey, KeyOwner};
 use keybound::oauth::{self, Credentials, Discovered, Operation, Secret, Session, SessionRequest, Subject};
 #[cfg(feature = "grants")]
 use keybound::oauth::{HeldToken, TokenExchange};
@@ -410,6 +410,7 @@ fn held(given: &Options) -> Result<HeldToken, Error> {
             public_key: public_key(&public_jwk.to_json())?,
             algorithm: algorithm(given.needed("algorithm")?)?,
             protection,
+            owner: KeyOwner::Session,
         },
         expires_at: given.integer("expires_at")?.map(UnixTime::from_secs),
     })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use keybound::UnixTime;
 use keybound::http::challenge::Challenge;
 use keybound::http::message::{Body, Request};
-use keybound::oauth::step::CreatedKey;
+use keybound::oauth::step::{CreatedKey, KeyOwner};
 use keybound::oauth::{self, Operation, Secret, TokenExchange};
 use keybound_ffi as ffi;
 
@@ -421,6 +421,7 @@ impl HeldToken {
                 public_key: ffi::public_key(&self.public_jwk)?,
                 algorithm: ffi::algorithm(&self.algorithm)?,
                 protection: protection.core(),
+                owner: KeyOwner::Session,
             },
             expires_at: self.expires_at.map(UnixTime::from_secs),
         })

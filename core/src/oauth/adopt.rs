@@ -86,7 +86,7 @@ mod tests {
     use crate::http::message::{Request, Response};
     use crate::key::soft::SoftKey;
     use crate::key::{KeyProtection, Signer as _};
-    use crate::oauth::step::CreatedKey;
+    use crate::oauth::step::{CreatedKey, KeyOwner};
     use crate::oauth::{Client, Demand, Downgrade, FlowError, Secret, Step};
     use crate::{Algorithm, Misuse, RUSTCRYPTO, SecurityLevel, UnixTime};
 
@@ -98,7 +98,7 @@ mod tests {
             session: "held".into(),
             token: Secret::new("t0ken"),
             resource: "https://api.example.com/v1".into(),
-            key: CreatedKey { public_key, algorithm, protection: KeyProtection::Software },
+            key: CreatedKey { public_key, algorithm, protection: KeyProtection::Software, owner: KeyOwner::Session },
             expires_at: None,
         }
     }

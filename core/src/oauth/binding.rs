@@ -13,7 +13,7 @@ use super::flow::Io;
 use super::kept::Unfit;
 use super::metadata::AuthorizationServer;
 use super::pkce::random_text;
-use super::step::{CreatedKey, KeyUse, KeyWanted};
+use super::step::{CreatedKey, KeyOwner, KeyUse, KeyWanted};
 use crate::http::date;
 use crate::http::form::Form;
 use crate::http::message::{Request, Response};
@@ -40,6 +40,7 @@ struct Key {
     public_key: PublicJwk,
     algorithm: Algorithm,
     protection: KeyProtection,
+    owner: KeyOwner,
     thumbprint: Thumbprint,
 }
 
@@ -145,9 +146,9 @@ impl Binding {
     }
 
     fn of(client: &Inner, key: CreatedKey) -> Self {
-        let CreatedKey { public_key, algorithm, protection } = key;
+        let CreatedKey { public_key, algorithm, protection, owner } = key;
         let thumbprint = public_key.thumbprint(client.crypto.digest);
-        Self(Arc::new(Key { public_key, algorithm, protection, thumbprint }))
+        Self(Arc::new(Key { public_key, algorithm, protection, owner, thumbprint }))
     }
 
     fn is_consistent(&self) -> Result<(), FlowError> {
@@ -158,8 +159,16 @@ impl Binding {
         }
     }
 
+    /// Has the host delete the key, if it belongs to the session alone. What other sessions need, a flow does not take away.
     pub(super) async fn delete(&self, io: &Io) -> Result<(), FlowError> {
-        io.delete_key(self.0.thumbprint).await
+        match self.0.owner {
+            KeyOwner::Session => io.delete_key(self.0.thumbprint).await,
+            KeyOwner::Host => Ok(()),
+        }
+    }
+
+    pub(super) fn has_key_of(&self, other: &Self) -> bool {
+        self.0.thumbprint == other.0.thumbprint
     }
 
     pub(super) fn thumbprint(&self) -> Thumbprint {
@@ -324,6 +333,7 @@ impl Binding {
             .with("jwk", jwk)
             .with("alg", self.0.algorithm.name())
             .with("protection", self.0.protection.name())
+            .with_some("owner", (self.0.owner != KeyOwner::Session).then(|| self.0.owner.name()))
             .with("nonces", Value::Array(nonces))
     }
 
@@ -332,6 +342,7 @@ impl Binding {
         let public_key = PublicJwk::parse(&jwk).map_err(|_| StoredDefect::Malformed)?;
         let algorithm = value.text("alg").and_then(Algorithm::from_name).ok_or(StoredDefect::Malformed)?;
         let protection = value.text("protection").and_then(KeyProtection::from_name).ok_or(StoredDefect::Malformed)?;
+        let owner = KeyOwner::stored(value).ok_or(StoredDefect::Malformed)?;
         if public_key.key_type() != algorithm.key_type() {
             return Err(StoredDefect::Malformed);
         }
@@ -351,7 +362,7 @@ impl Binding {
                 }
             }
         }
-        Ok(Self(Arc::new(Key { public_key, algorithm, protection, thumbprint })))
+        Ok(Self(Arc::new(Key { public_key, algorithm, protection, owner, thumbprint })))
     }
 }
 

@@ -6,7 +6,9 @@
 //! - A folder holds the subfolders [`FOLDERS`], all with mode 0700. A file has mode 0600 and is replaced as a whole: a new file, whose
 //!   name begins with [`UNFINISHED`], is written, synchronised and renamed; then its folder is synchronised. Links are not followed.
 //! - A stored value is in the [`Place`] of its slot, in the form of [`encode`]. A key is a private JWK, `key/THUMBPRINT`. A key that
-//!   a [`CreateKey`](super::step::CreateKey) step made has an empty file `made/THUMBPRINT` besides, which is written first.
+//!   a [`CreateKey`](super::step::CreateKey) step made has an empty file `made/THUMBPRINT` besides, which is written first; one that was
+//!   made for a session in another store or for the host itself, such as a key ring, has a file `elsewhere/THUMBPRINT` instead, in which
+//!   is its [`KeyOwner`](super::step::KeyOwner). No sweep deletes it.
 //! - A lock is an exclusive lock of the operating system (`flock`, `LockFileEx`) on the file [`file_name`]`(name)` in `lock`. The
 //!   system gives it back when its holder ends. One that is held is tried again after a [`pause`], for as long as the lease.
 //! - A value is compared and replaced under the lock of its [`Place`], for which a store waits [`SAVE_LEASE`] seconds.
@@ -48,12 +50,14 @@ pub const REGISTRATION: &str = "registration";
 pub const KEY: &str = "key";
 /// Empty files, one for each key that a flow had made: it tells them from keys of the user's own.
 pub const MADE: &str = "made";
+/// Files with the name of an owner, one for each key that was made for a session in another store or for the host itself.
+pub const ELSEWHERE: &str = "elsewhere";
 /// What programs keep beside their sessions.
 pub const ATTACHED: &str = "attached";
 /// Empty files that are locked.
 pub const LOCK: &str = "lock";
 /// All subfolders.
-pub const FOLDERS: [&str; 7] = [SESSION, LOGIN, REGISTRATION, KEY, MADE, ATTACHED, LOCK];
+pub const FOLDERS: [&str; 8] = [SESSION, LOGIN, REGISTRATION, KEY, MADE, ELSEWHERE, ATTACHED, LOCK];
 
 /// The longest file that is written or read, in bytes: 4 MiB.
 pub const MAX_LEN: usize = 4 * 1024 * 1024;
@@ -241,6 +245,7 @@ impl FolderSweep {
             SESSION => self.sessions.push(file.into()),
             KEY => self.keys.push((file.into(), modified)),
             MADE => self.beside.push((MADE, file.into(), is_old)),
+            ELSEWHERE => self.beside.push((ELSEWHERE, file.into(), is_old)),
             ATTACHED => self.beside.push((ATTACHED, file.into(), is_old)),
             _ => {}
         }
@@ -266,6 +271,7 @@ impl FolderSweep {
             let key = keys.binary_search_by(|(name, _)| name.cmp(&file)).ok().and_then(|at| keys.get(at));
             match (folder, key, Thumbprint::parse(&file)) {
                 (MADE, Some((_, created_at)), Some(thumbprint)) => sweep.key(thumbprint, *created_at),
+                (ELSEWHERE, Some(_), _) => {}
                 (ATTACHED, ..) if sessions.binary_search(&file).is_ok() => {}
                 // A younger one may be waiting for what it belongs to.
                 _ if is_old => alone.push(Ended { folder, file, version: None }),

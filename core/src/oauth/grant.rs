@@ -340,7 +340,10 @@ pub(super) async fn settle(io: &Io, client: &Inner, session: &Session) -> Result
     replaced.permits(session.level())?;
     session.0.live.lock().version = replaced.version;
     session.save(io, client).await?;
-    if let Some(old) = replaced.binding {
+    let binding = session.0.live.lock().state.binding.clone();
+    // A host that answers with one key for all its sessions goes on with it.
+    let is_another = |old: &Binding| binding.as_ref().is_none_or(|new| !new.has_key_of(old));
+    if let Some(old) = replaced.binding.filter(is_another) {
         client.note(client.of_session(session).as_ref(), Deed::Rotation, None, io.now());
         // The new session is stored: it does not fall because the old one's key cannot be deleted now.
         drop(old.delete(io).await);

@@ -125,6 +125,8 @@ mod error;
 mod failure;
 pub mod files;
 mod grant;
+#[cfg(feature = "std")]
+pub mod host;
 mod id_token;
 mod kept;
 mod login;

@@ -6,6 +6,7 @@ use core::fmt;
 
 use super::kept::check_format;
 use super::registration;
+use super::step::KeyOwner;
 use crate::crypto::{Crypto, Digest};
 use crate::jose::jwk::PublicJwk;
 use crate::jose::thumbprint::Thumbprint;
@@ -63,7 +64,7 @@ pub struct Swept {
 
 /// What a stored value says that matters here.
 struct Content {
-    key: Option<Thumbprint>,
+    key: Option<(Thumbprint, KeyOwner)>,
     ends: Option<UnixTime>,
 }
 
@@ -97,8 +98,11 @@ impl Sweep {
         }
         match content {
             None => self.is_blind = true,
-            Some(Content { key: Some(key), .. }) if is_over || has_ended => self.ended.keys.push(key),
-            Some(Content { key, .. }) => self.named.extend(key),
+            Some(Content { key: Some((_, KeyOwner::Host)), .. }) if is_over || has_ended => {}
+            Some(Content { key: Some((key, KeyOwner::Session)), .. }) if is_over || has_ended => {
+                self.ended.keys.push(key)
+            }
+            Some(Content { key, .. }) => self.named.extend(key.map(|(key, _)| key)),
         }
     }
 
@@ -107,6 +111,12 @@ impl Sweep {
         if self.now >= created_at.saturating_add(KEY_GRACE) {
             self.keys.push(thumbprint);
         }
+    }
+
+    /// The keys that something stored names and that has not ended, after everything was told. `None` if a value could not be read,
+    /// because it may name any key.
+    pub fn named(&self) -> Option<&[Thumbprint]> {
+        (!self.is_blind).then_some(self.named.as_slice())
     }
 
     /// What can be deleted, after everything was told.
@@ -142,7 +152,10 @@ impl Content {
         }
         let key = match value.member("key") {
             None => None,
-            Some(key) => Some(PublicJwk::parse(&key.member("jwk")?.to_json()).ok()?.thumbprint(digest)),
+            Some(key) => {
+                let thumbprint = PublicJwk::parse(&key.member("jwk")?.to_json()).ok()?.thumbprint(digest);
+                Some((thumbprint, KeyOwner::stored(key)?))
+            }
         };
         let binds = SecurityLevel::from_name(value.text("level").unwrap_or_default()).map(SecurityLevel::binds);
         if kind != "registration" && binds != Some(key.is_some()) {

@@ -54,6 +54,10 @@ impl Binding {
         Err(Misuse::LevelNeedsDpop.into())
     }
 
+    pub(super) const fn has_key_of(&self, _: &Self) -> bool {
+        match *self {}
+    }
+
     pub(super) async fn delete(&self, _: &Io) -> Result<(), FlowError> {
         match *self {}
     }

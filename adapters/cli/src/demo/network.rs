@@ -6,7 +6,7 @@ use keybound::http::message::{Body, Request, Response};
 use keybound::oauth::step::{FetchFailed, HostError};
 use keybound::oauth::{FlowError, Step};
 use keybound_reqwest::drive::{Locks, Pause, advance};
-use keybound_reqwest::{Host, Memory};
+use keybound_reqwest::{Memory, SessionHost as _};
 use reqwest::redirect::Policy;
 
 use super::step::Exchange;

@@ -7,7 +7,7 @@ use keybound::key::Signer;
 use keybound::key::soft::SoftKey;
 use keybound::oauth::{Client, Demand, Discovered, FlowError, Session, SessionRequest};
 use keybound::{Algorithm, ProofBuilder, RUSTCRYPTO, Rejection, SecurityLevel, UnixTime};
-use keybound_reqwest::Host as _;
+use keybound_reqwest::KeyHost as _;
 
 use super::network::Network;
 use super::step::Step;

@@ -8,13 +8,13 @@ use std::time::{Duration, SystemTime};
 use keybound::http::message::Response;
 use keybound::key::soft::SoftKey;
 use keybound::key::{KeyProtection, Signer};
-use keybound::oauth::step::{CreatedKey, HostError, KeyFault, Saved, Slot, Stored};
+use keybound::oauth::step::{CreatedKey, HostError, KeyFault, KeyOwner, Saved, Slot, Stored};
 use keybound::oauth::{Client, Credentials, FlowError, SessionRequest, Step};
 use keybound::{Algorithm, AlgorithmSet, RUSTCRYPTO, SecurityLevel, Thumbprint, UnixTime};
 
 use super::Files;
 use crate::drive::{Locks, Pause, advance};
-use crate::{Error, Host, LockTimeout, Memory};
+use crate::{Error, HeldKey, Host, KeyFor, KeyHost, LockTimeout, Memory, SessionHost, Split};
 
 const ISSUER: &str = "https://as.example.com";
 const RESOURCE: &str = "https://api.example.com";
@@ -25,16 +25,7 @@ struct Past {
     seconds: u64,
 }
 
-impl Host for Past {
-    fn create_key(&self, algorithms: AlgorithmSet, protections: &[KeyProtection]) -> Result<CreatedKey, HostError> {
-        self.files.create_key(algorithms, protections)
-    }
-    fn signer(&self, thumbprint: Thumbprint) -> Result<Arc<dyn Signer + Send + Sync>, KeyFault> {
-        self.files.signer(thumbprint)
-    }
-    fn delete_key(&self, thumbprint: Thumbprint) -> Result<(), HostError> {
-        self.files.delete_key(thumbprint)
-    }
+impl SessionHost for Past {
     fn load(&self, slot: &Slot) -> Result<Option<Stored>, HostError> {
         self.files.load(slot)
     }
@@ -44,8 +35,31 @@ impl Host for Past {
     fn lock(&self, name: &str, lease: u64) -> Result<Box<dyn Send>, HostError> {
         self.files.lock(name, lease)
     }
+    fn named_keys(&self) -> Result<Vec<Thumbprint>, HostError> {
+        self.files.named_keys()
+    }
     fn now(&self) -> UnixTime {
         UnixTime::now().saturating_sub(self.seconds)
+    }
+}
+
+impl KeyHost for Past {
+    fn create_key(
+        &self,
+        algorithms: AlgorithmSet,
+        protections: &[KeyProtection],
+        wanted_for: KeyFor,
+    ) -> Result<CreatedKey, HostError> {
+        self.files.create_key(algorithms, protections, wanted_for)
+    }
+    fn signer(&self, thumbprint: Thumbprint) -> Result<Arc<dyn Signer + Send + Sync>, KeyFault> {
+        self.files.signer(thumbprint)
+    }
+    fn delete_key(&self, thumbprint: Thumbprint) -> Result<(), HostError> {
+        self.files.delete_key(thumbprint)
+    }
+    fn keys(&self) -> Result<Vec<HeldKey>, HostError> {
+        self.files.keys()
     }
 }
 
@@ -92,7 +106,7 @@ fn age(path: &Path, seconds: u64) {
 }
 
 fn made(files: &Files) -> Thumbprint {
-    let made = files.create_key(AlgorithmSet::ALL, &[KeyProtection::Software]).unwrap();
+    let made = files.create_key(AlgorithmSet::ALL, &[KeyProtection::Software], KeyFor::Session).unwrap();
     made.public_key.thumbprint(RUSTCRYPTO.digest)
 }
 
@@ -163,17 +177,65 @@ fn what_an_interrupted_writer_left_behind_is_removed() {
 #[test]
 fn a_memory_forgets_keys_that_nothing_names() {
     let (memory, now) = (Memory::new(), UnixTime::now());
-    let make = |at: UnixTime| {
-        let made = memory.create_key_at(AlgorithmSet::ALL, &[KeyProtection::Software], at).unwrap();
+    let make_for = |wanted_for, at: UnixTime| {
+        let made = memory.create_key_at(AlgorithmSet::ALL, &[KeyProtection::Software], wanted_for, at).unwrap();
         made.public_key.thumbprint(RUSTCRYPTO.digest)
     };
     let own = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO).unwrap();
     let own_thumbprint = own.public_key().thumbprint(RUSTCRYPTO.digest);
     memory.add_key(own);
+    let make = |at| make_for(KeyFor::Session, at);
+    let others = [KeyFor::SessionElsewhere, KeyFor::Host].map(|other| make_for(other, now.saturating_sub(7_200)));
     let left = make(now.saturating_sub(7_200));
     let young = make(now.saturating_sub(3_600));
     make(now);
     assert_eq!([left, young, own_thumbprint].map(|key| memory.signer(key).is_ok()), [false, true, true]);
+    assert!(others.iter().all(|key| memory.signer(*key).is_ok()));
+    // The one that was just made, the young one and the two of others; the caller's own is not listed.
+    assert_eq!(memory.keys().unwrap().len(), 4);
+}
+
+#[test]
+fn a_sweep_leaves_keys_of_rings_and_of_sessions_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions");
+    let split = Split { keys: Files::open(&path).unwrap(), sessions: Memory::new() };
+    let make = |host: &dyn KeyHost, wanted_for| {
+        let key = host.create_key(AlgorithmSet::ALL, &[KeyProtection::Software], wanted_for).unwrap();
+        (key.public_key.thumbprint(RUSTCRYPTO.digest), key.owner)
+    };
+    let (swept, _) = make(&split.keys, KeyFor::Session);
+    let (ring, elsewhere) = (make(&split, KeyFor::Host), make(&split, KeyFor::Session));
+    for key in [swept, ring.0, elsewhere.0] {
+        age(&path.join("key").join(key.to_string()), 7_200);
+    }
+    for mark in ["made", "elsewhere"] {
+        let marks = fs::read_dir(path.join(mark)).unwrap();
+        marks.for_each(|mark| age(&mark.unwrap().path(), 7_200));
+    }
+    let files = Files::open(&path).unwrap();
+    let listed = files.keys().unwrap();
+    let owner = |key| listed.iter().find(|held| held.thumbprint == key).map(|held| held.owner);
+    assert_eq!([ring, elsewhere].map(|(key, _)| owner(key)), [Some(KeyOwner::Host), Some(KeyOwner::Session)]);
+    assert_eq!(([ring.1, elsewhere.1], owner(swept)), ([KeyOwner::Host, KeyOwner::Session], None));
+    assert_eq!(listed.len(), 2);
+    assert!(listed.iter().all(|held| held.algorithm.is_some() && held.created_at.is_some()));
+    files.delete_key(ring.0).unwrap();
+    files.delete_key(elsewhere.0).unwrap();
+    assert_eq!(["key", "made", "elsewhere"].map(|kind| count(&path, kind)), [0; 3]);
+}
+
+#[test]
+fn what_is_stored_names_keys_and_what_cannot_be_read_names_any() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions");
+    let files = Files::open(&path).unwrap();
+    assert_eq!(files.named_keys().unwrap(), []);
+    abandon_a_login(&files);
+    let listed = files.keys().unwrap();
+    assert_eq!(files.named_keys().unwrap(), [listed[0].thumbprint]);
+    fs::write(path.join("session/work"), "half a session").unwrap();
+    assert!(files.named_keys().is_err());
 }
 
 #[test]

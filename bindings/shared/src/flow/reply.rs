@@ -1,7 +1,7 @@
 //! What the host answers to a step.
 
 use keybound::UnixTime;
-use keybound::flow::step::{self, CreatedKey, FetchFailed, HostError, KeyFault, Saved, Stored};
+use keybound::flow::step::{self, CreatedKey, FetchFailed, HostError, KeyFault, KeyOwner, Saved, Stored};
 use keybound::http::message::Response;
 use keybound::json::Value;
 #[cfg(feature = "client")]
@@ -61,6 +61,7 @@ impl Reply {
             public_key: public_key(public_jwk)?,
             algorithm: algorithm(algorithm_name)?,
             protection: one_of("a protection", protection, &places)?,
+            owner: KeyOwner::Session,
         }))
     }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use keybound::crypto::{RandomUnavailable, SecureRandom};
 use keybound::key::soft::SoftKey;
 use keybound::key::{KeyProtection, Signer};
-use keybound::oauth::step::{CreatedKey, HostError, KeyFault, Saved, Slot, Stored};
+use keybound::oauth::step::{CreatedKey, HostError, KeyFault, KeyOwner, Saved, Slot, Stored};
 use keybound::{Algorithm, AlgorithmSet, Crypto, RUSTCRYPTO, Thumbprint, UnixTime};
 
 thread_local! {
@@ -40,6 +40,8 @@ pub struct Host {
     pub now: UnixTime,
     /// Where new keys claim to live.
     pub protection: KeyProtection,
+    /// Whose new keys are.
+    pub owner: KeyOwner,
     /// What is wrong with every key, if anything is.
     pub fault: Option<fn() -> KeyFault>,
     /// Whether storing fails.
@@ -60,6 +62,7 @@ impl Host {
         Self {
             now,
             protection: KeyProtection::Software,
+            owner: KeyOwner::Session,
             fault: None,
             broken_store: false,
             meanwhile: None,
@@ -83,7 +86,7 @@ impl Host {
         let thumbprint = public_key.thumbprint(self.crypto.digest);
         self.keys.insert(thumbprint, key);
         self.created.push(thumbprint);
-        Ok(CreatedKey { public_key, algorithm, protection: self.protection })
+        Ok(CreatedKey { public_key, algorithm, protection: self.protection, owner: self.owner })
     }
 
     /// The key with this thumbprint.

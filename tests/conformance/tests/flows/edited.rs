@@ -1,7 +1,7 @@
 //! What is loaded is held against the configuration as what is made: edited files of sessions, logins and registrations.
 
 use keybound::key::{KeyProtection, Signer as _};
-use keybound::oauth::step::CreatedKey;
+use keybound::oauth::step::{CreatedKey, KeyOwner};
 use keybound::oauth::{Client, HeldToken, Secret};
 use keybound::{Algorithm, AlgorithmSet, RUSTCRYPTO, SecurityLevel};
 use keybound_conformance::flow::Story;
@@ -166,7 +166,7 @@ fn algorithms_count_for_what_is_stored() {
 fn a_token_from_elsewhere_is_held_against_the_level() {
     let held = |algorithm: Algorithm, protection: KeyProtection| {
         let key = keybound::key::soft::SoftKey::generate(algorithm, &RUSTCRYPTO).expect("a key");
-        let key = CreatedKey { public_key: key.public_key().clone(), algorithm, protection };
+        let key = CreatedKey { public_key: key.public_key().clone(), algorithm, protection, owner: KeyOwner::Session };
         let (token, resource) = (Secret::new("t0ken"), RESOURCE.to_owned());
         HeldToken { session: "held".into(), token, resource, key, expires_at: None }
     };
