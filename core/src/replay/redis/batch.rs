@@ -8,7 +8,7 @@ use super::command::{Command, Reply};
 use super::fault::Fault;
 use super::info::{Identity, ReplicationSection, ServerSection};
 use super::life::OpenLife;
-use super::open::{GETEX, INFO, LIFE_KEPT, Purpose};
+use super::open::{GETEX, LIFE_KEPT, Purpose};
 use super::{Exchange, Next, RedisReplay, Stage, life};
 use crate::replay::{Insertion, ReplayEntry};
 use crate::time::UnixTime;
@@ -17,7 +17,7 @@ pub(super) const SET: &str = "SET";
 pub(super) const WAIT: &str = "WAIT";
 /// Longer than any policy makes an entry live, in seconds.
 const MAX_LIFETIME: u64 = 86_400;
-/// The life, INFO server, INFO replication, and what replicas acknowledged before and after the first of them.
+/// The life, INFO in one command or two, and what replicas acknowledged before and after the first of them.
 const READS: usize = 5;
 
 /// A batch whose inserts were sent.
@@ -80,8 +80,7 @@ impl RedisReplay {
             }
             None => commands.push(Command::new(&[GETEX.as_bytes(), &key])),
         }
-        commands.push(Command::new(&[INFO.as_bytes(), b"server"]));
-        commands.push(Command::new(&[INFO.as_bytes(), b"replication"]));
+        commands.extend(life.sections.asked(&["server", "replication"]));
         Next::Exchange(Exchange { redis: self.clone(), commands, stage: Stage::Insert(Inserting { life, settled }) })
     }
 
@@ -120,7 +119,7 @@ impl RedisReplay {
         match (fault, self.is_within(&life, reads, now)) {
             (None, Ok(true)) => Next::Answers(self.answers(&settled, Insertion::Fresh)),
             // Until the next life is open the old one stays: each batch finds out by itself, and is answered with a challenge.
-            (None, Ok(false)) => Next::Exchange(Exchange::inspect(self.clone(), Purpose::Answer(settled), 0)),
+            (None, Ok(false)) => Next::Exchange(self.inspect(Purpose::Answer(settled))),
             (Some(fault), _) | (None, Err(fault)) => {
                 self.close(fault.clone(), Some(&life));
                 Next::Fault { fault, answers: self.answers(&settled, Insertion::Unavailable) }
@@ -128,16 +127,16 @@ impl RedisReplay {
         }
     }
 
-    /// Whether the life and the two sections after it are those of `open`: the inserts before them happened within it.
+    /// Whether the life and the sections after it are those of `open`: the inserts before them happened within it.
     fn is_within(&self, open: &OpenLife, (text, sections): (&Reply, &[Reply]), now: UnixTime) -> Result<bool, Fault> {
-        let [server, replication] = sections else { return Err(Fault::Malformed) };
         let is_same_text = match text {
             Reply::Text(text) => *text == open.text,
             Reply::Nil => false,
             other => return Err(Fault::of_reply(other, GETEX)),
         };
-        let server = ServerSection::read(Fault::unless_text(server, INFO)?)?;
-        let replication = ReplicationSection::read(Fault::unless_text(replication, INFO)?)?.replication;
+        let [server, replication] = open.sections.read(sections)?;
+        let server = ServerSection::read(server)?;
+        let replication = ReplicationSection::read(replication)?.replication;
         let is_same_server = Identity { run: server.run, replication } == open.identity;
         let apart = self.apart(self.offset(&server, now), &open.life);
         Ok(is_same_text && is_same_server && apart == 0)

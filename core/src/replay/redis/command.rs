@@ -24,7 +24,7 @@ impl Command {
         [super::batch::SET, super::open::GET, super::open::GETEX, super::batch::WAIT]
             .into_iter()
             .find(|known| known.as_bytes() == name)
-            .unwrap_or(super::open::INFO)
+            .unwrap_or(super::info::INFO)
     }
 }
 

@@ -1,12 +1,15 @@
-//! What is read of INFO: strict and bounded.
+//! What is asked of INFO and read of it: strict and bounded.
 
+use alloc::vec::Vec;
 use core::str::FromStr;
 
+use super::command::{Command, Reply};
 use super::fault::Fault;
 use crate::UnixTime;
 
-/// A section is about 2 kB; clients with many replicas or modules have more.
-const MAX_SECTION_LEN: usize = 64 * 1024;
+pub(super) const INFO: &str = "INFO";
+/// A section is about 2 kB; servers with many replicas or modules have more.
+const MAX_TEXT_LEN: usize = 64 * 1024;
 /// How long the names are that servers draw for themselves.
 pub(super) const NAME_LEN: usize = 40;
 
@@ -20,13 +23,56 @@ pub(super) struct Identity {
     pub(super) replication: Name,
 }
 
-/// One section of INFO: lines of `name:value`.
+/// How sections are asked for: Redis before 7 takes one at a time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sections {
+    /// In one command. It costs the server half as much.
+    Together,
+    /// Each in a command of its own.
+    Apart,
+}
+
+impl Sections {
+    /// The commands that ask for sections.
+    pub(super) fn asked(self, sections: &[&str]) -> Vec<Command> {
+        let command = |sections: &[&str]| {
+            Command::new(&[&[INFO], sections].concat().into_iter().map(str::as_bytes).collect::<Vec<_>>())
+        };
+        match self {
+            Self::Together => alloc::vec![command(sections)],
+            Self::Apart => sections.iter().map(|section| command(&[section])).collect(),
+        }
+    }
+
+    /// The text in which each of the sections is.
+    pub(super) fn read<const COUNT: usize>(self, replies: &[Reply]) -> Result<[&[u8]; COUNT], Fault> {
+        let texts = replies.iter().map(|reply| Fault::unless_text(reply, INFO));
+        let texts = texts.collect::<Result<Vec<_>, _>>()?;
+        match (self, &*texts) {
+            (Self::Together, [all]) => Ok([all; COUNT]),
+            (Self::Apart, each) => each.try_into().map_err(|_| Fault::Malformed),
+            (Self::Together, _) => Err(Fault::Malformed),
+        }
+    }
+
+    /// Whether a server that did not answer with these sections may do so if it is asked for one at a time.
+    pub(super) fn are_too_many(self, fault: &Fault) -> bool {
+        let is_unknown = match fault {
+            Fault::Malformed => true,
+            Fault::Refuses { code } => code == "ERR",
+            _ => false,
+        };
+        self == Self::Together && is_unknown
+    }
+}
+
+/// Sections of INFO: lines of `name:value`. No name is in two of those that are asked for.
 #[derive(Clone, Copy)]
 struct Section<'a>(&'a str);
 
 impl<'a> Section<'a> {
     fn read(text: &'a [u8]) -> Result<Self, Fault> {
-        if text.len() > MAX_SECTION_LEN {
+        if text.len() > MAX_TEXT_LEN {
             return Err(Fault::Malformed);
         }
         core::str::from_utf8(text).map(Self).map_err(|_| Fault::Malformed)

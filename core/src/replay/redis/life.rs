@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::fault::{Fault, shown};
-use super::info::Identity;
+use super::info::{Identity, Sections};
 use crate::hex;
 use crate::replay::{ReplayAgreement, StoreEpoch};
 use crate::time::UnixTime;
@@ -77,6 +77,7 @@ pub(super) struct OpenLife {
     pub(super) life: Life,
     pub(super) text: Vec<u8>,
     pub(super) identity: Identity,
+    pub(super) sections: Sections,
 }
 
 /// The key that a life is kept under: what the server calls itself is part of it, so that no other server has the same.

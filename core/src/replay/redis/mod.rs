@@ -23,9 +23,9 @@
 //!
 //! let redis = RedisReplay::for_policy("api", &Policy::default(), &RUSTCRYPTO)?;
 //! let exchange = redis.open(UnixTime::now());
-//! assert_eq!(exchange.commands()[0].arguments(), [b"INFO".to_vec(), b"server".to_vec()]);
+//! assert_eq!(exchange.commands()[0].arguments()[0], b"INFO");
 //! // Send them, and give the replies; here the user may not run INFO.
-//! let replies = vec![Reply::Error(b"NOPERM this user has no permissions to run the 'info' command".to_vec()); 5];
+//! let replies = vec![Reply::Error(b"NOPERM this user has no permissions to run the 'info' command".to_vec())];
 //! let Next::Fault { fault, .. } = exchange.resume(replies, UnixTime::now()) else { panic!() };
 //! assert_eq!(fault.name(), "forbidden");
 //! # }
@@ -55,7 +55,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::batch::Inserting;
 use self::life::OpenLife;
-use self::open::{Claiming, Purpose};
+use self::info::Sections;
+use self::open::{Claiming, Inspecting, Purpose};
 use crate::crypto::{Crypto, SecureRandom};
 use crate::misuse::Misuse;
 use crate::replay::{Inserted, Insertion, ReplayAgreement, ReplayEntry, StoreEpoch};
@@ -206,7 +207,7 @@ impl RedisReplay {
     /// It ends with [`Next::Answers`] without answers, or with [`Next::Fault`].
     pub fn open(&self, now: UnixTime) -> Exchange {
         self.known().tried(now);
-        Exchange::inspect(self.clone(), Purpose::Open, 0)
+        self.inspect(Purpose::Open)
     }
 
     /// Inserts up to [`MAX_BATCH`] entries; the answers come in their order. More are answered
@@ -222,7 +223,7 @@ impl RedisReplay {
         if is_due && fits {
             known.tried(now);
             drop(known);
-            return Next::Exchange(Exchange::inspect(self.clone(), Purpose::Batch(entries.to_vec()), 0));
+            return Next::Exchange(self.inspect(Purpose::Batch(entries.to_vec())));
         }
         let life = known.life.clone().filter(|_| fits);
         drop(known);
@@ -260,6 +261,12 @@ impl RedisReplay {
     pub fn check_is_due(&self, now: UnixTime) -> bool {
         let known = self.known();
         known.life.is_none() || known.is_due(CHECK_DUE, now)
+    }
+
+    /// A look at the server. One that is not known is asked for everything at once.
+    fn inspect(&self, purpose: Purpose) -> Exchange {
+        let sections = self.known().life.as_ref().map_or(Sections::Together, |open| open.sections);
+        Exchange::inspect(self.clone(), Inspecting { purpose, sections, tries: 0 })
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -349,8 +356,8 @@ pub struct Exchange {
 }
 
 enum Stage {
-    /// Looks at the server; how often its life changed meanwhile.
-    Inspect(Purpose, u32),
+    /// Looks at the server.
+    Inspect(Inspecting),
     /// Finds or founds the life.
     Claim(Claiming),
     Insert(Inserting),
@@ -385,7 +392,7 @@ impl Exchange {
         // A reply too few or too many may be that of another command.
         let replies = if replies.len() == commands.len() { replies } else { Vec::new() };
         match stage {
-            Stage::Inspect(purpose, tries) => redis.inspected(&replies, purpose, tries, now),
+            Stage::Inspect(inspecting) => redis.inspected(&replies, inspecting, now),
             Stage::Claim(claiming) => redis.claimed(&replies, claiming, now),
             Stage::Insert(inserting) => redis.inserted(&replies, inserting, now),
         }
@@ -397,7 +404,7 @@ impl Exchange {
     pub fn lost(self) -> Vec<Inserted> {
         let Self { redis, stage, .. } = self;
         match stage {
-            Stage::Inspect(purpose, _) | Stage::Claim(Claiming { purpose, .. }) => {
+            Stage::Inspect(Inspecting { purpose, .. }) | Stage::Claim(Claiming { purpose, .. }) => {
                 redis.close(Fault::Lost, None);
                 redis.failed(purpose)
             }
@@ -408,8 +415,8 @@ impl Exchange {
         }
     }
 
-    fn inspect(redis: RedisReplay, purpose: Purpose, tries: u32) -> Self {
-        Self { redis, commands: open::inspection(), stage: Stage::Inspect(purpose, tries) }
+    fn inspect(redis: RedisReplay, inspecting: Inspecting) -> Self {
+        Self { redis, commands: open::inspection(inspecting.sections), stage: Stage::Inspect(inspecting) }
     }
 }
 

@@ -7,17 +7,16 @@ use alloc::vec::Vec;
 use super::batch::SET;
 use super::command::{Command, Reply};
 use super::fault::Fault;
-use super::info::{Identity, ReplicationSection, ServerSection, check_memory, check_persistence, evicted};
+use super::info::{Identity, ReplicationSection, Sections, ServerSection, check_memory, check_persistence, evicted};
 use super::life::{self, Life, OpenLife};
 use super::{Exchange, Next, RedisReplay, Stage};
 use crate::replay::{Inserted, Insertion, ReplayEntry, StoreEpoch};
 use crate::time::UnixTime;
 
-pub(super) const INFO: &str = "INFO";
 pub(super) const GET: &str = "GET";
 pub(super) const GETEX: &str = "GETEX";
 /// What is read of a server before it is used.
-const SECTIONS: [&str; 5] = ["server", "replication", "memory", "persistence", "stats"];
+const INSPECTED: [&str; 5] = ["server", "replication", "memory", "persistence", "stats"];
 /// How long a life is kept without a verifier: 24 h, in milliseconds.
 pub(super) const LIFE_KEPT: &[u8] = b"86400000";
 /// How long the word of a verifier counts whose clock agrees with the life, in seconds: for others of this life, and for newcomers.
@@ -43,6 +42,14 @@ pub(super) enum Purpose {
     Answer(Vec<Option<Insertion>>),
 }
 
+/// A look at a server.
+pub(super) struct Inspecting {
+    pub(super) purpose: Purpose,
+    pub(super) sections: Sections,
+    /// How often its life changed meanwhile.
+    pub(super) tries: u32,
+}
+
 /// What is known of a server whose life is asked for.
 pub(super) struct Claiming {
     pub(super) purpose: Purpose,
@@ -58,6 +65,7 @@ pub(super) struct Claiming {
 #[derive(Clone, Copy)]
 struct Server {
     identity: Identity,
+    sections: Sections,
     /// Its clock less this machine's.
     offset: i64,
     evicted: u64,
@@ -79,8 +87,8 @@ enum Found {
 }
 
 /// The look at a server.
-pub(super) fn inspection() -> Vec<Command> {
-    SECTIONS.iter().map(|section| Command::new(&[INFO.as_bytes(), section.as_bytes()])).collect()
+pub(super) fn inspection(sections: Sections) -> Vec<Command> {
+    sections.asked(&INSPECTED)
 }
 
 impl RedisReplay {
@@ -102,9 +110,14 @@ impl RedisReplay {
     }
 
     /// Takes what a server says of itself, and asks for its life.
-    pub(super) fn inspected(&self, replies: &[Reply], purpose: Purpose, tries: u32, now: UnixTime) -> Next {
-        let server = match self.inspect(replies, now) {
+    pub(super) fn inspected(&self, replies: &[Reply], inspecting: Inspecting, now: UnixTime) -> Next {
+        let Inspecting { purpose, sections, tries } = inspecting;
+        let server = match self.server(replies, sections, now) {
             Ok(server) => server,
+            Err(fault) if sections.are_too_many(&fault) => {
+                let inspecting = Inspecting { purpose, sections: Sections::Apart, tries };
+                return Next::Exchange(Exchange::inspect(self.clone(), inspecting));
+            }
             Err(fault) => return self.refused(fault, purpose),
         };
         // If the founder of the last life had a clock ahead of this one, that counts: within that life proofs were accepted which this
@@ -134,12 +147,8 @@ impl RedisReplay {
         Next::Exchange(Exchange { redis: self.clone(), commands, stage: Stage::Claim(claiming) })
     }
 
-    fn inspect(&self, replies: &[Reply], now: UnixTime) -> Result<Server, Fault> {
-        let mut texts = Vec::with_capacity(SECTIONS.len());
-        for reply in replies {
-            texts.push(Fault::unless_text(reply, INFO)?);
-        }
-        let [server, replication, memory, persistence, stats] = *texts else { return Err(Fault::Malformed) };
+    fn server(&self, replies: &[Reply], sections: Sections, now: UnixTime) -> Result<Server, Fault> {
+        let [server, replication, memory, persistence, stats] = sections.read(replies)?;
         let server = ServerSection::read(server)?;
         server.check_version()?;
         check_persistence(persistence)?;
@@ -147,7 +156,7 @@ impl RedisReplay {
         check_memory(memory)?;
         self.check_replicas(&server, &replication)?;
         let identity = Identity { run: server.run, replication: replication.replication };
-        Ok(Server { identity, offset: self.offset(&server, now), evicted: evicted(stats)? })
+        Ok(Server { identity, sections, offset: self.offset(&server, now), evicted: evicted(stats)? })
     }
 
     /// Where a failover is possible, a majority of the replicas must be waited for.
@@ -194,8 +203,9 @@ impl RedisReplay {
             Ok(Found::Over(least)) => self.replace(claiming, least, now),
             // It was there and is gone, or is another server's: look again.
             Ok(Found::Nothing) => {
-                let tries = claiming.tries.saturating_add(1);
-                Next::Exchange(Exchange::inspect(self.clone(), claiming.purpose, tries))
+                let Claiming { purpose, server, tries, .. } = claiming;
+                let inspecting = Inspecting { purpose, sections: server.sections, tries: tries.saturating_add(1) };
+                Next::Exchange(Exchange::inspect(self.clone(), inspecting))
             }
             Err(fault) => self.refused(fault, claiming.purpose),
         }
@@ -278,7 +288,12 @@ impl RedisReplay {
     /// Takes a life for the present one.
     fn take(&self, life: Life, claiming: Claiming, now: UnixTime) -> Next {
         let Claiming { purpose, server, .. } = claiming;
-        let open = Arc::new(OpenLife { text: life.to_text().into_bytes(), identity: server.identity, life });
+        let open = Arc::new(OpenLife {
+            text: life.to_text().into_bytes(),
+            identity: server.identity,
+            sections: server.sections,
+            life,
+        });
         let mut known = self.known();
         if known.lives == 0 || known.epoch != life.epoch {
             known.lives = known.lives.saturating_add(1);

@@ -24,6 +24,8 @@ struct Server {
     acknowledge: i64,
     evicted: u64,
     loading: bool,
+    /// Whether INFO takes several sections, as from version 7 on.
+    takes_sections: bool,
     keys: BTreeMap<Vec<u8>, (Vec<u8>, i64)>,
     /// What a command is answered with instead.
     errors: Vec<(&'static str, &'static str)>,
@@ -41,6 +43,7 @@ impl Server {
             acknowledge: 0,
             evicted: 0,
             loading: false,
+            takes_sections: true,
             keys: BTreeMap::new(),
             errors: Vec::new(),
         }
@@ -61,7 +64,11 @@ impl Server {
             keys.get(&arguments[1]).map_or(Reply::Nil, |(value, _)| Reply::Text(value.clone()))
         };
         match text(0) {
-            "INFO" => Reply::Text(self.info(text(1)).into_bytes()),
+            "INFO" if arguments.len() > 2 && !self.takes_sections => Reply::Error(b"ERR syntax error".to_vec()),
+            "INFO" => {
+                let sections: Vec<_> = (1..arguments.len()).map(|place| self.info(text(place))).collect();
+                Reply::Text(sections.join("\r\n").into_bytes())
+            }
             "GET" => value(&self.keys),
             "GETEX" => {
                 if let (Some(entry), Some(end)) = (self.keys.get_mut(&arguments[1]), arguments.get(3)) {
@@ -179,7 +186,32 @@ fn a_proof_is_fresh_once_in_all_verifiers() {
     let one_trip = redis.batch(&twins, UnixTime::from_secs(now));
     let Next::Exchange(exchange) = one_trip else { panic!("{one_trip:?}") };
     let names: Vec<_> = exchange.commands().iter().map(|command| command.arguments()[0].clone()).collect();
-    assert_eq!(names, ["SET", "SET", "SET", "GETEX", "INFO", "INFO"].map(|name| name.as_bytes().to_vec()));
+    assert_eq!(names, ["SET", "SET", "SET", "GETEX", "INFO"].map(|name| name.as_bytes().to_vec()));
+}
+
+#[test]
+fn a_server_that_takes_one_section_at_a_time_is_asked_so() {
+    let (mut server, redis) = (Server::new(), verifier());
+    server.takes_sections = false;
+    open(&mut server, &redis, START).unwrap();
+    server.now += 100;
+    let now = START + 100;
+    for (number, wanted) in [(0, Fresh), (0, Seen), (1, Fresh)] {
+        assert_eq!(one(&mut server, &redis, proof(number, now, None), now), Ok(wanted), "{number}");
+    }
+    let Next::Exchange(exchange) = redis.batch(&[proof(2, now, None)], UnixTime::from_secs(now)) else { panic!() };
+    let names: Vec<_> = exchange.commands().iter().map(super::Command::name).collect();
+    assert_eq!(names, ["SET", "GETEX", "INFO", "INFO"]);
+    // Its successor is of another version, and the one after that of this one again.
+    for takes_sections in [true, false] {
+        server.takes_sections = takes_sections;
+        server.run = char::from(server.run as u8 + 1);
+        let later = now + 50 + i64::from(!takes_sections) * 50;
+        server.now = later;
+        let number = 3 + u8::from(takes_sections);
+        let mut answers = (0..4).map(|_| one(&mut server, &redis, proof(number, later + 10, Some(redis.epoch())), later));
+        assert!(answers.any(|answer| answer == Ok(Fresh)), "{takes_sections}");
+    }
 }
 
 #[test]
