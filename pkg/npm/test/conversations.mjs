@@ -16,7 +16,7 @@ export function playBackConversation({ namespace, options, texts, steps }, core)
     for (const [name, number] of epochs) text = text.replaceAll(name, hexadecimal ? number.toString(16).padStart(16, '0') : String(number));
     return text;
   };
-  const reply = (text) => (text.startsWith('+@') ? `+${texts[text.slice(2)]}` : filled(text, true));
+  const reply = (text) => (text.startsWith('+@') ? `+${text.slice(2).split('+').map((name) => texts[name]).join('\r\n')}` : filled(text, true));
   const redis = new core.RedisReplay(namespace, JSON.stringify(options));
   const begin = ({ insert, now }) => {
     if (insert === undefined) return redis.open(now);

@@ -44,8 +44,10 @@ class Player:
         return text
 
     def reply(self, text: str) -> str:
-        kind, name = text[:1], text[1:]
-        return kind + (self.story["texts"][name[1:]] if name.startswith("@") else self.filled(name, 16))
+        kind, said = text[:1], text[1:]
+        if not said.startswith("@"):
+            return kind + self.filled(said, 16)
+        return kind + "\r\n".join(self.story["texts"][name] for name in said[1:].split("+"))
 
     def begin(self, step: dict[str, Any]) -> _keybound.RedisTurn:
         if "insert" not in step:

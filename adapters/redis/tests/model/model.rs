@@ -17,6 +17,8 @@ pub struct Scenario {
     pub lanes: &'static [usize],
     /// Whether there is a second server, which follows the first.
     pub has_replica: bool,
+    /// Whether servers are older than version 7, and are asked for each section of INFO in a command of its own.
+    pub are_old: bool,
     pub settings: Settings,
     /// When the proofs were made. The last one gets a nonce first.
     pub made_at: &'static [i64],
@@ -113,10 +115,11 @@ impl Model for Scenario {
 
     /// A life that was founded 100 s ago, and verifiers that have just looked at it.
     fn init_states(&self) -> Vec<World> {
-        let mut servers = vec![Server::new(1)];
+        let server = |run| Server { is_old: self.are_old, ..Server::new(run) };
+        let mut servers = vec![server(1)];
         if self.has_replica {
             servers[0].role = Role::Followed;
-            servers.push(Server { role: Role::Replica, replication: 101, ..Server::new(2) });
+            servers.push(Server { role: Role::Replica, replication: 101, ..server(2) });
         }
         let last = self.made_at.len() - 1;
         let proof =
@@ -336,7 +339,7 @@ impl Scenario {
         }
         let Flight { proofs, commands, mut replies } = world.lanes[lane].flight.take().unwrap();
         if self.without == Some(Rule::ReadsAfter) && is_batch(&commands) {
-            replies.rotate_left(READS);
+            replies.rotate_left(self.reads());
         }
         if self.without == Some(Rule::Reads) {
             self.remember(world, lane, &commands, &replies);
@@ -353,17 +356,16 @@ impl Scenario {
         let (next, count) = (flight.replies.len(), flight.commands.len());
         // Reads that come first, where they should come last.
         let is_rotated = self.without == Some(Rule::ReadsAfter) && is_batch(&flight.commands);
-        let place = if is_rotated { (next + count - READS) % count } else { next };
+        let place = if is_rotated { (next + count - self.reads()) % count } else { next };
         let words = &flight.commands[place];
         let from_end = count - place;
-        if self.without == Some(Rule::Reads) && is_batch(&flight.commands) && from_end <= READS {
+        if self.without == Some(Rule::Reads) && is_batch(&flight.commands) && from_end <= self.reads() {
             let seen = verifiers[self.owner(lane)].seen.as_ref().unwrap();
-            let answer = match &seen[READS - from_end] {
-                Answer::AboutServer { run, .. } => {
-                    Answer::AboutServer { run: *run, time: time + servers[*server].clock }
-                }
-                other => other.clone(),
-            };
+            let time = time + servers[*server].clock;
+            let answer = seen[self.reads() - from_end].clone().map(&|answer| match answer {
+                Answer::AboutServer { run, .. } => Answer::AboutServer { run, time },
+                other => other,
+            });
             flight.replies.push(answer);
             return;
         }
@@ -391,30 +393,36 @@ impl Scenario {
         let writes = words[0] == b"SET" && answer == Answer::Ok
             || words[0] == b"GETEX" && words.len() > 2 && answer != Answer::Nil;
         *wrote |= writes && servers[*server].role != Role::Replica;
-        flight.replies.push(match (answer, self.without) {
+        flight.replies.push(answer.map(&|answer| match (answer, self.without) {
             (Answer::AboutServer { time, .. }, Some(Rule::RunId)) => Answer::AboutServer { run: 1, time },
             (Answer::AboutServer { run, .. }, Some(Rule::Clock)) => Answer::AboutServer { run, time: now },
             (Answer::AboutReplication { is_primary, replicas, .. }, Some(Rule::ReplicationId)) => {
                 Answer::AboutReplication { is_primary, replication: 1, replicas }
             }
             (answer, _) => answer,
-        });
+        }));
     }
 
     /// Keeps what a verifier reads of a life when it opens it.
     fn remember(&self, world: &mut World, lane: usize, commands: &[Vec<Vec<u8>>], replies: &[Answer]) {
         let seen = &mut world.verifiers[self.owner(lane)].seen;
-        let [_, server, replication] = seen.clone().unwrap_or([Answer::Nil, Answer::Nil, Answer::Nil]);
-        match replies {
-            [server @ Answer::AboutServer { .. }, replication, ..] => {
-                *seen = Some([Answer::Nil, server.clone(), replication.clone()])
-            }
-            _ => {
-                if let Some(place) = commands.iter().position(|words| words[0] == b"GETEX") {
-                    *seen = Some([replies[place].clone(), server, replication]);
-                }
-            }
+        let sections = match replies {
+            [Answer::About(sections), ..] => vec![Answer::About(sections[..2].to_vec())],
+            [Answer::AboutServer { .. }, ..] => replies[..2].to_vec(),
+            _ => Vec::new(),
+        };
+        if !sections.is_empty() {
+            *seen = Some([vec![Answer::Nil], sections].concat());
+        } else if let Some(place) = commands.iter().position(|words| words[0] == b"GETEX")
+            && let Some(seen) = seen
+        {
+            seen[0] = replies[place].clone();
         }
+    }
+
+    /// How many commands read after the inserts, where no replica is waited for: the life, and INFO in one or two.
+    const fn reads(&self) -> usize {
+        if self.are_old { 3 } else { 2 }
     }
 
     fn replicate(&self, world: &mut World) {
@@ -424,9 +432,6 @@ impl Scenario {
         }
     }
 }
-
-/// The life, INFO server, INFO replication, where no replica is waited for.
-const READS: usize = 3;
 
 /// Whether these are inserts and the reads after them.
 fn is_batch(commands: &[Vec<Vec<u8>>]) -> bool {

@@ -19,6 +19,8 @@ pub struct Server {
     pub clock: i64,
     /// How many keys it has evicted in this run.
     pub evicted: u32,
+    /// Whether it is older than version 7: INFO takes one section.
+    pub is_old: bool,
 }
 
 /// What a server does for others.
@@ -55,12 +57,13 @@ pub enum Answer {
     AboutMemory,
     AboutPersistence,
     AboutStats { evicted: u32 },
+    About(Vec<Self>),
 }
 
 impl Server {
     /// An empty one.
     pub fn new(run: u32) -> Self {
-        Self { run, replication: 100 + run, role: Role::Alone, items: Vec::new(), clock: 0, evicted: 0 }
+        Self { run, replication: 100 + run, role: Role::Alone, items: Vec::new(), clock: 0, evicted: 0, is_old: false }
     }
 
     /// Forgets what has expired. Redis does so at any time afterwards; at once is the worst case.
@@ -84,7 +87,9 @@ impl Server {
                 item.until = until.unwrap_or(item.until);
                 Answer::Text(item.value.clone())
             }
-            b"INFO" => self.info(word(1), time),
+            b"INFO" if arguments.len() == 2 => self.info(word(1), time),
+            b"INFO" if self.is_old => Answer::Error("ERR syntax error"),
+            b"INFO" => Answer::About(arguments[1..].iter().map(|section| self.info(section, time)).collect()),
             other => panic!("the model knows no {}", String::from_utf8_lossy(other)),
         }
     }
@@ -128,6 +133,14 @@ impl Server {
 }
 
 impl Answer {
+    /// Each section changed, where it is some of INFO; else all of it.
+    pub fn map(self, change: &impl Fn(Self) -> Self) -> Self {
+        match self {
+            Self::About(sections) => Self::About(sections.into_iter().map(change).collect()),
+            other => change(other),
+        }
+    }
+
     /// As a client hands it to the state machine.
     pub fn to_reply(&self) -> Reply {
         let text = match self {
@@ -149,6 +162,13 @@ impl Answer {
             Self::AboutMemory => "maxmemory_policy:noeviction\r\n".to_owned(),
             Self::AboutPersistence => "loading:0\r\n".to_owned(),
             Self::AboutStats { evicted } => format!("evicted_keys:{evicted}\r\n"),
+            Self::About(sections) => {
+                let texts = sections.iter().map(|section| match section.to_reply() {
+                    Reply::Text(text) => String::from_utf8(text).unwrap(),
+                    other => panic!("{other:?} is no section"),
+                });
+                texts.collect::<Vec<_>>().join("\r\n")
+            }
         };
         Reply::Text(text.into_bytes())
     }

@@ -25,7 +25,7 @@ pub struct World {
 pub struct Verifier {
     pub history: History,
     /// What it last read of a life; for a verifier that does not read it again.
-    pub seen: Option<[Answer; 3]>,
+    pub seen: Option<Vec<Answer>>,
 }
 
 /// A connection, and the exchange that uses it.

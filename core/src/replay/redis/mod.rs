@@ -54,8 +54,8 @@ use core::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::batch::Inserting;
-use self::life::OpenLife;
 use self::info::Sections;
+use self::life::OpenLife;
 use self::open::{Claiming, Inspecting, Purpose};
 use crate::crypto::{Crypto, SecureRandom};
 use crate::misuse::Misuse;

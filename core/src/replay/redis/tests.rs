@@ -209,7 +209,8 @@ fn a_server_that_takes_one_section_at_a_time_is_asked_so() {
         let later = now + 50 + i64::from(!takes_sections) * 50;
         server.now = later;
         let number = 3 + u8::from(takes_sections);
-        let mut answers = (0..4).map(|_| one(&mut server, &redis, proof(number, later + 10, Some(redis.epoch())), later));
+        let mut answers =
+            (0..4).map(|_| one(&mut server, &redis, proof(number, later + 10, Some(redis.epoch())), later));
         assert!(answers.any(|answer| answer == Ok(Fresh)), "{takes_sections}");
     }
 }

@@ -100,7 +100,10 @@ fn play(story: &mut Value) -> Value {
 }
 
 fn reply_of(reply: &str, texts: &Value, epochs: &Epochs) -> String {
-    let known = reply.strip_prefix("+@").map(|name| format!("+{}", text(&texts[name])));
+    let known = reply.strip_prefix("+@").map(|names| {
+        let sections: Vec<_> = names.split('+').map(|name| text(&texts[name])).collect();
+        format!("+{}", sections.join("\r\n"))
+    });
     epochs.fill(&known.unwrap_or_else(|| reply.to_owned()), true)
 }
 
