@@ -18,15 +18,15 @@
 //!
 //! | exploration | steps: states, transitions | deeper |
 //! |---|---|---|
-//! | losses | 6: 66,063, 139,655 | 8: 0.7, 2.0 |
-//! | old servers, asked for one section of INFO at a time | 5: 58,569, 122,273 | 7: @old |
-//! | two pipelines of one verifier at a time | 5: 50,254, 97,176 | 7: 1.1, 2.7 |
-//! | failovers, and a client that reconnects to any server | 6: 154,454, 361,893 | 7: 0.8, 2.1 |
-//! | a split brain with a quorum | 5: 85,511, 182,376 | 7: 1.6, 4.5 |
-//! | a split brain under way, and a client that reconnects | 6: 49,645, 182,473 | 7 |
-//! | clocks | 5: 160,767, 261,297 | 6: 1.2, 2.3 |
-//! | evictions | 5: 47,052, 66,975 | 6 |
-//! | all faults but split brains | 4: 99,930, 175,283 | 5: 0.9, 1.8 |
+//! | losses | 6: 66,063, 139,655 | 8: 0.4, 0.9 |
+//! | old servers, asked for one section of INFO at a time | 5: 58,569, 122,273 | 7: 0.8, 2.1 |
+//! | two pipelines of one verifier at a time | 5: 50,254, 97,176 | 7: 0.7, 1.4 |
+//! | failovers, and a client that reconnects to any server | 6: 154,454, 361,893 | 7: 0.5, 1.4 |
+//! | a split brain with a quorum | 5: 85,511, 182,376 | 7: 1.2, 3.0 |
+//! | a split brain under way, and a client that reconnects | 6: 49,645, 182,473 | 7: 0.1, 0.4 |
+//! | clocks | 5: 160,767, 261,297 | 6: 0.7, 1.3 |
+//! | evictions | 5: 47,052, 66,975 | 6: 0.2, 0.2 |
+//! | all faults but split brains | 4: 99,930, 175,283 | 5: 0.7, 1.3 |
 //! | verifiers 20 s apart, where 10 are allowed | 6: 69,886, 125,158 | |
 //! | verifiers 30 s apart, where that is allowed | 5: 44,484, 74,415 | |
 //!
