@@ -1,0 +1,414 @@
+//! A token by label and serial number: who it is, logging in to it, and finding it again after it was away.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use cryptoki::error::RvError;
+use cryptoki::session::{Session, SessionState, UserType};
+use cryptoki::slot::{Slot, TokenInfo};
+use cryptoki::types::AuthPin;
+use keybound::Thumbprint;
+
+use crate::error::Error;
+use crate::module::{Calls, Module};
+use crate::pin::PinSource;
+use crate::remembered::{Folder, Remembered};
+use crate::sessions::{Link, Permits};
+
+/// Between restarts of the module: they stop every caller in this process. Doubled each time, for a token that stays away.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The longest time between restarts, so that signing goes on soon after the token's return.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long a key that was found to be gone is known to be.
+const GONE_FOR: Duration = Duration::from_secs(2);
+/// How many such keys are remembered.
+const MOST_GONE: usize = 64;
+
+/// Where keys are, and how to log in there.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub(crate) module: PathBuf,
+    label: String,
+    serial: Option<String>,
+    pin: PinSource,
+    sessions: usize,
+    wait: Duration,
+    state: Option<PathBuf>,
+}
+
+impl Settings {
+    /// The token with this label, reached through the PKCS #11 module at this absolute path.
+    ///
+    /// The first login remembers the token's serial number; a token with the same label and another number is not given the PIN
+    /// later. [`serial`](Self::serial) says from the beginning which it is.
+    ///
+    /// # Security
+    /// The module is loaded into this process and given the PIN: it and the folders above it must not be writable by others than
+    /// root and this user, which is checked.
+    pub fn new(module: impl Into<PathBuf>, label: impl Into<String>, pin: PinSource) -> Self {
+        Self {
+            module: module.into(),
+            label: label.into(),
+            serial: None,
+            pin,
+            sessions: 8,
+            wait: Duration::from_secs(10),
+            state: None,
+        }
+    }
+
+    /// The token's serial number, as `pkcs11-tool --list-token-slots` shows it.
+    #[must_use]
+    pub fn serial(mut self, serial: impl Into<String>) -> Self {
+        self.serial = Some(serial.into());
+        self
+    }
+
+    /// How many threads use the token at once, each with a session; 8 unless told otherwise. Others wait for
+    /// [`wait`](Self::wait).
+    #[must_use]
+    pub fn sessions(mut self, sessions: usize) -> Self {
+        self.sessions = sessions;
+        self
+    }
+
+    /// How long a caller waits for a session, 10 seconds unless told otherwise.
+    #[must_use]
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// The folder that remembers serial numbers and refused PINs, made with mode 0700 if it is not there.
+    ///
+    /// Unless told otherwise it is `keybound/pkcs11` in `$XDG_STATE_HOME` or `~/.local/state`. All processes that use the token
+    /// have the same folder, so that none tries a PIN that another saw refused.
+    #[must_use]
+    pub fn state_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.state = Some(folder.into());
+        self
+    }
+}
+
+/// A token.
+pub(crate) struct Token {
+    settings: Settings,
+    module: Arc<Module>,
+    folder: Folder,
+    permits: Permits,
+    link: RwLock<Option<Arc<Link>>>,
+    /// Never taken by those who hold [`Calls`]: who has it may be waiting for them.
+    gate: Mutex<Gate>,
+    gone: Mutex<Vec<(Thumbprint, Instant)>>,
+}
+
+/// What those who connect take turns at.
+struct Gate {
+    epoch: u64,
+    /// When the module was last restarted, and how long ago that must be for the next time.
+    restarted: Option<Instant>,
+    pause: Duration,
+}
+
+/// What is done about a connection on which something failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Remedy {
+    /// Nothing: it is the first attempt.
+    None,
+    /// Log in and look again.
+    Login,
+    /// Finalise and initialise the module.
+    Restart,
+    /// The same for a key that is still not found.
+    Confirm,
+}
+
+/// A connection that was of no use.
+#[derive(Clone, Copy, Default)]
+struct Failed {
+    epoch: u64,
+    generation: u64,
+}
+
+impl Token {
+    pub(crate) fn open(settings: Settings) -> Result<Self, Error> {
+        let module = Module::open(&settings.module)?;
+        let folder = Folder::open(settings.state.as_deref())?;
+        let permits = Permits::new(settings.sessions, settings.wait);
+        let gate = Gate { epoch: 0, restarted: None, pause: FIRST_PAUSE };
+        Ok(Self { settings, module, folder, permits, link: RwLock::default(), gate: Mutex::new(gate), gone: Mutex::default() })
+    }
+
+    /// Does `work` with a connection. If that fails in a way that may pass, again after logging in, and again after a restart of the
+    /// module.
+    ///
+    /// A key that is not found is looked for after two restarts before it is called gone: after a token was away, searches find
+    /// nothing although no call fails. `work` makes no other connection.
+    pub(crate) fn attempt<T>(
+        &self,
+        mut work: impl FnMut(&Calls<'_>, &Arc<Link>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.module.check_process()?;
+        let _permit = self.permits.take()?;
+        let mut failed = Failed::default();
+        let mut last = None;
+        let mut restarts_seen = 0_u32;
+        for remedy in [Remedy::None, Remedy::Login, Remedy::Restart, Remedy::Confirm] {
+            if remedy == Remedy::Confirm && !matches!(last, Some(Error::KeyGone(_))) {
+                break;
+            }
+            let Some(link) = self.link(remedy, failed, last.as_ref())? else { break };
+            let calls = self.module.calls()?;
+            let before = std::mem::replace(&mut failed, Failed { epoch: link.epoch, generation: link.generation });
+            if calls.generation() != link.generation {
+                // Restarted since, for another caller.
+                continue;
+            }
+            let error = match work(&calls, &link) {
+                Err(error) if error.may_pass() => error,
+                done => return done,
+            };
+            if error.is_absence() {
+                // Where a module notices that the token is away, it is not the key that is gone.
+                calls.context().get_token_info(link.slot)?;
+            }
+            if let Error::KeyGone(thumbprint) = error {
+                if last.is_some() && link.generation > before.generation {
+                    restarts_seen = restarts_seen.saturating_add(1);
+                }
+                if restarts_seen >= 2 || self.is_known_gone(thumbprint) {
+                    self.remember_gone(thumbprint);
+                    return Err(error);
+                }
+            }
+            last = Some(error);
+        }
+        Err(match last {
+            Some(Error::KeyGone(thumbprint)) => Error::KeyNotSeen(thumbprint),
+            Some(error) => error,
+            None => Error::Busy { sessions: self.settings.sessions },
+        })
+    }
+
+    fn is_known_gone(&self, thumbprint: Thumbprint) -> bool {
+        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.iter().any(|(gone, at)| *gone == thumbprint && at.elapsed() < GONE_FOR)
+    }
+
+    /// Lets the same be told at once for a while: looking stops all callers.
+    fn remember_gone(&self, thumbprint: Thumbprint) {
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.retain(|(gone, at)| *gone != thumbprint && at.elapsed() < GONE_FOR);
+        let surplus = gone.len().saturating_add(1).saturating_sub(MOST_GONE);
+        gone.drain(..surplus);
+        gone.push((thumbprint, Instant::now()));
+    }
+
+    /// A connection later than `failed`, by this remedy or because another caller has made one meanwhile. `None` if the module
+    /// cannot be restarted now.
+    fn link(&self, remedy: Remedy, failed: Failed, cause: Option<&Error>) -> Result<Option<Arc<Link>>, Error> {
+        let is_restart = matches!(remedy, Remedy::Restart | Remedy::Confirm);
+        let is_gone = cause.is_some_and(Error::is_absence);
+        let later = || {
+            let link = self.link.read().unwrap_or_else(PoisonError::into_inner).clone()?;
+            let is_later = link.epoch > failed.epoch && link.generation == self.module.generation();
+            // Whether a key is gone is not told by a connection that another caller made without a restart.
+            (is_later && !(is_restart && is_gone && link.generation <= failed.generation)).then_some(link)
+        };
+        if let Some(link) = later() {
+            return Ok(Some(link));
+        }
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(link) = later() {
+            return Ok(Some(link));
+        }
+        if is_restart {
+            // An outage is told at once. That a key is gone leads to a new login: it is worth a wait.
+            return if self.restart(&mut gate, is_gone) { self.reconnect(&mut gate).map(Some) } else { Ok(None) };
+        }
+        match self.reconnect(&mut gate) {
+            // Some modules list tokens when they are initialised and never again.
+            Err(error) if error.may_pass() && self.restart(&mut gate, false) => {
+                drop(error);
+                self.reconnect(&mut gate).map(Some)
+            }
+            connected => connected.map(Some),
+        }
+    }
+
+    /// Restarts the module, unless that is not for this process to do or was done a moment ago. With `patience` the moment is waited.
+    fn restart(&self, gate: &mut Gate, patience: bool) -> bool {
+        if !self.module.is_ours() {
+            return false;
+        }
+        let left = gate.restarted.map_or(Duration::ZERO, |at| gate.pause.saturating_sub(at.elapsed()));
+        if !left.is_zero() {
+            if !patience {
+                return false;
+            }
+            std::thread::sleep(left);
+        }
+        if gate.restarted.is_some() {
+            gate.pause = gate.pause.saturating_mul(2).min(LONGEST_PAUSE);
+        }
+        // A module that does not start says so when it is called.
+        drop(self.module.restart(self.module.generation()));
+        gate.restarted = Some(Instant::now());
+        true
+    }
+
+    /// Makes the next connection.
+    fn reconnect(&self, gate: &mut Gate) -> Result<Arc<Link>, Error> {
+        let link = self.connect(gate.epoch.saturating_add(1))?;
+        (gate.epoch, gate.pause) = (link.epoch, FIRST_PAUSE);
+        Ok(link)
+    }
+
+    fn connect(&self, epoch: u64) -> Result<Arc<Link>, Error> {
+        let calls = self.module.calls()?;
+        let (slot, serial) = self.find(&calls)?;
+        let session = calls.context().open_ro_session_no_drop(slot)?;
+        let link = match self.log_in(&calls, slot, &serial, &session) {
+            Ok(()) => Arc::new(Link::new(&calls, epoch, slot, session)?),
+            Err(error) => {
+                drop(session.close());
+                return Err(error);
+            }
+        };
+        let before = self.link.write().unwrap_or_else(PoisonError::into_inner).replace(link.clone());
+        if let Some(before) = before {
+            before.retire(&calls);
+        }
+        Ok(link)
+    }
+
+    /// The slot that holds the token, and the token's serial number.
+    fn find(&self, calls: &Calls<'_>) -> Result<(Slot, String), Error> {
+        let label = self.settings.label.as_str();
+        let pinned = match &self.settings.serial {
+            Some(serial) => Some(serial.clone()),
+            None => self.remembered().serial()?,
+        };
+        let (mut seen, mut labelled) = (Vec::new(), Vec::new());
+        for slot in calls.context().get_slots_with_token()? {
+            // One that is being removed.
+            let Ok(info) = calls.context().get_token_info(slot) else { continue };
+            if !info.token_initialized() {
+                continue;
+            }
+            if info.label() == label {
+                labelled.push((slot, info.serial_number().to_owned()));
+            }
+            seen.push(named(info.label(), info.serial_number()));
+        }
+        if let Some(pinned) = pinned {
+            if let Some(found) = labelled.iter().find(|(_, serial)| *serial == pinned) {
+                return Ok(found.clone());
+            }
+            if self.settings.serial.is_none() && !labelled.is_empty() {
+                return Err(Error::TokenChanged {
+                    label: label.into(),
+                    pinned,
+                    remembered: self.remembered().pin_file(),
+                });
+            }
+            return Err(Error::TokenAbsent { token: named(label, &pinned), seen });
+        }
+        match labelled.as_slice() {
+            [found] => Ok(found.clone()),
+            [] => Err(Error::TokenAbsent { token: format!("\"{label}\""), seen }),
+            several => Err(Error::TokenAmbiguous {
+                label: label.into(),
+                serials: several.iter().map(|(_, serial)| serial.clone()).collect(),
+            }),
+        }
+    }
+
+    /// Logs the process in, with as few uses of the PIN as can be.
+    fn log_in(&self, calls: &Calls<'_>, slot: Slot, serial: &str, session: &Session) -> Result<(), Error> {
+        if !calls.context().get_token_info(slot)?.login_required() {
+            return Ok(());
+        }
+        let is_user = |state| matches!(state, SessionState::RoUser | SessionState::RwUser);
+        if is_user(session.get_session_info()?.session_state()) {
+            return Ok(());
+        }
+        let label = self.settings.label.as_str();
+        let token = named(label, serial);
+        let remembered = self.folder.of(&[label, serial]);
+        let source = &self.settings.pin;
+        let refused_before = || Error::PinRefusedBefore {
+            token: token.clone(),
+            source: source.to_string(),
+            remembered: remembered.refusals(),
+        };
+        // Other processes may be finding out that the PIN is wrong.
+        let _turn = remembered.lock()?;
+        let pin = source.read(|identity| match identity {
+            Some(identity) if remembered.was_refused(identity)? => Err(refused_before()),
+            _ => Ok(()),
+        })?;
+        let secret = AuthPin::from(pin.text.as_str());
+        // Last of all, so that nothing comes between the look and the PIN.
+        let info = calls.context().get_token_info(slot)?;
+        if info.label() != label || info.serial_number() != serial {
+            return Err(Error::TokenAbsent { token, seen: vec![named(info.label(), info.serial_number())] });
+        }
+        check_attempts(&info, &token)?;
+        match session.login(UserType::User, Some(&secret)) {
+            Ok(()) | Err(cryptoki::error::Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
+            Err(cryptoki::error::Error::Pkcs11(code, _)) if is_refusal(code) => {
+                if let Some(identity) = &pin.identity {
+                    remembered.refuse(identity)?;
+                }
+                return Err(Error::PinRefused { token, source: source.to_string() });
+            }
+            Err(cryptoki::error::Error::Pkcs11(RvError::UserPinNotInitialized, _)) => {
+                return Err(Error::PinNotSet { token });
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if self.settings.serial.is_none() && self.remembered().serial()?.is_none() {
+            self.remembered().pin_serial(serial)?;
+        }
+        Ok(())
+    }
+
+    /// The files about whichever token has the label.
+    fn remembered(&self) -> Remembered<'_> {
+        self.folder.of(&[&self.settings.label])
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// Tokens are locked after a few wrong PINs. The last attempts are left to a person.
+fn check_attempts(info: &TokenInfo, token: &str) -> Result<(), Error> {
+    let left = if info.user_pin_locked() {
+        "none"
+    } else if info.user_pin_final_try() {
+        "one"
+    } else if info.user_pin_count_low() {
+        "low"
+    } else {
+        return Ok(());
+    };
+    Err(Error::PinAttemptsLow { token: token.to_owned(), left })
+}
+
+fn is_refusal(code: RvError) -> bool {
+    matches!(
+        code,
+        RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange | RvError::PinExpired | RvError::PinLocked
+    )
+}
+
+fn named(label: &str, serial: &str) -> String {
+    format!("\"{label}\" with serial number {serial}")
+}
