@@ -3,6 +3,7 @@
 use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::{Attribute, ObjectHandle};
 use cryptoki::session::Session;
+use cryptoki::types::Ulong;
 use keybound::key::SigningInput;
 use keybound::oauth::step::KeyOwner;
 use keybound::{Algorithm, AlgorithmSet, RUSTCRYPTO, UnixTime};
@@ -26,7 +27,7 @@ const PREFERRED: [Algorithm; 8] = [
 ];
 
 /// Bits of a new RSA modulus.
-const RSA_BITS: u32 = 3072;
+const RSA_BITS: Ulong = Ulong::new(2048);
 
 /// The first of `algorithms` that the token has mechanisms for.
 pub(crate) fn choose(algorithms: AlgorithmSet, mechanisms: &[MechanismType]) -> Result<Algorithm, Error> {
@@ -68,7 +69,7 @@ pub(crate) fn pair(
         }
         Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512 => (
             Mechanism::RsaPkcsKeyPairGen,
-            vec![Attribute::ModulusBits(u64::from(RSA_BITS).try_into()?), Attribute::PublicExponent(vec![1, 0, 1])],
+            vec![Attribute::ModulusBits(RSA_BITS), Attribute::PublicExponent(vec![1, 0, 1])],
         ),
         Algorithm::Es384 => (Mechanism::EccKeyPairGen, vec![Attribute::EcParams(P384.into())]),
         Algorithm::Es512 => (Mechanism::EccKeyPairGen, vec![Attribute::EcParams(P521.into())]),
@@ -130,7 +131,8 @@ pub(crate) fn destroy_by_id(session: &Session, id: &[u8]) -> Result<bool, Error>
     let mut any = false;
     for half in session.find_objects(&[Attribute::Id(id.to_vec()), Attribute::Token(true)])? {
         let label = session.get_attributes(half, &[cryptoki::object::AttributeType::Label])?;
-        let is_ours = label.iter().any(|label| matches!(label, Attribute::Label(label) if Marker::parse(label).is_some()));
+        let is_ours =
+            label.iter().any(|label| matches!(label, Attribute::Label(label) if Marker::parse(label).is_some()));
         if is_ours {
             session.destroy_object(half)?;
             any = true;

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use keybound::key::{KeyProtection, Signer};
-use keybound::oauth::host::{HeldKey, KeyHost};
-use keybound::oauth::step::{CreatedKey, HostError, KeyFault, KeyOwner};
 use keybound::jose::jwk::PublicJwk;
+use keybound::key::{KeyProtection, Signer};
+use keybound::oauth::host::{HeldKey, KeyFor, KeyHost};
+use keybound::oauth::step::{CreatedKey, HostError, KeyFault, KeyOwner};
 use keybound::{Algorithm, AlgorithmSet, RUSTCRYPTO, Thumbprint, UnixTime};
 
 use crate::error::Error;
@@ -67,7 +67,7 @@ impl Pkcs11Keys {
     }
 
     /// Makes a pair for the first of `algorithms` that the token offers, by the preference of most servers: ES256, Ed25519, ES384,
-    /// ES512, PS256 (3072 bits) and the longer ones.
+    /// ES512, PS256 (2048 bits) and the longer ones.
     ///
     /// It cannot leave the token, was read back and checked for that, and has signed once. Its label says that Keybound made it, when
     /// and for whom.
@@ -186,7 +186,9 @@ impl Pkcs11Keys {
                         Err(_) => Err(Error::KeysNotSeen),
                     };
                     match is_protected {
-                        Err(error) if seen.key.is_ok() && !matches!(error, Error::NotProtected { .. }) => return Err(error),
+                        Err(error) if seen.key.is_ok() && !matches!(error, Error::NotProtected { .. }) => {
+                            return Err(error);
+                        }
                         is_protected => all.push((seen, is_protected.is_ok())),
                     }
                 }
@@ -221,11 +223,12 @@ impl KeyHost for Pkcs11Keys {
         &self,
         algorithms: AlgorithmSet,
         protections: &[KeyProtection],
-        owner: KeyOwner,
+        wanted_for: KeyFor,
     ) -> Result<CreatedKey, HostError> {
         if !protections.contains(&KeyProtection::Hsm) {
             return Err(Error::KeyProtection.into());
         }
+        let owner = wanted_for.owner();
         let key = self.create(algorithms, owner)?;
         let (public_key, algorithm) = (key.public_key().clone(), key.algorithm());
         Ok(CreatedKey { public_key, algorithm, protection: KeyProtection::Hsm, owner })

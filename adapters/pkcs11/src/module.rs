@@ -59,8 +59,8 @@ impl Module {
         }
         let unusable = |cause: cryptoki::error::Error| Error::Module { path: path.clone(), cause: cause.to_string() };
         let context = Pkcs11::new(&path).map_err(unusable)?;
-        let is_ours = initialise(&context)
-            .map_err(|cause| Error::Module { path: path.clone(), cause: cause.to_string() })?;
+        let is_ours =
+            initialise(&context).map_err(|cause| Error::Module { path: path.clone(), cause: cause.to_string() })?;
         let state = RwLock::new(State { is_initialised: true, fault: String::new(), is_ours, generation: 0 });
         let module = Arc::new(Self { path, context, process, state });
         loaded.push(module.clone());
@@ -142,7 +142,9 @@ fn trusted(path: &Path) -> Result<PathBuf, Error> {
         let (shown, user) = (part.display(), rustix::process::geteuid().as_raw());
         if found.uid() != 0 && found.uid() != user {
             let owner = found.uid();
-            return Err(wrong(format!("{shown} belongs to user {owner}, who could replace it; use a copy of root's or yours")));
+            return Err(wrong(format!(
+                "{shown} belongs to user {owner}, who could replace it; use a copy of root's or yours"
+            )));
         }
         // In a sticky folder, such as /tmp, no one replaces what belongs to others.
         let is_sticky = found.is_dir() && found.mode() & 0o1000 != 0;

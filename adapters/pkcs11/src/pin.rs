@@ -171,7 +171,8 @@ fn open(path: &Path) -> Result<File, String> {
 /// Changes when the file is written anew or replaced.
 fn identity(path: &Path, file: &File) -> Result<String, String> {
     let found = file.metadata().map_err(|error| error.to_string())?;
-    let written = found.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+    let written =
+        found.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
     #[cfg(unix)]
     let (device, inode) = (std::os::unix::fs::MetadataExt::dev(&found), std::os::unix::fs::MetadataExt::ino(&found));
     #[cfg(not(unix))]

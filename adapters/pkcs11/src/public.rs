@@ -48,8 +48,8 @@ fn without_zeros(mut bytes: &[u8]) -> &[u8] {
 /// What is in the DER of an `OCTET STRING` of up to 255 bytes that is all of `der`.
 fn octet_string(der: &[u8]) -> Option<&[u8]> {
     let (length, content) = match der {
-        [0x04, 0x81, length @ 0x80.., content @ ..] => (length, content),
-        [0x04, length @ ..0x80, content @ ..] => (length, content),
+        [0x04, 0x81, length, content @ ..] if *length >= 0x80 => (length, content),
+        [0x04, length, content @ ..] if *length < 0x80 => (length, content),
         _ => return None,
     };
     (content.len() == usize::from(*length)).then_some(content)

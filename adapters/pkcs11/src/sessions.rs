@@ -85,7 +85,9 @@ impl Link {
         self.is_retired.store(true, Ordering::Release);
         if calls.generation() == self.generation {
             self.close_idle();
-            locked(&self.keeper).take().map(Session::close).map_or((), drop);
+            if let Some(keeper) = locked(&self.keeper).take() {
+                drop(keeper.close());
+            }
         }
     }
 

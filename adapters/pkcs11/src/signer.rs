@@ -9,6 +9,7 @@ use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
 use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::ObjectHandle;
 use cryptoki::session::Session;
+use cryptoki::types::Ulong;
 use keybound::jose::jwk::PublicJwk;
 use keybound::jose::signature::Signature;
 use keybound::key::checked::CheckedSigner;
@@ -151,9 +152,7 @@ fn from_signer(error: SignerError) -> Error {
 /// One signature, with mechanisms that take a digest: tokens offer those, and few hash what they sign.
 pub(crate) fn sign(session: &Session, key: ObjectHandle, input: &SigningInput<'_>) -> Result<Signature, Error> {
     let algorithm = input.algorithm();
-    let pss = |hash_alg, mgf, length: u8| {
-        Mechanism::RsaPkcsPss(PkcsPssParams { hash_alg, mgf, s_len: u64::from(length).try_into().unwrap_or_default() })
-    };
+    let pss = |hash_alg, mgf, salt| Mechanism::RsaPkcsPss(PkcsPssParams { hash_alg, mgf, s_len: Ulong::new(salt) });
     let mechanism = match algorithm {
         Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512 => Mechanism::Ecdsa,
         Algorithm::Ed25519 | Algorithm::EdDsa => Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Ed25519)),
@@ -171,6 +170,9 @@ pub(crate) fn sign(session: &Session, key: ObjectHandle, input: &SigningInput<'_
 
 impl fmt::Debug for TokenKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenKey").field("thumbprint", &self.thumbprint).field("algorithm", &self.algorithm).finish_non_exhaustive()
+        f.debug_struct("TokenKey")
+            .field("thumbprint", &self.thumbprint)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
     }
 }

@@ -138,7 +138,15 @@ impl Token {
         let folder = Folder::open(settings.state.as_deref())?;
         let permits = Permits::new(settings.sessions, settings.wait);
         let gate = Gate { epoch: 0, restarted: None, pause: FIRST_PAUSE };
-        Ok(Self { settings, module, folder, permits, link: RwLock::default(), gate: Mutex::new(gate), gone: Mutex::default() })
+        Ok(Self {
+            settings,
+            module,
+            folder,
+            permits,
+            link: RwLock::default(),
+            gate: Mutex::new(gate),
+            gone: Mutex::default(),
+        })
     }
 
     /// Does `work` with a connection. If that fails in a way that may pass, again after logging in, and again after a restart of the

@@ -1,0 +1,1 @@
+//! What is taken for a key, and what is not.

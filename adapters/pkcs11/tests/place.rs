@@ -1,0 +1,181 @@
+//! A token in a temporary folder, and a process for each test: a module belongs to its process.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use keybound_pkcs11::{PinSource, Pkcs11Keys, Settings};
+
+pub(crate) const LABEL: &str = "keybound";
+pub(crate) const PIN: &str = "648219";
+const STORY: &str = "KEYBOUND_STORY";
+
+/// Where SoftHSM is, by system.
+const MODULES: [&str; 6] = [
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib64/pkcs11/libsofthsm2.so",
+    "/usr/local/lib/softhsm/libsofthsm2.so",
+    "/opt/homebrew/lib/softhsm/libsofthsm2.so",
+    "/usr/lib64/softhsm/libsofthsm2.so",
+];
+
+/// A folder with SoftHSM's configuration, one token and a PIN file.
+pub(crate) struct Place(PathBuf);
+
+/// Runs a test in a process of its own. Without SoftHSM it is left out, except in the gate.
+pub(crate) fn story(module: &str, name: &str, tell: fn(&Place)) {
+    if let Some(folder) = std::env::var_os(STORY) {
+        return tell(&Place(folder.into()));
+    }
+    if softhsm().is_none() || !has("softhsm2-util") || !has("pkcs11-tool") {
+        assert!(std::env::var_os("CI").is_none(), "SoftHSM and OpenSC are missing: apt-get install softhsm2 opensc");
+        println!("left out: SoftHSM and OpenSC are missing: apt-get install softhsm2 opensc");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place(folder.path().to_owned());
+    place.make();
+    // A test's name is its path without the crate.
+    let path = module.split_once("::").map_or(name.to_owned(), |(_, inner)| format!("{inner}::{name}"));
+    let output = place
+        .with_environment(Command::new(std::env::current_exe().unwrap()))
+        .args(["--exact", &path, "--nocapture"])
+        .env(STORY, folder.path())
+        .output()
+        .unwrap();
+    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+}
+
+fn softhsm() -> Option<PathBuf> {
+    MODULES.iter().map(PathBuf::from).find(|path| path.exists())
+}
+
+fn has(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&paths).any(|folder| folder.join(program).is_file())
+}
+
+impl Place {
+    fn make(&self) {
+        fs::create_dir(self.0.join("tokens")).unwrap();
+        let tokens = self.0.join("tokens");
+        let text = format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display());
+        fs::write(self.0.join("softhsm2.conf"), text).unwrap();
+        fs::write(self.rules(), "").unwrap();
+        self.write_pin(PIN);
+        self.make_token(LABEL);
+    }
+
+    /// Makes another token.
+    pub(crate) fn make_token(&self, label: &str) {
+        let made = self
+            .with_environment(Command::new("softhsm2-util"))
+            .args(["--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", "00001111"])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+    }
+
+    fn with_environment(&self, mut command: Command) -> Command {
+        command
+            .env("SOFTHSM2_CONF", self.0.join("softhsm2.conf"))
+            .env("KEYBOUND_TEST_RULES", self.rules())
+            .env("KEYBOUND_TEST_TARGET", softhsm().unwrap())
+            .env_remove("XDG_STATE_HOME")
+            .env("HOME", &self.0);
+        command
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn pin_file(&self) -> PathBuf {
+        self.0.join("pin")
+    }
+
+    /// Writes the PIN file anew.
+    pub(crate) fn write_pin(&self, pin: &str) {
+        let new = self.0.join("pin.new");
+        fs::write(&new, format!("{pin}\n")).unwrap();
+        fs::set_permissions(&new, Permissions::from_mode(0o400)).unwrap();
+        fs::rename(new, self.pin_file()).unwrap();
+    }
+
+    /// SoftHSM itself.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings::new(softhsm().unwrap(), LABEL, PinSource::file(self.pin_file())).state_folder(self.state())
+    }
+
+    pub(crate) fn keys(&self) -> Pkcs11Keys {
+        Pkcs11Keys::open(self.settings()).unwrap()
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.0.join("state")
+    }
+
+    /// SoftHSM with faults and a record of calls.
+    pub(crate) fn faulty_settings(&self) -> Settings {
+        let built = std::env::current_exe().unwrap();
+        let built = built.ancestors().nth(2).unwrap().join("examples/libkeybound_test_module.so");
+        assert!(built.exists(), "run: cargo build -p keybound-pkcs11 --examples");
+        // Where cargo builds may be writable by others.
+        let module = self.0.join("module.so");
+        if !module.exists() {
+            fs::copy(built, &module).unwrap();
+            fs::set_permissions(&module, Permissions::from_mode(0o755)).unwrap();
+        }
+        Settings::new(module, LABEL, PinSource::file(self.pin_file())).state_folder(self.state())
+    }
+
+    pub(crate) fn faulty_keys(&self) -> Pkcs11Keys {
+        Pkcs11Keys::open(self.faulty_settings()).unwrap()
+    }
+
+    fn rules(&self) -> PathBuf {
+        self.0.join("rules")
+    }
+
+    /// What the module with faults does from now on.
+    pub(crate) fn rule(&self, rules: &str) {
+        fs::write(self.rules(), rules).unwrap();
+    }
+
+    /// How often a function of the module with faults was called.
+    pub(crate) fn calls(&self, function: &str) -> usize {
+        let calls = fs::read_to_string(self.0.join("calls")).unwrap_or_default();
+        calls.lines().filter(|call| *call == function).count()
+    }
+
+    /// Takes the token away.
+    pub(crate) fn take_away(&self) {
+        let tokens = fs::read_dir(self.0.join("tokens")).unwrap();
+        let token = tokens.map(|entry| entry.unwrap()).next().unwrap();
+        fs::rename(token.path(), self.0.join(token.file_name())).unwrap();
+        fs::write(self.0.join("away"), token.file_name().to_str().unwrap()).unwrap();
+    }
+
+    /// Brings it back.
+    pub(crate) fn bring_back(&self) {
+        let name = fs::read_to_string(self.0.join("away")).unwrap();
+        fs::rename(self.0.join(&name), self.0.join("tokens").join(name)).unwrap();
+    }
+
+    /// Runs OpenSC's tool, logged in.
+    pub(crate) fn pkcs11_tool(&self, arguments: &[&str]) -> String {
+        let output = self
+            .with_environment(Command::new("pkcs11-tool"))
+            .arg("--module")
+            .arg(softhsm().unwrap())
+            .args(["--token-label", LABEL, "--login", "--pin", PIN])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
