@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask help`.
 
 mod check;
+mod hsm;
 mod install;
 mod instructions;
 mod interop;

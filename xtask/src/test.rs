@@ -5,6 +5,7 @@ use std::ops::AddAssign;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::hsm;
 use crate::interop;
 use crate::mobile;
 use crate::run::{self, Failure};
@@ -174,6 +175,7 @@ fn judged(suite: &Suite) -> Result<Counts, Failure> {
 
 fn rust() -> Result<Counts, Failure> {
     servers::ensure_or_skip()?;
+    hsm::ensure_or_skip()?;
     cargo_test(&["--exclude", "keybound-interop"], &[])
 }
 

@@ -59,6 +59,20 @@ impl Settings {
         }
     }
 
+    /// Another module.
+    #[must_use]
+    pub fn module(mut self, module: impl Into<PathBuf>) -> Self {
+        self.module = module.into();
+        self
+    }
+
+    /// Another source of the PIN.
+    #[must_use]
+    pub fn pin(mut self, pin: PinSource) -> Self {
+        self.pin = pin;
+        self
+    }
+
     /// The token's serial number, as `pkcs11-tool --list-token-slots` shows it.
     #[must_use]
     pub fn serial(mut self, serial: impl Into<String>) -> Self {

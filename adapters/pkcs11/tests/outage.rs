@@ -180,7 +180,9 @@ fn callers_wait_for_a_session() {
                 thread::yield_now();
             }
             assert_eq!(sign(&key).unwrap_err().reason(), "token_busy");
-            slow.map(|slow| slow.join().unwrap().unwrap());
+            for slow in slow {
+                slow.join().unwrap().unwrap();
+            }
         });
     });
 }

@@ -9,6 +9,8 @@ use keybound_pkcs11::{PinSource, Pkcs11Keys, Settings};
 
 pub(crate) const LABEL: &str = "keybound";
 pub(crate) const PIN: &str = "648219";
+/// A variable that holds the PIN.
+pub(crate) const TEST_PIN_VARIABLE: &str = "KEYBOUND_TEST_PIN";
 const STORY: &str = "KEYBOUND_STORY";
 
 /// Where SoftHSM is, by system.
@@ -62,7 +64,8 @@ impl Place {
     fn make(&self) {
         fs::create_dir(self.0.join("tokens")).unwrap();
         let tokens = self.0.join("tokens");
-        let text = format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display());
+        let text =
+            format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display());
         fs::write(self.0.join("softhsm2.conf"), text).unwrap();
         fs::write(self.rules(), "").unwrap();
         self.write_pin(PIN);
@@ -84,6 +87,7 @@ impl Place {
             .env("SOFTHSM2_CONF", self.0.join("softhsm2.conf"))
             .env("KEYBOUND_TEST_RULES", self.rules())
             .env("KEYBOUND_TEST_TARGET", softhsm().unwrap())
+            .env(TEST_PIN_VARIABLE, PIN)
             .env_remove("XDG_STATE_HOME")
             .env("HOME", &self.0);
         command
@@ -103,6 +107,10 @@ impl Place {
         fs::write(&new, format!("{pin}\n")).unwrap();
         fs::set_permissions(&new, Permissions::from_mode(0o400)).unwrap();
         fs::rename(new, self.pin_file()).unwrap();
+    }
+
+    pub(crate) fn softhsm(&self) -> PathBuf {
+        softhsm().unwrap()
     }
 
     /// SoftHSM itself.
