@@ -26,22 +26,16 @@ pub enum InvalidPolicy {
 /// Why there is no key to sign with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeyRefusal {
-    /// The ring does not know the thumbprint, or has forgotten it long after the key retired.
+    /// The ring does not know the thumbprint, or has forgotten it long after the key was deleted.
     Unknown,
     /// The key has retired and does not sign any more.
     Retired {
         /// The first second in which it was retired.
         since: UnixTime,
     },
-    /// The key should sign, but the host has not found it when the ring was restored.
+    /// The key should sign, but the host has none of this thumbprint. A key that is back is found by
+    /// [`Shared::follow`](super::Shared::follow).
     Lost,
-}
-
-/// The active key of a record was not found by the host.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ActiveKeyLost {
-    /// The thumbprint of the key that was looked for.
-    pub thumbprint: Thumbprint,
 }
 
 /// A successor was not installed; here it is back.
@@ -60,17 +54,72 @@ pub enum ConflictReason {
     AlreadyRotated,
     /// The key offered is in the ring or was. It must not be deleted, and a retired key does not come back.
     KeyKnown,
+    /// There is no room for one more key: [purge](super::KeyRing::purge) the retired ones. The key offered is not needed: delete it.
+    Full,
 }
 
 /// Why a record was not taken over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FollowError {
+pub enum FollowError<E> {
+    /// The host failed while it looked for a key: its own error.
+    Host(E),
     /// It is not newer than the ring's own and not the same either: the store was set back.
     NotNewer,
     /// It does not descend from the ring's own, or makes a key active that was active before.
     Foreign,
-    /// The host has not found its active key.
+    /// It says a time that lies more than [`KeyRingRecord::MAX_AHEAD`](super::KeyRingRecord::MAX_AHEAD) ahead of one's own clock.
+    RecordAhead {
+        /// The key of which it says it.
+        thumbprint: Thumbprint,
+        /// The time.
+        at: UnixTime,
+        /// One's own.
+        now: UnixTime,
+    },
+    /// The host has no such key as its active one.
     ActiveKeyLost(Thumbprint),
+}
+
+/// Why a shared ring was not opened, rotated or purged. `E` is the error of the store, `K` that of the keys, both untouched.
+///
+/// What had been followed by then stays followed; anything else is as it was, and the next call goes on from there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SharedError<E, K> {
+    /// The store failed. A change may then have been made or not; the next call finds out.
+    Store(E),
+    /// The keys are out of reach, or one cannot be made or deleted.
+    Keys(K),
+    /// The store has no record although this ring came from one. It was emptied: restore it, or end all
+    /// processes and begin anew.
+    RecordMissing,
+    /// The store's record does not descend from this ring's: it was set back to an earlier one, or is that of
+    /// another ring.
+    RecordForeign,
+    /// The store's record says a time that lies more than [`KeyRingRecord::MAX_AHEAD`](super::KeyRingRecord::MAX_AHEAD) ahead of
+    /// one's own clock. One of the two clocks is wrong: set it right. If it was the one that wrote the record, then
+    /// [`Shared::set_back`](super::Shared::set_back).
+    RecordAhead {
+        /// The key of which it says it.
+        thumbprint: Thumbprint,
+        /// The time.
+        at: UnixTime,
+        /// One's own.
+        now: UnixTime,
+    },
+    /// The host answered that the key which is active by the store's record is not there. If it is gone for good, then
+    /// [`Shared::replace_lost`](super::Shared::replace_lost).
+    ActiveKeyLost(Thumbprint),
+    /// The host made a key with the thumbprint of one that is or was in the ring. It was not deleted.
+    KeyKnown(Thumbprint),
+    /// The record has no room for one more key. Purge the retired ones.
+    Full {
+        /// How many of them are retired and not deleted.
+        retired: usize,
+    },
+    /// The ring has no such key.
+    Unknown(Thumbprint),
+    /// Other processes changed the record each time. Try again later.
+    Contended,
 }
 
 impl fmt::Display for InvalidPolicy {
@@ -85,16 +134,12 @@ impl fmt::Display for InvalidPolicy {
 impl fmt::Display for KeyRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown => f.write_str("no key has this thumbprint"),
-            Self::Retired { since } => write!(f, "the key is retired since {since}"),
-            Self::Lost => f.write_str("the key was not found when the ring was restored"),
+            Self::Unknown => f.write_str("no key of the ring has this thumbprint; obtain the token anew"),
+            Self::Retired { since } => write!(f, "the key is retired since {since}; obtain the token anew"),
+            Self::Lost => {
+                f.write_str("the key was not found when the ring last looked; bring it back, or obtain the token anew")
+            }
         }
-    }
-}
-
-impl fmt::Display for ActiveKeyLost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the active key {} was not found", self.thumbprint)
     }
 }
 
@@ -113,25 +158,77 @@ impl<S> fmt::Display for RotationConflict<S> {
 impl fmt::Display for ConflictReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::AlreadyRotated => "another successor was installed first",
-            Self::KeyKnown => "the key is or was in the ring already",
+            Self::AlreadyRotated => "another successor was installed first; delete this one",
+            Self::KeyKnown => "the key is or was in the ring already; make another one",
+            Self::Full => "the ring has no room for one more key; purge the retired ones",
         })
     }
 }
 
-impl fmt::Display for FollowError {
+impl<E: fmt::Display> fmt::Display for FollowError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Host(error) => error.fmt(f),
             Self::NotNewer => f.write_str("the record is not newer than that of the ring"),
             Self::Foreign => f.write_str("the record does not descend from that of the ring"),
-            Self::ActiveKeyLost(thumbprint) => write!(f, "the active key {thumbprint} was not found"),
+            Self::RecordAhead { thumbprint, at, now } => ahead(f, thumbprint, *at, *now),
+            Self::ActiveKeyLost(thumbprint) => lost(f, thumbprint),
         }
     }
 }
 
+impl<E: fmt::Display, K: fmt::Display> fmt::Display for SharedError<E, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Keys(error) => error.fmt(f),
+            Self::RecordMissing => {
+                f.write_str("the store has lost the key ring's record; restore it, or end all processes and begin anew")
+            }
+            Self::RecordForeign => f.write_str(
+                "the stored record does not descend from this key ring; the store was set back, or names another ring",
+            ),
+            Self::RecordAhead { thumbprint, at, now } => ahead(f, thumbprint, *at, *now),
+            Self::ActiveKeyLost(thumbprint) => lost(f, thumbprint),
+            Self::KeyKnown(thumbprint) => {
+                write!(f, "the new key {thumbprint} is or was in the ring already; make one with a random private key")
+            }
+            Self::Full { retired } => {
+                write!(f, "the key ring's record is full; purge it: {retired} of its keys are retired and not deleted")
+            }
+            Self::Unknown(thumbprint) => write!(f, "the key ring has no key {thumbprint}"),
+            Self::Contended => f.write_str("other processes changed the key ring each time; try again later"),
+        }
+    }
+}
+
+fn ahead(f: &mut fmt::Formatter<'_>, thumbprint: &Thumbprint, at: UnixTime, now: UnixTime) -> fmt::Result {
+    let seconds = at.since(now);
+    write!(
+        f,
+        "the key ring's record says of key {thumbprint} the time {at}, {seconds} s ahead of this clock; \
+         set right the clock that is wrong, and if it was the one that wrote the record, set the record back"
+    )
+}
+
+fn lost(f: &mut fmt::Formatter<'_>, thumbprint: &Thumbprint) -> fmt::Result {
+    write!(f, "the active key {thumbprint} is not there; bring it back, or replace it if it is gone for good")
+}
+
 impl core::error::Error for InvalidPolicy {}
 impl core::error::Error for KeyRefusal {}
-impl core::error::Error for ActiveKeyLost {}
 impl<S> core::error::Error for RotationConflict<S> {}
 impl core::error::Error for ConflictReason {}
-impl core::error::Error for FollowError {}
+impl<E: fmt::Debug + fmt::Display> core::error::Error for FollowError<E> {}
+impl<E: fmt::Debug + fmt::Display, K: fmt::Debug + fmt::Display> core::error::Error for SharedError<E, K> {}
+
+impl<E, K> From<FollowError<K>> for SharedError<E, K> {
+    fn from(error: FollowError<K>) -> Self {
+        match error {
+            FollowError::Host(error) => Self::Keys(error),
+            FollowError::NotNewer | FollowError::Foreign => Self::RecordForeign,
+            FollowError::RecordAhead { thumbprint, at, now } => Self::RecordAhead { thumbprint, at, now },
+            FollowError::ActiveKeyLost(thumbprint) => Self::ActiveKeyLost(thumbprint),
+        }
+    }
+}

@@ -1,43 +1,71 @@
 //! What a key ring writes down: which keys there have been, and when. Nothing in it is secret.
 //!
 //! ```
-//! use keybound::key::ring::KeyRingRecord;
+//! use keybound::UnixTime;
+//! use keybound::key::ring::{KeyRingRecord, KeyState};
 //!
-//! let text = "keybound-key-ring 1\n\
-//!     version 2\n\
-//!     key 0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I 1700000000\n\
-//!     key AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8 1702592000\n";
+//! let text = "keybound-key-ring 2\n\
+//!     version 4\n\
+//!     policy 2592000 604800\n\
+//!     earlier 0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I 1700000000 1703196800\n\
+//!     active AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8 1702592000\n";
 //! let record = KeyRingRecord::parse(text)?;
-//! assert_eq!(record.version(), 2);
+//! assert_eq!(record.version(), 4);
 //! let first = record.keys().next().expect("never empty");
-//! assert_eq!(first.superseded_at, Some(record.active().created_at));
+//! assert_eq!(first.retires_at, Some(UnixTime::from_secs(1_703_196_800)));
+//! assert_eq!(record.state(&first.thumbprint, UnixTime::from_secs(1_703_196_800)), Some(KeyState::Retired { since: first.retires_at.expect("superseded") }));
 //! assert_eq!(record.to_text(), text);
 //! # Ok::<(), keybound::key::ring::InvalidRecord>(())
 //! ```
 
-use alloc::string::String;
+mod change;
+mod text;
+
 use alloc::vec::Vec;
-use core::fmt::{self, Write as _};
+
+pub(super) use change::Unannounced;
+pub use text::InvalidRecord;
 
 use super::{KeyState, RotationPolicy};
 use crate::jose::thumbprint::Thumbprint;
 use crate::time::UnixTime;
 
-/// The keys of a ring in the order they were made; the last one is active. Holds no private material.
+/// The keys of a ring: one is active, one may be pending, and the earlier ones retire or have retired. Holds no private material.
 ///
-/// A successor is made in the instant in which its predecessor is superseded, so that one time for each key
-/// says everything. Within a record times never fall and no thumbprint occurs twice.
+/// The time at which a superseded key retires is written down when it is superseded, and only ever comes nearer: no policy and
+/// no process brings a retired key back. No thumbprint occurs twice. A retired key is remembered until the host has deleted it,
+/// and the last [`MAX_DELETED`](Self::MAX_DELETED) deleted ones are remembered as well.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyRingRecord {
     version: u64,
-    earlier: Vec<Made>,
+    /// `None` in a record of format 1, which said none.
+    policy: Option<RotationPolicy>,
+    earlier: Vec<Earlier>,
     active: Made,
+    pending: Option<Made>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Made {
     thumbprint: Thumbprint,
     at: UnixTime,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Earlier {
+    made: Made,
+    /// When it retires; in a record of format 1, when it was superseded.
+    retires_at: UnixTime,
+    left: Left,
+}
+
+/// How far the deletion of a key has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Left {
+    Kept,
+    /// To be deleted, once this mark is old enough for other processes to have seen it.
+    Marked(UnixTime),
+    Deleted,
 }
 
 /// One key of a [`KeyRingRecord`].
@@ -47,325 +75,155 @@ pub struct RecordedKey {
     pub thumbprint: Thumbprint,
     /// When it became the active key.
     pub created_at: UnixTime,
-    /// When its successor became the active key; `None` for the active key.
-    pub superseded_at: Option<UnixTime>,
+    /// The first second in which it does not sign any more; `None` for the active key.
+    pub retires_at: Option<UnixTime>,
+    /// When a purge marked it for deletion.
+    pub marked_at: Option<UnixTime>,
+    /// Whether the host has deleted it.
+    pub deleted: bool,
+}
+
+/// A key that the host keeps for the ring, whether the record names it or not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeptKey {
+    /// The thumbprint of its public part.
+    pub thumbprint: Thumbprint,
+    /// When it was made, as far as the host knows.
+    pub made_at: Option<UnixTime>,
 }
 
 impl KeyRingRecord {
-    /// The most keys a record can hold.
+    /// The most keys a record can hold, deleted ones included.
     pub const MAX_KEYS: usize = 128;
 
-    /// How many retired keys a record remembers. Older ones are as unknown as if they had never been, which
+    /// How many deleted keys a record remembers. Older ones are as unknown as if they had never been, which
     /// refuses to sign as well.
-    pub const MAX_RETIRED: usize = 16;
+    pub const MAX_DELETED: usize = 16;
 
-    /// The first line of the text form: what it is, and the version of the format.
-    const HEADING: &str = "keybound-key-ring 1";
+    /// How far ahead of one's own clock a time in the record may lie, in seconds: five minutes.
+    pub const MAX_AHEAD: u64 = 300;
 
-    /// Longer than any record: 192 characters for the first lines, 80 for each key.
-    const MAX_TEXT: usize = 192 + 80 * Self::MAX_KEYS;
+    /// The age in seconds below which no key is deleted, and for which a key stays marked before it is: one hour.
+    pub const MIN_ORPHAN_AGE: u64 = 3_600;
 
     /// The record of a ring whose first key is made at `now`. Its version is 1.
-    pub const fn new(thumbprint: Thumbprint, now: UnixTime) -> Self {
-        Self { version: 1, earlier: Vec::new(), active: Made { thumbprint, at: now } }
+    pub const fn new(policy: RotationPolicy, thumbprint: Thumbprint, now: UnixTime) -> Self {
+        let active = Made { thumbprint, at: now };
+        Self { version: 1, policy: Some(policy), earlier: Vec::new(), active, pending: None }
     }
 
-    /// How many keys have been active so far. Every rotation adds one, and nothing else changes it: what a store
-    /// compares before it sets.
+    /// How often the record has been written: what a store compares before it sets. Every change adds one.
     pub const fn version(&self) -> u64 {
         self.version
     }
 
+    /// The policy by which the active key lives; `None` in a record of format 1.
+    pub const fn policy(&self) -> Option<RotationPolicy> {
+        self.policy
+    }
+
     /// The active key.
     pub const fn active(&self) -> RecordedKey {
-        RecordedKey { thumbprint: self.active.thumbprint, created_at: self.active.at, superseded_at: None }
+        let Made { thumbprint, at } = self.active;
+        RecordedKey { thumbprint, created_at: at, retires_at: None, marked_at: None, deleted: false }
     }
 
-    /// All keys, the oldest one first and the active one last.
+    /// The key that has been made and is to be the next active one, and when it was recorded.
+    pub const fn pending(&self) -> Option<(Thumbprint, UnixTime)> {
+        match self.pending {
+            Some(Made { thumbprint, at }) => Some((thumbprint, at)),
+            None => None,
+        }
+    }
+
+    /// All keys that were active, in the order in which they came in, and the active one last. Keys that never became active
+    /// and were found by a purge are among them.
     pub fn keys(&self) -> impl Iterator<Item = RecordedKey> + '_ {
-        let superseded_at = self.made().skip(1).map(|next| Some(next.at)).chain([None]);
-        self.made().zip(superseded_at).map(|(made, superseded_at)| RecordedKey {
-            thumbprint: made.thumbprint,
-            created_at: made.at,
-            superseded_at,
-        })
+        self.earlier.iter().map(Earlier::recorded).chain([self.active()])
     }
 
-    /// What may be done with the key at `now`; `None` if the record does not know it.
+    /// Whether the record names the key, in whatever state, also as pending.
+    pub fn names(&self, thumbprint: &Thumbprint) -> bool {
+        self.made().any(|made| made.thumbprint == *thumbprint)
+    }
+
+    /// What may be done with the key at `now`; `None` if the record does not know it, or it is pending.
     ///
     /// This alone knows no time but `now`; [`KeyRing::state`](super::KeyRing::state) does not let a clock that
-    /// steps back bring a retired key to life again.
-    pub fn state(&self, thumbprint: &Thumbprint, policy: &RotationPolicy, now: UnixTime) -> Option<KeyState> {
-        let key = self.keys().find(|key| key.thumbprint == *thumbprint)?;
-        Some(key.state(policy, now))
+    /// steps back bring a retired key to life again. A record of format 1 says of a superseded key that it is retired, until
+    /// it is [read under a policy](Self::under).
+    pub fn state(&self, thumbprint: &Thumbprint, now: UnixTime) -> Option<KeyState> {
+        self.keys().find(|key| key.thumbprint == *thumbprint).map(|key| key.state(now))
     }
 
-    /// The record after the key of `thumbprint` has become active at `now`, with a version one higher; `None` if
-    /// that key is or was in the ring.
-    ///
-    /// This is the step of every rotation. By itself it serves where the active key is lost (a device store was
-    /// wiped): compare-and-set the result in the store, then restore the ring from it. If `now` lies before the
-    /// active key was made, the time of that counts.
-    ///
-    /// Of the retired keys the newest [`MAX_RETIRED`](Self::MAX_RETIRED) stay.
-    pub fn succeeded_by(&self, thumbprint: Thumbprint, policy: &RotationPolicy, now: UnixTime) -> Option<Self> {
-        if self.made().any(|made| made.thumbprint == thumbprint) {
-            return None;
+    /// The record with `policy` in force if it has none: one of format 1. Any other is as it was.
+    #[must_use]
+    pub fn under(mut self, policy: &RotationPolicy) -> Self {
+        if self.policy.is_none() {
+            self.policy = Some(*policy);
+            for key in &mut self.earlier {
+                key.retires_at = key.retires_at.saturating_add(policy.retire_after());
+            }
         }
-        let at = now.max(self.active.at);
-        let earlier: Vec<Made> = self.made().skip(self.forgettable(policy, at)).copied().collect();
-        // Only a record that no ring would rotate is still too long here; its oldest keys go.
-        let too_many = earlier.len().saturating_add(1).saturating_sub(Self::MAX_KEYS);
-        Some(Self {
-            version: self.version.saturating_add(1),
-            earlier: earlier.into_iter().skip(too_many).collect(),
-            active: Made { thumbprint, at },
-        })
+        self
     }
 
-    /// Whether one more key finds room without pushing out one that is not retired.
-    pub(super) fn has_room(&self, policy: &RotationPolicy, now: UnixTime) -> bool {
-        self.made().count().saturating_sub(self.forgettable(policy, now)) < Self::MAX_KEYS
+    /// The first time at which the active key is due to be superseded. A pending key is due at once.
+    pub fn due_at(&self) -> UnixTime {
+        let rotate_after = self.policy.map_or(0, |policy| policy.rotate_after());
+        self.pending.map_or_else(|| self.active.at.saturating_add(rotate_after), |pending| pending.at)
     }
 
-    /// How many of the oldest keys are retired and beyond those that are remembered.
-    fn forgettable(&self, policy: &RotationPolicy, now: UnixTime) -> usize {
-        let retired = self.keys().take_while(|key| matches!(key.state(policy, now), KeyState::Retired { .. }));
-        retired.count().saturating_sub(Self::MAX_RETIRED)
+    /// The first key of which the record says a time that lies more than [`MAX_AHEAD`](Self::MAX_AHEAD) after `now`, and that
+    /// time. The clock that wrote it was ahead, or the one that reads it is behind.
+    pub fn ahead(&self, now: UnixTime) -> Option<(Thumbprint, UnixTime)> {
+        let latest = now.saturating_add(Self::MAX_AHEAD);
+        let marked = self.earlier.iter().filter_map(|key| match key.left {
+            Left::Marked(at) => Some(Made { thumbprint: key.made.thumbprint, at }),
+            Left::Kept | Left::Deleted => None,
+        });
+        let ahead = self.made().copied().chain(marked).find(|made| made.at > latest);
+        ahead.map(|made| (made.thumbprint, made.at))
+    }
+
+    /// Those of the host's keys that the record does not name and that are older than
+    /// [`MIN_ORPHAN_AGE`](Self::MIN_ORPHAN_AGE), or of unknown age: processes that made them crashed before they recorded them.
+    ///
+    /// They are not to be deleted at once: a slow process may yet record one. [`purge`](super::Shared::purge) prevents that first.
+    pub fn orphans(&self, kept: &[KeptKey], now: UnixTime) -> Vec<Thumbprint> {
+        let old = |key: &&KeptKey| key.made_at.is_none_or(|at| now.since(at) >= Self::MIN_ORPHAN_AGE);
+        let orphans = kept.iter().filter(old).map(|key| key.thumbprint);
+        orphans.filter(|thumbprint| !self.names(thumbprint)).collect()
+    }
+
+    pub(super) fn is_marked(&self, thumbprint: &Thumbprint) -> bool {
+        self.keys().any(|key| key.thumbprint == *thumbprint && key.marked_at.is_some())
     }
 
     fn made(&self) -> impl Iterator<Item = &Made> + Clone {
-        self.earlier.iter().chain([&self.active])
+        self.earlier.iter().map(|key| &key.made).chain([&self.active]).chain(&self.pending)
     }
+}
 
-    /// The text form: ASCII, one line for the format, one for the version and one for each key, each ending in a
-    /// line feed.
-    pub fn to_text(&self) -> String {
-        let mut text = String::from(Self::HEADING);
-        // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "\nversion {}", self.version);
-        for made in self.made() {
-            let _ = writeln!(text, "key {} {}", made.thumbprint, made.at);
+impl Earlier {
+    const fn recorded(&self) -> RecordedKey {
+        RecordedKey {
+            thumbprint: self.made.thumbprint,
+            created_at: self.made.at,
+            retires_at: Some(self.retires_at),
+            marked_at: if let Left::Marked(at) = self.left { Some(at) } else { None },
+            deleted: matches!(self.left, Left::Deleted),
         }
-        text
-    }
-
-    /// Reads the text form. Each record has one spelling, and any other is refused.
-    ///
-    /// # Errors
-    /// [`InvalidRecord`] names the first thing that is wrong.
-    pub fn parse(text: &str) -> Result<Self, InvalidRecord> {
-        if text.len() > Self::MAX_TEXT {
-            return Err(InvalidRecord::TooLong);
-        }
-        let mut lines = text.strip_suffix('\n').ok_or(InvalidRecord::Malformed)?.split('\n');
-        if lines.next() != Some(Self::HEADING) {
-            return Err(InvalidRecord::Format);
-        }
-        let version = lines.next().and_then(|line| line.strip_prefix("version ")).and_then(number);
-        let version = version.filter(|version| *version > 0).ok_or(InvalidRecord::Malformed)?.unsigned_abs();
-        let mut earlier = lines.map(parse_key).collect::<Result<Vec<Made>, _>>()?;
-        let active = earlier.pop().ok_or(InvalidRecord::Malformed)?;
-        let record = Self { version, earlier, active };
-        record.check()?;
-        Ok(record)
-    }
-
-    fn check(&self) -> Result<(), InvalidRecord> {
-        if self.made().count() > Self::MAX_KEYS {
-            return Err(InvalidRecord::TooLong);
-        }
-        if self.made().zip(self.made().skip(1)).any(|(one, next)| one.at > next.at) {
-            return Err(InvalidRecord::TimesFall);
-        }
-        let mut rest = self.made();
-        while let Some(one) = rest.next() {
-            if rest.clone().any(|other| other.thumbprint == one.thumbprint) {
-                return Err(InvalidRecord::RepeatedKey);
-            }
-        }
-        Ok(())
     }
 }
 
 impl RecordedKey {
     /// What may be done with this key at `now`.
-    pub(super) fn state(&self, policy: &RotationPolicy, now: UnixTime) -> KeyState {
-        match self.superseded_at.map(|at| at.saturating_add(policy.retire_after())) {
+    pub fn state(&self, now: UnixTime) -> KeyState {
+        match self.retires_at {
             None => KeyState::Active,
-            Some(until) if now < until => KeyState::Retiring { until },
+            Some(until) if now < until && !self.deleted => KeyState::Retiring { until },
             Some(since) => KeyState::Retired { since },
         }
-    }
-}
-
-fn parse_key(line: &str) -> Result<Made, InvalidRecord> {
-    let (thumbprint, at) =
-        line.strip_prefix("key ").and_then(|rest| rest.split_once(' ')).ok_or(InvalidRecord::Malformed)?;
-    let thumbprint = Thumbprint::parse(thumbprint).ok_or(InvalidRecord::Malformed)?;
-    let at = number(at).map(UnixTime::from_secs).ok_or(InvalidRecord::Malformed)?;
-    Ok(Made { thumbprint, at })
-}
-
-/// A decimal number in the one spelling that is written: no plus, no leading zeros, no `-0`.
-fn number(text: &str) -> Option<i64> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let canonical = match digits.as_bytes() {
-        [b'0'] => digits.len() == text.len(),
-        [b'1'..=b'9', ..] => true,
-        _ => false,
-    };
-    if canonical { text.parse().ok() } else { None }
-}
-
-/// Why a text is not a key ring's record.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum InvalidRecord {
-    /// The first line is not that of this format, or of a version this build does not know.
-    Format,
-    /// More keys than [`KeyRingRecord::MAX_KEYS`], or more text than those can take.
-    TooLong,
-    /// A line is missing, unknown or not in its one spelling.
-    Malformed,
-    /// A key is older than the one before it.
-    TimesFall,
-    /// Two lines name the same key.
-    RepeatedKey,
-}
-
-impl fmt::Display for InvalidRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Format => "not a key ring's record of a known version",
-            Self::TooLong => "the record has too many keys",
-            Self::Malformed => "a line of the record is missing or malformed",
-            Self::TimesFall => "a key of the record is older than the one before it",
-            Self::RepeatedKey => "the record names a key twice",
-        })
-    }
-}
-
-impl core::error::Error for InvalidRecord {}
-
-#[cfg(test)]
-#[allow(clippy::arithmetic_side_effects)]
-mod tests {
-    use super::super::{KeyState, RotationPolicy};
-    use super::{InvalidRecord, KeyRingRecord};
-    use crate::jose::thumbprint::Thumbprint;
-    use crate::time::UnixTime;
-    use alloc::format;
-    use alloc::string::String;
-
-    const TEXT: &str = "keybound-key-ring 1\nversion 7\n\
-        key AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE -5\n\
-        key AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI 1700000000\n";
-
-    fn key(number: u16) -> Thumbprint {
-        let [high, low] = number.to_be_bytes();
-        let mut bytes = [0; 32];
-        (bytes[0], bytes[31]) = (high, low);
-        Thumbprint::from_bytes(bytes)
-    }
-
-    fn at(secs: i64) -> UnixTime {
-        UnixTime::from_secs(secs)
-    }
-
-    #[test]
-    fn the_text_has_one_spelling() {
-        assert_eq!(KeyRingRecord::parse(TEXT).unwrap().to_text(), TEXT);
-        let wrong = [
-            ("key-ring 1", "key-ring 2", InvalidRecord::Format),
-            ("keybound-key-ring 1\n", "", InvalidRecord::Format),
-            ("keybound-key-ring 1\n", "\u{feff}keybound-key-ring 1\n", InvalidRecord::Format),
-            ("version 7", "version 0", InvalidRecord::Malformed),
-            ("version 7", "version 07", InvalidRecord::Malformed),
-            ("version 7", "version +7", InvalidRecord::Malformed),
-            ("version 7", "version -7", InvalidRecord::Malformed),
-            ("version 7", "version 9223372036854775808", InvalidRecord::Malformed),
-            ("version 7", "version  7", InvalidRecord::Malformed),
-            ("version 7\n", "", InvalidRecord::Malformed),
-            (" -5", " -0", InvalidRecord::Malformed),
-            (" -5", " -05", InvalidRecord::Malformed),
-            (" -5", " 5 ", InvalidRecord::Malformed),
-            (" -5", "", InvalidRecord::Malformed),
-            (" -5\n", " -5\r\n", InvalidRecord::Malformed),
-            (" -5\n", " -5\n\n", InvalidRecord::Malformed),
-            ("AQE -5", "AQF -5", InvalidRecord::Malformed),
-            ("AQE -5", "AQE= -5", InvalidRecord::Malformed),
-            ("1700000000\n", "1700000000", InvalidRecord::Malformed),
-            ("1700000000\n", "1700000000\nnote x\n", InvalidRecord::Malformed),
-            ("key A", "Key A", InvalidRecord::Malformed),
-            ("1700000000", "-6", InvalidRecord::TimesFall),
-            (
-                "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI",
-                "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE",
-                InvalidRecord::RepeatedKey,
-            ),
-        ];
-        for (from, to, error) in wrong {
-            let text = TEXT.replacen(from, to, 1);
-            assert_ne!(text, TEXT, "{from:?}");
-            assert_eq!(KeyRingRecord::parse(&text), Err(error), "{from:?} -> {to:?}");
-        }
-        assert_eq!(KeyRingRecord::parse("keybound-key-ring 1\nversion 1\n"), Err(InvalidRecord::Malformed));
-        assert_eq!(KeyRingRecord::parse(""), Err(InvalidRecord::Malformed));
-    }
-
-    #[test]
-    fn every_cut_is_noticed() {
-        let record = KeyRingRecord::parse(TEXT).unwrap();
-        for end in 0..TEXT.len() {
-            let text = TEXT.get(..end).unwrap();
-            match KeyRingRecord::parse(text) {
-                // Whole lines lost at the end: the version tells it is not the record that was stored.
-                Ok(cut) => assert!(cut != record && text.ends_with('\n')),
-                Err(error) => assert_ne!(error, InvalidRecord::TimesFall),
-            }
-        }
-    }
-
-    #[test]
-    fn the_longest_record_can_be_read_and_a_longer_one_cannot() {
-        let mut text = String::from("keybound-key-ring 1\nversion 9223372036854775807\n");
-        for number in 0..128 {
-            text += &format!("key {} {}\n", key(number), i64::MIN);
-        }
-        assert_eq!(KeyRingRecord::parse(&text).unwrap().to_text(), text);
-        text += &format!("key {} 0\n", key(128));
-        assert_eq!(KeyRingRecord::parse(&text), Err(InvalidRecord::TooLong));
-    }
-
-    #[test]
-    fn sixteen_retired_keys_are_remembered() {
-        let policy = RotationPolicy::new(100, 150).unwrap();
-        let mut record = KeyRingRecord::new(key(0), at(0));
-        for number in 1..1000 {
-            record = record.succeeded_by(key(number), &policy, at(i64::from(number) * 100)).unwrap();
-            assert!(record.keys().count() <= 16 + 3, "{number}");
-        }
-        assert_eq!(record.version(), 1000);
-        assert_eq!(record.state(&key(999), &policy, at(99_900)), Some(KeyState::Active));
-        assert_eq!(record.state(&key(998), &policy, at(99_900)), Some(KeyState::Retiring { until: at(100_050) }));
-        assert_eq!(record.state(&key(997), &policy, at(99_900)), Some(KeyState::Retiring { until: at(99_950) }));
-        assert_eq!(record.state(&key(996), &policy, at(99_900)), Some(KeyState::Retired { since: at(99_850) }));
-        assert_eq!(record.state(&key(0), &policy, at(99_900)), None);
-    }
-
-    #[test]
-    fn a_key_comes_once() {
-        let policy = RotationPolicy::new(100, 100).unwrap();
-        let record = KeyRingRecord::new(key(1), at(0)).succeeded_by(key(2), &policy, at(100)).unwrap();
-        assert_eq!(record.succeeded_by(key(1), &policy, at(1000)), None);
-        assert_eq!(record.succeeded_by(key(2), &policy, at(1000)), None);
-    }
-
-    #[test]
-    fn times_do_not_fall_when_the_clock_steps_back() {
-        let policy = RotationPolicy::new(100, 100).unwrap();
-        let record = KeyRingRecord::new(key(1), at(1000)).succeeded_by(key(2), &policy, at(-1)).unwrap();
-        assert_eq!(record.active().created_at, at(1000));
-        assert_eq!(KeyRingRecord::parse(&record.to_text()).unwrap(), record);
     }
 }
