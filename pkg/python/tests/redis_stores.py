@@ -45,22 +45,22 @@ def namespace() -> str:
 class Opened:
     """A store of either kind, which answers as one that blocks."""
 
-    def __init__(self, kind: str, client: Callable[[Any], Any], **options: Any) -> None:
+    def __init__(self, kind: str, client: Callable[[Any], Any], is_found: bool = False, **options: Any) -> None:
         # Longer than by default: machines of tests may have other work.
         options = {"policy": POLICY, "namespace": namespace(), "answer_timeout": 5, **options}
         self.kind, self.loop = kind, asyncio.new_event_loop()
         self.later = 0
         self.stands_at: int | None = None
-        if kind == "threads":
-            self.client: Any = client(redis)
-            self.store: Any = RedisReplayStore.open(self.client, **options)
-        else:
-            self.client = client(redis.asyncio)
-            try:
-                self.store = self.run(AsyncRedisReplayStore.open(self.client, **options))
-            except BaseException:
-                self.close()
-                raise
+        self.client: Any = client(redis if kind == "threads" else redis.asyncio)
+        try:
+            # Clients for threads find the nodes of a cluster when they are made. Tasks may have no time for that on a machine with other work.
+            if kind == "tasks" and is_found:
+                self.run(self.client.initialize())
+            opening = (RedisReplayStore if kind == "threads" else AsyncRedisReplayStore).open(self.client, **options)
+            self.store: Any = opening if kind == "threads" else self.run(opening)
+        except BaseException:
+            self.close()
+            raise
 
     def run(self, awaitable: Any) -> Any:
         return self.loop.run_until_complete(awaitable)
@@ -92,13 +92,19 @@ class Opened:
         """A second passes, after which a store tries again."""
         self.later += 1
 
-    def close(self) -> None:
+    def close_store(self) -> None:
         if self.kind == "threads":
             self.store.close()
+        else:
+            self.run(self.store.aclose())
+
+    def close(self) -> None:
+        # There is none if it was not opened.
+        if hasattr(self, "store"):
+            self.close_store()
+        if self.kind == "threads":
             self.client.close()
         else:
-            if hasattr(self, "store"):
-                self.run(self.store.aclose())
             self.run(self.client.aclose())
         self.loop.close()
 

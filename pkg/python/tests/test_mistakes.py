@@ -86,8 +86,6 @@ def test_a_signer_says_its_encoding(answer: Any, named: str) -> None:
     store.add_key(Signs(answer), KEY.thumbprint)
     client = Client(store=store)
     session = client.adopt("a-token", key=KEY, resource=URL)
-    # What other tests left is not this one's.
-    gc.collect()
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         for act in (lambda: proof(key=Signs(answer), method="GET", url=URL), lambda: client.call(session, URL)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import time
 from typing import Any
@@ -154,18 +153,6 @@ def test_a_store_is_opened_where_nothing_can_be_awaited(server: RedisServer) -> 
     asyncio.run(story())
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_event_loops_that_ended_leave_no_connections(server: RedisServer) -> None:
-    client = redis.asyncio.Redis(port=server.port)
-    store = AsyncRedisReplayStore.open_blocking(client, policy=POLICY, namespace=namespace())
-    with server.admin as admin:
-        before = admin.info("clients")["connected_clients"]
-        for _ in range(8):
-            assert asyncio.run(store.insert(entry(store.epoch), now=int(time.time()))).insertion is FRESH
-        gc.collect()
-        assert admin.info("clients")["connected_clients"] <= before + 1
-
-
 def test_calls_of_one_turn_share_a_batch(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Opened("tasks", lambda library: library.Redis(port=server.port))
     before = server.calls("getex")
@@ -226,8 +213,8 @@ def test_the_node_of_a_cluster_that_has_the_namespace(server: RedisServer, kind:
             return library.RedisCluster(host="127.0.0.1", port=other.port)
 
         with pytest.raises(Misuse, match="wait_for_replicas"):
-            Opened(kind, client, namespace=name)
-        store = Opened(kind, client, namespace=name, danger_accept_split_brain=True)
+            Opened(kind, client, is_found=True, namespace=name)
+        store = Opened(kind, client, is_found=True, namespace=name, danger_accept_split_brain=True)
         asked = store.entry()
         assert [store.one(asked), store.one(asked)] == [FRESH, SEEN]
         # The namespace moves: to another server, and so into another life.
@@ -241,6 +228,8 @@ def test_the_node_of_a_cluster_that_has_the_namespace(server: RedisServer, kind:
         while not store.store.status().is_open:
             assert time.monotonic() < until, "the store does not follow"
             store.run(asyncio.sleep(0.02))
+            # Where the first attempt had too little time, the next second's call tries again.
+            store.one(store.entry())
         assert store.one(asked) is BEFORE_FLOOR
         assert store.one(store.entry()) is FRESH
         assert store.store.status().lives == 2

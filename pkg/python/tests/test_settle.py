@@ -70,8 +70,6 @@ def test_nothing_else_settles(given: Any, named: str) -> None:
 def test_what_was_not_awaited_is_named_and_leaves_no_warning() -> None:
     waiting = pending()
     loop = asyncio.new_event_loop()
-    # What other tests left is not this one's.
-    gc.collect()
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         for given in (insert(), loop.create_future()):

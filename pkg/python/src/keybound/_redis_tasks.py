@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import AsyncGenerator, Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from . import _keybound
-from ._redis_client import arguments_of, filled, reply_of
+from ._redis_client import arguments_of, filled, library_of, reply_of
 from ._redis_store import CONNECT, LIMITS, TURNS, Asking, Process, RedisOptions, _Store, inserted
 from ._types import current
 from .stores import Inserted, ReplayEntry
@@ -35,15 +37,54 @@ class _Asked:
         self.late: asyncio.TimerHandle | None = None
 
 
+class _Talk:
+    """An exchange's connection, while it is in use."""
+
+    __slots__ = ("connection", "identity")
+
+    def __init__(self) -> None:
+        self.connection: Any = None
+        self.identity: Hashable = None
+
+
 class _Lane:
     """What belongs to one event loop."""
 
     def __init__(self) -> None:
         self.idle: list[tuple[Hashable, Any]] = []
+        #: Every connection that is not closed, in use or not.
+        self.connections: set[Any] = set()
         self.queue: deque[_Asked] = deque()
         self.under_way: set[asyncio.Task[None]] = set()
         self.is_due = False
         self.opening: asyncio.Task[None] | None = None
+        #: Finds the nodes of a cluster. It is not cut short by the time of one exchange: the next goes on where this one was.
+        self.finding: asyncio.Task[Any] | None = None
+        #: Ends with the loop, and is none from then on.
+        self.ending: AsyncGenerator[None, None] | None = None
+
+    def tasks(self) -> set[asyncio.Task[Any]]:
+        """What is not over yet."""
+        return {task for task in (*self.under_way, self.opening, self.finding) if task is not None and not task.done()}
+
+    async def close_idle(self) -> None:
+        """Closes the connections that are not in use."""
+        while self.idle:
+            await self.close(self.idle.pop()[1])
+
+    async def close(self, connection: Any) -> None:
+        """Closes a connection at once, whatever it has not sent yet: a server that is paused would keep it open."""
+        with contextlib.suppress(Exception):
+            _transport_of(connection).abort()
+        with contextlib.suppress(Exception):
+            await connection.disconnect(nowait=True)
+        self.connections.discard(connection)
+
+    def abandon(self) -> None:
+        """Cuts the connections of a loop that was closed before its generators were ended: no transport can be closed any more."""
+        for connection in self.connections:
+            with contextlib.suppress(Exception):
+                _transport_of(connection).get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
 
 class _Loops(Process):
@@ -61,9 +102,25 @@ class _Loops(Process):
         if lane is None:
             with self.guard:
                 for ended in [each for each in self.lanes if each.is_closed()]:
-                    del self.lanes[ended]
+                    self.lanes.pop(ended).abandon()
                 lane = self.lanes[loop] = _Lane()
+            lane.ending = self._ending(loop, lane)
+            # Up to its `yield`. From here on the loop knows it.
+            with contextlib.suppress(StopIteration):
+                lane.ending.__anext__().send(None)
         return lane
+
+    async def _ending(self, loop: asyncio.AbstractEventLoop, lane: _Lane) -> AsyncGenerator[None, None]:
+        """Closes what is open when the loop ends: `asyncio.run` ends all asynchronous generators before it closes its loop."""
+        try:
+            yield
+        finally:
+            # A forked child must not end its parent's connections.
+            if self.pid == os.getpid():
+                lane.ending = None
+                await lane.close_idle()
+                with self.guard:
+                    self.lanes.pop(loop, None)
 
 
 class AsyncRedisReplayStore(_Store):
@@ -82,14 +139,14 @@ class AsyncRedisReplayStore(_Store):
         store = cls.__new__(cls)
         now = store._prepare(client, **options)
         here, lane = store._loops()
-        await store._opened(here, lane, now)
-        for _ in range(LIMITS["hops"]):
-            if not store._has_moved():
-                break
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(client.nodes_manager.initialize(), CONNECT)
-            await store._opened(here, lane, now)
         try:
+            await store._opened(here, lane, now)
+            for _ in range(LIMITS["hops"]):
+                if not store._has_moved():
+                    break
+                with contextlib.suppress(Exception):
+                    await asyncio.wait_for(client.nodes_manager.initialize(), CONNECT)
+                await store._opened(here, lane, now)
             store._check_opened()
         except BaseException:
             await store.aclose()
@@ -99,14 +156,17 @@ class AsyncRedisReplayStore(_Store):
     @classmethod
     def open_blocking(cls, client: Any = None, **options: Unpack[RedisOptions]) -> AsyncRedisReplayStore:
         """The same where nothing can be awaited, as in a module that makes an application: a thread opens it, and is waited for."""
+        library = library_of(client, cls.__name__, True)
 
         async def opened() -> AsyncRedisReplayStore:
-            store = await cls.open(client, **options)
-            # What was connected here belongs to an event loop that ends now.
-            await store.aclose()
-            if store._library.is_cluster:
-                await client.aclose()
-            return store
+            # What is connected here belongs to an event loop that ends at once.
+            try:
+                store = await cls.open(client, **options)
+                await store.aclose()
+                return store
+            finally:
+                if library.is_cluster:
+                    await client.aclose()
 
         with ThreadPoolExecutor(1, "keybound-redis") as thread:
             return thread.submit(asyncio.run, opened()).result()
@@ -153,16 +213,23 @@ class AsyncRedisReplayStore(_Store):
         return self._is_up
 
     async def aclose(self) -> None:
-        """Closes the connections of this event loop that are not used at the moment. A store that is asked again opens new ones."""
-        lane = self._loops()[1]
-        if lane.opening is not None:
-            lane.opening.cancel()
-            await asyncio.wait([lane.opening])
-        await self._closed(lane)
+        """Closes the connections of this event loop. A store that is asked again opens new ones.
 
-    async def _closed(self, lane: _Lane) -> None:
-        while lane.idle:
-            await _aclose(lane.idle.pop()[1])
+        Calls that are under way have the time of an answer to end; after that, they are answered `UNAVAILABLE`. What was connected on a loop
+        that `asyncio.run` has ended is closed already.
+        """
+        lane, loop = self._loops()[1], asyncio.get_running_loop()
+        until = loop.time() + self._answer_timeout
+        try:
+            while (lane.is_due or lane.under_way) and (left := until - loop.time()) > 0:
+                await (asyncio.sleep(0) if lane.is_due else asyncio.wait(lane.under_way, timeout=left))
+        finally:
+            late = lane.tasks()
+            for task in late:
+                task.cancel()
+            await lane.close_idle()
+        if late:
+            await asyncio.wait(late)
 
     def _loops(self) -> tuple[_Loops, _Lane]:
         here = self._here()
@@ -240,15 +307,14 @@ class AsyncRedisReplayStore(_Store):
 
         async def reopening() -> None:
             try:
-                if self._library.is_cluster:
+                if self._library.is_cluster and self._is_found():
                     await asyncio.wait_for(self._client.nodes_manager.initialize(), CONNECT)
                 await self._opened(here, lane, now)
             except Exception as error:
                 log.warning("the nodes of the Redis cluster are unknown: %s", type(error).__name__)
-            finally:
-                lane.opening = None
 
-        if lane.opening is None:
+        # One that was cancelled before it began has not run at all.
+        if lane.opening is None or lane.opening.done():
             lane.opening = asyncio.get_running_loop().create_task(reopening())
         return lane.opening
 
@@ -256,30 +322,30 @@ class AsyncRedisReplayStore(_Store):
         """Runs an exchange to its end: each pipeline has the time of an answer, and all of them that of an opening."""
         loop = asyncio.get_running_loop()
         last = loop.time() + CONNECT + TURNS * self._answer_timeout
-        asking, connection, failure, identity, is_good = None, None, None, None, False
+        talk, failure, is_good = _Talk(), None, False
         try:
             try:
-                connection, identity = await asyncio.wait_for(self._connection(lane), CONNECT)
+                await asyncio.wait_for(self._connect(lane, talk), CONNECT)
             except Exception as error:
                 failure = error
             asking = begin(here.native)
             if asking is None:
-                is_good = connection is not None
+                is_good = failure is None
                 return None
             try:
                 while failure is None and (commands := asking.commands) is not None:
-                    asking.resume(await self._sent_by(connection, commands, min(last, loop.time() + self._answer_timeout)))
+                    asking.resume(await self._sent_by(talk.connection, commands, min(last, loop.time() + self._answer_timeout)))
                 is_good = failure is None and not asking.is_faulty
             except Exception as error:
                 failure = error
             outcome = self._ended(here, asking, failure)
         finally:
             # Whatever cut it short, a time-out or the end of the loop included: a late reply must not be taken for that to another command.
-            if is_good:
-                lane.idle.append((identity, connection))
-            elif connection is not None:
-                await _aclose(connection)
-                await self._closed(lane)
+            if is_good and lane.ending is not None:
+                lane.idle.append((talk.identity, talk.connection))
+            elif talk.connection is not None:
+                await lane.close(talk.connection)
+                await lane.close_idle()
         if self._is_lost(asking):
             self._reopen(here, lane, None)
         return outcome
@@ -291,26 +357,35 @@ class AsyncRedisReplayStore(_Store):
         except asyncio.TimeoutError:
             raise self._held_up(loop.time() - until) or TimeoutError() from None
 
-    async def _connection(self, lane: _Lane) -> tuple[Any, Hashable]:
+    async def _connect(self, lane: _Lane, talk: _Talk) -> None:
+        """Finds or makes a connection. Once `talk` has it, the exchange closes it, however this ends."""
         if self._library.is_cluster:
-            await self._client.initialize()
+            await self._found(lane)
         place = self._where()
         while lane.idle:
-            identity, connection = lane.idle.pop()
-            if identity == place.identity and not await _is_astale(connection):
-                return connection, identity
-            await _aclose(connection)
+            talk.identity, talk.connection = lane.idle.pop()
+            if talk.identity == place.identity and not await _is_astale(talk.connection):
+                return
+            await lane.close(talk.connection)
+            talk.connection = None
         # What is awaited ends by the time-out of the whole.
-        connection = place.connection(None)
+        talk.identity, talk.connection = place.identity, place.connection(None)
+        lane.connections.add(talk.connection)
         try:
-            await connection.connect()
+            await talk.connection.connect()
         except Exception as error:
-            await _aclose(connection)
             raise self._unreachable(error) from error
-        except BaseException:
-            await _aclose(connection)
-            raise
-        return connection, place.identity
+
+    def _is_found(self) -> bool:
+        """Whether the client has looked for the nodes of its cluster."""
+        return not getattr(self._client, "_initialize", True)
+
+    async def _found(self, lane: _Lane) -> None:
+        """The client's first look at the nodes of its cluster. On a slow machine it takes longer than an exchange has."""
+        if not self._is_found():
+            if lane.finding is None or lane.finding.done():
+                lane.finding = asyncio.get_running_loop().create_task(self._client.initialize())
+            await asyncio.shield(lane.finding)
 
     async def _sent(self, connection: Any, commands: list[list[str]]) -> list[str]:
         await connection.send_packed_command(connection.pack_commands(arguments_of(commands)), check_health=False)
@@ -334,6 +409,6 @@ async def _is_astale(connection: Any) -> bool:
         return True
 
 
-async def _aclose(connection: Any) -> None:
-    with contextlib.suppress(Exception):
-        await connection.disconnect(nowait=True)
+def _transport_of(connection: Any) -> Any:
+    """What a client's connection writes to: no method of the clients closes it before all is sent."""
+    return connection._writer.transport

@@ -35,6 +35,8 @@ class _Threads(Process):
         self.idle: deque[tuple[Hashable, Any]] = deque()
         self.places = threading.Semaphore(CONNECTIONS)
         self.guard = threading.Lock()
+        #: How often the store was closed: a connection in use at that time is not kept after its exchange.
+        self.closings = 0
         #: Set at the end of the attempt to open the store that is under way.
         self.opening: threading.Event | None = None
 
@@ -42,10 +44,11 @@ class _Threads(Process):
 class _Talk:
     """An exchange of a call, which another thread may end."""
 
-    __slots__ = ("asking", "connection", "ended", "is_given_up", "now", "outcome", "place")
+    __slots__ = ("asking", "closings", "connection", "ended", "is_given_up", "now", "outcome", "place")
 
-    def __init__(self, place: Place | None, now: int) -> None:
-        self.place, self.now = place, now
+    def __init__(self, here: _Threads, now: int) -> None:
+        self.closings, self.now = here.closings, now
+        self.place: Place | None = None
         self.asking: Asking | None = None
         self.connection: Any = None
         self.ended = threading.Event()
@@ -80,14 +83,14 @@ class RedisReplayStore(_Store):
         """
         store = cls.__new__(cls)
         now = store._prepare(client, **options)
-        store._opened(now)
-        for _ in range(LIMITS["hops"]):
-            if not store._has_moved():
-                break
-            with contextlib.suppress(Exception):
-                client.nodes_manager.initialize()
-            store._opened(now)
         try:
+            store._opened(now)
+            for _ in range(LIMITS["hops"]):
+                if not store._has_moved():
+                    break
+                with contextlib.suppress(Exception):
+                    client.nodes_manager.initialize()
+                store._opened(now)
             store._check_opened()
         except BaseException:
             store.close()
@@ -110,11 +113,11 @@ class RedisReplayStore(_Store):
         return inserted(answers[0]) if answers else self._unavailable()
 
     def close(self) -> None:
-        """Closes the connections that are open and not used at the moment. A store that is asked again opens new ones."""
+        """Closes the connections: those that are in use, once their calls have an answer. A store that is asked again opens new ones."""
         here = self._threads()
-        while here.idle:
-            with contextlib.suppress(Exception):
-                here.idle.pop()[1].disconnect()
+        with here.guard:
+            here.closings += 1
+        _close_idle(here)
 
     def _threads(self) -> _Threads:
         here = self._here()
@@ -125,7 +128,7 @@ class RedisReplayStore(_Store):
         """Opens the store, or notes why that cannot be."""
         here, time_of = self._threads(), current(now)
         here.tried_at = time_of
-        talk = _Talk(None, time_of)
+        talk = _Talk(here, time_of)
         self._end(here, talk, lambda native: native.open(time_of))
 
     def _is_usable(self, here: _Threads, now: int, until: float) -> bool:
@@ -175,7 +178,7 @@ class RedisReplayStore(_Store):
         if not self._is_usable(here, now, until) or not here.places.acquire(timeout=max(0, until - time.monotonic())):
             return None
         is_mine = True
-        talk = _Talk(None, now)
+        talk = _Talk(here, now)
         try:
             failure = None
             try:
@@ -198,9 +201,7 @@ class RedisReplayStore(_Store):
             if is_mine:
                 here.places.release()
                 # Whatever cut it short, an interruption of this thread included: a late reply must not be taken for that to another command.
-                if talk.connection is not None:
-                    _close(talk.connection)
-                    self.close()
+                self._put_back(here, talk, False)
 
     def _finish(self, here: _Threads, talk: _Talk, begin: Begin) -> None:
         try:
@@ -212,31 +213,43 @@ class RedisReplayStore(_Store):
     def _end(self, here: _Threads, talk: _Talk, begin: Begin, failure: Exception | None = None) -> None:
         """Makes an exchange or what is left of it: each pipeline has the time of an answer, and all of them that of an opening."""
         last = time.monotonic() + CONNECT + TURNS * self._answer_timeout
+        is_good = False
         try:
-            if failure is None and talk.connection is None:
-                talk.place = self._where()
-                talk.connection = self._connection(talk.place)
-                if talk.is_given_up:
-                    here.idle.append((talk.place.identity, talk.connection))
-                    talk.connection = None
-                    return
-        except Exception as error:
-            failure = error
-        asking = talk.asking = talk.asking or Asking(begin(here.native), talk.now)
-        try:
-            while failure is None and asking.commands is not None:
-                self._turn(talk, min(last, time.monotonic() + self._answer_timeout))
-        except Exception as error:
-            failure = error
-        talk.outcome = self._ended(here, asking, failure)
-        connection, talk.connection = talk.connection, None
-        if connection is not None and talk.place is not None and failure is None and not asking.is_faulty:
-            here.idle.append((talk.place.identity, connection))
-        elif connection is not None:
-            _close(connection)
-            self.close()
-        if self._is_lost(asking) and here.opening is None:
+            try:
+                if failure is None and talk.connection is None:
+                    talk.place = self._where()
+                    talk.connection = self._connection(talk.place)
+                    if talk.is_given_up:
+                        is_good = True
+                        return
+            except Exception as error:
+                failure = error
+            asking = talk.asking = talk.asking or Asking(begin(here.native), talk.now)
+            try:
+                while failure is None and asking.commands is not None:
+                    self._turn(talk, min(last, time.monotonic() + self._answer_timeout))
+            except Exception as error:
+                failure = error
+            talk.outcome = self._ended(here, asking, failure)
+            is_good = failure is None and not asking.is_faulty
+        finally:
+            self._put_back(here, talk, is_good)
+        if self._is_lost(asking) and here.opening is None and talk.closings == here.closings:
             self._reopen(here, None)
+
+    def _put_back(self, here: _Threads, talk: _Talk, is_good: bool) -> None:
+        """Keeps a connection for the next exchange, unless this one failed or the store was closed since."""
+        connection, talk.connection = talk.connection, None
+        if connection is None:
+            return
+        if is_good and talk.place is not None:
+            with here.guard:
+                if talk.closings == here.closings:
+                    here.idle.append((talk.place.identity, connection))
+                    return
+        _close(connection)
+        if not is_good:
+            _close_idle(here)
 
     def _turn(self, talk: _Talk, until: float) -> None:
         """One pipeline."""
@@ -293,3 +306,10 @@ def _is_stale(connection: Any) -> bool:
 def _close(connection: Any) -> None:
     with contextlib.suppress(Exception):
         connection.disconnect()
+
+
+def _close_idle(here: _Threads) -> None:
+    """Closes the connections that are not in use."""
+    while here.idle:
+        with contextlib.suppress(IndexError):
+            _close(here.idle.pop()[1])
