@@ -115,28 +115,39 @@ def test_a_loss_noticed_by_the_insert_costs_one_challenge(server: RedisServer, o
 def test_a_paused_server_times_out_and_nothing_is_repeated(own: RedisServer, opened: Open) -> None:
     # No second passes but for those of the story.
     now = int(time.time())
-    store = opened(own, answer_timeout=0.25, now=now)
+    store = opened(own, answer_timeout=0.5, now=now)
     store.stands_at = now
     assert store.one(store.entry()) is FRESH
     before, lost, others = own.calls("set"), store.entry(), [store.entry() for _ in range(8)]
     own.pause()
 
-    # The time-out is a quarter of a second, to which a machine with other work adds its own.
+    # The time-out is half a second, to which a machine with other work adds its own.
     def waits_for(ask: Callable[[], list[Insertion]]) -> float:
         begun = time.monotonic()
         assert set(ask()) == {UNAVAILABLE}
         return time.monotonic() - begun
 
-    assert 0.2 < waits_for(lambda: store.insert(lost)) < 0.4
+    assert 0.4 < waits_for(lambda: store.insert(lost)) < 1.2
+    # The event loop of a program goes on, and its store learns in the same moment that the server is gone. This one stands still between calls.
+    until = time.monotonic() + 10
+    while store.store.status().is_open:
+        assert time.monotonic() < until
+        store.run(asyncio.sleep(0.01))
     # Nobody else waits, but for one a second, who tries to connect again.
-    assert waits_for(lambda: store.insert(*others)) < 0.2
-    store.soon()
     assert waits_for(lambda: store.insert(*others)) < 0.4
+    store.soon()
+    assert waits_for(lambda: store.insert(*others)) < 1.2
     status = store.store.status()
-    assert not status.is_open and status.fault.name in ("lost", "unreachable") and not status.fault.is_configuration
+    # On a machine with other work, the program may be what was late.
+    assert not status.is_open and status.fault.name in ("lost", "unreachable", "held_up") and not status.fault.is_configuration
     own.go_on()
     store.soon()
-    assert store.one(lost) in (SEEN, BEFORE_FLOOR)
+    answer = store.one(lost)
+    if answer is UNAVAILABLE:
+        # The attempt of the second before was still under way, and its time was over before the pause was.
+        store.soon()
+        answer = store.one(lost)
+    assert answer in (SEEN, BEFORE_FLOOR)
     assert own.calls("set") - before <= 4
     assert store.one(store.entry()) is FRESH
     assert store.store.status().is_open
