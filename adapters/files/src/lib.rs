@@ -1,7 +1,7 @@
 //! Sessions and software keys in a folder that its owner alone can read: the file store of all languages.
 //!
 //! What is decided is in [`keybound::oauth::files`]: names, contents, locks, and what a sweep deletes. This crate reads, writes and
-//! locks. All calls block.
+//! locks. All calls block. The records of key rings are in folders beside those: [`FileKeyRing`].
 //!
 //! ```
 //! use keybound::key::KeyProtection;
@@ -22,6 +22,7 @@ mod folder;
 mod host;
 mod keys;
 mod lock;
+mod ring;
 mod store;
 mod sweep;
 
@@ -30,5 +31,6 @@ pub use folder::{make_private, read, replace, try_lock};
 pub use host::describe;
 pub use keys::generate;
 pub use lock::{Lock, LockTimeout};
+pub use ring::{FileKeyRing, UnreadableRing};
 pub use store::Files;
 pub use sweep::{Made, StoredFile};

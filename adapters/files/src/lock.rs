@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::fs::File;
-use std::time::Duration;
+use std::io;
+use std::time::{Duration, Instant};
 
 use fs4::FileExt;
+use keybound::oauth::files::pause;
+use keybound::oauth::step::HostError;
 
 /// A lock of the operating system on a file. It ends when it is dropped, and with the process at the latest.
 #[derive(Debug)]
@@ -16,6 +19,26 @@ pub struct Lock {
 impl Lock {
     pub(crate) fn new(file: File) -> Self {
         Self { file, process: std::process::id() }
+    }
+}
+
+/// Takes a lock, waiting for other tasks and processes for as long as `lease`.
+pub(crate) fn wait(
+    name: &str,
+    lease: Duration,
+    mut try_lock: impl FnMut() -> io::Result<Option<Lock>>,
+) -> Result<Lock, HostError> {
+    let (began, mut attempts) = (Instant::now(), 0_u32);
+    loop {
+        if let Some(lock) = try_lock()? {
+            return Ok(lock);
+        }
+        attempts = attempts.saturating_add(1);
+        let left = lease.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return Err(LockTimeout::new(name, lease).into());
+        }
+        std::thread::sleep(Duration::from_millis(pause(attempts)).min(left));
     }
 }
 

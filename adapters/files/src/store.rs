@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use keybound::key::soft::SoftKey;
 use keybound::key::{KeyProtection, Signer as _};
@@ -17,14 +17,14 @@ use zeroize::Zeroizing;
 use crate::error;
 use crate::folder::Folder;
 use crate::keys::generate;
-use crate::lock::{Lock, LockTimeout};
+use crate::lock::{self, Lock};
 
 /// Sessions and software keys in a folder. Clones are the same store.
 ///
 /// The folder is made with mode 0700, files with 0600; it must belong to the user of this process, and links are not followed.
 /// A file is replaced as a whole, by a rename after its bytes have reached the disk, so that a crash leaves the old state or the
 /// new one. Processes that share the folder take turns by file locks, which the operating system gives back when a process dies.
-/// A lock that another process holds for as long as its lease is [`LockTimeout`]; it is never taken away.
+/// A lock that another process holds for as long as its lease is [`LockTimeout`](crate::LockTimeout); it is never taken away.
 ///
 /// Opening the folder removes what has ended: expired logins with their keys, and keys that no session or login names. So does
 /// making a key, at most once an hour.
@@ -159,7 +159,7 @@ impl Files {
     /// Stores `value` with `version`, or deletes what is there, if the stored version is `expected`. It is durable when this returns.
     ///
     /// # Errors
-    /// [`LockTimeout`] if others change this slot for 30 seconds; if it cannot be read or written, or is longer than 4 MiB.
+    /// [`LockTimeout`](crate::LockTimeout) if others change this slot for 30 seconds; if it cannot be read or written, or is longer than 4 MiB.
     pub fn save(
         &self,
         slot: &str,
@@ -194,20 +194,9 @@ impl Files {
     /// Takes the lock `name`, waiting for other tasks and processes for as long as `lease`.
     ///
     /// # Errors
-    /// [`LockTimeout`] if another held it all that time; if its file cannot be opened.
+    /// [`LockTimeout`](crate::LockTimeout) if another held it all that time; if its file cannot be opened.
     pub fn lock(&self, name: &str, lease: Duration) -> Result<Lock, HostError> {
-        let (began, mut attempts) = (Instant::now(), 0_u32);
-        loop {
-            if let Some(lock) = self.try_lock(name)? {
-                return Ok(lock);
-            }
-            attempts = attempts.saturating_add(1);
-            let left = lease.saturating_sub(began.elapsed());
-            if left.is_zero() {
-                return Err(LockTimeout::new(name, lease).into());
-            }
-            std::thread::sleep(Duration::from_millis(files::pause(attempts)).min(left));
-        }
+        lock::wait(name, lease, || self.try_lock(name))
     }
 
     /// The same for a host that waits in its own way: `None` if another task or process has the lock now.
