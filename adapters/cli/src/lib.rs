@@ -8,6 +8,8 @@ mod curl;
 mod demo;
 mod explain;
 mod failure;
+#[cfg(feature = "pkcs11")]
+mod hsm;
 mod input;
 mod key;
 mod output;

@@ -1,6 +1,7 @@
 //! `keybound proof`: a proof for one request.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use keybound::key::Signer;
 use keybound::{Algorithm, ProofBuilder, UnixTime};
@@ -17,13 +18,14 @@ use crate::{input, key};
 Examples:
   keybound proof --key key.json --method POST --url https://server.example.com/token
   keybound proof --key key.json --method GET --url https://api.example.com/items --access-token @token.txt
+  keybound proof --key THUMBPRINT --pkcs11 MODULE --token LABEL --pin-file pin --method GET --url https://api.example.com/items
   curl -H \"DPoP: $(keybound proof --key key.json --method GET --url $URL --access-token $TOKEN)\" \\
        -H \"Authorization: DPoP $TOKEN\" $URL
 
 A proof is good for one request: make a new one for each, retries included.")]
 pub(crate) struct Args {
-    /// The private key: a JWK, or PKCS #8 in PEM; - is standard input.
-    #[arg(long, value_name = "FILE")]
+    /// The private key: a JWK, or PKCS #8 in PEM; - is standard input. With --pkcs11, the thumbprint or label of a key in the token.
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     key: PathBuf,
     /// The request's method.
     #[arg(long, value_name = "METHOD")]
@@ -52,14 +54,15 @@ pub(crate) struct Args {
     /// The algorithm, where the key can be used with more than one.
     #[arg(long, ignore_case = true, value_parser = algorithm_parser(), value_name = "ALG")]
     alg: Option<Algorithm>,
+    #[cfg(feature = "pkcs11")]
+    #[command(flatten)]
+    token: crate::hsm::Token,
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
     let token = args.access_token.as_deref().map(|token| input::text_argument(token, "access token")).transpose()?;
-    let mut key = key::read_private(&args.key)?;
-    if let Some(algorithm) = args.alg {
-        key = key.for_algorithm(algorithm, &AWS_LC)?;
-    }
+    let key = signer(args)?;
+    let key = &*key;
 
     let mut builder = ProofBuilder::new(&args.method, &args.url);
     if let Some(token) = &token {
@@ -79,7 +82,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
 
     let now = args.now.map_or_else(UnixTime::now, UnixTime::from_secs);
     let proof = match &args.jti {
-        None => builder.sign(&AWS_LC, &key, now)?,
+        None => builder.sign(&AWS_LC, key, now)?,
         Some(jti) => {
             let unsigned = builder.prepare(&AWS_LC, key.public_key(), key.algorithm(), jti, now)?;
             let signature = key.sign(&unsigned.signing_input())?;
@@ -93,6 +96,25 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
         output.line(proof.as_str())?;
     }
     Ok(Outcome::Accepted)
+}
+
+/// The key in the token that is named, else that in the file.
+fn signer(args: &Args) -> Result<Arc<dyn Signer>, Failure> {
+    #[cfg(feature = "pkcs11")]
+    if let Some(keys) = args.token.open()? {
+        let key = crate::hsm::key(&keys, &args.key.to_string_lossy())?;
+        return match args.alg {
+            Some(algorithm) if algorithm != key.algorithm() => {
+                Err(Failure::usage(format!("the key signs with {}; leave --alg out", key.algorithm())))
+            }
+            _ => Ok(key),
+        };
+    }
+    let key = key::read_private(&args.key)?;
+    Ok(Arc::new(match args.alg {
+        Some(algorithm) => key.for_algorithm(algorithm, &AWS_LC)?,
+        None => key,
+    }))
 }
 
 fn named_value(claim: &str) -> Result<(&str, &str), Failure> {

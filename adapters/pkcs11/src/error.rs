@@ -244,6 +244,10 @@ impl From<io::Error> for Error {
     }
 }
 
+/// Where no token is seen at all.
+const NO_TOKEN: &str = "no token is there: check that the device is connected, or with SoftHSM that SOFTHSM2_CONF names its \
+                        configuration (softhsm2-util --show-slots shows what it has)";
+
 /// `CKR_DEVICE_REMOVED` from `DeviceRemoved`: the name that manuals know.
 fn name(code: RvError) -> String {
     match code {
@@ -330,7 +334,7 @@ impl fmt::Display for Error {
             }
             Self::TokenAbsent { token, seen } => {
                 write!(f, "no slot holds the token {token}; ")?;
-                if seen.is_empty() { f.write_str("no token is there") } else { write!(f, "there are: {}", seen.join(", ")) }
+                if seen.is_empty() { f.write_str(NO_TOKEN) } else { write!(f, "there are: {}", seen.join(", ")) }
             }
             Self::TokenAmbiguous { label, serials } => {
                 write!(f, "several tokens are labelled \"{label}\"; name a serial number of: {}", serials.join(", "))

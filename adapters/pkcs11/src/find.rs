@@ -108,7 +108,7 @@ pub(crate) fn read(session: &Session, private: ObjectHandle) -> Result<Found, Er
     let key_type = key_type.ok_or_else(|| unreadable("its type is not told"))?;
     let public_key = public_key(session, private, &id, key_type)?.map_err(unreadable)?;
     let marker = Marker::parse(&label).filter(|marker| marker.algorithm.key_type() == public_key.key_type());
-    let algorithm = match marker {
+    let algorithm = match &marker {
         Some(marker) => marker.algorithm,
         None => usual(&public_key).ok_or_else(|| unreadable("no algorithm uses such a key"))?,
     };

@@ -5,8 +5,7 @@ use cryptoki::object::{Attribute, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki::types::Ulong;
 use keybound::key::SigningInput;
-use keybound::oauth::step::KeyOwner;
-use keybound::{Algorithm, AlgorithmSet, RUSTCRYPTO, UnixTime};
+use keybound::{Algorithm, AlgorithmSet, RUSTCRYPTO};
 
 use crate::error::Error;
 use crate::find::{self, Found};
@@ -54,14 +53,8 @@ fn needed(algorithm: Algorithm) -> (MechanismType, MechanismType) {
 /// [destroyed](destroy_by_id) by it.
 ///
 /// What was made is destroyed when anything after that fails.
-pub(crate) fn pair(
-    session: &Session,
-    algorithm: Algorithm,
-    owner: KeyOwner,
-    provisional: &[u8],
-    now: UnixTime,
-) -> Result<Found, Error> {
-    let label = Marker { owner, algorithm, created_at: now }.to_string();
+pub(crate) fn pair(session: &Session, marker: &Marker, provisional: &[u8]) -> Result<Found, Error> {
+    let (label, algorithm) = (marker.to_string(), marker.algorithm);
     let common = [Attribute::Token(true), Attribute::Id(provisional.to_vec()), Attribute::Label(label.clone().into())];
     let (mechanism, kind) = match algorithm {
         Algorithm::Ed25519 | Algorithm::EdDsa => {

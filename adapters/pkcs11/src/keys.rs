@@ -12,6 +12,7 @@ use keybound::{Algorithm, AlgorithmSet, RUSTCRYPTO, Thumbprint, UnixTime};
 use crate::error::Error;
 use crate::find::{self, Seen};
 use crate::generate;
+use crate::marker::Marker;
 use crate::signer::{TokenKey, find_protected};
 use crate::token::{Settings, Token};
 
@@ -53,6 +54,8 @@ pub struct ListedKey {
     pub label: String,
     /// What Keybound made it for and when; `None` for keys that came from elsewhere.
     pub made: Option<(KeyOwner, UnixTime)>,
+    /// For which [application](Settings::application) Keybound made it.
+    pub application: Option<String>,
     /// Whether its private half is kept in the token and cannot leave it. Others are not used.
     pub is_protected: bool,
 }
@@ -87,7 +90,9 @@ impl Pkcs11Keys {
                 let mut provisional = vec![0; 32];
                 RUSTCRYPTO.random.fill(&mut provisional).map_err(|error| Error::Signature(error.into()))?;
                 tried.push(provisional.clone());
-                generate::pair(session, algorithm, owner, &provisional, UnixTime::now())
+                let application = self.token.application().to_owned();
+                let marker = Marker { application, owner, algorithm, created_at: UnixTime::now() };
+                generate::pair(session, &marker, &provisional)
             })?;
             Ok((link.clone(), found))
         })?;
@@ -162,11 +167,13 @@ impl Pkcs11Keys {
     pub fn list(&self) -> Result<Vec<ListedKey>, Error> {
         let listed = |(seen, is_protected): (Seen, bool)| {
             let found = seen.key.ok()?;
+            let made = found.marker;
             Some(ListedKey {
                 thumbprint: found.thumbprint,
                 algorithm: found.algorithm,
                 label: String::from_utf8_lossy(&found.label).into_owned(),
-                made: found.marker.map(|marker| (marker.owner, marker.created_at)),
+                made: made.as_ref().map(|marker| (marker.owner, marker.created_at)),
+                application: made.map(|marker| marker.application),
                 public_key: found.public_key,
                 is_protected,
             })
@@ -216,7 +223,7 @@ impl Pkcs11Keys {
     }
 }
 
-/// Session keys and those of a ring. What [`keys`](KeyHost::keys) lists and [`delete_key`](KeyHost::delete_key) deletes carries the label
+/// Keys of sessions and of a ring. [`keys`](KeyHost::keys) lists those of the same [application](Settings::application), by the label
 /// that Keybound gives; [`signer`](KeyHost::signer) finds others as well.
 impl KeyHost for Pkcs11Keys {
     fn create_key(
@@ -247,7 +254,7 @@ impl KeyHost for Pkcs11Keys {
 
     fn keys(&self) -> Result<Vec<HeldKey>, HostError> {
         let held = |(seen, is_protected): (Seen, bool)| {
-            let marker = seen.marker?;
+            let marker = seen.marker.filter(|marker| marker.application == self.token.application())?;
             // Where the public half is gone, the id names the key.
             let id = || <[u8; 32]>::try_from(seen.id.as_slice()).ok().map(Thumbprint::from_bytes);
             let thumbprint = seen.key.as_ref().ok().map(|found| found.thumbprint).or_else(id)?;

@@ -8,9 +8,11 @@ use keybound::{Algorithm, UnixTime};
 /// First in the label.
 const NAME: &str = "keybound-1";
 
-/// What a label says: `keybound-1 OWNER ALGORITHM SECONDS`, 32 bytes being enough for most.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What a label says: `keybound-1 APPLICATION OWNER ALGORITHM SECONDS`.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Marker {
+    /// Whose keys these are, among programs that share a token.
+    pub(crate) application: String,
     pub(crate) owner: KeyOwner,
     /// A key of RSA signs with one of several, and Ed25519 has two names.
     pub(crate) algorithm: Algorithm,
@@ -19,14 +21,10 @@ pub(crate) struct Marker {
 
 impl Marker {
     pub(crate) fn parse(label: &[u8]) -> Option<Self> {
-        let mut words = std::str::from_utf8(label).ok()?.split(' ');
-        let (NAME, owner, algorithm, created_at) = (words.next()?, words.next()?, words.next()?, words.next()?) else {
-            return None;
-        };
-        if words.next().is_some() {
-            return None;
-        }
+        let words: Vec<&str> = std::str::from_utf8(label).ok()?.split(' ').collect();
+        let [NAME, application, owner, algorithm, created_at] = words.as_slice() else { return None };
         Some(Self {
+            application: (*application).to_owned(),
             owner: KeyOwner::from_name(owner)?,
             algorithm: Algorithm::from_name(algorithm)?,
             created_at: UnixTime::from_secs(created_at.parse().ok()?),
@@ -36,7 +34,8 @@ impl Marker {
 
 impl fmt::Display for Marker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{NAME} {} {} {}", self.owner.name(), self.algorithm, self.created_at.secs())
+        let (application, owner) = (&self.application, self.owner.name());
+        write!(f, "{NAME} {application} {owner} {} {}", self.algorithm, self.created_at.secs())
     }
 }
 
@@ -50,12 +49,19 @@ mod tests {
     #[test]
     fn a_label_says_what_was_written() {
         let marker = Marker {
+            application: "shop".into(),
             owner: KeyOwner::Host,
             algorithm: Algorithm::Es256,
             created_at: UnixTime::from_secs(1_764_515_137),
         };
-        assert_eq!(Marker::parse(marker.to_string().as_bytes()), Some(marker));
-        for other in ["", "keybound", "keybound-1 host ES256", "keybound-1 host ES256 1 2", "keybound-2 host ES256 1"] {
+        assert_eq!(Marker::parse(marker.to_string().as_bytes()), Some(marker.clone()));
+        for other in [
+            "",
+            "keybound",
+            "keybound-1 shop host ES256",
+            "keybound-1 shop host ES256 1 2",
+            "keybound-2 shop host ES256 1",
+        ] {
             assert_eq!(Marker::parse(other.as_bytes()), None, "{other}");
         }
     }

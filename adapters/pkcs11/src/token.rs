@@ -32,6 +32,7 @@ pub struct Settings {
     pub(crate) module: PathBuf,
     label: String,
     serial: Option<String>,
+    application: String,
     pin: PinSource,
     sessions: usize,
     wait: Duration,
@@ -52,6 +53,7 @@ impl Settings {
             module: module.into(),
             label: label.into(),
             serial: None,
+            application: "default".to_owned(),
             pin,
             sessions: 8,
             wait: Duration::from_secs(10),
@@ -77,6 +79,18 @@ impl Settings {
     #[must_use]
     pub fn serial(mut self, serial: impl Into<String>) -> Self {
         self.serial = Some(serial.into());
+        self
+    }
+
+    /// The name of this program among those that share the token; `default` unless told otherwise. It is in the label of the keys that
+    /// it makes. Characters other than letters, digits, `.`, `_` and `-` become `-`.
+    ///
+    /// A host of keys lists those of its own application alone. Two programs of one name would take each other's keys for orphans, and
+    /// delete them.
+    #[must_use]
+    pub fn application(mut self, name: &str) -> Self {
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);
+        self.application = name.chars().map(|letter| if is_plain(letter) { letter } else { '-' }).take(64).collect();
         self
     }
 
@@ -161,6 +175,10 @@ impl Token {
             gate: Mutex::new(gate),
             gone: Mutex::default(),
         })
+    }
+
+    pub(crate) fn application(&self) -> &str {
+        &self.settings.application
     }
 
     /// Does `work` with a connection. If that fails in a way that may pass, again after logging in, and again after a restart of the

@@ -13,5 +13,6 @@ mod place;
 
 mod keys;
 mod outage;
+mod overhead;
 mod pin;
 mod signing;

@@ -43,12 +43,14 @@ pub(crate) fn story(module: &str, name: &str, tell: fn(&Place)) {
     let path = module.split_once("::").map_or(name.to_owned(), |(_, inner)| format!("{inner}::{name}"));
     let output = place
         .with_environment(Command::new(std::env::current_exe().unwrap()))
-        .args(["--exact", &path, "--nocapture"])
+        .args(["--exact", &path, "--nocapture", "--include-ignored"])
         .env(STORY, folder.path())
         .output()
         .unwrap();
     let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && told.contains("1 passed"), "{told}");
+    // What a measurement says.
+    told.lines().filter(|line| line.contains("adapter")).for_each(|line| println!("{line}"));
 }
 
 fn softhsm() -> Option<PathBuf> {
@@ -109,6 +111,7 @@ impl Place {
         fs::rename(new, self.pin_file()).unwrap();
     }
 
+    /// Where SoftHSM is.
     pub(crate) fn softhsm(&self) -> PathBuf {
         softhsm().unwrap()
     }

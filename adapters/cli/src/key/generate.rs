@@ -20,6 +20,7 @@ Examples:
   keybound key generate --out key.json
   keybound key generate --alg Ed25519
   keybound key generate --alg PS256 --pem --out key.pem
+  keybound key generate --pkcs11 /usr/lib/softhsm/libsofthsm2.so --token keybound --pin-file pin
 
 A file is readable by you alone (0600) and never overwritten without --force.")]
 pub(super) struct Args {
@@ -35,9 +36,19 @@ pub(super) struct Args {
     /// Replace the file if there is one. The key in it is lost.
     #[arg(long, requires = "out")]
     force: bool,
+    #[cfg(feature = "pkcs11")]
+    #[command(flatten)]
+    token: crate::hsm::Token,
 }
 
 pub(super) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
+    #[cfg(feature = "pkcs11")]
+    if let Some(keys) = args.token.open()? {
+        if args.out.is_some() || args.pem {
+            return Err(Failure::usage("a key in a token cannot leave it; leave --out and --pem out"));
+        }
+        return super::token::generate(&keys, args.alg, output);
+    }
     let key = SoftKey::generate(args.alg, &AWS_LC)?;
     let secret = if args.pem { key.to_pkcs8_pem()? } else { key.to_jwk()? };
     let secret = Zeroizing::new(format!("{}\n", secret.expose().trim_end()));

@@ -2,6 +2,8 @@
 
 mod file;
 mod generate;
+#[cfg(feature = "pkcs11")]
+mod token;
 
 use std::path::PathBuf;
 
@@ -44,6 +46,12 @@ Examples:
   keybound key public key.json
   keybound key public key.pem > public.json")]
     Public(PublicArgs),
+    /// Show the keys in a token of an HSM.
+    #[cfg(feature = "pkcs11")]
+    List(token::ListArgs),
+    /// Delete a key in a token of an HSM that this program made.
+    #[cfg(feature = "pkcs11")]
+    Delete(token::DeleteArgs),
 }
 
 #[derive(clap::Args)]
@@ -66,6 +74,10 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<Outcome, Failure> {
             }
         }
         Command::Public(args) => output.line(read_public(&args.file)?.to_json())?,
+        #[cfg(feature = "pkcs11")]
+        Command::List(args) => token::list(&args, output)?,
+        #[cfg(feature = "pkcs11")]
+        Command::Delete(args) => token::delete(&args, output)?,
     }
     Ok(Outcome::Accepted)
 }

@@ -16,6 +16,8 @@ use keybound::key::Signer as _;
 use keybound::key::soft::SoftKey;
 use keybound::oauth::{self, Discovered, Secret, Session, SessionRequest};
 use keybound::{RUSTCRYPTO, SecurityLevel};
+#[cfg(feature = "pkcs11")]
+use keybound_reqwest::Split;
 use keybound_reqwest::blocking::Client;
 use keybound_reqwest::{Error, Files, Loopback};
 use serde_json::json;
@@ -71,6 +73,9 @@ pub(crate) struct Setup {
     client_key: Option<PathBuf>,
     #[command(flatten)]
     switches: Switches,
+    #[cfg(feature = "pkcs11")]
+    #[command(flatten)]
+    token: crate::hsm::Token,
     /// The program that opens the login page, given its URL; the system's browser otherwise.
     #[arg(long, value_name = "PROGRAM")]
     browser: Option<String>,
@@ -138,8 +143,17 @@ impl<'a> Caller<'a> {
                 None => builder,
             }
         };
+        #[cfg(feature = "pkcs11")]
+        let token = setup.token.or(before.as_ref().map(|before| &before.token));
+        #[cfg(feature = "pkcs11")]
+        let keys = token.open()?;
         let make = |builder: oauth::ClientBuilder| {
             let oauth = builder.build().map_err(|error| Failure::usage(error.to_string()))?;
+            #[cfg(feature = "pkcs11")]
+            if let Some(keys) = &keys {
+                let keys = crate::hsm::TokenAndFiles { token: keys.clone(), files: host.clone() };
+                return Client::new(oauth, Split { keys, sessions: host.clone() }).map_err(failure);
+            }
             Client::new(oauth, host.clone()).map_err(failure)
         };
         let grant = setup.grant(before.as_ref());
@@ -165,7 +179,16 @@ impl<'a> Caller<'a> {
         if let Some(named) = &named {
             client = make(builder().credentials(&named.issuer, named.credentials()))?;
         }
-        let remembered = Remembered { level, grant, client: named, issuer: asked, entra_tenant, switches };
+        let remembered = Remembered {
+            level,
+            grant,
+            client: named,
+            issuer: asked,
+            entra_tenant,
+            switches,
+            #[cfg(feature = "pkcs11")]
+            token,
+        };
         Ok(Self { setup, output, url: url.into(), name, loopback: Some(loopback), client, host, remembered })
     }
 
@@ -290,6 +313,13 @@ impl Setup {
             && !is_same(issuer, &known.issuer)
         {
             return other(&format!("the client {} at {}", known.id, known.issuer));
+        }
+        #[cfg(feature = "pkcs11")]
+        if before.is_some_and(|before| self.token.is_other(&before.token)) {
+            return Err(Failure::usage(format!(
+                "session {name} has its key elsewhere than in that token; leave --pkcs11 out to use it, end it with \
+                 `keybound logout`, or make another one with --session NAME"
+            )));
         }
         let lacks_client = self.client_id.is_none() && known.is_none();
         for (given, option) in [

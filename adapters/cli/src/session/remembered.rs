@@ -21,6 +21,9 @@ pub(super) struct Remembered {
     pub(super) issuer: Option<String>,
     pub(super) entra_tenant: Option<String>,
     pub(super) switches: Switches,
+    /// The token that the session's key is in; none is named if it is in the folder.
+    #[cfg(feature = "pkcs11")]
+    pub(super) token: crate::hsm::Token,
 }
 
 /// A client that was named on the command line, at the server that knows it.
@@ -101,6 +104,10 @@ impl Remembered {
             }
             value
         });
+        #[cfg(feature = "pkcs11")]
+        let token = self.token.to_value();
+        #[cfg(not(feature = "pkcs11"))]
+        let token = Value::Null;
         json!({
             "v": 1,
             "level": self.level.name(),
@@ -109,6 +116,7 @@ impl Remembered {
             "issuer": self.issuer,
             "entra_tenant": self.entra_tenant,
             "switches": self.switches.to_value(),
+            "token": token,
         })
     }
 
@@ -140,6 +148,8 @@ impl Remembered {
             grant: Grant::ALL.into_iter().find(|known| known.name() == grant)?,
             client,
             switches: Switches::read(&value["switches"]),
+            #[cfg(feature = "pkcs11")]
+            token: crate::hsm::Token::read(&value["token"]),
         })
     }
 }
@@ -160,6 +170,8 @@ mod tests {
             issuer: Some("https://as.example".into()),
             entra_tenant: None,
             switches: Switches::default(),
+            #[cfg(feature = "pkcs11")]
+            token: crate::hsm::Token::default(),
         }
     }
 
