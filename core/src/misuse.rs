@@ -62,7 +62,7 @@ pub enum Misuse {
     NoncesOfSome,
     /// A protected resource without issuer and without introspection, which accepts no token.
     NoIssuer,
-    /// A store shared by verifiers that disagree about time windows.
+    /// A replay store that is made for another policy than that of the verifier that is to use it.
     StoreDisagreement,
     /// The source of randomness failed.
     Random,
@@ -155,7 +155,10 @@ impl fmt::Display for Misuse {
             ),
             Self::NoIssuer => f.write_str("no token would be accepted; name an issuer, or enable introspection"),
             Self::StoreDisagreement => {
-                f.write_str("the verifiers that share this replay store have different time windows; give them one policy or one store each")
+                f.write_str(
+                    "this policy has another max_age, max_ahead, store_margin or time source than its replay store's, which would refuse \
+                     every proof; give the store's builder the policy that is given to proofs()",
+                )
             }
             Self::Random => RandomUnavailable.fmt(f),
             Self::InsecureUrl => f.write_str("the URL is not https; http is for loopback, with allow_loopback"),

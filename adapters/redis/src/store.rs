@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use keybound::replay::redis::{MAX_BATCH, RedisReplay};
-use keybound::replay::{AsyncReplayStore, BoxFuture, Inserted, Insertion, ReplayEntry, StoreEpoch};
+use keybound::replay::{AsyncReplayStore, BoxFuture, Inserted, Insertion, ReplayAgreement, ReplayEntry, StoreEpoch};
 use keybound::{Policy, UnixTime};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -114,6 +114,10 @@ impl AsyncReplayStore for RedisReplayStore {
 
     fn epoch(&self) -> StoreEpoch {
         self.replay.epoch()
+    }
+
+    fn agreement(&self) -> Option<ReplayAgreement> {
+        Some(self.replay.agreement())
     }
 }
 

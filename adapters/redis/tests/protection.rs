@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use http::Request;
 use keybound::json::Value;
+use keybound::{Misuse, Policy};
 use keybound_redis::RedisReplayStore;
 use keybound_tower::Protection;
 use tokio::task::JoinSet;
@@ -64,6 +65,20 @@ impl World {
 }
 
 on_both! {
+    async fn a_resource_with_another_policy_than_its_store_is_not_built(kind: Kind) {
+        let server = Server::start(kind, &[]);
+        let (store, issuer) = (open(&server).await, Issuer::new("k1"));
+        let built = |policy: Policy| {
+            let builder = Protection::of(RESOURCE).unwrap().issuer_with_keys(ISSUER, issuer.keys()).unwrap();
+            builder.proofs(policy).replay_store(store.clone()).build().map(drop)
+        };
+        let refused = built(Policy::default().with_max_age(120).unwrap()).unwrap_err();
+        assert_eq!(refused, Misuse::StoreDisagreement);
+        assert!(refused.to_string().contains("give the store's builder the policy that is given to proofs()"), "{refused}");
+        // What the two need not agree on may differ.
+        assert_eq!(built(Policy::default().requiring_nonces()), Ok(()));
+    }
+
     async fn a_loss_noticed_by_the_insert_costs_one_challenge(kind: Kind) {
         let server = Server::start(kind, &[]);
         let world = World::new(open(&server).await);

@@ -266,7 +266,8 @@ impl Builder {
         Self { nonces: Nonces::None, ..self }
     }
 
-    /// Remembers proofs here: in a store that all processes of this resource share.
+    /// Remembers proofs here: in a store that all processes of this resource share. One that is made for a policy, such as keybound-redis's, has
+    /// to be made for that of [`proofs`](Self::proofs).
     #[must_use]
     pub fn replay_store<S>(self, store: S) -> Self
     where
@@ -376,7 +377,8 @@ impl Builder {
     /// # Errors
     /// [`Misuse`] if it could never decide about a request: no issuer and no introspection, keys or answers that nothing can fetch,
     /// a policy that requires nonces without an issuer of them, an algorithm that the provider lacks, no provider; or if there is no
-    /// randomness. [`Misuse::LimitBehindProxies`] if addresses are limited behind proxies that do not say which.
+    /// randomness. [`Misuse::StoreDisagreement`] if the replay store is made for another policy than that of [`proofs`](Self::proofs).
+    /// [`Misuse::LimitBehindProxies`] if addresses are limited behind proxies that do not say which.
     pub fn build(self) -> Result<Protection, Misuse> {
         let crypto = self.crypto.ok_or(Misuse::CryptoMissing)?;
         if self.transport.is_none() && self.policy.asks_over_network() {
@@ -393,7 +395,7 @@ impl Builder {
             Nonces::None => verifier,
         };
         let (consumption, store) = match self.store {
-            Store::Custom(store) => (Consumption::by_host(), Some(store)),
+            Store::Custom(store) => (Consumption::by_host().agreeing_on(store.agreed_on()), Some(store)),
             Store::None => (Consumption::danger_nowhere(), None),
             Store::Memory(capacity) => {
                 let now = clock();

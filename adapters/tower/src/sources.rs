@@ -3,7 +3,7 @@
 use std::fmt;
 
 use keybound::UnixTime;
-use keybound::replay::{AsyncReplayStore, BoxFuture, Inserted, Insertion, ReplayEntry, StoreEpoch};
+use keybound::replay::{AsyncReplayStore, BoxFuture, Inserted, Insertion, ReplayAgreement, ReplayEntry, StoreEpoch};
 
 use crate::HostError;
 use crate::metrics::{Meter, StoreFault};
@@ -28,6 +28,7 @@ pub trait Introspect: Send + Sync + 'static {
 pub(crate) trait AnyStore: Send + Sync {
     fn insert_one<'a>(&'a self, entry: &'a ReplayEntry, now: UnixTime, meter: Meter) -> BoxFuture<'a, Inserted>;
     fn epoch_now(&self) -> StoreEpoch;
+    fn agreed_on(&self) -> Option<ReplayAgreement>;
 }
 
 /// The answer where the store has none.
@@ -65,5 +66,9 @@ where
 
     fn epoch_now(&self) -> StoreEpoch {
         self.epoch()
+    }
+
+    fn agreed_on(&self) -> Option<ReplayAgreement> {
+        self.agreement()
     }
 }

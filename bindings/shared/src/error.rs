@@ -153,7 +153,8 @@ impl From<SettleError> for Error {
 
 impl From<Misuse> for Error {
     fn from(error: Misuse) -> Self {
-        Self::misuse("misuse", error.to_string())
+        let reason = if error == Misuse::StoreDisagreement { "store_disagreement" } else { "misuse" };
+        Self::misuse(reason, error.to_string())
     }
 }
 

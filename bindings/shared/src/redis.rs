@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use keybound::json::Value;
 use keybound::replay::redis::{self, Exchange, Fault, Next, RedisReplay as Core, Reply};
-use keybound::replay::{Inserted, ReplayAgreement, ReplayEntry};
+use keybound::replay::{Inserted, ReplayEntry};
 use keybound::{Crypto, UnixTime};
 
 use crate::error::{Error, Kind};
@@ -33,9 +33,9 @@ pub fn redis_needs_tls(host: &str) -> bool {
     redis::needs_tls(host)
 }
 
-/// The store of one namespace, as one verifier sees it, and what verifiers that share it agree on.
+/// The store of one namespace, as one verifier sees it.
 #[derive(Debug)]
-pub struct RedisReplay(Core, ReplayAgreement);
+pub struct RedisReplay(Core);
 
 /// Entries to be inserted together.
 #[derive(Debug, Default)]
@@ -83,7 +83,17 @@ impl RedisReplay {
         if options.flag("danger_ignore_server_clock")? {
             core = core.danger_ignore_server_clock();
         }
-        Ok(Self(core, policy.replay_agreement(crypto.digest)))
+        Ok(Self(core))
+    }
+
+    /// Whether verifiers with these options can use this store: for servers that are built and verifiers that are made, before there is any proof.
+    ///
+    /// # Errors
+    /// Misuse of the reason `store_disagreement`, if the store is opened with another policy and would refuse every proof; of another, if
+    /// the options cannot be used.
+    pub fn check_policy(&self, options: &str, crypto: &Crypto) -> Result<(), Error> {
+        let policy = policy(&Options::parse(options, OPTIONS)?)?;
+        Ok(policy.replay_agreement(crypto.digest).check_store(Some(self.0.agreement()))?)
     }
 
     /// Finds or founds the server's life. Its outcome has no answers.
@@ -117,8 +127,7 @@ impl RedisReplay {
         self.0.check_is_due(UnixTime::from_secs(now))
     }
 
-    /// What is known of the server, as JSON: `epoch` and `floor` while it can be used, the last `fault`, `lives`; and the `agreement` of
-    /// its verifiers, a byte string.
+    /// What is known of the server, as JSON: `epoch` and `floor` while it can be used, the last `fault`, `lives`.
     pub fn status(&self) -> String {
         let status = self.0.status();
         let (epoch, floor) = status.life.map(|(epoch, floor)| (epoch.to_u64().to_string(), floor.secs())).unzip();
@@ -127,7 +136,6 @@ impl RedisReplay {
             .with_some("floor", floor)
             .with_some("fault", status.fault.as_ref().map(shown))
             .with("lives", status.lives)
-            .with("agreement", byte_string(self.1.as_bytes()))
             .to_json()
     }
 }

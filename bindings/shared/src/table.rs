@@ -325,6 +325,7 @@ macro_rules! redis {
                 new(namespace: Text, options: Text) { ffi::RedisReplay::new(&namespace, &options, &CRYPTO) }
                 fn open(now: Number) -> [RedisTurn] { Ok(redis.open(now)) }
                 fn batch(entries: &Entries, now: Number) -> [RedisTurn] { Ok(redis.batch(entries, now)) }
+                fn check_policy = "checkPolicy"(options: Text) -> [()] { redis.check_policy(&options, &CRYPTO) }
                 fn serves(entry: &Entry) -> [bool] { Ok(redis.serves(entry)) }
                 fn prefix() -> [Text] { Ok(redis.prefix()) }
                 fn epoch() -> [Text] { Ok(redis.epoch()) }

@@ -4,6 +4,7 @@ use core::fmt;
 
 use crate::crypto::Digest;
 use crate::jose::thumbprint::Thumbprint;
+use crate::misuse::Misuse;
 
 /// Names one proof in a store: 16 bytes derived from namespace, key thumbprint and `jti`.
 ///
@@ -87,6 +88,14 @@ impl ReplayAgreement {
     /// The 16 bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
+    }
+
+    /// Checks that verifiers with this agreement can use a store with that one. Of a store whose agreement is not known, nothing is said.
+    ///
+    /// # Errors
+    /// [`Misuse::StoreDisagreement`] if the two differ: the store would refuse every proof.
+    pub fn check_store(self, store: Option<Self>) -> Result<(), Misuse> {
+        if store.is_none_or(|store| store == self) { Ok(()) } else { Err(Misuse::StoreDisagreement) }
     }
 }
 

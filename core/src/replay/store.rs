@@ -10,6 +10,7 @@ use super::entry::{ReplayEntry, StoreEpoch};
 use super::insertion::Inserted;
 #[cfg(doc)]
 use super::insertion::Insertion;
+use super::key::ReplayAgreement;
 use crate::time::UnixTime;
 
 /// A future on the heap that any executor can run on any thread.
@@ -40,6 +41,12 @@ pub trait ReplayStore {
     /// The store's life as far as it is known, for the nonces that vouch for it: that of the last answer, and before the first
     /// one a random one, for which no nonce vouches.
     fn epoch(&self) -> StoreEpoch;
+
+    /// What the verifiers of this store have to agree on, where it is made for some: a server with another policy is then refused when it is
+    /// built, and not with each request.
+    fn agreement(&self) -> Option<ReplayAgreement> {
+        None
+    }
 }
 
 impl<S: ReplayStore + ?Sized> ReplayStore for &S {
@@ -52,6 +59,10 @@ impl<S: ReplayStore + ?Sized> ReplayStore for &S {
     fn epoch(&self) -> StoreEpoch {
         (**self).epoch()
     }
+
+    fn agreement(&self) -> Option<ReplayAgreement> {
+        (**self).agreement()
+    }
 }
 
 impl<S: ReplayStore + ?Sized> ReplayStore for Arc<S> {
@@ -63,6 +74,10 @@ impl<S: ReplayStore + ?Sized> ReplayStore for Arc<S> {
 
     fn epoch(&self) -> StoreEpoch {
         (**self).epoch()
+    }
+
+    fn agreement(&self) -> Option<ReplayAgreement> {
+        (**self).agreement()
     }
 }
 
@@ -91,6 +106,12 @@ pub trait AsyncReplayStore: Send + Sync {
     /// The store's life as far as it is known, for the nonces that vouch for it: that of the last answer, and before the first
     /// one a random one, for which no nonce vouches. It asks nothing over the network.
     fn epoch(&self) -> StoreEpoch;
+
+    /// What the verifiers of this store have to agree on, where it is made for some: a server with another policy is then refused when it is
+    /// built, and not with each request.
+    fn agreement(&self) -> Option<ReplayAgreement> {
+        None
+    }
 }
 
 impl<S: AsyncReplayStore + ?Sized> AsyncReplayStore for Arc<S> {
@@ -106,6 +127,10 @@ impl<S: AsyncReplayStore + ?Sized> AsyncReplayStore for Arc<S> {
 
     fn epoch(&self) -> StoreEpoch {
         (**self).epoch()
+    }
+
+    fn agreement(&self) -> Option<ReplayAgreement> {
+        (**self).agreement()
     }
 }
 
@@ -142,5 +167,9 @@ where
 
     fn epoch(&self) -> StoreEpoch {
         self.0.epoch()
+    }
+
+    fn agreement(&self) -> Option<ReplayAgreement> {
+        self.0.agreement()
     }
 }

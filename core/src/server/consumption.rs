@@ -4,9 +4,10 @@ use alloc::sync::Arc;
 use core::convert::Infallible;
 use core::fmt;
 
+use crate::Misuse;
 use crate::flow::Io;
 use crate::guard::{Watch, Watched};
-use crate::replay::{Inserted, Insertion, ReplayEntry, ReplayStore, StoreEpoch};
+use crate::replay::{Inserted, Insertion, ReplayAgreement, ReplayEntry, ReplayStore, StoreEpoch};
 use crate::verify::pending::{PendingProof, SettleError, VerifiedProof};
 
 /// A store that answers at once and cannot fail, such as a [`MemoryStore`](crate::replay::memory::MemoryStore).
@@ -14,7 +15,11 @@ pub type LocalStore = dyn ReplayStore<Error = Infallible> + Send + Sync;
 
 /// Where a server's proofs are used up, so that each is good for one request.
 #[derive(Clone)]
-pub struct Consumption(Place);
+pub struct Consumption {
+    place: Place,
+    /// That of the store, where it is known.
+    agreement: Option<ReplayAgreement>,
+}
 
 #[derive(Clone)]
 enum Place {
@@ -26,12 +31,19 @@ enum Place {
 impl Consumption {
     /// In a store of this process: no step is needed.
     pub fn local(store: Arc<LocalStore>) -> Self {
-        Self(Place::Local(store))
+        Self { agreement: store.agreement(), place: Place::Local(store) }
     }
 
     /// In a store of the host's, by [`Insert`](crate::flow::step::Insert) steps.
     pub const fn by_host() -> Self {
-        Self(Place::Host)
+        Self { place: Place::Host, agreement: None }
+    }
+
+    /// The same where the host's store has this [agreement](crate::replay::AsyncReplayStore::agreement): a server whose verifier has
+    /// another policy is not made.
+    #[must_use]
+    pub fn agreeing_on(self, agreement: Option<ReplayAgreement>) -> Self {
+        Self { agreement, ..self }
     }
 
     /// Nowhere.
@@ -39,12 +51,17 @@ impl Consumption {
     /// # Security
     /// Anyone who sees a request can repeat it until its proof is too old.
     pub const fn danger_nowhere() -> Self {
-        Self(Place::Nowhere)
+        Self { place: Place::Nowhere, agreement: None }
+    }
+
+    /// Checks that a verifier with this agreement can use the store.
+    pub(super) fn check_agreement(&self, verifier: ReplayAgreement) -> Result<(), Misuse> {
+        verifier.check_store(self.agreement)
     }
 
     /// The store's life: what a store of this process says, else what is known of the host's.
     pub(super) fn epoch(&self, known: StoreEpoch) -> StoreEpoch {
-        match &self.0 {
+        match &self.place {
             Place::Local(store) => store.epoch(),
             Place::Host | Place::Nowhere => known,
         }
@@ -66,7 +83,7 @@ impl Consumption {
 
     /// Inserts an entry; none if proofs are used up nowhere. A store of the host's that is left alone by the breaker is not asked.
     pub(super) async fn insert(&self, io: &Io, entry: ReplayEntry, watch: &Watch, at: Watched) -> Option<Inserted> {
-        match &self.0 {
+        match &self.place {
             Place::Local(store) => {
                 let Ok(inserted) = store.insert(&entry, io.now());
                 Some(inserted)
@@ -84,7 +101,7 @@ impl Consumption {
 
 impl fmt::Debug for Consumption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
+        f.write_str(match self.place {
             Place::Local(_) => "Local",
             Place::Host => "Host",
             Place::Nowhere => "Nowhere",

@@ -153,6 +153,17 @@ function severalWorkers({ what, certain }: { readonly what: string; readonly cer
   return misuse('several_workers', `a store in memory sees the proofs of one process, but ${what}; give a store that all of them share (RedisReplayStore of keybound/redis)${alone}`);
 }
 
+/** A store that knows by which rules proofs have to be verified for it. */
+interface Particular {
+  /** @throws Misuse for other rules */
+  _serves(policy: Policy): void;
+}
+
+/** Refuses a store that says that it is not for verifiers of this policy. A store of the program's own says nothing. @throws Misuse @internal */
+export function checkStore(store: ReplayStore | undefined, policy: Policy): void {
+  (store as Partial<Particular> | undefined)?._serves?.(policy);
+}
+
 /** The answer, unless it is none: never a boolean, and never a promise. @internal */
 export function insertionOf(value: unknown): Insertion {
   if (INSERTIONS.includes(value)) return value as Insertion;

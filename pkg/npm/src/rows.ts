@@ -167,6 +167,7 @@ export interface NativeEntriesClass {
 export interface NativeRedisReplay extends Freed {
   open(now: number): NativeRedisTurn;
   batch(entries: NativeEntries, now: number): NativeRedisTurn;
+  checkPolicy(options: string): void;
   serves(entry: NativeEntry): boolean;
   prefix(): string;
   epoch(): string;

@@ -12,7 +12,7 @@ import { policyJson } from './policy.js';
 import type { Role } from './proof.js';
 import type { Check, Rejection } from './reasons.js';
 import type { Inserted, Insertion, ReplayEntry, ReplayStore } from './replay.js';
-import { MemoryReplayStore, askStore, entryOf, insertedOf } from './replay.js';
+import { MemoryReplayStore, askStore, checkStore, entryOf, insertedOf } from './replay.js';
 
 /** A proof as it comes with a request. */
 export interface Presented {
@@ -140,14 +140,14 @@ export class Verifier {
   /**
    * Elsewhere than on Node the options are looked at when the core is loaded: `await ready()` first to have mistakes shown here.
    *
-   * @throws Misuse, if an option cannot be used
+   * @throws Misuse, if an option cannot be used, or the store is one in Redis that is opened with another policy
    */
   constructor(options: VerifierOptions = {}) {
     const { store, now = systemNow, ...policy } = options;
     this.#policy = policyJson(policy);
     this.#now = now;
     this.#store = store;
-    if (store instanceof MemoryReplayStore) store._serves(policy);
+    checkStore(store, policy);
     try {
       this.#open(this.#now());
     } catch (error) {

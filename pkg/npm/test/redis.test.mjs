@@ -3,11 +3,15 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { after, before, beforeEach, suite, test } from 'node:test';
 
+import Fastify from 'fastify';
 import { Cluster, Redis } from 'ioredis';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
-import { Key, Misuse, Verifier, proof } from 'keybound';
+import { Key, Misuse, Verifier, proof, verify } from 'keybound';
+import { protect as express } from 'keybound/express';
+import { keybound as fastify } from 'keybound/fastify';
+import { protect as hono } from 'keybound/hono';
 import { RedisReplayStore } from 'keybound/redis';
-import { protect } from 'keybound/server';
+import { AuthorizationServer, protect } from 'keybound/server';
 import { createClient, createCluster } from 'redis';
 
 import { Server, cluster, relay, skip, until } from './redis-server.mjs';
@@ -245,10 +249,28 @@ for (const [library, clientOf] of Object.entries(CLIENTS)) {
 
     test('verifiers of one namespace have one policy', async () => {
       await assert.rejects(open({ policy: { maxAge: 30 } }), { name: 'Misuse', reason: 'disagrees', message: /maxAge/ });
-      const other = new Verifier({ nonces, maxAge: 30, store });
       const shown = await made();
-      await assert.rejects(store.insert(other.check(shown).entry), { name: 'Misuse', reason: 'store_disagreement', message: /policy/ });
-      await assert.rejects(other.verify(shown), ({ name, cause }) => name === 'HostFailed' && cause.reason === 'store_disagreement');
+      const told = { name: 'Misuse', reason: 'store_disagreement', message: /RedisReplayStore\.open the same policy: .*proofs of protect/ };
+      const stranger = new Verifier({ nonces, maxAge: 30 });
+      await assert.rejects(store.insert(stranger.check(shown).entry), told);
+      // The program hears of it where it joins the two, before there is any proof.
+      const resource = { resource: 'https://api.example.com', issuers: ['https://as.example.com'] };
+      const ways = {
+        verifier: (proofs, store) => new Verifier({ ...proofs, store }),
+        verify: (policy, store) => verify({ ...shown, store, policy }),
+        'authorization server': (proofs, store) => new AuthorizationServer({ proofs, store }),
+        resource: (proofs, store) => protect({ ...resource, proofs, store }),
+        express: (proofs, store) => express({ ...resource, proofs, store }),
+        hono: (proofs, store) => hono({ ...resource, proofs, store }),
+        fastify: (proofs, store) => Fastify().register(fastify, { ...resource, proofs, store }).ready(),
+      };
+      // What a store of the program's own is for is not known, even if it has one of these behind it.
+      const own = { insert: (entry) => store.insert(entry), epoch: () => store.epoch() };
+      for (const [way, join] of Object.entries(ways)) {
+        await assert.rejects(async () => join({ nonces, maxAge: 30 }, store), told, way);
+        await join({ nonces }, store);
+        if (way !== 'verify') await join({ nonces, maxAge: 30 }, own);
+      }
       await assert.rejects(store.insert({ ...verifier.check(shown).entry }), { name: 'Misuse', reason: 'not_an_entry' });
     });
 

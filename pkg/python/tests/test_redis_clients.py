@@ -13,7 +13,20 @@ import redis.asyncio
 import valkey
 import valkey.asyncio
 
-from keybound import AsyncResourceServer, Insertion, Misuse, Policy, Presented, ResourceServer, Verifier, _redis_store, proof
+from keybound import (
+    AsyncResourceServer,
+    AuthorizationServer,
+    Grant,
+    Insertion,
+    KeyboundError,
+    Misuse,
+    Policy,
+    Presented,
+    ResourceServer,
+    Verifier,
+    _redis_store,
+    proof,
+)
 from keybound.redis import AsyncRedisReplayStore, RedisReplayStore
 from redis_servers import RedisServer, cluster
 from redis_stores import KEY, POLICY, URL, Open, Opened, entry, namespace, opened, own, server
@@ -135,6 +148,26 @@ def test_another_policy_is_told_of(server: RedisServer, opened: Open, caplog: py
         servers(policy=Policy(max_age=20), **given)
     assert told.value.reason == "store_disagreement"
     servers(policy=POLICY, **given)
+    # A verifier is given its store with each proof, and refuses before it looks at one.
+    unread = Presented(proof="no proof", method="GET", url=URL)
+    for asked in (verifier, Verifier(policy=POLICY)):
+        with pytest.raises(KeyboundError) as refused:
+            if isinstance(store.store, RedisReplayStore):
+                asked.verify(unread, store=store.store)
+            else:
+                asyncio.run(asked.averify(unread, store=store.store))
+        assert refused.value.reason == ("store_disagreement" if asked is verifier else "jwt_malformed")
+
+
+def test_an_authorization_server_refuses_a_store_of_another_policy(server: RedisServer, opened: Open) -> None:
+    store = opened(server).store
+    if isinstance(store, AsyncRedisReplayStore):
+        return
+    request: dict[str, Any] = {"method": "POST", "url": URL, "proof": None, "client": "public", "grant": Grant(type="authorization_code")}
+    with pytest.raises(Misuse, match="policy=policy") as told:
+        AuthorizationServer(policy=Policy(max_age=20)).admit(store=store, **request)
+    assert told.value.reason == "store_disagreement"
+    assert AuthorizationServer(policy=POLICY).admit(store=store, **request).token_type == "Bearer"
 
 
 def test_a_store_is_opened_where_nothing_can_be_awaited(server: RedisServer) -> None:

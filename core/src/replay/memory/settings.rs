@@ -113,6 +113,10 @@ impl Settings {
         self.epoch
     }
 
+    pub(super) const fn agreement(&self) -> ReplayAgreement {
+        self.agreement
+    }
+
     pub(super) const fn floor(&self) -> UnixTime {
         self.floor
     }

@@ -153,6 +153,10 @@ impl ReplayStore for MemoryStore {
     fn epoch(&self) -> StoreEpoch {
         self.settings.epoch()
     }
+
+    fn agreement(&self) -> Option<ReplayAgreement> {
+        Some(self.settings.agreement())
+    }
 }
 
 /// Shows settings only: no hash keys, no entries, and takes no lock.

@@ -239,6 +239,11 @@ impl RedisReplay {
         entry.agreement() == self.settings.agreement
     }
 
+    /// What the verifiers of this namespace agree on: that of the policy it was made for.
+    pub fn agreement(&self) -> ReplayAgreement {
+        self.settings.agreement
+    }
+
     /// What every key of this namespace begins with, in ASCII. In a cluster, all of them are on the node that has this one.
     pub fn prefix(&self) -> &[u8] {
         &self.settings.prefix

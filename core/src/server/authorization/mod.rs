@@ -89,7 +89,7 @@ impl AuthorizationServer {
     ///
     /// # Errors
     /// [`Misuse::NoncesOfSome`] if the verifier's policy asks all clients for nonces, and confidential ones are given none;
-    /// else those of [`Verifier::check_configuration`].
+    /// [`Misuse::StoreDisagreement`] if the store is known to be made for another policy; else those of [`Verifier::check_configuration`].
     pub fn new(policy: EndpointPolicy, verifier: Verifier, consumption: Consumption) -> Result<Self, Misuse> {
         let proofs = verifier.policy();
         let asks_all = proofs.nonces() == NonceMode::Required || proofs.time_source() == TimeSource::Nonce;
@@ -97,6 +97,7 @@ impl AuthorizationServer {
             return Err(Misuse::NoncesOfSome);
         }
         verifier.check_configuration()?;
+        consumption.check_agreement(verifier.replay_agreement())?;
         let silent = policy.nonces_for_public_clients.then(|| verifier.without_nonces());
         Ok(Self(Arc::new(Parts { policy, verifier, silent, consumption, audit: None, watch: Watch::default() })))
     }

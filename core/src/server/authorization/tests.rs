@@ -413,6 +413,17 @@ fn long_lives_without_nonces_are_a_weakness() {
     const { assert!(MAX_CODE_LIFETIME <= 60) };
 }
 
+#[test]
+fn a_store_of_another_policy_is_refused_at_the_start() {
+    let check = |agreement| {
+        let consumption = Consumption::by_host().agreeing_on(Some(agreement));
+        AuthorizationServer::new(EndpointPolicy::new(), verifier(), consumption).map(drop)
+    };
+    assert_eq!(check(verifier().replay_agreement()), Ok(()));
+    let other = Policy::default().with_max_age(20).unwrap().replay_agreement(RUSTCRYPTO.digest);
+    assert_eq!(check(other), Err(Misuse::StoreDisagreement));
+}
+
 /// A server whose store is the host's.
 fn by_host(key: SoftKey) -> (AuthorizationServer, SoftKey) {
     let verifier = verifier().with_nonces(issuer());

@@ -99,13 +99,14 @@ impl ResourceServer {
     /// A server that applies `policy` to requests and tokens, judges proofs with `verifier` and uses them up by `consumption`.
     ///
     /// # Errors
-    /// [`Misuse::NoIssuer`] if no token is accepted, since there is neither an issuer nor introspection; else those of
-    /// [`Verifier::check_configuration`].
+    /// [`Misuse::NoIssuer`] if no token is accepted, since there is neither an issuer nor introspection;
+    /// [`Misuse::StoreDisagreement`] if the store is known to be made for another policy; else those of [`Verifier::check_configuration`].
     pub fn new(policy: ResourcePolicy, verifier: Verifier, consumption: Consumption) -> Result<Self, Misuse> {
         if policy.issuers.is_empty() && !policy.introspects() {
             return Err(Misuse::NoIssuer);
         }
         verifier.check_configuration()?;
+        consumption.check_agreement(verifier.replay_agreement())?;
         let random = verifier.crypto().random;
         let keys = policy.issuers.iter().map(|issuer| IssuerKeys::new(&issuer.url, issuer.keys.clone(), random));
         let keys = keys.collect::<Result<_, _>>()?;

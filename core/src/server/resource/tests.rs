@@ -314,6 +314,26 @@ fn a_resource_without_issuer_is_refused_at_the_start() {
 }
 
 #[test]
+fn a_store_of_another_policy_is_refused_at_the_start() {
+    let verifier = || Verifier::new(Policy::default(), &RUSTCRYPTO);
+    let (own, other) = (verifier().replay_agreement(), Policy::fapi2().with_max_age(20).unwrap());
+    let other = other.replay_agreement(RUSTCRYPTO.digest);
+    let memory = |agreement| {
+        let store = MemoryStore::new(10, agreement, RUSTCRYPTO.random, NOW).unwrap();
+        Consumption::local(Arc::new(store))
+    };
+    let by_host = |agreement| Consumption::by_host().agreeing_on(agreement);
+    let check = |consumption| ResourceServer::new(policy(), verifier(), consumption).map(drop);
+    for consumption in [memory(other), by_host(Some(other))] {
+        assert_eq!(check(consumption), Err(Misuse::StoreDisagreement));
+    }
+    // Of a host's store whose agreement is not known nothing is said.
+    for consumption in [memory(own), by_host(Some(own)), by_host(None), Consumption::danger_nowhere()] {
+        assert_eq!(check(consumption), Ok(()));
+    }
+}
+
+#[test]
 fn sizes_are_bounded_before_anything_is_read() {
     let world = World::new(policy().with_schemes(Schemes::Both));
     let longest = "a".repeat(super::MAX_TOKEN_LEN);

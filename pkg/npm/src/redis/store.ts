@@ -6,6 +6,7 @@ import { systemNow } from '../http.js';
 import type { NativeEntry, NativeRedisReplay, NativeRedisTurn } from '../native.js';
 import { snakeCase } from '../options.js';
 import { policyJson } from '../policy.js';
+import type { Policy } from '../policy.js';
 import type { Inserted, ReplayEntry, ReplayStore } from '../replay.js';
 import { nativeOf } from '../replay.js';
 import { redis, sourceOf } from './clients.js';
@@ -115,14 +116,20 @@ export class RedisReplayStore implements ReplayStore {
     }
   }
 
+  /** Refuses to serve a verifier with another policy, all of whose proofs would be refused. @internal */
+  _serves(policy: Policy): void {
+    try {
+      guarded(() => this.#core.checkPolicy(policyJson(policy).verifier));
+    } catch (error) {
+      throw error instanceof Misuse && error.reason === 'store_disagreement' ? otherPolicy('this policy has') : error;
+    }
+  }
+
   /** Inserts a proof of a verifier: see {@link ReplayStore}. @throws Misuse for an entry of another verifier's policy, or none of a verifier */
   async insert(entry: ReplayEntry): Promise<Inserted> {
     const given = nativeOf(entry);
     if (given === undefined) throw misuse('not_an_entry', 'insert takes the entry of a PendingProof or of a verifier, as it is');
-    if (!this.#core.serves(given)) {
-      const detail = 'the verifier of this proof has other times than its store; give RedisReplayStore.open the same policy: the verifier\'s options, or proofs of protect';
-      throw misuse('store_disagreement', detail);
-    }
+    if (!this.#core.serves(given)) throw otherPolicy('the verifier of this proof has');
     if (this.#isClosed || this.#queue.length >= this.#limits.queue) return this.#unavailable();
     return new Promise((answer) => {
       this.#queue.push({ entry: given, answer, isOver: false, timer: undefined });
@@ -276,6 +283,11 @@ function prepared<T>(
   const terms = { ...(JSON.parse(policyJson(policy).verifier) as object), ...snakeCase(rest) };
   const core = spoken(() => new (redis().RedisReplay)(namespace, JSON.stringify(terms)));
   return made(core, new Connection(source, limits.connect_ms), limits, now);
+}
+
+function otherPolicy(who: string): Error {
+  const fix = 'give RedisReplayStore.open the same policy: the verifier\'s options, or proofs of protect';
+  return misuse('store_disagreement', `${who} other times than its store in Redis, which would refuse every proof; ${fix}`);
 }
 
 function answered(waiting: Waiting, inserted: Inserted): void {

@@ -6,7 +6,7 @@ import { guarded, misuse } from '../errors.js';
 import { surroundings, systemNow } from '../http.js';
 import type { NativeEntry, NativeFlow, NativeMemoryStore } from '../native.js';
 import type { Policy } from '../policy.js';
-import { MemoryReplayStore, askStore } from '../replay.js';
+import { MemoryReplayStore, askStore, checkStore } from '../replay.js';
 import type { Inserted, ReplayStore } from '../replay.js';
 import type { Audit, Counters, ServerOptions } from './options.js';
 
@@ -19,7 +19,7 @@ export class Consumption {
   readonly #audit: Audit | undefined;
   #lost = 0;
 
-  /** @throws Misuse for a memory store where several workers run */
+  /** @throws Misuse for a memory store where several workers run, and for a store in Redis that is opened with another policy */
   constructor(options: ServerOptions, proofs: Policy, ask?: Surroundings['ask']) {
     const { store, workers, dangerNoReplayStore = false, now = systemNow, onFault = warn, audit } = options;
     if (audit !== undefined && typeof audit?.to !== 'function') {
@@ -27,7 +27,7 @@ export class Consumption {
     }
     this.#audit = audit;
     this.#store = dangerNoReplayStore ? undefined : (store ?? new MemoryReplayStore(workers === undefined ? {} : { workers }));
-    if (this.#store instanceof MemoryReplayStore) this.#store._serves(proofs);
+    checkStore(this.#store, proofs);
     this.onFault = onFault;
     // Where the program gives the time, limits go by that; a system's clock can be set, so they do not go by one.
     this.#timed = options.now !== undefined;

@@ -177,6 +177,8 @@ class _Store:
             (flag if name.startswith("danger_") else whole)(name, value)
         self._client, self._namespace, self._answer_timeout = client, namespace, float(answer_timeout)
         self._options = json.dumps({**json.loads(policy.options()), **{name: value for name, value in options.items() if value is not None}})
+        #: A policy that was compared with the store's, so that this is done once and not for each proof.
+        self._agreeing: Policy | None = policy
         self._place: Place | None = None
         self._fault: RedisFault | None = None
         self._is_up = True
@@ -298,13 +300,17 @@ class _Store:
 
     def _check_policy(self, policy: Policy) -> None:
         """Raises :class:`Misuse` where a verifier with this policy would always be refused."""
+        if policy is self._agreeing:
+            return
         try:
-            other = _keybound.RedisReplay(self._namespace, policy.options())
+            self._here().native.check_policy(policy.options())
         except NATIVE as error:
-            raise translated(error) from error
-        if json.loads(other.status())["agreement"] != json.loads(self._here().native.status())["agreement"]:
-            told = "has other times than its store in Redis, and would always be refused; open the store with the same policy: policy=policy"
-            raise Misuse("store_disagreement", f"this policy {told}")
+            told = translated(error)
+            if isinstance(told, Misuse) and told.reason == "store_disagreement":
+                fix = "open the store with the same policy: policy=policy"
+                raise Misuse(told.reason, f"this policy has other times than its store in Redis, and would always be refused; {fix}") from None
+            raise told from error
+        self._agreeing = policy
 
     def _entry(self, here: Process, entry: ReplayEntry) -> _keybound.Entry:
         native = entry._native

@@ -180,10 +180,13 @@ class MemoryReplayStore:
         return f"MemoryReplayStore(held={self.held})"
 
 
-def check_keys(store: object, policy: Policy) -> None:
-    """Raises :class:`Misuse` for nonce keys beside a store in memory, unless it was made with `workers=1`."""
+def check_store(store: object, policy: Policy) -> None:
+    """Raises :class:`Misuse` for nonce keys beside a store in memory, unless it was made with `workers=1`, and for a store that says that it is
+    made for another policy."""
     if isinstance(store, MemoryReplayStore):
         check_nonce_keys(store._workers, policy)
+    elif hasattr(store, "_check_policy"):
+        store._check_policy(policy)
 
 
 def stated_alone(store: AsyncReplayStore | ReplayStore, workers: int | None, policy: Policy) -> bool:
@@ -200,13 +203,12 @@ def stated_alone(store: AsyncReplayStore | ReplayStore, workers: int | None, pol
             raise Misuse("store_type", "a store is an object with an epoch and a method insert; see keybound.ReplayStore")
         if not isinstance(store.epoch, str):
             raise Misuse("store_type", "the epoch of a store is a number below 2^64, as text; see keybound.ReplayStore")
-        if hasattr(store, "_check_policy"):
-            store._check_policy(policy)
+        check_store(store, policy)
         return False
     if workers is not None:
         check_alone(workers, policy)
         return workers == 1
-    check_keys(store, policy)
+    check_store(store, policy)
     return store._workers == 1
 
 

@@ -16,7 +16,7 @@ from .audit import Audit, Records
 from .errors import NATIVE, KeyboundError, Misuse, StoreUnavailable, reraise
 from .policy import Policy
 from .presented import Proofs, field_values
-from .stores import Inserted, ReplayEntry, ReplayStore, check_keys, inserted_by, store_answer
+from .stores import Inserted, ReplayEntry, ReplayStore, check_store, inserted_by, store_answer
 
 __all__ = ["Admission", "Admitted", "AuthorizationServer", "Grant"]
 
@@ -180,7 +180,7 @@ class AuthorizationServer:
 
     def admit(self, *, store: ReplayStore, now: int | None = None, **request: Any) -> Admitted:
         """Checks a request, with the arguments of :meth:`check`, and consumes its proof in `store`."""
-        check_keys(store, self._policy)
+        check_store(store, self._policy)
         admission = self.check(epoch=store.epoch, now=now, **request)
         entry = admission.entry
         if entry is None:

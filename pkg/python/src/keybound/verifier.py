@@ -15,7 +15,7 @@ from ._types import Insertion, Refusal, current
 from .errors import NATIVE, KeyboundError, Misuse, StoreUnavailable, refusal_of, reraise, translated
 from .policy import Policy
 from .presented import Check, Explanation, Presented, VerifiedProof
-from .stores import AsyncReplayStore, Inserted, MemoryReplayStore, ReplayEntry, ReplayStore, check_keys, store_answer
+from .stores import AsyncReplayStore, Inserted, MemoryReplayStore, ReplayEntry, ReplayStore, check_store, store_answer
 
 __all__ = ["PendingProof", "Verifier"]
 
@@ -76,7 +76,7 @@ class Verifier:
 
         Raises :class:`~keybound.ProofRejected` with the answer to send, or :class:`~keybound.StoreUnavailable`.
         """
-        check_keys(store, self.policy)
+        check_store(store, self.policy)
         if type(store) is MemoryReplayStore:
             try:
                 return VerifiedProof(*self._native.verify(presented, current(now), store._native))
@@ -89,7 +89,7 @@ class Verifier:
 
     async def averify(self, presented: Presented, *, store: AsyncReplayStore, now: int | None = None) -> VerifiedProof:
         """The same with a store that is awaited."""
-        check_keys(store, self.policy)
+        check_store(store, self.policy)
         pending = self.check(_shown_to(store, presented), now=now)
         with _telling(pending, now):
             answer = store.insert(pending.entry, now=current(now))
@@ -105,7 +105,7 @@ class Verifier:
         """
         if type(store) is not MemoryReplayStore:
             raise Misuse("store_type", "a batch is consumed in a MemoryReplayStore; for another store call verify for each")
-        check_keys(store, self.policy)
+        check_store(store, self.policy)
         told = _keybound.verify_many(self._native, list(requests), current(now), store._native)
         return [translated(each) if isinstance(each, BaseException) else VerifiedProof(*each) for each in told]
 

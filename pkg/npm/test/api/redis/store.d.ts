@@ -1,3 +1,4 @@
+import type { Policy } from '../policy.js';
 import type { Inserted, ReplayEntry, ReplayStore } from '../replay.js';
 import type { RedisReplayOptions } from './options.js';
 export interface RedisFault {
