@@ -75,3 +75,41 @@ impl fmt::Display for Obstacle {
 }
 
 impl std::error::Error for Obstacle {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{QUEUE_FULL, STOPPED};
+
+    /// Operators look there for what metrics count.
+    #[test]
+    fn the_documentation_names_every_fault() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/redis.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let text = String::new;
+        let faults = [
+            Fault::NotPrimary,
+            Fault::Loading,
+            Fault::Evicts { policy: text() },
+            Fault::Disagrees { found: text(), expected: text() },
+            Fault::NotAuthenticated,
+            Fault::Sentinel,
+            Fault::Forbidden { command: "INFO" },
+            Fault::ClockApart { seconds: 25 },
+            Fault::Moved { address: text() },
+            Fault::TooOld,
+            Fault::NeedsReplicas { needed: 1 },
+            Fault::Full,
+            Fault::Malformed,
+            Fault::Refuses { code: text() },
+            Fault::Unsteady,
+            Fault::NotAcknowledged { needed: 1, found: 0 },
+            Fault::Lost,
+        ];
+        let obstacles = faults.into_iter().map(Obstacle::Fault);
+        let obstacles = obstacles.chain([Obstacle::Certificate, Obstacle::Unreachable(text())]);
+        for name in obstacles.map(|obstacle| obstacle.name()).chain([QUEUE_FULL, STOPPED]) {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+}

@@ -5,15 +5,21 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use keybound::replay::redis::{MAX_BATCH, RedisReplay};
-use keybound::replay::{AsyncReplayStore, BoxFuture, Inserted, Insertion, ReplayAgreement, ReplayEntry, StoreEpoch};
+use keybound::replay::redis::{Fault, MAX_BATCH, RedisReplay};
+use keybound::replay::{AsyncReplayStore, BoxFuture, Inserted, ReplayAgreement, ReplayEntry, StoreEpoch};
 use keybound::{Policy, UnixTime};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::builder::Builder;
 use crate::health::{Health, Noted};
+
+/// The name of the fault that more requests wait than may.
+pub(crate) const QUEUE_FULL: &str = "queue_full";
+/// The name of the fault that the store's task has ended, with the runtime that it was opened on.
+pub(crate) const STOPPED: &str = "stopped";
 
 /// A replay store in Redis or Valkey. Clones share it; when the last one is dropped, its task and its connection end.
 ///
@@ -71,34 +77,40 @@ impl RedisReplayStore {
     async fn ask(&self, entries: &[ReplayEntry], now: UnixTime) -> Vec<Inserted> {
         let mut answers = Vec::with_capacity(entries.len());
         for entries in entries.chunks(MAX_BATCH) {
-            let answered = match self.send(entries, now) {
-                Some(answered) => {
-                    // Also while it waits for others: no request waits longer than for an answer.
-                    let most = self.answer_timeout;
-                    let answered = self.runtime.spawn(async move { timeout(most, answered).await }).await;
-                    answered.ok().and_then(Result::ok).and_then(Result::ok)
-                }
-                None => None,
-            };
-            match answered {
-                Some(answered) if answered.len() == entries.len() => answers.extend(answered),
-                // The queue is full, or the task has ended.
-                _ => answers.extend(unavailable(self.epoch(), entries.len())),
+            match self.ask_once(entries, now).await {
+                Ok(answered) => answers.extend(answered),
+                Err(fault) => answers.extend(unavailable(fault, self.epoch(), entries.len())),
             }
         }
         answers
     }
 
-    fn send(&self, entries: &[ReplayEntry], now: UnixTime) -> Option<oneshot::Receiver<Vec<Inserted>>> {
+    /// Asks in one batch, or gives the name of what is in the way.
+    async fn ask_once(&self, entries: &[ReplayEntry], now: UnixTime) -> Result<Vec<Inserted>, &'static str> {
+        let answered = self.send(entries, now)?;
+        // Also while it waits for others: no request waits longer than for an answer.
+        let most = self.answer_timeout;
+        match self.runtime.spawn(async move { timeout(most, answered).await }).await {
+            Ok(Ok(Ok(answered))) if answered.len() == entries.len() => Ok(answered),
+            Ok(Err(_)) => Err(Fault::Lost.name()),
+            _ => Err(STOPPED),
+        }
+    }
+
+    fn send(&self, entries: &[ReplayEntry], now: UnixTime) -> Result<oneshot::Receiver<Vec<Inserted>>, &'static str> {
         let (answer, answered) = oneshot::channel();
-        self.requests.try_send(Request { entries: entries.to_vec(), now, asked: Instant::now(), answer }).ok()?;
-        Some(answered)
+        let request = Request { entries: entries.to_vec(), now, asked: Instant::now(), answer };
+        match self.requests.try_send(request) {
+            Ok(()) => Ok(answered),
+            Err(TrySendError::Full(_)) => Err(QUEUE_FULL),
+            Err(TrySendError::Closed(_)) => Err(STOPPED),
+        }
     }
 }
 
-/// Nothing is decided: proofs that may have been stored are burnt, which is safe.
-pub(crate) fn unavailable(epoch: StoreEpoch, count: usize) -> Vec<Inserted> {
-    vec![Inserted::new(Insertion::Unavailable, epoch); count]
+/// Nothing is decided, for the fault of this name: proofs that may have been stored are burnt, which is safe.
+pub(crate) fn unavailable(fault: &'static str, epoch: StoreEpoch, count: usize) -> Vec<Inserted> {
+    vec![Inserted::unavailable(fault, epoch); count]
 }
 
 impl AsyncReplayStore for RedisReplayStore {

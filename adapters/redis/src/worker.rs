@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use keybound::UnixTime;
 use keybound::replay::redis::{Fault, MAX_BATCH, Next, RedisReplay, UNDER_WAY};
-use keybound::replay::{Inserted, ReplayEntry, StoreEpoch};
+use keybound::replay::{Inserted, Insertion, ReplayEntry, StoreEpoch};
 use keybound_aws_lc::AWS_LC;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -84,12 +84,12 @@ impl Worker {
         loop {
             let place = if goes_back { &self.connector.place } else { &self.last };
             let opening = self.connector.open(&self.replay, place, &self.clock);
-            let opened = refusing(&mut self.requests, &mut self.left, &self.replay, opening).await?;
+            let opened = refusing(&mut self.requests, &mut self.left, &self.replay, &self.noted, opening).await?;
             if let Some(connection) = self.reached(opened) {
                 return Ok(connection);
             }
             let pausing = sleep(pause.mul_f64(jitter()));
-            refusing(&mut self.requests, &mut self.left, &self.replay, pausing).await?;
+            refusing(&mut self.requests, &mut self.left, &self.replay, &self.noted, pausing).await?;
             pause = pause.saturating_mul(2).min(BACKOFF.1);
             goes_back = !goes_back;
         }
@@ -180,7 +180,11 @@ impl Worker {
             let begun = replay.batch(&batch.entries, batch.now);
             // To open a life may take longer than requests wait: it goes on when they have been answered.
             let (answers, obstacle) = connection.run(begun, &clock).await.into_parts();
-            batch.answer(answers, connection.answer_timeout, replay.epoch());
+            // Without one, another batch may have found that the server cannot be used.
+            let status = replay.status();
+            let of_another = status.fault.as_ref().filter(|_| status.life.is_none()).map(Fault::name);
+            let fault = obstacle.as_ref().map(Obstacle::name).or(of_another);
+            batch.answer(answers, fault, connection.answer_timeout, replay.epoch());
             obstacle
         });
     }
@@ -206,13 +210,18 @@ impl Batch {
         self.entries.append(&mut request.entries);
     }
 
-    /// Hands out the answers. Requests for which there is none hear that nothing is decided, and so do those that asked too long ago.
-    fn answer(self, answers: Vec<Inserted>, answer_timeout: Duration, epoch: StoreEpoch) {
-        let mut answers = answers.into_iter();
+    /// Hands out the answers. Requests for which there is none hear that nothing is decided, and so do those that asked too long ago. `fault`
+    /// is the name of what was in the way, if something was.
+    fn answer(self, answers: Vec<Inserted>, fault: Option<&'static str>, answer_timeout: Duration, epoch: StoreEpoch) {
+        let told = |answer: Inserted| match fault {
+            Some(fault) if answer.insertion == Insertion::Unavailable => Inserted::unavailable(fault, answer.epoch),
+            _ => answer,
+        };
+        let mut answers = answers.into_iter().map(told);
         for (count, asked, answer) in self.asked {
             let answered = answers.by_ref().take(count).collect();
             let is_late = asked.elapsed() > answer_timeout;
-            let _ = answer.send(if is_late { unavailable(epoch, count) } else { answered });
+            let _ = answer.send(if is_late { unavailable(Fault::Lost.name(), epoch, count) } else { answered });
         }
     }
 }
@@ -222,10 +231,13 @@ async fn refusing<T>(
     requests: &mut mpsc::Receiver<Request>,
     left: &mut Option<Request>,
     replay: &RedisReplay,
+    noted: &Mutex<Noted>,
     work: impl Future<Output = T>,
 ) -> Result<T, Dropped> {
     let refuse = |request: Request| {
-        let _ = request.answer.send(unavailable(replay.epoch(), request.entries.len()));
+        let noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let fault = noted.obstacle.as_ref().map_or(Fault::Lost.name(), Obstacle::name);
+        let _ = request.answer.send(unavailable(fault, replay.epoch(), request.entries.len()));
     };
     if let Some(request) = left.take() {
         refuse(request);
@@ -250,9 +262,26 @@ fn jitter() -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use keybound::replay::Insertion;
-
     use super::*;
+
+    #[test]
+    fn what_was_not_answered_has_the_name_of_what_was_in_the_way() {
+        let epoch = StoreEpoch::from_u64(1);
+        let said = [Insertion::Fresh, Insertion::Unavailable, Insertion::Full, Insertion::Unavailable];
+        let heard = |fault| {
+            let (senders, receivers): (Vec<_>, Vec<_>) = (0..2).map(|_| oneshot::channel()).unzip();
+            let asked = senders.into_iter().map(|sender| (2, Instant::now(), sender)).collect();
+            let batch = Batch { entries: Vec::new(), now: UnixTime::from_secs(0), asked };
+            let answers = said.map(|insertion| Inserted::new(insertion, epoch)).to_vec();
+            batch.answer(answers, fault, Duration::from_secs(60), epoch);
+            let heard: Vec<Inserted> =
+                receivers.into_iter().flat_map(|mut receiver| receiver.try_recv().unwrap()).collect();
+            assert_eq!(heard.iter().map(|answer| answer.insertion).collect::<Vec<_>>(), said);
+            heard.iter().map(|answer| answer.fault).collect::<Vec<_>>()
+        };
+        assert_eq!(heard(Some("evicts")), [None, Some("evicts"), None, Some("evicts")]);
+        assert_eq!(heard(None), [None; 4]);
+    }
 
     #[test]
     fn what_is_late_is_not_accepted() {
@@ -263,7 +292,7 @@ mod tests {
         let asked = [(1, early), (2, late), (1, early)].into_iter().zip(senders);
         let asked = asked.map(|((count, at), sender)| (count, at, sender)).collect();
         let batch = Batch { entries: Vec::new(), now: UnixTime::from_secs(0), asked };
-        batch.answer(vec![fresh; 4], Duration::from_secs(1), epoch);
+        batch.answer(vec![fresh; 4], None, Duration::from_secs(1), epoch);
         let heard = receivers.into_iter().map(|mut receiver| receiver.try_recv().unwrap());
         let heard: Vec<Vec<Insertion>> =
             heard.map(|answers| answers.iter().map(|answer| answer.insertion).collect()).collect();

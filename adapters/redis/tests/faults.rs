@@ -1,5 +1,7 @@
 //! Servers that are down, slow, full, or not as they must be.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keybound::Policy;
@@ -9,8 +11,8 @@ use keybound_redis::{OpenError, RedisReplayStore};
 use tokio::task::JoinSet;
 
 use crate::support::proofs::{
-    NAMESPACE, fault, impatient_store, open, opened, present, proof, store, timed, until_answered, until_fault,
-    until_open,
+    NAMESPACE, fault, impatient_store, inserted, open, opened, present, proof, store, timed, until_answered,
+    until_fault, until_open,
 };
 use crate::support::{Kind, Server, on_both};
 
@@ -37,6 +39,8 @@ on_both! {
             assert!(took < AT_ONCE, "{took:?}");
         }
         assert!(!store.health().is_open());
+        until_fault(&store, 10, "unreachable").await;
+        assert_eq!(inserted(&store, &proof(21, store.epoch())).await.fault, Some("unreachable"));
         server.restart();
         until_open(&store).await;
         assert_eq!(present(&store, &proof(1, store.epoch())).await, Insertion::Fresh);
@@ -90,15 +94,21 @@ on_both! {
     async fn a_full_queue_is_unavailable(kind: Kind) {
         let server = Server::start(kind, &[]);
         let store = opened(impatient_store(&server).queue(1)).await;
-        let mut asked = JoinSet::new();
+        let (mut asked, faults) = (JoinSet::new(), Arc::new(Mutex::new(Vec::new())));
         server.pause();
         for number in 0..20 {
-            let (store, entry) = (store.clone(), proof(number, store.epoch()));
-            asked.spawn(async move { timed(present(&store, &entry)).await });
+            let (store, entry, faults) = (store.clone(), proof(number, store.epoch()), Arc::clone(&faults));
+            asked.spawn(async move {
+                let (answer, took) = timed(inserted(&store, &entry)).await;
+                faults.lock().unwrap().extend(answer.fault);
+                (answer.insertion, took)
+            });
         }
         let answers = asked.join_all().await;
         assert!(answers.iter().all(|(answer, took)| *answer == Insertion::Unavailable && *took < PATIENCE));
         assert!(answers.iter().filter(|(_, took)| *took < AT_ONCE).count() >= 10, "{answers:?}");
+        let faults: BTreeSet<_> = faults.lock().unwrap().iter().copied().collect();
+        assert_eq!(faults, BTreeSet::from(["lost", "queue_full"]));
     }
 
     async fn full_memory_is_full(kind: Kind) {
@@ -129,7 +139,8 @@ on_both! {
         assert_eq!(fault, Fault::Evicts { policy: "allkeys-lru".to_owned() });
         assert!(fault.to_string().contains("noeviction"), "{fault}");
         until_fault(&first, 10, "evicts").await;
-        assert_eq!(present(&first, &proof(2, first.epoch())).await, Insertion::Unavailable);
+        let refused = inserted(&first, &proof(2, first.epoch())).await;
+        assert_eq!((refused.insertion, refused.fault), (Insertion::Unavailable, Some("evicts")));
         // What it evicted meanwhile does not count again once the policy is back.
         server.order(&["CONFIG", "SET", "maxmemory", "1"]);
         server.say(&["SET", "other", "1"]);
@@ -189,8 +200,9 @@ on_both! {
         assert_eq!(present(&store, &proof(1, store.epoch())).await, Insertion::Fresh);
         replicas[0].pause();
         let entry = proof(2, store.epoch());
-        let (answer, took) = timed(present(&store, &entry)).await;
-        assert_eq!((answer, took < Duration::from_secs(7)), (Insertion::Unavailable, true), "{took:?}");
+        let (answer, took) = timed(inserted(&store, &entry)).await;
+        assert_eq!((answer.insertion, took < Duration::from_secs(7)), (Insertion::Unavailable, true), "{took:?}");
+        assert_eq!(answer.fault, Some("not_acknowledged"));
         replicas[0].resume();
         // Others are accepted again; this one is used up.
         until_answered(&store).await;

@@ -25,8 +25,8 @@ pub(crate) enum StoreFault {
     Error,
     /// It gave more or fewer answers than it was asked for.
     Answers,
-    /// It says so itself.
-    Unavailable,
+    /// It says so itself, and may say why.
+    Unavailable(Option<&'static str>),
 }
 
 impl Meter {
@@ -124,7 +124,7 @@ impl Meter {
             let fault = match fault {
                 StoreFault::Error => "error",
                 StoreFault::Answers => "answers",
-                StoreFault::Unavailable => "unavailable",
+                StoreFault::Unavailable(why) => why.unwrap_or("unavailable"),
             };
             metrics::counter!(names::FAULTS, "fault" => fault).increment(1);
         }

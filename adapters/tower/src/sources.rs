@@ -46,7 +46,7 @@ where
             match self.insert(std::slice::from_ref(entry), now).await.as_deref() {
                 Ok([inserted]) => {
                     if inserted.insertion == Insertion::Unavailable {
-                        meter.store_failed(StoreFault::Unavailable);
+                        meter.store_failed(StoreFault::Unavailable(inserted.fault));
                     }
                     *inserted
                 }

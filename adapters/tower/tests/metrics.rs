@@ -125,9 +125,15 @@ impl Recorder for Numbers {
     }
 }
 
-/// A store that does what the test says.
+/// A store that does what the test says, and gives faults names if there is one.
 #[derive(Clone)]
-struct Store(Arc<(Mutex<Option<Insertion>>, AtomicU64)>);
+struct Store(Arc<Says>);
+
+struct Says {
+    answer: Mutex<Option<Insertion>>,
+    epoch: AtomicU64,
+    fault: Mutex<Option<&'static str>>,
+}
 
 #[derive(Debug)]
 struct Broken;
@@ -146,16 +152,20 @@ impl AsyncReplayStore for Store {
         entries: &'a [ReplayEntry],
         _: UnixTime,
     ) -> BoxFuture<'a, Result<Vec<Inserted>, Self::Error>> {
-        let insertion = *self.0.0.lock().unwrap();
+        let insertion = *self.0.answer.lock().unwrap();
         let epoch = self.epoch();
         Box::pin(async move {
             let insertion = insertion.ok_or(Broken)?;
-            Ok(entries.iter().map(|_| Inserted::new(insertion, epoch)).collect())
+            let answer = match *self.0.fault.lock().unwrap() {
+                Some(fault) => Inserted::unavailable(fault, epoch),
+                None => Inserted::new(insertion, epoch),
+            };
+            Ok(vec![answer; entries.len()])
         })
     }
 
     fn epoch(&self) -> StoreEpoch {
-        StoreEpoch::from_u64(self.0.1.load(Ordering::SeqCst))
+        StoreEpoch::from_u64(self.0.epoch.load(Ordering::SeqCst))
     }
 }
 
@@ -181,7 +191,11 @@ async fn the_numbers_of_a_story_are_those_of_the_contract() {
     let _guard = metrics::set_default_local_recorder(&numbers);
     let (clock, issuer) = (Clock::new(), Issuer::new("k1"));
     let client = Client::new(&clock, RESOURCE, ([127, 0, 0, 1], 1).into());
-    let store = Store(Arc::new((Mutex::new(Some(Insertion::Fresh)), AtomicU64::new(1))));
+    let store = Store(Arc::new(Says {
+        answer: Mutex::new(Some(Insertion::Fresh)),
+        epoch: AtomicU64::new(1),
+        fault: Mutex::new(None),
+    }));
     let builder = Protection::of(RESOURCE).unwrap().issuer_with_keys(ISSUER, issuer.keys()).unwrap();
     let log = AuditLog::new(AuditKey::from_secret(&[1; 32]).unwrap()).to(|_| ()).waiting(0);
     let builder = builder.clock(clock.reader()).replay_store(store.clone()).metrics().audit(log);
@@ -191,19 +205,24 @@ async fn the_numbers_of_a_story_are_those_of_the_contract() {
     let challenged = protection.admit(&head(&token, &client.proof("GET", "/items", &token, None))).await.unwrap_err();
     let nonce = challenged.dpop_nonce().unwrap().as_str().to_owned();
     let present = async |answer: Option<Insertion>| {
-        *store.0.0.lock().unwrap() = answer;
+        *store.0.answer.lock().unwrap() = answer;
         drop(protection.admit(&head(&token, &client.proof("GET", "/items", &token, Some(&nonce)))).await);
     };
     for answer in [Insertion::Fresh, Insertion::Seen, Insertion::Full, Insertion::Unavailable] {
         present(Some(answer)).await;
     }
     present(None).await;
-    store.0.1.store(2, Ordering::SeqCst);
+    for _ in 0..2 {
+        *store.0.fault.lock().unwrap() = Some("not_acknowledged");
+        present(Some(Insertion::Unavailable)).await;
+    }
+    *store.0.fault.lock().unwrap() = None;
+    store.0.epoch.store(2, Ordering::SeqCst);
     present(Some(Insertion::BeforeFloor)).await;
     clock.advance(-3);
     let ahead = client.proof("GET", "/items", &token, Some(&nonce));
     clock.advance(3);
-    *store.0.0.lock().unwrap() = Some(Insertion::Seen);
+    *store.0.answer.lock().unwrap() = Some(Insertion::Seen);
     drop(protection.admit(&head(&token, &ahead)).await);
     protection.admit(&head(&token, "a.b.c")).await.unwrap_err();
 
@@ -215,15 +234,17 @@ async fn the_numbers_of_a_story_are_those_of_the_contract() {
     one("keybound_nonce_challenges_total{reason=nonce_missing}");
     one("keybound_store_faults_total{fault=unavailable}");
     one("keybound_store_faults_total{fault=error}");
+    // A store that gives its fault a name is counted by it alone.
+    assert_eq!(numbers.sum("keybound_store_faults_total{fault=not_acknowledged}"), 2.0);
     one("keybound_store_lives_total{}");
-    assert_eq!(numbers.of("keybound_check_seconds{}").len(), 9);
+    assert_eq!(numbers.of("keybound_check_seconds{}").len(), 11);
     assert_eq!(numbers.of("keybound_store_seconds{answer=seen}").len(), 2);
     assert_eq!(numbers.of("keybound_store_seconds{answer=before_floor}").len(), 1);
-    assert_eq!(numbers.of("keybound_store_up{}"), [1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
+    assert_eq!(numbers.of("keybound_store_up{}"), [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0]);
     assert_eq!(numbers.of("keybound_clock_offset_seconds{}").last(), Some(&-3.0));
-    assert_eq!(numbers.of("keybound_clock_offset_seconds{}").len(), 8, "not that of a proof without signature");
+    assert_eq!(numbers.of("keybound_clock_offset_seconds{}").len(), 10, "not that of a proof without signature");
     assert_eq!(numbers.sum("keybound_replays_total{}"), 2.0);
-    assert_eq!(numbers.sum("keybound_audit_dropped_total{}"), 9.0, "no record may wait");
+    assert_eq!(numbers.sum("keybound_audit_dropped_total{}"), 11.0, "no record may wait");
 
     let contract = contract();
     let described: BTreeSet<_> = numbers.described.lock().unwrap().clone();

@@ -17,12 +17,20 @@ pub struct Inserted {
     /// something, given here, would let nonces vouch for proofs that the store no longer knows; one that is merely out of date
     /// costs an honest client a further request.
     pub epoch: StoreEpoch,
+    /// Why the store did not answer, if this is [`Insertion::Unavailable`] and the store says why: as of [`unavailable`](Self::unavailable).
+    pub fault: Option<&'static str>,
 }
 
 impl Inserted {
     /// `insertion`, answered in `epoch`.
     pub const fn new(insertion: Insertion, epoch: StoreEpoch) -> Self {
-        Self { insertion, epoch }
+        Self { insertion, epoch, fault: None }
+    }
+
+    /// [`Insertion::Unavailable`] and why, for metrics to count by: a short name of lower case letters, digits and `_` that does not change
+    /// from version to version, and one of few. A store that gives no names uses [`new`](Self::new).
+    pub const fn unavailable(fault: &'static str, epoch: StoreEpoch) -> Self {
+        Self { insertion: Insertion::Unavailable, epoch, fault: Some(fault) }
     }
 }
 

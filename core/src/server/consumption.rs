@@ -90,7 +90,7 @@ impl Consumption {
             }
             // A driver that answers something else has not asked its store.
             Place::Host => {
-                let unknown = Inserted { insertion: Insertion::Unavailable, epoch: StoreEpoch::from_u64(0) };
+                let unknown = Inserted::new(Insertion::Unavailable, StoreEpoch::from_u64(0));
                 let ask = async { io.insert(entry).await.unwrap_or(unknown) };
                 Some(watch.ask(at, ask).await.unwrap_or(unknown))
             }

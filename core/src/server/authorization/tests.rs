@@ -432,7 +432,7 @@ fn by_host(key: SoftKey) -> (AuthorizationServer, SoftKey) {
 
 /// What the host's store of this life answers.
 fn said(insertion: Insertion, epoch: u64) -> Inserted {
-    Inserted { insertion, epoch: StoreEpoch::from_u64(epoch) }
+    Inserted::new(insertion, StoreEpoch::from_u64(epoch))
 }
 
 #[test]
