@@ -2,6 +2,7 @@
 
 mod clock;
 mod life;
+mod model;
 mod record;
 mod shared;
 mod troubles;
