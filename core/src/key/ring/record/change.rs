@@ -78,8 +78,9 @@ impl KeyRingRecord {
         for thumbprint in self.orphans(kept, now).into_iter().filter(|thumbprint| !in_use(thumbprint)) {
             // A place for the next key stays free.
             if !next.names(&thumbprint) && next.made().count().saturating_add(1) < Self::MAX_KEYS {
-                let made = Made { thumbprint, at: now };
-                next.earlier.push(Earlier { made, retires_at: now, left: Left::Marked(now) });
+                // A time of the record's own: a clock that is far ahead leaves none but its mark, which others take away.
+                let made = Made { thumbprint, at: self.active.at.min(now) };
+                next.earlier.push(Earlier { made, retires_at: made.at, left: Left::Marked(now) });
             }
         }
         (next != *self).then(|| next.changed())

@@ -1,6 +1,6 @@
 //! One clock far ahead, or behind, among several.
 
-use super::super::{KeyRefusal, KeyState, Purged, Rotation, SharedError};
+use super::super::{KeyRefusal, KeyState, Purged, RingKeys, Rotation, SharedError};
 use super::{DAY, DUE, HOUR, World, at, founded, id, policy, rotated, unused};
 
 const YEAR: i64 = 365 * DAY;
@@ -48,6 +48,22 @@ fn a_clock_far_ahead_purges_nothing_that_others_need() {
         assert_eq!(right.key_for(&id(1), at(now)), Ok(&1));
     }
     assert_eq!(world.keys.holds(), [1, 2]);
+}
+
+/// What another process is just making looks old to it.
+#[test]
+fn a_clock_far_ahead_leaves_no_orphan_from_the_future() {
+    let (world, mut right) = rotated();
+    let mut wrong = right.clone();
+    world.keys.clock.set(at(DUE));
+    RingKeys::create(&world.keys).unwrap();
+    assert_eq!(world.purge(&mut wrong, unused, at(YEAR)).unwrap().marked, [id(1), id(3)]);
+    assert_eq!(world.rotate(&mut right, at(DUE)), Err(ahead(1, YEAR, DUE)));
+    assert_eq!(world.rotate(&mut right, at(DUE)), Ok(Rotation::NotDue));
+    assert_eq!((right.key_for(&id(1), at(DUE)), world.keys.holds()), (Ok(&1), [1, 2, 3].into()));
+    // It is an orphan by now, and retired by the record.
+    assert_eq!(world.purge(&mut right, unused, at(DUE + HOUR)).unwrap().marked, [id(3)]);
+    assert_eq!(world.purge(&mut right, unused, at(DUE + 2 * HOUR)).unwrap().deleted, [id(3)]);
 }
 
 #[test]
