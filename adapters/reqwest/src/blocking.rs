@@ -141,6 +141,15 @@ impl Client {
         self.run(self.oauth.keep(session, self.host.now()))
     }
 
+    /// Binds the session's tokens to a new key of the host, for client credentials and confidential clients: see
+    /// [`oauth::Client::rekey`].
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn rekey(&self, session: &Session) -> Result<(), Error> {
+        self.run(self.oauth.rekey(session, self.host.now()))
+    }
+
     /// Revokes the session's tokens and deletes it and its key. `false` if the server has no revocation: see [`oauth::Client::end`].
     ///
     /// # Errors

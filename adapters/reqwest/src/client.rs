@@ -188,6 +188,15 @@ impl Client {
         self.run(self.oauth.keep(session, self.host.now())).await
     }
 
+    /// Binds the session's tokens to a new key of the host, for client credentials and confidential clients: see
+    /// [`oauth::Client::rekey`].
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn rekey(&self, session: &Session) -> Result<(), Error> {
+        self.run(self.oauth.rekey(session, self.host.now())).await
+    }
+
     /// Revokes the session's tokens and deletes it and its key. `false` if the server has no revocation: see [`oauth::Client::end`].
     ///
     /// # Errors

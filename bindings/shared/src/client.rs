@@ -185,7 +185,7 @@ impl Client {
     /// | `poll_device` | handle `device` |
     /// | `open` | `session`, a name; `bound_to`, a thumbprint |
     /// | `adopt` | `session`, a name; `token`, `resource`, `public_jwk`, `algorithm`, `protection`, `expires_at` |
-    /// | `keep`, `refresh`, `revoke`, `end` | handle `session` |
+    /// | `keep`, `refresh`, `rekey`, `revoke`, `end` | handle `session` |
     /// | `introspect` | `token`; handle `discovered` |
     /// | `call` | `method`, `url`, `headers`, `body` (`empty`, `repeatable` or `one_shot`); handle `session` |
     ///
@@ -240,6 +240,8 @@ fn read(given: &Options, handles: &Handles) -> Result<Operation, Error> {
         }
         "keep" => Operation::Keep(session()?),
         "refresh" => Operation::Refresh(session()?),
+        #[cfg(feature = "grants")]
+        "rekey" => Operation::Rekey(session()?),
         "revoke" => Operation::Revoke(session()?),
         "end" => Operation::End(session()?),
         "call" => Operation::Call(session()?, called(given)?),

@@ -191,7 +191,7 @@ impl Flow {
     ///
     /// | `step` | members | reply |
     /// |---|---|---|
-    /// | `create_key` | `algorithms`, `protections` | `key`: `public_jwk`, `algorithm`, `protection` |
+    /// | `create_key` | `algorithms`, `protections` | `key`: `public_jwk`, `algorithm`, `protection`; `shared` (true), if it is the host's and no flow deletes it |
     /// | `delete_key` | `thumbprint` | `ok` |
     /// | `sign` | `thumbprint`, `for` (`proof`, `client_assertion`), `algorithm`, `message`, `digest` (byte strings) | `signature`, `encoding`; `key_missing`, `key_changed`, `key_unreadable` |
     /// | `fetch` | `method`, `url`, `headers` (pairs), `body` (`empty`, `bytes`, `repeatable`, `one_shot`), `content`, `max_body`, `timeout` | `response`: `status`, `headers` (pairs), `body` |

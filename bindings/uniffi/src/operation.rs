@@ -109,6 +109,11 @@ pub enum CoreOperation {
         /// The session.
         session: Arc<Session>,
     },
+    /// Bind a session's tokens to a new key.
+    Rekey {
+        /// The session.
+        session: Arc<Session>,
+    },
     /// Revoke a session's tokens (RFC 7009).
     Revoke {
         /// The session.
@@ -306,6 +311,7 @@ impl CoreOperation {
             Self::Adopt { .. } => "adopt",
             Self::Keep { .. } => "keep",
             Self::Refresh { .. } => "refresh",
+            Self::Rekey { .. } => "rekey",
             Self::Revoke { .. } => "revoke",
             Self::End { .. } => "end",
             Self::Introspect { .. } => "introspect",
@@ -341,6 +347,7 @@ impl CoreOperation {
             Self::Adopt { token } => Operation::Adopt(token.read()?),
             Self::Keep { session } => Operation::Keep(session.0.clone()),
             Self::Refresh { session } => Operation::Refresh(session.0.clone()),
+            Self::Rekey { session } => Operation::Rekey(session.0.clone()),
             Self::Revoke { session } => Operation::Revoke(session.0.clone()),
             Self::End { session } => Operation::End(session.0.clone()),
             Self::Introspect { discovered, token } => Operation::Introspect(discovered.0.clone(), Secret::new(token)),

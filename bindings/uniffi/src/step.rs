@@ -219,6 +219,9 @@ pub struct CreatedKey {
     pub algorithm: String,
     /// Where it lives.
     pub protection: Protection,
+    /// Whether it belongs to the host, as the active key of a key ring does: other sessions may use it, and no flow asks for its deletion.
+    #[uniffi(default)]
+    pub shared: bool,
 }
 
 /// What a server answered.
@@ -388,7 +391,9 @@ impl HttpRequest {
 impl Reply {
     pub(crate) fn read(self) -> Result<ffi::Reply, KeyboundError> {
         Ok(match self {
-            Self::KeyCreated { key } => ffi::Reply::key(&key.public_jwk, &key.algorithm, key.protection.core().name())?,
+            Self::KeyCreated { key } => {
+                ffi::Reply::key(&key.public_jwk, &key.algorithm, key.protection.core().name(), key.shared)?
+            }
             Self::Signed { signature } => ffi::Reply::Signature(signature.bytes, signature.encoding.name().into()),
             Self::Answered { response } => {
                 let status = u16::try_from(response.status);

@@ -11,7 +11,7 @@ use super::flow::repeat::{After, Attempts};
 use super::flow::{Flow, Io};
 use super::login::widened;
 use super::post::{challenges, demanded, is_ours};
-use super::renew::{EXPIRY_MARGIN, forget, renew};
+use super::renew::{EXPIRY_MARGIN, catch_up, forget, renew};
 use super::secret::Secret;
 use super::session::Session;
 use super::state::{Renewal, State};
@@ -116,6 +116,7 @@ struct Tries {
     nonce: bool,
     clock: bool,
     renewal: bool,
+    key: bool,
     wider: bool,
     redirects: u8,
 }
@@ -145,11 +146,16 @@ impl Call<'_> {
         let mut attempts = Attempts::new(self.io, After::NotSent);
         loop {
             let (mut state, mut token) = self.usable().await?;
-            if self.prime(&state, &token, &request).await? {
+            match self.prime(&state, &token, &request).await {
                 // Priming may have found the token to be no good.
-                (state, token) = self.usable().await?;
+                Ok(true) => (state, token) = self.usable().await?,
+                Err(FlowError::KeyMissing) if self.has_another_key(&state).await? => continue,
+                primed => drop(primed?),
             }
-            let (attempt, proved) = self.equip(&state, &token, request.clone()).await?;
+            let (attempt, proved) = match self.equip(&state, &token, request.clone()).await {
+                Err(FlowError::KeyMissing) if self.has_another_key(&state).await? => continue,
+                equipped => equipped?,
+            };
             let wanted = Fetching { request: attempt.clone(), max_body: None, timeout: None };
             let response = match self.io.fetch(wanted).await? {
                 Ok(response) => response,
@@ -198,6 +204,23 @@ impl Call<'_> {
         Ok((state, token))
     }
 
+    /// Whether the session goes on with another key than that of `state`, which is gone: another task or process replaced it, in the
+    /// middle of this call or since this session was opened. It is asked once.
+    async fn has_another_key(&mut self, state: &State) -> Result<bool, FlowError> {
+        if core::mem::replace(&mut self.tries.key, true) {
+            return Ok(false);
+        }
+        let is_another = |session: &Session| {
+            let live = session.0.live.lock();
+            let both = live.state.binding.as_ref().zip(state.binding.as_ref());
+            both.is_some_and(|(now, then)| !now.has_key_of(then))
+        };
+        if !is_another(self.session) {
+            catch_up(self.io, self.client, self.session).await?;
+        }
+        Ok(is_another(self.session))
+    }
+
     /// Learns the resource's nonce by a request without body, where the real one must not be refused for want of it: true if
     /// that was so.
     async fn prime(&mut self, state: &State, token: &Secret, request: &Request) -> Result<bool, FlowError> {
@@ -232,7 +255,7 @@ impl Call<'_> {
         if requires_nonce && !binding.has_nonce(self.client, &request.url, Role::ResourceServer) {
             return Err(Downgrade::NoServerNonce.into());
         }
-        self.tries = Tries { redirects: self.tries.redirects, renewal: self.tries.renewal, ..Tries::default() };
+        self.tries = Tries { nonce: false, clock: false, wider: false, ..self.tries };
         Ok(true)
     }
 

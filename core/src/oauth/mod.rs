@@ -138,6 +138,8 @@ mod post;
 #[cfg(feature = "dpop")]
 pub mod refused;
 mod registration;
+#[cfg(feature = "dpop")]
+mod rekey;
 mod renew;
 mod request;
 mod secret;

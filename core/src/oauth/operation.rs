@@ -17,6 +17,8 @@ use super::flow::{Flow, Io};
 #[cfg(feature = "grants")]
 use super::grant::{IssuedToken, TokenExchange};
 use super::login::Authorization;
+#[cfg(all(feature = "dpop", feature = "grants"))]
+use super::rekey;
 use super::request::SessionRequest;
 #[cfg(feature = "grants")]
 use super::secret::Secret;
@@ -59,6 +61,9 @@ pub enum Operation {
     Keep(Session),
     /// [`Client::refresh`].
     Refresh(Session),
+    /// [`Client::rekey`].
+    #[cfg(all(feature = "dpop", feature = "grants"))]
+    Rekey(Session),
     /// [`Client::revoke`].
     Revoke(Session),
     /// [`Client::end`].
@@ -151,6 +156,11 @@ async fn perform(io: &Io, client: &Inner, operation: Operation) -> Result<Outcom
         }
         Operation::Refresh(session) => {
             renew::refresh(io, client, &session).await?;
+            Outcome::Nothing
+        }
+        #[cfg(all(feature = "dpop", feature = "grants"))]
+        Operation::Rekey(session) => {
+            rekey::rekey(io, client, &session).await?;
             Outcome::Nothing
         }
         Operation::Revoke(session) => {

@@ -19,7 +19,7 @@ use crate::http::form::Form;
 use crate::{Misuse, UnixTime};
 
 /// For how long one process may hold the lock of a session, in seconds: above all timeouts of the requests under it.
-const LEASE: u64 = 90;
+pub(super) const LEASE: u64 = 90;
 /// How long before its end a token is not used any more, in seconds.
 pub(super) const EXPIRY_MARGIN: u64 = 5;
 
@@ -81,38 +81,7 @@ async fn renew_locked(
     has_asked: &mut bool,
 ) -> Result<(), FlowError> {
     let widens = scope.is_some();
-    let stored = io.load(slot(session.name())).await?;
-    let (version, unsaved) = {
-        let live = session.0.live.lock();
-        (live.version, live.unsaved)
-    };
-    match stored {
-        // Somebody ended the session.
-        None if version.is_some() => {
-            let mut live = session.0.live.lock();
-            live.state.drop_tokens();
-            live.version = None;
-            return Err(FlowError::LoginRequired);
-        }
-        // What others stored meanwhile is newer than what is known here.
-        Some(stored) if Some(stored.version) != version && !unsaved => {
-            let mut theirs = State::read(&stored.value, client, io.now())?;
-            let ours = session.state();
-            if theirs.server.issuer() != ours.server.issuer() || theirs.client_id != ours.client_id {
-                return Err(FlowError::LoginRequired);
-            }
-            // A login with another account does not make this session that account's. An earlier version names no subject.
-            if theirs.members.check(ours.members.sub.as_deref(), ours.switches.has(Switches::EXPECTS_SUBJECT)).is_err()
-            {
-                return Err(FlowError::LoginRequired);
-            }
-            theirs.members = theirs.members.after(&ours.members);
-            let mut live = session.0.live.lock();
-            live.state = theirs;
-            live.version = Some(stored.version);
-        }
-        Some(_) | None => {}
-    }
+    catch_up(io, client, session).await?;
     let mut state = session.state();
     if let Some((scope, step_ups)) = scope {
         // The attempt counts even if it fails; the scope only once it is granted, or no later renewal would be.
@@ -127,10 +96,9 @@ async fn renew_locked(
     let Some(form) = form(&state) else {
         return Err(FlowError::LoginRequired);
     };
-    let post = Post::for_tokens(&state.server, &session.0.credentials, state.binding.as_ref(), state.level);
     *has_asked = true;
-    let response = match post.form(io, client, &form).await {
-        Ok(response) => response,
+    let issued = match issued(io, client, session, &state, &form).await {
+        Ok(issued) => issued,
         Err(FlowError::Denied(denial)) if denial.is_final("invalid_grant") => {
             // The server has ended it: revoked, expired, or used by another party.
             session.0.live.lock().state.drop_tokens();
@@ -153,6 +121,59 @@ async fn renew_locked(
         }
         Err(error) => return Err(error),
     };
+    take(session, &state, issued, widens);
+    session.save(io, client).await
+}
+
+/// Takes what others stored meanwhile, which is newer than what is known here.
+///
+/// # Errors
+/// [`FlowError::LoginRequired`] if the session was ended, or is no longer the one it was.
+pub(super) async fn catch_up(io: &Io, client: &Inner, session: &Session) -> Result<(), FlowError> {
+    let stored = io.load(slot(session.name())).await?;
+    let (version, unsaved) = {
+        let live = session.0.live.lock();
+        (live.version, live.unsaved)
+    };
+    match stored {
+        // It was ended elsewhere.
+        None if version.is_some() => {
+            let mut live = session.0.live.lock();
+            live.state.drop_tokens();
+            live.version = None;
+            return Err(FlowError::LoginRequired);
+        }
+        Some(stored) if Some(stored.version) != version && !unsaved => {
+            let mut theirs = State::read(&stored.value, client, io.now())?;
+            let ours = session.state();
+            if theirs.server.issuer() != ours.server.issuer() || theirs.client_id != ours.client_id {
+                return Err(FlowError::LoginRequired);
+            }
+            // A login with another account does not make this session that account's. An earlier version names no subject.
+            if theirs.members.check(ours.members.sub.as_deref(), ours.switches.has(Switches::EXPECTS_SUBJECT)).is_err()
+            {
+                return Err(FlowError::LoginRequired);
+            }
+            theirs.members = theirs.members.after(&ours.members);
+            let mut live = session.0.live.lock();
+            live.state = theirs;
+            live.version = Some(stored.version);
+        }
+        Some(_) | None => {}
+    }
+    Ok(())
+}
+
+/// Asks for the next tokens and checks that they are of the same session. Nothing of it is changed.
+pub(super) async fn issued(
+    io: &Io,
+    client: &Inner,
+    session: &Session,
+    state: &State,
+    form: &Form,
+) -> Result<Issued, FlowError> {
+    let post = Post::for_tokens(&state.server, &session.0.credentials, state.binding.as_ref(), state.level);
+    let response = post.form(io, client, form).await?;
     // A session that began bound stays bound.
     let wanted = if state.binding.is_some() { Wanted::Bound } else { Wanted::Bearer };
     let mut issued = Issued::read(&response, wanted, io.now())?;
@@ -168,28 +189,31 @@ async fn renew_locked(
     {
         return Err(FlowError::IntentExceeded);
     }
-    {
-        let mut live = session.0.live.lock();
-        let mut token = issued.token();
-        // A server that leaves the scope out means the one there was (OAuth 2.1 section 4.3.2).
-        if !widens && token.scope.is_none() {
-            token.scope = live.state.token.as_ref().and_then(|old| old.scope.clone());
-        }
-        if token.details.is_none() {
-            token.details = live.state.token.as_ref().and_then(|old| old.details.clone());
-        }
-        live.state.token = Some(token);
-        live.state.scope = state.scope;
-        live.state.members = issued.members.after(&state.members);
-        if issued.refresh.is_some() {
-            live.state.refresh = issued.refresh;
-        }
+    Ok(issued)
+}
+
+/// Makes these the session's tokens. `state` is what was asked with.
+pub(super) fn take(session: &Session, state: &State, issued: Issued, widens: bool) {
+    let mut live = session.0.live.lock();
+    let mut token = issued.token();
+    // A server that leaves the scope out means the one there was (OAuth 2.1 section 4.3.2).
+    if !widens && token.scope.is_none() {
+        token.scope = live.state.token.as_ref().and_then(|old| old.scope.clone());
     }
-    session.save(io, client).await
+    if token.details.is_none() {
+        token.details = live.state.token.as_ref().and_then(|old| old.details.clone());
+    }
+    live.state.token = Some(token);
+    live.state.scope = state.scope.clone();
+    live.state.binding = state.binding.clone();
+    live.state.members = issued.members.after(&state.members);
+    if issued.refresh.is_some() {
+        live.state.refresh = issued.refresh;
+    }
 }
 
 /// The request for the next token; `None` if only a new login helps.
-fn form(state: &State) -> Option<Form> {
+pub(super) fn form(state: &State) -> Option<Form> {
     if !state.can_renew() {
         return None;
     }

@@ -19,6 +19,8 @@ export interface CreatedKey {
   /** One of those that were asked for. */
   readonly algorithm: Algorithm;
   readonly protection: Protection;
+  /** Whether it belongs to the host, as the active key of a key ring does: other sessions may use it, and no flow asks for its deletion. */
+  readonly shared?: boolean;
 }
 
 /** What is to be signed. */
@@ -215,7 +217,7 @@ async function answer(flow: NativeFlow, step: Step, host: Host, held: Locks, exc
   switch (step.step) {
     case 'create_key': {
       const key = await host.createKey(step['algorithms'] as Algorithm[], step['protections'] as Protection[]);
-      return { key: { public_jwk: key.publicJwk, algorithm: key.algorithm, protection: key.protection } };
+      return { key: { public_jwk: key.publicJwk, algorithm: key.algorithm, protection: key.protection, shared: key.shared === true } };
     }
     case 'delete_key':
       await host.deleteKey(step['thumbprint'] as string);

@@ -377,6 +377,16 @@ export class OAuthClient {
     await this.#run({ do: 'refresh' }, { session });
   }
 
+  /**
+   * Binds the session's tokens to a new key, which the store is asked for, and deletes the old one unless it is shared. For client
+   * credentials and for clients with a secret or key of their own. Does nothing if the store answers with the key that the session has.
+   *
+   * @throws Misuse for a public client: its refresh token works with its key alone (RFC 9449 section 5). Log in again for a new key.
+   */
+  async rekey(session: Session): Promise<void> {
+    await this.#run({ do: 'rekey' }, { session });
+  }
+
   /** Revokes the session's tokens (RFC 7009). */
   async revoke(session: Session): Promise<void> {
     await this.#run({ do: 'revoke' }, { session });

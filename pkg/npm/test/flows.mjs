@@ -80,7 +80,9 @@ class Host {
   now = () => this.time;
   async createKey(algorithms, protections) {
     this.steps.push({ step: 'create_key', algorithms, protections });
-    return this.newKey(algorithms);
+    if (!this.isRing) return this.newKey(algorithms);
+    this.active ??= this.newKey(algorithms);
+    return { ...this.active, shared: true };
   }
   newKey(algorithms) {
     const key = Key.generate(['ES256', 'Ed25519'].find((name) => algorithms.includes(name)));
@@ -137,18 +139,19 @@ class Host {
   }
 }
 
-const BY_SESSION = ['keep', 'refresh', 'revoke', 'end', 'call', 'step_up', 'introspect'];
+const BY_SESSION = ['keep', 'refresh', 'rekey', 'revoke', 'end', 'call', 'step_up', 'introspect'];
 
 /** Plays one vector back with the exports of a build. */
 export async function playBack(vector, core, verifies) {
   const names = new Names();
-  const { protection, credentials = [], ...config } = vector.client;
+  const { protection, ring = false, credentials = [], ...config } = vector.client;
   const host = new Host(vector.begin, names, core.thumbprint, protection);
   const keyed = credentials.map((given) => {
     if (given.method !== 'private_key_jwt') return given;
     const { publicJwk, algorithm } = host.newKey(['ES256']);
     return { ...given, public_jwk: publicJwk, algorithm, key_id: 'client-key' };
   });
+  host.isRing = ring;
   const client = new core.Client(JSON.stringify({ ...config, credentials: keyed }));
   const sessions = new Map();
   let discovered;
@@ -157,6 +160,10 @@ export async function playBack(vector, core, verifies) {
   async function perform({ do: what, session: name, again, seconds, ...given }) {
     if (what === 'wait') {
       host.time += seconds;
+      return {};
+    }
+    if (what === 'rotate') {
+      host.active = undefined;
       return {};
     }
     const handles = new core.Handles();
@@ -216,7 +223,7 @@ export async function playBack(vector, core, verifies) {
       }
       default:
         assert.equal(result.kind, 'nothing');
-        return what === 'refresh' ? shown(session) : {};
+        return ['refresh', 'rekey'].includes(what) ? shown(session) : {};
     }
   }
 

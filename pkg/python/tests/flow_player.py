@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flow_names import Names, part
-from keybound import Client, Credentials, Key, KeyboundError, KeyFault, Protection, Session, Signature, Stored
+from keybound import Client, Credentials, Key, KeyboundError, KeyFault, Protection, Session, SharedKey, Signature, Stored
 from keybound._drive import Fetch, Finished, OwnBody, TakeLock, Wait, Work
 from keybound.transport import HttpResponse, NotSent
 
 #: Operations that are told their session by handle.
-BY_SESSION = ("keep", "refresh", "revoke", "end", "call", "step_up", "introspect")
+BY_SESSION = ("keep", "refresh", "rekey", "revoke", "end", "call", "step_up", "introspect")
 
 
 class HostKey:
@@ -35,6 +35,8 @@ class Host:
 
     def __init__(self, begin: int, protection: str) -> None:
         self.now, self.protection, self.names = begin, Protection(protection), Names()
+        self.is_ring = False
+        self.active: HostKey | None = None
         self.steps: list[dict[str, Any]] = []
         self.answers: list[dict[str, Any] | str | None] = []
         self.held: set[str] = set()
@@ -52,9 +54,12 @@ class Host:
         self._keys[key.thumbprint] = HostKey(self, key, self.protection)
         return self._keys[key.thumbprint]
 
-    def create_key(self, algorithms: Sequence[str], protections: Sequence[Protection]) -> HostKey:
+    def create_key(self, algorithms: Sequence[str], protections: Sequence[Protection]) -> HostKey | SharedKey:
         self.note("create_key", algorithms=list(algorithms), protections=[place.value for place in protections])
-        return self.new_key(algorithms)
+        if not self.is_ring:
+            return self.new_key(algorithms)
+        self.active = self.active or self.new_key(algorithms)
+        return SharedKey(self.active)
 
     def signer(self, thumbprint: str) -> HostKey:
         if thumbprint not in self._keys:
@@ -134,6 +139,7 @@ class Player:
     def __init__(self, vector: Mapping[str, Any]) -> None:
         config = dict(vector["client"])
         self.host = Host(vector["begin"], config.pop("protection", "software"))
+        is_ring = config.pop("ring", False)
         known = []
         for given in config.pop("credentials", []):
             if given.get("method") == "private_key_jwt":
@@ -141,6 +147,7 @@ class Player:
                 given = {**given, "public_jwk": key.public_jwk, "algorithm": key.algorithm, "key_id": "client-key"}
             known.append(Credentials(**given))
         self.client = Client(store=self.host, clock=lambda: self.host.now, credentials=known, **config)
+        self.host.is_ring = is_ring
         self._discovered: Any = None
         self._device: Any = None
         self._sessions: dict[str, Session] = {}
@@ -168,6 +175,9 @@ class Player:
         what, name = operation["do"], operation.get("session")
         if what == "wait":
             self.host.now += operation["seconds"]
+            return {}
+        if what == "rotate":
+            self.host.active = None
             return {}
         session = self._sessions.get(name) if name else None
         if what == "look" and session is not None:
@@ -238,7 +248,7 @@ class Player:
                 ignored = {"ignored_challenge": True} if "ignored_challenge" in told else {}
                 return {"status": told["status"], "url": told["url"], "demand": said, **ignored}
         assert told["kind"] == "nothing"
-        return self._shown(session) if what == "refresh" and session is not None else {}
+        return self._shown(session) if what in ("refresh", "rekey") and session is not None else {}
 
     def _shown(self, session: Session) -> dict[str, Any]:
         return {

@@ -175,7 +175,7 @@ def test_names_of_all_kinds_are_kept_apart(folder: Path) -> None:
     for number, name in enumerate(names):
         assert store.load(f"session/{name}") == Stored(1, str(number))
     assert {"work", "a/b", "../work", "ä~."} <= set(store.sessions())
-    assert sorted(path.name for path in folder.iterdir()) == ["attached", "key", "lock", "login", "made", "registration", "session"]
+    assert sorted(path.name for path in folder.iterdir()) == ["attached", "elsewhere", "key", "lock", "login", "made", "registration", "session"]
 
 
 def test_keys_that_cannot_be_used_are_told_apart(folder: Path) -> None:

@@ -51,17 +51,18 @@ pub enum Reply {
 
 impl Reply {
     #[cfg(feature = "client")]
-    /// A key was made: its public JWK, and the names of its algorithm and of where it lives.
+    /// A key was made: its public JWK, and the names of its algorithm and of where it lives. A shared one is the host's: other sessions
+    /// may use it, and no flow asks for its deletion.
     ///
     /// # Errors
     /// Misuse.
-    pub fn key(public_jwk: &str, algorithm_name: &str, protection: &str) -> Result<Self, Error> {
+    pub fn key(public_jwk: &str, algorithm_name: &str, protection: &str, is_shared: bool) -> Result<Self, Error> {
         let places: Vec<_> = KeyProtection::ALL.iter().map(|place| (place.name(), *place)).collect();
         Ok(Self::Key(CreatedKey {
             public_key: public_key(public_jwk)?,
             algorithm: algorithm(algorithm_name)?,
             protection: one_of("a protection", protection, &places)?,
-            owner: KeyOwner::Session,
+            owner: if is_shared { KeyOwner::Host } else { KeyOwner::Session },
         }))
     }
 
@@ -103,9 +104,10 @@ impl Reply {
         let part =
             |name: &str, known: &[&str]| reply.value(name).map(|part| Options::of(part.clone(), known)).transpose();
         #[cfg(feature = "client")]
-        if let Some(key) = part("key", &["public_jwk", "algorithm", "protection"])? {
+        if let Some(key) = part("key", &["public_jwk", "algorithm", "protection", "shared"])? {
             let jwk = key.value("public_jwk").ok_or_else(|| misfit("a key has a public_jwk"))?;
-            return Self::key(&jwk.to_json(), key.needed("algorithm")?, key.needed("protection")?);
+            let (algorithm, protection) = (key.needed("algorithm")?, key.needed("protection")?);
+            return Self::key(&jwk.to_json(), algorithm, protection, key.flag("shared")?);
         }
         if let Some(signature) = reply.bytes("signature")? {
             return Ok(Self::Signature(signature, reply.needed("encoding")?.into()));

@@ -54,7 +54,7 @@ from .session import (
     Subject,
     SubjectToken,
 )
-from .sessions import FileStore, KeyFault, MemoryStore, SessionStore, Stored
+from .sessions import FileStore, KeyFault, MemoryStore, SessionStore, SharedKey, Stored
 from .stores import AsyncReplayStore, Inserted, MemoryReplayStore, ReplayEntry, ReplayStore
 from .token_endpoint import Admission, Admitted, AuthorizationServer, Grant
 from .transport import AsyncTransport, HttpRequest, HttpResponse, NotSent, StandardTransport, Transport
@@ -129,6 +129,7 @@ __all__ = [
     "SessionRequest",
     "Subject",
     "SessionStore",
+    "SharedKey",
     "Signature",
     "Signer",
     "StandardTransport",

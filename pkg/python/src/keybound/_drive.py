@@ -18,7 +18,7 @@ from . import _keybound
 from ._types import Insertion, Protection
 from .errors import NATIVE, KeyboundError, LoginRequired, translated
 from .keys import Signer, signed
-from .sessions import KeyFault, SessionStore
+from .sessions import KeyFault, SessionStore, SharedKey
 from .stores import ReplayEntry, inserted_by
 from .transport import HttpRequest, HttpResponse, NotSent, Transport
 
@@ -174,9 +174,11 @@ def _answer(
         return {"signature": signature.value.decode("latin-1"), "encoding": signature.encoding}
     if kind == "create_key":
         places = [Protection(place) for place in step["protections"]]
-        key: Signer = yield Work(lambda: store.create_key(step["algorithms"], places))
-        made = {"public_jwk": dict(key.public_jwk), "algorithm": key.algorithm, "protection": key.protection.value}
-        return {"key": made}
+        key: Signer | SharedKey = yield Work(lambda: store.create_key(step["algorithms"], places))
+        shared = isinstance(key, SharedKey)
+        signer = key.signer if isinstance(key, SharedKey) else key
+        made = {"public_jwk": dict(signer.public_jwk), "algorithm": signer.algorithm, "protection": signer.protection.value}
+        return {"key": {**made, "shared": shared}}
     if kind == "load":
         stored = yield Work(lambda: store.load(step["slot"]))
         return {"stored": None if stored is None else {"version": stored.version, "value": stored.value}}

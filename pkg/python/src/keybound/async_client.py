@@ -108,6 +108,10 @@ class AsyncClient(Awaiting, Flows):
         """See :meth:`Client.refresh`."""
         await self.run(self._nothing(self.flow({"do": "refresh"}, session=session.native)))
 
+    async def rekey(self, session: Session) -> None:
+        """See :meth:`Client.rekey`."""
+        await self.run(self._nothing(self.flow({"do": "rekey"}, session=session.native)))
+
     async def revoke(self, session: Session) -> None:
         """See :meth:`Client.revoke`."""
         await self.run(self._nothing(self.flow({"do": "revoke"}, session=session.native)))

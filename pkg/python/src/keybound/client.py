@@ -118,6 +118,15 @@ class Client(Blocking, Flows):
         """Gets a new access token, once among all tasks and processes that want one."""
         self.run(self._nothing(self.flow({"do": "refresh"}, session=session.native)))
 
+    def rekey(self, session: Session) -> None:
+        """Binds the session's tokens to a new key, which the store is asked for, and deletes the old one unless it is shared.
+
+        For client credentials and for clients with a secret or key of their own. Does nothing if the store answers with the key that the
+        session has. Raises :class:`Misuse` for a public client: its refresh token works with its key alone (RFC 9449 section 5), so log in
+        again for a new key.
+        """
+        self.run(self._nothing(self.flow({"do": "rekey"}, session=session.native)))
+
     def revoke(self, session: Session) -> None:
         """Revokes the session's tokens at the server."""
         self.run(self._nothing(self.flow({"do": "revoke"}, session=session.native)))

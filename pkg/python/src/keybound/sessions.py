@@ -18,7 +18,7 @@ from ._types import Protection
 from .errors import NATIVE, LockTimeout, reraise
 from .keys import Key, Signer
 
-__all__ = ["FileStore", "KeyFault", "MemoryStore", "SessionStore", "Stored"]
+__all__ = ["FileStore", "KeyFault", "MemoryStore", "SessionStore", "SharedKey", "Stored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,21 @@ class KeyFault(Exception):
         self.fault = fault
 
 
+@dataclass(frozen=True, slots=True)
+class SharedKey:
+    """A key that belongs to the store, such as the active key of a key ring: other sessions may use it, and no flow deletes it."""
+
+    signer: Signer
+
+
 class SessionStore(Protocol):
     """Keys, sessions and locks of a client. All methods may block; the asynchronous client calls them on other threads."""
 
-    def create_key(self, algorithms: Sequence[str], protections: Sequence[Protection]) -> Signer:
+    def create_key(self, algorithms: Sequence[str], protections: Sequence[Protection]) -> Signer | SharedKey:
         """Makes a key for one of `algorithms` in one of the places `protections`, and keeps it under its thumbprint.
 
-        It is a session's or a login's: the stores of this package delete one that none of them names any more.
+        It is a session's or a login's: it is deleted with it, and the stores of this package delete one that none of them names any more.
+        A store that answers with a key of its own, which several sessions share, says so by :class:`SharedKey`.
         """
 
     def signer(self, thumbprint: str) -> Signer:

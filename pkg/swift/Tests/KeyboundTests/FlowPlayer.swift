@@ -101,6 +101,8 @@ actor TranscriptHost: ProofKeyStore, SessionStore, Exchange {
     private var keys: [String: Key] = [:]
     private var slots: [String: StoredValue] = [:]
     private let protection: Protection
+    private var isRing = false
+    private var active: CreatedKey?
     nonisolated let clock: TranscriptClock
 
     init(protection: Protection, clock: TranscriptClock) {
@@ -128,8 +130,16 @@ actor TranscriptHost: ProofKeyStore, SessionStore, Exchange {
 
     func createKey(algorithms: [String], protections: [Protection]) throws -> CreatedKey {
         note("create_key", ["algorithms": .array(algorithms.map(JSON.text)), "protections": .array(protections.map { .text(snakeCase($0)) })])
-        return try newKey(algorithms)
+        guard isRing else { return try newKey(algorithms) }
+        var key = try active ?? newKey(algorithms)
+        active = key
+        key.shared = true
+        return key
     }
+
+    func becomeRing() { isRing = true }
+
+    func rotate() { active = nil }
 
     func sign(_ request: SigningRequest) throws -> Signature {
         note("sign", ["key": .text(names.hide(request.thumbprint)), "for": .text("\(request.purpose)".lowercased())])
@@ -223,6 +233,7 @@ final class FlowPlayer {
             clock.advance(milliseconds / 1_000)
         }
         client = try CoreClient(options: try await Self.options(config, host))
+        if config.flag("ring") { await host.becomeRing() }
     }
 
     private static func level(_ name: String?) -> SecurityLevel? {
@@ -233,7 +244,7 @@ final class FlowPlayer {
         let known: Set = [
             "level", "redirect_uri", "credentials", "metadata_document", "register", "accept_issuers", "entra_tenant", "servers", "also_origins",
             "algorithms", "hardware_keys", "allow_loopback", "push_with_proof", "danger_assume_pkce", "danger_assume_endpoints",
-            "danger_accept_bearer", "protection",
+            "danger_accept_bearer", "protection", "ring",
         ]
         XCTAssertEqual(Set(config.members.keys).subtracting(known), [], "every option is carried over")
         var credentials: [Credentials] = []
@@ -287,6 +298,10 @@ final class FlowPlayer {
             host.clock.advance(given.number("seconds") ?? 0)
             return .object([:])
         }
+        if what == "rotate" {
+            await host.rotate()
+            return .object([:])
+        }
         let session = given.text("session").flatMap { sessions[$0] }
         if what == "look" { return looked(try XCTUnwrap(session), given["members"]?.elements.compactMap(\.text) ?? []) }
         let flow = try client.begin(operation: try await operation(what, given, session), now: host.clock.now)
@@ -314,6 +329,7 @@ final class FlowPlayer {
         case "open": return .open(name: try needed("session"), boundTo: given.text("bound_to"))
         case "keep": return .keep(session: try XCTUnwrap(session))
         case "refresh": return .refresh(session: try XCTUnwrap(session))
+        case "rekey": return .rekey(session: try XCTUnwrap(session))
         case "revoke": return .revoke(session: try XCTUnwrap(session))
         case "end": return .end(session: try XCTUnwrap(session))
         case "introspect":
@@ -393,7 +409,7 @@ final class FlowPlayer {
         case .ended(let revoked):
             return .object(["revoked": .bool(revoked)])
         case .nothing:
-            guard what == "refresh", let session else { return .object([:]) }
+            guard ["refresh", "rekey"].contains(what), let session else { return .object([:]) }
             return await shown(session)
         }
     }

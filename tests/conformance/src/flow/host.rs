@@ -40,8 +40,8 @@ pub struct Host {
     pub now: UnixTime,
     /// Where new keys claim to live.
     pub protection: KeyProtection,
-    /// Whose new keys are.
-    pub owner: KeyOwner,
+    /// Whether it answers with one key of its own until [`rotate`](Self::rotate), as a key ring does.
+    pub is_ring: bool,
     /// What is wrong with every key, if anything is.
     pub fault: Option<fn() -> KeyFault>,
     /// Whether storing fails.
@@ -49,6 +49,8 @@ pub struct Host {
     /// A slot, and what another process stores in it just before this one does.
     pub meanwhile: Option<(&'static str, String)>,
     crypto: Crypto,
+    /// The key that a ring answers with.
+    active: Option<Thumbprint>,
     keys: HashMap<Thumbprint, SoftKey>,
     /// Thumbprints in the order of creation.
     pub created: Vec<Thumbprint>,
@@ -62,7 +64,8 @@ impl Host {
         Self {
             now,
             protection: KeyProtection::Software,
-            owner: KeyOwner::Session,
+            is_ring: false,
+            active: None,
             fault: None,
             broken_store: false,
             meanwhile: None,
@@ -74,19 +77,37 @@ impl Host {
         }
     }
 
-    /// Makes and keeps a key.
+    /// Makes and keeps a key, or answers with the one of its ring.
     ///
     /// # Errors
     /// If no permitted algorithm is one of this host.
     pub fn create_key(&mut self, algorithms: AlgorithmSet) -> Result<CreatedKey, HostError> {
+        if let Some(key) = self.active.and_then(|active| self.keys.get(&active)) {
+            return Ok(self.describe(key));
+        }
         let known = [Algorithm::Es256, Algorithm::Ed25519];
         let algorithm = known.into_iter().find(|algorithm| algorithms.contains(*algorithm)).ok_or("no algorithm")?;
         let key = SoftKey::generate(algorithm, &self.crypto)?;
-        let public_key = key.public_key().clone();
-        let thumbprint = public_key.thumbprint(self.crypto.digest);
+        let thumbprint = key.public_key().thumbprint(self.crypto.digest);
+        let created = self.describe(&key);
+        self.active = self.is_ring.then_some(thumbprint);
         self.keys.insert(thumbprint, key);
         self.created.push(thumbprint);
-        Ok(CreatedKey { public_key, algorithm, protection: self.protection, owner: self.owner })
+        Ok(created)
+    }
+
+    fn describe(&self, key: &SoftKey) -> CreatedKey {
+        CreatedKey {
+            public_key: key.public_key().clone(),
+            algorithm: key.algorithm(),
+            protection: self.protection,
+            owner: if self.is_ring { KeyOwner::Host } else { KeyOwner::Session },
+        }
+    }
+
+    /// Has a ring answer with a new key from now on. It keeps the one before.
+    pub fn rotate(&mut self) {
+        self.active = None;
     }
 
     /// The key with this thumbprint.

@@ -111,6 +111,7 @@ impl Player {
         }
         let mut names = Names::default();
         let client = client(config, crypto, &mut host, &mut names);
+        host.is_ring = config["ring"] == true;
         Self { client, host, names, steps: Vec::new(), sessions: HashMap::new(), discovered: None, device: None }
     }
 
@@ -127,6 +128,10 @@ impl Player {
         match text(operation, "do").expect("what to do") {
             "wait" => {
                 self.host.now = now.saturating_add(operation["seconds"].as_u64().expect("seconds"));
+                Ok(json!({}))
+            }
+            "rotate" => {
+                self.host.rotate();
                 Ok(json!({}))
             }
             "discover" => {
@@ -189,6 +194,12 @@ impl Player {
             "refresh" => {
                 let session = self.session(operation);
                 let step = client.refresh(&session, now);
+                self.drive(step, network)?;
+                Ok(self.shown(&session))
+            }
+            "rekey" => {
+                let session = self.session(operation);
+                let step = client.rekey(&session, now);
                 self.drive(step, network)?;
                 Ok(self.shown(&session))
             }

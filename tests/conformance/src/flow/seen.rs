@@ -13,8 +13,11 @@ pub struct Names {
 }
 
 impl Names {
-    /// Gives a thumbprint its name.
+    /// Gives a thumbprint its name, once.
     pub fn key(&mut self, thumbprint: Thumbprint) {
+        if self.known.iter().any(|(known, _)| *known == thumbprint.to_string()) {
+            return;
+        }
         let number = self.known.iter().filter(|(_, name)| name.starts_with("{key-")).count() + 1;
         self.known.push((thumbprint.to_string(), format!("{{key-{number}}}")));
     }

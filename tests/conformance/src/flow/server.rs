@@ -113,6 +113,12 @@ impl Default for Server {
     }
 }
 
+/// Whether the client authenticates.
+fn is_confidential(request: &Request, form: &Form) -> bool {
+    request.field("authorization").is_some()
+        || ["client_secret", "client_assertion"].iter().any(|name| get(form, name).is_some())
+}
+
 /// An answer with a JSON body.
 pub fn answer(status: u16, body: &Value) -> Response {
     let fields = vec![("content-type".into(), b"application/json".to_vec())];
@@ -346,11 +352,21 @@ impl Server {
                 }
                 _ => answer(200, &json!({ "active": false })),
             },
-            _ => self.token(form, jkt, number, now),
+            _ => {
+                let bound = jkt.clone().filter(|_| !is_confidential(request, form));
+                self.token(form, (jkt, bound), number, now)
+            }
         }
     }
 
-    fn token(&mut self, form: &Form, jkt: Option<String>, number: usize, _: UnixTime) -> Response {
+    /// `refresh_key` is the key that refresh tokens are bound to: those of public clients alone (RFC 9449 section 5).
+    fn token(
+        &mut self,
+        form: &Form,
+        (jkt, refresh_key): (Option<String>, Option<String>),
+        number: usize,
+        _: UnixTime,
+    ) -> Response {
         let grant = get(form, "grant_type").expect("a grant type");
         let mut details = None;
         let mut scope = get(form, "scope").unwrap_or_default();
@@ -374,7 +390,7 @@ impl Server {
                 else {
                     return error(400, "invalid_grant");
                 };
-                if bound != jkt {
+                if bound != refresh_key {
                     return error(400, "invalid_grant");
                 }
                 scope = granted;
@@ -416,7 +432,7 @@ impl Server {
         }
         if self.refresh_tokens && grant != "client_credentials" {
             let refresh = format!("rt-{number}");
-            self.memory.refresh.insert(refresh.clone(), (jkt, scope));
+            self.memory.refresh.insert(refresh.clone(), (refresh_key, scope));
             body["refresh_token"] = json!(refresh);
         }
         let response = answer(200, &merged(body, &self.token_answer));

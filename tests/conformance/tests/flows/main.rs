@@ -10,6 +10,7 @@ mod grants;
 mod hostile;
 mod identities;
 mod intents;
+mod keys;
 mod levels;
 mod login;
 mod nonces;

@@ -66,6 +66,9 @@ public class KeyboundFutures(private val client: KeyboundClient) : AutoCloseable
     /** As [KeyboundClient.refresh]. */
     public fun refresh(session: Session): CompletableFuture<Unit> = future { client.refresh(session) }
 
+    /** As [KeyboundClient.rekey]. */
+    public fun rekey(session: Session): CompletableFuture<Unit> = future { client.rekey(session) }
+
     /** As [KeyboundClient.revoke]. */
     public fun revoke(session: Session): CompletableFuture<Unit> = future { client.revoke(session) }
 

@@ -92,6 +92,17 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
         run(CoreOperation.Refresh(session))
     }
 
+    /**
+     * Binds the session's tokens to a new key, which the key store is asked for, and deletes the old one unless it is shared.
+     *
+     * For client credentials and for clients with a secret or key of their own. Does nothing if the key store answers with the key that the
+     * session has. Throws misuse for a public client: its refresh token works with its key alone (RFC 9449 section 5), so log in again for a
+     * new key.
+     */
+    public suspend fun rekey(session: Session) {
+        run(CoreOperation.Rekey(session))
+    }
+
     /** Revokes the session's tokens (RFC 7009). */
     public suspend fun revoke(session: Session) {
         run(CoreOperation.Revoke(session))

@@ -105,6 +105,8 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
     private val names = Names()
     private val config = vector.getValue("client").jsonObject
     private val protection = Protection.valueOf((config.text("protection") ?: "software").uppercase())
+    private val isRing = config.flag("ring")
+    private var active: Key? = null
     private val keys = HashMap<String, Key>()
     private val slots = HashMap<String, StoredValue>()
     private val held = HashSet<String>()
@@ -140,8 +142,9 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
             put("algorithms", buildJsonArray { algorithms.forEach { add(it) } })
             put("protections", buildJsonArray { protections.forEach { add(it.name.lowercase()) } })
         }
-        val key = newKey(algorithms)
-        return CreatedKey(key.publicJwk(), key.algorithm(), protection)
+        val key = active ?: newKey(algorithms)
+        active = key.takeIf { isRing }
+        return CreatedKey(key.publicJwk(), key.algorithm(), protection, isRing)
     }
 
     override suspend fun sign(request: SigningRequest): Signature {
@@ -207,7 +210,7 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
         val known = setOf(
             "level", "redirect_uri", "credentials", "metadata_document", "register", "accept_issuers", "entra_tenant", "servers", "also_origins", "algorithms",
             "hardware_keys", "allow_loopback", "push_with_proof", "danger_assume_pkce", "danger_assume_endpoints", "danger_accept_bearer",
-            "protection",
+            "protection", "ring",
         )
         assertEquals(emptySet<String>(), config.keys - known, "every option is carried over")
         fun texts(name: String) = (config[name] as? JsonArray)?.map { it.jsonPrimitive.content }
@@ -273,6 +276,10 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
             now += given.number("seconds")!!.toLong()
             return JsonObject(emptyMap())
         }
+        if (what == "rotate") {
+            active = null
+            return JsonObject(emptyMap())
+        }
         val session = given.text("session")?.let { sessions[it] }
         if (what == "look") return looked(session!!, given["members"]?.jsonArray.orEmpty().map { it.jsonPrimitive.content })
         val outcome = drive(client.begin(operation(what, given, session), now), host)
@@ -297,6 +304,7 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
         "open" -> CoreOperation.Open(given.text("session")!!, given.text("bound_to"))
         "keep" -> CoreOperation.Keep(session!!)
         "refresh" -> CoreOperation.Refresh(session!!)
+        "rekey" -> CoreOperation.Rekey(session!!)
         "revoke" -> CoreOperation.Revoke(session!!)
         "end" -> CoreOperation.End(session!!)
         "introspect" -> CoreOperation.Introspect(discovered!!, session!!.dangerAccessToken()!!)
@@ -385,7 +393,7 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
             if (outcome.answer.ignoredChallenge != null) put("ignored_challenge", true)
         }
         is Outcome.Ended -> buildJsonObject { put("revoked", outcome.revoked) }
-        is Outcome.Nothing -> if (what == "refresh" && session != null) shown(session) else JsonObject(emptyMap())
+        is Outcome.Nothing -> if (what in setOf("refresh", "rekey") && session != null) shown(session) else JsonObject(emptyMap())
     }
 
     private fun looked(session: Session, members: List<String>): JsonObject = buildJsonObject {
