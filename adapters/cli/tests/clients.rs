@@ -9,7 +9,7 @@ use keybound::oauth::step::{CreatedKey, HostError, KeyFault};
 use keybound::oauth::{Client as OAuth, Credentials, Secret, Session, SessionRequest};
 use keybound::{AlgorithmSet, RUSTCRYPTO, SecurityLevel, Thumbprint};
 use keybound_cli::serve::{ClientSecret, Options, Running, start};
-use keybound_reqwest::{Bound, Client, HeldKey, KeyFor, KeyHost, Memory, Needs, Split, blocking};
+use keybound_reqwest::{Bound, Client, HeldKey, Host, KeyFor, KeyHost, Memory, Needs, Split, blocking};
 use reqwest::Method;
 use reqwest::header::LOCATION;
 
@@ -185,4 +185,62 @@ async fn what_was_not_sent_is_sent_again_with_a_new_proof_and_what_was_lost_is_n
         assert_eq!(signed.load(Ordering::SeqCst) - before, proofs, "{method} {origin}");
     }
     assert_eq!(arrived.load(Ordering::SeqCst), 2);
+}
+
+/// A confidential client of the server, over a host.
+fn service(running: &Running, host: impl Host) -> Client {
+    let oauth = OAuth::builder(SecurityLevel::Enhanced, &RUSTCRYPTO)
+        .redirect_uri("http://127.0.0.1/callback")
+        .credentials(&running.issuer, Credentials::secret("service", Secret::new("secret")))
+        .allow_loopback()
+        .build()
+        .expect("a client");
+    Client::new(oauth, host).expect("a client")
+}
+
+async fn with_service() -> Running {
+    let secret = ClientSecret { client_id: "service".into(), secret: Secret::new("secret") };
+    start(Options { clients: vec![secret], ..Options::default() }).await.expect("loopback")
+}
+
+/// Whom the server says that the session's token is bound to.
+async fn bound_to(running: &Running, client: &Client, session: &Session) -> String {
+    let answer = client.get(session, &running.resource).await.expect("an answer");
+    let said = Value::parse(&answer.bytes().await.expect("a body")).expect("JSON");
+    said.text("bound_to").expect("a thumbprint").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_of_confidential_clients_get_new_keys() {
+    // R9449-5-10.
+    let (running, memory) = (with_service().await, Memory::new());
+    let client = service(&running, memory.clone());
+    let found = client.discover(&running.resource).await.expect("metadata");
+    let authorization = client.authorize(SessionRequest::new("user", &found).scope("read")).await.expect("a login");
+    let page = client.request(Method::GET, &authorization.url).send().await.expect("a page");
+    let user = client.exchange(page.headers()[LOCATION].to_str().expect("a URL")).await.expect("a session");
+    let own = client.client_credentials(SessionRequest::new("own", &found).scope("read")).await.expect("a session");
+    for session in [&user, &own] {
+        let old = session.thumbprint().expect("a key");
+        assert_eq!(bound_to(&running, &client, session).await, old.to_string());
+        client.rekey(session).await.expect("a new key");
+        let new = session.thumbprint().expect("a key");
+        assert_ne!(new, old);
+        assert_eq!(bound_to(&running, &client, session).await, new.to_string());
+        assert!(memory.signer(old).is_err(), "the key before is deleted");
+        // Another run of the program, which renews with the new key.
+        let client = service(&running, memory.clone());
+        let opened = client.open(session.name()).await.expect("the session");
+        client.run(client.oauth().refresh(&opened, keybound::UnixTime::now())).await.expect("a refresh");
+        assert_eq!(bound_to(&running, &client, &opened).await, new.to_string());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_public_client_is_told_to_log_in_again_for_a_new_key() {
+    let running = start(Options::default()).await.expect("loopback");
+    let (client, session) = logged_in(&running).await;
+    let error = client.rekey(&session).await.expect_err("a public client");
+    assert!(error.to_string().contains("log in again"), "{error}");
+    assert_eq!(client.get(&session, &running.resource).await.expect("an answer").status(), 200);
 }
