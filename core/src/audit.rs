@@ -100,8 +100,10 @@ pub enum Operation {
     Issue,
     /// A client renewed its tokens.
     Refresh,
-    /// A client took another key for its proofs.
+    /// A client took another key for its proofs, or a key ring made another key active.
     Rotation,
+    /// A host deleted a key that nothing uses any more.
+    Deletion,
     /// A client sent a request to a resource.
     Request,
 }
@@ -136,6 +138,11 @@ impl AuditRecord {
     pub(crate) fn of_client(occasion: &Occasion<'_>, reason: Option<&'static str>, facts: &Facts) -> Self {
         let verdict = if reason.is_some() { Verdict::Refused } else { Verdict::Admitted };
         Self::new(occasion, verdict, reason, Some(facts))
+    }
+
+    /// A record of what was done with a key of the host.
+    pub fn of_key(occasion: &Occasion<'_>, thumbprint: Thumbprint) -> Self {
+        Self { thumbprint: Some(thumbprint), ..Self::new(occasion, Verdict::Admitted, None, None) }
     }
 
     fn new(occasion: &Occasion<'_>, verdict: Verdict, reason: Option<&'static str>, facts: Option<&Facts>) -> Self {
@@ -196,6 +203,7 @@ impl Operation {
             Self::Issue => "issue",
             Self::Refresh => "refresh",
             Self::Rotation => "rotation",
+            Self::Deletion => "deletion",
             Self::Request => "request",
         }
     }

@@ -51,15 +51,19 @@ mod memory;
 mod message;
 #[cfg(feature = "middleware")]
 mod middleware;
+mod ring;
+mod rotation;
 mod settings;
 
 pub use client::Client;
 pub use error::{Error, IgnoredChallenge, Needs};
 pub use files::Files;
-pub use keybound::oauth::host::{HeldKey, Host, KeyFor, KeyHost, SessionHost, Split};
+pub use keybound::oauth::host::{HeldKey, Host, KeyFor, KeyHost, SessionHost, Split, unused_keys};
 pub use keybound_files::LockTimeout;
 pub use loopback::Loopback;
 pub use memory::Memory;
 #[cfg(feature = "middleware")]
 pub use middleware::Bound;
+pub use ring::{RingBuilder, RotatingKeys};
+pub use rotation::{Rotated, RotationTask};
 pub use settings::Settings;

@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::step::{CreatedKey, HostError, KeyFault, KeyOwner, Saved, Slot, Stored};
+use super::sweep::KEY_GRACE;
 use crate::key::{KeyProtection, Signer};
 use crate::{Algorithm, AlgorithmSet, Thumbprint, UnixTime};
 
@@ -124,6 +125,40 @@ pub struct HeldKey {
     pub owner: KeyOwner,
     /// When it was made, if the host knows.
     pub created_at: Option<UnixTime>,
+}
+
+/// The keys of sessions and logins that nothing stored names any more: those of [`held`](KeyHost::keys) that are not among `named`, are two
+/// hours old at least, and are not the host's. A login under way has made its key and has not stored itself yet; one whose age is unknown may
+/// be such a key.
+///
+/// List the keys first and [what is named](SessionHost::named_keys) afterwards: a key that is named in between is not taken for unused.
+///
+/// # Security
+/// Every store whose sessions have keys here must be among those asked for `named`. Deleting what this returns ends the sessions of any other.
+///
+/// ```
+/// use keybound::oauth::host::{HeldKey, unused_keys};
+/// use keybound::oauth::step::KeyOwner;
+/// use keybound::{Thumbprint, UnixTime};
+///
+/// let now = UnixTime::from_secs(1_700_000_000);
+/// let key = |number, age| HeldKey {
+///     thumbprint: Thumbprint::from_bytes([number; 32]),
+///     algorithm: None,
+///     owner: KeyOwner::Session,
+///     created_at: Some(now.saturating_sub(age)),
+/// };
+/// let (used, left, young) = (key(1, 86_400), key(2, 86_400), key(3, 60));
+/// let ring = HeldKey { owner: KeyOwner::Host, ..key(4, 86_400) };
+/// let unused = unused_keys(&[used, left, young, ring], &[used.thumbprint], now);
+/// assert_eq!(unused, [left.thumbprint]);
+/// ```
+pub fn unused_keys(held: &[HeldKey], named: &[Thumbprint], now: UnixTime) -> Vec<Thumbprint> {
+    let is_unused = |key: &&HeldKey| {
+        let is_old = key.created_at.is_some_and(|created_at| now >= created_at.saturating_add(KEY_GRACE));
+        key.owner == KeyOwner::Session && is_old && !named.contains(&key.thumbprint)
+    };
+    held.iter().filter(is_unused).map(|key| key.thumbprint).collect()
 }
 
 /// A host of two: keys in one place, sessions and locks in another.

@@ -15,7 +15,7 @@ use crate::{SecurityLevel, UnixTime};
 
 /// For how long a key may be without anything stored that names it, in seconds. A login on another device has a key for an hour
 /// before its session is stored, and one by redirect has none stored while its code is redeemed.
-const KEY_GRACE: u64 = 7_200;
+pub(super) const KEY_GRACE: u64 = 7_200;
 /// After how many seconds a pending login is over whatever its value says. It waits ten minutes.
 const LOGIN_GRACE: u64 = 3_600;
 
