@@ -21,7 +21,6 @@ const SOON: u64 = 60;
 
 /// What a [look](RotatingKeys::look) at the ring came to.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Rotated {
     /// A key was made active, or deleted.
     Done(AuditRecord),

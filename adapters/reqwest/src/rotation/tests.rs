@@ -122,7 +122,7 @@ fn look(ring: &Ring, sessions: &Sessions) -> (Vec<(Operation, Thumbprint)>, Vec<
 }
 
 fn create(ring: &Ring) -> (Thumbprint, KeyOwner) {
-    let made = ring.create_key(AlgorithmSet::ALL, &KeyProtection::ALL, KeyFor::Session).unwrap();
+    let made = ring.create_key(AlgorithmSet::ALL, KeyProtection::ALL, KeyFor::Session).unwrap();
     (made.public_key.thumbprint(RUSTCRYPTO.digest), made.owner)
 }
 
@@ -221,7 +221,7 @@ fn keys_beside_the_ring_are_the_hosts() {
     assert!(world.exists(ring.active()), "no flow deletes a key of the ring");
     ring.delete_key(thumbprint).unwrap();
     assert!(matches!(ring.signer(thumbprint), Err(KeyFault::Missing)));
-    let error = ring.create_key(AlgorithmSet::of(&[Algorithm::Ed25519]), &KeyProtection::ALL, KeyFor::Session);
+    let error = ring.create_key(AlgorithmSet::of(&[Algorithm::Ed25519]), KeyProtection::ALL, KeyFor::Session);
     assert!(error.unwrap_err().to_string().contains("build the ring with other algorithms"));
     assert!(ring.create_key(AlgorithmSet::ALL, &[KeyProtection::Hsm], KeyFor::Session).is_err());
 }
@@ -230,7 +230,7 @@ fn keys_beside_the_ring_are_the_hosts() {
 fn keys_of_sessions_are_deleted_only_where_all_sessions_are_known() {
     let world = World::new();
     let make = || {
-        let made = world.keys.create_key(AlgorithmSet::ALL, &KeyProtection::ALL, KeyFor::SessionElsewhere).unwrap();
+        let made = world.keys.create_key(AlgorithmSet::ALL, KeyProtection::ALL, KeyFor::SessionElsewhere).unwrap();
         made.public_key.thumbprint(RUSTCRYPTO.digest)
     };
     let (used, left) = (make(), make());
