@@ -155,6 +155,21 @@ fn a_pair_is_destroyed_when_reading_back_fails() {
     });
 }
 
+/// The connection breaks once between making a pair and naming it: what it left is destroyed by the next, and one pair is there.
+#[test]
+fn a_second_attempt_destroys_what_the_first_left() {
+    story(module_path!(), "a_second_attempt_destroys_what_the_first_left", |place| {
+        let keys = place.faulty_keys();
+        place.rule("C_SetAttributeValue fail-once 0x32\nC_DestroyObject fail-once 0x32");
+        let made = keys.create(AlgorithmSet::FAPI2, KeyOwner::Host).unwrap();
+        place.rule("");
+        assert_eq!(place.calls("C_GenerateKeyPair"), 2);
+        let objects = place.pkcs11_tool(&["--list-objects"]);
+        assert_eq!(objects.matches("Object").count(), 2, "{objects}");
+        prove(&*made);
+    });
+}
+
 /// A pair whose making was cut off by a crash is in the list, by the thumbprint it would have had.
 #[test]
 fn a_pair_whose_making_was_cut_off_is_listed() {

@@ -59,6 +59,15 @@ fn the_token_goes_away_and_comes_back() {
     });
 }
 
+/// Ends threads that work until they are told, also when the test fails.
+struct Until<'a>(&'a AtomicBool);
+
+impl Drop for Until<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Under load, every failure is an outage with its cause, whichever moment it hits.
 #[test]
 fn a_token_that_flickers_is_never_a_key_that_is_gone() {
@@ -68,6 +77,7 @@ fn a_token_that_flickers_is_never_a_key_that_is_gone() {
         let ended = AtomicBool::new(false);
         let (mut signed, mut failed) = (0, 0);
         thread::scope(|scope| {
+            let until = Until(&ended);
             let workers: Vec<_> = (0..8)
                 .map(|_| {
                     scope.spawn(|| {
@@ -86,14 +96,20 @@ fn a_token_that_flickers_is_never_a_key_that_is_gone() {
                     })
                 })
                 .collect();
-            for pause in [5, 40, 1, 90, 20, 3, 250, 10] {
+            for pause in [5, 40, 1, 90, 20, 3, 250, 10].map(Duration::from_millis) {
                 thread::sleep(Duration::from_millis(60));
                 place.take_away();
-                thread::sleep(Duration::from_millis(pause));
+                thread::sleep(pause);
                 place.bring_back();
+                thread::sleep(Duration::from_millis(60));
+                place.take_all_away();
+                thread::sleep(pause);
+                place.bring_all_back();
+                thread::sleep(Duration::from_millis(60));
+                place.delete_and_restore(|| thread::sleep(pause));
             }
             until_it_signs(&key);
-            ended.store(true, Ordering::Relaxed);
+            drop(until);
             for worker in workers {
                 let counts = worker.join().unwrap();
                 signed += counts.0;
@@ -102,6 +118,28 @@ fn a_token_that_flickers_is_never_a_key_that_is_gone() {
         });
         assert!(signed > 0 && failed > 0, "{signed} {failed}");
         assert_eq!(place.calls("C_Logout"), 0);
+    });
+}
+
+/// Handles are of a login. After a token was away, searches find nothing although no call fails.
+#[test]
+fn a_module_that_finds_nothing_is_started_again() {
+    story(module_path!(), "a_module_that_finds_nothing_is_started_again", |place| {
+        let keys = place.faulty_keys();
+        let made = keys.create(AlgorithmSet::FAPI2, KeyOwner::Host).unwrap().thumbprint();
+        for (round, starts) in [2, 4].into_iter().enumerate() {
+            place.rule(&format!("C_FindObjects blind {starts}"));
+            let others = place.faulty_keys();
+            prove(&*others.key(made).unwrap());
+            assert!(place.calls("C_Initialize") >= starts, "round {round}");
+            place.rule(&format!("C_FindObjects blind {}", starts + 1));
+            assert_eq!(place.faulty_keys().list().unwrap().len(), 1);
+        }
+        // That it is gone is believed only after that.
+        place.rule("C_FindObjects blind 100");
+        let before = place.calls("C_Initialize");
+        assert!(matches!(place.faulty_keys().key(made), Err(Error::KeyGone(_))));
+        assert!(place.calls("C_Initialize") >= before + 2);
     });
 }
 

@@ -176,6 +176,28 @@ impl Place {
         fs::rename(self.0.join(&name), self.0.join("tokens").join(name)).unwrap();
     }
 
+    /// Takes the folder of all tokens away.
+    pub(crate) fn take_all_away(&self) {
+        fs::rename(self.0.join("tokens"), self.0.join("tokens.away")).unwrap();
+    }
+
+    /// Brings it back.
+    pub(crate) fn bring_all_back(&self) {
+        fs::rename(self.0.join("tokens.away"), self.0.join("tokens")).unwrap();
+    }
+
+    /// Deletes the token's files, and restores them from a copy, one after another.
+    pub(crate) fn delete_and_restore(&self, meanwhile: impl FnOnce()) {
+        let run = |program: &str, arguments: &[&str]| {
+            let done = Command::new(program).args(arguments).current_dir(&self.0).status().unwrap();
+            assert!(done.success());
+        };
+        run("cp", &["-a", "tokens", "copy"]);
+        run("sh", &["-c", "rm -r tokens/*"]);
+        meanwhile();
+        run("sh", &["-c", "cp -a copy/* tokens && rm -r copy"]);
+    }
+
     /// Runs OpenSC's tool, logged in.
     pub(crate) fn pkcs11_tool(&self, arguments: &[&str]) -> String {
         let output = self

@@ -1,7 +1,8 @@
 //! `keybound key`, `proof`, `login` and `call` with a token, and the guide that shows them.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
 
 use keybound::oauth::Secret;
 use keybound_cli::serve::{ClientSecret, Options, start};
@@ -40,6 +41,44 @@ fn a_key_is_made_listed_used_and_deleted() {
         // A key that another program made, by its label.
         place.pkcs11_tool(&["--keypairgen", "--key-type", "rsa:2048", "--id", "07", "--label", "old", "--usage-sign"]);
         text(&keybound(place, &[&["proof", "--key", "old"], request.as_slice()].concat()));
+    });
+}
+
+/// The commands of the guide, as they are in it, for a user with nothing but SoftHSM and this program.
+#[test]
+fn the_guide_makes_a_proof() {
+    story(module_path!(), "the_guide_makes_a_proof", |place| {
+        let guide = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/hsm.md")).unwrap();
+        let section = guide.split("## ").find(|section| section.starts_with("Sign a proof with SoftHSM\n")).unwrap();
+        let mut script = "set -e\n".to_owned();
+        for line in section.split("```sh\n").skip(1).flat_map(|block| block.split("```").next().unwrap().lines()) {
+            // Installed already.
+            if line.starts_with("sudo ") || line.starts_with("cargo ") {
+                continue;
+            }
+            script.push_str(line);
+            // It asks at a terminal.
+            if line.starts_with("softhsm2-util --init-token ") {
+                script.push_str(&format!(" --so-pin 00001111 --pin {PIN}"));
+            }
+            script.push('\n');
+        }
+        let script = script.replace("/usr/lib/softhsm/libsofthsm2.so", &place.softhsm().display().to_string());
+        let programs = std::path::Path::new(env!("CARGO_BIN_EXE_keybound")).parent().unwrap().to_owned();
+        let paths = std::env::var_os("PATH").unwrap();
+        let paths = std::env::join_paths([programs].into_iter().chain(std::env::split_paths(&paths))).unwrap();
+        let mut shell = Command::new("sh")
+            .args(["-c", &script])
+            .env("PATH", paths)
+            .env_remove("SOFTHSM2_CONF")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        shell.stdin.take().unwrap().write_all(format!("{PIN}\n").as_bytes()).unwrap();
+        let told = text(&shell.wait_with_output().unwrap());
+        assert!(told.contains("accepted") && told.contains("ES256 made by Keybound (cli)"), "{told}");
     });
 }
 

@@ -34,13 +34,13 @@ unsafe impl Sync for Lists {}
 
 static LISTS: OnceLock<Box<Lists>> = OnceLock::new();
 
-fn rules() -> PathBuf {
+fn rules_file() -> PathBuf {
     std::env::var_os("KEYBOUND_TEST_RULES").expect("KEYBOUND_TEST_RULES").into()
 }
 
 /// Records the call and gives the number of the rule for it, if there is one.
 fn called(function: &str) -> Vec<(String, CK_ULONG)> {
-    let path = rules();
+    let path = rules_file();
     let mut calls = OpenOptions::new().create(true).append(true).open(path.with_file_name("calls")).unwrap();
     writeln!(calls, "{function}").unwrap();
     let text = fs::read_to_string(path).unwrap_or_default();
@@ -71,6 +71,11 @@ macro_rules! forwarded {
                 std::thread::sleep(Duration::from_millis(milliseconds.into()));
             }
             if let Some(code) = rule(&rules, "fail") {
+                return code.into();
+            }
+            if let Some(code) = rule(&rules, "fail-once")
+                && fs::File::create_new(rules_file().with_file_name(concat!(stringify!($name), ".failed"))).is_ok()
+            {
                 return code.into();
             }
             // SAFETY: the arguments are those that the caller gave.
@@ -110,6 +115,15 @@ forwarded! {
         info.flags |= rule(rules, "flags").unwrap_or_default();
         if rule(rules, "serial").is_some() {
             info.serialNumber = *b"another token   ";
+        }
+    };
+    C_FindObjects(session: CK_SESSION_HANDLE, objects: *mut CK_OBJECT_HANDLE, most: CK_ULONG, found: *mut CK_ULONG) |rules, _, _, _, found| {
+        // As after a token was away: nothing is found, and no call fails, until the module has been initialised so often.
+        let calls = fs::read_to_string(rules_file().with_file_name("calls")).unwrap();
+        let initialised = calls.lines().filter(|call| *call == "C_Initialize").count();
+        if rule(rules, "blind").is_some_and(|until| (initialised as CK_ULONG) < until) {
+            // SAFETY: SoftHSM has written how many it found.
+            unsafe { *found = 0 };
         }
     };
     C_GetAttributeValue(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG) |rules, _, _, template, count| {
