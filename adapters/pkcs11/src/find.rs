@@ -8,7 +8,7 @@ use keybound::{Algorithm, RUSTCRYPTO, Thumbprint};
 
 use crate::error::Error;
 use crate::marker::Marker;
-use crate::public;
+use crate::{public, signer};
 
 /// Private keys that are looked through. More are more than a client has.
 const MOST: usize = 4096;
@@ -30,25 +30,44 @@ pub(crate) struct Found {
 pub(crate) fn by_thumbprint(session: &Session, thumbprint: Thumbprint) -> Result<Found, Error> {
     let id = thumbprint.as_bytes().to_vec();
     let named = session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Id(id)])?;
-    match named.as_slice() {
-        [private] => {
-            let found = read(session, *private)?;
-            if found.thumbprint == thumbprint { Ok(found) } else { Err(Error::KeyChanged(thumbprint)) }
+    let named = match named.as_slice() {
+        [] => {
+            let all = all(session)?.into_iter().filter_map(|seen| seen.key.ok());
+            all.filter(|found| found.thumbprint == thumbprint).map(|found| found.private).collect()
         }
-        [] => only(
-            all(session)?.into_iter().filter_map(|seen| seen.key.ok()).filter(|found| found.thumbprint == thumbprint),
-            || thumbprint.to_string(),
-        )?
-        .ok_or(Error::KeyGone(thumbprint)),
-        _ => Err(Error::TwoKeys(format!("of the id {thumbprint}"))),
-    }
+        _ => named,
+    };
+    let found = one_key(session, &named, || format!("of the id {thumbprint}"))?.ok_or(Error::KeyGone(thumbprint))?;
+    if found.thumbprint == thumbprint { Ok(found) } else { Err(Error::KeyChanged(thumbprint)) }
 }
 
 /// The key whose private half has this `CKA_LABEL`.
 pub(crate) fn by_label(session: &Session, label: &str) -> Result<Option<Found>, Error> {
     let template = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(label.into())];
     let named = session.find_objects(&template)?;
-    only(named.into_iter(), || format!("labelled \"{label}\""))?.map(|private| read(session, private)).transpose()
+    one_key(session, &named, || format!("labelled \"{label}\""))
+}
+
+/// The one key that these private halves are, if there are any. Of two keys, which is taken would be chance.
+///
+/// SoftHSM 2.6 lists an object twice where processes make keys at once. Two that sign for one public key, and are both kept as keys
+/// must be, are one.
+fn one_key(session: &Session, halves: &[ObjectHandle], named: impl Fn() -> String) -> Result<Option<Found>, Error> {
+    let Some((first, others)) = halves.split_first() else { return Ok(None) };
+    let first = read(session, *first)?;
+    if others.is_empty() {
+        return Ok(Some(first));
+    }
+    for half in halves {
+        let found = read(session, *half)?;
+        let is_same = found.public_key == first.public_key
+            && check_protected(session, &found).is_ok()
+            && signer::signs(session, &found)?;
+        if !is_same {
+            return Err(Error::TwoKeys(named()));
+        }
+    }
+    Ok(Some(first))
 }
 
 /// A private key that signs.
@@ -126,12 +145,26 @@ fn public_key(
     let template =
         [Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::KeyType(key_type), Attribute::Id(id.to_vec())];
     let halves = if id.is_empty() { Vec::new() } else { session.find_objects(&template)? };
-    let Some(public) = only(halves.into_iter(), || format!("of the id {}", shown(id)))? else {
+    let Some((first, others)) = halves.split_first() else {
         if key_type == KeyType::RSA {
             return rsa(session, private);
         }
         return Ok(Err("the token has no public key of the same id; make one, or make a new pair"));
     };
+    let key = public_half(session, *first, key_type)?;
+    for other in others {
+        if public_half(session, *other, key_type)? != key {
+            return Err(Error::TwoKeys(format!("of the id {}", shown(id))));
+        }
+    }
+    Ok(key)
+}
+
+fn public_half(
+    session: &Session,
+    public: ObjectHandle,
+    key_type: KeyType,
+) -> Result<Result<PublicJwk, &'static str>, Error> {
     if key_type == KeyType::RSA {
         return rsa(session, public);
     }
@@ -236,12 +269,6 @@ fn usual(key: &PublicJwk) -> Option<Algorithm> {
         algorithm::KeyType::Rsa => Algorithm::Ps256,
         _ => return None,
     })
-}
-
-/// The one there is, if any. Of two, which is taken would be chance.
-fn only<T>(mut items: impl Iterator<Item = T>, named: impl FnOnce() -> String) -> Result<Option<T>, Error> {
-    let first = items.next();
-    if items.next().is_some() { Err(Error::TwoKeys(named())) } else { Ok(first) }
 }
 
 /// An id as people write it: the thumbprint where it is one, else hexadecimal.

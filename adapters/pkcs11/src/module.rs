@@ -1,7 +1,7 @@
 //! A module, loaded once in a process, and the lock that its restart waits behind.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::RvError;
@@ -18,6 +18,8 @@ pub(crate) struct Module {
     /// The process that it was initialised in. A forked one inherits memory, but neither locks nor, with most modules, connections.
     process: u32,
     state: RwLock<State>,
+    /// Held by who searches for keys, makes or destroys them. Threads that do so at once make SoftHSM 2.6 list one key twice.
+    catalogue: Mutex<()>,
 }
 
 struct State {
@@ -36,6 +38,7 @@ struct State {
 pub(crate) struct Calls<'a> {
     state: RwLockReadGuard<'a, State>,
     context: &'a Pkcs11,
+    catalogue: &'a Mutex<()>,
 }
 
 impl Calls<'_> {
@@ -45,6 +48,11 @@ impl Calls<'_> {
 
     pub(crate) fn generation(&self) -> u64 {
         self.state.generation
+    }
+
+    /// Waits until no other thread searches for keys, makes or destroys them.
+    pub(crate) fn catalogue(&self) -> MutexGuard<'_, ()> {
+        self.catalogue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -62,7 +70,7 @@ impl Module {
         let is_ours =
             initialise(&context).map_err(|cause| Error::Module { path: path.clone(), cause: cause.to_string() })?;
         let state = RwLock::new(State { is_initialised: true, fault: String::new(), is_ours, generation: 0 });
-        let module = Arc::new(Self { path, context, process, state });
+        let module = Arc::new(Self { path, context, process, state, catalogue: Mutex::default() });
         loaded.push(module.clone());
         Ok(module)
     }
@@ -79,7 +87,7 @@ impl Module {
         if !state.is_initialised {
             return Err(Error::Module { path: self.path.clone(), cause: state.fault.clone() });
         }
-        Ok(Calls { state, context: &self.context })
+        Ok(Calls { state, context: &self.context, catalogue: &self.catalogue })
     }
 
     /// How often the module was initialised.

@@ -45,7 +45,19 @@ impl Link {
         })
     }
 
-    /// Lends a session for signing and searching. One in which something failed is thrown away: what it was doing may go on in it.
+    /// Lends a session for searching, to one thread at a time.
+    ///
+    /// The caller holds a [`Permit`].
+    pub(crate) fn search<T>(
+        &self,
+        calls: &Calls<'_>,
+        work: impl FnOnce(&Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let _turn = calls.catalogue();
+        self.with_session(work)
+    }
+
+    /// Lends a session for signing. One in which something failed is thrown away: what it was doing may go on in it.
     ///
     /// The caller holds [`Calls`] and a [`Permit`].
     pub(crate) fn with_session<T>(&self, work: impl FnOnce(&Session) -> Result<T, Error>) -> Result<T, Error> {
@@ -68,10 +80,15 @@ impl Link {
         done
     }
 
-    /// Lends a session that can make and destroy keys.
+    /// Lends a session that can make and destroy keys, to one thread at a time.
     ///
-    /// The caller holds [`Calls`] and a [`Permit`].
-    pub(crate) fn with_writing_session<T>(&self, work: impl FnOnce(&Session) -> Result<T, Error>) -> Result<T, Error> {
+    /// The caller holds a [`Permit`].
+    pub(crate) fn write<T>(
+        &self,
+        calls: &Calls<'_>,
+        work: impl FnOnce(&Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let _turn = calls.catalogue();
         let session = self.context.open_rw_session_no_drop(self.slot)?;
         let done = work(&session);
         drop(session.close());

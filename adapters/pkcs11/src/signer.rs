@@ -18,6 +18,7 @@ use keybound::{Algorithm, Misuse, RUSTCRYPTO, Thumbprint};
 
 use crate::error::Error;
 use crate::find::{self, Found};
+use crate::module::Calls;
 use crate::sessions::Link;
 use crate::token::Token;
 
@@ -61,19 +62,19 @@ impl TokenKey {
 
     /// Signs, after logging in again where that is needed.
     fn try_sign(&self, input: &SigningInput<'_>) -> Result<Signature, Error> {
-        self.token.attempt(|_, link| {
-            let bound = self.bound_to(link)?;
+        self.token.attempt(|calls, link| {
+            let bound = self.bound_to(calls, link)?;
             bound.sign(input).map_err(from_signer)
         })
     }
 
     /// The key in this connection, found and checked anew if it is another one than before.
-    fn bound_to(&self, link: &Arc<Link>) -> Result<Arc<CheckedSigner<Bound>>, Error> {
+    fn bound_to(&self, calls: &Calls<'_>, link: &Arc<Link>) -> Result<Arc<CheckedSigner<Bound>>, Error> {
         let bound = self.bound.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(bound) = bound.filter(|bound| bound.inner().link.epoch == link.epoch) {
             return Ok(bound);
         }
-        let found = link.with_session(|session| find_protected(session, self.thumbprint))?;
+        let found = link.search(calls, |session| find_protected(session, self.thumbprint))?;
         let (public_key, algorithm) = (self.public_key.clone(), self.algorithm);
         let fresh = Bound { link: link.clone(), handle: found.private, public_key, algorithm };
         let fresh = Arc::new(CheckedSigner::new(fresh, &RUSTCRYPTO)?);
@@ -147,6 +148,14 @@ fn from_signer(error: SignerError) -> Error {
         },
         _ => Error::Signature(Misuse::SignatureDoesNotVerify),
     }
+}
+
+/// Whether a private key signs for the public key that was found with it.
+pub(crate) fn signs(session: &Session, found: &Found) -> Result<bool, Error> {
+    let message = b"keybound: this is signed so that a key which does not sign is never used";
+    let verifier = RUSTCRYPTO.verifier(found.algorithm).ok_or(Error::Algorithm)?;
+    let signature = sign(session, found.private, &SigningInput::new(found.algorithm, message, RUSTCRYPTO.digest))?;
+    Ok(verifier.verify(&found.public_key, message, signature.as_bytes()).is_ok())
 }
 
 /// One signature, with mechanisms that take a digest: tokens offer those, and few hash what they sign.

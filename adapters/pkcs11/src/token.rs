@@ -9,7 +9,8 @@ use cryptoki::error::RvError;
 use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::{Slot, TokenInfo};
 use cryptoki::types::AuthPin;
-use keybound::Thumbprint;
+use keybound::{Thumbprint, UnixTime};
+use keybound_files::Lock;
 
 use crate::error::Error;
 use crate::module::{Calls, Module};
@@ -27,7 +28,7 @@ const GONE_FOR: Duration = Duration::from_secs(2);
 const MOST_GONE: usize = 64;
 
 /// Where keys are, and how to log in there.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     pub(crate) module: PathBuf,
     label: String,
@@ -37,6 +38,7 @@ pub struct Settings {
     sessions: usize,
     wait: Duration,
     state: Option<PathBuf>,
+    clock: Arc<dyn Fn() -> UnixTime + Send + Sync>,
 }
 
 impl Settings {
@@ -58,6 +60,7 @@ impl Settings {
             sessions: 8,
             wait: Duration::from_secs(10),
             state: None,
+            clock: Arc::new(UnixTime::now),
         }
     }
 
@@ -94,6 +97,13 @@ impl Settings {
         self
     }
 
+    /// Another clock than the system's, for the time that is in the label of a new key.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Fn() -> UnixTime + Send + Sync + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
     /// How many threads use the token at once, each with a session; 8 unless told otherwise. Others wait for
     /// [`wait`](Self::wait).
     #[must_use]
@@ -120,6 +130,18 @@ impl Settings {
     }
 }
 
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("module", &self.module)
+            .field("label", &self.label)
+            .field("serial", &self.serial)
+            .field("application", &self.application)
+            .field("pin", &self.pin)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A token.
 pub(crate) struct Token {
     settings: Settings,
@@ -138,6 +160,8 @@ struct Gate {
     /// When the module was last restarted, and how long ago that must be for the next time.
     restarted: Option<Instant>,
     pause: Duration,
+    /// Whether the last attempt to connect failed.
+    is_out: bool,
 }
 
 /// What is done about a connection on which something failed.
@@ -162,10 +186,13 @@ struct Failed {
 
 impl Token {
     pub(crate) fn open(settings: Settings) -> Result<Self, Error> {
-        let module = Module::open(&settings.module)?;
         let folder = Folder::open(settings.state.as_deref())?;
+        let module = {
+            let _turn = turn(&folder, &settings)?;
+            Module::open(&settings.module)?
+        };
         let permits = Permits::new(settings.sessions, settings.wait);
-        let gate = Gate { epoch: 0, restarted: None, pause: FIRST_PAUSE };
+        let gate = Gate { epoch: 0, restarted: None, pause: FIRST_PAUSE, is_out: false };
         Ok(Self {
             settings,
             module,
@@ -175,6 +202,10 @@ impl Token {
             gate: Mutex::new(gate),
             gone: Mutex::default(),
         })
+    }
+
+    pub(crate) fn now(&self) -> UnixTime {
+        (self.settings.clock)()
     }
 
     pub(crate) fn application(&self) -> &str {
@@ -268,14 +299,22 @@ impl Token {
             // An outage is told at once. That a key is gone leads to a new login: it is worth a wait.
             return if self.restart(&mut gate, is_gone) { self.reconnect(&mut gate).map(Some) } else { Ok(None) };
         }
-        match self.reconnect(&mut gate) {
-            // Some modules list tokens when they are initialised and never again.
-            Err(error) if error.may_pass() && self.restart(&mut gate, false) => {
-                drop(error);
-                self.reconnect(&mut gate).map(Some)
+        let known = gate.is_out;
+        let mut connected = self.reconnect(&mut gate);
+        // Some modules list tokens when they are initialised and never again. SoftHSM lists none to a process that initialises it
+        // while another logs in: the first to find that the token is away looks twice.
+        for patience in [false, true] {
+            match &connected {
+                Err(error) if error.may_pass() && !(patience && known) => {
+                    if !self.restart(&mut gate, patience) {
+                        break;
+                    }
+                    connected = self.reconnect(&mut gate);
+                }
+                _ => break,
             }
-            connected => connected.map(Some),
         }
+        connected.map(Some)
     }
 
     /// Restarts the module, unless that is not for this process to do or was done a moment ago. With `patience` the moment is waited.
@@ -294,14 +333,17 @@ impl Token {
             gate.pause = gate.pause.saturating_mul(2).min(LONGEST_PAUSE);
         }
         // A module that does not start says so when it is called.
-        drop(self.module.restart(self.module.generation()));
+        let seen = self.module.generation();
+        drop(turn(&self.folder, &self.settings).map(|_turn| self.module.restart(seen)));
         gate.restarted = Some(Instant::now());
         true
     }
 
     /// Makes the next connection.
     fn reconnect(&self, gate: &mut Gate) -> Result<Arc<Link>, Error> {
-        let link = self.connect(gate.epoch.saturating_add(1))?;
+        let connected = turn(&self.folder, &self.settings).and_then(|_turn| self.connect(gate.epoch.saturating_add(1)));
+        gate.is_out = connected.is_err();
+        let link = connected?;
         (gate.epoch, gate.pause) = (link.epoch, FIRST_PAUSE);
         Ok(link)
     }
@@ -426,6 +468,12 @@ impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Token").field("settings", &self.settings).finish_non_exhaustive()
     }
+}
+
+/// Takes turns with other processes at starting the module and logging in: with SoftHSM 2.6, a process that starts while another
+/// logs in sees no token, or one without a PIN.
+fn turn(folder: &Folder, settings: &Settings) -> Result<Lock, Error> {
+    Ok(folder.of(&["module", &settings.module.to_string_lossy()]).lock()?)
 }
 
 /// Tokens are locked after a few wrong PINs. The last attempts are left to a person.

@@ -8,3 +8,4 @@ mod place;
 
 mod login;
 mod program;
+mod ring;
