@@ -74,6 +74,7 @@
 
 mod blocking;
 mod error;
+mod host;
 #[cfg(feature = "std")]
 mod memory;
 mod policy;
@@ -87,13 +88,14 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-pub use blocking::{Blocking, KeyRingStore, RingKeys, Shared};
+pub use blocking::Shared;
 pub use error::{ConflictReason, FollowError, InvalidPolicy, KeyRefusal, RotationConflict, SharedError};
+pub use host::{AsyncKeyRingStore, AsyncRingKeys, Blocking, KeyRingStore, RingKeys, Swap};
 #[cfg(feature = "std")]
 pub use memory::MemoryKeyRing;
 pub use policy::RotationPolicy;
 pub use record::{InvalidRecord, KeptKey, KeyRingRecord, RecordedKey};
-pub use shared::{AsyncKeyRingStore, AsyncRingKeys, AsyncShared, Purged, Rotation, Swap};
+pub use shared::{AsyncShared, Purged, Rotation};
 
 use crate::jose::thumbprint::Thumbprint;
 use crate::time::UnixTime;

@@ -20,68 +20,15 @@
 //! }
 //! ```
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::future::Future;
 
 use super::record::Unannounced;
-use super::{KeptKey, KeyRing, KeyRingRecord, RingKey, RotationPolicy, SharedError};
+use super::{AsyncKeyRingStore, AsyncRingKeys, KeyRing, KeyRingRecord, RingKey, RotationPolicy, SharedError, Swap};
 use crate::jose::thumbprint::Thumbprint;
 use crate::time::UnixTime;
 
 /// How often a step is tried again because another process changed the record meanwhile.
 const TURNS: u32 = 16;
-
-/// What came of comparing and setting a record.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Swap {
-    /// The record is the new one.
-    Done,
-    /// The stored record was another one than expected, and still is.
-    Conflict,
-}
-
-/// A [`KeyRingStore`](super::KeyRingStore) that is waited for: the same methods and the same contract.
-pub trait AsyncKeyRingStore {
-    /// As [`KeyRingStore::Error`](super::KeyRingStore::Error).
-    type Error;
-
-    /// As [`KeyRingStore::load`](super::KeyRingStore::load).
-    fn load(&self) -> impl Future<Output = Result<Option<KeyRingRecord>, Self::Error>>;
-
-    /// As [`KeyRingStore::compare_and_set`](super::KeyRingStore::compare_and_set).
-    fn compare_and_set(
-        &self,
-        expected: Option<u64>,
-        new: &KeyRingRecord,
-    ) -> impl Future<Output = Result<Swap, Self::Error>>;
-}
-
-/// [`RingKeys`](super::RingKeys) that are waited for: the same methods and the same contract.
-pub trait AsyncRingKeys {
-    /// As [`RingKeys::Key`](super::RingKeys::Key).
-    type Key;
-    /// As [`RingKeys::Error`](super::RingKeys::Error).
-    type Error;
-
-    /// As [`RingKeys::create`](super::RingKeys::create).
-    fn create(&self) -> impl Future<Output = Result<RingKey<Self::Key>, Self::Error>>;
-
-    /// As [`RingKeys::keep`](super::RingKeys::keep).
-    fn keep(&self, key: &RingKey<Self::Key>) -> impl Future<Output = Result<(), Self::Error>> {
-        let _ = key;
-        core::future::ready(Ok(()))
-    }
-
-    /// As [`RingKeys::find`](super::RingKeys::find).
-    fn find(&self, thumbprint: &Thumbprint) -> impl Future<Output = Result<Option<Self::Key>, Self::Error>>;
-
-    /// As [`RingKeys::delete`](super::RingKeys::delete).
-    fn delete(&self, thumbprint: &Thumbprint) -> impl Future<Output = Result<(), Self::Error>>;
-
-    /// As [`RingKeys::list`](super::RingKeys::list).
-    fn list(&self) -> impl Future<Output = Result<Vec<KeptKey>, Self::Error>>;
-}
 
 /// A ring's store and its keys, where they are asynchronous: what processes that share the ring do. A store or keys that block are
 /// wrapped in [`Blocking`](super::Blocking).
@@ -454,50 +401,3 @@ fn announced<E, K>(
         Unannounced::Full => SharedError::Full { retired: record.undeleted(now) },
     })
 }
-
-macro_rules! by_pointer {
-    ($($pointer:ty),*) => {$(
-        impl<T: AsyncKeyRingStore + ?Sized> AsyncKeyRingStore for $pointer {
-            type Error = T::Error;
-
-            fn load(&self) -> impl Future<Output = Result<Option<KeyRingRecord>, T::Error>> {
-                (**self).load()
-            }
-
-            fn compare_and_set(
-                &self,
-                expected: Option<u64>,
-                new: &KeyRingRecord,
-            ) -> impl Future<Output = Result<Swap, T::Error>> {
-                (**self).compare_and_set(expected, new)
-            }
-        }
-
-        impl<T: AsyncRingKeys + ?Sized> AsyncRingKeys for $pointer {
-            type Key = T::Key;
-            type Error = T::Error;
-
-            fn create(&self) -> impl Future<Output = Result<RingKey<T::Key>, T::Error>> {
-                (**self).create()
-            }
-
-            fn keep(&self, key: &RingKey<T::Key>) -> impl Future<Output = Result<(), T::Error>> {
-                (**self).keep(key)
-            }
-
-            fn find(&self, thumbprint: &Thumbprint) -> impl Future<Output = Result<Option<T::Key>, T::Error>> {
-                (**self).find(thumbprint)
-            }
-
-            fn delete(&self, thumbprint: &Thumbprint) -> impl Future<Output = Result<(), T::Error>> {
-                (**self).delete(thumbprint)
-            }
-
-            fn list(&self) -> impl Future<Output = Result<Vec<KeptKey>, T::Error>> {
-                (**self).list()
-            }
-        }
-    )*};
-}
-
-by_pointer!(&T, Arc<T>);

@@ -260,6 +260,7 @@ fn two_processes_rotate() {
                 if crashed == 0 {
                     assert_eq!(world.activated(), 2);
                     assert_eq!(world.record().keys().count(), 2);
+                    assert_eq!(world.0.borrow().keys.len(), 2, "what was made in vain is deleted");
                 }
             },
         );
@@ -285,7 +286,14 @@ fn two_processes_found_a_ring() {
         })
     };
     for kind in [Kind::Hsm, Kind::Software] {
-        every_order(1, || World::empty(kind), |world| [opens(world), opens(world)].into(), |_, _| {});
+        every_order(
+            1,
+            || World::empty(kind),
+            |world| [opens(world), opens(world)].into(),
+            |world, crashed| {
+                assert!(crashed > 0 || world.0.borrow().keys.len() == 1, "what was made in vain is deleted");
+            },
+        );
     }
 }
 

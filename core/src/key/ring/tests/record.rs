@@ -165,6 +165,12 @@ fn a_retired_key_is_forgotten_only_after_it_was_deleted() {
     assert_eq!(record.state(&key(83), at(20_000)), None);
     assert_eq!(record.state(&key(100), at(10_249)), Some(KeyState::Retiring { until: at(10_250) }));
     assert_eq!(record.version(), 1 + 2 * 127 + 100);
+    // One that a session uses for longer than later ones are kept.
+    for number in 101..127 {
+        record = record.without(&[key(number)]).unwrap();
+    }
+    assert_eq!(record.keys().next().map(|key| (key.thumbprint, key.deleted)), Some((key(100), false)));
+    assert_eq!(record.keys().count(), 2 + KeyRingRecord::MAX_DELETED);
 }
 
 #[test]

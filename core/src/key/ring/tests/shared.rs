@@ -167,7 +167,9 @@ fn a_revoked_key_does_not_sign_any_more() {
     assert_eq!(ring.active().0, id(2));
     world.revoke(&mut ring, &id(1), at(DUE + 1)).unwrap();
 
+    let writes = world.store.writes.get();
     world.revoke(&mut ring, &id(2), at(DUE + 2)).unwrap();
+    assert_eq!(world.store.writes.get(), writes + 2, "it retires in the step that makes its successor active");
     assert_eq!(ring.active(), (id(3), &3));
     assert_eq!(ring.key_for(&id(2), at(DUE + 2)), Err(KeyRefusal::Retired { since: at(DUE) }));
     world.follow(&mut other, at(DUE + 2)).unwrap();
