@@ -24,6 +24,11 @@
 //!   out every thread of the process.
 //! - A process forked from one that uses a token opens the keys anew.
 
+/// The code in the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/hsm.md")]
+struct Guide;
+
 mod error;
 mod find;
 mod generate;

@@ -21,7 +21,7 @@ use crate::sessions::{Link, Permits};
 /// Between restarts of the module: they stop every caller in this process. Doubled each time, for a token that stays away.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest time between restarts, so that signing goes on soon after the token's return.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(600);
 /// How long a key that was found to be gone is known to be.
 const GONE_FOR: Duration = Duration::from_secs(2);
 /// How many such keys are remembered.

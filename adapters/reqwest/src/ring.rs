@@ -37,7 +37,7 @@ type Clock = dyn Fn() -> UnixTime + Send + Sync;
 ///
 /// # Security
 /// The host's keys that belong to the host are this ring's and no other's: those that its record does not name are deleted. Two
-/// rings need two hosts, such as two folders, or two tokens of an HSM.
+/// rings need two hosts, such as two folders, or two applications of `keybound-pkcs11` on one token.
 ///
 /// An intent's key ends with the intent where it is the intent's own. With a ring, intents and other sessions share one.
 pub struct RotatingKeys<K, T>(Arc<Inner<K, T>>);
