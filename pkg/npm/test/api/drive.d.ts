@@ -6,6 +6,7 @@ export interface CreatedKey {
     readonly publicJwk: PublicJwk;
     readonly algorithm: Algorithm;
     readonly protection: Protection;
+    readonly shared?: boolean;
 }
 export interface Signing {
     readonly thumbprint: string;

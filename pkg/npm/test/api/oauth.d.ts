@@ -133,6 +133,7 @@ export declare class OAuthClient {
     adopt(token: HeldToken): Promise<Session>;
     keep(session: Session): Promise<void>;
     refresh(session: Session): Promise<void>;
+    rekey(session: Session): Promise<void>;
     revoke(session: Session): Promise<void>;
     end(session: Session): Promise<boolean>;
     introspect(discovered: Discovered, token: string): Promise<Record<string, unknown>>;
