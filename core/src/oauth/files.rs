@@ -365,6 +365,10 @@ mod tests {
             (MADE, key(2), young, Found::Leave),
             (MADE, key(3), old, Found::Leave),
             (MADE, "of another program".into(), old, Found::Leave),
+            (ELSEWHERE, key(5), old, Found::Leave),
+            (KEY, key(5), old, Found::Leave),
+            (ELSEWHERE, key(6), old, Found::Leave),
+            (ELSEWHERE, key(7), young, Found::Leave),
             (ATTACHED, "work".into(), old, Found::Leave),
             (ATTACHED, "gone".into(), old, Found::Leave),
             (ATTACHED, "coming".into(), young, Found::Leave),
@@ -379,7 +383,8 @@ mod tests {
         sweep.content(SESSION, "work", None, old);
         let mut ended = sweep.finish();
         ended.sort_by(|one, other| one.file.cmp(&other.file));
-        let gone = [(MADE, key(3)), (ATTACHED, "gone".into()), (MADE, "of another program".into())];
+        let gone =
+            [(MADE, key(3)), (ELSEWHERE, key(6)), (ATTACHED, "gone".into()), (MADE, "of another program".into())];
         assert_eq!(ended, gone.map(|(folder, file)| Ended { folder, file, version: None }));
 
         // Without the session that cannot be read the key is found: it is older than a login can take.
