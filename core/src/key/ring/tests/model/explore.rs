@@ -51,7 +51,7 @@ pub(super) fn every_order(
             None => break,
         }
     }
-    assert!(ends > 10 && seen.len() > 100, "{ends} ends, {} states", seen.len());
+    assert!(ends > 10 && seen.len() > 50, "{ends} ends, {} states", seen.len());
 }
 
 /// The same with orders that are drawn, of any number of crashes.
