@@ -13,8 +13,9 @@ use crate::error::Error;
 use crate::find::{self, Seen};
 use crate::generate;
 use crate::marker::Marker;
+use crate::settings::Settings;
 use crate::signer::{TokenKey, find_protected};
-use crate::token::{Settings, Token};
+use crate::token::Token;
 
 /// Keys that were found and are kept at hand.
 const MOST_AT_HAND: usize = 256;

@@ -39,11 +39,12 @@ mod pin;
 mod public;
 mod remembered;
 mod sessions;
+mod settings;
 mod signer;
 mod token;
 
 pub use error::{Error, Failure};
 pub use keys::{ListedKey, Pkcs11Keys};
 pub use pin::PinSource;
+pub use settings::Settings;
 pub use signer::TokenKey;
-pub use token::Settings;

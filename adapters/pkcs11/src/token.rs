@@ -1,7 +1,6 @@
 //! A token by label and serial number: who it is, logging in to it, and finding it again after it was away.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -14,9 +13,9 @@ use keybound_files::Lock;
 
 use crate::error::Error;
 use crate::module::{Calls, Module};
-use crate::pin::PinSource;
 use crate::remembered::{Folder, Remembered};
 use crate::sessions::{Link, Permits};
+use crate::settings::Settings;
 
 /// Between restarts of the module: they stop every caller in this process. Doubled each time, for a token that stays away.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -26,121 +25,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(600);
 const GONE_FOR: Duration = Duration::from_secs(2);
 /// How many such keys are remembered.
 const MOST_GONE: usize = 64;
-
-/// Where keys are, and how to log in there.
-#[derive(Clone)]
-pub struct Settings {
-    pub(crate) module: PathBuf,
-    label: String,
-    serial: Option<String>,
-    application: String,
-    pin: PinSource,
-    sessions: usize,
-    wait: Duration,
-    state: Option<PathBuf>,
-    clock: Arc<dyn Fn() -> UnixTime + Send + Sync>,
-}
-
-impl Settings {
-    /// The token with this label, reached through the PKCS #11 module at this absolute path.
-    ///
-    /// The first login remembers the token's serial number; a token with the same label and another number is not given the PIN
-    /// later. [`serial`](Self::serial) says from the beginning which it is.
-    ///
-    /// # Security
-    /// The module is loaded into this process and given the PIN: it and the folders above it must not be writable by others than
-    /// root and this user, which is checked.
-    pub fn new(module: impl Into<PathBuf>, label: impl Into<String>, pin: PinSource) -> Self {
-        Self {
-            module: module.into(),
-            label: label.into(),
-            serial: None,
-            application: "default".to_owned(),
-            pin,
-            sessions: 8,
-            wait: Duration::from_secs(10),
-            state: None,
-            clock: Arc::new(UnixTime::now),
-        }
-    }
-
-    /// Another module.
-    #[must_use]
-    pub fn module(mut self, module: impl Into<PathBuf>) -> Self {
-        self.module = module.into();
-        self
-    }
-
-    /// Another source of the PIN.
-    #[must_use]
-    pub fn pin(mut self, pin: PinSource) -> Self {
-        self.pin = pin;
-        self
-    }
-
-    /// The token's serial number, as `pkcs11-tool --list-token-slots` shows it.
-    #[must_use]
-    pub fn serial(mut self, serial: impl Into<String>) -> Self {
-        self.serial = Some(serial.into());
-        self
-    }
-
-    /// The name of this program among those that share the token; `default` unless told otherwise. It is in the label of the keys that
-    /// it makes. Characters other than letters, digits, `.`, `_` and `-` become `-`.
-    ///
-    /// A host of keys lists those of its own application alone. Two programs of one name would take each other's keys for orphans, and
-    /// delete them.
-    #[must_use]
-    pub fn application(mut self, name: &str) -> Self {
-        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);
-        self.application = name.chars().map(|letter| if is_plain(letter) { letter } else { '-' }).take(64).collect();
-        self
-    }
-
-    /// Another clock than the system's, for the time that is in the label of a new key.
-    #[must_use]
-    pub fn clock(mut self, clock: impl Fn() -> UnixTime + Send + Sync + 'static) -> Self {
-        self.clock = Arc::new(clock);
-        self
-    }
-
-    /// How many threads use the token at once, each with a session; 8 unless told otherwise. Others wait for
-    /// [`wait`](Self::wait).
-    #[must_use]
-    pub fn sessions(mut self, sessions: usize) -> Self {
-        self.sessions = sessions;
-        self
-    }
-
-    /// How long a caller waits for a session, 10 seconds unless told otherwise.
-    #[must_use]
-    pub fn wait(mut self, wait: Duration) -> Self {
-        self.wait = wait;
-        self
-    }
-
-    /// The folder that remembers serial numbers and refused PINs, made with mode 0700 if it is not there.
-    ///
-    /// Unless told otherwise it is `keybound/pkcs11` in `$XDG_STATE_HOME` or `~/.local/state`. All processes that use the token
-    /// have the same folder, so that none tries a PIN that another saw refused.
-    #[must_use]
-    pub fn state_folder(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.state = Some(folder.into());
-        self
-    }
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("module", &self.module)
-            .field("label", &self.label)
-            .field("serial", &self.serial)
-            .field("application", &self.application)
-            .field("pin", &self.pin)
-            .finish_non_exhaustive()
-    }
-}
 
 /// A token.
 pub(crate) struct Token {
@@ -241,10 +125,9 @@ impl Token {
                 Err(error) if error.may_pass() => error,
                 done => return done,
             };
-            if error.is_absence() {
-                // Where a module notices that the token is away, it is not the key that is gone.
-                calls.context().get_token_info(link.slot)?;
-            }
+            // Where a module notices that the token is away, it is not the key that is gone.
+            let noticed = error.is_absence().then(|| calls.context().get_token_info(link.slot).err()).flatten();
+            let error = noticed.map_or(error, Error::from);
             if let Error::KeyGone(thumbprint) = error {
                 if last.is_some() && link.generation > before.generation {
                     restarts_seen = restarts_seen.saturating_add(1);

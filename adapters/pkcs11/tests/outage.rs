@@ -135,6 +135,13 @@ fn a_module_that_finds_nothing_is_started_again() {
             place.rule(&format!("C_FindObjects blind {}", starts + 1));
             assert_eq!(place.faulty_keys().list().unwrap().len(), 1);
         }
+        // Also where the token says that something is wrong.
+        let connected = place.faulty_keys();
+        place.rule("");
+        assert_eq!(connected.list().unwrap().len(), 1);
+        let starts = place.calls("C_Initialize") + 1;
+        place.rule(&format!("C_FindObjects blind {starts}\nC_GetTokenInfo fail-once 0x5"));
+        prove(&*connected.key(made).unwrap());
         // That it is gone is believed only after that.
         place.rule("C_FindObjects blind 100");
         let before = place.calls("C_Initialize");
