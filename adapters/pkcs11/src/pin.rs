@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,7 +48,7 @@ impl PinSource {
     /// A file that holds the PIN alone; a line break at its end is no part of it. It belongs to the user of this process, has mode
     /// 0400 and is not a link.
     ///
-    /// Once the token has refused it, it is tried again when it was written anew.
+    /// Once the token has refused it, it is tried again when it was written anew, and not because it goes by another name.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(Kind::File(path.into()))
     }
@@ -90,7 +90,12 @@ impl PinSource {
             Kind::Callback { name, version, ask } => {
                 let identity = version.as_ref().map(|version| format!("{name} {version}").replace(['\r', '\n'], " "));
                 wanted(identity.as_deref())?;
-                Ok(Pin { text: ask().map_err(|why| self.unavailable(&why))?, identity })
+                let text = ask().map_err(|why| self.unavailable(&why))?;
+                if text.is_empty() {
+                    // Enter at a prompt. The token would count it as a wrong PIN.
+                    return Err(self.unavailable("it is empty; give the token's user PIN"));
+                }
+                Ok(Pin { text, identity })
             }
         }
     }
@@ -168,16 +173,23 @@ fn open(path: &Path) -> Result<File, String> {
     File::open(path).map_err(|error| error.to_string())
 }
 
-/// Changes when the file is written anew or replaced.
+/// Changes when the file is written anew or replaced, and not with the name that it goes by.
 fn identity(path: &Path, file: &File) -> Result<String, String> {
     let found = file.metadata().map_err(|error| error.to_string())?;
     let written =
         found.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
-    #[cfg(unix)]
-    let (device, inode) = (std::os::unix::fs::MetadataExt::dev(&found), std::os::unix::fs::MetadataExt::ino(&found));
-    #[cfg(not(unix))]
-    let (device, inode) = (0, 0);
-    let path = std::path::absolute(path).map_err(|error| error.to_string())?;
-    let path = path.to_string_lossy().replace(['\r', '\n'], " ");
-    Ok(format!("file {device} {inode} {} {} {path}", found.len(), written.as_nanos()))
+    Ok(format!("file {} {} {}", place(path, &found)?, found.len(), written.as_nanos()))
+}
+
+/// Which file it is.
+#[cfg(unix)]
+fn place(_: &Path, found: &Metadata) -> Result<String, String> {
+    use std::os::unix::fs::MetadataExt as _;
+    Ok(format!("{} {}", found.dev(), found.ino()))
+}
+
+#[cfg(not(unix))]
+fn place(path: &Path, _: &Metadata) -> Result<String, String> {
+    let path = path.canonicalize().map_err(|error| error.to_string())?;
+    Ok(path.to_string_lossy().replace(['\r', '\n'], " "))
 }

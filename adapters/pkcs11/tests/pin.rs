@@ -151,6 +151,36 @@ fn a_pin_file_is_its_owners_alone() {
     });
 }
 
+/// Spelt differently, by a linked folder and by another name of the same file.
+#[test]
+fn a_pin_file_of_another_name_is_the_same_source() {
+    story(module_path!(), "a_pin_file_of_another_name_is_the_same_source", |place| {
+        let name = place.folder().file_name().unwrap().to_str().unwrap();
+        symlink(place.folder(), place.folder().join("linked")).unwrap();
+        fs::hard_link(place.pin_file(), place.folder().join("other")).unwrap();
+        let named = |path: &str| place.faulty_settings().pin(PinSource::file(place.folder().join(path)));
+        // As the token refuses a PIN, which it did not count: CKR_PIN_INCORRECT.
+        place.rule("C_Login fail 0xa0");
+        assert_eq!(reason(named("pin")), "pin_refused");
+        for path in ["./pin", &format!("../{name}/pin"), "linked/pin", "other"] {
+            assert_eq!(reason(named(path)), "pin_refused_before", "{path}");
+        }
+        assert_eq!(place.calls("C_Login"), 1);
+        place.write_pin(PIN);
+        assert_eq!(reason(named("pin")), "pin_refused");
+    });
+}
+
+/// Enter at a prompt would cost an attempt.
+#[test]
+fn an_empty_pin_is_not_tried() {
+    story(module_path!(), "an_empty_pin_is_not_tried", |place| {
+        let empty = PinSource::callback("a person", None, || Ok(String::new().into()));
+        assert_eq!(reason(place.faulty_settings().pin(empty)), "pin_unavailable");
+        assert_eq!(place.calls("C_Login"), 0);
+    });
+}
+
 #[test]
 fn a_module_that_others_can_replace_is_not_loaded() {
     story(module_path!(), "a_module_that_others_can_replace_is_not_loaded", |place| {
