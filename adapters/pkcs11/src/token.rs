@@ -132,8 +132,12 @@ impl Token {
                 if last.is_some() && link.generation > before.generation {
                     restarts_seen = restarts_seen.saturating_add(1);
                 }
-                if restarts_seen >= 2 || self.is_known_gone(thumbprint) {
+                if restarts_seen >= 2 {
                     self.remember_gone(thumbprint);
+                    return Err(error);
+                }
+                // Known from the last look, and not for longer because it is asked for: it may be back.
+                if self.is_known_gone(thumbprint) {
                     return Err(error);
                 }
             }

@@ -172,6 +172,25 @@ fn a_key_that_is_gone_is_told_so() {
     });
 }
 
+/// Also while it is asked for all the time.
+#[test]
+fn a_key_that_was_gone_and_is_back_is_found() {
+    story(module_path!(), "a_key_that_was_gone_and_is_back_is_found", |place| {
+        let keys = place.faulty_keys();
+        let made = keys.create(AlgorithmSet::FAPI2, KeyOwner::Host).unwrap().thumbprint();
+        let others = place.faulty_keys();
+        place.rule("C_FindObjects blind 100");
+        assert!(matches!(others.key(made), Err(Error::KeyGone(_))));
+        // The module shows it after it was restarted.
+        place.rule(&format!("C_FindObjects blind {}", place.calls("C_Initialize") + 1));
+        let start = Instant::now();
+        while let Err(error) = others.key(made) {
+            assert!(start.elapsed() < Duration::from_secs(6), "{error}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+}
+
 /// Whoever initialised the module may be using it.
 #[test]
 fn a_module_of_others_is_not_finalised() {
