@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Once;
 
 use keybound_pkcs11::{PinSource, Pkcs11Keys, Settings};
 
@@ -136,10 +137,12 @@ impl Place {
         assert!(built.exists(), "run: cargo build -p keybound-pkcs11 --examples");
         // Where cargo builds may be writable by others.
         let module = self.0.join("module.so");
-        if !module.exists() {
+        // Once: threads that copy over a module that is loaded end the process.
+        static COPIED: Once = Once::new();
+        COPIED.call_once(|| {
             fs::copy(built, &module).unwrap();
             fs::set_permissions(&module, Permissions::from_mode(0o755)).unwrap();
-        }
+        });
         Settings::new(module, LABEL, PinSource::file(self.pin_file())).state_folder(self.state())
     }
 
