@@ -1,7 +1,9 @@
 //! What the host answers to a step.
 
 use keybound::UnixTime;
-use keybound::flow::step::{self, CreatedKey, FetchFailed, HostError, KeyFault, KeyOwner, Saved, Stored};
+#[cfg(feature = "client")]
+use keybound::flow::step::KeyOwner;
+use keybound::flow::step::{self, CreatedKey, FetchFailed, HostError, KeyFault, Saved, Stored};
 use keybound::http::message::Response;
 use keybound::json::Value;
 #[cfg(feature = "client")]
