@@ -324,7 +324,15 @@ impl fmt::Display for Error {
         match self {
             Self::ModulePath { path, why } => write!(f, "the PKCS #11 module {} cannot be used: {why}", path.display()),
             Self::Module { path, cause } => {
-                write!(f, "the PKCS #11 module {} could not be started: {cause}", path.display())
+                write!(f, "the PKCS #11 module {} could not be started: {cause}", path.display())?;
+                // What SoftHSM says of each of these.
+                if cause.contains("CKR_GENERAL_ERROR") {
+                    f.write_str(
+                        "; with SoftHSM, check that SOFTHSM2_CONF names its configuration, that this user can read it, and that the folder \
+                         of directories.tokendir exists",
+                    )?;
+                }
+                Ok(())
             }
             Self::Forked => f.write_str(
                 "this process was forked from the one that loaded the PKCS #11 module; open the keys in the new process",
@@ -337,7 +345,11 @@ impl fmt::Display for Error {
                 if seen.is_empty() { f.write_str(NO_TOKEN) } else { write!(f, "there are: {}", seen.join(", ")) }
             }
             Self::TokenAmbiguous { label, serials } => {
-                write!(f, "several tokens are labelled \"{label}\"; name a serial number of: {}", serials.join(", "))
+                write!(
+                    f,
+                    "several tokens are labelled \"{label}\"; say which by its serial number (--serial, or Settings::serial): {}",
+                    serials.join(", ")
+                )
             }
             Self::TokenChanged { label, pinned, remembered } => {
                 let remembered = remembered.display();
@@ -349,7 +361,11 @@ impl fmt::Display for Error {
             }
             Self::PinUnavailable { source, why } => write!(f, "no PIN from {source}: {why}"),
             Self::PinRefused { token, source } => {
-                write!(f, "the token {token} refused the PIN from {source}; it is not tried again until that changes")
+                write!(
+                    f,
+                    "the token {token} refused the PIN from {source}, and will not be given it again; correct it (a PIN file by writing \
+                     it anew)"
+                )
             }
             Self::PinRefusedBefore { token, source, remembered } => {
                 let remembered = remembered.display();
@@ -381,7 +397,7 @@ impl fmt::Display for Error {
             ),
             Self::KeysNotSeen => f.write_str("the token shows no keys now, and whether it has none cannot be told; try again later"),
             Self::KeyChanged(thumbprint) => write!(f, "the key under the id {thumbprint} is another one"),
-            Self::TwoKeys(key) => write!(f, "the token has two keys {key}; delete one of them, or give it another id"),
+            Self::TwoKeys(key) => write!(f, "the token has two keys {key}; delete one of them, or give each a label and an id of its own"),
             Self::NotProtected { key, attribute } => {
                 write!(f, "the key {key} is not protected by the token ({attribute}); make a new one")
             }

@@ -28,7 +28,8 @@ impl Folder {
         let path = path.map(Path::to_owned).or_else(default).ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, "neither XDG_STATE_HOME nor HOME is set; set one, or name a folder")
         })?;
-        keybound_files::make_private(&path)?;
+        keybound_files::make_private(&path)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
         Ok(Self(path))
     }
 

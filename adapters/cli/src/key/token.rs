@@ -72,7 +72,10 @@ pub(super) fn list(args: &ListArgs, output: &Output) -> Result<(), Failure> {
         let name = match key.made {
             Some((owner, _)) => {
                 let application = key.application.unwrap_or_default();
-                format!("made by Keybound ({application}) for the {}", owner.name())
+                match owner {
+                    KeyOwner::Session => format!("made by Keybound ({application}) for one session, deleted with it"),
+                    KeyOwner::Host => format!("made by Keybound ({application})"),
+                }
             }
             None => format!("from elsewhere, labelled {:?}", key.label),
         };

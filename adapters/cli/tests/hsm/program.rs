@@ -164,6 +164,16 @@ fn a_session_has_its_key_in_the_token() {
         assert_eq!(fs::read_dir(folder.join("key")).map_or(0, Iterator::count), 0);
         assert!(without(&["logout", url]).status.success());
         assert_eq!(with_token_keys(place)["keys"], Value::Array(Vec::new()));
+        // With the token away, the session ends all the same, and the user is told which key is left.
+        let again = with_token(&[&["login", url], machine.as_slice()].concat());
+        place.take_away();
+        let away = without(&["logout", url]);
+        let told = String::from_utf8(away.stderr).unwrap();
+        let advice = format!("keybound key delete {}", again["thumbprint"].as_str().unwrap());
+        assert!(!away.status.success() && told.contains("has ended here") && told.contains(&advice), "{told}");
+        place.bring_back();
+        assert_eq!(with_token_keys(place)["keys"][0]["jkt"], again["thumbprint"]);
+        assert_eq!(without(&["logout", url]).status.code(), Some(1));
     });
 }
 
