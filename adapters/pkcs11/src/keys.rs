@@ -91,6 +91,7 @@ impl Pkcs11Keys {
                 let mut provisional = vec![0; 32];
                 RUSTCRYPTO.random.fill(&mut provisional).map_err(|error| Error::Signature(error.into()))?;
                 tried.push(provisional.clone());
+                self.token.forget_empty();
                 let application = self.token.application().to_owned();
                 let marker = Marker { application, owner, algorithm, created_at: self.token.now() };
                 generate::pair(session, &marker, &provisional)
@@ -186,7 +187,7 @@ impl Pkcs11Keys {
     fn all(&self) -> Result<Vec<(Seen, bool)>, Error> {
         let mut generations = Vec::new();
         self.token.attempt(|calls, link| {
-            let all = link.search(calls, |session| {
+            link.search(calls, |session| {
                 let mut all = Vec::new();
                 for seen in find::all(session)? {
                     let is_listed = |(other, _): &&(Seen, bool)| match (&seen.key, &other.key) {
@@ -208,17 +209,23 @@ impl Pkcs11Keys {
                         is_protected => all.push((seen, is_protected.is_ok())),
                     }
                 }
+                // None at all may be what a token shows that was away: it is looked at again after a login and a restart.
+                generations.push(calls.generation());
+                if !all.is_empty() {
+                    self.token.forget_empty();
+                } else if generations.first() != generations.last() {
+                    self.token.remember_empty(link);
+                } else if !self.token.is_known_empty(calls, link) {
+                    return Err(Error::KeysNotSeen);
+                }
                 Ok(all)
-            })?;
-            // None at all may be what a token shows that was away: it is looked at again after a login and a restart.
-            generations.push(calls.generation());
-            let is_fresh = generations.first() != generations.last();
-            if all.is_empty() && !is_fresh { Err(Error::KeysNotSeen) } else { Ok(all) }
+            })
         })
     }
 
     fn keep(&self, key: TokenKey) -> Result<Arc<TokenKey>, Error> {
         let key = Arc::new(key);
+        self.token.forget_empty();
         let mut at_hand = self.at_hand();
         if at_hand.len() >= MOST_AT_HAND {
             at_hand.clear();

@@ -21,7 +21,7 @@ use crate::settings::Settings;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest time between restarts, so that signing goes on soon after the token's return.
 const LONGEST_PAUSE: Duration = Duration::from_millis(600);
-/// How long a key that was found to be gone is known to be.
+/// How long a key that was found to be gone is known to be, and a token without keys to have none.
 const GONE_FOR: Duration = Duration::from_secs(2);
 /// How many such keys are remembered.
 const MOST_GONE: usize = 64;
@@ -36,6 +36,8 @@ pub(crate) struct Token {
     /// Never taken by those who hold [`Calls`]: who has it may be waiting for them.
     gate: Mutex<Gate>,
     gone: Mutex<Vec<(Thumbprint, Instant)>>,
+    /// Which connection found no keys after a restart, and when.
+    empty: Mutex<Option<(u64, Instant)>>,
 }
 
 /// What those who connect take turns at.
@@ -85,6 +87,7 @@ impl Token {
             link: RwLock::default(),
             gate: Mutex::new(gate),
             gone: Mutex::default(),
+            empty: Mutex::default(),
         })
     }
 
@@ -162,6 +165,25 @@ impl Token {
         let surplus = gone.len().saturating_add(1).saturating_sub(MOST_GONE);
         gone.drain(..surplus);
         gone.push((thumbprint, Instant::now()));
+    }
+
+    /// Whether this connection found no keys after a restart a moment ago, and the token says that it is there.
+    ///
+    /// Not for longer: after a token was away, searches find nothing although no call fails.
+    pub(crate) fn is_known_empty(&self, calls: &Calls<'_>, link: &Link) -> bool {
+        let empty = *self.empty.lock().unwrap_or_else(PoisonError::into_inner);
+        empty.is_some_and(|(epoch, at)| epoch == link.epoch && at.elapsed() < GONE_FOR)
+            && calls.context().get_token_info(link.slot).is_ok()
+    }
+
+    /// Lets the same be told at once for a while: looking stops all callers, and logs in again.
+    pub(crate) fn remember_empty(&self, link: &Link) {
+        *self.empty.lock().unwrap_or_else(PoisonError::into_inner) = Some((link.epoch, Instant::now()));
+    }
+
+    /// A key was found, or is being made.
+    pub(crate) fn forget_empty(&self) {
+        *self.empty.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// A connection later than `failed`, by this remedy or because another caller has made one meanwhile. `None` if the module

@@ -191,6 +191,43 @@ fn a_key_that_was_gone_and_is_back_is_found() {
     });
 }
 
+/// Looking stops all callers, and costs a login.
+#[test]
+fn a_token_without_keys_is_looked_at_again_once() {
+    story(module_path!(), "a_token_without_keys_is_looked_at_again_once", |place| {
+        let keys = place.faulty_keys();
+        let start = Instant::now();
+        assert!(keys.list().unwrap().is_empty());
+        assert_eq!((place.calls("C_Initialize"), place.calls("C_Login")), (2, 2));
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..10).for_each(|_| assert!(keys.list().unwrap().is_empty())));
+            }
+        });
+        // Believed for two seconds; callers that look meanwhile may each make a connection.
+        let most = 3 + usize::try_from(start.elapsed().as_secs() / 2).unwrap();
+        assert!(place.calls("C_Login") <= most, "{} {most}", place.calls("C_Login"));
+        // Not of a token that is away, nor one that had a key since, nor by another connection.
+        place.take_away();
+        assert!(keys.list().is_err());
+        place.bring_back();
+        let start = Instant::now();
+        let listed = loop {
+            match keys.list() {
+                Ok(listed) => break listed,
+                Err(error) => assert!(start.elapsed() < Duration::from_secs(2), "{error}"),
+            }
+        };
+        assert!(listed.is_empty());
+        let made = keys.create(AlgorithmSet::FAPI2, KeyOwner::Host).unwrap();
+        place.rule(&format!("C_FindObjects blind {}", place.calls("C_Initialize") + 1));
+        assert_eq!(keys.list().unwrap().len(), 1);
+        place.rule("");
+        keys.delete(made.thumbprint()).unwrap();
+        assert!(keys.list().unwrap().is_empty());
+    });
+}
+
 /// Whoever initialised the module may be using it.
 #[test]
 fn a_module_of_others_is_not_finalised() {
