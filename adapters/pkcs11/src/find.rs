@@ -92,6 +92,30 @@ pub(crate) fn all(session: &Session) -> Result<Vec<Seen>, Error> {
     Ok(all)
 }
 
+/// Public halves of ours whose private half is not there, by id: the pair's making or destroying was cut off.
+///
+/// Without a login no private half is seen: the caller checks that there is one.
+pub(crate) fn lone(session: &Session, is_wanted: impl Fn(&Marker) -> bool) -> Result<Vec<(Vec<u8>, Marker)>, Error> {
+    let handles = session.find_objects(&[Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::Token(true)])?;
+    let mut lone: Vec<(Vec<u8>, Marker)> = Vec::new();
+    for public in handles.into_iter().take(MOST) {
+        let Names { id, label, .. } = match names(session, public) {
+            // It was deleted since.
+            Err(error) if error.is_code("CKR_OBJECT_HANDLE_INVALID") => continue,
+            names => names?,
+        };
+        let Some(marker) = Marker::parse(&label).filter(&is_wanted) else { continue };
+        if lone.iter().any(|(other, _)| *other == id) {
+            continue;
+        }
+        let template = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Id(id.clone())];
+        if session.find_objects(&template)?.is_empty() {
+            lone.push((id, marker));
+        }
+    }
+    Ok(lone)
+}
+
 fn seen(session: &Session, private: ObjectHandle) -> Result<Seen, Error> {
     let Names { id, label, .. } = names(session, private)?;
     match read(session, private) {

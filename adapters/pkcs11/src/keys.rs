@@ -15,10 +15,12 @@ use crate::generate;
 use crate::marker::Marker;
 use crate::settings::Settings;
 use crate::signer::{TokenKey, find_protected};
-use crate::token::Token;
+use crate::token::{Token, sees_private_keys};
 
 /// Keys that were found and are kept at hand.
 const MOST_AT_HAND: usize = 256;
+/// Seconds after which no pair is in the making any more, whatever the clocks of processes differ by.
+const MAKING: u64 = 3600;
 
 /// Keys that never leave a token.
 ///
@@ -137,11 +139,11 @@ impl Pkcs11Keys {
         }
     }
 
-    /// Destroys a pair that Keybound made. One that is already gone is not an error.
+    /// Destroys a pair that Keybound made, or what is left of one. Says whether there was one.
     ///
     /// # Errors
     /// [`Error::NotOurs`] for keys from elsewhere; whatever kept the token from destroying it.
-    pub fn delete(&self, thumbprint: Thumbprint) -> Result<(), Error> {
+    pub fn delete(&self, thumbprint: Thumbprint) -> Result<bool, Error> {
         self.at_hand().remove(&thumbprint);
         let deleted = self.token.attempt(|calls, link| {
             link.write(calls, |session| {
@@ -157,8 +159,8 @@ impl Pkcs11Keys {
             })
         });
         match deleted {
-            Err(Error::KeyGone(_)) => Ok(()),
-            deleted => deleted,
+            Err(Error::KeyGone(_)) => Ok(false),
+            deleted => deleted.map(|()| true),
         }
     }
 
@@ -223,6 +225,21 @@ impl Pkcs11Keys {
         })
     }
 
+    /// Public halves of this application that a crash left, by id. A pair of which only one half is there may be in the making.
+    fn left(&self) -> Result<Vec<(Vec<u8>, Marker)>, Error> {
+        let now = self.token.now();
+        let is_left = |marker: &Marker| {
+            marker.application == self.token.application() && now >= marker.created_at.saturating_add(MAKING)
+        };
+        self.token.attempt(|calls, link| {
+            link.search(calls, |session| {
+                let left = find::lone(session, is_left)?;
+                // Where no private half is seen, all public ones look like that.
+                if sees_private_keys(calls, link.slot, session)? { Ok(left) } else { Err(Error::KeysNotSeen) }
+            })
+        })
+    }
+
     fn keep(&self, key: TokenKey) -> Result<Arc<TokenKey>, Error> {
         let key = Arc::new(key);
         self.token.forget_empty();
@@ -240,7 +257,7 @@ impl Pkcs11Keys {
 }
 
 /// Keys of sessions and of a ring. [`keys`](KeyHost::keys) lists those of the same [application](Settings::application), by the label
-/// that Keybound gives; [`signer`](KeyHost::signer) finds others as well.
+/// that Keybound gives, and public halves that a crash left more than an hour ago; [`signer`](KeyHost::signer) finds others as well.
 impl KeyHost for Pkcs11Keys {
     fn create_key(
         &self,
@@ -265,7 +282,8 @@ impl KeyHost for Pkcs11Keys {
     }
 
     fn delete_key(&self, thumbprint: Thumbprint) -> Result<(), HostError> {
-        Ok(self.delete(thumbprint)?)
+        self.delete(thumbprint)?;
+        Ok(())
     }
 
     fn keys(&self) -> Result<Vec<HeldKey>, HostError> {
@@ -277,6 +295,11 @@ impl KeyHost for Pkcs11Keys {
             let algorithm = is_protected.then_some(marker.algorithm);
             Some(HeldKey { thumbprint, algorithm, owner: marker.owner, created_at: Some(marker.created_at) })
         };
-        Ok(self.all()?.into_iter().filter_map(held).collect())
+        let whole = self.all()?.into_iter().filter_map(held);
+        let left = self.left()?.into_iter().filter_map(|(id, marker)| {
+            let thumbprint = Thumbprint::from_bytes(<[u8; 32]>::try_from(id).ok()?);
+            Some(HeldKey { thumbprint, algorithm: None, owner: marker.owner, created_at: Some(marker.created_at) })
+        });
+        Ok(whole.chain(left).collect())
     }
 }

@@ -319,11 +319,7 @@ impl Token {
 
     /// Logs the process in, with as few uses of the PIN as can be.
     fn log_in(&self, calls: &Calls<'_>, slot: Slot, serial: &str, session: &Session) -> Result<(), Error> {
-        if !calls.context().get_token_info(slot)?.login_required() {
-            return Ok(());
-        }
-        let is_user = |state| matches!(state, SessionState::RoUser | SessionState::RwUser);
-        if is_user(session.get_session_info()?.session_state()) {
+        if sees_private_keys(calls, slot, session)? {
             return Ok(());
         }
         let label = self.settings.label.as_str();
@@ -377,6 +373,15 @@ impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Token").field("settings", &self.settings).finish_non_exhaustive()
     }
+}
+
+/// Whether the process is logged in, or need not be.
+pub(crate) fn sees_private_keys(calls: &Calls<'_>, slot: Slot, session: &Session) -> Result<bool, Error> {
+    if !calls.context().get_token_info(slot)?.login_required() {
+        return Ok(true);
+    }
+    let state = session.get_session_info()?.session_state();
+    Ok(matches!(state, SessionState::RoUser | SessionState::RwUser))
 }
 
 /// Takes turns with other processes at starting the module and logging in: with SoftHSM 2.6, a process that starts while another

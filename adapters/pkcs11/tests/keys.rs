@@ -6,8 +6,8 @@ use keybound::key::Signer as _;
 use keybound::key::soft::SoftKey;
 use keybound::oauth::host::KeyHost;
 use keybound::oauth::step::{KeyFault, KeyOwner};
-use keybound::{Algorithm, AlgorithmSet, RUSTCRYPTO, Thumbprint};
-use keybound_pkcs11::Error;
+use keybound::{Algorithm, AlgorithmSet, RUSTCRYPTO, Thumbprint, UnixTime};
+use keybound_pkcs11::{Error, Pkcs11Keys};
 
 use crate::place::story;
 use crate::signing::{prove, thumbprint};
@@ -185,6 +185,36 @@ fn a_pair_whose_making_was_cut_off_is_listed() {
             keys.delete(key.thumbprint).unwrap();
         }
         assert_eq!(place.pkcs11_tool(&["--list-objects"]).matches("Object").count(), 0);
+    });
+}
+
+/// A crash between the halves leaves a public one. What deletes keys that nothing names finds it once no one is making it any more.
+#[test]
+fn a_public_half_that_was_left_is_listed_and_deleted() {
+    story(module_path!(), "a_public_half_that_was_left_is_listed_and_deleted", |place| {
+        let start = UnixTime::from_secs(1_764_515_137);
+        let at = |seconds: u64| {
+            let clock = move || start.saturating_add(seconds);
+            Pkcs11Keys::open(place.settings().clock(clock)).unwrap()
+        };
+        let keys = at(0);
+        let whole = keys.create(AlgorithmSet::FAPI2, KeyOwner::Session).unwrap().thumbprint();
+        let left = keys.create(AlgorithmSet::FAPI2, KeyOwner::Session).unwrap().thumbprint();
+        place.pkcs11_tool(&["--delete-object", "--type", "privkey", "--id", &hex(left)]);
+        let held = |keys: &Pkcs11Keys| -> Vec<_> {
+            KeyHost::keys(keys).unwrap().into_iter().map(|key| (key.thumbprint, key.algorithm.is_some())).collect()
+        };
+        assert_eq!(held(&at(3599)), [(whole, true)]);
+        assert_eq!(held(&at(3600)), [(whole, true), (left, false)]);
+        // It is not a key, and not another application's to delete.
+        assert_eq!(at(3600).list().unwrap().len(), 1);
+        assert!(matches!(KeyHost::signer(&at(0), left), Err(KeyFault::Missing)));
+        let other = Pkcs11Keys::open(place.settings().application("other").clock(move || start.saturating_add(3600)));
+        assert!(held(&other.unwrap()).is_empty());
+        assert!(at(3600).delete(left).unwrap());
+        assert_eq!(held(&at(3600)), [(whole, true)]);
+        assert!(!at(3600).delete(left).unwrap());
+        assert_eq!(place.pkcs11_tool(&["--list-objects"]).matches("Object").count(), 2);
     });
 }
 
