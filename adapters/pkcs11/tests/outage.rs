@@ -1,6 +1,7 @@
 //! A token that goes away.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -328,5 +329,69 @@ fn a_host_of_keys_makes_them_in_an_hsm_alone() {
         assert_eq!(held.len(), 1);
         assert_eq!((held[0].thumbprint, held[0].owner), (tp, KeyOwner::Session));
         assert!(held[0].created_at.is_some());
+    });
+}
+
+/// Eight processes with eight threads sign while the token goes away and comes back: no key is taken for gone, no PIN is lost, and all
+/// of them sign again within two seconds.
+#[test]
+#[ignore = "a drill of twenty seconds"]
+fn eight_processes_outlive_outages() {
+    story(module_path!(), "eight_processes_outlive_outages", |place| {
+        const PART: &str = "KEYBOUND_PART";
+        if let Ok(made) = std::env::var(PART) {
+            let keys = place.keys();
+            let key = keys.key(Thumbprint::parse(&made).unwrap()).unwrap();
+            let until = place.folder().join("ended");
+            let counts = [AtomicUsize::new(0), AtomicUsize::new(0)];
+            thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        while !until.exists() {
+                            match sign(&key) {
+                                Ok(()) => counts[0].fetch_add(1, Ordering::Relaxed),
+                                Err(
+                                    Error::Call(_)
+                                    | Error::TokenAbsent { .. }
+                                    | Error::Module { .. }
+                                    | Error::KeyNotSeen(_),
+                                ) => {
+                                    thread::sleep(Duration::from_millis(1));
+                                    counts[1].fetch_add(1, Ordering::Relaxed)
+                                }
+                                Err(error) => panic!("{error}"),
+                            };
+                        }
+                    });
+                }
+            });
+            until_it_signs(&key);
+            let [signed, failed] = counts.map(AtomicUsize::into_inner);
+            println!("signed {signed} failed {failed}");
+            assert!(signed > 0 && failed > 0);
+            return;
+        }
+        let made = place.keys().create(AlgorithmSet::FAPI2, KeyOwner::Host).unwrap().thumbprint().to_string();
+        let processes: Vec<_> = (0..8)
+            .map(|_| {
+                Command::new(std::env::current_exe().unwrap())
+                    .args(["--exact", "outage::eight_processes_outlive_outages", "--nocapture", "--include-ignored"])
+                    .env(PART, &made)
+                    .spawn()
+                    .unwrap()
+            })
+            .collect();
+        for pause in [100, 900, 10, 2_500] {
+            thread::sleep(Duration::from_millis(1_500));
+            place.take_away();
+            thread::sleep(Duration::from_millis(pause));
+            place.bring_back();
+        }
+        thread::sleep(Duration::from_millis(1_500));
+        std::fs::write(place.folder().join("ended"), "").unwrap();
+        for mut process in processes {
+            assert!(process.wait().unwrap().success());
+        }
+        place.pkcs11_tool(&["--list-objects"]);
     });
 }
