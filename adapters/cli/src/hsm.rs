@@ -2,16 +2,17 @@
 
 use std::io::{IsTerminal as _, stdin};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use clap::Args as Arguments;
 use keybound::key::{KeyProtection, Signer};
 use keybound::oauth::host::{HeldKey, KeyFor, KeyHost};
 use keybound::oauth::step::{CreatedKey, HostError, KeyFault};
-use keybound::{AlgorithmSet, Thumbprint};
+use keybound::{AlgorithmSet, Thumbprint, UnixTime};
 use keybound_pkcs11::{Error, PinSource, Pkcs11Keys, Settings, TokenKey};
 use keybound_reqwest::Files;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
@@ -65,10 +66,16 @@ impl Token {
             )));
         }
         let label = self.token.clone().unwrap_or_default();
-        Ok(PinSource::callback("the terminal", None, move || {
-            rpassword::prompt_password(format!("PIN of the token {label}: "))
-                .map(Into::into)
-                .map_err(|error| error.to_string())
+        // Asked for once, however often the module is started again. One that was refused is not tried again by this process.
+        let asked = OnceLock::new();
+        let version = format!("{} {}", std::process::id(), UnixTime::now().secs());
+        Ok(PinSource::callback("the terminal", Some(version), move || {
+            if let Some(pin) = asked.get() {
+                return Ok(Zeroizing::clone(pin));
+            }
+            let pin = rpassword::prompt_password(format!("PIN of the token {label}: "));
+            let pin: Zeroizing<String> = pin.map_err(|error| error.to_string())?.into();
+            Ok(asked.get_or_init(|| pin).clone())
         }))
     }
 

@@ -380,7 +380,7 @@ impl fmt::Display for Error {
                 left => write!(
                     f,
                     "the token {token} has few attempts at its PIN left ({left}), which are not used up here; log in once with \
-                     the right PIN, for example: pkcs11-tool --module MODULE --token-label LABEL --login --list-objects"
+                     the right PIN, for example with OpenSC: pkcs11-tool --module MODULE --token-label LABEL --login --list-objects"
                 ),
             },
             Self::PinNotSet { token } => write!(
