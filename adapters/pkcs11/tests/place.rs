@@ -1,10 +1,12 @@
 //! A token in a temporary folder, and a process for each test: a module belongs to its process.
 
 use std::fs::{self, Permissions};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Once;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use keybound_pkcs11::{PinSource, Pkcs11Keys, Settings};
 
@@ -42,16 +44,36 @@ pub(crate) fn story(module: &str, name: &str, tell: fn(&Place)) {
     place.make();
     // A test's name is its path without the crate.
     let path = module.split_once("::").map_or(name.to_owned(), |(_, inner)| format!("{inner}::{name}"));
-    let output = place
+    let mut child = place
         .with_environment(Command::new(std::env::current_exe().unwrap()))
         .args(["--exact", &path, "--nocapture", "--include-ignored"])
         .env(STORY, folder.path())
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
-    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+    // A module that hangs must not hold up all other tests.
+    let end = Instant::now() + Duration::from_secs(120);
+    let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let out = thread::spawn(move || read(&mut out));
+    let err = thread::spawn(move || read(&mut err));
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break status,
+            None if Instant::now() > end => child.kill().unwrap(),
+            None => thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    let told = out.join().unwrap() + &err.join().unwrap();
+    assert!(status.success() && told.contains("1 passed"), "{status}: {told}");
     // What a measurement says.
     told.lines().filter(|line| line.contains("adapter")).for_each(|line| println!("{line}"));
+}
+
+fn read(from: &mut impl Read) -> String {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn softhsm() -> Option<PathBuf> {
@@ -73,6 +95,17 @@ impl Place {
         fs::write(self.rules(), "").unwrap();
         self.write_pin(PIN);
         self.make_token(LABEL);
+        // A copy: where cargo builds may be writable by others. Before any thread loads it.
+        let built = std::env::current_exe().unwrap();
+        let built = built.ancestors().nth(2).unwrap().join("examples/libkeybound_test_module.so");
+        if built.exists() {
+            fs::copy(built, self.module()).unwrap();
+            fs::set_permissions(self.module(), Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+
+    fn module(&self) -> PathBuf {
+        self.0.join("module.so")
     }
 
     /// Makes another token.
@@ -132,17 +165,8 @@ impl Place {
 
     /// SoftHSM with faults and a record of calls.
     pub(crate) fn faulty_settings(&self) -> Settings {
-        let built = std::env::current_exe().unwrap();
-        let built = built.ancestors().nth(2).unwrap().join("examples/libkeybound_test_module.so");
-        assert!(built.exists(), "run: cargo build -p keybound-pkcs11 --examples");
-        // Where cargo builds may be writable by others.
-        let module = self.0.join("module.so");
-        // Once: threads that copy over a module that is loaded end the process.
-        static COPIED: Once = Once::new();
-        COPIED.call_once(|| {
-            fs::copy(built, &module).unwrap();
-            fs::set_permissions(&module, Permissions::from_mode(0o755)).unwrap();
-        });
+        let module = self.module();
+        assert!(module.exists(), "run: cargo build -p keybound-pkcs11 --examples");
         Settings::new(module, LABEL, PinSource::file(self.pin_file())).state_folder(self.state())
     }
 
