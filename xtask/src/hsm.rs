@@ -4,9 +4,10 @@ use std::env;
 
 use crate::install;
 use crate::run::Failure;
+use crate::test::{Counts, cargo_test};
 
 /// Makes sure that `softhsm2-util` and `pkcs11-tool` can be run.
-fn ensure() -> Result<(), Failure> {
+pub(crate) fn ensure() -> Result<(), Failure> {
     let has = |program: &str| {
         env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
     };
@@ -27,4 +28,9 @@ pub(crate) fn ensure_or_skip() -> Result<(), Failure> {
         }
         ensured => ensured,
     }
+}
+
+/// A drill and a measurement, which the gate has no time for. The module with faults is an example.
+pub(crate) fn drill() -> Result<Counts, Failure> {
+    cargo_test(&["--test", "softhsm", "--examples", "--", "--ignored", "--nocapture"], &[])
 }

@@ -97,6 +97,12 @@ pub(crate) const EXTENDED: &[Suite] = &[
         missing: || servers::ensure().err(),
         run: servers::drill,
     },
+    Suite {
+        name: "hsm",
+        about: "eight processes and a token that comes and goes, and what the adapter costs beside the module",
+        missing: || hsm::ensure().err(),
+        run: hsm::drill,
+    },
 ];
 
 /// How many tests ended how.
