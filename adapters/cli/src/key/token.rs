@@ -90,13 +90,10 @@ pub(super) fn delete(args: &DeleteArgs, output: &Output) -> Result<(), Failure> 
         Failure::usage("a key is named by its thumbprint, 43 characters; `keybound key list` shows those of the token")
     })?;
     let keys = args.token.required()?;
-    // One that is not there is likely a mistyped one.
-    keys.key(thumbprint).map(drop).or_else(|error| match error {
-        keybound_pkcs11::Error::KeyGone(_) => Err(hsm::failure(error)),
-        // It may be deleted all the same.
-        _ => Ok(()),
-    })?;
-    keys.delete(thumbprint).map_err(hsm::failure)?;
+    if !keys.delete(thumbprint).map_err(hsm::failure)? {
+        // It is likely mistyped.
+        return Err(hsm::failure(keybound_pkcs11::Error::KeyGone(thumbprint)));
+    }
     if output.is_json() {
         return output.json(&json!({ "jkt": thumbprint.to_string(), "deleted": true }));
     }
