@@ -105,6 +105,11 @@ pub enum Error {
     KeyChanged(Thumbprint),
     /// The token has two keys of this id or label, so that which one signs would be chance.
     TwoKeys(String),
+    /// The token has more keys than are looked through. The key may be among the others.
+    TooManyKeys {
+        /// How many are looked through.
+        most: usize,
+    },
     /// The private key can leave the token, or is not kept in it.
     NotProtected {
         /// Its id or thumbprint.
@@ -180,6 +185,7 @@ impl Error {
             Self::KeysNotSeen => "keys_not_seen",
             Self::KeyChanged(_) => "key_changed",
             Self::TwoKeys(_) => "two_keys",
+            Self::TooManyKeys { .. } => "too_many_keys",
             Self::NotProtected { .. } => "key_not_protected",
             Self::NotOurs(_) => "key_not_ours",
             Self::PublicKey { .. } => "public_key_unreadable",
@@ -398,6 +404,11 @@ impl fmt::Display for Error {
             Self::KeysNotSeen => f.write_str("the token shows no keys now, and whether it has none cannot be told; try again later"),
             Self::KeyChanged(thumbprint) => write!(f, "the key under the id {thumbprint} is another one"),
             Self::TwoKeys(key) => write!(f, "the token has two keys {key}; delete one of them, or give each a label and an id of its own"),
+            Self::TooManyKeys { most } => write!(
+                f,
+                "the token has more than {most} keys, which are not all looked through; give Keybound's keys a token or \
+                 partition of their own"
+            ),
             Self::NotProtected { key, attribute } => {
                 write!(f, "the key {key} is not protected by the token ({attribute}); make a new one")
             }

@@ -78,11 +78,16 @@ pub(crate) struct Seen {
     pub(crate) key: Result<Found, Error>,
 }
 
+/// What was found, if it is not too much: a list with gaps would make keys look lost.
+fn bounded<T>(found: Vec<T>) -> Result<Vec<T>, Error> {
+    if found.len() > MOST { Err(Error::TooManyKeys { most: MOST }) } else { Ok(found) }
+}
+
 /// Every private key that signs.
 pub(crate) fn all(session: &Session) -> Result<Vec<Seen>, Error> {
     let handles = session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Sign(true)])?;
     let mut all = Vec::new();
-    for private in handles.into_iter().take(MOST) {
+    for private in bounded(handles)? {
         match seen(session, private) {
             // It was deleted since.
             Err(error) if error.is_code("CKR_OBJECT_HANDLE_INVALID") => {}
@@ -98,7 +103,7 @@ pub(crate) fn all(session: &Session) -> Result<Vec<Seen>, Error> {
 pub(crate) fn lone(session: &Session, is_wanted: impl Fn(&Marker) -> bool) -> Result<Vec<(Vec<u8>, Marker)>, Error> {
     let handles = session.find_objects(&[Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::Token(true)])?;
     let mut lone: Vec<(Vec<u8>, Marker)> = Vec::new();
-    for public in handles.into_iter().take(MOST) {
+    for public in bounded(handles)? {
         let Names { id, label, .. } = match names(session, public) {
             // It was deleted since.
             Err(error) if error.is_code("CKR_OBJECT_HANDLE_INVALID") => continue,
@@ -300,5 +305,18 @@ fn shown(id: &[u8]) -> String {
     match <[u8; 32]>::try_from(id) {
         Ok(bytes) => Thumbprint::from_bytes(bytes).to_string(),
         Err(_) => id.iter().map(|byte| format!("{byte:02x}")).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST, bounded};
+
+    #[test]
+    fn a_list_has_no_gaps() {
+        assert_eq!(bounded(vec![(); MOST]).map(|found| found.len()).ok(), Some(MOST));
+        let error = bounded(vec![(); MOST + 1]).unwrap_err();
+        assert_eq!(error.reason(), "too_many_keys");
+        assert!(!error.may_pass(), "another connection would show as many");
     }
 }
