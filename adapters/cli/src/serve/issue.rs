@@ -1,12 +1,11 @@
 //! What every grant has in common: what is granted, the proof, and the token that is issued.
 
+use keybound::RUSTCRYPTO;
 use keybound::http::form::Form;
 use keybound::json::Value;
-use keybound::key::{Signer as _, SigningInput};
 use keybound::nonce::Nonce;
 use keybound::replay::ReplayStore;
-use keybound::server::authorization::{Admitted, EndpointRequest, Grant, TokenAnswer, confirmation};
-use keybound::{RUSTCRYPTO, base64url};
+use keybound::server::authorization::{Admitted, EndpointRequest, Grant, TokenAnswer, access_token, confirmation};
 
 use super::authenticate::Known;
 use super::http::{Incoming, Outgoing, param};
@@ -136,7 +135,8 @@ pub(super) fn issue(state: &State, known: &Known, admitted: &Admitted, ready: Re
         .with_some("authorization_details", granted.details.clone())
         .with_some("act", granted.actor.clone())
         .with_some("cnf", key.map(confirmation));
-    let token = sign(state, &claims)?;
+    let unavailable = |_| Outgoing::error(503, "temporarily_unavailable", "the token could not be signed");
+    let token = access_token(&claims, KEY_ID, &state.signer, &RUSTCRYPTO).map_err(unavailable)?;
     let refresh = refresh.filter(|_| known.client.may_use("refresh_token"));
     let refresh = refresh.map(|granted| unguessable().map(|name| (name, granted))).transpose()?;
     {
@@ -171,19 +171,4 @@ pub(super) fn issue(state: &State, known: &Known, admitted: &Admitted, ready: Re
         answer = answer.with("DPoP-Nonce", &nonce);
     }
     Ok(answer)
-}
-
-/// An access token (RFC 9068).
-fn sign(state: &State, claims: &Value) -> Result<String, Outgoing> {
-    let algorithm = state.signer.algorithm();
-    let header = Value::object().with("typ", "at+jwt").with("alg", algorithm.name()).with("kid", KEY_ID);
-    let mut text = base64url::encode(header.to_json().as_bytes());
-    text.push('.');
-    base64url::encode_into(claims.to_json().as_bytes(), &mut text);
-    let unavailable = |_| Outgoing::error(503, "temporarily_unavailable", "the token could not be signed");
-    let input = SigningInput::new(algorithm, text.as_bytes(), RUSTCRYPTO.digest);
-    let signature = state.signer.sign(&input).map_err(unavailable)?;
-    text.push('.');
-    base64url::encode_into(signature.as_bytes(), &mut text);
-    Ok(text)
 }

@@ -5,10 +5,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::admission::Admitted;
+use crate::base64url;
+use crate::crypto::Crypto;
 use crate::jose::thumbprint::Thumbprint;
 use crate::json::Value;
+use crate::key::{Signer, SignerError, SigningInput};
 use crate::nonce::Nonce;
 use crate::proof::{DPOP, DPOP_NONCE};
+use crate::server::resource::access_token::TYP;
 use crate::verify::refusal::EXPOSED_FIELDS;
 
 /// A response ready to send. Its body holds tokens and is not shown by `Debug`.
@@ -107,6 +111,29 @@ impl TokenAnswer {
 /// The value of `cnf` for tokens bound to this key, in a JWT or an introspection answer (RFC 9449 section 6).
 pub fn confirmation(key: Thumbprint) -> Value {
     Value::object().with("jkt", alloc::format!("{key}"))
+}
+
+/// An access token (RFC 9068): `claims` as a JWT, signed with `signer`, whose key the issuer publishes under the identifier `kid`.
+///
+/// Which claims a token needs is in RFC 9068 section 2.2. [`confirmation`] gives the one that binds it to a key.
+///
+/// # Errors
+/// Those of the signer.
+pub fn access_token<S: Signer + ?Sized>(
+    claims: &Value,
+    kid: &str,
+    signer: &S,
+    crypto: &Crypto,
+) -> Result<String, SignerError> {
+    let algorithm = signer.algorithm();
+    let header = Value::object().with("typ", TYP).with("alg", algorithm.name()).with("kid", kid);
+    let mut text = base64url::encode(header.to_json().as_bytes());
+    text.push('.');
+    base64url::encode_into(claims.to_json().as_bytes(), &mut text);
+    let signature = signer.sign(&SigningInput::new(algorithm, text.as_bytes(), crypto.digest))?;
+    text.push('.');
+    base64url::encode_into(signature.as_bytes(), &mut text);
+    Ok(text)
 }
 
 /// What an introspection endpoint answers about an active token (RFC 9449 section 6.2): `claims` with `active`, the

@@ -51,7 +51,7 @@ mod policy;
 mod tests;
 
 pub use admission::{Admission, Admitted};
-pub use answer::{Reply, TokenAnswer, confirmation, introspection};
+pub use answer::{Reply, TokenAnswer, access_token, confirmation, introspection};
 pub use grant::{ClientType, EndpointRequest, Grant};
 pub use lifetime::{LONG_LIFETIME, MAX_CODE_LIFETIME, Weakness};
 pub use policy::EndpointPolicy;

@@ -15,7 +15,7 @@ use crate::json::Value;
 /// The longest access token that is read, in bytes.
 pub const MAX_TOKEN_LEN: usize = 16 * 1024;
 /// The value of `typ` of a JWT access token (RFC 9068 section 2.1).
-pub(super) const TYP: &str = "at+jwt";
+pub(in crate::server) const TYP: &str = "at+jwt";
 
 /// The claims that are checked before a token's signature is. Lists that may be long, such as scopes and roles, are not among them.
 pub(super) const CHECKED: [&str; 11] =

@@ -40,7 +40,7 @@
 //! subject may do beyond its scopes. A WebSocket handshake is a GET request, and its target has the scheme `https`
 //! for `wss`.
 
-mod access_token;
+pub(super) mod access_token;
 mod admission;
 mod confirmation;
 mod credentials;
