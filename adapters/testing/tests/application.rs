@@ -181,7 +181,12 @@ async fn an_issuer_that_the_application_names_keeps_its_name() {
     let issuer = issuer().named(NAME).with_clock(TestClock::at(UnixTime::from_secs(1_800_000_000)));
     // As in production: the keys are fetched over HTTPS.
     let builder = Protection::of(RESOURCE).unwrap().issuer(NAME).unwrap();
-    let app = routes().layer(issuer.trusted_by(builder).unwrap().build().unwrap().layer());
+    let protection = issuer.trusted_by(builder).unwrap().build().unwrap();
+    let servers = protection.metadata().texts("authorization_servers").map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(servers, [NAME], "it is not one more issuer");
+    let principal = issuer.principal(TestToken::of("alice")).unwrap();
+    assert_eq!((principal.issuer(), principal.expires_at()), (Some(NAME), Some(UnixTime::from_secs(1_800_000_300))));
+    let app = routes().layer(protection.layer());
     let alice = issuer.client(TestToken::of("alice")).unwrap();
     assert_eq!(status(&alice, &app, "/items").await, 200);
     assert_eq!(JwkSet::parse(issuer.jwks().as_bytes()).unwrap().len(), 1);

@@ -37,6 +37,7 @@
 //!   that scripts must read are exposed by every answer.
 //! - Who was admitted and refused is written by an [`AuditLog`](audit::AuditLog), if [`Builder::audit`] is given one, and counted for the
 //!   `metrics` facade after [`Builder::metrics`].
+//! - `keybound-testing` tests applications without sockets: a client, an issuer and a clock, under `[dev-dependencies]`.
 //! - Events of `tracing` with the target `keybound` say why requests are refused. They hold no token, proof or nonce.
 #![allow(
     clippy::arithmetic_side_effects,

@@ -117,6 +117,22 @@ pub fn confirmation(key: Thumbprint) -> Value {
 ///
 /// Which claims a token needs is in RFC 9068 section 2.2. [`confirmation`] gives the one that binds it to a key.
 ///
+/// ```
+/// # #[cfg(all(feature = "std", feature = "rustcrypto"))] {
+/// use keybound::json::Value;
+/// use keybound::key::{Signer, soft::SoftKey};
+/// use keybound::server::authorization::{access_token, confirmation};
+/// use keybound::{Algorithm, RUSTCRYPTO, base64url};
+/// let issuer = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO)?;
+/// let client = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO)?.public_key().thumbprint(RUSTCRYPTO.digest);
+/// let claims = Value::object().with("iss", "https://as.example.com").with("cnf", confirmation(client));
+/// let token = access_token(&claims, "k1", &issuer, &RUSTCRYPTO)?;
+/// let header = base64url::encode(br#"{"typ":"at+jwt","alg":"ES256","kid":"k1"}"#);
+/// assert!(token.starts_with(&format!("{header}.")));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Those of the signer.
 pub fn access_token<S: Signer + ?Sized>(
