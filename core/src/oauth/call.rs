@@ -216,7 +216,11 @@ impl Call<'_> {
             both.is_some_and(|(now, then)| !now.has_key_of(then))
         };
         if !is_another(self.session) {
-            catch_up(self.io, self.client, self.session).await?;
+            match catch_up(self.io, self.client, self.session).await {
+                // It is gone with its key, and the caller is told of the key.
+                Err(FlowError::LoginRequired) => return Ok(false),
+                caught_up => caught_up?,
+            }
         }
         Ok(is_another(self.session))
     }

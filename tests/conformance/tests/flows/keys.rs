@@ -286,3 +286,13 @@ fn a_session_that_was_ended_is_not_given_a_key() {
     assert_eq!(story.err(rekey()), "login_required");
     assert_eq!(story.player.host.keys(), 0);
 }
+
+#[test]
+fn a_call_of_a_session_that_went_with_its_key_names_the_key() {
+    let mut story = logged_in(confidential());
+    let stale = session(&story);
+    story.ok(json!({ "do": "open", "session": "work" }));
+    story.ok(json!({ "do": "end", "session": "work" }));
+    story.player.sessions.insert("work".into(), stale);
+    assert_eq!(story.err(call()), "key_missing");
+}
