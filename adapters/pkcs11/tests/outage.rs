@@ -22,15 +22,17 @@ fn sign(key: &TokenKey) -> Result<(), Error> {
     }
 }
 
-/// Signs until that succeeds, for two seconds at most, and returns the reasons why it did not.
+/// Signs until that succeeds, and returns the reasons why it did not. On a machine that does nothing else it takes less than two
+/// seconds; others have more time.
 fn until_it_signs(key: &TokenKey) -> Vec<&'static str> {
     let start = Instant::now();
     let mut reasons = Vec::new();
     while let Err(error) = sign(key) {
         reasons.push(error.reason());
-        assert!(start.elapsed() < Duration::from_secs(2), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(20), "{error}");
         thread::yield_now();
     }
+    println!("signs after {:.2?}", start.elapsed());
     reasons
 }
 
