@@ -103,7 +103,7 @@ impl Pkcs11Keys {
         self.keep(TokenKey::new(self.token.clone(), link, found)?)
     }
 
-    /// The key with this thumbprint, whoever made it.
+    /// The key with this thumbprint, made by Keybound or not.
     ///
     /// # Errors
     /// [`Error`]; [`KeyGone`](Error::KeyGone) only if the token is there and the key is not.

@@ -95,9 +95,9 @@ impl Link {
         done
     }
 
-    /// Closes the sessions that nobody uses, and lets the others be closed when they are given back.
+    /// Closes the sessions that are not in use, and lets the others be closed when they are given back.
     ///
-    /// Nobody is logged out: there is another connection already, or the module has forgotten all.
+    /// It logs no one out: there is another connection already, or the module has forgotten all.
     pub(crate) fn retire(&self, calls: &Calls<'_>) {
         self.is_retired.store(true, Ordering::Release);
         if calls.generation() == self.generation {

@@ -231,7 +231,7 @@ fn a_token_without_keys_is_looked_at_again_once() {
     });
 }
 
-/// Whoever initialised the module may be using it.
+/// The part of the process that initialised the module may be using it.
 #[test]
 fn a_module_of_others_is_not_finalised() {
     story(module_path!(), "a_module_of_others_is_not_finalised", |place| {

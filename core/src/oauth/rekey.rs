@@ -21,7 +21,7 @@ impl Client {
     /// section 5). The refresh token of a public client works with its key alone, so that such a session gets a new key by a login only.
     ///
     /// If the host answers with the key that the session has already, such as a key ring that has not rotated, nothing is sent. The same
-    /// holds if another task or process replaced the key meanwhile: a session has one new key, whoever asks for it first.
+    /// holds if another task or process replaced the key meanwhile: a session has one new key, that of the first to ask.
     ///
     /// # Errors
     /// [`Misuse::Rekey`] for a session whose key cannot be replaced, which the text explains; [`FlowError::LoginRequired`] if it cannot be

@@ -203,7 +203,7 @@ fn processes_have_one_successor_and_each_finds_it() {
     assert_eq!(other.active(), new);
     assert_eq!(look(&other, &sessions).0, []);
     assert_eq!(world.keys.keys().unwrap().len(), 2);
-    // A key that is revoked by one is no key of the other once it has looked.
+    // Once the other has looked, it does not have a key that the first revoked.
     one.revoke(old).unwrap();
     look(&other, &sessions);
     assert!([one, other].iter().all(|ring| matches!(ring.signer(old), Err(KeyFault::Missing))));
