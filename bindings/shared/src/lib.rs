@@ -73,6 +73,8 @@ mod resource;
 #[cfg(feature = "client")]
 mod sweep;
 mod table;
+#[cfg(feature = "servers")]
+mod token;
 mod verify;
 
 #[cfg(feature = "servers")]
@@ -107,6 +109,8 @@ pub use replay::{Entry, MemoryStore};
 pub use resource::ResourceServer;
 #[cfg(feature = "client")]
 pub use sweep::Sweep;
+#[cfg(feature = "servers")]
+pub use token::access_token;
 pub use verify::{Pending, Refusal, Verified, Verifier};
 
 pub use keybound::Crypto;

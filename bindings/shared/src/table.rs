@@ -419,6 +419,9 @@ macro_rules! servers {
             }
         }
         $table! {
+            fn access_token = "accessToken"(token: Text, key: &Key, now: Number) -> [Text] { ffi::access_token(&token, key, &CRYPTO, now) }
+        }
+        $table! {
             /// What a user agreed to, for one key.
             class Intent[ffi::Intent] as intent {
                 static declare(details: Text, key: Text, lifetime: Number, now: Number) -> [Intent] {

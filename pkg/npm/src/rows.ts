@@ -296,5 +296,6 @@ export interface ServersRows {
   ResourceServer: NativeResourceServerClass;
   AuthorizationServer: NativeAuthorizationServerClass;
   Intent: NativeIntentClass;
+  accessToken(token: string, key: NativeKey, now: number): string;
   requestDetail(method: string, url: string, body: Uint8Array | undefined): string;
 }
