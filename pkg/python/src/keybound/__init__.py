@@ -1,6 +1,6 @@
 """DPoP (RFC 9449) and the OAuth 2.1 flow around it: stolen access tokens become worthless.
 
-Three floors: *one line* (`keybound.httpx`, `keybound.requests`, `keybound.starlette`, `keybound.flask`, `keybound.django`), *one call*
+Three floors: *one line* (`keybound.httpx`, `keybound.httpx2`, `keybound.requests`, `keybound.starlette`, `keybound.flask`, `keybound.django`), *one call*
 (:func:`proof`, :func:`verify`, :func:`explain`), and *the parts* (:class:`Verifier`, :class:`PendingProof`, :class:`Client`).
 """
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import httpx2
 import pytest
 import requests
 
 from keybound import Key, Misuse
 from keybound import httpx as by_httpx
+from keybound import httpx2 as by_httpx2
 from keybound import requests as by_requests
 
 
@@ -55,7 +57,7 @@ def sites() -> Iterator[tuple[Site, Site]]:
 
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         site.url = f"http://127.0.0.1:{server.server_address[1]}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         running.append((server, site))
     yield running[0][1], running[1][1]
     for server, _ in running:
@@ -72,22 +74,24 @@ def claims(proof: str) -> dict[str, Any]:
 
 def send(kind: str, site: Site, method: str, path: str, *, follow: bool = False, **options: Any) -> int:
     """Sends a request with a token by the library, and gives the status of the answer."""
-    module = by_requests if kind == "requests" else by_httpx
+    module: Any
+    library: Any
+    module, library = {"2": (by_httpx2, httpx2), "s": (by_requests, requests)}.get(kind[-1], (by_httpx, httpx))
     auth: Any = module.DPoPAuth.for_token("t0ken", key=Key.generate(), resource=site.url, allow_loopback=True)
     if kind == "requests":
         return requests.request(method, site.url + path, auth=auth, timeout=5, allow_redirects=follow, **options).status_code
-    if kind == "httpx":
-        with httpx.Client(auth=auth, follow_redirects=follow) as http:
+    if kind.startswith("httpx"):
+        with library.Client(auth=auth, follow_redirects=follow) as http:
             return http.request(method, site.url + path, **options).status_code
 
     async def run() -> int:
-        async with httpx.AsyncClient(auth=auth, follow_redirects=follow) as http:
+        async with library.AsyncClient(auth=auth, follow_redirects=follow) as http:
             return (await http.request(method, site.url + path, **options)).status_code
 
     return asyncio.run(run())
 
 
-KINDS = ["httpx", "async", "requests"]
+KINDS = ["httpx", "async", "httpx2", "async2", "requests"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

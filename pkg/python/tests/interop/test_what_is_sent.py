@@ -266,7 +266,7 @@ def test_requests_on_their_way_show_no_token(apis: tuple[Api, Api]) -> None:
         client.get(api.url)
     assert sealed[0].headers["authorization"] == f"DPoP {TOKEN}"
     shown: list[Any] = [request.headers, request.headers.copy(), copy.copy(request), vars(request), failed.value, failed.value.request]
-    shown += [vars(failed.value.request), sealed[0], sealed[0].headers, vars(sealed[0]), dict(sealed[0].headers), list(sealed[0].headers.items())]
+    shown += [vars(failed.value.request), sealed[0], sealed[0].headers, sealed[0].headers.copy(), vars(sealed[0])]
     for each in shown:
         for text in (repr(each), str(each)):
             assert TOKEN not in text and proof not in text and "eyJ" not in text, text
