@@ -3,14 +3,14 @@
 use clap::{Parser, Subcommand};
 
 use crate::output::Format;
-use crate::{bench, completions, demo, explain, key, proof, serve, session, vectors, verify};
+use crate::{bench, completions, demo, explain, key, man, proof, reasons, serve, session, vectors, verify};
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  accepted, or done
-  1  refused, or failed
-  2  wrong usage
-  3  could not decide: a file cannot be read, a store or server cannot be reached
+  1  refused, or failed: a proof or login was refused, an API answered 400 or above, a test failed
+  2  wrong usage: an option is wrong or missing, or what was given as a proof is not one
+  3  could not decide: a file cannot be read, a key cannot be used, a server cannot be reached
 
 Examples:
   keybound demo
@@ -39,10 +39,12 @@ pub(crate) enum Command {
     Key(key::Args),
     /// Make a proof for one request.
     Proof(proof::Args),
-    /// Judge a proof, in one line.
+    /// Verify a proof, with the verdict in one line.
     Verify(verify::Args),
-    /// Judge a proof and tell what came of every check, and how to fix what failed.
+    /// Verify a proof check by check, and say how to fix what failed.
     Explain(explain::Args),
+    /// List the reasons why requests are refused, or show the page about one.
+    Reasons(reasons::Args),
     /// Log in to a protected API, in the browser or on another device.
     Login(session::login::Args),
     /// Call a protected API, logging in where that is needed.
@@ -57,4 +59,6 @@ pub(crate) enum Command {
     Bench(bench::command::Args),
     /// Write a completion script for a shell.
     Completions(completions::Args),
+    /// Write manual pages.
+    Man(man::Args),
 }

@@ -57,7 +57,7 @@ impl Token {
         if let Some(path) = &self.pin_file {
             return Ok(PinSource::file(path));
         }
-        if std::env::var_os(PIN).is_some() {
+        if std::env::var_os(PIN).is_some_and(|pin| !pin.is_empty()) {
             return Ok(PinSource::environment(PIN));
         }
         if !stdin().is_terminal() {

@@ -17,7 +17,13 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     if path.as_os_str() == "-" {
         return read_stdin();
     }
-    let file = File::open(path).map_err(|error| Failure::file("read", path, &error))?;
+    let file = File::open(path).map_err(|error| match path.to_str().and_then(|path| path.strip_prefix('@')) {
+        Some(bare) => Failure::undecided(format!(
+            "cannot read {}: {error}; a path is given without @ here: {bare}",
+            path.display()
+        )),
+        None => Failure::file("read", path, &error),
+    })?;
     limited(file, path)
 }
 
@@ -63,7 +69,7 @@ pub(crate) fn text_argument(given: &str, what: &str) -> Result<Zeroizing<String>
 pub(crate) fn text(bytes: &[u8], what: &str) -> Result<Zeroizing<String>, Failure> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-        Err(_) => Err(Failure::undecided(format!("the {what} is no text; is it the right file?"))),
+        Err(_) => Err(Failure::undecided(format!("the {what} is not text; is it the right file?"))),
     }
 }
 

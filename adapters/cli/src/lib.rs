@@ -12,10 +12,13 @@ mod failure;
 mod hsm;
 mod input;
 mod key;
+mod man;
 mod output;
 mod policy;
 mod proof;
+mod reasons;
 mod request;
+mod sent;
 pub mod serve;
 mod session;
 pub mod vectors;
@@ -65,6 +68,8 @@ fn dispatch(command: Command, output: &Output) -> Result<Outcome, Failure> {
         Command::Serve(args) => serve::command::run(args, output),
         Command::Bench(args) => bench::command::run(&args, output),
         Command::Completions(args) => completions::run(&args, output),
+        Command::Man(args) => man::run(&args, output),
+        Command::Reasons(args) => reasons::run(&args, output),
     }
 }
 

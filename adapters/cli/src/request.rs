@@ -1,16 +1,18 @@
-//! The request that `verify` and `explain` judge a proof for: what is given, and what follows from it.
+//! The request that `verify` and `explain` check a proof for: what is given, and what follows from it.
 
 use std::path::PathBuf;
 
+use keybound::nonce::Nonce;
 use keybound::verify::policy::NonceMode;
-use keybound::{Context, Policy, Presentation, TargetUri, Thumbprint, UnixTime, Verifier};
+use keybound::{Context, Misuse, Policy, Presentation, TargetUri, Thumbprint, UnixTime, Verifier};
 use keybound_aws_lc::AWS_LC;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::input;
 use crate::output::Output;
 use crate::policy::PolicyArgs;
-use crate::{curl, input};
+use crate::sent::Sent;
 
 /// The proof, and the request it came with.
 #[derive(clap::Args)]
@@ -27,7 +29,7 @@ pub(crate) struct RequestArgs {
     /// The request's URL, as clients know it.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// The access token of the request: its text or @FILE. Without one the proof is judged as a token endpoint does.
+    /// The access token of the request: its text or @FILE. Without one the proof is verified as a token endpoint does.
     #[arg(long, value_name = "TOKEN", allow_hyphen_values = true)]
     access_token: Option<String>,
     /// The thumbprint that token, code or session are bound to (`cnf.jkt`); else that of the proof's own key.
@@ -41,17 +43,6 @@ pub(crate) struct RequestArgs {
     now: Option<i64>,
     #[command(flatten)]
     policy: PolicyArgs,
-}
-
-/// What was sent, as far as it was given together.
-#[derive(Default)]
-pub(crate) struct Sent {
-    method: Option<String>,
-    url: Option<String>,
-    token: Option<Zeroizing<String>>,
-    /// The token came as a bearer token.
-    as_bearer: bool,
-    proofs: Vec<Vec<u8>>,
 }
 
 /// A request, ready to be judged.
@@ -104,6 +95,7 @@ impl RequestArgs {
     pub(crate) fn request(&self, sent: Sent) -> Result<Request, Failure> {
         let method = self.method.clone().or(sent.method);
         let method = method.ok_or_else(|| Failure::usage("give the request's method: --method GET"))?;
+        reqwest::Method::from_bytes(method.as_bytes()).map_err(|_| Misuse::Method)?;
         let url = self.url.clone().or(sent.url).ok_or_else(|| {
             Failure::usage("give the request's URL as clients know it: --url https://api.example.com/items")
         })?;
@@ -114,9 +106,16 @@ impl RequestArgs {
             Some(token) => Some(input::text_argument(token, "access token")?),
             None => sent.token,
         };
+        // A header field could not carry others: the proof is not what is wrong.
+        if token.as_ref().is_some_and(|token| token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err(Misuse::AccessToken.into());
+        }
+        if self.nonce.as_ref().is_some_and(|nonce| Nonce::parse(nonce.as_bytes()).is_err()) {
+            return Err(Misuse::Nonce.into());
+        }
         let jkt = self.jkt.as_deref().map(|jkt| {
             Thumbprint::parse(jkt).ok_or_else(|| {
-                Failure::usage("--jkt is no thumbprint; give the 43 characters that `keybound key thumbprint` shows")
+                Failure::usage("--jkt is not a thumbprint; give the 43 characters that `keybound key thumbprint` shows")
             })
         });
         Ok(Request {
@@ -130,29 +129,6 @@ impl RequestArgs {
             policy: self.policy.policy()?,
             now: self.now.map_or_else(UnixTime::now, UnixTime::from_secs),
         })
-    }
-}
-
-impl Sent {
-    /// Reads a proof, or a curl command that sends one.
-    pub(crate) fn read(given: &[u8]) -> Result<Self, Failure> {
-        if !curl::is_curl(given) {
-            return Ok(Self { proofs: fields(given), ..Self::default() });
-        }
-        let request = curl::parse(&input::text(given, "curl command")?)?;
-        let mut sent = Self { method: Some(request.method), url: Some(request.url), ..Self::default() };
-        for (name, value) in &request.fields {
-            if name.eq_ignore_ascii_case("dpop") {
-                sent.proofs.push(value.as_bytes().to_vec());
-            } else if name.eq_ignore_ascii_case("authorization") {
-                let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-                sent.as_bearer = scheme.eq_ignore_ascii_case("bearer");
-                if sent.as_bearer || scheme.eq_ignore_ascii_case("dpop") {
-                    sent.token = Some(Zeroizing::new(token.trim_start().to_owned()));
-                }
-            }
-        }
-        Ok(sent)
     }
 }
 
@@ -186,48 +162,5 @@ impl Request {
             output.note("this policy requires nonces; give the one the server provided with --nonce");
         }
         (judge(&verifier, &presentation, self.now), source)
-    }
-}
-
-/// The `DPoP` fields in a text: one for each line if all lines begin with the field's name, else the text itself.
-fn fields(text: &[u8]) -> Vec<Vec<u8>> {
-    let text = input::without_line_end(text);
-    let lines = text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let named: Option<Vec<Vec<u8>>> = lines.filter(|line| !line.is_empty()).map(field_value).collect();
-    match named {
-        Some(fields) if !fields.is_empty() => fields,
-        _ => vec![text.to_vec()],
-    }
-}
-
-/// What follows `DPoP:` in a line.
-fn field_value(line: &[u8]) -> Option<Vec<u8>> {
-    let (name, value) = line.split_at_checked(b"dpop:".len())?;
-    name.eq_ignore_ascii_case(b"dpop:").then(|| value.trim_ascii().to_vec())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fields;
-
-    #[test]
-    fn a_pasted_line_and_a_bare_proof_are_the_same() {
-        for text in ["a.b.c", "a.b.c\n", "DPoP: a.b.c\n", "dpop:a.b.c\r\n"] {
-            assert_eq!(fields(text.as_bytes()), [b"a.b.c".to_vec()], "{text:?}");
-        }
-    }
-
-    #[test]
-    fn two_lines_are_two_fields() {
-        assert_eq!(fields(b"DPoP: a\nDPoP: b\n").len(), 2);
-    }
-
-    #[test]
-    fn what_is_no_line_of_the_field_stays_as_it_is() {
-        for text in ["DPoP a.b.c", "a.b.c\n\n", " a.b.c", "DPoP: a\nHost: b"] {
-            assert_eq!(fields(text.as_bytes()).len(), 1);
-            assert!(fields(text.as_bytes())[0].starts_with(&text.as_bytes()[..2]), "{text:?}");
-        }
-        assert_eq!(fields(b""), [b"".to_vec()]);
     }
 }

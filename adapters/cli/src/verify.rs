@@ -5,7 +5,8 @@ use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
 use crate::output::{BAD, FAINT, GOOD, Output, styled};
-use crate::request::{JktSource, RequestArgs, Sent};
+use crate::request::{JktSource, RequestArgs};
+use crate::sent::Sent;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -64,7 +65,12 @@ fn refused(rejection: Rejection, source: JktSource, output: &Output) -> Result<O
         }))?;
     } else {
         output.line(format_args!("{} {reason}: {rejection}", styled(BAD, "refused:")))?;
-        output.line(styled(FAINT, format_args!("  {section}; {page}; `keybound explain` tells more")))?;
+        output.line(styled(
+            FAINT,
+            format_args!(
+                "  {section}; `keybound explain` shows what differs, `keybound reasons {reason}` the usual causes"
+            ),
+        ))?;
     }
     Ok(Outcome::Refused)
 }

@@ -280,6 +280,21 @@ fn sessions_are_readable_by_their_owner_alone() {
 }
 
 #[test]
+fn a_variable_that_is_set_to_nothing_is_not_set() {
+    let setting = setting(Options::default());
+    let home = setting.folder.path();
+    let url = setting.url("");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keybound"));
+    command.args(["call", &url, "--device"]).current_dir(home).stdin(Stdio::null());
+    for variable in ["KEYBOUND_HOME", "KEYBOUND_CLIENT_SECRET", "KEYBOUND_PIN"] {
+        command.env(variable, "");
+    }
+    let ended = command.env("HOME", home).env_remove("XDG_STATE_HOME").output().expect("the program starts");
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(home.join(".local/state/keybound/session").is_dir(), "the folder that --help names");
+}
+
+#[test]
 fn logging_out_leaves_nothing_to_steal() {
     let setting = setting(Options::default());
     setting.run(&["call", &setting.url("")]);

@@ -88,8 +88,17 @@ impl ProtectedResource {
 
 /// Whether `target` lies under the resource `resource`: the same origin, and its path is the resource's or below it.
 ///
-/// A query of the resource identifier must be the target's as well.
-pub(super) fn covers(resource: &Url, target: &Url) -> bool {
+/// A query of the resource identifier must be the target's as well. A path with dot segments lies under no resource.
+///
+/// ```
+/// use keybound::http::url::Url;
+/// use keybound::oauth::metadata::covers;
+/// let resource = Url::parse("https://api.example.com/mcp")?;
+/// assert!(covers(&resource, &Url::parse("https://api.example.com/mcp/tools")?));
+/// assert!(!covers(&resource, &Url::parse("https://api.example.com/other")?));
+/// # Ok::<(), keybound::http::uri::UriError>(())
+/// ```
+pub fn covers(resource: &Url, target: &Url) -> bool {
     if resource.origin() != target.origin() || resource.query().is_some_and(|query| target.query() != Some(query)) {
         return false;
     }

@@ -26,7 +26,7 @@ pub(super) fn is_response(text: &[u8]) -> bool {
 
 /// Explains the value of a `WWW-Authenticate` field, or each such field of a response.
 pub(super) fn explain(text: &[u8]) -> Result<Vec<Explained>, Failure> {
-    let text = input::text(text, "challenge")?;
+    let text = unfolded(&input::text(text, "challenge")?);
     let field = |line| str::split_once(str::trim_start_matches(line, "< "), ':');
     let mut fields: Vec<(&str, &[u8])> =
         text.lines().filter_map(field).map(|(name, value)| (name.trim(), value.trim().as_bytes())).collect();
@@ -49,6 +49,21 @@ pub(super) fn explain(text: &[u8]) -> Result<Vec<Explained>, Failure> {
     };
     let explained = |challenge| Explained { challenge, nonce: nonce.clone() };
     Ok(advice.challenges.into_iter().map(explained).collect())
+}
+
+/// The text with each field in one line: older servers fold long ones (RFC 9112 section 5.2), and so do people who paste them.
+fn unfolded(text: &str) -> String {
+    let mut unfolded = String::new();
+    for line in text.lines() {
+        let folded = line.starts_with([' ', '\t']) && !unfolded.is_empty();
+        unfolded.push_str(match (folded, unfolded.is_empty()) {
+            (true, _) => " ",
+            (false, true) => "",
+            (false, false) => "\n",
+        });
+        unfolded.push_str(if folded { line.trim_start() } else { line });
+    }
+    unfolded
 }
 
 impl Explained {
@@ -78,7 +93,7 @@ impl fmt::Display for Explained {
         if let Some(reason) = challenge.reason {
             write!(f, "\n  reason   {reason}")?;
             if keybound::Rejection::from_reason(reason).is_some() {
-                write!(f, "; more in docs/errors/{reason}.md")?;
+                write!(f, "; more: keybound reasons {reason}")?;
             }
         }
         write!(f, "\n  next     {}", challenge.next)?;
@@ -127,6 +142,17 @@ mod tests {
         assert!(explain(b"HTTP/1.1 401 Unauthorized\r\nDate: now\r\n").is_err());
         assert!(explain(b"").is_err());
         assert!(!is_response(b"eyJ0eXAi.e30.AA"));
+    }
+
+    #[test]
+    fn a_folded_field_is_one_field() {
+        for text in [
+            "DPoP error=\"use_dpop_nonce\",\n  algs=\"ES256\"",
+            "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: DPoP error=\"use_dpop_nonce\",\r\n\talgs=\"ES256\"\r\nDate: x\r\n",
+        ] {
+            let advice = explain(text.as_bytes()).unwrap();
+            assert_eq!((advice.len(), advice[0].challenge.algs.len()), (1, 1), "{text:?}");
+        }
     }
 
     #[test]

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::failure::{Failure, Outcome};
 use crate::input;
 use crate::output::{BAD, FAINT, GOOD, Output, styled};
-use crate::request::{JktSource, RequestArgs, Sent};
+use crate::request::{JktSource, RequestArgs};
+use crate::sent::Sent;
 use challenge::Explained;
 
 #[derive(clap::Args)]
@@ -73,7 +74,7 @@ fn as_json(advice: &[Explained], explained: Option<&(Explanation, JktSource)>) -
     let mut value = match explained {
         Some((explanation, source)) => {
             let mut value: Value = serde_json::from_str(&explanation.to_json())
-                .map_err(|_| Failure::undecided("the explanation is no JSON; please report this"))?;
+                .map_err(|_| Failure::undecided("the explanation is not JSON; please report this"))?;
             value["jkt_source"] = json!(source.name());
             value
         }
@@ -101,10 +102,9 @@ fn show(explanation: &Explanation, output: &Output) -> Result<(), Failure> {
     match explanation.rejection() {
         None => output.line(format_args!("\n{}", styled(GOOD, "accepted"))),
         Some(rejection) => output.line(format_args!(
-            "\n{} {}: {rejection}\nmore in docs/errors/{}.md",
+            "\n{} {reason}: {rejection}\nmore: keybound reasons {reason}",
             styled(BAD, "refused:"),
-            rejection.reason(),
-            rejection.reason()
+            reason = rejection.reason(),
         )),
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn write_private(path: &Path, secret: &[u8], force: bool) -> Result<(
 
 /// A name in the same directory, so that renaming is one step.
 fn beside(path: &Path) -> Result<PathBuf, Failure> {
-    let name = path.file_name().ok_or_else(|| Failure::usage(format!("{} names no file", path.display())))?;
+    let name = path.file_name().ok_or_else(|| Failure::usage(format!("{} does not name a file", path.display())))?;
     let mut beside = std::ffi::OsString::from(".");
     beside.push(name);
     beside.push(format!(".{}.new", std::process::id()));

@@ -75,7 +75,8 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<Outcome, Failure> {
     for fault in &args.fault {
         faults.add(fault).map_err(Failure::usage)?;
     }
-    let secret = match args.client_secret {
+    // An empty variable is one that is not set.
+    let secret = match args.client_secret.filter(|secret| !secret.is_empty()) {
         Some(secret) => secret,
         None => random_secret()?,
     };

@@ -30,7 +30,7 @@ impl Faults {
     /// # Errors
     /// What is wrong with the text.
     pub fn add(&mut self, text: &str) -> Result<(), String> {
-        let number = |value: &str| value.parse().map_err(|_| format!("{value} in {text} is no whole number"));
+        let number = |value: &str| value.parse().map_err(|_| format!("{value} in {text} is not a whole number"));
         match text.split_once('=') {
             None if text == "new-nonce-each-call" => self.new_nonce_each_call = true,
             None if text == "drop-cors" => self.drop_cors = true,
@@ -45,7 +45,7 @@ impl Faults {
             }
             _ => {
                 return Err(format!(
-                    "{text} is no fault; there are new-nonce-each-call, clock-skew=SECONDS, drop-cors, store-failing, \
+                    "{text} is not a fault; there are new-nonce-each-call, clock-skew=SECONDS, drop-cors, store-failing, \
                      metadata-failing, bearer-token-type, wrong-iss and slow=MILLISECONDS"
                 ));
             }

@@ -10,6 +10,7 @@ use keybound_reqwest::{Error, IgnoredChallenge, Needs};
 use reqwest::Method;
 use reqwest::blocking::Response;
 use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
 use super::{Caller, Setup, failure};
@@ -60,10 +61,10 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
     let body = args.data.as_deref().map(read).transpose()?;
     let headers = args.header.iter().map(|field| header(field)).collect::<Result<Vec<_>, _>>()?;
     let mut caller = Caller::new(&args.setup, &args.url, output)?;
-    let mut session = match caller.client.open(&caller.name) {
+    let mut session = match caller.open() {
         Ok(session) => session,
         Err(error) if error.needs_login() && !args.no_login => caller.log_in()?,
-        Err(error) => return Err(failure(error)),
+        Err(error) => return Err(caller.failure(error)),
     };
     let mut logins = 0;
     loop {
@@ -114,19 +115,25 @@ fn read(data: &str) -> Result<Vec<u8>, Failure> {
         Some("-") => {
             let mut bytes = Vec::new();
             let done = std::io::stdin().read_to_end(&mut bytes);
-            done.map(|_| bytes).map_err(|error| Failure::undecided(format!("standard input cannot be read: {error}")))
+            done.map(|_| bytes).map_err(|error| Failure::undecided(format!("cannot read standard input: {error}")))
         }
-        Some(path) => std::fs::read(path).map_err(|error| Failure::file("the body", path.as_ref(), &error)),
+        Some(path) => std::fs::read(path).map_err(|error| Failure::file("read the body from", path.as_ref(), &error)),
     }
 }
 
 fn header(field: &str) -> Result<(String, String), Failure> {
     let (name, value) =
-        field.split_once(':').ok_or_else(|| Failure::usage(format!("{field} is no field; write Name: value")))?;
+        field.split_once(':').ok_or_else(|| Failure::usage(format!("{field:?} is not a field; write Name: value")))?;
     let name = name.trim();
     if ["authorization", "dpop"].iter().any(|own| name.eq_ignore_ascii_case(own)) {
         return Err(Failure::usage(format!("{name} is set by the session; leave it out")));
     }
+    HeaderName::try_from(name).map_err(|_| Failure::usage(format!("{name:?} is not the name of a field")))?;
+    HeaderValue::try_from(value.trim()).map_err(|_| {
+        Failure::usage(format!(
+            "the value of {name} has a line break or another control character, which no field can have"
+        ))
+    })?;
     Ok((name.into(), value.trim().into()))
 }
 
@@ -156,7 +163,7 @@ fn write(args: &Args, response: Response, output: &Output) -> Result<Outcome, Fa
     let body = response.bytes().map_err(unread)?;
     let outcome = if status.as_u16() < 400 { Outcome::Accepted } else { Outcome::Refused };
     if let Some(path) = &args.out {
-        std::fs::write(path, &body).map_err(|error| Failure::file("the body", path, &error))?;
+        std::fs::write(path, &body).map_err(|error| Failure::file("write the body into", path, &error))?;
     }
     let shown: Vec<(String, String)> = headers
         .iter()

@@ -22,19 +22,20 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
     let caller = Caller::new(&args.setup, &args.url, output)?;
-    let session = caller.client.open(&caller.name).map_err(failure)?;
+    let session = caller.open().map_err(|error| caller.failure(error))?;
+    let name = session.name();
     let revoked = caller.client.end(&session).map_err(|error| {
         // The session goes before its key, which may be in a token that is away.
-        let is_ended = caller.host.sessions().is_ok_and(|stored| !stored.contains(&caller.name));
+        let is_ended = caller.host.sessions().is_ok_and(|stored| stored.iter().all(|stored| stored != name));
         if let Some(key) = session.thumbprint().filter(|_| is_ended) {
-            output.note(format_args!("session {} has ended here; not everything else was done", caller.name));
+            output.note(format_args!("session {name} has ended here; not everything else was done"));
             output.note(format_args!(
                 "its key, if it is still there, can be deleted: `keybound key list`, `keybound key delete {key}`"
             ));
         }
         failure(error)
     })?;
-    output.note(format_args!("session {} has ended", caller.name));
+    output.note(format_args!("session {name} has ended"));
     if !revoked {
         output.note("the server has no revocation: its tokens are good until they end");
     }

@@ -4,16 +4,17 @@ pub(crate) mod call;
 pub(crate) mod login;
 pub(crate) mod logout;
 mod remembered;
+mod stored;
 mod switches;
 
 use std::path::PathBuf;
 
 use clap::{Args as Arguments, ValueEnum};
-use etcetera::BaseStrategy as _;
 use keybound::http::url::Url;
 use keybound::json::Value;
 use keybound::key::Signer as _;
 use keybound::key::soft::SoftKey;
+use keybound::oauth::metadata::covers;
 use keybound::oauth::{self, Discovered, Secret, Session, SessionRequest};
 use keybound::{RUSTCRYPTO, SecurityLevel};
 #[cfg(feature = "pkcs11")]
@@ -23,6 +24,7 @@ use keybound_reqwest::{Error, Files, Loopback};
 use serde_json::json;
 
 use self::remembered::{Authentication, Grant, Remembered, RememberedClient};
+use self::stored::{name_for, open_folder, session_for};
 use self::switches::Switches;
 use crate::failure::Failure;
 use crate::input;
@@ -35,11 +37,12 @@ const CLIENT_SECRET: &str = "KEYBOUND_CLIENT_SECRET";
 /// commands need to name neither.
 #[derive(Arguments)]
 pub(crate) struct Setup {
-    /// The session's name; the API's origin otherwise.
+    /// The session's name. Otherwise there is one session for each resource, whose identifier is its name.
     #[arg(long, value_name = "NAME")]
     session: Option<String>,
-    /// The folder for sessions and keys, readable by you alone.
-    #[arg(long, value_name = "FOLDER", env = "KEYBOUND_HOME")]
+    /// The folder for sessions and keys, readable by you alone; else the one that the environment variable KEYBOUND_HOME names, else
+    /// `keybound` in $XDG_STATE_HOME (~/.local/state), on Windows in %APPDATA%.
+    #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
     /// How much is demanded of the server: standard takes Bearer tokens, enhanced binds them to a key. Enhanced unless the
     /// session was made at another.
@@ -65,8 +68,8 @@ pub(crate) struct Setup {
     /// The tenant of Entra ID (a GUID), where the API names Entra ID for many tenants.
     #[arg(long, value_name = "GUID")]
     entra_tenant: Option<String>,
-    /// The client's secret; better given in the environment.
-    #[arg(long, value_name = "SECRET", env = CLIENT_SECRET, hide_env_values = true)]
+    /// The client's secret; better given in the environment variable KEYBOUND_CLIENT_SECRET.
+    #[arg(long, value_name = "SECRET")]
     client_secret: Option<String>,
     /// A file with the private key (JWK) that the client authenticates with (private_key_jwt).
     #[arg(long, value_name = "FILE", conflicts_with = "client_secret")]
@@ -109,8 +112,9 @@ impl From<Level> for SecurityLevel {
 struct Caller<'a> {
     setup: &'a Setup,
     output: &'a Output,
-    url: String,
-    name: String,
+    url: Url,
+    /// The session's name; none if there is no session for the URL yet, and none was named.
+    name: Option<String>,
     loopback: Option<Loopback>,
     client: Client,
     host: Files,
@@ -120,11 +124,28 @@ struct Caller<'a> {
 
 impl<'a> Caller<'a> {
     fn new(setup: &'a Setup, url: &str, output: &'a Output) -> Result<Self, Failure> {
-        let parsed = Url::parse(url).map_err(|error| Failure::usage(format!("{url} cannot be called: {error}")))?;
-        let name = setup.session.clone().unwrap_or_else(|| parsed.origin().to_owned());
-        let host = open_folder(setup)?;
-        let before = Remembered::load(&host, &name)?;
-        setup.check(&name, before.as_ref())?;
+        let url = Url::parse(url).map_err(|error| Failure::usage(format!("{url} cannot be called: {error}")))?;
+        let host = open_folder(setup.folder.as_ref())?;
+        let name = match &setup.session {
+            Some(name) => Some(name.clone()),
+            None => session_for(&url, &host)?,
+        };
+        Self::named(name, setup, url, host, output)
+    }
+
+    /// The same for a session that is known, if one is.
+    fn named(
+        name: Option<String>,
+        setup: &'a Setup,
+        url: Url,
+        host: Files,
+        output: &'a Output,
+    ) -> Result<Self, Failure> {
+        let before = match &name {
+            Some(name) => Remembered::load(&host, name)?,
+            None => None,
+        };
+        setup.check(name.as_deref().unwrap_or_default(), before.as_ref())?;
         let loopback = Loopback::bind_to(setup.port).map_err(|error| {
             Failure::undecided(format!("the browser cannot come back to port {}: {error}", setup.port))
         })?;
@@ -133,11 +154,13 @@ impl<'a> Caller<'a> {
         let entra_tenant =
             setup.entra_tenant.clone().or_else(|| before.as_ref().and_then(|before| before.entra_tenant.clone()));
         let asked = setup.issuer.clone().or_else(|| before.as_ref().and_then(|before| before.issuer.clone()));
+        let switches = setup.switches.with(before.as_ref().map(|before| &before.switches))?;
         let builder = || {
             let builder = oauth::Client::builder(level, &RUSTCRYPTO)
                 .redirect_uri(&loopback.redirect_uri())
                 .register(Value::object().with("client_name", "keybound"));
-            let builder = if parsed.is_loopback() { builder.allow_loopback() } else { builder };
+            let builder = if url.is_loopback() { builder.allow_loopback() } else { builder };
+            let builder = switches.also_origins().fold(builder, oauth::ClientBuilder::also_origin);
             match &entra_tenant {
                 Some(tenant) => builder.entra_tenant(tenant),
                 None => builder,
@@ -158,7 +181,6 @@ impl<'a> Caller<'a> {
         };
         let grant = setup.grant(before.as_ref());
         let mut client = make(builder())?;
-        let switches = setup.switches.with(before.as_ref().map(|before| &before.switches));
         let known = before.and_then(|before| before.client);
         let named = setup.client_id.as_ref().or(known.as_ref().map(|known| &known.id));
         let named = match named {
@@ -167,7 +189,7 @@ impl<'a> Caller<'a> {
                 // Credentials belong to an issuer: the API is asked for it only if the session does not know it.
                 let issuer = match asked.as_ref().or(known.as_ref().map(|known| &known.issuer)) {
                     Some(issuer) => issuer.clone(),
-                    None => client.discover(url).map_err(failure)?.server().issuer().to_owned(),
+                    None => client.discover(url.as_str()).map_err(failure)?.server().issuer().to_owned(),
                 };
                 let given = setup.authentication(&host, known.as_ref())?;
                 let authentication = given
@@ -189,13 +211,46 @@ impl<'a> Caller<'a> {
             #[cfg(feature = "pkcs11")]
             token,
         };
-        Ok(Self { setup, output, url: url.into(), name, loopback: Some(loopback), client, host, remembered })
+        Ok(Self { setup, output, url, name, loopback: Some(loopback), client, host, remembered })
+    }
+
+    /// The stored session, if there is one that may call the URL.
+    fn open(&self) -> Result<Session, Error> {
+        let Some(name) = &self.name else { return Err(Error::Flow(oauth::FlowError::NoSession)) };
+        let session = self.client.open(name)?;
+        // Before there was one session for each resource, they were named by their origin.
+        let is_elsewhere = || {
+            let resource = session.resource().and_then(|resource| Url::parse(&resource).ok());
+            resource.is_some_and(|resource| !covers(&resource, &self.url))
+        };
+        if self.setup.session.is_none() && is_elsewhere() {
+            return Err(Error::Flow(oauth::FlowError::NoSession));
+        }
+        Ok(session)
+    }
+
+    /// What to tell of an error, which may be that there is no session for the URL.
+    fn failure(&self, error: Error) -> Failure {
+        match (&error, &self.setup.session) {
+            (Error::Flow(oauth::FlowError::NoSession), None) => Failure::failed(format!(
+                "there is no session for {0}; `keybound login {0}` makes one",
+                self.url.without_query()
+            )),
+            _ => failure(error),
+        }
     }
 
     /// Logs in: discovers what protects the API, and asks for a session in the way that was chosen.
     fn log_in(&mut self) -> Result<Session, Failure> {
-        self.replaces_no_other()?;
-        let found = self.client.discover_with(&self.url, self.remembered.issuer.as_deref()).map_err(failure)?;
+        let found = self.client.discover_with(self.url.as_str(), self.remembered.issuer.as_deref()).map_err(failure)?;
+        let name = self.setup.session.clone().unwrap_or_else(|| name_for(&found, &self.url));
+        if self.name.as_ref().is_some_and(|before| *before != name) {
+            // What was stored is for another resource, and stays.
+            drop(self.loopback.take());
+            *self = Self::named(Some(name.clone()), self.setup, self.url.clone(), self.host.clone(), self.output)?;
+        }
+        self.name = Some(name.clone());
+        self.replaces_no_other(&name)?;
         if let Some(client) = &self.remembered.client
             && !is_same(&client.issuer, found.server().issuer())
         {
@@ -207,7 +262,7 @@ impl<'a> Caller<'a> {
                 client.issuer
             )));
         }
-        let request = self.request(&found);
+        let request = self.request(&name, &found);
         let session = match self.remembered.grant {
             Grant::Machine => self.client.client_credentials(request).map_err(failure)?,
             Grant::Device => self.client.device(request, |device| self.show_code(device)).map_err(failure)?,
@@ -222,21 +277,20 @@ impl<'a> Caller<'a> {
                 self.finish(&authorization)?
             }
         };
-        self.remembered.store(&self.host, &self.name)?;
+        self.remembered.store(&self.host, &name)?;
         Ok(session)
     }
 
     /// Refuses to put a session in the place of another client's. What an older version stored does not say whether the client
     /// was named or had registered itself.
-    fn replaces_no_other(&self) -> Result<(), Failure> {
-        if Remembered::load(&self.host, &self.name)?.is_some() {
+    fn replaces_no_other(&self, name: &str) -> Result<(), Failure> {
+        if Remembered::load(&self.host, name)?.is_some() {
             return Ok(());
         }
-        match self.client.open(&self.name) {
+        match self.client.open(name) {
             Err(Error::Flow(oauth::FlowError::Stored(oauth::StoredDefect::Client))) => Err(Failure::usage(format!(
-                "session {0} was made by another client; name that client with --client-id, or give this session \
-                     another name with --session",
-                self.name
+                "session {name} was made by another client; name that client with --client-id, or give this session \
+                 another name with --session"
             ))),
             _ => Ok(()),
         }
@@ -250,8 +304,8 @@ impl<'a> Caller<'a> {
         self.finish(&authorization)
     }
 
-    fn request(&self, found: &Discovered) -> SessionRequest {
-        let request = self.remembered.switches.apply(SessionRequest::new(&self.name, found));
+    fn request(&self, name: &str, found: &Discovered) -> SessionRequest {
+        let request = self.remembered.switches.apply(SessionRequest::new(name, found));
         match &self.setup.scope {
             Some(scope) => request.scope(scope),
             None => request,
@@ -325,7 +379,7 @@ impl Setup {
         for (given, option) in [
             (self.machine, "--machine"),
             (self.client_key.is_some(), "--client-key"),
-            (self.client_secret.is_some() && !self.has_secret_of_environment(), "--client-secret"),
+            (self.client_secret.is_some(), "--client-secret"),
         ] {
             if given && lacks_client {
                 return Err(Failure::usage(format!("{option} needs the client it is for: give --client-id ID")));
@@ -343,42 +397,29 @@ impl Setup {
         }
     }
 
-    /// Whether the secret is that of the environment, which may be another client's: it counts for a client that is named in the
-    /// same command, or that has a secret already.
-    fn has_secret_of_environment(&self) -> bool {
-        self.client_secret.is_some() && std::env::var(CLIENT_SECRET).ok() == self.client_secret
-    }
-
-    /// How the client authenticates, if the options say so.
+    /// How the client authenticates, if the options or the environment say so.
+    ///
+    /// A secret in the environment may be another client's: it counts for a client that is named in the same command, or that has a secret already.
     fn authentication(
         &self,
         host: &Files,
         known: Option<&RememberedClient>,
     ) -> Result<Option<Authentication>, Failure> {
         let has_secret = known.is_some_and(|known| matches!(known.authentication, Authentication::Secret(_)));
-        let is_meant = self.client_id.is_some() || has_secret || !self.has_secret_of_environment();
-        if let Some(secret) = self.client_secret.as_ref().filter(|_| is_meant) {
+        if let Some(secret) = &self.client_secret {
             return Ok(Some(Authentication::Secret(Secret::new(secret.as_str()))));
         }
-        let Some(path) = &self.client_key else { return Ok(None) };
+        let Some(path) = &self.client_key else {
+            let of_environment = std::env::var(CLIENT_SECRET).ok().filter(|secret| !secret.is_empty());
+            let meant = of_environment.filter(|_| self.client_id.is_some() || has_secret);
+            return Ok(meant.map(|secret| Authentication::Secret(Secret::new(secret.as_str()))));
+        };
         let bytes = input::read(path)?;
-        let text = input::text(&bytes, "the client's key")?;
+        let text = input::text(&bytes, "client's key")?;
         let key = SoftKey::from_jwk(&text, &RUSTCRYPTO).map_err(|error| Failure::usage(error.to_string()))?;
         host.add_key(&key).map_err(|error| Failure::undecided(error.to_string()))?;
         Ok(Some(Authentication::Key(key.public_key().clone(), key.algorithm())))
     }
-}
-
-fn open_folder(setup: &Setup) -> Result<Files, Failure> {
-    let folder = match &setup.folder {
-        Some(folder) => folder.clone(),
-        None => {
-            let places = etcetera::choose_base_strategy();
-            let places = places.map_err(|_| Failure::usage("there is no home folder; name one with --folder"))?;
-            places.state_dir().unwrap_or_else(|| places.data_dir()).join("keybound")
-        }
-    };
-    Files::open(&folder).map_err(|error| Failure::file("the folder for sessions", &folder, &error))
 }
 
 /// Whether two issuer identifiers are the same but for a slash at the end, which people leave out.

@@ -78,8 +78,7 @@ impl RememberedClient {
 impl Remembered {
     /// What is known of the session; nothing if there is no such session, or an older version made it.
     pub(super) fn load(host: &Files, session: &str) -> Result<Option<Self>, Failure> {
-        let unreadable =
-            |error| Failure::undecided(format!("what belongs to session {session} cannot be read: {error}"));
+        let unreadable = |error| Failure::undecided(format!("cannot read how session {session} was made: {error}"));
         let Some(bytes) = host.attachment(session).map_err(unreadable)? else { return Ok(None) };
         // Another version may have written it: then it says nothing here, and options do.
         Ok(serde_json::from_slice(&bytes).ok().and_then(|value| Self::read(&value)))
@@ -87,8 +86,9 @@ impl Remembered {
 
     pub(super) fn store(&self, host: &Files, session: &str) -> Result<(), Failure> {
         let bytes = Zeroizing::new(self.to_value().to_string());
-        host.attach(session, bytes.as_bytes())
-            .map_err(|error| Failure::undecided(format!("session {session} was made, but not how: {error}")))
+        host.attach(session, bytes.as_bytes()).map_err(|error| {
+            Failure::undecided(format!("the session {session} is stored, but cannot store how it was made: {error}"))
+        })
     }
 
     fn to_value(&self) -> Value {

@@ -1,8 +1,11 @@
 //! What a session does otherwise than usual, because its user or its server needs that.
 
 use clap::Args as Arguments;
+use keybound::http::url::Url;
 use keybound::oauth::SessionRequest;
 use serde_json::{Map, Value, json};
+
+use crate::failure::Failure;
 
 /// Options of a session, which it remembers.
 #[derive(Arguments, Clone, Default)]
@@ -10,6 +13,9 @@ pub(super) struct Switches {
     /// The account (sub) that the tokens must be for, at the login and at each refresh. The server has to name it.
     #[arg(long, value_name = "SUB")]
     expect_subject: Option<String>,
+    /// Another origin whose URLs get the session's token, for example https://files.example.com. Give it as often as you like.
+    #[arg(long, value_name = "ORIGIN")]
+    also_origin: Vec<String>,
     /// Send the login's request in the URL although the server takes pushed requests.
     #[arg(long)]
     pub(super) without_pushed_request: bool,
@@ -36,14 +42,25 @@ const SWITCHES: [Switch; 4] = [
 
 impl Switches {
     /// These, and those that the session was made with.
-    pub(super) fn with(&self, before: Option<&Self>) -> Self {
-        let Some(before) = before else { return self.clone() };
-        let (mut both, mut before) = (self.clone(), before.clone());
+    pub(super) fn with(&self, before: Option<&Self>) -> Result<Self, Failure> {
+        let (mut both, mut before) = (self.clone(), before.cloned().unwrap_or_default());
+        both.also_origin = before.also_origin.drain(..).collect();
+        for given in &self.also_origin {
+            let origin = origin(given)?;
+            if !both.also_origin.contains(&origin) {
+                both.also_origin.push(origin);
+            }
+        }
         both.expect_subject = both.expect_subject.or(before.expect_subject.take());
         for (_, place, _) in SWITCHES {
             *place(&mut both) |= *place(&mut before);
         }
-        both
+        Ok(both)
+    }
+
+    /// Origins besides the resource's that get the token.
+    pub(super) fn also_origins(&self) -> impl Iterator<Item = &str> {
+        self.also_origin.iter().map(String::as_str)
     }
 
     pub(super) fn apply(&self, mut request: SessionRequest) -> SessionRequest {
@@ -63,13 +80,18 @@ impl Switches {
             SWITCHES.into_iter().filter(|(_, place, _)| *place(&mut all)).map(|(name, ..)| (name.into(), json!(true)));
         let mut value: Map<String, Value> = on.collect();
         value.extend(self.expect_subject.as_ref().map(|sub| ("expect_subject".into(), json!(sub))));
+        if !self.also_origin.is_empty() {
+            value.insert("also_origin".into(), json!(self.also_origin));
+        }
         Value::Object(value)
     }
 
     /// Those of a session; none if an older version made it.
     pub(super) fn read(value: &Value) -> Self {
         let expect_subject = value["expect_subject"].as_str().map(str::to_owned);
-        let mut all = Self { expect_subject, ..Self::default() };
+        let origins = value["also_origin"].as_array().into_iter().flatten();
+        let also_origin = origins.filter_map(|origin| origin.as_str().map(str::to_owned)).collect();
+        let mut all = Self { expect_subject, also_origin, ..Self::default() };
         for (name, place, _) in SWITCHES {
             *place(&mut all) = value[name] == true;
         }
@@ -77,11 +99,39 @@ impl Switches {
     }
 }
 
+/// An origin as it is compared: without the slash that people add.
+fn origin(given: &str) -> Result<String, Failure> {
+    let url = Url::parse(given).ok().filter(|url| matches!(url.path(), "" | "/") && url.query().is_none());
+    let url = url.ok_or_else(|| {
+        Failure::usage(format!(
+            "{given} is not an origin; give --also-origin scheme and host, such as https://files.example.com"
+        ))
+    })?;
+    Ok(url.origin().to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::Switches;
+    use super::{Switches, origin};
+
+    #[test]
+    fn origins_are_added_once_and_without_a_slash() {
+        let with = |origins: &[&str], before: Option<&Switches>| {
+            let also_origin = origins.iter().map(|origin| (*origin).to_owned()).collect();
+            Switches { also_origin, ..Switches::default() }.with(before)
+        };
+        let first = with(&["https://files.example/"], None).unwrap();
+        let both = with(&["https://files.example", "https://b.example:8443"], Some(&Switches::read(&first.to_value())));
+        assert_eq!(
+            both.unwrap().also_origins().collect::<Vec<_>>(),
+            ["https://files.example", "https://b.example:8443"]
+        );
+        for not in ["files.example", "https://files.example/a", "https://files.example?x", "ftp://files.example", ""] {
+            assert!(origin(not).is_err(), "{not}");
+        }
+    }
 
     #[test]
     fn they_are_remembered_and_added_to() {
@@ -93,8 +143,8 @@ mod tests {
         let both = json!({
             "expect_subject": "did:plc:b", "without_resource": true, "danger_assume_pkce": true, "scope_on_refresh": true,
         });
-        assert_eq!(given.with(Some(&before)).to_value(), both);
-        assert_eq!(given.with(None).to_value(), given.to_value());
+        assert_eq!(given.with(Some(&before)).unwrap().to_value(), both);
+        assert_eq!(given.with(None).unwrap().to_value(), given.to_value());
         assert_eq!(Switches::read(&json!(null)).to_value(), json!({}));
     }
 }

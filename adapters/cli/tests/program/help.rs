@@ -1,10 +1,10 @@
-//! Help and completions of every command.
+//! Help, manual pages and completions of every command.
 
-use super::keybound;
+use super::{Scratch, keybound};
 
 #[test]
 fn every_command_has_examples() {
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 19] = [
         &[],
         &["demo"],
         &["key"],
@@ -21,6 +21,8 @@ fn every_command_has_examples() {
         &["vectors"],
         &["bench"],
         &["completions"],
+        &["man"],
+        &["reasons"],
         &["--format", "json"],
     ];
     for command in commands {
@@ -30,9 +32,26 @@ fn every_command_has_examples() {
         assert!(ran.out.contains("--format <FORMAT>"), "{command:?}");
     }
     let top = keybound(&["--help"]).out;
-    assert!(top.contains("Exit codes:") && top.contains("3  could not decide"), "{top}");
+    for code in ["Exit codes:", "\n  0  accepted", "\n  1  refused", "\n  2  wrong usage", "\n  3  could not decide"] {
+        assert!(top.contains(code), "{code}: {top}");
+    }
+    assert!(keybound(&["call", "--help"]).out.contains("KEYBOUND_HOME"));
     for command in commands.iter().filter_map(|command| command.first()).filter(|name| !name.starts_with('-')) {
         assert!(top.contains(&format!("\n  {command} ")), "{command} is missing: {top}");
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let scratch = Scratch::new("man");
+    let folder = scratch.path("man1");
+    let written = keybound(&["man", "--out", &folder]);
+    assert_eq!((written.code, written.out.as_str()), (Some(0), ""), "{}", written.err);
+    let page = |name: &str| std::fs::read_to_string(format!("{folder}/{name}.1")).expect(name);
+    assert_eq!(page("keybound"), keybound(&["man"]).out);
+    assert!(page("keybound").contains("Exit codes:"), "{}", page("keybound"));
+    for command in ["call", "explain", "key-generate", "man", "reasons", "serve"] {
+        assert!(page(&format!("keybound-{command}")).contains("Examples:"), "{command}");
     }
 }
 

@@ -5,6 +5,7 @@ mod exit_codes;
 mod explain;
 mod help;
 mod key_files;
+mod reasons;
 mod round_trip;
 mod secrets;
 mod serve;
