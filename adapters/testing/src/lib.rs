@@ -48,7 +48,8 @@
 //! ```
 //!
 //! An application that names its issuers itself can hand out its [`Builder`](keybound_tower::Builder): name the test issuer like one of them by
-//! [`TestIssuer::named`], and [`TestIssuer::trusted_by`] replaces the source of that issuer's keys.
+//! [`TestIssuer::named`], and [`TestIssuer::trusted_by`] replaces the source of that issuer's keys. With [`TestIssuer::transport`] instead, the application fetches
+//! metadata and keys as in production, and still nothing leaves the process.
 //!
 //! # Less than the whole application
 //!
@@ -63,6 +64,7 @@
 mod admit;
 mod client;
 mod clock;
+mod documents;
 mod issuer;
 mod principal;
 mod token;
@@ -70,5 +72,6 @@ mod token;
 pub use admit::{DangerAdmit, DangerAdmitted, danger_admit};
 pub use client::TestClient;
 pub use clock::TestClock;
+pub use documents::TestTransport;
 pub use issuer::TestIssuer;
 pub use token::TestToken;

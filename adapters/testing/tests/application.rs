@@ -194,6 +194,29 @@ async fn an_issuer_that_the_application_names_keeps_its_name() {
 }
 
 #[tokio::test]
+async fn an_application_fetches_metadata_and_keys_without_a_socket() {
+    for name in ["https://as.example.com", "https://as.example.com/", "https://as.example.com/realms/main"] {
+        let issuer = issuer().named(name);
+        let protected = |transport| {
+            let builder = Protection::of(RESOURCE).unwrap().issuer(name).unwrap().transport(transport);
+            routes().layer(builder.clock(issuer.clock().reader()).build().unwrap().layer())
+        };
+        let alice = issuer.client(TestToken::of("alice")).unwrap();
+        let app = protected(issuer.transport().unwrap());
+        assert_eq!(status(&alice, &app, "/items").await, 200, "{name}");
+        // Another issuer of that name has other keys, and one elsewhere is not found.
+        let app = protected(self::issuer().named(name).transport().unwrap());
+        assert_eq!(status(&alice, &app, "/items").await, 401, "{name}");
+        let app = protected(self::issuer().named("https://elsewhere.example").transport().unwrap());
+        assert_eq!(status(&alice, &app, "/items").await, 503, "{name}");
+    }
+    let issuer = issuer();
+    let metadata = Value::parse_object(issuer.metadata().as_bytes()).unwrap();
+    assert_eq!((metadata.text("issuer"), metadata.text("jwks_uri")), (Some(issuer.name()), Some(&*issuer.jwks_uri())));
+    assert!(self::issuer().named("as.example.com").transport().is_err());
+}
+
+#[tokio::test]
 async fn a_principal_made_by_hand_has_what_the_token_says() {
     async fn delete(principal: Principal) -> Result<(), Refused> {
         principal.require_scopes(&["items:write"])

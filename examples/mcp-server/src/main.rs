@@ -2,6 +2,8 @@
 
 mod mcp;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod tools;
 
 use std::error::Error;
@@ -9,7 +11,7 @@ use std::error::Error;
 use axum::Router;
 use axum::routing::post;
 use keybound::{Misuse, Policy};
-use keybound_tower::Protection;
+use keybound_tower::{Builder, Protection};
 use settings::{Keys, Settings};
 use tokio::net::TcpListener;
 
@@ -20,27 +22,28 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
     let resource = settings.resource.clone().unwrap_or_else(|| format!("http://{address}/mcp"));
 
-    let protection = protect(&resource, settings)?;
-    let app =
-        Router::new().route("/mcp", post(mcp::answer)).layer(protection.layer()).merge(protection.metadata_route());
+    let app = app(&protect(&resource, settings)?.build()?);
     println!("listening on http://{address}/mcp as {resource}");
     axum::serve(listener, app).await?;
     Ok(())
 }
 
-/// What stands in front of the tools.
-fn protect(resource: &str, settings: Settings) -> Result<Protection, Misuse> {
+/// The application behind its protection, with the metadata that tells clients where tokens come from.
+fn app(protection: &Protection) -> Router {
+    Router::new().route("/mcp", post(mcp::answer)).layer(protection.layer()).merge(protection.metadata_route())
+}
+
+/// Describes what stands in front of the tools.
+fn protect(resource: &str, settings: Settings) -> Result<Builder, Misuse> {
     let builder = Protection::of(resource)?.proofs(Policy::mcp());
     let builder = match settings.keys {
         Keys::Given(keys) => builder.issuer_with_keys(&settings.issuer, keys)?,
         Keys::Published => builder.issuer(&settings.issuer)?,
     };
-    let builder = if settings.nonces {
-        builder
-    } else {
-        // Without nonces a server cannot vouch for the minute before it started. This one keeps nothing worth a replay, and
-        // whoever tries it should not have to wait.
-        builder.without_nonces().danger_ignore_floor()
-    };
-    builder.build()
+    if settings.nonces {
+        return Ok(builder);
+    }
+    // Without nonces a server cannot vouch for the minute before it started. This one keeps nothing worth a replay, and
+    // trying it should not mean waiting.
+    Ok(builder.without_nonces().danger_ignore_floor())
 }
