@@ -14,7 +14,8 @@ use super::kept::Unfit;
 use super::metadata::AuthorizationServer;
 use super::pkce::random_text;
 use super::step::{CreatedKey, KeyOwner, KeyUse, KeyWanted};
-use crate::http::date;
+pub(super) use super::turns::{NonceTries, UnderWay};
+use super::turns::{Place, Turns};
 use crate::http::form::Form;
 use crate::http::message::{Request, Response};
 use crate::http::url::Url;
@@ -48,8 +49,8 @@ struct Key {
 #[derive(Default)]
 pub(super) struct Memory {
     nonces: NonceCache,
-    /// How far a server's clock is ahead of ours, by origin, in seconds.
-    offsets: Vec<(String, i64)>,
+    /// Which requests wait for their turn.
+    pub(super) turns: Turns,
     /// When a server last answered a proof, for one-shot bodies. Both servers may be at one origin.
     answered: Vec<(String, Role, Thumbprint, UnixTime)>,
 }
@@ -65,17 +66,13 @@ pub(super) enum Again {
     /// Nothing that a new proof could give.
     No,
     /// The same request with the nonce just given.
-    WithNonce,
+    WithNonce(Nonce),
     /// The same request by the server's clock.
     WithClock,
 }
 
 /// How many origins are remembered.
 const MAX_ORIGINS: usize = 64;
-/// The largest clock offset that is believed, in seconds: a day.
-const MAX_OFFSET: u64 = 86_400;
-/// Smaller offsets than this are no reason to try again, in seconds.
-const MIN_CORRECTION: u64 = 3;
 /// For how long an answer shows that no new nonce is wanted, in seconds.
 const STILL_FRESH: u64 = 20;
 
@@ -201,23 +198,26 @@ impl Binding {
         form.push("dpop_jkt", &self.0.thumbprint.to_string());
     }
 
-    /// Adds a proof to a request: with the hash of `token` to a resource, without one to the authorization server. What it
-    /// says is compared with the answer.
+    /// Whose nonces proofs for `url` carry.
+    pub(super) fn place(&self, url: &str, role: Role) -> Option<Place> {
+        Place::of(url, role, self.0.thumbprint)
+    }
+
+    /// Adds a proof to a request: with the hash of `token` to a resource, without one to the authorization server. It carries the
+    /// nonce `own`, else the newest that is known. What it says is compared with the answer.
     pub(super) async fn prove(
         &self,
         io: &Io,
         client: &Inner,
         request: &mut Request,
         token: Option<&str>,
+        own: Option<&Nonce>,
     ) -> Result<Proved, FlowError> {
         let role = if token.is_some() { Role::ResourceServer } else { Role::AuthorizationServer };
         let target = provable(&request.url);
         let url = Url::parse(&target).map_err(Misuse::Target)?;
-        let (nonce, offset) = {
-            let mut shared = client.shared.lock();
-            let nonce = shared.memory.nonces.get(url.origin(), role, &self.0.thumbprint).cloned();
-            (nonce, shared.memory.offset(url.origin()))
-        };
+        let newest = || client.shared.lock().memory.nonces.get(url.origin(), role, &self.0.thumbprint).cloned();
+        let nonce = own.cloned().or_else(newest);
         let mut builder = ProofBuilder::new(&request.method, &target);
         if let Some(nonce) = &nonce {
             builder = builder.nonce(nonce.as_str());
@@ -226,7 +226,7 @@ impl Binding {
             builder = builder.access_token(token);
         }
         let jti = random_text::<16>(&client.crypto)?;
-        let now = UnixTime::from_secs(io.now().secs().saturating_add(offset));
+        let now = client.server_time(&target, io.now());
         let unsigned = builder.prepare(&client.crypto, &self.0.public_key, self.0.algorithm, &jti, now)?;
         let key = (&self.0.public_key, self.0.algorithm, self.0.thumbprint);
         let signature = client.sign(io, KeyUse::Proof, key, unsigned.message().to_vec()).await?;
@@ -234,8 +234,7 @@ impl Binding {
         Ok(Proved { role, nonce })
     }
 
-    /// Keeps what a response says about nonces (RFC 9449 section 8.2): every response, whatever its status. Says whether its
-    /// nonce is another one than the proof's.
+    /// Keeps what a response says about nonces (RFC 9449 section 8.2): every response, whatever its status. Gives its nonce.
     fn observe(
         &self,
         client: &Inner,
@@ -243,13 +242,12 @@ impl Binding {
         proved: &Proved,
         response: &Response,
         now: UnixTime,
-    ) -> Result<Option<bool>, NonceError> {
+    ) -> Result<Option<Nonce>, NonceError> {
         let fields: Vec<&[u8]> = response.all(DPOP_NONCE).collect();
         let Some(origin) = origin(url) else { return Ok(None) };
         let mut shared = client.shared.lock();
         shared.memory.answered(&origin, proved.role, self.0.thumbprint, now);
-        let nonce = shared.memory.nonces.observe(&origin, proved.role, &self.0.thumbprint, &fields)?;
-        Ok(nonce.map(|nonce| proved.nonce.as_ref() != Some(nonce)))
+        Ok(shared.memory.nonces.observe(&origin, proved.role, &self.0.thumbprint, &fields)?.cloned())
     }
 
     /// Whether a nonce is known, which a proof made now would carry.
@@ -283,34 +281,17 @@ impl Binding {
     ) -> Result<Again, AnswerDefect> {
         let observed = self.observe(client, &request.url, proved, response, now);
         match (error, observed) {
-            (Some("use_dpop_nonce"), Ok(Some(true))) => Ok(Again::WithNonce),
             // The same request with the same nonce would get the same answer, or be carried out twice.
-            (Some("use_dpop_nonce"), Ok(Some(false))) => Err(AnswerDefect::NonceLoop),
+            (Some("use_dpop_nonce"), Ok(Some(nonce))) if proved.nonce.as_ref() == Some(&nonce) => {
+                Err(AnswerDefect::NonceLoop)
+            }
+            (Some("use_dpop_nonce"), Ok(Some(nonce))) => Ok(Again::WithNonce(nonce)),
             (Some("use_dpop_nonce"), Ok(None)) => Err(AnswerDefect::NonceWithheld),
             (Some("use_dpop_nonce"), Err(_)) => Err(AnswerDefect::Nonce),
-            (Some("invalid_dpop_proof"), _) if self.learn_clock(client, request, response, now) => Ok(Again::WithClock),
+            (Some("invalid_dpop_proof"), _) if client.learn_clock(&request.url, response, now) => Ok(Again::WithClock),
             // A malformed nonce beside a good answer is not stored, and no reason to throw the answer away.
             _ => Ok(Again::No),
         }
-    }
-
-    /// Learns how far the server's clock is ahead, after it refused a proof: true if that was news.
-    fn learn_clock(&self, client: &Inner, request: &Request, response: &Response, now: UnixTime) -> bool {
-        // An answer with an age comes from a cache, and its date with it.
-        if response.all("age").next().is_some() {
-            return false;
-        }
-        let (Some(date), Some(origin)) = (response.text("date").and_then(date::parse), origin(&request.url)) else {
-            return false;
-        };
-        let offset = date.secs().saturating_sub(now.secs());
-        let mut shared = client.shared.lock();
-        let change = offset.saturating_sub(shared.memory.offset(&origin));
-        if offset.unsigned_abs() > MAX_OFFSET || change.unsigned_abs() < MIN_CORRECTION {
-            return false;
-        }
-        shared.memory.learn_offset(&origin, offset);
-        true
     }
 
     /// The key and the nonces known for it, for a stored session.
@@ -373,18 +354,6 @@ impl Proved {
 }
 
 impl Memory {
-    fn offset(&self, origin: &str) -> i64 {
-        self.offsets.iter().find(|(known, _)| known == origin).map_or(0, |(_, offset)| *offset)
-    }
-
-    fn learn_offset(&mut self, origin: &str, offset: i64) {
-        self.offsets.retain(|(known, _)| known != origin);
-        if self.offsets.len() >= MAX_ORIGINS {
-            self.offsets.remove(0);
-        }
-        self.offsets.push((origin.into(), offset));
-    }
-
     fn answered(&mut self, origin: &str, role: Role, key: Thumbprint, now: UnixTime) {
         self.answered.retain(|(known, of, by, _)| known != origin || *of != role || *by != key);
         if self.answered.len() >= MAX_ORIGINS {
@@ -395,7 +364,7 @@ impl Memory {
 }
 
 /// The origin of a request's URL, under which nonces and clocks are remembered.
-fn origin(url: &str) -> Option<String> {
+pub(super) fn origin(url: &str) -> Option<String> {
     Url::parse(&provable(url)).ok().map(|url| url.origin().into())
 }
 

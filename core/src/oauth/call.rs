@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::audit::Deed;
-use super::binding::{Again, Proved, Role, provable};
+use super::binding::{Again, NonceTries, Proved, Role, UnderWay, provable};
 use super::client::{Client, Inner};
 use super::error::{AnswerDefect, Downgrade, Endpoint, FlowError};
 use super::flow::repeat::{After, Attempts};
@@ -66,7 +66,9 @@ impl Demand {
 impl Client {
     /// Sends a request with the session's token and a fresh proof.
     ///
-    /// `request` carries neither `Authorization` nor `DPoP`. A nonce that the resource demands is answered by one more attempt, a
+    /// `request` carries neither `Authorization` nor `DPoP`. A nonce that the resource demands is answered by one more attempt. If that
+    /// one is challenged for another nonce, by a third: then the client's requests to this resource take turns for a minute, because it
+    /// may accept no nonce but its newest. The same nonce twice is [`AnswerDefect::NonceLoop`]. A
     /// token that it calls invalid by one refresh and one more attempt, a proof it calls invalid by one attempt by its clock;
     /// each has a new proof. A demand stands in a challenge of the scheme DPoP or Bearer, with status 401 or 400; a body demands
     /// nothing. A 401 with such a challenge and without a reason (no `error`) is answered by one refresh as well, but only once
@@ -99,7 +101,9 @@ pub(super) async fn call(io: &Io, client: &Inner, session: &Session, request: Re
     if !client.may_receive(session.resource().as_deref(), &target) {
         return Err(Misuse::OutsideResource.into());
     }
-    let outcome = Call { io, client, session, tries: Tries::default(), ignored: None }.run(request).await;
+    let mut call = Call { io, client, session, tries: Tries::default(), nonces: NonceTries::default(), ignored: None };
+    let outcome = call.run(request).await;
+    call.nonces.end(io).await;
     let refused = match &outcome {
         Ok(answer) => answer.demand.as_ref().and_then(Demand::error),
         Err(error) => Some(error.reason()),
@@ -113,7 +117,6 @@ pub(super) async fn call(io: &Io, client: &Inner, session: &Session, request: Re
 /// What was tried already, each once.
 #[derive(Default)]
 struct Tries {
-    nonce: bool,
     clock: bool,
     renewal: bool,
     key: bool,
@@ -126,6 +129,7 @@ struct Call<'a> {
     client: &'a Inner,
     session: &'a Session,
     tries: Tries,
+    nonces: NonceTries,
     /// Why a challenge of the last answer was ignored.
     ignored: Option<ChallengeError>,
 }
@@ -152,6 +156,8 @@ impl Call<'_> {
                 Err(FlowError::KeyMissing) if self.has_another_key(&state).await? => continue,
                 primed => drop(primed?),
             }
+            let place = state.binding.as_ref().and_then(|binding| binding.place(&request.url, Role::ResourceServer));
+            let under_way = self.nonces.begin(self.io, self.client, place).await?;
             let (attempt, proved) = match self.equip(&state, &token, request.clone()).await {
                 Err(FlowError::KeyMissing) if self.has_another_key(&state).await? => continue,
                 equipped => equipped?,
@@ -162,12 +168,13 @@ impl Call<'_> {
                 // A body that can be sent once may have been begun, although nothing of it left.
                 Err(failed) if request.body == Body::OneShot => return Err(failed.into()),
                 Err(failed) => {
+                    drop(under_way);
                     let pause = attempts.pause(self.io, self.client.crypto.random, failed)?;
                     self.io.wait(pause).await?;
                     continue;
                 }
             };
-            match self.judge(&state, &token, (&attempt, proved.as_ref()), &response).await? {
+            match self.judge(&state, &token, (&attempt, proved.as_ref(), under_way), &response).await? {
                 Next::Return(demand) => {
                     if state.intent.is_some() && is_spent(&response, demand.as_ref()) {
                         // The resource's answer counts, whatever becomes of what is left: a key that cannot be deleted now is
@@ -237,19 +244,23 @@ impl Call<'_> {
         }
         let head = Request::new("HEAD", &provable(&request.url));
         let mut attempts = Attempts::new(self.io, After::NotSent);
-        let (attempt, proved, response) = loop {
+        let (attempt, proved, response, under_way) = loop {
+            let place = binding.place(&head.url, Role::ResourceServer);
+            let under_way = self.nonces.begin(self.io, self.client, place).await?;
             let (attempt, proved) = self.equip(state, token, head.clone()).await?;
             let wanted = Fetching { request: attempt.clone(), max_body: Some(0), timeout: Some(super::post::TIMEOUT) };
             match self.io.fetch(wanted).await? {
-                Ok(response) => break (attempt, proved, response),
+                Ok(response) => break (attempt, proved, response, under_way),
                 Err(failed) => {
+                    drop(under_way);
                     let pause = attempts.pause(self.io, self.client.crypto.random, failed)?;
                     self.io.wait(pause).await?;
                 }
             }
         };
         // Whether it says yes or no, it says which nonce, clock and token it wants.
-        if let Next::Return(demand) = self.judge(state, token, (&attempt, proved.as_ref()), &response).await?
+        if let Next::Return(demand) =
+            self.judge(state, token, (&attempt, proved.as_ref(), under_way), &response).await?
             && state.intent.is_some()
             && is_refused(&response, demand.as_ref())
         {
@@ -259,7 +270,8 @@ impl Call<'_> {
         if requires_nonce && !binding.has_nonce(self.client, &request.url, Role::ResourceServer) {
             return Err(Downgrade::NoServerNonce.into());
         }
-        self.tries = Tries { nonce: false, clock: false, wider: false, ..self.tries };
+        self.tries = Tries { clock: false, wider: false, ..self.tries };
+        self.nonces.reset();
         Ok(true)
     }
 
@@ -272,7 +284,10 @@ impl Call<'_> {
     ) -> Result<(Request, Option<Proved>), FlowError> {
         request.fields.push(("Authorization".into(), [state.scheme(), " ", token.expose()].concat()));
         let proved = match &state.binding {
-            Some(binding) => Some(binding.prove(self.io, self.client, &mut request, Some(token.expose())).await?),
+            Some(binding) => {
+                let (token, own) = (Some(token.expose()), self.nonces.own());
+                Some(binding.prove(self.io, self.client, &mut request, token, own).await?)
+            }
             None => None,
         };
         Ok((request, proved))
@@ -282,7 +297,7 @@ impl Call<'_> {
         &mut self,
         state: &State,
         token: &Secret,
-        (request, proved): (&Request, Option<&Proved>),
+        (request, proved, under_way): (&Request, Option<&Proved>, UnderWay<'_>),
         response: &Response,
     ) -> Result<Next, FlowError> {
         let read = challenges(response);
@@ -295,15 +310,19 @@ impl Call<'_> {
                 .map_err(|defect| FlowError::Answer(Endpoint::Resource, defect))?,
             None => Again::No,
         };
+        drop(under_way);
+        if !matches!(again, Again::WithNonce(_)) {
+            self.nonces.end(self.io).await;
+        }
         if is_success(response.status) {
             self.session.0.live.lock().doubted = false;
         }
         match again {
-            Again::WithNonce if self.tries.nonce => {
-                return Err(FlowError::Answer(Endpoint::Resource, AnswerDefect::NonceLoop));
-            }
-            Again::WithNonce => {
-                self.tries.nonce = true;
+            Again::WithNonce(nonce) => {
+                let place = state.binding.as_ref().and_then(|own| own.place(&request.url, Role::ResourceServer));
+                if !self.nonces.challenged(self.client, place.as_ref(), nonce, self.io.now()) {
+                    return Err(FlowError::Answer(Endpoint::Resource, AnswerDefect::NonceLoop));
+                }
                 return Ok(Next::Retry);
             }
             Again::WithClock if !self.tries.clock => {
@@ -318,7 +337,8 @@ impl Call<'_> {
                 let is_provisional = self.session.0.live.lock().provisional;
                 let may_renew = !self.tries.renewal && !is_provisional && state.can_renew();
                 if may_renew && (calls_invalid(&challenges) || (is_unexplained(&challenges) && self.may_doubt(token))) {
-                    self.tries = Tries { renewal: true, nonce: false, ..self.tries };
+                    self.tries.renewal = true;
+                    self.nonces.reset();
                     match renew(self.io, self.client, self.session, Some(token), None).await {
                         Ok(()) => return Ok(Next::Retry),
                         Err(FlowError::LoginRequired) => {}
@@ -395,7 +415,7 @@ impl Call<'_> {
         } else if request.body == Body::OneShot {
             return stay;
         }
-        self.tries.nonce = false;
+        self.nonces.reset();
         Ok(Next::Follow(next))
     }
 }

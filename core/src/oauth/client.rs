@@ -9,6 +9,7 @@ use core::fmt;
 use spin::Mutex;
 
 use super::binding::Memory;
+use super::clock::Clocks;
 use super::credentials::Credentials;
 use super::error::FlowError;
 use super::flow::Io;
@@ -58,6 +59,7 @@ pub(super) struct Inner {
 #[derive(Default)]
 pub(super) struct ClientParts {
     pub(super) memory: Memory,
+    pub(super) clocks: Clocks,
     /// Keys whose first signature was verified.
     checked: Vec<Thumbprint>,
     /// There if records are kept.

@@ -95,6 +95,11 @@ impl Credentials {
         !matches!(self.authentication, Authentication::None)
     }
 
+    /// Whether the client shows who it is by something that names a time.
+    pub(super) const fn is_timed(&self) -> bool {
+        matches!(self.authentication, Authentication::Key(_))
+    }
+
     /// Refuses the key of proofs as the client's own key.
     #[cfg(feature = "dpop")]
     pub(super) fn differs_from(&self, proof_key: &Thumbprint, client: &Inner) -> Result<(), Misuse> {
@@ -118,12 +123,12 @@ impl Credentials {
         })
     }
 
-    /// Adds to a request what shows who the client is. Each call makes a new assertion.
+    /// Adds to a request to `url` what shows who the client is. Each call makes a new assertion.
     pub(super) async fn attach(
         &self,
         io: &Io,
         client: &Inner,
-        server: &AuthorizationServer,
+        (server, url): (&AuthorizationServer, &str),
         form: &mut Form,
         fields: &mut Vec<(String, String)>,
     ) -> Result<(), FlowError> {
@@ -138,7 +143,7 @@ impl Credentials {
             Authentication::Key(key) => {
                 self.identify(form);
                 form.push("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
-                let assertion = self.assertion(key, io, client, server.issuer()).await?;
+                let assertion = self.assertion(key, io, client, (server.issuer(), url)).await?;
                 form.push("client_assertion", assertion.expose());
             }
         }
@@ -167,9 +172,16 @@ impl Credentials {
         ("Authorization".into(), ["Basic ", encoded.expose()].concat())
     }
 
-    /// A signed assertion whose audience is the issuer alone: one made for another server's endpoint is worthless there.
-    async fn assertion(&self, key: &AssertionKey, io: &Io, client: &Inner, issuer: &str) -> Result<Secret, FlowError> {
-        let now = io.now();
+    /// A signed assertion whose audience is the issuer alone: one made for another server's endpoint is worthless there. Its times are
+    /// those of the server at `url`.
+    async fn assertion(
+        &self,
+        key: &AssertionKey,
+        io: &Io,
+        client: &Inner,
+        (issuer, url): (&str, &str),
+    ) -> Result<Secret, FlowError> {
+        let now = client.server_time(url, io.now());
         let header = Value::object()
             .with("typ", "client-authentication+jwt")
             .with("alg", key.algorithm.name())

@@ -170,7 +170,7 @@ pub(crate) async fn ask_about(
         let mut fields = alloc::vec::Vec::new();
         super::post::field(&mut fields, "Accept", "application/json");
         super::post::field(&mut fields, "Content-Type", "application/x-www-form-urlencoded");
-        credentials.attach(io, &client.0, server, &mut form, &mut fields).await?;
+        credentials.attach(io, &client.0, (server, url.as_str()), &mut form, &mut fields).await?;
         let body = Body::Bytes(form.encode().into_bytes());
         let request = Request { method: "POST".into(), url: url.as_str().into(), fields, body };
         let wanted = Fetching { request, max_body: Some(MAX_ANSWER_LEN), timeout: Some(SHARED_TIMEOUT) };

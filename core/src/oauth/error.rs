@@ -195,6 +195,8 @@ pub enum StoredDefect {
     Malformed,
     /// It was written by a newer version of this library.
     Version,
+    /// It belongs to a server on this machine, which is spoken to by `http`, and this client does not permit that.
+    Loopback,
     /// It belongs to another issuer than configured.
     Issuer,
     /// It belongs to another client.
@@ -469,6 +471,7 @@ defects!(Downgrade {
 defects!(StoredDefect {
     Malformed => "stored_malformed", "what is stored cannot be read; log in again";
     Version => "stored_version", "what is stored was written by a newer version; update this program or log in again";
+    Loopback => "stored_loopback", "the stored session belongs to a server on this machine (http on loopback); set allow_loopback to open it";
     Issuer => "stored_issuer", "the stored session belongs to another issuer than configured";
     Client => "stored_client", "the stored session belongs to another client than configured";
     Level => "stored_level", "the stored session has a lower level than configured; log in again";

@@ -144,8 +144,9 @@ impl Login<'_> {
         let Some(text) = issued.members.other("id_token").filter(|text| !text.expose().is_empty()) else {
             return Ok(None);
         };
-        // The server's own clock, where it says it: the user's may be wrong.
-        let now = response.text("date").and_then(date::parse).unwrap_or(now);
+        // The server's own clock, where it says it or said it: the user's may be wrong.
+        let known = || client.server_time(self.server.issuer(), now);
+        let now = response.text("date").and_then(date::parse).unwrap_or_else(known);
         let expected = Expected {
             issuer: self.server.issuer(),
             client_id: self.credentials.client_id(),

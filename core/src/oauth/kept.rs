@@ -31,6 +31,8 @@ pub(super) struct Claimed<'a> {
 #[cfg_attr(not(feature = "dpop"), allow(dead_code, reason = "without DPoP no key is looked at"))]
 pub(super) enum Unfit {
     Level,
+    /// A server on this machine, where that is not permitted.
+    Loopback,
     Issuer,
     /// A level that binds without a key, or the reverse.
     Binding,
@@ -52,6 +54,9 @@ impl Inner {
 impl Claimed<'_> {
     /// Holds it against the client's configuration.
     pub(super) fn check(&self, client: &Inner) -> Result<(), Unfit> {
+        if self.server.is_some_and(|server| client.rule.lacks_loopback(server.issuer())) {
+            return Err(Unfit::Loopback);
+        }
         let was_lowered = client.accepts_bearer && self.level == SecurityLevel::Standard && !self.is_pending;
         if self.level < client.level && !was_lowered {
             return Err(Unfit::Level);
@@ -80,6 +85,7 @@ impl Unfit {
     pub(super) fn stored(self) -> FlowError {
         match self {
             Self::Level => StoredDefect::Level.into(),
+            Self::Loopback => StoredDefect::Loopback.into(),
             Self::Issuer => StoredDefect::Issuer.into(),
             Self::Binding => StoredDefect::Malformed.into(),
             Self::Algorithm => StoredDefect::Algorithm.into(),

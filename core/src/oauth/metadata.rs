@@ -27,6 +27,11 @@ impl UrlRule {
         url.is_https() || (self.loopback && url.is_loopback())
     }
 
+    /// Whether all that `url` lacks is the permission for `http` on loopback.
+    pub(super) fn lacks_loopback(self, url: &str) -> bool {
+        !self.loopback && Url::parse(url).is_ok_and(|url| !url.is_https() && url.is_loopback())
+    }
+
     /// A URL that a server published; `member` says where it stood.
     pub(super) fn published(self, text: &str, member: &'static str) -> Result<Url, DiscoveryFailure> {
         let url = Url::parse(text).ok().filter(|url| self.permits(url));

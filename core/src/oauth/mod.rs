@@ -116,6 +116,7 @@ mod audit;
 mod binding;
 mod call;
 mod client;
+mod clock;
 mod credentials;
 pub mod details;
 mod device;
@@ -148,6 +149,8 @@ mod state;
 mod sweep;
 mod switches;
 mod token;
+#[cfg(feature = "dpop")]
+mod turns;
 
 use crate::flow;
 pub use crate::flow::step;

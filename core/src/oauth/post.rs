@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::binding::{Again, Binding, SCHEME};
+use super::binding::{Again, Binding, NonceTries, Role, SCHEME};
 use super::client::Inner;
 use super::credentials::Credentials;
 use super::error::{AnswerDefect, Denial, Downgrade, Endpoint, FlowError};
@@ -66,28 +66,44 @@ impl<'a> Post<'a> {
 
     /// Sends a form and gives the answer, whatever it says.
     ///
-    /// At most one attempt more with a new nonce, and one by the server's clock; each has a new proof and a new assertion. So has each
+    /// At most two attempts more with new nonces, and one by the server's clock; each has a new proof and a new assertion. So has each
     /// after the network failed: a question about a token is repeated, anything else only if it was not sent.
     pub(super) async fn answer(&self, io: &Io, client: &Inner, form: &Form) -> Result<Response, FlowError> {
+        let mut nonces = NonceTries::default();
+        let outcome = self.attempts(io, client, form, &mut nonces).await;
+        nonces.end(io).await;
+        outcome
+    }
+
+    async fn attempts(
+        &self,
+        io: &Io,
+        client: &Inner,
+        form: &Form,
+        nonces: &mut NonceTries,
+    ) -> Result<Response, FlowError> {
         let mut fields = Vec::new();
         field(&mut fields, "Accept", "application/json");
         field(&mut fields, "Content-Type", "application/x-www-form-urlencoded");
-        let (mut renewed_nonce, mut corrected_clock) = (false, false);
+        let url = String::from(self.server.require(self.endpoint, client.rule)?.as_str());
+        let mut corrected_clock = false;
         let is_question = self.endpoint == Endpoint::Introspection;
         let mut attempts = Attempts::new(io, if is_question { After::AnyFailure } else { After::NotSent });
         loop {
+            let place = || self.binding.and_then(|binding| binding.place(&url, Role::AuthorizationServer));
+            let under_way = nonces.begin(io, client, place()).await?;
             let (mut form, mut fields) = (form.clone(), fields.clone());
-            self.credentials.attach(io, client, self.server, &mut form, &mut fields).await?;
-            let url = String::from(self.server.require(self.endpoint, client.rule)?.as_str());
+            self.credentials.attach(io, client, (self.server, &url), &mut form, &mut fields).await?;
             let body = Body::Bytes(form.encode().into_bytes());
-            let mut request = Request { method: "POST".into(), url, fields, body };
+            let mut request = Request { method: "POST".into(), url: url.clone(), fields, body };
             let mut proof = None;
             if let Some(binding) = self.binding {
-                proof = Some((binding, binding.prove(io, client, &mut request, None).await?));
+                proof = Some((binding, binding.prove(io, client, &mut request, None, nonces.own()).await?));
             }
             let response = match io.fetch(reading(request.clone())).await? {
                 Ok(response) => response,
                 Err(failed) => {
+                    drop(under_way);
                     io.wait(attempts.pause(io, client.crypto.random, failed)?).await?;
                     continue;
                 }
@@ -105,13 +121,23 @@ impl<'a> Post<'a> {
                 }
                 None => Again::No,
             };
+            drop(under_way);
+            if !matches!(again, Again::WithNonce(_)) {
+                nonces.end(io).await;
+            }
             let with_nonce = proof.is_some_and(|(_, proved)| proved.has_nonce());
+            // An assertion that has expired, or was made in the future, by the server's clock.
+            let mistimed = || error.as_deref() == Some("invalid_client") && self.credentials.is_timed();
             match again {
-                Again::WithNonce if renewed_nonce => {
-                    return Err(FlowError::Answer(self.endpoint, AnswerDefect::NonceLoop));
+                Again::WithNonce(nonce) => {
+                    if !nonces.challenged(client, place().as_ref(), nonce, io.now()) {
+                        return Err(FlowError::Answer(self.endpoint, AnswerDefect::NonceLoop));
+                    }
                 }
-                Again::WithNonce => renewed_nonce = true,
                 Again::WithClock if !corrected_clock => corrected_clock = true,
+                Again::No if !corrected_clock && mistimed() && client.learn_clock(&url, &response, io.now()) => {
+                    corrected_clock = true;
+                }
                 _ if is_success && self.requires_nonce && self.binding.is_some() && !with_nonce => {
                     return Err(Downgrade::NoServerNonce.into());
                 }

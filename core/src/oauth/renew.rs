@@ -105,7 +105,7 @@ async fn renew_locked(
             session.save(io, client).await?;
             return Err(FlowError::LoginRequired);
         }
-        // So it is if the server lost the client that this session belongs to.
+        // So it is if the server lost the client that this session belongs to. What is stored says so to other tasks and processes.
         Err(error)
             if error.is_unknown_client()
                 && registration::forget(
@@ -117,6 +117,8 @@ async fn renew_locked(
                 )
                 .await? =>
         {
+            session.0.live.lock().state.drop_tokens();
+            session.save(io, client).await?;
             return Err(FlowError::LoginRequired);
         }
         Err(error) => return Err(error),

@@ -107,7 +107,10 @@ pub(super) async fn open(io: &Io, client: &Inner, name: &str) -> Result<Session,
     let state = State::read(&stored.value, client, io.now())?;
     let registered = client.level.max(state.level);
     let credentials = super::registration::known(io, client, &state.server, registered, &state.client_id).await?;
-    let credentials = credentials.ok_or(StoredDefect::Client)?;
+    // The registration was forgotten with what the session had, if its server did not know the client any more.
+    let has_ended = state.token.is_none() && !state.can_renew();
+    let unknown = || if has_ended { FlowError::LoginRequired } else { StoredDefect::Client.into() };
+    let credentials = credentials.ok_or_else(unknown)?;
     #[cfg(feature = "dpop")]
     if let Some(binding) = &state.binding {
         credentials.differs_from(&binding.thumbprint(), client)?;

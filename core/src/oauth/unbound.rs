@@ -10,6 +10,7 @@ use super::kept::Unfit;
 use super::metadata::AuthorizationServer;
 use crate::http::form::Form;
 use crate::http::message::{Request, Response};
+use crate::http::url::Url;
 use crate::json::Value;
 use crate::{Misuse, SecurityLevel, UnixTime};
 
@@ -25,7 +26,46 @@ pub(super) struct Memory;
 
 /// Whom a proof would be for.
 pub(super) enum Role {
+    AuthorizationServer,
     ResourceServer,
+}
+
+/// No server gives a nonce.
+pub(super) enum Given {}
+
+/// No one has nonces.
+pub(super) enum Place {}
+
+/// A request that waits for its answer.
+pub(super) struct UnderWay<'a>(&'a Inner);
+
+/// No request is challenged for a nonce.
+#[derive(Default)]
+pub(super) struct NonceTries;
+
+impl NonceTries {
+    #[allow(clippy::unused_async, reason = "as with the feature")]
+    pub(super) async fn begin<'a>(
+        &self,
+        _: &Io,
+        client: &'a Inner,
+        _: Option<Place>,
+    ) -> Result<UnderWay<'a>, FlowError> {
+        Ok(UnderWay(client))
+    }
+
+    pub(super) const fn own(&self) -> Option<&Given> {
+        None
+    }
+
+    pub(super) const fn challenged(&self, _: &Inner, _: Option<&Place>, given: Given, _: UnixTime) -> bool {
+        match given {}
+    }
+
+    #[allow(clippy::unused_async, reason = "as with the feature")]
+    pub(super) async fn end(&self, _: &Io) {}
+
+    pub(super) const fn reset(&self) {}
 }
 
 /// No request has a proof.
@@ -39,7 +79,7 @@ impl Proved {
 
 pub(super) enum Again {
     No,
-    WithNonce,
+    WithNonce(Given),
     WithClock,
 }
 
@@ -70,7 +110,18 @@ impl Binding {
         match *self {}
     }
 
-    pub(super) async fn prove(&self, _: &Io, _: &Inner, _: &mut Request, _: Option<&str>) -> Result<Proved, FlowError> {
+    pub(super) const fn place(&self, _: &str, _: Role) -> Option<Place> {
+        match *self {}
+    }
+
+    pub(super) async fn prove(
+        &self,
+        _: &Io,
+        _: &Inner,
+        _: &mut Request,
+        _: Option<&str>,
+        _: Option<&Given>,
+    ) -> Result<Proved, FlowError> {
         match *self {}
     }
 
@@ -101,6 +152,11 @@ impl Binding {
     pub(super) fn from_value(_: &Value, _: &Inner) -> Result<Self, StoredDefect> {
         Err(StoredDefect::Level)
     }
+}
+
+/// The origin of a request's URL, under which clocks are remembered.
+pub(super) fn origin(url: &str) -> Option<String> {
+    Url::parse(url).ok().map(|url| url.origin().into())
 }
 
 pub(super) fn provable(url: &str) -> String {

@@ -113,11 +113,11 @@ class Host {
     return { status: answer.status, headers, body: Buffer.from(body) };
   }
   async lock(lock, lease) {
-    this.steps.push({ step: 'lock', lock, lease });
+    this.steps.push({ step: 'lock', lock: this.names.hide(lock), lease });
     assert(!this.held.has(lock), `${lock} is locked twice`);
     this.held.add(lock);
     return () => {
-      this.steps.push({ step: 'unlock', lock });
+      this.steps.push({ step: 'unlock', lock: this.names.hide(lock) });
       assert(this.held.delete(lock));
     };
   }

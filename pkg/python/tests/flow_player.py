@@ -88,13 +88,13 @@ class Host:
 
     @contextlib.contextmanager
     def lock(self, name: str, lease: int) -> Iterator[None]:
-        self.note("lock", lock=name, lease=lease)
+        self.note("lock", lock=self.names.hide(name), lease=lease)
         assert name not in self.held, f"{name} is locked twice"
         self.held.add(name)
         try:
             yield
         finally:
-            self.note("unlock", lock=name)
+            self.note("unlock", lock=self.names.hide(name))
             self.held.remove(name)
 
     def answer(self, pause: Any) -> Any:

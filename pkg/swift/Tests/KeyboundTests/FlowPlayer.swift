@@ -166,7 +166,7 @@ actor TranscriptHost: ProofKeyStore, SessionStore, Exchange {
     }
 
     func lock(_ name: String, lease: Int64) -> any StoreLock {
-        note("lock", ["lock": .text(name), "lease": .number(Double(lease))])
+        note("lock", ["lock": .text(names.hide(name)), "lease": .number(Double(lease))])
         XCTAssertTrue(held.insert(name).inserted, "\(name) is locked twice")
         return Held(host: self, name: name)
     }
@@ -178,7 +178,7 @@ actor TranscriptHost: ProofKeyStore, SessionStore, Exchange {
     }
 
     private func unlock(_ name: String) {
-        note("unlock", ["lock": .text(name)])
+        note("unlock", ["lock": .text(names.hide(name))])
         XCTAssertNotNil(held.remove(name))
     }
 

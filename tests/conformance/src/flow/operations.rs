@@ -388,12 +388,12 @@ impl Player {
                     step.resume(answer, now)?
                 }
                 Step::Lock(step) => {
-                    record(json!({ "lock": step.lock(), "lease": step.lease() }));
+                    record(json!({ "lock": self.names.hide(step.lock()), "lease": step.lease() }));
                     self.host.lock(step.lock());
                     step.resume(Ok(()), now)?
                 }
                 Step::Unlock(step) => {
-                    record(json!({ "lock": step.lock() }));
+                    record(json!({ "lock": self.names.hide(step.lock()) }));
                     self.host.unlock(step.lock());
                     step.resume(Ok(()), now)?
                 }

@@ -119,6 +119,19 @@ fn is_confidential(request: &Request, form: &Form) -> bool {
         || ["client_secret", "client_assertion"].iter().any(|name| get(form, name).is_some())
 }
 
+/// What a server's `Date` field says, in the months that stories happen in.
+///
+/// # Panics
+/// If the time is in no such month.
+pub fn date(now: UnixTime) -> String {
+    // 1 November 2023.
+    let since = now.secs() - 1_698_796_800;
+    let (day, second) = (since.div_euclid(86_400) + 1, since.rem_euclid(86_400));
+    assert!((1..=30).contains(&day), "stories happen in November 2023");
+    let weekday = ["Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "Mon"][usize::try_from(day % 7).expect("below 7")];
+    format!("{weekday}, {day:02} Nov 2023 {:02}:{:02}:{:02} GMT", second / 3600, second / 60 % 60, second % 60)
+}
+
 /// An answer with a JSON body.
 pub fn answer(status: u16, body: &Value) -> Response {
     let fields = vec![("content-type".into(), b"application/json".to_vec())];
@@ -266,10 +279,7 @@ impl Server {
         let Some(proof) = request.field("dpop") else { return Ok(None) };
         let wanted = self.current_nonce();
         match self.judge(request, proof, Context::TokenEndpoint { dpop_jkt: None }, now) {
-            Err(()) => {
-                let date = "Tue, 14 Nov 2023 23:13:20 GMT";
-                Err(with(error(400, "invalid_dpop_proof"), "date", date))
-            }
+            Err(()) => Err(with(error(400, "invalid_dpop_proof"), "date", &date(now))),
             Ok((_, nonce)) if self.nonces && nonce.as_deref() != Some(&wanted) => {
                 Err(with(error(400, "use_dpop_nonce"), "dpop-nonce", &wanted))
             }
@@ -471,7 +481,7 @@ impl Server {
                 let proof = request.field("dpop").unwrap_or_default().to_owned();
                 let wanted = self.current_nonce();
                 match self.judge(request, &proof, Context::Resource { access_token: token, bound_to }, now) {
-                    Err(()) => return with(challenge("invalid_dpop_proof"), "date", "Tue, 14 Nov 2023 23:13:20 GMT"),
+                    Err(()) => return with(challenge("invalid_dpop_proof"), "date", &date(now)),
                     Ok((_, nonce)) if self.api_nonces && nonce.as_deref() != Some(&wanted) => {
                         return with(challenge("use_dpop_nonce"), "dpop-nonce", &wanted);
                     }

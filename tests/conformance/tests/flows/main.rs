@@ -20,6 +20,7 @@ mod refusals;
 mod registration;
 mod revocation;
 mod sessions;
+mod side_by_side;
 mod subjects;
 mod sweep;
 mod switches;

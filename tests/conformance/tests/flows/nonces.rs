@@ -1,7 +1,7 @@
 //! Nonces: learned from every response, tried once more, never mixed.
 
 use keybound_conformance::flow::Story;
-use keybound_conformance::flow::server::{ISSUER, RESOURCE, Server, answer, with};
+use keybound_conformance::flow::server::{ISSUER, RESOURCE, Server, answer, date, with};
 use keybound_conformance::flow::story::public;
 use serde_json::{Value, json};
 
@@ -72,12 +72,56 @@ fn the_nonce_of_every_answer_is_kept() {
 fn a_server_that_never_takes_its_own_nonce() {
     let challenge = |nonce: &str| with(answer(400, &json!({ "error": "use_dpop_nonce" })), "DPoP-Nonce", nonce);
     let mut server = Server::default();
-    server.prepared.extend([("/token", challenge("one")), ("/token", challenge("two"))]);
-    let mut story = Story::new("nonce-loop", "a second demand ends the flow", public("enhanced"), server);
+    server.prepared.extend(["one", "two", "three"].map(|nonce| ("/token", challenge(nonce))));
+    let mut story = Story::new(
+        "nonce-loop",
+        "a third demand ends the flow; the last attempt had its turn",
+        public("enhanced"),
+        server,
+    );
     story.discover();
     story.ok(authorize());
     let callback = story.approve();
     assert_eq!(story.err(json!({ "do": "exchange", "callback": callback })), "nonce_loop");
+    assert_eq!(count(&story, "/token"), 3);
+    story.end();
+}
+
+#[test]
+fn a_server_that_demands_the_same_nonce_again() {
+    let challenge = |nonce: &str| with(answer(400, &json!({ "error": "use_dpop_nonce" })), "DPoP-Nonce", nonce);
+    let mut server = Server::default();
+    server.prepared.extend([("/token", challenge("one")), ("/token", challenge("one"))]);
+    let mut story = Story::new("", "", public("enhanced"), server);
+    story.discover();
+    story.ok(authorize());
+    let callback = story.approve();
+    assert_eq!(story.err(json!({ "do": "exchange", "callback": callback })), "nonce_loop");
+    assert_eq!(count(&story, "/token"), 2, "the same nonce would get the same answer");
+}
+
+#[test]
+fn a_second_challenge_makes_requests_take_turns() {
+    let mut server = Server::default();
+    let challenge = |nonce: &str| {
+        let response = keybound::http::message::Response { status: 401, fields: Vec::new(), body: Vec::new() };
+        with(with(response, "WWW-Authenticate", "DPoP error=\"use_dpop_nonce\""), "DPoP-Nonce", nonce)
+    };
+    server.prepared.extend([("/a", challenge("one")), ("/a", challenge("two"))]);
+    let mut story = Story::new(
+        "nonce-turns",
+        "a nonce that another request's answer made useless: the third attempt waits for its turn, and so do later requests, for a minute",
+        public("enhanced"),
+        server,
+    );
+    story.discover();
+    story.log_in(authorize());
+    for (path, attempts) in [("/a", 3), ("/b", 1)] {
+        assert_eq!(story.ok(call(path))["status"], 200);
+        assert_eq!(count(&story, path), attempts);
+    }
+    story.ok(json!({ "do": "wait", "seconds": 60 }));
+    assert_eq!(story.ok(call("/c"))["status"], 200);
     story.end();
 }
 
@@ -187,6 +231,39 @@ fn the_servers_clock_is_learned_from_a_refusal() {
     assert_eq!(story.ok(call("/a"))["status"], 200);
     assert_eq!((count(&story, "/a"), story.ok(call("/a"))["status"].clone()), (2, json!(200)));
     assert_eq!(count(&story, "/a"), 3, "the offset is known now");
+    story.end();
+}
+
+#[test]
+fn a_clock_that_is_a_day_off_is_corrected_in_either_direction() {
+    // With what passes between the server's look at its clock and ours.
+    for skew in [-86_402, -86_400, 86_400, 86_402] {
+        let mut config = public("enhanced");
+        config["push_with_proof"] = json!(true);
+        let server = Server { skew, nonces: true, api_nonces: true, ..Server::default() };
+        let mut story = Story::new("", "", config, server);
+        story.discover();
+        story.log_in(authorize());
+        assert_eq!(story.ok(call("/a"))["status"], 200, "{skew}");
+        assert_eq!(story.ok(call("/a"))["status"], 200, "{skew}");
+    }
+}
+
+#[test]
+fn an_assertion_goes_by_the_servers_clock() {
+    // It lasts for minutes: made by a clock that is a day slow, it has expired when it arrives.
+    let begin = keybound::UnixTime::from_secs(1_700_000_000);
+    let mut server = Server { skew: 86_400, ..Server::default() };
+    let refusal = with(answer(401, &json!({ "error": "invalid_client" })), "date", &date(begin.saturating_add(86_400)));
+    server.prepared.push_back(("/token", refusal));
+    let config = json!({
+        "level": "enhanced",
+        "credentials": [{ "issuer": ISSUER, "client_id": "service", "method": "private_key_jwt" }],
+    });
+    let mut story = Story::new("clock-assertion", "a client assertion by the server's Date", config, server);
+    story.discover();
+    story.ok(json!({ "do": "client_credentials", "session": "work" }));
+    assert_eq!(count(&story, "/token"), 2);
     story.end();
 }
 

@@ -142,6 +142,19 @@ fn a_server_that_refuses_the_port_later_is_told_it_then() {
 }
 
 #[test]
+fn a_session_whose_server_lost_its_clients_has_ended_for_every_process() {
+    let mut story = begun("", "", "https://app.example.com/callback");
+    gives(&mut story, "first");
+    story.log_in(log_in("work"));
+    story.server.prepared.push_back(("/token", answer(401, &json!({ "error": "invalid_client" }))));
+    assert_eq!(story.err(json!({ "do": "refresh", "session": "work" })), "login_required");
+    let stored: Value = serde_json::from_str(&story.player.host.stored("session/work").expect("one")).expect("JSON");
+    assert!(stored.get("token").is_none() && stored.get("refresh_token").is_none(), "{stored}");
+    restarted(&mut story, "https://app.example.com/callback");
+    assert_eq!(story.err(json!({ "do": "open", "session": "work" })), "login_required");
+}
+
+#[test]
 fn a_registration_for_another_place_is_renewed() {
     for other in ["https://app.example.com/other", "https://www.example.com/callback", "http://127.0.0.1:4711/callback"]
     {

@@ -96,6 +96,14 @@ fn keeping_never_overwrites_what_another_process_stored() {
 }
 
 #[test]
+fn a_session_of_a_server_on_this_machine_says_which_permission_it_needs() {
+    let mut story = logged_in("enhanced", Server::default());
+    let stored = story.player.host.stored("session/work").expect("a session");
+    story.player.host.overwrite("session/work", &stored.replace(ISSUER, "http://127.0.0.1:8080"));
+    assert_eq!(story.err(json!({ "do": "open", "session": "work" })), "stored_loopback");
+}
+
+#[test]
 fn sessions_of_others_are_not_opened() {
     let open = json!({ "do": "open", "session": "work" });
     let change = |change: &dyn Fn(&mut Value)| {

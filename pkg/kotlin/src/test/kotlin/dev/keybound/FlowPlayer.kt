@@ -180,12 +180,12 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
 
     override suspend fun lock(name: String, lease: Long): StoreLock {
         note("lock") {
-            put("lock", name)
+            put("lock", names.hide(name))
             put("lease", lease)
         }
         assertTrue(held.add(name), "$name is locked twice")
         return StoreLock {
-            note("unlock") { put("lock", name) }
+            note("unlock") { put("lock", names.hide(name)) }
             assertTrue(held.remove(name))
         }
     }
