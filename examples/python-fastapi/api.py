@@ -6,11 +6,11 @@ from typing import Annotated
 from fastapi import Depends, FastAPI
 from pydantic import BaseModel
 
-from keybound.starlette import KeyboundMiddleware, Principal, require
+from keybound.fastapi import Principal, protect, require
 
 app = FastAPI(title="Notes")
-app.add_middleware(
-    KeyboundMiddleware,
+protect(
+    app,
     resource=os.environ.get("NOTES_URL", "http://127.0.0.1:8000"),
     issuers=[os.environ.get("NOTES_ISSUER", "http://127.0.0.1:9449")],
     scopes=["read", "write"],

@@ -106,7 +106,7 @@ pub use redis::{Entries, RedisReplay, RedisTurn, redis_limits, redis_needs_tls};
 pub use refused::explain_response;
 pub use replay::{Entry, MemoryStore};
 #[cfg(feature = "servers")]
-pub use resource::ResourceServer;
+pub use resource::{PublicPaths, ResourceServer, public_paths};
 #[cfg(feature = "client")]
 pub use sweep::Sweep;
 #[cfg(feature = "servers")]

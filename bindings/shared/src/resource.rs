@@ -3,6 +3,7 @@
 use keybound::json::Value;
 use keybound::server::Consumption;
 use keybound::server::forwarded::{Family, Hop, TrustedProxies};
+pub use keybound::server::public::PublicPaths;
 use keybound::server::resource::{self, Principal, ResourcePolicy, Schemes};
 use keybound::server::route::Routing;
 use keybound::server::source::TargetSource;
@@ -155,6 +156,13 @@ impl ResourceServer {
         answer.to_json()
     }
 
+    /// Whether a request asks for the metadata of this resource, at the well-known place of its origin or behind the mount point (see
+    /// [`TargetSource::asks_for`]): answer it with [`metadata`](Self::metadata), before anything else.
+    pub fn asks_for_metadata(&self, method: &str, raw_target: &[u8], mount_path: &[u8], path: &[u8]) -> bool {
+        let request = Routing { raw_target, mount_path, path };
+        matches!(method, "GET" | "HEAD") && self.targets.asks_for(&self.metadata_path(), &request)
+    }
+
     /// How often each verdict was given, as a JSON object: `keybound_requests_total`, an array of objects with `verdict`, `reason` and `count`;
     /// `keybound_replays_total`; `keybound_nonce_challenges_total`, an array of objects with `reason` and `count`.
     pub fn counters(&self) -> String {
@@ -175,6 +183,18 @@ impl ResourceServer {
     pub fn metadata_path(&self) -> String {
         self.core.policy().metadata_path()
     }
+}
+
+/// The paths of an application that need no credentials.
+///
+/// # Errors
+/// Misuse names the entry that cannot be used.
+pub fn public_paths(entries: &[String]) -> Result<PublicPaths, Error> {
+    entries.iter().try_fold(PublicPaths::default(), |paths, entry| {
+        paths.and(entry).map_err(|defect| {
+            Error::misuse("public_path", format!("an entry of public is a decoded path, such as /health or /static/*; {entry:?} cannot be used: {defect}"))
+        })
+    })
 }
 
 pub(crate) fn described(principal: &Principal) -> Value {

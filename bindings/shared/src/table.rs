@@ -372,6 +372,9 @@ macro_rules! servers {
                 fn route(raw_target: Text, mount_path: Bytes, path: Bytes) -> [Text] {
                     Ok(server.route_json(&ffi::from_byte_string(&raw_target)?, &mount_path, &path))
                 }
+                fn asks_for_metadata = "asksForMetadata"(method: Text, raw_target: Text, mount_path: Bytes, path: Bytes) -> [bool] {
+                    Ok(server.asks_for_metadata(&method, &ffi::from_byte_string(&raw_target)?, &mount_path, &path))
+                }
                 fn counters() -> [Text] { Ok(server.counters()) }
                 fn metadata() -> [Text] { Ok(server.metadata()) }
                 fn metadata_url = "metadataUrl"() -> [Text] { Ok(server.metadata_url()) }
@@ -385,6 +388,13 @@ macro_rules! servers {
                 fn record(route: OptionalText, microseconds: Number, now: Number) -> [Option<Text>] {
                     Ok(flow.record(route.as_deref(), microseconds, now))
                 }
+            }
+        }
+        $table! {
+            /// The paths of an application that need no credentials: `/health`, or `/static/*` for all below. `contain` takes the routed path.
+            class PublicPaths[ffi::PublicPaths] as paths {
+                new(entries: Texts) { ffi::public_paths(&entries) }
+                fn contain(path: Text) -> [bool] { Ok(paths.contain(&path)) }
             }
         }
         $table! {

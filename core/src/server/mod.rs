@@ -10,6 +10,7 @@ pub mod authorization;
 #[cfg(feature = "oauth")]
 mod consumption;
 pub mod forwarded;
+pub mod public;
 #[cfg(feature = "oauth")]
 pub mod resource;
 pub mod route;

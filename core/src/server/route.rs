@@ -73,6 +73,20 @@ impl TargetSource {
     }
 }
 
+impl TargetSource {
+    /// Whether a request asks for `path` (encoded) of the public origin, such as a document at a well-known place: by the path it was sent to, or by
+    /// the one that the application routes by. A proxy may pass such a request on to an application that is mounted elsewhere.
+    ///
+    /// # Security
+    /// It says nothing about the handler that the application would route the request to. Answer it before the application does.
+    pub fn asks_for(&self, path: &str, request: &Routing<'_>) -> bool {
+        let Ok(wanted) = decoded(path) else { return false };
+        let raw = core::str::from_utf8(request.raw_target).ok().filter(|raw| raw.len() <= MAX_URI_LEN);
+        let received = raw.and_then(|raw| raw_path(raw).ok()).and_then(|path| decoded(path).ok());
+        received == Some(wanted.clone()) || self.route(request).is_ok_and(|path| path.as_bytes() == wanted)
+    }
+}
+
 /// The path of a raw request target, as written: what stands before a query, behind the authority if there is one.
 fn raw_path(raw: &str) -> Result<&str, TargetError> {
     let path = if raw.starts_with('/') {
@@ -196,6 +210,26 @@ mod tests {
         let source = mounted().path_prefix("/app").unwrap();
         assert_eq!(route(&source, "/items", "/app", "/items").as_deref(), Ok("/items"));
         assert_eq!(route(&source, "/admin", "/app", "/items"), Err(TargetError::MountPath));
+    }
+
+    #[test]
+    fn a_well_known_place_is_asked_for_wherever_the_application_is_mounted() {
+        let asks = |source: &TargetSource, raw: &str, mount: &str, path: &str| {
+            let [raw_target, mount_path, path] = [raw, mount, path].map(str::as_bytes);
+            source.asks_for("/.well-known/x/a%20b", &Routing { raw_target, mount_path, path })
+        };
+        for raw in ["/.well-known/x/a%20b", "/.well-known/x/a%20b?q", "https://api.example.com/.well-known/x/a%20b"] {
+            assert!(asks(&source(), raw, "", "/.well-known/x/a b"), "{raw}");
+            // A proxy passes it on as it is; the application has another mount point, and was told a path of its own.
+            assert!(asks(&mounted(), raw, "/app", "/.well-known/x/a b"), "{raw}");
+            assert!(asks(&mounted(), raw, "/elsewhere", "/items"), "{raw}");
+        }
+        assert!(asks(&mounted(), "/app/.well-known/x/a%20b", "/app", "/.well-known/x/a b"));
+        assert!(!asks(&mounted(), "/app/.well-known/x/a%20b", "/elsewhere", "/.well-known/x/a b"));
+        for raw in ["/.well-known/x", "/.well-known/x/a%20b/", "/a/../.well-known/x/a%20b", "/%zz", "*", ""] {
+            assert!(!asks(&source(), raw, "", "/.well-known/x/a b"), "{raw}");
+        }
+        assert!(!source().asks_for("/%zz", &Routing { raw_target: b"/x", mount_path: b"", path: b"/x" }));
     }
 
     #[test]

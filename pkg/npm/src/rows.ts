@@ -192,6 +192,7 @@ export interface NativeResourceServer extends Freed {
   admit(incoming: NativeIncoming, now: number): NativeFlow;
   check(incoming: NativeIncoming, now: number): NativeFlow;
   route(rawTarget: string, mountPath: Uint8Array, path: Uint8Array): string;
+  asksForMetadata(method: string, rawTarget: string, mountPath: Uint8Array, path: Uint8Array): boolean;
   counters(): string;
   metadata(): string;
   metadataUrl(): string;
@@ -201,6 +202,15 @@ export interface NativeResourceServer extends Freed {
 export interface NativeResourceServerClass {
   new (options: string, verifier: string): NativeResourceServer;
   withStore(options: string, verifier: string, store: NativeMemoryStore): NativeResourceServer;
+}
+
+/** The paths of an application that need no credentials: `/health`, or `/static/*` for all below. `contain` takes the routed path. */
+export interface NativePublicPaths extends Freed {
+  contain(path: string): boolean;
+}
+
+export interface NativePublicPathsClass {
+  new (entries: string[]): NativePublicPaths;
 }
 
 /** Whom an admitted request is from. `carryOut` ends with `carried_out` or `refused`. */
@@ -294,6 +304,7 @@ export interface RedisRows {
 /** The table `servers`. */
 export interface ServersRows {
   ResourceServer: NativeResourceServerClass;
+  PublicPaths: NativePublicPathsClass;
   AuthorizationServer: NativeAuthorizationServerClass;
   Intent: NativeIntentClass;
   accessToken(token: string, key: NativeKey, now: number): string;

@@ -17,6 +17,7 @@ from typing import Any
 
 import keybound
 import keybound.redis
+import keybound.testing
 from keybound import _keybound
 from vectors import CONTRACT, read
 
@@ -52,7 +53,7 @@ def test_version() -> None:
 
 
 def test_everything_public_is_described() -> None:
-    for module, name in [(module, name) for module in (keybound, keybound.redis) for name in module.__all__]:
+    for module, name in [(module, name) for module in (keybound, keybound.redis, keybound.testing) for name in module.__all__]:
         value = getattr(module, name)
         if inspect.isclass(value) or inspect.isfunction(value):
             assert inspect.getdoc(value), name
@@ -84,8 +85,9 @@ def member(owner: type, name: str) -> str | None:
 def lines() -> Iterator[str]:
     """The public names, each with what can be relied on."""
     yield from described((name, getattr(keybound, name)) for name in keybound.__all__)
-    yield "[keybound.redis]"
-    yield from described((name, getattr(keybound.redis, name)) for name in keybound.redis.__all__)
+    for module in (keybound.redis, keybound.testing):
+        yield f"[{module.__name__}]"
+        yield from described((name, getattr(module, name)) for name in module.__all__)
 
 
 def described(named: Iterable[tuple[str, Any]]) -> Iterator[str]:

@@ -24,7 +24,9 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 SNIPPETS = [code for code in re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)]
 #: What those snippets have that run there.
 ELSEWHERE = (
+    "# conftest.py",
     "# settings.py",
+    "# test_application.py",
     "# views.py",
     "FastAPI()",
     "Flask(__name__)",

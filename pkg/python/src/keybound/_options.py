@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 from .errors import Misuse
 
-__all__ = ["check_known", "flag", "listed", "objects", "one", "public_paths", "text", "texts", "whole"]
+__all__ = ["check_known", "flag", "function", "listed", "objects", "one", "text", "texts", "whole"]
 
 T = TypeVar("T")
 
 #: Options whose values a message may repeat. What is given to others by mistake may be a secret.
 REPEATED: Final = ("algorithms", "also_origins", "audiences", "intents_at", "issuers", "public", "scopes", "token_algorithms")
-
-#: What an exact, decoded path never has, and what that is.
-NEVER_ROUTED: Final = (
-    (re.compile(r"[?#]"), "a query or a fragment, which are no part of it"),
-    (re.compile(r"[*{]"), "a pattern, and each path stands for itself alone"),
-    (re.compile(r"//|/\.{1,2}(?:/|$)"), "an empty segment or one of dots, and such requests are refused"),
-    (re.compile(r"%[0-9A-Fa-f]{2}"), "an encoded character, and paths are compared decoded"),
-)
-
 
 def listed(option: str, value: object, kind: type[T]) -> list[T]:
     """The elements of an option that is a list of `kind`; `None` is an empty one.
@@ -57,22 +47,17 @@ def objects(option: str, value: object) -> list[Mapping[str, Any]]:
     return listed(option, value, kind)
 
 
-def public_paths(value: object) -> frozenset[str]:
-    """The paths that need no token. One that does not begin with a slash matches nothing, or is half of another."""
-    paths = texts("public", value)
-    for path in paths:
-        if not path.startswith("/"):
-            raise Misuse("public_path", f"an entry of public is a path and begins with a slash; write public=[{'/' + path!r}]")
-        for never, what in NEVER_ROUTED:
-            if never.search(path):
-                raise Misuse("public_path", f"an entry of public is one exact path, decoded, and {path!r} matches none: it has {what}")
-    return frozenset(paths)
-
-
 def one(option: str, value: object, kind: type[T]) -> T | None:
     """An option that is an object of this package, or none."""
     if value is not None and not isinstance(value, kind):
         raise Misuse("wrong_type", f"{option} is {_named(kind)}, and this is {_named(type(value))}; write {option}={kind.__name__}(…)")
+    return value
+
+
+def function(option: str, value: Any) -> Any:
+    """An option that is a function, or none."""
+    if value is not None and not callable(value):
+        raise Misuse("wrong_type", f"{option} is a function, and this is {_named(type(value))}")
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from . import _keybound
 from ._drive import Finished, Flow, Works, drive
-from ._options import check_known, flag, one, text, texts, whole
-from ._types import current, given
+from ._options import check_known, flag, function, one, text, texts, whole
+from ._types import Refusal, current, given
 from .audit import Audit, Records
 from .errors import NATIVE, Misuse, Refused, refusal_of, reraise
 from .intents import Intent
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from typing_extensions import Required
 
 __all__ = ["Breaker", "Incoming", "Introspection", "IssuerProfile", "Limit", "Proxies", "Resource", "ResourceOptions", "Unconsumed", "check_server_options"]
+
+log = logging.getLogger("keybound")
+#: How much of a path a log shows, in characters.
+PATH_SHOWN = 200
 
 #: What the access tokens of an issuer look like: as RFC 9068 says, or as these servers write them.
 IssuerProfile = Literal["rfc9068", "keycloak", "auth0", "okta", "entra_id", "entra_id_v1", "duende", "cognito"]
@@ -190,6 +195,8 @@ class ResourceOptions(TypedDict, total=False):
     """Permits `http` servers on this machine."""
     audit: Audit | None
     """Writes a record of each decision."""
+    clock: Callable[[], float] | None
+    """Tells the time in seconds since 1970: the system's clock otherwise."""
 
 
 #: All options of both servers.
@@ -216,13 +223,19 @@ class Resource:
     def __init__(self, store: AsyncReplayStore | ReplayStore | None, workers: int | None, options: Mapping[str, Any]) -> None:
         check_server_options(options)
         self.policy = one("policy", options.get("policy"), Policy) or Policy()
-        self._store = store if store is not None else MemoryReplayStore(policy=self.policy, workers=workers)
+        self._clock: Callable[[], float] | None = function("clock", options.get("clock"))
+        self._store = store if store is not None else MemoryReplayStore(policy=self.policy, workers=workers, now=self._now(None))
         # Whether it is stated that one process serves the resource.
         self._alone = stated_alone(self.store, workers, self.policy)
         self.mount_path = options.get("mount_path") or ""
-        self._works = Works()
         self._records = Records(one("audit", options.get("audit"), Audit))
-        told = json.dumps(_told(options)), self.policy.options()
+        self._options = dict(options)
+        self._make()
+
+    def _make(self) -> None:
+        """Makes the core's server: it knows no key of an issuer, and has decided nothing."""
+        self._works = Works()
+        told = json.dumps(_told(self._options)), self.policy.options()
         try:
             if type(self.store) is MemoryReplayStore:
                 self._native = _keybound.ResourceServer.with_store(*told, self.store._native)
@@ -230,6 +243,10 @@ class Resource:
                 self._native = _keybound.ResourceServer(*told)
         except NATIVE as error:
             reraise(error)
+
+    def _now(self, now: int | None) -> int:
+        """The caller's time, or that of the clock."""
+        return current(now) if now is not None or self._clock is None else int(self._clock())
 
     @property
     def store(self) -> AsyncReplayStore | ReplayStore:
@@ -276,6 +293,14 @@ class Resource:
         routed: str = told["path"]
         return routed
 
+    def asks_for_metadata(self, *, method: str, target: bytes, mount_path: bytes, path: bytes) -> bool:
+        """Whether a request asks for :meth:`metadata`, which is answered to anyone, before anything else is looked at.
+
+        Its place is `/.well-known/oauth-protected-resource…` at the root of the origin, where a proxy may pass it on to an application that is mounted
+        elsewhere; behind the mount point counts as well. The other arguments are those of :meth:`route`.
+        """
+        return self._native.asks_for_metadata(method, target.decode("latin-1"), mount_path, path)
+
     def _admitted(self, incoming: Incoming, now: int | None) -> Flow[Principal]:
         done = yield from self._decided(self._native.admit, incoming, now)
         assert done.principal is not None
@@ -293,17 +318,28 @@ class Resource:
         # A store of this process says its epoch itself.
         epoch = None if type(self.store) is MemoryReplayStore else self.store.epoch
         # Where the program gives the time, limits go by that; a system's clock can be set, so they do not go by one.
-        ticks = time.monotonic_ns() // 1_000_000 if now is None else None
-        return self._finished(lambda at: begin((incoming, epoch, ticks), at), now, incoming.route)
+        ticks = time.monotonic_ns() // 1_000_000 if now is None and self._clock is None else None
+        try:
+            return (yield from self._finished(lambda at: begin((incoming, epoch, ticks), at), now, incoming.route))
+        except Refused as refused:
+            log_refusal(refused.refusal, incoming.method, incoming.target or (incoming.url or "").encode())
+            raise
 
     def _finished(self, begin: Callable[[int], _keybound.Flow], now: int | None, route: str | None = None) -> Flow[Finished]:
         begun = time.monotonic_ns()
-        done = yield from drive(begin, self.store, lambda: current(now))
+        done = yield from drive(begin, self.store, lambda: self._now(now))
         assert done.record is not None
-        self._records.write(done.record, route, begun, current(now))
+        self._records.write(done.record, route, begun, self._now(now))
         if done.result["kind"] == "refused":
             raise Refused(refusal_of(done.result["refusal"]))
         return done
+
+
+def log_refusal(refusal: Refusal, method: str, target: bytes) -> None:
+    """Logs why a request was refused, with its path: neither query nor fields, which have secrets."""
+    if log.isEnabledFor(logging.INFO):
+        path = target.split(b"?")[0].split(b"#")[0][:PATH_SHOWN].decode("latin-1").encode("unicode_escape").decode("ascii")
+        log.info("refused %s %s with %d: %s", method.encode("unicode_escape").decode("ascii")[:PATH_SHOWN], path, refusal.status, refusal.reason)
 
 
 def _told(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote_from_bytes
 
+from . import _keybound
+from ._options import texts
+from ._resource import log_refusal
 from ._types import Refusal
 from ._workers import FORKED
-from .errors import Misuse, Refused
+from .errors import NATIVE, Misuse, Refused, reraise
 from .stores import MemoryReplayStore
 
 if TYPE_CHECKING:
@@ -55,6 +58,10 @@ class Told:
     """The path as received, decoded."""
     query: bytes
 
+    def asks_for_metadata(self, server: Resource, method: str) -> bool:
+        """Whether the metadata of the resource is asked for, wherever the application is mounted."""
+        return server.asks_for_metadata(method=method, target=self.raw or self._encoded(), mount_path=self.mount_path, path=self.path)
+
     def routed(self, server: Resource) -> str:
         """The path that the framework routes by, once it is known that the client did not choose it. Raises :class:`Refused`."""
         return server.route(target=self.raw or self._encoded(), mount_path=self.mount_path, path=self.path)
@@ -71,6 +78,20 @@ class Told:
         """The decoded path, encoded again as well as can be."""
         target = quote_from_bytes(self.whole, safe="/:@!$&'()*+,;=~").encode()
         return target + b"?" + self.query if self.query else target
+
+
+class Public:
+    """The paths of an application that need no token: `/health`, or `/static/*` for all below."""
+
+    def __init__(self, entries: object) -> None:
+        """Raises :class:`Misuse` for an entry that would match nothing, or something else than it seems to."""
+        try:
+            self._native = _keybound.PublicPaths(texts("public", entries))
+        except NATIVE as error:
+            reraise(error)
+
+    def __contains__(self, path: str) -> bool:
+        return self._native.contain(path)
 
 
 def told_by_wsgi(environ: Mapping[str, Any], *, mount_path: bytes, path: bytes) -> Told:
@@ -137,11 +158,12 @@ def check_process(server: Resource, environ: Mapping[str, Any]) -> None:
         raise Misuse("several_workers", SEVERAL_WORKERS)
 
 
-def refuse_route(server: Resource, refused: Refused) -> Refusal:
+def refuse_route(server: Resource, refused: Refused, method: str, told: Told) -> Refusal:
     """The answer to a request that must not be routed. A mount point that was not configured is a mistake of the application as often as
     an attack, so it is logged: once, because anyone can send such requests.
     """
     if refused.reason == "mount_path_mismatch" and not server._has_warned:
         server._has_warned = True
         log.warning("%s", MOUNT_PATH)
+    log_refusal(refused.refusal, method, told.raw or told.whole)
     return refused.refusal

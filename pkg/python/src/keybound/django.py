@@ -29,11 +29,12 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, resolve
 
-from ._resource import check_server_options
-from ._options import flag, public_paths, texts
+from ._resource import check_server_options, log_refusal
+from ._options import flag, texts
 from ._resource_app import (
     METADATA_FIELDS,
     OWN_OPTIONS,
+    Public,
     Told,
     asgi_fields,
     check_process,
@@ -58,7 +59,7 @@ class KeyboundMiddleware:
     """Admits requests with a bound token and a fresh proof, and answers the others. Views find the principal as `request.principal`.
 
     The setting `KEYBOUND` has the options of :class:`ResourceServer` (of :class:`AsyncResourceServer` under ASGI) or `server`, one of
-    these; `public`, the paths, decoded and exact, behind the mount point, that need no token; `workers`, 1 where one process serves the
+    these; `public`, the paths, decoded, behind the mount point, that need no token (`/health`, or `/static/*` for all below); `workers`, 1 where one process serves the
     project and that cannot be seen; and `danger_decoded_path`. The option `mount_path` is `FORCE_SCRIPT_NAME` unless it is given.
     """
 
@@ -68,7 +69,7 @@ class KeyboundMiddleware:
     def __init__(self, get_response: Sync | Async) -> None:
         """Made by Django. Raises :class:`Misuse` for settings that cannot be used."""
         options = _setting()
-        self._public = public_paths(options.pop("public", ()))
+        self._public = Public(options.pop("public", ()))
         self._decoded = flag("danger_decoded_path", options.pop("danger_decoded_path", False))
         forced = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
         self.get_response = get_response
@@ -121,19 +122,22 @@ class KeyboundMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """Answers for views whose principal lacks a scope."""
-        return _response(exception.refusal) if isinstance(exception, Refused) else None
+        if not isinstance(exception, Refused):
+            return None
+        log_refusal(exception.refusal, request.method or "", request.path.encode("utf-8", "replace"))
+        return _response(exception.refusal)
 
     def _given(self, request: HttpRequest) -> Incoming | HttpResponseBase | None:
         """What the server is asked with; the answer, if it is one already; or nothing for public paths."""
         told = _told(request)
+        if told.asks_for_metadata(self.server, request.method or ""):
+            return HttpResponse(self.server.metadata(), headers=dict(METADATA_FIELDS))
         try:
             path = told.routed(self.server)
         except Refused as refused:
-            return _response(refuse_route(self.server, refused))
+            return _response(refuse_route(self.server, refused, request.method or "", told))
         if path in self._public:
             return None
-        if request.method in ("GET", "HEAD") and path == self.server.metadata_path:
-            return HttpResponse(self.server.metadata(), headers=dict(METADATA_FIELDS))
         try:
             # Django says `wsgi.multiprocess` under ASGI, too, whatever is the case.
             is_asgi = isinstance(request, ASGIRequest)

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from flask import Flask, Response, g, request
 
-from ._resource import check_server_options
-from ._options import flag, one, public_paths, texts
-from ._resource_app import METADATA_FIELDS, OWN_OPTIONS, check_process, completed, latin, log, refuse_route, told_by_wsgi, wsgi_fields
+from ._options import flag, one, texts
+from ._resource import check_server_options, log_refusal
+from ._resource_app import METADATA_FIELDS, OWN_OPTIONS, Public, check_process, completed, latin, log, refuse_route, told_by_wsgi, wsgi_fields
 from .errors import Misuse, Refused
 from .resource import Incoming, Principal, Refusal, ResourceOptions, ResourceServer
 from .stores import ReplayStore
@@ -57,8 +57,8 @@ class Keybound:
     ) -> None:
         """Protects `app`, or whatever :meth:`init_app` is given.
 
-        `server` decides; without one, it is made of `options`: those of :class:`ResourceServer`. `public` lists the paths, decoded and
-        exact, behind the mount point, that need no token. `workers=1` says that one process serves the application, where that cannot
+        `server` decides; without one, it is made of `options`: those of :class:`ResourceServer`. `public` lists the paths, decoded, behind
+        the mount point, that need no token: `/health`, or `/static/*` for all below. `workers=1` says that one process serves the application, where that cannot
         be seen.
 
         Raises :class:`Misuse` for options that cannot be used, and where several processes would each remember proofs for themselves.
@@ -70,13 +70,14 @@ class Keybound:
             server = ResourceServer(store=store, transport=transport, workers=workers, **options)
         one("server", server, ResourceServer)
         self.server = server
-        self._public = public_paths(public)
+        self._public = Public(public)
         self._decoded = flag("danger_decoded_path", danger_decoded_path)
         if app is not None:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
         """Protects every route of `app`, static files included."""
+        app.extensions["keybound"] = self
         app.before_request(self._admit)
         app.after_request(_complete)
         app.register_error_handler(Refused, _refused)
@@ -86,14 +87,14 @@ class Keybound:
         told = told_by_wsgi(
             request.environ, mount_path=latin(request.environ.get("SCRIPT_NAME", "")), path=request.path.encode("utf-8", "replace")
         )
+        if told.asks_for_metadata(self.server, request.method):
+            return Response(self.server.metadata(), headers=list(METADATA_FIELDS))
         try:
             path = told.routed(self.server)
         except Refused as refused:
-            return _response(refuse_route(self.server, refused))
+            return _response(refuse_route(self.server, refused, request.method, told))
         if path in self._public:
             return None
-        if request.method in ("GET", "HEAD") and path == self.server.metadata_path:
-            return Response(self.server.metadata(), headers=list(METADATA_FIELDS))
         try:
             check_process(self.server, request.environ)
             target = told.target(self._decoded)
@@ -138,6 +139,7 @@ def _complete(response: Response) -> Response:
 
 
 def _refused(refused: Refused) -> Response:
+    log_refusal(refused.refusal, request.method, request.path.encode("utf-8", "replace"))
     return _response(refused.refusal)
 
 

@@ -23,12 +23,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
-from starlette.routing import Match
+from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ._resource import check_server_options
-from ._options import flag, one, public_paths, texts
-from ._resource_app import METADATA_FIELDS, OWN_OPTIONS, asgi_fields, check_process, completed, log, refuse_route, told_by_asgi
+from ._options import flag, one, texts
+from ._resource import log_refusal
+from ._resource_app import METADATA_FIELDS, OWN_OPTIONS, Public, Told, asgi_fields, check_process, completed, log, refuse_route, told_by_asgi
 from .errors import Misuse, Refused
 from .resource import AsyncResourceServer, Incoming, Principal, Refusal, ResourceOptions
 from .stores import AsyncReplayStore, ReplayStore
@@ -37,7 +39,10 @@ from .transport import AsyncTransport
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["KeyboundMiddleware", "Principal", "protect", "require"]
+__all__ = ["KeyboundMiddleware", "Principal", "metadata_route", "optional", "protect", "require"]
+
+#: Where a request's own part of the protection is in its scope.
+ARRIVED = "keybound"
 
 
 class KeyboundMiddleware:
@@ -54,15 +59,17 @@ class KeyboundMiddleware:
         store: AsyncReplayStore | ReplayStore | None = None,
         transport: AsyncTransport | None = None,
         public: Collection[str] = (),
+        by_route: bool = False,
         workers: int | None = None,
         danger_decoded_path: bool = False,
         **options: Unpack[ResourceOptions],
     ) -> None:
         """Lays the protection around `app`.
 
-        `server` decides; without one, it is made of `options`: those of :class:`AsyncResourceServer`. `public` lists the paths, decoded
-        and exact, behind the mount point, that need no token. `workers=1` says that one process serves the application, where that
-        cannot be seen.
+        `server` decides; without one, it is made of `options`: those of :class:`AsyncResourceServer`. `public` lists the paths, decoded,
+        behind the mount point, that need no token: `/health`, or `/static/*` for all below. With `by_route` only those routes need one that
+        ask for a principal, by :class:`require` or :class:`optional`, and all others are open. `workers=1` says that one process serves the
+        application, where that cannot be seen.
 
         Raises :class:`Misuse` for options that cannot be used, and where several processes would each remember proofs for themselves.
         Starlette makes its middleware at the first call: then the server is told that its start failed, and where it does not ask, every
@@ -77,7 +84,8 @@ class KeyboundMiddleware:
             check_server_options(options, *OWN_OPTIONS)
             if server is not None and (options or store is not None or transport is not None or workers is not None):
                 raise Misuse("unknown_option", "give either a server or the options of one")
-            self._public = public_paths(public)
+            self._public = Public(public)
+            self._by_route = flag("by_route", by_route)
             self._decoded = flag("danger_decoded_path", danger_decoded_path)
             if server is None:
                 server = AsyncResourceServer(store=store, transport=transport, workers=workers, **options)
@@ -104,39 +112,35 @@ class KeyboundMiddleware:
                 log.error("this application cannot be protected and answers nothing: %s", _sentence(self._unusable))
             await _answer(scope, send, 500, [("Content-Type", "text/plain")], b"keybound: a mistake of configuration, which the log tells\n")
             return
-        told = told_by_asgi(scope)
-        try:
-            path = told.routed(self.server)
-        except Refused as refused:
-            await _refuse(scope, send, refuse_route(self.server, refused))
-            return
-        if path in self._public:
-            await self.app(scope, receive, send)
-            return
-        if scope.get("method") in ("GET", "HEAD") and path == self.server.metadata_path:
+        told, method = told_by_asgi(scope), str(scope.get("method", ""))
+        if told.asks_for_metadata(self.server, method):
             await _answer(scope, send, 200, METADATA_FIELDS, self.server.metadata())
             return
         try:
-            check_process(self.server, {})
-            target = told.target(self._decoded)
-        except Misuse as error:
-            # So it is with every request: nothing about it is the peer's fault.
-            log.error("%s", error)
-            await _answer(scope, send, 500, [("Content-Type", "text/plain")], f"keybound: {error}\n".encode())
+            path = told.routed(self.server)
+        except Refused as refused:
+            await _refuse(scope, send, refuse_route(self.server, refused, method or "GET", told))
             return
-        answering = _Answering(send)
+        arrived = scope[ARRIVED] = _Arrived(self, scope, told)
+        if not self._by_route and path not in self._public:
+            try:
+                await arrived.authenticate()
+            except Misuse as error:
+                # So it is with every request: nothing about it is the peer's fault.
+                log.error("%s", error)
+                await _answer(scope, send, 500, [("Content-Type", "text/plain")], f"keybound: {error}\n".encode())
+                return
+            except Refused as refused:
+                await _refuse(scope, send, refused.refusal)
+                return
+        answering = _Answering(send, arrived)
         try:
-            # A WebSocket's handshake is a GET request (RFC 6455 section 4.1).
-            method, peer = scope.get("method", "GET"), scope["client"][0] if scope.get("client") else None
-            route = _route(scope) if self.server.is_audited else None
-            given = Incoming(method=method, target=target, headers=asgi_fields(scope), peer=peer, route=route)
-            principal = await self.server.authenticate(given)
-            scope.setdefault("state", {})["principal"] = principal
-            answering.principal = principal
             await self.app(scope, receive, answering)
         except Refused as refused:
             if answering.has_begun:
                 raise
+            if refused is not arrived.refused:
+                log_refusal(refused.refusal, method or "GET", told.raw or told.whole)
             await _refuse(scope, send, refused.refusal)
 
     async def _start(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -162,37 +166,118 @@ def protect(
     store: AsyncReplayStore | ReplayStore | None = None,
     transport: AsyncTransport | None = None,
     public: Collection[str] = (),
+    by_route: bool = False,
     workers: int | None = None,
     danger_decoded_path: bool = False,
     **options: Unpack[ResourceOptions],
-) -> None:
-    """Adds :class:`KeyboundMiddleware` to an application of Starlette or FastAPI, and checks its options at once.
+) -> AsyncResourceServer:
+    """Adds :class:`KeyboundMiddleware` to an application of Starlette or FastAPI, and checks its options at once. Gives the server that
+    decides.
 
     Raises :class:`Misuse` where it is called, so that no server starts with options that cannot be used: one that calls no lifespan
     (daphne, `uvicorn --lifespan off`) would not notice otherwise.
     """
-    made = KeyboundMiddleware(
-        app, server=server, store=store, transport=transport, public=public, workers=workers, danger_decoded_path=danger_decoded_path, **options
-    )
+    own: dict[str, Any] = {"public": public, "by_route": by_route, "danger_decoded_path": danger_decoded_path}
+    made = KeyboundMiddleware(app, server=server, store=store, transport=transport, workers=workers, **own, **options)
     if made._unusable is not None:
         raise made._unusable
-    judged: dict[str, Any] = {"server": made.server, "public": made._public, "danger_decoded_path": danger_decoded_path}
-    app.add_middleware(KeyboundMiddleware, **judged)
+    app.add_middleware(KeyboundMiddleware, server=made.server, **own)
+    return made.server
+
+
+def metadata_route(server: AsyncResourceServer) -> Route:
+    """A route that answers with the metadata of a resource (RFC 9728), for the application that mounts a protected one.
+
+    The metadata of `https://api.example.com/app` is at `/.well-known/oauth-protected-resource/app` of the origin, where a middleware
+    within the mounted application is not asked: `outer.router.routes.append(metadata_route(server))`.
+    """
+
+    async def metadata(request: HTTPConnection) -> Response:
+        return Response(server.metadata(), headers=dict(METADATA_FIELDS))
+
+    return Route(server.metadata_path, metadata)
 
 
 class require:
-    """A FastAPI dependency that gives the principal, if its token has all of `scopes`; others are answered 403."""
+    """A FastAPI dependency that gives the principal, if its token has all of `scopes`; others are answered 403. In Starlette,
+    `await require("items:read")(request)` does the same.
+
+    Those with the same scopes are equal, so that a test can override one: `app.dependency_overrides[require("items:read")] = …`.
+    """
 
     def __init__(self, *scopes: str) -> None:
         self.scopes = texts("scopes", scopes)
 
     async def __call__(self, connection: HTTPConnection) -> Principal:
         """The principal of this request."""
-        principal = getattr(connection.state, "principal", None)
-        if not isinstance(principal, Principal):
-            raise Misuse("not_protected", "this route asks for a principal; add KeyboundMiddleware to its application")
+        principal = await authenticated(connection)
         principal.require(*self.scopes)
         return principal
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.scopes == self.scopes
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self.scopes))
+
+
+class optional:
+    """A FastAPI dependency that gives the principal, or `None` if a request has neither `Authorization` nor `DPoP`. A request that has one of
+    them is authenticated, and answered if it is refused. For paths that are `public`, and for applications protected `by_route`."""
+
+    async def __call__(self, connection: HTTPConnection) -> Principal | None:
+        """The principal of this request, or none."""
+        if not {"authorization", "dpop"} & {*connection.headers} and not isinstance(_principal(connection), Principal):
+            return None
+        return await authenticated(connection)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+
+async def authenticated(connection: HTTPConnection) -> Principal:
+    """The principal of a request, which is authenticated now unless it was before. Raises :class:`Refused`."""
+    principal = _principal(connection)
+    if isinstance(principal, Principal):
+        return principal
+    arrived = connection.scope.get(ARRIVED)
+    if not isinstance(arrived, _Arrived):
+        raise Misuse("not_protected", "this route asks for a principal; add KeyboundMiddleware to its application")
+    return await arrived.authenticate()
+
+
+def _principal(connection: HTTPConnection) -> object:
+    return getattr(connection.state, "principal", None)
+
+
+class _Arrived:
+    """One request, which is authenticated once: its proof is used up."""
+
+    def __init__(self, middleware: KeyboundMiddleware, scope: Scope, told: Told) -> None:
+        self._middleware, self._scope, self._told = middleware, scope, told
+        self.principal: Principal | None = None
+        self.refused: Refused | None = None
+
+    async def authenticate(self) -> Principal:
+        """The principal. Raises :class:`Refused`, and :class:`Misuse` where no request can be authenticated."""
+        if self.principal is None:
+            server, scope = self._middleware.server, self._scope
+            check_process(server, {})
+            target = self._told.target(self._middleware._decoded)
+            # A WebSocket's handshake is a GET request (RFC 6455 section 4.1).
+            method, peer = scope.get("method", "GET"), scope["client"][0] if scope.get("client") else None
+            route = _route(scope) if server.is_audited else None
+            given = Incoming(method=method, target=target, headers=asgi_fields(scope), peer=peer, route=route)
+            try:
+                self.principal = await server.authenticate(given)
+            except Refused as refused:
+                self.refused = refused
+                raise
+            scope.setdefault("state", {})["principal"] = self.principal
+        return self.principal
 
 
 def _route(scope: Scope) -> str | None:
@@ -211,18 +296,17 @@ def _sentence(error: Exception) -> str:
 class _Answering:
     """Sends the application's answer with what the principal's answer has besides."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.principal: Principal | None = None
+    def __init__(self, send: Send, arrived: _Arrived) -> None:
+        self._send, self._arrived = send, arrived
         self.has_begun = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] in ("http.response.start", "websocket.accept", "websocket.http.response.start"):
-            headers = list(message.get("headers", ()))
-            present = [name.decode("latin-1") for name, _ in headers]
-            added = completed(present, self.principal.headers if self.principal is not None else ())
-            message = {**message, "headers": [*headers, *_raw(added)]}
             self.has_begun = True
+            if self._arrived.principal is not None:
+                headers = list(message.get("headers", ()))
+                present = [name.decode("latin-1") for name, _ in headers]
+                message = {**message, "headers": [*headers, *_raw(completed(present, self._arrived.principal.headers))]}
         await self._send(message)
 
 

@@ -36,8 +36,8 @@ def alone(code: str, option: str) -> str:
 
 
 def test_all_snippets_are_among_those_that_run() -> None:
-    """Nine here, and three in `test_documented.py`."""
-    assert len(SNIPPETS) == 12
+    """Eleven here, and three in `test_documented.py`."""
+    assert len(SNIPPETS) == 14
 
 
 @pytest.mark.parametrize(("word", "said"), [("Key.generate()", "ES256"), ("NonceRequired", "proof_missing False")])
@@ -67,6 +67,15 @@ def test_an_application_in_five_lines(framework: str, tmp_path: Path) -> None:
         assert (refused.status, refused.one("www-authenticate").split(" ")[0]) == (401, "DPoP")
         metadata = exchange(port, "/.well-known/oauth-protected-resource").json()
         assert metadata["resource"] == "https://api.example.com"
+
+
+def test_the_tests_of_an_application(tmp_path: Path) -> None:
+    (tmp_path / "application.py").write_text(snippet("FastAPI()"))
+    for comment in ("# conftest.py", "# test_application.py"):
+        (tmp_path / comment.removeprefix("# ")).write_text(snippet(comment))
+    command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert "1 passed" in ended.stdout, ended.stdout + ended.stderr
 
 
 def test_two_workers_with_a_store_in_redis(tmp_path: Path) -> None:

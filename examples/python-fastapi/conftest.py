@@ -1,0 +1,3 @@
+"""Fixtures of `keybound.testing`."""
+
+pytest_plugins = ["keybound.testing.fixtures"]
