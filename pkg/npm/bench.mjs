@@ -50,7 +50,7 @@ const withOauth = ({ proof: text, token }) => oauth.validateJwtAccessToken(
 );
 // Proofs are verified many times over here; a store would refuse them from the second time on. Its insert is measured with a nonce-free
 // verifier on fresh stores, one for each slice.
-const fresh = () => new Verifier({ maxAge: 300, store: new MemoryReplayStore({ capacity: 64 * 1024, dangerIgnoreFloor: true }) });
+const fresh = () => new Verifier({ maxAge: 300, store: new MemoryReplayStore({ capacity: 64 * 1024, dangerFirstStart: true }) });
 let cold = fresh();
 const ours = ({ proof: text, token, jkt }) => cold.verifySync({ method: 'GET', url: URL, proof: text, accessToken: token, boundTo: jkt, now });
 const oursLater = ({ proof: text, token, jkt }) => cold.verify({ method: 'GET', url: URL, proof: text, accessToken: token, boundTo: jkt, now });

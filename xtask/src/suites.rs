@@ -138,7 +138,7 @@ fn installed() -> Result<(), Failure> {
 import { Key, MemoryReplayStore, build, proof, verify } from 'keybound';
 const key = await Key.generate();
 const request = { method: 'GET', url: 'https://api.example.com/items', accessToken: 'token' };
-const store = new MemoryReplayStore({ dangerIgnoreFloor: true });
+const store = new MemoryReplayStore({ dangerFirstStart: true });
 const made = await proof({ key, ...request });
 const verdict = await verify({ ...request, proof: made, boundTo: key.thumbprint, store });
 if (verdict.thumbprint !== key.thumbprint) throw new Error('another key');

@@ -83,14 +83,14 @@ impl TestIssuer {
     /// Lets a protection trust this issuer, by its keys and not over the network, and read this issuer's clock. If the builder names an issuer with the
     /// same identifier already, only the source of its keys changes.
     ///
-    /// The protection's memory store skips its start-up window ([`Builder::danger_ignore_floor`]): no earlier process served the
+    /// The protection's memory store skips its start-up window ([`Builder::danger_first_start`]): no earlier process served the
     /// resource of a test.
     ///
     /// # Errors
     /// [`Misuse`] unless the issuer's identifier is an `https` URL, or `http` on loopback.
     pub fn trusted_by(&self, builder: Builder) -> Result<Builder, Misuse> {
         let builder = builder.issuer_with_keys(&self.name, self.keys())?;
-        Ok(builder.clock(self.clock.reader()).danger_ignore_floor())
+        Ok(builder.clock(self.clock.reader()).danger_first_start())
     }
 
     /// Signs a token. It is bound to the key that it names, and to none if it names none.

@@ -68,7 +68,7 @@ pub struct Builder {
     nonces: Nonces,
     store: Store,
     replay_shares: Option<usize>,
-    ignore_floor: bool,
+    first_start: bool,
     audit: Option<AuditLog>,
     meter: Meter,
     guards: Guards,
@@ -102,7 +102,7 @@ impl Builder {
             nonces: Nonces::Own,
             store: Store::Memory(CAPACITY),
             replay_shares: None,
-            ignore_floor: false,
+            first_start: false,
             audit: None,
             meter: Meter::default(),
             guards: Guards::new(),
@@ -299,13 +299,14 @@ impl Builder {
         Self { store: Store::None, ..self }
     }
 
-    /// Skips the start-up window. Use only if no other process served this resource in the last minutes.
+    /// Says that no earlier process served this resource, for tests: the memory store then takes proofs made before it from the first
+    /// second on, also [without nonces](Self::without_nonces). See [`MemoryStore::danger_first_start`].
     ///
     /// # Security
-    /// If it was, every proof used just before a restart can be used once more.
+    /// If one did, every proof used just before a restart can be used once more.
     #[must_use]
-    pub fn danger_ignore_floor(self) -> Self {
-        Self { ignore_floor: true, ..self }
+    pub fn danger_first_start(self) -> Self {
+        Self { first_start: true, ..self }
     }
 
     /// Writes a record of each decision: see [`AuditLog`]. Otherwise nothing is kept for records.
@@ -398,11 +399,8 @@ impl Builder {
             Store::Custom(store) => (Consumption::by_host().agreeing_on(store.agreed_on()), Some(store)),
             Store::None => (Consumption::danger_nowhere(), None),
             Store::Memory(capacity) => {
-                let now = clock();
-                // A proof is timed by the floor and, at most, one `max_ahead` beyond it.
-                let lead = verifier.policy().max_age() + verifier.policy().max_ahead() + 1;
-                let floor = if self.ignore_floor { now.saturating_sub(lead) } else { now };
-                let store = MemoryStore::new(capacity, verifier.replay_agreement(), crypto.random, floor)?;
+                let store = MemoryStore::new(capacity, verifier.replay_agreement(), crypto.random, clock())?;
+                let store = if self.first_start { store.danger_first_start() } else { store };
                 let store = match self.replay_shares {
                     Some(shares) => store.with_shares(shares)?,
                     None => store,

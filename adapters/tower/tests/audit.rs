@@ -43,7 +43,7 @@ impl World {
     /// A protection without nonces that nothing happened to before.
     fn protection(&self, log: AuditLog) -> Protection {
         let builder = Protection::of(RESOURCE).unwrap().issuer_with_keys(ISSUER, self.issuer.keys()).unwrap();
-        builder.without_nonces().danger_ignore_floor().clock(self.clock.reader()).audit(log).build().unwrap()
+        builder.without_nonces().danger_first_start().clock(self.clock.reader()).audit(log).build().unwrap()
     }
 
     fn token(&self) -> String {

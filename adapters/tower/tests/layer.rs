@@ -263,7 +263,7 @@ async fn a_server_that_has_just_started_cannot_vouch_for_what_was_before() {
     for (nonces, ignore, expected) in [(true, false, 200), (false, false, 503), (false, true, 200)] {
         let change = |builder: Builder| {
             let builder = if nonces { builder } else { builder.without_nonces() };
-            if ignore { builder.danger_ignore_floor() } else { builder }
+            if ignore { builder.danger_first_start() } else { builder }
         };
         let world = world(change, items).await;
         world.clock.advance(-1000);

@@ -108,13 +108,14 @@ pub struct MemoryStore {
 
 impl MemoryStore {
     /// A store for at most `capacity` proofs of verifiers with these options, which begins to remember at `now`. `options` may hold
-    /// `shares` besides: into how many shares the capacity is divided, of which one key holds at most one once half is used; 64
-    /// unless given.
+    /// besides `shares`, into how many shares the capacity is divided, of which one key holds at most one once half is used (64
+    /// unless given), and `danger_first_start`: true says that no earlier process accepted proofs, so that those made before the store are
+    /// taken from its first second on (see [`keybound::replay::StoreFloor::danger_first_start`]).
     ///
     /// # Errors
     /// Misuse, if the options cannot be used; the host's, if there is no randomness.
     pub fn new(capacity: u32, options: &str, crypto: &Crypto, now: i64) -> Result<Self, Error> {
-        let options = Options::parse(options, &[OPTIONS, &["shares"]].concat())?;
+        let options = Options::parse(options, &[OPTIONS, &["shares", "danger_first_start"]].concat())?;
         let agreement = policy(&options)?.replay_agreement(crypto.digest);
         let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
         let core = Core::new(capacity, agreement, crypto.random, UnixTime::from_secs(now));
@@ -124,6 +125,7 @@ impl MemoryStore {
             Some(shares) => core.with_shares(shares)?,
             None => core,
         };
+        let core = if options.flag("danger_first_start")? { core.danger_first_start() } else { core };
         Ok(Self { core: Arc::new(core) })
     }
 

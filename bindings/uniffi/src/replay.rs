@@ -102,11 +102,21 @@ impl MemoryReplayStore {
     /// A store for at most `capacity` proofs (24 bytes each) of verifiers with these options, which begins to remember at `now`. The
     /// capacity is divided into `shares`: once half of it is used, one key holds at most one of them. With 1 one key may hold all.
     ///
+    /// `danger_first_start` says that no earlier process accepted proofs, as in a test: the store then takes proofs made before it from its
+    /// first second on. If one did, every proof used just before the restart can be used once more.
+    ///
     /// Throws misuse, if an option cannot be used; the host's fault, if there is no randomness.
-    #[uniffi::constructor(default(capacity = 100000, now = None, shares = 64))]
-    pub fn new(options: VerifierOptions, capacity: i32, now: Option<i64>, shares: i32) -> Result<Self, KeyboundError> {
+    #[uniffi::constructor(default(capacity = 100000, now = None, shares = 64, danger_first_start = false))]
+    pub fn new(
+        options: VerifierOptions,
+        capacity: i32,
+        now: Option<i64>,
+        shares: i32,
+        danger_first_start: bool,
+    ) -> Result<Self, KeyboundError> {
         let capacity = u32::try_from(capacity).unwrap_or_default();
         let options = options.to_value()?.with("shares", unsigned("shares", i64::from(shares))?);
+        let options = options.with("danger_first_start", danger_first_start);
         Ok(Self(ffi::MemoryStore::new(capacity, &options.to_json(), &CRYPTO, clock(now))?))
     }
 

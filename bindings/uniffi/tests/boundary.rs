@@ -54,7 +54,7 @@ fn presented(key: &Key, proof: &str) -> PresentedProof {
 fn a_proof_is_made_judged_and_refused_as_a_replay() {
     let key = Arc::new(Key::generate("ES256").unwrap());
     let made = proof("GET", "https://api.example.com/items", &key, Some("token".into()), None, Some(NOW)).unwrap();
-    let store = Arc::new(MemoryReplayStore::new(VerifierOptions::default(), 100, Some(NOW - 3600), 64).unwrap());
+    let store = Arc::new(MemoryReplayStore::new(VerifierOptions::default(), 100, Some(NOW - 3600), 64, false).unwrap());
     let verifier = Verifier::new(VerifierOptions::default(), Some(store.clone())).unwrap();
     let shown = presented(&key, &made);
     assert_eq!(verifier.verify(&shown, &store, Some(NOW)).unwrap().thumbprint, key.thumbprint());

@@ -18,6 +18,9 @@ use crate::time::UnixTime;
 pub struct StoreEpoch(u64);
 
 impl StoreEpoch {
+    /// That of presentations and nonces for which no store's life is named.
+    pub(crate) const UNNAMED: Self = Self(0);
+
     /// An epoch from its number, 64 unpredictable or never repeated bits.
     pub const fn from_u64(number: u64) -> Self {
         Self(number)
@@ -128,13 +131,6 @@ impl ReplayEntry {
     /// What the verifier that made this entry expects of everybody who uses the store.
     pub const fn agreement(&self) -> ReplayAgreement {
         self.0.agreement
-    }
-
-    /// Whether a store that remembers since `floor`, in a life with this `epoch`, knows whether the entry was there before. Of any other no
-    /// store may say that it is fresh.
-    #[cfg(feature = "std")]
-    pub(super) fn is_vouched_for(&self, floor: UnixTime, epoch: StoreEpoch) -> bool {
-        self.timed_at() > floor.saturating_add(self.max_ahead()) || self.nonce_epoch() == Some(epoch)
     }
 
     /// For how many seconds from `now` a store must keep the entry: for stores that take a relative lifetime.

@@ -28,6 +28,7 @@
 
 pub mod contract;
 mod entry;
+mod floor;
 mod insertion;
 mod key;
 #[cfg(feature = "std")]
@@ -37,6 +38,7 @@ pub mod redis;
 mod store;
 
 pub use entry::{ReplayEntry, ReplayEntryParts, StoreEpoch};
+pub use floor::StoreFloor;
 pub use insertion::{Inserted, Insertion};
 pub use key::{ReplayAgreement, ReplayKey};
 pub use store::{AsyncReplayStore, BoxFuture, Immediate, ReplayStore};

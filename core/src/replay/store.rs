@@ -7,6 +7,7 @@ use core::future::Future;
 use core::pin::Pin;
 
 use super::entry::{ReplayEntry, StoreEpoch};
+use super::floor::StoreFloor;
 use super::insertion::Inserted;
 #[cfg(doc)]
 use super::insertion::Insertion;
@@ -47,6 +48,12 @@ pub trait ReplayStore {
     fn agreement(&self) -> Option<ReplayAgreement> {
         None
     }
+
+    /// Since when the store remembers, where it can say so without asking: explanations tell by it that the store would refuse a proof
+    /// ([`Verifier::explain_with_floor`](crate::Verifier::explain_with_floor)).
+    fn floor(&self) -> Option<StoreFloor> {
+        None
+    }
 }
 
 impl<S: ReplayStore + ?Sized> ReplayStore for &S {
@@ -63,6 +70,10 @@ impl<S: ReplayStore + ?Sized> ReplayStore for &S {
     fn agreement(&self) -> Option<ReplayAgreement> {
         (**self).agreement()
     }
+
+    fn floor(&self) -> Option<StoreFloor> {
+        (**self).floor()
+    }
 }
 
 impl<S: ReplayStore + ?Sized> ReplayStore for Arc<S> {
@@ -78,6 +89,10 @@ impl<S: ReplayStore + ?Sized> ReplayStore for Arc<S> {
 
     fn agreement(&self) -> Option<ReplayAgreement> {
         (**self).agreement()
+    }
+
+    fn floor(&self) -> Option<StoreFloor> {
+        (**self).floor()
     }
 }
 
@@ -112,6 +127,12 @@ pub trait AsyncReplayStore: Send + Sync {
     fn agreement(&self) -> Option<ReplayAgreement> {
         None
     }
+
+    /// Since when the store remembers, where it can say so without asking: explanations tell by it that the store would refuse a proof
+    /// ([`Verifier::explain_with_floor`](crate::Verifier::explain_with_floor)).
+    fn floor(&self) -> Option<StoreFloor> {
+        None
+    }
 }
 
 impl<S: AsyncReplayStore + ?Sized> AsyncReplayStore for Arc<S> {
@@ -131,6 +152,10 @@ impl<S: AsyncReplayStore + ?Sized> AsyncReplayStore for Arc<S> {
 
     fn agreement(&self) -> Option<ReplayAgreement> {
         (**self).agreement()
+    }
+
+    fn floor(&self) -> Option<StoreFloor> {
+        (**self).floor()
     }
 }
 
@@ -171,5 +196,9 @@ where
 
     fn agreement(&self) -> Option<ReplayAgreement> {
         self.0.agreement()
+    }
+
+    fn floor(&self) -> Option<StoreFloor> {
+        self.0.floor()
     }
 }

@@ -339,8 +339,8 @@ pub(crate) const fn of(rejection: Rejection) -> Advice {
         ),
         Rejection::BeforeStoreFloor => advice(
             "the proof was made before this server could know whether it was used",
-            "The server or its replay store was started a moment ago.",
-            "Repeat the request with a new proof, and with the nonce if the response has one. Operators: issue nonces, then no request fails for this.",
+            "The server or its replay store was started a moment ago, and its memory of used proofs began then.",
+            "Repeat the request with a new proof, and with the nonce if the response has one. Operators: give the verifier nonces, as the middleware does by itself; a start then costs each client one round trip and no request. In tests, make the memory store with danger_first_start (in JavaScript, Swift and Kotlin dangerFirstStart).",
         ),
     }
 }

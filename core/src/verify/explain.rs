@@ -25,10 +25,12 @@ use core::fmt;
 use super::Verifier;
 use super::check::Check;
 use super::diagnose;
+use super::pending::PendingProof;
 use super::presentation::Presentation;
 use super::rejection::Rejection;
 use crate::UnixTime;
 use crate::json;
+use crate::replay::StoreFloor;
 
 /// What stands beside the check that no explanation makes.
 const NOT_CONSUMED: &str =
@@ -224,14 +226,50 @@ impl Verifier {
     /// # Security
     /// Not for the peer, and not for every request of a server: switch it on where somebody is debugging.
     pub fn explain(&self, presentation: &Presentation<'_>, now: UnixTime) -> Explanation {
-        let rejection = self.check(presentation, now).err();
+        self.explain_with_floor(presentation, now, None)
+    }
+
+    /// The same for a server whose replay store has this [floor](crate::replay::ReplayStore::floor): the nonce is judged in the store's
+    /// present life, and a proof for which the store does not vouch is explained as `before_store_floor`.
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "std", feature = "rustcrypto"))] {
+    /// use keybound::key::soft::SoftKey;
+    /// use keybound::replay::{ReplayStore, memory::MemoryStore};
+    /// use keybound::{Algorithm, Context, Policy, Presentation, ProofBuilder, RUSTCRYPTO, TargetUri, UnixTime, Verifier};
+    ///
+    /// let now = UnixTime::from_secs(1_700_000_000);
+    /// let verifier = Verifier::new(Policy::default(), &RUSTCRYPTO);
+    /// let store = MemoryStore::new(1_000, verifier.replay_agreement(), RUSTCRYPTO.random, now).unwrap();
+    /// let key = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO).unwrap();
+    /// let url = "https://server.example.com/token";
+    /// let proof = ProofBuilder::new("POST", url).sign(&RUSTCRYPTO, &key, now).unwrap();
+    /// let (target, proofs) = (TargetUri::parse(url).unwrap(), [proof.as_str().as_bytes()]);
+    /// let presentation = Presentation::new("POST", &target, &proofs, Context::TokenEndpoint { dpop_jkt: None });
+    ///
+    /// let explanation = verifier.explain_with_floor(&presentation, now, store.floor());
+    /// assert_eq!(explanation.rejection().map(|rejection| rejection.reason()), Some("before_store_floor"));
+    /// # }
+    /// ```
+    pub fn explain_with_floor(
+        &self,
+        presentation: &Presentation<'_>,
+        now: UnixTime,
+        floor: Option<StoreFloor>,
+    ) -> Explanation {
+        let presentation = &floor.map_or(*presentation, |floor| presentation.in_epoch(floor.epoch()));
+        let judged = self.check(presentation, now);
+        let unknown = judged.as_ref().ok().map(PendingProof::replay_entry).zip(floor);
+        let unknown = unknown.filter(|(entry, floor)| !floor.vouches_for(entry));
+        let rejection = judged.as_ref().err().copied().or(unknown.map(|_| Rejection::BeforeStoreFloor));
         let findings = Check::ALL
             .into_iter()
             .map(|check| {
                 let outcome = match rejection {
-                    Some(rejection) if check == rejection.check() => {
-                        Outcome::Failed(diagnose::diagnose(self, presentation, now, rejection))
-                    }
+                    Some(rejection) if check == rejection.check() => Outcome::Failed(match unknown {
+                        Some((entry, floor)) => diagnose::before_floor(self, entry, &floor),
+                        None => diagnose::diagnose(self, presentation, now, rejection),
+                    }),
                     Some(rejection) if check > rejection.check() => Outcome::NotReached,
                     None if check == Check::Replay => Outcome::NotReached,
                     _ => Outcome::Passed,

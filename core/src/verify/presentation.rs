@@ -46,7 +46,7 @@ pub enum Context<'a> {
 impl<'a> Presentation<'a> {
     /// A proof presented for `context`; nonces are left to the verifier's issuer, and made for epoch 0.
     pub const fn new(method: &'a str, target: &'a TargetUri, proofs: &'a [&'a [u8]], context: Context<'a>) -> Self {
-        Self { method, target, proofs, context, nonce: None, epoch: StoreEpoch::from_u64(0) }
+        Self { method, target, proofs, context, nonce: None, epoch: StoreEpoch::UNNAMED }
     }
 
     /// The same, with the exact nonce this server provided to this client.

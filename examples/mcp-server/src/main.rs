@@ -45,5 +45,5 @@ fn protect(resource: &str, settings: Settings) -> Result<Builder, Misuse> {
     }
     // Without nonces a server cannot vouch for the minute before it started. This one keeps nothing worth a replay, and
     // trying it should not mean waiting.
-    Ok(builder.without_nonces().danger_ignore_floor())
+    Ok(builder.without_nonces().danger_first_start())
 }

@@ -5,6 +5,7 @@ import { native } from '#native';
 import { fromByteString } from './drive.js';
 import { guarded, misuse, named } from './errors.js';
 import type { NativeEntry, NativeMemoryStore } from './native.js';
+import { snakeCase } from './options.js';
 import type { Policy } from './policy.js';
 
 /**
@@ -78,12 +79,12 @@ export interface MemoryReplayOptions {
    * other worker serves. Two workers with a store each accept a proof twice.
    */
   readonly dangerOneOfSeveral?: boolean;
-  /** Vouches for the time before the store was made. If the service ran before, proofs used then can be used once more. */
-  readonly dangerIgnoreFloor?: boolean;
+  /**
+   * Says that no earlier process accepted proofs, as in a test: the store then takes proofs made before it from its first second on. If one
+   * did, every proof used just before the restart can be used once more. Servers that restart issue nonces instead.
+   */
+  readonly dangerFirstStart?: boolean;
 }
-
-/** No verifier looks back further than this, in seconds: the longest `maxAge` and `maxAhead` there are. */
-const LEAD = 362;
 
 /**
  * The replay store of **one process**. Where others may run beside it, it needs `workers: 1`; where others do run (PM2, isolates at
@@ -131,15 +132,14 @@ export class MemoryReplayStore implements ReplayStore {
   }
 
   #shared(terms: string): string {
-    const { shares } = this.#options;
-    return shares === undefined ? terms : JSON.stringify({ ...(JSON.parse(terms) as object), shares });
+    const { shares, dangerFirstStart } = this.#options;
+    return JSON.stringify({ ...(JSON.parse(terms) as object), ...snakeCase({ shares, dangerFirstStart }) });
   }
 
   /** The store for verifiers with these options about time; made with the first of them. @internal */
   _open(terms: string, now: number): NativeMemoryStore {
     if (this.#native === undefined) {
-      const floor = this.#options.dangerIgnoreFloor === true ? now - LEAD : now;
-      this.#native = guarded(() => new (native().MemoryStore)(this.#options.capacity ?? 1_000_000, this.#shared(terms), floor));
+      this.#native = guarded(() => new (native().MemoryStore)(this.#options.capacity ?? 1_000_000, this.#shared(terms), now));
       this.#terms = terms;
     } else if (this.#terms !== terms) {
       throw misuse('store_disagreement', 'this store serves a verifier with other times; verifiers that share a store agree on them');

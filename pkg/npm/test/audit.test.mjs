@@ -16,7 +16,7 @@ const key = Key.generate();
 async function story(more = {}) {
   const pair = await generateKeyPair('ES256');
   const jwk = { ...(await exportJWK(pair.publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' };
-  const store = new MemoryReplayStore({ dangerIgnoreFloor: true });
+  const store = new MemoryReplayStore({ dangerFirstStart: true });
   const protection = protect({ resource: RESOURCE, issuers: [{ issuer: ISSUER, keys: { keys: [jwk] } }], store, proofs: { nonces: false }, ...more });
   const claims = { client_id: 'app', jti: 't1', cnf: { jkt: key.thumbprint } };
   const token = await new SignJWT(claims).setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'k1' })
@@ -73,7 +73,7 @@ test('a hook that throws is no failure of the request', async () => {
 test('an authorization server records whose proof it was', async () => {
   const lines = [];
   const server = new AuthorizationServer({
-    store: new MemoryReplayStore({ dangerIgnoreFloor: true }), audit: { key: SECRET.toString('base64url'), to: (record) => lines.push(record) },
+    store: new MemoryReplayStore({ dangerFirstStart: true }), audit: { key: SECRET.toString('base64url'), to: (record) => lines.push(record) },
   });
   const url = `${ISSUER}/token`;
   const request = { method: 'POST', url, client: 'public', grant: { type: 'client_credentials' }, proofs: [await proof({ key, method: 'POST', url })] };

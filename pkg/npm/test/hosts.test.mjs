@@ -9,7 +9,7 @@ const script = (file) => `
   import { readFileSync } from 'node:fs';
   import { Key, MemoryReplayStore, Verifier, build, proof, ready } from 'keybound';
   const early = (() => { try { return Key.generate(); } catch (error) { return error.reason; } })();
-  const verifier = new Verifier({ store: new MemoryReplayStore({ dangerIgnoreFloor: true, workers: 1 }) });
+  const verifier = new Verifier({ store: new MemoryReplayStore({ dangerFirstStart: true, workers: 1 }) });
   await ready(readFileSync('dist/wasm/${file}_bg.wasm'));
   const key = Key.generate();
   const request = { method: 'GET', url: 'https://api.example.com/a', accessToken: 't' };

@@ -10,7 +10,7 @@ import * as oauth from 'oauth4webapi';
 
 const URL = 'https://api.example.com/items';
 const ALGORITHMS = ['ES256', 'ES384', 'ES512', 'Ed25519', 'PS256', 'RS256'];
-const verifier = () => new Verifier({ algorithms: ALGORITHMS, store: new MemoryReplayStore({ dangerIgnoreFloor: true }) });
+const verifier = () => new Verifier({ algorithms: ALGORITHMS, store: new MemoryReplayStore({ dangerFirstStart: true }) });
 
 for (const algorithm of ['ES256', 'Ed25519', 'PS256', 'RS256']) {
   test(`${algorithm}: a proof of npm dpop is taken, and refused for another request`, async () => {

@@ -8,7 +8,7 @@ const CALLS = 100_000;
 
 test('memory is level over a hundred thousand calls', { skip: globalThis.gc === undefined && 'run node with --expose-gc' }, async () => {
   const key = Key.generate();
-  const store = new MemoryReplayStore({ capacity: 64 * 1024, dangerIgnoreFloor: true });
+  const store = new MemoryReplayStore({ capacity: 64 * 1024, dangerFirstStart: true });
   const verifier = new Verifier({ store });
   const request = { method: 'GET', url: 'https://api.example.com/items', accessToken: 'a-token' };
   const made = Array.from({ length: 50 }, () => proofSync({ ...request, key }));

@@ -25,7 +25,7 @@ const token = (by = key) => {
 /** A resource with these options, its clock, and requests to it. */
 function world(options) {
   let now = Math.floor(Date.now() / 1000);
-  const store = new MemoryReplayStore({ dangerIgnoreFloor: true });
+  const store = new MemoryReplayStore({ dangerFirstStart: true });
   const protection = protect({ resource: RESOURCE, issuers: [{ issuer: AS, keys: { keys } }], store, proofs: { nonces: false }, now: () => now, ...options });
   const send = async (fields, peer = '192.0.2.1') => {
     const decision = await protection.authenticate({ method: 'GET', target: '/a', fields, peer });
@@ -102,7 +102,7 @@ test('a store that fails is left alone until one request tries', async () => {
 });
 
 test('a token endpoint has limits too', async () => {
-  const server = new AuthorizationServer({ store: new MemoryReplayStore({ dangerIgnoreFloor: true }), limitAddresses: { rate: 1, burst: 3 }, limitKeys: { rate: 1, burst: 1 }, now: () => Math.floor(Date.now() / 1000 / 60) * 60 });
+  const server = new AuthorizationServer({ store: new MemoryReplayStore({ dangerFirstStart: true }), limitAddresses: { rate: 1, burst: 3 }, limitKeys: { rate: 1, burst: 1 }, now: () => Math.floor(Date.now() / 1000 / 60) * 60 });
   const url = `${AS}/token`;
   const ask = async (grant, peer = '192.0.2.1') => {
     const now = Math.floor(Date.now() / 1000 / 60) * 60;

@@ -66,6 +66,6 @@ test('what comes with a request is a list where it is one', async () => {
   assert.throws(() => new Verifier().check({ ...request, proof: new Set([made]) }), wrong('proof'));
   const protection = resource({})();
   await assert.rejects(protection.authenticate({ method: 'GET', target: '/v1', fields: 'Authorization' }), wrong('fields'));
-  const store = new MemoryReplayStore({ dangerIgnoreFloor: true });
+  const store = new MemoryReplayStore({ dangerFirstStart: true });
   assert.equal((await new Verifier({ store }).verify({ ...request, proof: made })).thumbprint, key.thumbprint);
 });

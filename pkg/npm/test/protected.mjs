@@ -14,7 +14,7 @@ export const key = Key.generate();
 export const optionsFor = (resource) => ({
   resource,
   issuers: [{ issuer: ISSUER, keys: jwks }],
-  store: new MemoryReplayStore({ dangerIgnoreFloor: true }),
+  store: new MemoryReplayStore({ dangerFirstStart: true }),
 });
 
 /** A token for `resource` that is bound to {@link key}. */

@@ -13,7 +13,7 @@ import * as oauth from 'oauth4webapi';
 
 const RESOURCE = 'https://api.example.com/v1';
 const key = Key.generate();
-const lenient = () => new MemoryReplayStore({ dangerIgnoreFloor: true });
+const lenient = () => new MemoryReplayStore({ dangerFirstStart: true });
 const closing = [];
 after(() => closing.forEach((server) => server.close()));
 

@@ -11,7 +11,7 @@ import {
 
 const URL = 'https://api.example.com/items';
 const request = { method: 'GET', url: URL, accessToken: 'a-token' };
-const lenient = () => new MemoryReplayStore({ dangerIgnoreFloor: true });
+const lenient = () => new MemoryReplayStore({ dangerFirstStart: true });
 const shown = async (key, more = {}) => ({ ...request, proof: await proof({ ...request, key, ...more }), boundTo: key.thumbprint });
 
 test('a proof is taken once', async () => {
@@ -79,7 +79,7 @@ test('a store of the host\'s own is asked once for each proof, and what it says 
 
 test('one key is refused for its share once half of the store is used', async () => {
   const outcomes = async (shares) => {
-    const verifier = new Verifier({ store: new MemoryReplayStore({ capacity: 64, shares, dangerIgnoreFloor: true }) });
+    const verifier = new Verifier({ store: new MemoryReplayStore({ capacity: 64, shares, dangerFirstStart: true }) });
     const key = Key.generate();
     const found = [];
     for (let count = 0; count < 40; count += 1) {

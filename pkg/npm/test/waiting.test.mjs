@@ -193,7 +193,7 @@ test('a proof is made, and verified, for the request that was given', async () =
   request.method = 'DELETE';
   const made = await making;
   assert.deepEqual([decode(made).htu, decode(made).htm], [`${RESOURCE}/a`, 'GET']);
-  const store = new MemoryReplayStore({ dangerIgnoreFloor: true });
+  const store = new MemoryReplayStore({ dangerFirstStart: true });
   for (const judge of [(shown) => new Verifier({ store }).verify(shown), (shown) => verify({ ...shown, store }), (shown) => verifyMany([shown], { store }).then(([one]) => Promise.reject(one))]) {
     const shown = { method: 'GET', url: new URL(`${RESOURCE}/b`), accessToken: 't', boundTo: key.thumbprint, proof: made };
     const judging = judge(shown);

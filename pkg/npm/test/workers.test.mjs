@@ -100,7 +100,7 @@ test('a worker thread does not; proofs are made and judged there', async () => {
     import { Key, proof, Verifier, MemoryReplayStore } from 'keybound';
     ${attempt.split('\n')[1]}
     const key = Key.generate();
-    const verifier = new Verifier({ store: new MemoryReplayStore({ dangerOneOfSeveral: true, dangerIgnoreFloor: true }) });
+    const verifier = new Verifier({ store: new MemoryReplayStore({ dangerOneOfSeveral: true, dangerFirstStart: true }) });
     const request = { method: 'GET', url: 'https://api.example.com/a', accessToken: 't' };
     for (let i = 0; i < 100; i += 1) await verifier.verify({ ...request, proof: await proof({ ...request, key }), boundTo: key.thumbprint });
     parentPort.postMessage(said());`;

@@ -143,5 +143,3 @@ def test_a_careless_store_accepts_nothing() -> None:
 
 def test_the_replay_check_is_skipped_by_name_alone() -> None:
     assert pending().danger_skip_replay_check().algorithm == "ES256"
-    with pytest.raises(TypeError):
-        MemoryReplayStore(danger_ignore_floor=True)  # type: ignore[call-arg]

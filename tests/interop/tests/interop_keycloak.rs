@@ -44,7 +44,7 @@ impl World {
 
 fn protection(resource: &str, issuer: &str) -> Result<Protection, Misuse> {
     let builder = Protection::of(resource)?.issuer(issuer)?.issuer_profile(issuer, IssuerProfile::keycloak())?;
-    builder.danger_ignore_floor().build()
+    builder.danger_first_start().build()
 }
 
 /// Whom the API takes a request to be from.

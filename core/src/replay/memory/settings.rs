@@ -8,7 +8,7 @@ use super::generation::Number;
 use super::shard::Tagged;
 use crate::crypto::{RandomUnavailable, SecureRandom};
 use crate::jose::thumbprint::Thumbprint;
-use crate::replay::{Insertion, ReplayAgreement, ReplayEntry, StoreEpoch};
+use crate::replay::{Insertion, ReplayAgreement, ReplayEntry, StoreEpoch, StoreFloor};
 use crate::time::UnixTime;
 
 /// A store has one shard for so many entries of its capacity.
@@ -48,8 +48,7 @@ pub(super) struct Settings {
     shard_bits: u32,
     limits: Limits,
     agreement: ReplayAgreement,
-    floor: UnixTime,
-    epoch: StoreEpoch,
+    floor: StoreFloor,
     places: sip::SipHasher13,
     rows: sip::SipHasher13,
 }
@@ -81,8 +80,7 @@ impl Settings {
             shard_bits,
             limits,
             agreement,
-            floor: now,
-            epoch: StoreEpoch::draw(random)?,
+            floor: StoreFloor::new(now, StoreEpoch::draw(random)?),
             places: sip::SipHasher13::new_with_key(&places),
             rows: sip::SipHasher13::new_with_key(&rows),
         })
@@ -94,6 +92,11 @@ impl Settings {
             return Err(Misuse::PolicyBound("shares (1 to 4096)"));
         }
         Ok(Self { limits: Limits::of(self.capacity, self.shard_bits, shares), ..self })
+    }
+
+    /// The same for the first store of its namespace.
+    pub(super) fn danger_first_start(self) -> Self {
+        Self { floor: self.floor.danger_first_start(), ..self }
     }
 
     /// How many shards the store has: a power of two.
@@ -109,15 +112,11 @@ impl Settings {
         self.limits
     }
 
-    pub(super) const fn epoch(&self) -> StoreEpoch {
-        self.epoch
-    }
-
     pub(super) const fn agreement(&self) -> ReplayAgreement {
         self.agreement
     }
 
-    pub(super) const fn floor(&self) -> UnixTime {
+    pub(super) const fn floor(&self) -> StoreFloor {
         self.floor
     }
 
@@ -126,7 +125,7 @@ impl Settings {
         if entry.agreement() != self.agreement {
             return Err(Insertion::Unavailable);
         }
-        if !entry.is_vouched_for(self.floor, self.epoch) {
+        if !self.floor.vouches_for(entry) {
             return Err(Insertion::BeforeFloor);
         }
         let tag = self.places.hash(entry.key().as_bytes());

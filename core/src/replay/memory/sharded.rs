@@ -10,7 +10,7 @@ use super::lock::Mutex;
 use super::settings::Settings;
 use super::shard::Shard;
 use crate::crypto::{RandomUnavailable, SecureRandom};
-use crate::replay::{Inserted, Insertion, ReplayAgreement, ReplayEntry, ReplayStore, StoreEpoch};
+use crate::replay::{Inserted, Insertion, ReplayAgreement, ReplayEntry, ReplayStore, StoreEpoch, StoreFloor};
 use crate::time::UnixTime;
 
 /// The replay store of one process, shared by all its threads.
@@ -90,9 +90,19 @@ impl MemoryStore {
         Ok(Self { settings: self.settings.with_shares(shares)?, ..self })
     }
 
-    /// The instant before which the store cannot vouch: its creation.
-    pub fn floor(&self) -> UnixTime {
-        self.settings.floor()
+    /// Skips the start-up window, in which proofs made before the store are refused, for a store that is the first of its namespace: no
+    /// earlier process accepted proofs. For tests, and for programs that make the proofs they check.
+    ///
+    /// All else stays: a forked child gets no answer but [`Insertion::Unavailable`], entries are never evicted, a proof that had expired
+    /// when the store was made is refused after the clock went back, and so is one whose nonce names an earlier life of a store. See
+    /// [`StoreFloor::danger_first_start`].
+    ///
+    /// # Security
+    /// If a process served this namespace before, every proof that it accepted shortly before its end can be used once more. A server that
+    /// restarts needs nonces instead: then the window costs each client one round trip and no request.
+    #[must_use]
+    pub fn danger_first_start(self) -> Self {
+        Self { settings: self.settings.danger_first_start(), ..self }
     }
 
     /// How many entries the store may hold.
@@ -147,15 +157,19 @@ impl ReplayStore for MemoryStore {
     type Error = Infallible;
 
     fn insert(&self, entry: &ReplayEntry, now: UnixTime) -> Result<Inserted, Infallible> {
-        Ok(Inserted::new(self.answer(entry, now), self.settings.epoch()))
+        Ok(Inserted::new(self.answer(entry, now), self.epoch()))
     }
 
     fn epoch(&self) -> StoreEpoch {
-        self.settings.epoch()
+        self.settings.floor().epoch()
     }
 
     fn agreement(&self) -> Option<ReplayAgreement> {
         Some(self.settings.agreement())
+    }
+
+    fn floor(&self) -> Option<StoreFloor> {
+        Some(self.settings.floor())
     }
 }
 
@@ -164,7 +178,7 @@ impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore")
             .field("capacity", &self.capacity())
-            .field("floor", &self.floor())
+            .field("floor", &self.settings.floor().since())
             .field("was_forked", &self.was_forked())
             .finish_non_exhaustive()
     }

@@ -320,6 +320,33 @@ fn of_64_threads_with_one_proof_exactly_one_is_accepted() {
 }
 
 #[test]
+fn the_first_store_of_a_namespace_accepts_each_proof_once_from_its_first_second() {
+    let first = store(64).danger_first_start();
+    for (number, age) in [(0, 0), (1, 60)] {
+        let proof = entry(number, 1, START.saturating_sub(age));
+        assert_eq!(store(64).answer(&proof, START), Insertion::BeforeFloor);
+        assert_eq!(first.answer(&proof, START), Insertion::Fresh);
+        assert_eq!(first.answer(&proof, START), Insertion::Seen);
+    }
+}
+
+#[test]
+fn a_clock_that_goes_back_brings_no_proof_to_life_at_a_first_start() {
+    let first = store(64).danger_first_start();
+    let (before, used) = (entry(0, 1, START.saturating_sub(61)), entry(1, 1, START));
+    let back = START.saturating_sub(30);
+    assert_eq!(first.answer(&before, back), Insertion::BeforeFloor, "it had expired when the store began");
+    assert_eq!(first.answer(&used, START), Insertion::Fresh);
+    let later = START.saturating_add(10_000);
+    assert_eq!(
+        first.answer(&entry(2, 1, later), later),
+        Insertion::Fresh,
+        "the clock goes ahead, and the first proofs are dropped"
+    );
+    assert_eq!(first.answer(&used, START), Insertion::BeforeFloor, "it was dropped, and stays closed");
+}
+
+#[test]
 fn debug_shows_settings_only() {
     assert_eq!(
         format!("{:?}", store(64)),

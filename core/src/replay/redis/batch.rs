@@ -89,7 +89,7 @@ impl RedisReplay {
         if !self.serves(entry) || entry.lifetime(now) > MAX_LIFETIME {
             return Some(Insertion::Unavailable);
         }
-        (!entry.is_vouched_for(open.life.floor, open.life.epoch)).then_some(Insertion::BeforeFloor)
+        (!open.life.vouching().vouches_for(entry)).then_some(Insertion::BeforeFloor)
     }
 
     /// Takes the replies to the inserts and to the reads after them.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::fault::{Fault, shown};
 use super::info::{Identity, Sections};
 use crate::hex;
-use crate::replay::{ReplayAgreement, StoreEpoch};
+use crate::replay::{ReplayAgreement, StoreEpoch, StoreFloor};
 use crate::time::UnixTime;
 
 /// Version of the text, and with it of all that is stored under a namespace.
@@ -28,6 +28,11 @@ pub(super) struct Life {
 }
 
 impl Life {
+    /// For which proofs it vouches.
+    pub(super) const fn vouching(&self) -> StoreFloor {
+        StoreFloor::new(self.floor, self.epoch)
+    }
+
     pub(super) fn to_text(self) -> String {
         let mut text = format!("{FORMAT} ");
         push_hex(&mut text, self.agreement.as_bytes());

@@ -7,6 +7,7 @@ mod claims;
 mod header;
 mod key;
 mod possession;
+mod replay;
 mod shape;
 mod shown;
 mod target;
@@ -25,6 +26,7 @@ use crate::jose::algorithm::Algorithm;
 use crate::jose::compact::Compact;
 use crate::jose::header::Header;
 use crate::proof::claims::Claims;
+use crate::replay::{ReplayEntry, StoreFloor};
 use key::JwkText;
 use shown::Shown;
 
@@ -65,6 +67,11 @@ impl<'a> Case<'a> {
     fn general(&self) -> Failure {
         Failure::general(self.rejection)
     }
+}
+
+/// Diagnoses a proof that passed every check but replay, and for which a store with this floor does not vouch.
+pub(super) fn before_floor(verifier: &Verifier, entry: &ReplayEntry, floor: &StoreFloor) -> Failure {
+    replay::before_floor(verifier, entry, floor)
 }
 
 /// Diagnoses the check that failed.

@@ -21,12 +21,14 @@ export class Consumption {
 
   /** @throws Misuse for a memory store where several workers run, and for a store in Redis that is opened with another policy */
   constructor(options: ServerOptions, proofs: Policy, ask?: Surroundings['ask']) {
-    const { store, workers, dangerNoReplayStore = false, now = systemNow, onFault = warn, audit } = options;
+    const { store, workers, dangerNoReplayStore = false, dangerFirstStart = false, now = systemNow, onFault = warn, audit } = options;
     if (audit !== undefined && typeof audit?.to !== 'function') {
       throw misuse('wrong_type', 'audit names a function that takes records: write audit: { key, to: (record) => log(record) }');
     }
     this.#audit = audit;
-    this.#store = dangerNoReplayStore ? undefined : (store ?? new MemoryReplayStore(workers === undefined ? {} : { workers }));
+    if (store !== undefined && dangerFirstStart) throw misuse('store_option', 'a store was given: say dangerFirstStart where it is made');
+    const own = { ...(workers !== undefined && { workers }), dangerFirstStart };
+    this.#store = dangerNoReplayStore ? undefined : (store ?? new MemoryReplayStore(own));
     checkStore(this.#store, proofs);
     this.onFault = onFault;
     // Where the program gives the time, limits go by that; a system's clock can be set, so they do not go by one.

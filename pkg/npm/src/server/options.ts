@@ -43,6 +43,11 @@ export interface ServerOptions {
   /** Remembers no proofs: anyone who sees a request can repeat it until its proof is too old. */
   readonly dangerNoReplayStore?: boolean;
   /**
+   * Says that no earlier process served this, as in a test: without a store of your own, proofs made before the start are taken from the
+   * first second on, also without nonces. If one did, every proof used just before the restart can be used once more.
+   */
+  readonly dangerFirstStart?: boolean;
+  /**
    * How many requests an address may send, whatever they are: IPv4 whole, IPv6 by its first 64 bits. A request beyond that is refused with
    * 429 before anything of it is read. The address is that of the connection, or what `proxies` vouch for; requests without one share a limit.
    */

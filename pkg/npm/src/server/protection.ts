@@ -131,7 +131,7 @@ export class Protection {
   constructor(options: ProtectionOptions) {
     checkLists(options, ['issuers']);
     checkTexts(options, ['audiences', 'tokenAlgorithms', 'scopes', 'alsoOrigins', 'intentsAt']);
-    const { issuers = [], introspection, proofs = {}, store, workers, dangerNoReplayStore = false, now, onFault, proxies, audit, ...rest } = options;
+    const { issuers = [], introspection, proofs = {}, store, workers, dangerNoReplayStore = false, dangerFirstStart, now, onFault, proxies, audit, ...rest } = options;
     if (proxies !== undefined) checkTexts(proxies, ['addresses']);
     const sources = new Map<string, KeySource>();
     this.#consumption = new Consumption(options, proofs, async (question, subject) => {

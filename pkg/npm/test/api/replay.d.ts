@@ -25,7 +25,7 @@ export interface MemoryReplayOptions {
     readonly shares?: number;
     readonly workers?: number;
     readonly dangerOneOfSeveral?: boolean;
-    readonly dangerIgnoreFloor?: boolean;
+    readonly dangerFirstStart?: boolean;
 }
 export declare class MemoryReplayStore implements ReplayStore {
     #private;

@@ -197,6 +197,9 @@ class ResourceOptions(TypedDict, total=False):
     """Writes a record of each decision."""
     clock: Callable[[], float] | None
     """Tells the time in seconds since 1970: the system's clock otherwise."""
+    danger_first_start: bool
+    """Says that no earlier process served the resource, as in a test: without a `store`, the memory store takes proofs made before it from its
+    first second on, also without nonces. If one did, every proof used just before the restart can be used once more."""
 
 
 #: All options of both servers.
@@ -224,7 +227,14 @@ class Resource:
         check_server_options(options)
         self.policy = one("policy", options.get("policy"), Policy) or Policy()
         self._clock: Callable[[], float] | None = function("clock", options.get("clock"))
-        self._store = store if store is not None else MemoryReplayStore(policy=self.policy, workers=workers, now=self._now(None))
+        first_start = flag("danger_first_start", options.get("danger_first_start", False))
+        if store is not None and first_start:
+            raise Misuse("store_option", "a store was given: say danger_first_start where it is made")
+        self._store = (
+            store
+            if store is not None
+            else MemoryReplayStore(policy=self.policy, workers=workers, danger_first_start=first_start, now=self._now(None))
+        )
         # Whether it is stated that one process serves the resource.
         self._alone = stated_alone(self.store, workers, self.policy)
         self.mount_path = options.get("mount_path") or ""

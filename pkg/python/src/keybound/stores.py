@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from . import _keybound
-from ._options import one
+from ._options import flag, one
 from ._types import Insertion, current
 from ._workers import check_alone, check_nonce_keys
 from .errors import NATIVE, Misuse, reraise
@@ -139,6 +139,7 @@ class MemoryReplayStore:
         capacity: int = 1_000_000,
         shares: int = 64,
         workers: int | None = None,
+        danger_first_start: bool = False,
         now: int | None = None,
     ) -> None:
         """A store for at most `capacity` proofs of verifiers with this `policy`.
@@ -148,11 +149,15 @@ class MemoryReplayStore:
 
         `workers=1` says that this is the only process of the application. It is needed where that cannot be seen: in a process that a
         server or `multiprocessing` started, and with configured nonce keys. Raises :class:`Misuse` where there are several or may be.
+
+        `danger_first_start` says that no earlier process accepted proofs, as in a test: the store then takes proofs made before it from
+        its first second on. If one did, every proof used just before the restart can be used once more. Servers that restart give their
+        :class:`Policy` nonces instead.
         """
         check_alone(workers, one("policy", policy, Policy))
         self._workers = workers
         try:
-            options = json.dumps({**json.loads((policy or Policy()).options()), "shares": shares})
+            options = json.dumps({**json.loads((policy or Policy()).options()), "shares": shares, "danger_first_start": flag("danger_first_start", danger_first_start)})
             self._native = _keybound.MemoryStore(capacity, options, current(now))
         except NATIVE as error:
             reraise(error)
