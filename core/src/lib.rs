@@ -21,7 +21,7 @@
 //! use keybound::replay::memory::MemoryStore;
 //! use keybound::{Algorithm, Context, Policy, Presentation, ProofBuilder, RUSTCRYPTO, TargetUri, UnixTime, Verifier};
 //!
-//! let now = UnixTime::from_secs(1_700_000_000);
+//! let now = UnixTime::now();
 //! let key = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO).unwrap();
 //! let proof = ProofBuilder::new("GET", "https://api.example.com/items?page=2")
 //!     .access_token("the-token")
@@ -29,8 +29,9 @@
 //!     .unwrap();
 //!
 //! let verifier = Verifier::new(Policy::default(), &RUSTCRYPTO);
-//! let started = UnixTime::from_secs(1_699_999_000);
-//! let store = MemoryStore::new(100_000, verifier.replay_agreement(), RUSTCRYPTO.random, started).unwrap();
+//! let store = MemoryStore::new(100_000, verifier.replay_agreement(), RUSTCRYPTO.random, now).unwrap();
+//! // No earlier process accepted proofs. A server that restarts gives its verifier nonces instead.
+//! let store = store.danger_first_start();
 //!
 //! let target = TargetUri::parse("https://api.example.com/items").unwrap();
 //! let bound_to = key.public_key().thumbprint(RUSTCRYPTO.digest); // the token's cnf.jkt

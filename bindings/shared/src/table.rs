@@ -123,6 +123,9 @@ macro_rules! proofs {
                 fn explain(presented: Presented, now: Number) -> [Text] {
                     presented.show(|presented| verifier.explain(presented, now))
                 }
+                fn explain_with_store = "explainWithStore"(presented: Presented, now: Number, store: &MemoryStore) -> [Text] {
+                    presented.show(|presented| verifier.explain_with_store(presented, store, now))
+                }
                 fn refuse(presented: Presented, now: Number, reason: Text) -> [Refusal] {
                     presented.show(|presented| verifier.refuse(&reason, presented, now))
                 }

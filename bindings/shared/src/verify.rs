@@ -128,16 +128,34 @@ impl Verifier {
     /// # Errors
     /// Misuse.
     pub fn explain(&self, presented: &Presented<'_>, now: i64) -> Result<String, Error> {
-        self.explanation(presented, now).map(|explanation| explanation.to_json())
+        self.explanation(presented, None, now).map(|explanation| explanation.to_json())
     }
 
-    /// The same as the core has it, for bindings with types of their own.
+    /// The same where the proof would be consumed in this store, whose floor may be why it is refused.
     ///
     /// # Errors
     /// Misuse.
-    pub fn explanation(&self, presented: &Presented<'_>, now: i64) -> Result<Explanation, Error> {
-        presented
-            .with(epoch_of(presented.epoch)?, |presentation| self.0.explain(presentation, UnixTime::from_secs(now)))
+    pub fn explain_with_store(
+        &self,
+        presented: &Presented<'_>,
+        store: &MemoryStore,
+        now: i64,
+    ) -> Result<String, Error> {
+        self.explanation(presented, Some(store), now).map(|explanation| explanation.to_json())
+    }
+
+    /// Both as the core has them, for bindings with types of their own.
+    ///
+    /// # Errors
+    /// Misuse.
+    pub fn explanation(
+        &self,
+        presented: &Presented<'_>,
+        store: Option<&MemoryStore>,
+        now: i64,
+    ) -> Result<Explanation, Error> {
+        let (now, floor) = (UnixTime::from_secs(now), store.and_then(|store| store.core.floor()));
+        presented.with(epoch_of(presented.epoch)?, |presentation| self.0.explain_with_floor(presentation, now, floor))
     }
 
     /// The answer to a request that the host refuses for a reason of its own choosing, for example `replayed`.

@@ -127,13 +127,21 @@ impl Verifier {
         presented.with(self.epoch().as_deref(), |presented| self.facade.check(presented, clock(now)).map(PendingProof))
     }
 
-    /// What came of every check, for the developer whose proof was refused. It consumes nothing and is not for the peer.
+    /// What came of every check, for the developer whose proof was refused. It consumes nothing and is not for the peer. With `store`,
+    /// or a verifier that was made with one, it also tells whether that store was made too late to know of the proof.
     ///
     /// Throws misuse.
-    #[uniffi::method(default(now = None))]
-    pub fn explain(&self, presented: &PresentedProof, now: Option<i64>) -> Result<Explanation, KeyboundError> {
-        presented
-            .with(self.epoch().as_deref(), |presented| self.facade.explanation(presented, clock(now)).map(Into::into))
+    #[uniffi::method(default(store = None, now = None))]
+    pub fn explain(
+        &self,
+        presented: &PresentedProof,
+        store: Option<Arc<MemoryReplayStore>>,
+        now: Option<i64>,
+    ) -> Result<Explanation, KeyboundError> {
+        let store = store.as_ref().or(self.replay.as_ref()).map(|store| &store.0);
+        presented.with(self.epoch().as_deref(), |presented| {
+            self.facade.explanation(presented, store, clock(now)).map(Into::into)
+        })
     }
 
     /// The answer to a request that the host refuses for a reason of its own choosing, for example `replayed`.

@@ -44,9 +44,10 @@ use crate::UnixTime;
 use crate::crypto::Crypto;
 use crate::nonce::issuer::NonceIssuer;
 use crate::replay::{ReplayAgreement, ReplayEntry, ReplayStore};
-use pending::{PendingProof, UnconsumedProof, VerifiedProof, VerifyError};
+use pending::{PendingProof, SettleError, UnconsumedProof, VerifiedProof, VerifyError};
 use policy::{NonceMode, Policy, TimeSource};
 use presentation::Presentation;
+use refusal::Refusal;
 use rejection::Rejection;
 
 /// Judges proofs by one policy. It holds no store and never changes, so that one serves all threads. Clones share the
@@ -172,6 +173,48 @@ impl Verifier {
         let entry: &ReplayEntry = pending.replay_entry();
         let inserted = store.insert(entry, now).map_err(VerifyError::Store)?;
         Ok(pending.settle(inserted, now)?)
+    }
+
+    /// The same with the answer to send where the proof is not accepted: [`verify`](Self::verify) and [`refuse`](Self::refuse) in one, for
+    /// the side that the presentation's context names.
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "std", feature = "rustcrypto"))] {
+    /// use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
+    /// use keybound::replay::memory::MemoryStore;
+    /// use keybound::{Context, Policy, Presentation, RUSTCRYPTO, TargetUri, UnixTime, Verifier};
+    ///
+    /// let nonces = NonceKeys::new(NonceKey::generate(1, RUSTCRYPTO.random).unwrap());
+    /// let nonces = NonceIssuer::new(RUSTCRYPTO.mac, nonces, "https://server.example.com");
+    /// let verifier = Verifier::new(Policy::default(), &RUSTCRYPTO).with_nonces(nonces);
+    /// let store = MemoryStore::new(1_000, verifier.replay_agreement(), RUSTCRYPTO.random, UnixTime::now()).unwrap();
+    ///
+    /// let target = TargetUri::parse("https://server.example.com/token").unwrap();
+    /// let presentation = Presentation::new("POST", &target, &[], Context::TokenEndpoint { dpop_jkt: None });
+    /// let refusal = verifier.verify_or_refuse(&presentation, UnixTime::now(), &store).unwrap_err();
+    /// assert_eq!((refusal.status(), refusal.reason()), (400, "proof_missing"));
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The answer: as of [`refuse`](Self::refuse), or 503 if the store could not decide.
+    pub fn verify_or_refuse<S: ReplayStore + ?Sized>(
+        &self,
+        presentation: &Presentation<'_>,
+        now: UnixTime,
+        store: &S,
+    ) -> Result<VerifiedProof, Refusal> {
+        self.verify(presentation, now, store).map_err(|error| {
+            // Read again: an insert may have begun another life.
+            let presentation = &presentation.in_epoch(store.epoch());
+            let undecided = match error {
+                VerifyError::Rejected(rejection) => SettleError::Rejected(rejection),
+                VerifyError::Unavailable | VerifyError::Store(_) => SettleError::Unavailable,
+                VerifyError::Full => SettleError::Full,
+                VerifyError::ShareFull => SettleError::ShareFull,
+            };
+            self.refuse_undecided(undecided, presentation.context.role(), presentation, now)
+        })
     }
 }
 

@@ -72,6 +72,7 @@ export interface NativeVerifier extends Freed {
   check(presented: NativePresented, now: number): NativePending;
   verify(presented: NativePresented, now: number, store: NativeMemoryStore): string;
   explain(presented: NativePresented, now: number): string;
+  explainWithStore(presented: NativePresented, now: number, store: NativeMemoryStore): string;
   refuse(presented: NativePresented, now: number, reason: string): string;
   freshNonce(role: string, epoch: string | undefined, now: number): string | undefined | null;
   algorithms(): string[];

@@ -235,11 +235,18 @@ export class Verifier {
     return (await Promise.all(batches)).flat().map((text) => (text.startsWith('{"kind":') ? ours(decoded(text)) : verified(text)));
   }
 
-  /** What came of every check. It consumes nothing, and is for developers: not for the peer. */
+  /**
+   * What came of every check. It consumes nothing, and is for developers: not for the peer. With a {@link MemoryReplayStore} it also tells
+   * whether the store was made too late to know of the proof (`before_store_floor`).
+   */
   async explain(presented: Presented): Promise<Explanation> {
     const request = read(presented, this.#now);
+    const store = this.#store;
     await ready();
-    return JSON.parse(this.#ask(request, (verifier, shown, now) => verifier.explain(shown, now))) as Explanation;
+    const inner = store instanceof MemoryReplayStore ? store._open(this.#policy.terms, request.now) : undefined;
+    const told = this.#ask(request, (verifier, shown, now) =>
+      inner === undefined ? verifier.explain(shown, now) : verifier.explainWithStore(shown, now, inner));
+    return JSON.parse(told) as Explanation;
   }
 
   /** The answer to a request that the host refuses for a reason of its own choosing, for example `replayed`. */
@@ -306,7 +313,8 @@ export async function verifyMany(
   return verifierOf(options.store, options.policy ?? {}).verifyMany(all, options.now);
 }
 
-/** What came of every check: see {@link Verifier.explain}. */
-export async function explain(presented: Presented & { readonly policy?: Policy }): Promise<Explanation> {
-  return new Verifier(presented.policy ?? {}).explain(presented);
+/** What came of every check: see {@link Verifier.explain}. With the `store` of a server it also tells what that would refuse. */
+export async function explain(presented: Presented & { readonly store?: ReplayStore; readonly policy?: Policy }): Promise<Explanation> {
+  const { store, policy = {} } = presented;
+  return (store === undefined ? new Verifier(policy) : verifierOf(store, policy)).explain(presented);
 }

@@ -37,9 +37,11 @@ const find = (word) => {
 const asked = (start) => `${start}\n  const response = await fetch(origin + '/items');
   console.log(response.status, response.headers.get('www-authenticate').split(' ')[0], (await fetch(origin + '/.well-known/oauth-protected-resource')).status);`;
 
-test('all snippets are among those that run', () => assert.equal(snippets.length, 8));
+test('all snippets are among those that run', () => assert.equal(snippets.length, 9));
 
-test('first proof', async () => assert.deepEqual(await run(find('Key.generate()')), ['ES256']));
+test('first proof', async () => assert.deepEqual(await run(find('import { Key, proof }')), ['3']));
+
+test('a proof verified by hand', async () => assert.deepEqual(await run(find('freshNonce')), ['ES256']));
 
 test('express', async () => {
   const start = `const server = app.listen(0, '127.0.0.1'); await new Promise((done) => server.once('listening', done)); const origin = 'http://127.0.0.1:' + server.address().port;`;

@@ -134,7 +134,9 @@ test('a leader that hangs up does not stop the fetch', async () => {
   as.held = new Promise((resolve) => (answer = resolve));
   const arrived = new Promise((resolve) => (as.arrived = resolve));
   const app = express();
-  app.use(protectExpress({ resource: RESOURCE, issuers: [as.origin], store: lenient(), ...without }));
+  const own = { resource: RESOURCE, issuers: [as.origin], ...without, dangerFirstStart: true };
+  assert.throws(() => protectExpress({ ...own, store: lenient() }), { name: 'Misuse', reason: 'store_option' });
+  app.use(protectExpress(own));
   app.get('/v1/a', (request, response) => response.send(request.auth.subject));
   const server = app.listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));

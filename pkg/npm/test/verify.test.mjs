@@ -175,6 +175,19 @@ test('nothing secret is shown by accident', async () => {
   assert.deepEqual(JSON.parse(JSON.stringify(key)), key.publicJwk);
 });
 
+test('an explanation knows since when the store remembers', async () => {
+  const once = await shown(Key.generate());
+  assert((await explain(once)).accepted);
+  for (const told of [await explain({ ...once, store: new MemoryReplayStore() }), await new Verifier({ store: new MemoryReplayStore() }).explain(once)]) {
+    assert.deepEqual([told.accepted, told.reason], [false, 'before_store_floor']);
+    const { check, outcome, fix } = told.checks.at(-1);
+    assert(check === 'replay' && outcome === 'failed' && fix.includes('dangerFirstStart'));
+  }
+  const store = lenient();
+  assert((await explain({ ...once, store })).accepted);
+  assert.equal((await verify({ ...once, store })).algorithm, 'ES256', 'an explanation uses nothing up');
+});
+
 test('a refused proof and a refused response are explained', async () => {
   const once = await shown(Key.generate());
   const { accepted, reason, checks } = await explain({ ...once, url: 'https://api.example.com/other' });

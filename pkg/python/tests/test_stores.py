@@ -35,6 +35,7 @@ from keybound import (
     StoreUnavailable,
     Verifier,
     averify,
+    explain,
     proof,
     verify,
 )
@@ -385,3 +386,33 @@ def test_without_nonces_it_asks_for_patience() -> None:
     assert told.value.reason == "before_store_floor"
     assert told.value.refusal is not None and told.value.refusal.status == 503
     assert "Retry-After" in dict(told.value.refusal.headers)
+
+
+def test_the_first_start_of_a_namespace_takes_proofs_at_once() -> None:
+    key, store = Key.generate(), MemoryReplayStore(danger_first_start=True)
+    given = shown(key)
+    assert verify(store=store, **given).thumbprint == key.thumbprint
+    with pytest.raises(ReplayDetected):
+        verify(store=store, **given)
+    with pytest.raises(Misuse):
+        MemoryReplayStore(danger_first_start=1)  # type: ignore[arg-type]
+
+
+def test_a_server_says_whether_its_own_store_is_the_first() -> None:
+    options: dict[str, Any] = {"resource": URL, "issuers": ["https://as.example.com"], "policy": Policy(nonces=False)}
+    for server in (ResourceServer, AsyncResourceServer):
+        key, store = Key.generate(), server(**options, danger_first_start=True).store
+        assert isinstance(store, MemoryReplayStore)
+        assert verify(store=store, policy=options["policy"], **shown(key)).thumbprint == key.thumbprint
+        with pytest.raises(Misuse, match="where it is made"):
+            server(**options, store=store, danger_first_start=True)
+
+
+def test_an_explanation_knows_since_when_the_store_remembers() -> None:
+    given = shown(Key.generate())
+    assert explain(**given).accepted
+    told = explain(store=MemoryReplayStore(), **given)
+    assert (told.accepted, told.reason) == (False, "before_store_floor")
+    assert told.checks[-1].outcome == "failed" and "danger_first_start" in str(told.checks[-1].fix)
+    assert explain(store=MemoryReplayStore(danger_first_start=True), **given).accepted
+    assert explain(store=settled_store(), **given).accepted

@@ -19,7 +19,9 @@
 //!
 //! let now = UnixTime::now();
 //! let verifier = Verifier::new(Policy::default(), &RUSTCRYPTO);
-//! let store = MemoryStore::new(1000, verifier.replay_agreement(), RUSTCRYPTO.random, now.saturating_sub(600)).unwrap();
+//! let store = MemoryStore::new(1000, verifier.replay_agreement(), RUSTCRYPTO.random, now).unwrap();
+//! // No earlier process accepted proofs. A server that restarts gives its verifier nonces instead.
+//! let store = store.danger_first_start();
 //! let server = AuthorizationServer::new(EndpointPolicy::new(), verifier, Consumption::local(Arc::new(store))).unwrap();
 //!
 //! let key = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO).unwrap();

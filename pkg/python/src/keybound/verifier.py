@@ -116,10 +116,20 @@ class Verifier:
         except NATIVE as error:
             reraise(error)
 
-    def explain(self, presented: Presented, *, now: int | None = None) -> Explanation:
-        """What came of every check, with cause and fix for the one that failed. It consumes nothing."""
+    def explain(
+        self, presented: Presented, *, store: AsyncReplayStore | ReplayStore | None = None, now: int | None = None
+    ) -> Explanation:
+        """What came of every check, with cause and fix for each that failed. It consumes nothing.
+
+        With the :class:`~keybound.MemoryReplayStore` in which proofs are consumed it also tells whether the store was made too late to know
+        of the proof (`before_store_floor`).
+        """
         try:
-            told: dict[str, Any] = json.loads(self._native.explain(presented, current(now)))
+            if isinstance(store, MemoryReplayStore):
+                told: dict[str, Any] = json.loads(self._native.explain_with_store(presented, current(now), store._native))
+            else:
+                shown = presented if store is None else _shown_to(store, presented)
+                told = json.loads(self._native.explain(shown, current(now)))
         except NATIVE as error:
             reraise(error)
         checks = tuple(Check(**check) for check in told["checks"])
@@ -133,12 +143,22 @@ class Verifier:
             reraise(error)
 
     def fresh_nonce(
-        self, role: Literal["resource", "token"], *, epoch: str, now: int | None = None
+        self,
+        role: Literal["resource", "token"],
+        *,
+        store: AsyncReplayStore | ReplayStore | None = None,
+        epoch: str | None = None,
+        now: int | None = None,
     ) -> str | None:
         """A nonce for the next proof of any key; `None` if none are issued, or they are bound to keys.
 
-        `epoch` is that of the replay store, whose present life the nonce vouches for.
+        The nonce vouches for the present life of the replay store: give `store`, or its `epoch`. Raises :class:`~keybound.Misuse` without
+        either.
         """
+        if epoch is None:
+            if store is None:
+                raise Misuse("missing_option", "a nonce vouches for a replay store; write store=, the store in which proofs are consumed")
+            epoch = store.epoch
         try:
             return self._native.fresh_nonce(role, epoch, current(now))
         except NATIVE as error:

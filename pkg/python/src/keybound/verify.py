@@ -66,6 +66,7 @@ def explain(
     access_token: str | None = None,
     bound_to: str | None = None,
     expected_nonce: str | None = None,
+    store: AsyncReplayStore | ReplayStore | None = None,
     policy: Policy | None = None,
     now: int | None = None,
 ) -> Explanation:
@@ -73,4 +74,4 @@ def explain(
     shown = Presented(
         proof=proof, method=method, url=url, access_token=access_token, bound_to=bound_to, expected_nonce=expected_nonce
     )
-    return _verifier(policy or Policy()).explain(shown, now=now)
+    return _verifier(policy or Policy()).explain(shown, store=store, now=now)

@@ -74,6 +74,6 @@ enum Readme {
             guard case .rejected(let fault) = error, let refusal = fault.refusal else { throw error }
             print(refusal.status, refusal.headers)
         }
-        print(try verifier.explain(presented: presented).checks.filter { $0.outcome == .failed })
+        print(try verifier.explain(presented: presented, store: store).checks.filter { $0.outcome == .failed })
     }
 }

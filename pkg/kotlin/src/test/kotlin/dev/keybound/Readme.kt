@@ -92,6 +92,6 @@ object Readme {
             val answer = refused.fault.refusal!!
             println("${answer.status} ${answer.headers}")
         }
-        println(verifier.explain(presented).checks.filter { it.outcome == CheckOutcome.FAILED })
+        println(verifier.explain(presented, store).checks.filter { it.outcome == CheckOutcome.FAILED })
     }
 }

@@ -137,7 +137,7 @@ class VectorsTest {
     fun `a refused proof is explained, and the explanation names the check`() {
         val entry = Vectors.read("vectors/method.json").jsonArray[0].jsonObject
         val presented = PresentedProof(entry.text("method") ?: "GET", entry.text("url") ?: "https://a.example", listOf(entry.text("proof")!!))
-        val explained = Verifier(VerifierOptions()).explain(presented, entry.number("now")?.toLong())
+        val explained = Verifier(VerifierOptions()).explain(presented, now = entry.number("now")?.toLong())
         assertTrue(!explained.accepted)
         val failed = explained.checks.first { it.outcome == CheckOutcome.FAILED }
         assertTrue(failed.fix!!.isNotEmpty(), failed.toString())
