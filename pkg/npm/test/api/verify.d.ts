@@ -72,5 +72,6 @@ export declare function verifyMany(all: readonly Presented[], options: {
     readonly now?: number;
 }): Promise<(Verified | KeyboundError)[]>;
 export declare function explain(presented: Presented & {
+    readonly store?: ReplayStore;
     readonly policy?: Policy;
 }): Promise<Explanation>;

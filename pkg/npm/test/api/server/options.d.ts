@@ -28,6 +28,7 @@ export interface ServerOptions {
     readonly store?: ReplayStore;
     readonly workers?: number;
     readonly dangerNoReplayStore?: boolean;
+    readonly dangerFirstStart?: boolean;
     readonly limitAddresses?: Limit;
     readonly limitKeys?: Limit;
     readonly breaker?: Breaker;

@@ -145,8 +145,8 @@ class TestIssuer:
                 setattr(server, name, value)
 
     def _store(self, policy: Policy) -> MemoryReplayStore:
-        # It remembers since an hour ago: no earlier process served the resource of a test.
-        return MemoryReplayStore(policy=policy, workers=1, now=self.clock() - 3600)
+        # No earlier process served the resource of a test.
+        return MemoryReplayStore(policy=policy, workers=1, danger_first_start=True, now=self.clock())
 
     def __repr__(self) -> str:
         return f"TestIssuer({self.resource!r}, name={self.name!r}, clock={self.clock!r})"
