@@ -6,7 +6,7 @@ let advising;
 /** The core's exports, as `pkg/npm/src/native.ts` describes them. */
 export function core() {
   loading ??= import('/keybound/wasm/full.js').then(async (module) => {
-    await module.default();
+    await module.default({ module_or_path: module.place() });
     return module;
   });
   return loading;
@@ -15,7 +15,7 @@ export function core() {
 /** What explains refused responses. */
 export function advice() {
   advising ??= import('/keybound/wasm/advice.js').then(async (module) => {
-    await module.default();
+    await module.default({ module_or_path: module.place() });
     return module;
   });
   return advising;

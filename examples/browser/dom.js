@@ -29,9 +29,16 @@ export function facts(entries) {
   return list;
 }
 
-/** Shows nodes in a region, and brings the region to readers' attention. */
+/** Shows nodes in a region, and brings its beginning into view: on a phone it is below the form. */
 export function show(region, ...nodes) {
   region.replaceChildren(...nodes);
+  if (nodes.length > 0) bringIntoView(region);
+}
+
+/** Scrolls only where less than the upper half of the window would show the beginning of `shown`. */
+export function bringIntoView(shown) {
+  const { top } = shown.getBoundingClientRect();
+  if (top < 0 || top > innerHeight / 2) shown.scrollIntoView({ block: 'start' });
 }
 
 /** A button that copies a text. */

@@ -1,7 +1,7 @@
 // The first section: why a proof was refused, check by check, or what a 401 means.
 
 import { advice as advising, core, decode, now, wording } from './core.js';
-import { at, element, facts, show } from './dom.js';
+import { at, bringIntoView, element, facts, show } from './dom.js';
 import { read } from './paste.js';
 
 const MARKS = { passed: '✓', failed: '✗', not_reached: '·' };
@@ -32,7 +32,8 @@ export async function explainProof({ proof, method, url, token }) {
   Object.entries({ method, url, token }).forEach(([id, value]) => (at(id).value = value));
   await explain();
   at('explained').focus({ preventScroll: true });
-  at('explain').scrollIntoView();
+  at('explain').scrollIntoView({ behavior: 'instant' });
+  bringIntoView(at('explained'));
 }
 
 /** Reads what was pasted into the fields of the request. */

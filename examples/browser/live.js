@@ -3,7 +3,7 @@
 import { createClient } from '/keybound/browser/index.js';
 
 import { decode } from './core.js';
-import { at, element, facts, recall, remember, show } from './dom.js';
+import { at, bringIntoView, element, facts, recall, remember, show } from './dom.js';
 
 /** The session is the default one; a playground asks for what `keybound serve` has to give. */
 const CLIENT = { level: 'enhanced', register: { client_name: 'Keybound playground' }, scope: 'read', allowLoopback: true };
@@ -16,24 +16,26 @@ let stolen = null;
 export async function setUp() {
   watchRequests();
   at('resource').value = recall('resource') ?? at('resource').value;
-  at('login').addEventListener('click', () => void act(() => current().login()));
-  at('refresh').addEventListener('click', () => void act(() => current().refresh()));
-  at('logout').addEventListener('click', () => void act(() => {
+  at('login').addEventListener('click', () => acted(() => current().login()));
+  at('refresh').addEventListener('click', () => acted(() => current().refresh()));
+  at('logout').addEventListener('click', () => acted(() => {
     stolen = null;
     return current().logout();
   }));
-  at('clear').addEventListener('click', () => show(at('log'), element('li', { class: 'empty' }, 'Each request appears here.')));
-  at('bearer').addEventListener('click', () => void act(steal));
+  at('clear').addEventListener('click', () => show(at('log')));
+  at('bearer').addEventListener('click', () => acted(steal));
   at('live-form').addEventListener('submit', (event) => {
     event.preventDefault();
-    void act(call);
+    acted(call);
   });
   at('resource').addEventListener('change', () => void act(() => current().open()));
   await act(async () => {
     await current().handleRedirect();
     await current().open();
   });
-  if (location.pathname === '/callback') history.replaceState(null, '', '/#live');
+  if (location.pathname !== '/callback') return;
+  history.replaceState(null, '', '/#live');
+  at('live').scrollIntoView();
 }
 
 /** The client for the resource that the form names. */
@@ -47,6 +49,11 @@ function current() {
   made.onChange(() => showSession(made));
   client = { resource, made };
   return made;
+}
+
+/** Does what a button says, and brings what came of it into view. */
+function acted(work) {
+  void act(work).then(showLast);
 }
 
 async function act(work) {
@@ -156,9 +163,14 @@ function note(kind, title, text) {
   append(element('li', { class: kind }, element('strong', {}, title), ` ${text}`));
 }
 
+/** Brings what came last into view: on a phone the requests are below the form. */
+function showLast() {
+  const last = at('log').lastElementChild;
+  if (last !== null) bringIntoView(last);
+}
+
 function append(line) {
   const log = at('log');
-  log.querySelector('.empty')?.remove();
   log.append(line);
   while (log.children.length > 60) log.firstElementChild.remove();
 }

@@ -9,6 +9,11 @@ use crate::run::{self, Failure};
 use crate::servers;
 use crate::test::Counts;
 
+/// Where the bundlers and runtimes are installed, and their tests are.
+const BUNDLERS: &str = "pkg/npm/test/bundlers";
+/// Where Next.js is, which is larger than all of them.
+const NEXT: &str = "pkg/npm/test/bundlers/next";
+
 /// What the wheel's tests need, or why they cannot run here.
 pub(crate) fn python_parts() -> Result<(), Failure> {
     python_environment().map(drop)
@@ -85,6 +90,39 @@ pub(crate) fn browser_parts() -> Result<(), Failure> {
 pub(crate) fn browser() -> Result<Counts, Failure> {
     packages::npm()?;
     node_test("test/browser", &[])
+}
+
+/// What tests of bundlers and runtimes need, or why they cannot run here.
+pub(crate) fn bundlers_parts() -> Result<(), Failure> {
+    browser_parts()?;
+    install::ensure_npm(BUNDLERS, "it brings the bundlers and runtimes that the package is tested in")
+}
+
+pub(crate) fn bundlers() -> Result<Counts, Failure> {
+    packed_into(BUNDLERS)?;
+    node_test("test/bundlers", &[])
+}
+
+/// What the tests in Next.js need, or why they cannot run here.
+pub(crate) fn next_parts() -> Result<(), Failure> {
+    browser_parts()?;
+    install::ensure_npm(NEXT, "it brings Next.js, which the package is tested in")
+}
+
+pub(crate) fn next() -> Result<Counts, Failure> {
+    packed_into(NEXT)?;
+    node_test("test/bundlers/next", &[])
+}
+
+/// Puts the packed package among the installed ones of `folder`, as an application has it.
+fn packed_into(folder: &str) -> Result<(), Failure> {
+    packages::npm()?;
+    let archive = packages::pack()?;
+    let place = run::root().join(folder).join("node_modules/keybound");
+    let _ = fs::remove_dir_all(&place);
+    fs::create_dir_all(&place).map_err(|error| format!("cannot make {}: {error}", place.display()))?;
+    let mut tar = run::command("tar");
+    run::run(tar.args(["-x", "--strip-components=1", "-f"]).arg(archive).arg("-C").arg(place))
 }
 
 /// What uses proofs up in Redis together with Node: an example in Rust, and the wheel's interpreter.

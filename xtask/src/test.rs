@@ -58,6 +58,12 @@ pub(crate) const SUITES: &[Suite] = &[
         run: suites::browser,
     },
     Suite {
+        name: "bundlers",
+        about: "the npm package in Vite, webpack, esbuild, Rollup, Bun, Deno, workerd and Vitest, and its types",
+        missing: || suites::bundlers_parts().err(),
+        run: suites::bundlers,
+    },
+    Suite {
         name: "swift",
         about: "the Swift package by Swift's compiler: vectors, flows, keybound serve, sizes",
         missing: || mobile::swift_parts().err(),
@@ -84,6 +90,12 @@ pub(crate) const EXTENDED: &[Suite] = &[
         about: "against Spring Authorization Server and an API that Spring protects",
         missing: || interop::spring_parts().err(),
         run: interop::spring,
+    },
+    Suite {
+        name: "next",
+        about: "the npm package in Next.js, on its server and in its pages",
+        missing: || suites::next_parts().err(),
+        run: suites::next,
     },
     Suite {
         name: "model",

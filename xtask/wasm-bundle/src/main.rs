@@ -1,5 +1,6 @@
 //! `wasm-bundle MODULE NAME FOLDER`: writes NAME.js and NAME_bg.wasm, the module without what only wasm-bindgen reads.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use wasm_bindgen_cli_support::Bindgen;
@@ -19,10 +20,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn bundle(module: &str, name: &str, folder: &str) -> Result<(), impl std::fmt::Display> {
+fn bundle(module: &str, name: &str, folder: &str) -> Result<(), Box<dyn std::error::Error>> {
     let mut bindgen = Bindgen::new();
     bindgen.web(true)?.input_path(module).out_name(name);
-    // The types are those of the package; without a path of its own, `init()` would find nothing in a browser.
-    bindgen.typescript(false).omit_default_module_path(false);
-    bindgen.generate(folder)
+    // The types are those of the package. Its loaders pass the place themselves, and say what to do where nothing is there.
+    bindgen.typescript(false).omit_default_module_path(true);
+    bindgen.generate(folder)?;
+    // Bundlers find the module by this literal and copy it; where they do not, it is looked for beside the bundle.
+    let place = format!("\nexport const place = () => new URL('./{name}_bg.wasm', import.meta.url);\n");
+    let script = std::path::Path::new(folder).join(name).with_extension("js");
+    std::fs::OpenOptions::new().append(true).open(script)?.write_all(place.as_bytes())?;
+    Ok(())
 }

@@ -1,6 +1,7 @@
 // What a browser's client is configured with, and how the core is told.
 
 import { misuse } from '../errors.js';
+import type { Source } from '../load/module.js';
 import type { ConfirmSubject } from './confirm.js';
 
 /** What a client demands of servers and keys; see the documentation of levels. */
@@ -34,8 +35,11 @@ export interface ClientOptions {
   readonly algorithms?: readonly string[];
   /** Permits `http` on loopback, for development. */
   readonly allowLoopback?: boolean;
-  /** Where the two WebAssembly files are, for bundlers that do not follow `new URL(…, import.meta.url)`. */
-  readonly wasm?: { readonly client?: string | URL; readonly advice?: string | URL };
+  /**
+   * The two WebAssembly files, for bundlers that do not follow `new URL(…, import.meta.url)`: their URLs, bytes or modules. `keybound/browser/inline`
+   * needs none.
+   */
+  readonly wasm?: { readonly client?: Source; readonly advice?: Source };
   /** The name of the session, where a page has several. `default` otherwise. */
   readonly session?: string;
   /**

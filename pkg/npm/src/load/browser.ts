@@ -7,4 +7,4 @@ import * as judging from '../wasm/full.js';
 import { loader } from './wasm.js';
 import type { Glue } from './wasm.js';
 
-export const { advice, build, flows, native, ready } = loader(judging as unknown as Glue, advising as unknown as Glue);
+export const { advice, build, flows, native, ready } = loader(['full', judging as unknown as Glue], ['advice', advising as unknown as Glue]);

@@ -5,4 +5,4 @@ import * as judging from '../wasm/server.js';
 import { loader } from './wasm.js';
 import type { Glue } from './wasm.js';
 
-export const { advice, build, flows, native, ready } = loader(judging as unknown as Glue);
+export const { advice, build, flows, native, ready } = loader(['server', judging as unknown as Glue]);

@@ -8,8 +8,8 @@ import type { Native, NativeAdvice, NativeClientParts } from '../native.js';
 import * as grants from '../wasm/flows.js';
 // @ts-ignore
 import * as judging from '../wasm/server.js';
-import type { Glue } from './wasm.js';
-
+import { missing, placeOf } from './module.js';
+import type { Glue, Name } from './module.js';
 
 let used: 'addon' | 'wasm' = 'addon';
 let loaded: Native | undefined;
@@ -29,7 +29,7 @@ export function build(): 'addon' | 'wasm' {
 /** The OAuth client of the core. */
 export function flows(): NativeClientParts {
   const core = native();
-  return (client ??= 'Client' in core ? (core as unknown as NativeClientParts) : instantiate<NativeClientParts>(grants as unknown as Glue, 'flows'));
+  return (client ??= 'Client' in core ? (core as unknown as NativeClientParts) : instantiate<NativeClientParts>('flows', grants as unknown as Glue));
 }
 
 /** What explains refused responses. */
@@ -51,6 +51,8 @@ function platform(): string {
 }
 
 function addon(): Native | undefined {
+  // In a bundle that is not an ES module nothing can be found from here.
+  if (import.meta.url === undefined) return undefined;
   const require = createRequire(import.meta.url);
   const name = platform();
   // Beside these files in a checkout; a package of its own in a release.
@@ -68,10 +70,18 @@ function addon(): Native | undefined {
 
 function fallback(): Native {
   used = 'wasm';
-  return instantiate<Native>(judging as unknown as Glue, 'server');
+  return instantiate<Native>('server', judging as unknown as Glue);
 }
 
-function instantiate<T>(glue: Glue, name: string): T {
-  glue.initSync({ module: readFileSync(new URL(`../wasm/${name}_bg.wasm`, import.meta.url)) });
+function instantiate<T>(name: Name, glue: Glue): T {
+  glue.initSync({ module: read(name, placeOf(name, glue)) });
   return glue as unknown as T;
+}
+
+function read(name: Name, place: URL): Uint8Array<ArrayBuffer> {
+  try {
+    return readFileSync(place);
+  } catch (error) {
+    throw missing(name, String(place), 'cannot be read', error);
+  }
 }

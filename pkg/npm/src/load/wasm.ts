@@ -1,18 +1,13 @@
-/** WASM builds fetched from beside these files: one that judges, and the client when it is needed. */
+/** WASM builds that are fetched: one that judges, and the client when it is needed. */
 
 import { misuse } from '../errors.js';
 import type { Native, NativeAdvice, NativeClientParts } from '../native.js';
 // @ts-ignore: the build puts it there, and its types are those of native.ts.
 import * as grants from '../wasm/flows.js';
+import { load } from './module.js';
+import type { Glue, Name, Source } from './module.js';
 
-/** Where WASM comes from, if not from beside these files: a URL, a `Response`, bytes or a compiled module. */
-export type Source = string | URL | Response | BufferSource | WebAssembly.Module;
-
-/** What `wasm-bindgen` writes beside a module. */
-export interface Glue {
-  default(options?: { module_or_path: Source }): Promise<unknown>;
-  initSync(options: { module: BufferSource | WebAssembly.Module }): unknown;
-}
+export type { Glue, Source } from './module.js';
 
 /** What each platform's loader gives. */
 export interface Loader {
@@ -28,39 +23,47 @@ export interface Loader {
   build(): 'addon' | 'wasm';
 }
 
+/** A module by its name. */
+type Module = readonly [name: Name, glue: Glue];
+
 /** A loader of `judging` and, when they are needed, the client and `advising`, where that is a build of its own. */
-export function loader(judging: Glue, advising: Glue = judging): Loader {
+export function loader(judging: Module, advising: Module = judging): Loader {
   let loaded = false;
-  const loading = new Map<Glue, Promise<unknown>>();
-  async function load(glue: Glue, source?: Source): Promise<void> {
-    const underway = loading.get(glue) ?? glue.default(source === undefined ? undefined : { module_or_path: source });
-    loading.set(glue, underway);
+  const loading = new Map<Name, Promise<void>>();
+  async function once([name, glue]: Module, source?: Source): Promise<void> {
+    const underway = loading.get(name) ?? load(name, glue, source);
+    loading.set(name, underway);
     try {
       await underway;
     } catch (error) {
-      loading.delete(glue);
+      loading.delete(name);
       throw error;
     }
   }
   return {
     native() {
-      if (!loaded) throw misuse('not_ready', 'the core is not loaded yet; await ready() first, or use the asynchronous call');
-      return judging as unknown as Native;
+      if (!loaded) throw notReady();
+      return judging[1] as unknown as Native;
     },
     flows: () => async () => {
-      await load(grants as unknown as Glue);
+      await once(['flows', grants as unknown as Glue]);
       return grants as unknown as NativeClientParts;
     },
     async advice() {
-      await load(advising);
+      await once(advising);
       loaded ||= advising === judging;
-      return advising as unknown as NativeAdvice;
+      return advising[1] as unknown as NativeAdvice;
     },
     async ready(source) {
       if (loaded) return;
-      await load(judging, source);
+      await once(judging, source);
       loaded = true;
     },
     build: () => 'wasm',
   };
+}
+
+/** The mistake of a call that answers at once, before the core is there. */
+export function notReady(): Error {
+  return misuse('not_ready', 'the core is not loaded yet; await ready() first, or use the asynchronous call');
 }

@@ -7,17 +7,22 @@ import grantsModule from '../wasm/flows_bg.wasm';
 // @ts-ignore
 import * as judging from '../wasm/server.js';
 import judgingModule from '../wasm/server_bg.wasm';
+import { notReady } from './wasm.js';
 import type { Glue } from './wasm.js';
 
 const loaded = new Set<Glue>();
+let isReady = false;
 
 /** Which build this process uses. */
 export function build(): 'addon' | 'wasm' {
   return 'wasm';
 }
 
-/** The core. */
+/**
+ * The core, after {@link ready}: these hosts give no randomness outside of requests, so that what is made beside them waits for the first.
+ */
 export function native(): Native {
+  if (!isReady) throw notReady();
   return instantiate<Native>(judging as unknown as Glue, judgingModule);
 }
 
@@ -28,11 +33,13 @@ export function flows(): NativeClientParts {
 
 /** What explains refused responses. */
 export async function advice(): Promise<NativeAdvice> {
+  await ready();
   return native() as Native & NativeAdvice;
 }
 
-/** Loads the core. Here it is there at once. */
+/** Loads the core. Call it in a request. */
 export async function ready(): Promise<void> {
+  isReady = true;
   native();
 }
 

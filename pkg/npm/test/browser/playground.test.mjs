@@ -197,3 +197,59 @@ describe('the playground', { skip: missing }, () => {
     assert.deepEqual(nameless, []);
   });
 });
+
+describe('the playground on a phone', { skip: missing }, () => {
+  let browser;
+  let pages;
+  let page;
+
+  before(async () => {
+    [browser, pages] = await Promise.all([launch(), serve()]);
+    const context = await browser.newContext({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
+    page = await context.newPage();
+    await page.goto(pages.origin);
+    await page.locator('html[data-loaded]').waitFor({ state: 'attached' });
+  });
+  after(async () => {
+    await browser.close();
+    await pages.close();
+  });
+
+  /** Whether the beginning of an element is in the window, below what stays at its top. */
+  const isInView = (selector) => page.locator(selector).first().evaluate((shown) => {
+    const { top } = shown.getBoundingClientRect();
+    return top >= document.querySelector('.top').offsetHeight && top < innerHeight - 80;
+  });
+
+  test('has one title, and no card with nothing in it', async () => {
+    assert.equal(await page.locator('main h1').count(), 1);
+    // The start shows one request or none: the session that is looked for needs no server.
+    const cards = await page.locator('.result').evaluateAll((all) => all.map((card) => [card.innerText.trim(), card.offsetHeight, getComputedStyle(card).borderTopWidth]));
+    assert.deepEqual(cards, [['', 0, '0px'], ['', 0, '0px'], ['', 0, '0px']]);
+  });
+
+  test('shows what came of a tap without scrolling', async () => {
+    await page.locator('#example-proof').tap();
+    await page.locator('#explained .verdict').waitFor();
+    await until('the verdict in view', () => isInView('#explained .verdict'));
+    await page.locator('#make-form [type=submit]').tap();
+    await page.locator('#proof').waitFor();
+    await until('the proof in view', () => isInView('#proof'));
+    await page.locator('#made button').first().tap();
+    await page.locator('#explained .verdict.good').waitFor();
+    await until('the verdict in view', () => isInView('#explained .verdict'));
+    await page.locator('#resource').fill('http://127.0.0.1:9/api');
+    await page.locator('#login').tap();
+    await page.locator('#log .error').last().waitFor();
+    await until('the failure in view', () => isInView('#log .error:last-child'));
+  });
+
+  test('is as wide as the phone, and everything that is touched has 44 px each way', async () => {
+    assert.equal(await page.locator('html').evaluate(({ scrollWidth }) => scrollWidth), 360);
+    for (const summary of await page.locator('#explain-form summary').all()) await summary.tap();
+    const small = await page.locator('a:not(.skip), button, input, select, textarea, summary').evaluateAll((controls) => controls
+      .map((control) => [control.id || control.textContent, control.offsetWidth, control.offsetHeight])
+      .filter(([, width, height]) => width > 0 && (width < 44 || height < 44)));
+    assert.deepEqual(small, []);
+  });
+});

@@ -1,3 +1,4 @@
+import type { Source } from '../load/module.js';
 import type { ConfirmSubject } from './confirm.js';
 export type SecurityLevel = 'standard' | 'enhanced' | 'maximum';
 export interface ClientOptions {
@@ -15,8 +16,8 @@ export interface ClientOptions {
     readonly algorithms?: readonly string[];
     readonly allowLoopback?: boolean;
     readonly wasm?: {
-        readonly client?: string | URL;
-        readonly advice?: string | URL;
+        readonly client?: Source;
+        readonly advice?: Source;
     };
     readonly session?: string;
     readonly confirmSubject?: ConfirmSubject;

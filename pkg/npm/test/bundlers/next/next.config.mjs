@@ -1,0 +1,4 @@
+export default {
+  serverExternalPackages: ['keybound'],
+  turbopack: { root: import.meta.dirname },
+};
