@@ -100,6 +100,8 @@ pub enum Misuse {
     PushedRequest(&'static str),
     /// A session whose key cannot be replaced; the text says why not, and what to do.
     Rekey(&'static str),
+    /// An option of [`Cors`](crate::server::cors::Cors) that cannot be used; the text says what to write.
+    Cors(&'static str),
     /// A tenant of Entra ID that is not a GUID.
     EntraTenant,
     /// An expected subject that is empty or longer than 2,048 bytes.
@@ -186,6 +188,7 @@ impl fmt::Display for Misuse {
             Self::IntentLifetime => f.write_str("intent_lifetime is 1 to 3,600 seconds, of an intent; give both, or leave it out"),
             Self::PushedRequest(why) => write!(f, "without_pushed_request has no place {why}; leave it out"),
             Self::Rekey(why) => write!(f, "the session keeps its key: {why}"),
+            Self::Cors(what) => write!(f, "cors cannot be used: {what}"),
             Self::EntraTenant => f.write_str(
                 "entra_tenant is the GUID of a tenant, for example 00000000-0000-0000-0000-000000000001; a domain's is shown in its overview",
             ),
@@ -286,6 +289,7 @@ mod tests {
             Misuse::IntentLifetime,
             Misuse::PushedRequest("max_age"),
             Misuse::Rekey("its tokens are not bound to a key"),
+            Misuse::Cors("without an origin no page may call"),
             Misuse::EntraTenant,
             Misuse::SubjectLength,
             Misuse::Provisional,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
+use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, VARY};
 use http::{Response, StatusCode};
 use keybound::Refusal;
 use keybound::server::resource::{EXPOSED_FIELDS, Principal};
@@ -38,13 +38,30 @@ impl std::error::Error for Refused {}
 
 /// The response to a request that is refused. Refusals of a resource have no body.
 pub(crate) fn response<B: Default>(refusal: &Refusal) -> Response<B> {
+    let mut response = preflight(refusal);
+    expose(response.headers_mut());
+    response
+}
+
+/// The response to a preflight.
+pub(crate) fn preflight<B: Default>(refusal: &Refusal) -> Response<B> {
     let mut response = Response::new(B::default());
     *response.status_mut() = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in refusal.headers() {
         add(response.headers_mut(), name, value);
     }
-    expose(response.headers_mut());
     response
+}
+
+/// Adds what an answer says to the browser of a page of another origin. What the handler exposes stays exposed.
+pub(crate) fn cross(headers: &mut HeaderMap, crossing: &[(&'static str, String)]) {
+    for (name, value) in crossing {
+        match (*name, HeaderValue::from_str(value)) {
+            ("Vary", Ok(value)) => add_to_list(headers, &VARY, value),
+            ("Access-Control-Expose-Headers", Ok(value)) => add_to_list(headers, &ACCESS_CONTROL_EXPOSE_HEADERS, value),
+            _ => add(headers, name, value),
+        }
+    }
 }
 
 /// Adds what an admitted request is answered with besides: the next nonce, and what scripts may read.
@@ -60,9 +77,12 @@ pub(crate) fn complete(headers: &mut HeaderMap, principal: &Principal) {
 
 /// Lets scripts of other origins read what they need. Refusals of the core say so themselves, most of them.
 fn expose(headers: &mut HeaderMap) {
-    let exposed = HeaderValue::from_static(EXPOSED_FIELDS);
-    if !headers.get_all(ACCESS_CONTROL_EXPOSE_HEADERS).iter().any(|value| value == exposed) {
-        headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    add_to_list(headers, &ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_FIELDS));
+}
+
+fn add_to_list(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
+    if !headers.get_all(name).iter().any(|known| known == value) {
+        headers.append(name, value);
     }
 }
 

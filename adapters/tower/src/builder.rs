@@ -11,6 +11,7 @@ use keybound::key::Signer;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
 use keybound::replay::AsyncReplayStore;
 use keybound::replay::memory::MemoryStore;
+use keybound::server::cors::Cors;
 use keybound::server::resource::{Introspection, IssuerProfile, ResourcePolicy, ResourceServer};
 use keybound::server::source::TargetSource;
 use keybound::server::{Consumption, JwkSet, KeySource};
@@ -72,6 +73,7 @@ pub struct Builder {
     audit: Option<AuditLog>,
     meter: Meter,
     guards: Guards,
+    cors: Option<Cors>,
     clock: Option<Box<dyn Fn() -> UnixTime + Send + Sync>>,
 }
 
@@ -106,6 +108,7 @@ impl Builder {
             audit: None,
             meter: Meter::default(),
             guards: Guards::new(),
+            cors: None,
             clock: None,
         })
     }
@@ -367,6 +370,20 @@ impl Builder {
         Self { guards: self.guards.breaker(settings), ..self }
     }
 
+    /// Lets pages of other origins call: the layer answers their preflights itself, and its answers say who may read them. Without it, use a
+    /// CORS layer outside of the protection's, which allows `Authorization` and `DPoP`.
+    ///
+    /// ```
+    /// use keybound::server::cors::Cors;
+    /// use keybound_tower::Protection;
+    /// let builder = Protection::of("https://api.example.com")?.cors(Cors::of(&["https://app.example.com"])?);
+    /// # Ok::<(), keybound::Misuse>(())
+    /// ```
+    #[must_use]
+    pub fn cors(self, cors: Cors) -> Self {
+        Self { cors: Some(cors), ..self }
+    }
+
     /// Reads the time from here, for tests. Limits and the breaker then go by its seconds.
     #[must_use]
     pub fn clock(self, clock: impl Fn() -> UnixTime + Send + Sync + 'static) -> Self {
@@ -421,7 +438,7 @@ impl Builder {
             None => (server, None),
         };
         let watch = Watch { audit, meter };
-        Ok(Protection::new(Setup { targets: self.targets, driver: Arc::new(driver), server, watch }))
+        Ok(Protection::new(Setup { targets: self.targets, driver: Arc::new(driver), server, watch, cors: self.cors }))
     }
 }
 

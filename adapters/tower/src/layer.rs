@@ -60,13 +60,22 @@ where
         let protection = self.protection.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
+            let crossing = match protection.cors(&parts) {
+                Ok(fields) => fields,
+                Err(preflight) => return Ok(answer::preflight(&preflight)),
+            };
             let principal = match protection.admit(&parts).await {
                 Ok(principal) => principal,
-                Err(refusal) => return Ok(answer::response(&refusal)),
+                Err(refusal) => {
+                    let mut response = answer::response(&refusal);
+                    answer::cross(response.headers_mut(), &crossing);
+                    return Ok(response);
+                }
             };
             parts.extensions.insert(principal.clone());
             let mut response = inner.call(Request::from_parts(parts, body)).await?;
             answer::complete(response.headers_mut(), &principal);
+            answer::cross(response.headers_mut(), &crossing);
             Ok(response)
         })
     }

@@ -33,8 +33,8 @@
 //! - Tokens that are no JWTs are introspected by what [`Builder::introspection`] gives, an endpoint of the authorization server, or [`Builder::introspection_by`].
 //! - At most 1,024 requests wait for introspection, and as many for the keys of an issuer, each for ten seconds. Others get 503.
 //! - A router nested in axum is known by its whole path. Without the feature `axum`, lay the layer outside of what strips a prefix.
-//! - Browsers: a CORS layer outside of this one has to answer preflights and allow `Authorization` and `DPoP`. The fields
-//!   that scripts must read are exposed by every answer.
+//! - Browsers: [`Builder::cors`] names the origins of pages that may call, and the layer answers their preflights. Or a CORS layer outside of
+//!   this one does, and allows `Authorization` and `DPoP`. The fields that scripts must read are exposed by every answer.
 //! - Who was admitted and refused is written by an [`AuditLog`](audit::AuditLog), if [`Builder::audit`] is given one, and counted for the
 //!   `metrics` facade after [`Builder::metrics`].
 //! - `keybound-testing` tests applications without sockets: a client, an issuer and a clock, under `[dev-dependencies]`.

@@ -11,6 +11,7 @@ use keybound::json::Value;
 use keybound::nonce::issuer::NonceIssuer;
 use keybound::oauth::FlowError;
 use keybound::server::Arrival;
+use keybound::server::cors::Cors;
 use keybound::server::resource::{IncomingRequest, ResourceServer};
 use keybound::server::source::TargetSource;
 
@@ -29,6 +30,7 @@ pub(crate) struct Setup {
     pub(crate) driver: Arc<Driver>,
     pub(crate) server: ResourceServer,
     pub(crate) watch: Watch,
+    pub(crate) cors: Option<Cors>,
 }
 
 impl Protection {
@@ -49,6 +51,20 @@ impl Protection {
     /// The issuer of nonces, if nonces are asked for. Its keys can be [rotated](NonceIssuer::rotate) while the server serves.
     pub fn nonces(&self) -> Option<&NonceIssuer> {
         self.0.server.verifier().nonces()
+    }
+
+    /// What the [option](crate::Builder::cors) says about a request of a page of another origin, before anything else is decided: the
+    /// fields of its answer, which replace those of the same name, except for `Vary`, which is a list. None without the option.
+    ///
+    /// # Errors
+    /// The answer to a preflight.
+    pub fn cors(&self, parts: &Parts) -> Result<Vec<(&'static str, String)>, Box<Refusal>> {
+        let Some(cors) = &self.0.cors else { return Ok(Vec::new()) };
+        let fields = request::fields(parts);
+        match cors.preflight(parts.method.as_str(), &fields) {
+            Some(answer) => Err(Box::new(answer)),
+            None => Ok(cors.fields(&fields)),
+        }
     }
 
     /// Decides about one request, for servers that are built otherwise than of tower's layers.

@@ -11,6 +11,7 @@ use keybound::server::source::RequestHead;
 use keybound::{Crypto, TargetUri, UnixTime};
 
 use crate::audit::Notes;
+use crate::cors::Crossing;
 use crate::error::Error;
 use crate::flow::{Came, Flow, Handle};
 use crate::intent::Intent;
@@ -88,6 +89,7 @@ pub struct Principal {
     server: resource::ResourceServer,
     crypto: Crypto,
     notes: Notes,
+    crossing: Crossing,
 }
 
 impl ResourceServer {
@@ -97,12 +99,16 @@ impl ResourceServer {
     /// # Errors
     /// Misuse, if the request is none.
     pub fn admit(&self, incoming: &Incoming<'_>, now: i64) -> Result<Flow, Error> {
+        if let Some(answer) = self.preflight(incoming) {
+            return Ok(Flow::new(Step::Done(Came::Refused(Refusal::of(&answer)))));
+        }
         let (server, crypto, notes) = (self.core.clone(), self.crypto, self.notes.clone());
+        let crossing = self.crossing(incoming);
         let step = self.begin(incoming, now, |request| match request {
             Ok(request) => self.core.admit(&request, UnixTime::from_secs(now)),
             Err(refusal) => Ok(Step::Done(Err(Box::new(refusal)))),
         })?;
-        let come = move |admission| Came::of_admission(admission, server, crypto, notes);
+        let come = move |admission| Came::of_admission(admission, server, crypto, notes, crossing);
         Ok(self.notes.flow(Operation::Admission, step, |principal| principal.facts().cloned(), come))
     }
 
@@ -112,13 +118,17 @@ impl ResourceServer {
     /// # Errors
     /// Misuse, if the request is none.
     pub fn check(&self, incoming: &Incoming<'_>, now: i64) -> Result<Flow, Error> {
+        if let Some(answer) = self.preflight(incoming) {
+            return Ok(Flow::new(Step::Done(Came::Refused(Refusal::of(&answer)))));
+        }
+        let crossing = self.crossing(incoming);
         let step = self.begin(incoming, now, |request| match request {
             Ok(request) => self.core.check(&request, UnixTime::from_secs(now)),
             Err(refusal) => Ok(Step::Done(Err(Box::new(refusal)))),
         })?;
-        Ok(Flow::new(step.map(|checked| match checked {
+        Ok(Flow::new(step.map(move |checked| match checked {
             Ok(unconsumed) => Came::Unconsumed(unconsumed),
-            Err(refusal) => Came::Refused(Refusal::of(&refusal)),
+            Err(refusal) => Came::Refused(crossing.refusal(&refusal)),
         })))
     }
 
@@ -161,12 +171,12 @@ impl ResourceServer {
 impl Principal {
     /// The answer if it lacks one of `scopes`: 403. None, if it has them all.
     pub fn require_scopes(&self, scopes: &[&str]) -> Option<Refusal> {
-        self.server.require_scopes(&self.core, scopes).err().map(|refusal| Refusal::of(&refusal))
+        self.server.require_scopes(&self.core, scopes).err().map(|refusal| self.crossing.refusal(&refusal))
     }
 
     /// The answer if the host knows the token to be revoked: 401.
     pub fn refuse_revoked(&self) -> Refusal {
-        Refusal::of(&self.server.refuse_revoked(&self.core))
+        self.crossing.refusal(&self.server.refuse_revoked(&self.core))
     }
 
     /// The intent that the token carries.
@@ -187,18 +197,27 @@ impl Principal {
         let step = self.server.carry_out(&self.core, method, url, body, UnixTime::from_secs(now))?;
         let principal = Arc::clone(&self.core);
         let facts = move |_: &_| principal.facts().cloned();
-        Ok(self.notes.flow(Operation::Intent, step, facts, |carried_out: CarriedOut| match carried_out {
+        let crossing = self.crossing.clone();
+        Ok(self.notes.flow(Operation::Intent, step, facts, move |carried_out: CarriedOut| match carried_out {
             Ok(_) => Came::CarriedOut,
-            Err(refusal) => Came::RefusedWithError(Refusal::of(&refusal)),
+            Err(refusal) => Came::RefusedWithError(crossing.refusal(&refusal)),
         }))
     }
 }
 
 impl Came {
-    fn of_admission(admission: Admission, server: resource::ResourceServer, crypto: Crypto, notes: Notes) -> Self {
+    fn of_admission(
+        admission: Admission,
+        server: resource::ResourceServer,
+        crypto: Crypto,
+        notes: Notes,
+        crossing: Crossing,
+    ) -> Self {
         match admission {
-            Ok(principal) => Self::Admitted(Arc::new(Principal { core: Arc::from(principal), server, crypto, notes })),
-            Err(refusal) => Self::Refused(Refusal::of(&refusal)),
+            Ok(principal) => {
+                Self::Admitted(Arc::new(Principal { core: Arc::from(principal), server, crypto, notes, crossing }))
+            }
+            Err(refusal) => Self::Refused(crossing.refusal(&refusal)),
         }
     }
 }
@@ -218,7 +237,8 @@ pub fn field_lines(list: Vec<String>) -> Result<Vec<(String, Vec<u8>)>, Error> {
 
 /// An admitted request as JSON, and its principal to be kept.
 pub(crate) fn admitted(principal: Arc<Principal>) -> (Value, Handle) {
-    let shown = Value::object().with("kind", "admitted").with("principal", described(&principal.core));
+    let shown =
+        Value::object().with("kind", "admitted").with("principal", described(&principal.core, &principal.crossing));
     (shown, Handle::Principal(principal))
 }
 

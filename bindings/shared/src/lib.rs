@@ -47,6 +47,8 @@ mod audit;
 mod authorization;
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "servers")]
+mod cors;
 mod error;
 #[cfg(feature = "files")]
 mod file_store;

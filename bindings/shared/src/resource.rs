@@ -2,14 +2,16 @@
 
 use keybound::json::Value;
 use keybound::server::Consumption;
+use keybound::server::cors::Cors;
 use keybound::server::forwarded::{Family, Hop, TrustedProxies};
 pub use keybound::server::public::PublicPaths;
-use keybound::server::resource::{self, Principal, ResourcePolicy, Schemes};
+use keybound::server::resource::{self, EXPOSED_FIELDS, Principal, ResourcePolicy, Schemes};
 use keybound::server::route::Routing;
 use keybound::server::source::TargetSource;
 use keybound::{Crypto, TargetUri};
 
 use crate::audit::Notes;
+use crate::cors::{Crossing, cors_of};
 use crate::error::Error;
 use crate::guards::{self, guards_of};
 use crate::issuers::with_sources;
@@ -42,6 +44,7 @@ const OPTIONS: &[&str] = &[
     "mount_path",
     "proxies",
     "audit",
+    "cors",
     guards::LIMIT_CLIENTS,
 ];
 
@@ -52,6 +55,7 @@ pub struct ResourceServer {
     pub(crate) targets: TargetSource,
     pub(crate) crypto: Crypto,
     pub(crate) notes: Notes,
+    pub(crate) cors: Option<Cors>,
 }
 
 impl ResourceServer {
@@ -70,6 +74,9 @@ impl ResourceServer {
     ///
     /// Its guards are `limit_addresses`, `limit_keys` and `limit_clients`, objects with `rate` (requests a second) and `burst` (at once), and
     /// `breaker` (of the host's store), an object with any of `faults` (in a row) and `pause` (seconds).
+    ///
+    /// `cors`, an object with `origins` (as browsers send them, or `*` alone) and any of `methods`, `allowed_headers`, `exposed_headers` and
+    /// `max_age` (seconds), lets pages of other origins call: preflights are refused with the answer to them, and answers say who may read them.
     ///
     /// `audit`, an object with `key` (the base64url of 32 bytes), has flows give records, by [`Flow::record`](crate::Flow::record).
     ///
@@ -119,7 +126,7 @@ impl ResourceServer {
         for path in options.texts("intents_at")? {
             policy = policy.with_intents_at(path)?;
         }
-        let targets = targets(&options, policy.resource())?;
+        let (targets, cors) = (targets(&options, policy.resource())?, cors_of(&options)?);
         let consumption = match store {
             _ if options.flag("danger_no_replay_store")? => Consumption::danger_nowhere(),
             Some(store) => Consumption::local(store.core.clone()),
@@ -134,7 +141,7 @@ impl ResourceServer {
             Some(audit) => core.audited(audit),
             None => core,
         };
-        Ok(Self { core, targets, crypto: *crypto, notes })
+        Ok(Self { core, targets, crypto: *crypto, notes, cors })
     }
 
     /// The path that the application routes a request by, once it is known that the request did not choose its mount point: `mount_path` and
@@ -197,7 +204,10 @@ pub fn public_paths(entries: &[String]) -> Result<PublicPaths, Error> {
     })
 }
 
-pub(crate) fn described(principal: &Principal) -> Value {
+pub(crate) fn described(principal: &Principal, crossing: &Crossing) -> Value {
+    let mut headers: Vec<_> = principal.headers().into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+    headers.push(("Access-Control-Expose-Headers", EXPOSED_FIELDS.to_owned()));
+    let headers = crossing.complete(headers);
     Value::object()
         .with_some("subject", principal.subject())
         .with_some("client_id", principal.client_id())
@@ -208,7 +218,7 @@ pub(crate) fn described(principal: &Principal) -> Value {
         .with_some("thumbprint", principal.thumbprint().map(|thumbprint| thumbprint.to_string()))
         .with_some("authorization_details", principal.authorization_details().cloned())
         .with("claims", principal.claims().clone())
-        .with("headers", pairs(principal.headers().into_iter()))
+        .with("headers", pairs(headers.iter().map(|(name, value)| (*name, value.as_str()))))
 }
 
 /// Where targets come from: the configured origin, or trusted proxies.

@@ -378,6 +378,7 @@ macro_rules! servers {
                 fn asks_for_metadata = "asksForMetadata"(method: Text, raw_target: Text, mount_path: Bytes, path: Bytes) -> [bool] {
                     Ok(server.asks_for_metadata(&method, &ffi::from_byte_string(&raw_target)?, &mount_path, &path))
                 }
+                fn cors(incoming: Incoming) -> [Text] { Ok(incoming.show(|incoming| server.cors(incoming))) }
                 fn counters() -> [Text] { Ok(server.counters()) }
                 fn metadata() -> [Text] { Ok(server.metadata()) }
                 fn metadata_url = "metadataUrl"() -> [Text] { Ok(server.metadata_url()) }

@@ -9,6 +9,8 @@ mod arrival;
 pub mod authorization;
 #[cfg(feature = "oauth")]
 mod consumption;
+#[cfg(feature = "oauth")]
+pub mod cors;
 pub mod forwarded;
 pub mod public;
 #[cfg(feature = "oauth")]

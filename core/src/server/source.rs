@@ -204,7 +204,7 @@ impl TargetSource {
 }
 
 /// An origin in normal form: `https://api.example.com`, without the slash.
-fn normal_origin(origin: &str) -> Result<String, UriError> {
+pub(super) fn normal_origin(origin: &str) -> Result<String, UriError> {
     let parts = Parts::parse(origin)?;
     if parts.bare.len() != origin.len() || !matches!(parts.path, "" | "/") {
         return Err(UriError::Character);

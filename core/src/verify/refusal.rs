@@ -122,7 +122,7 @@ impl Refusal {
         Self::with_headers(status, reason, error, dpop_nonce, headers)
     }
 
-    fn with_headers(
+    pub(crate) fn with_headers(
         status: u16,
         reason: &'static str,
         error: Option<&'static str>,

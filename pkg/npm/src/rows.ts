@@ -194,6 +194,7 @@ export interface NativeResourceServer extends Freed {
   check(incoming: NativeIncoming, now: number): NativeFlow;
   route(rawTarget: string, mountPath: Uint8Array, path: Uint8Array): string;
   asksForMetadata(method: string, rawTarget: string, mountPath: Uint8Array, path: Uint8Array): boolean;
+  cors(incoming: NativeIncoming): string;
   counters(): string;
   metadata(): string;
   metadataUrl(): string;

@@ -59,8 +59,7 @@ pub(super) fn push(state: &State, request: &Incoming) -> Result<Outgoing, Outgoi
     state.kept().pushed.insert(&handle, pushed, now.saturating_add(PUSHED_LIFETIME), now)?;
     state.spend_nonces()?;
     let document = Value::object().with("request_uri", handle).with("expires_in", PUSHED_LIFETIME);
-    let mut answer =
-        Outgoing::json(201, &document).with("Access-Control-Expose-Headers", keybound::verify::refusal::EXPOSED_FIELDS);
+    let mut answer = Outgoing::json(201, &document);
     if let Some(nonce) = next_nonce(state, admitted.next_nonce()) {
         answer = answer.with("DPoP-Nonce", &nonce);
     }

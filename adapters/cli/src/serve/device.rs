@@ -69,8 +69,7 @@ pub(super) fn begin(state: &State, request: &Incoming) -> Result<Outgoing, Outgo
         .with("verification_uri_complete", complete)
         .with("expires_in", LIFETIME)
         .with("interval", INTERVAL);
-    let mut answer =
-        Outgoing::json(200, &document).with("Access-Control-Expose-Headers", keybound::verify::refusal::EXPOSED_FIELDS);
+    let mut answer = Outgoing::json(200, &document);
     if let Some(nonce) = next_nonce(state, admitted.next_nonce()) {
         answer = answer.with("DPoP-Nonce", &nonce);
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State as Shared};
 use axum::response::Response;
+use keybound::server::resource::EXPOSED_FIELDS;
 
 use super::browser;
 use super::described;
@@ -58,8 +59,10 @@ async fn read(request: Request) -> Result<Incoming, Outgoing> {
 fn finish(answered: Outgoing, state: &State, is_for_scripts: bool) -> Response {
     let faults = state.faults();
     let mut builder = Response::builder().status(answered.status);
+    // Every answer to scripts exposes the same fields and is open to all, whatever its status.
+    let for_scripts = ["access-control-allow-origin", "access-control-expose-headers"];
     for (name, value) in &answered.fields {
-        if !(faults.drop_cors && name.eq_ignore_ascii_case("access-control-expose-headers")) {
+        if !for_scripts.iter().any(|known| name.eq_ignore_ascii_case(known)) {
             builder = builder.header(name, value);
         }
     }
@@ -67,6 +70,9 @@ fn finish(answered: Outgoing, state: &State, is_for_scripts: bool) -> Response {
     builder = builder.header("Date", httpdate::fmt_http_date(clock));
     if is_for_scripts {
         builder = builder.header("Access-Control-Allow-Origin", "*");
+        if !faults.drop_cors {
+            builder = builder.header("Access-Control-Expose-Headers", EXPOSED_FIELDS);
+        }
     }
     builder.body(Body::from(answered.body)).unwrap_or_default()
 }

@@ -1,5 +1,7 @@
 //! Which endpoint answers a request.
 
+use keybound::server::cors::Cors;
+
 use super::http::{Incoming, Outgoing};
 use super::state::State;
 use super::{api, authorize, browser, device, metadata, register, token, tokens};
@@ -8,8 +10,10 @@ type Endpoint = fn(&State, &Incoming) -> Result<Outgoing, Outgoing>;
 
 /// The answer to a request.
 pub(super) fn route(state: &State, request: &Incoming) -> Outgoing {
-    if request.method == "OPTIONS" && !browser::is_visited(&request.path) {
-        return preflight();
+    if !browser::is_visited(&request.path)
+        && let Some(answer) = preflight(request)
+    {
+        return answer;
     }
     let is_api = request.path == "/api" || request.path.starts_with("/api/");
     if is_api {
@@ -38,10 +42,10 @@ pub(super) fn route(state: &State, request: &Incoming) -> Outgoing {
     endpoint(state, request).unwrap_or_else(|answer| answer)
 }
 
-/// Scripts of other origins may send tokens and proofs here.
-fn preflight() -> Outgoing {
-    Outgoing::new(204)
-        .with("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
-        .with("Access-Control-Allow-Headers", "Authorization, DPoP, Content-Type, Accept")
-        .with("Access-Control-Max-Age", "600")
+/// Scripts of every origin may send tokens and proofs here.
+fn preflight(request: &Incoming) -> Option<Outgoing> {
+    let fields: Vec<(&str, &[u8])> =
+        request.fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+    let cors = Cors::of(&["*"]).and_then(|cors| cors.with_allowed_headers(&["Accept"])).ok()?;
+    cors.preflight(&request.method, &fields).map(Outgoing::from)
 }

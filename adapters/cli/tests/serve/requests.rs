@@ -158,7 +158,22 @@ fn scripts_of_other_origins_may_ask() {
         let allowed = answer.field("Access-Control-Allow-Headers").unwrap();
         assert!(allowed.contains("DPoP") && allowed.contains("Authorization"), "{allowed}");
     }
-    assert_eq!(server.post("/token", &[], &[]).field("Access-Control-Allow-Origin"), Some("*"));
+    // Whatever the status, scripts can read what to do.
+    server.set_faults(&["metadata-failing"]);
+    let answers = [
+        server.post("/token", &[], &[]),
+        server.get("/api", &[]),
+        server.get("/jwks", &[]),
+        server.get("/nowhere", &[]),
+        server.get("/.well-known/oauth-authorization-server", &[]),
+        send(&server.issuer, "OPTIONS", "/token", &[], b""),
+    ];
+    for answer in answers {
+        let told = |name| answer.fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).count();
+        assert_eq!(answer.field("Access-Control-Allow-Origin"), Some("*"), "{answer:?}");
+        assert_eq!((told("access-control-allow-origin"), told("access-control-expose-headers")), (1, 1), "{answer:?}");
+        assert!(answer.field("Access-Control-Expose-Headers").unwrap().contains("DPoP-Nonce"), "{answer:?}");
+    }
 }
 
 #[test]

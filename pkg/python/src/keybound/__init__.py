@@ -32,6 +32,7 @@ from .proofs import NonceCache, UnsignedProof, prepare, proof
 from .resource import (
     AsyncResourceServer,
     Breaker,
+    Cors,
     Incoming,
     Introspection,
     IssuerProfile,
@@ -73,6 +74,7 @@ __all__ = [
     "AuthorizationServer",
     "BindingMismatch",
     "Breaker",
+    "Cors",
     "Check",
     "Client",
     "ClientOptions",

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from . import _keybound
+from ._cors import Cors
 from ._drive import Finished, Flow, Works, drive
 from ._options import check_known, flag, function, one, text, texts, whole
 from ._types import Refusal, current, given
@@ -193,6 +194,8 @@ class ResourceOptions(TypedDict, total=False):
     """Leaves a store of the program's own alone while it fails."""
     allow_loopback: bool
     """Permits `http` servers on this machine."""
+    cors: Cors | None
+    """Lets pages of other origins call. Leave it out where a CORS middleware of the framework stands around this one."""
     audit: Audit | None
     """Writes a record of each decision."""
     clock: Callable[[], float] | None
@@ -238,6 +241,7 @@ class Resource:
         # Whether it is stated that one process serves the resource.
         self._alone = stated_alone(self.store, workers, self.policy)
         self.mount_path = options.get("mount_path") or ""
+        self._crosses = options.get("cors") is not None
         self._records = Records(one("audit", options.get("audit"), Audit))
         self._options = dict(options)
         self._make()
@@ -310,6 +314,18 @@ class Resource:
         elsewhere; behind the mount point counts as well. The other arguments are those of :meth:`route`.
         """
         return self._native.asks_for_metadata(method, target.decode("latin-1"), mount_path, path)
+    def cross(self, *, method: str, headers: Sequence[tuple[str, bytes]]) -> tuple[tuple[str, str], ...]:
+        """What every answer to a request of a page of another origin carries, by the option `cors`: names and values of fields.
+
+        Raises :class:`~keybound.Refused` with the answer to a preflight, which goes to no handler. :meth:`~keybound.ResourceServer.authenticate`
+        asks this itself; ask it for what needs no token.
+        """
+        if not self._crosses:
+            return ()
+        told = json.loads(self._native.cors((Incoming(method=method, target=b"/", headers=headers), None, None)))
+        if "refusal" in told:
+            raise Refused(refusal_of(told["refusal"]))
+        return tuple((name, value) for name, value in told["headers"])
 
     def _admitted(self, incoming: Incoming, now: int | None) -> Flow[Principal]:
         done = yield from self._decided(self._native.admit, incoming, now)
@@ -360,6 +376,7 @@ def _told(options: Mapping[str, Any]) -> dict[str, Any]:
         raise Misuse("missing_option", "resource is missing; write resource='https://api.example.com', the identifier of what is protected")
     introspection = one("introspection", options.get("introspection"), Introspection)
     proxies = one("proxies", options.get("proxies"), Proxies)
+    cors = one("cors", options.get("cors"), Cors)
     profiles = profiled(options.get("issuers", ()))
     if not profiles and introspection is None:
         raise Misuse("missing_option", "a resource accepts tokens of somebody: name issuers, or an introspection endpoint")
@@ -371,6 +388,7 @@ def _told(options: Mapping[str, Any]) -> dict[str, Any]:
         introspection_profile=introspection and introspection.profile,
         require_client_id=flag("require_client_id", options.get("require_client_id", False)),
         proxies=proxies and asdict(proxies),
+        cors=cors and cors.told(),
         **guards(options),
     )
     audit = one("audit", options.get("audit"), Audit)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from django.conf import settings
@@ -29,6 +29,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, resolve
 
+from ._cors import crossed
 from ._resource import check_server_options, log_refusal
 from ._options import flag, texts
 from ._resource_app import (
@@ -96,7 +97,14 @@ class KeyboundMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Handles one request."""
         if self.is_async:
-            return self._handle_async(request)
+            return self._cross_async(request)
+        try:
+            crossing = self._crossing(request)
+        except Refused as preflight:
+            return _response(preflight.refusal)
+        return _set(self._handle(request), crossing)
+
+    def _handle(self, request: HttpRequest) -> HttpResponseBase:
         given = self._given(request)
         if isinstance(given, HttpResponseBase):
             return given
@@ -107,6 +115,13 @@ class KeyboundMiddleware:
                 return _response(refused.refusal)
             request.principal = principal  # type: ignore[attr-defined]
         return _complete(request, cast(Sync, self.get_response)(request))
+
+    async def _cross_async(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            crossing = self._crossing(request)
+        except Refused as preflight:
+            return _response(preflight.refusal)
+        return _set(await self._handle_async(request), crossing)
 
     async def _handle_async(self, request: HttpRequest) -> HttpResponseBase:
         given = self._given(request)
@@ -126,6 +141,9 @@ class KeyboundMiddleware:
             return None
         log_refusal(exception.refusal, request.method or "", request.path.encode("utf-8", "replace"))
         return _response(exception.refusal)
+
+    def _crossing(self, request: HttpRequest) -> tuple[tuple[str, str], ...]:
+        return self.server.cross(method=request.method or "", headers=_fields(request))
 
     def _given(self, request: HttpRequest) -> Incoming | HttpResponseBase | None:
         """What the server is asked with; the answer, if it is one already; or nothing for public paths."""
@@ -147,7 +165,7 @@ class KeyboundMiddleware:
             # So it is with every request: nothing about it is the peer's fault.
             log.error("%s", error)
             return HttpResponse(f"keybound: {error}\n", status=500, content_type="text/plain")
-        fields = asgi_fields(request.scope) if isinstance(request, ASGIRequest) else wsgi_fields(request.META)
+        fields = _fields(request)
         peer, route = request.META.get("REMOTE_ADDR"), _route(request) if self.server.is_audited else None
         return Incoming(method=request.method or "", target=target, headers=fields, peer=peer, route=route)
 
@@ -213,8 +231,17 @@ def _principal(request: HttpRequest) -> Principal:
 def _complete(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     principal = getattr(request, "principal", None)
     if isinstance(principal, Principal):
-        for name, value in completed(response.headers.keys(), principal.headers):
-            response.headers[name] = f"{response.headers[name]}, {value}" if name in response.headers else value
+        return _set(response, completed(response.headers.keys(), principal.headers))
+    return response
+
+
+def _fields(request: HttpRequest) -> list[tuple[str, bytes]]:
+    return asgi_fields(request.scope) if isinstance(request, ASGIRequest) else wsgi_fields(request.META)
+
+
+def _set(response: HttpResponseBase, added: Iterable[tuple[str, str]]) -> HttpResponseBase:
+    for name, value in crossed(response.headers.items(), added):
+        response.headers[name] = value
     return response
 
 

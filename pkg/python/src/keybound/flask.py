@@ -18,11 +18,12 @@ refused gets its answer before a view runs, and the metadata of the resource (RF
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from flask import Flask, Response, g, request
 
+from ._cors import crossed
 from ._options import flag, one, texts
 from ._resource import check_server_options, log_refusal
 from ._resource_app import METADATA_FIELDS, OWN_OPTIONS, Public, check_process, completed, latin, log, refuse_route, told_by_wsgi, wsgi_fields
@@ -84,6 +85,10 @@ class Keybound:
 
     def _admit(self) -> Response | None:
         # Werkzeug routes by `request.path`, which begins with one slash, however many were received.
+        try:
+            g._keybound_crossing = self.server.cross(method=request.method, headers=wsgi_fields(request.environ))
+        except Refused as preflight:
+            return _response(preflight.refusal)
         told = told_by_wsgi(
             request.environ, mount_path=latin(request.environ.get("SCRIPT_NAME", "")), path=request.path.encode("utf-8", "replace")
         )
@@ -133,9 +138,18 @@ def require(*scopes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 def _complete(response: Response) -> Response:
     principal = g.get("principal")
     if isinstance(principal, Principal):
-        for name, value in completed(response.headers.keys(), principal.headers):
-            response.headers.add(name, value)
+        added = completed(response.headers.keys(), principal.headers)
+        _set(response, crossed(response.headers, added))
+    crossing = g.get("_keybound_crossing")
+    if crossing:
+        _set(response, crossed(response.headers, crossing))
     return response
+
+
+def _set(response: Response, fields: Iterable[tuple[str, str]]) -> None:
+    fields = list(fields)
+    response.headers.clear()
+    response.headers.extend(fields)
 
 
 def _refused(refused: Refused) -> Response:

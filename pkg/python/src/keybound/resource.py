@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ._async_drive import Awaiting, Threaded
 from ._drive import Blocking
+from ._cors import Cors
 from ._resource import Breaker, Incoming, Introspection, IssuerProfile, Limit, Proxies, Resource, ResourceOptions, Unconsumed
 from ._types import Refusal
 from .errors import Misuse, Refused
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncResourceServer",
     "Breaker",
+    "Cors",
     "Incoming",
     "Introspection",
     "IssuerProfile",

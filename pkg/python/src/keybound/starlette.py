@@ -27,6 +27,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ._cors import crossed
 from ._resource import check_server_options
 from ._options import flag, one, texts
 from ._resource import log_refusal
@@ -112,6 +113,13 @@ class KeyboundMiddleware:
                 log.error("this application cannot be protected and answers nothing: %s", _sentence(self._unusable))
             await _answer(scope, send, 500, [("Content-Type", "text/plain")], b"keybound: a mistake of configuration, which the log tells\n")
             return
+        try:
+            crossing = self.server.cross(method=scope.get("method", "GET"), headers=asgi_fields(scope))
+        except Refused as preflight:
+            await _refuse(scope, send, preflight.refusal)
+            return
+        if crossing:
+            send = _Crossing(send, crossing)
         told, method = told_by_asgi(scope), str(scope.get("method", ""))
         if told.asks_for_metadata(self.server, method):
             await _answer(scope, send, 200, METADATA_FIELDS, self.server.metadata())
@@ -291,6 +299,20 @@ def _route(scope: Scope) -> str | None:
 
 def _sentence(error: Exception) -> str:
     return error.detail if isinstance(error, Misuse) else f"{type(error).__name__}: {error}"
+
+
+class _Crossing:
+    """Sends answers with what they say to the browser of a page of another origin."""
+
+    def __init__(self, send: Send, added: Iterable[tuple[str, str]]) -> None:
+        self._send = send
+        self._added = tuple(added)
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] in ("http.response.start", "websocket.http.response.start"):
+            headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.get("headers", ())]
+            message = {**message, "headers": _raw(crossed(headers, self._added))}
+        await self._send(message)
 
 
 class _Answering:

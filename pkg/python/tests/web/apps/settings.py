@@ -4,6 +4,8 @@ import json
 import os
 from typing import Any
 
+from keybound import Cors
+
 ORIGIN = os.environ["ORIGIN"]
 OPTIONS: dict[str, Any] = {
     "resource": f"{ORIGIN}/api",
@@ -14,6 +16,7 @@ OPTIONS: dict[str, Any] = {
     "danger_decoded_path": os.environ.get("DECODED") == "1",
     **({"mount_path": os.environ["MOUNT_PATH"]} if "MOUNT_PATH" in os.environ else {}),
     **({"workers": 1} if "ALONE" in os.environ else {}),
+    **({"cors": Cors(origins=[os.environ["CORS"]], exposed_headers=["Link"])} if "CORS" in os.environ else {}),
     # What is wrong, for servers that must not start with it.
     **json.loads(os.environ.get("WRONG", "{}")),
 }
