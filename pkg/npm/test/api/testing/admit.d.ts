@@ -1,0 +1,3 @@
+import { Protection } from '../server/protection.js';
+import type { Principal } from '../server/principal.js';
+export declare function dangerAdmit(principal: Principal): Protection;
