@@ -7,9 +7,10 @@ import { checkScopes } from './options.js';
 import type { Principal } from './server/principal.js';
 import { Protection } from './server/protection.js';
 import type { ProtectionOptions } from './server/protection.js';
-import { complete, partsOf, pathOf, refuse, sendMetadata } from './server/node.js';
+import { complete, partsOf, pathOf, refuse } from './server/node.js';
 
 export { Principal } from './server/principal.js';
+export { Protection } from './server/protection.js';
 export type { ProtectionOptions } from './server/protection.js';
 
 declare global {
@@ -39,13 +40,22 @@ export function protect(options: ProtectionOptions | Protection): Middleware {
   return (request, response, next) => {
     // A router that is mounted sees what is left of the path.
     const target = request.originalUrl ?? request.url ?? '';
-    protection._answer(partsOf(request, target, routedPath(request, target), templateOf(request))).then((decision) => {
-      if (decision === 'metadata') return sendMetadata(response, protection);
-      if (decision.verdict === 'refused') return refuse(response, decision.refusal);
-      request.auth = decision.principal;
-      complete(response, decision.principal);
+    protection._answer(partsOf(request, target, routedPath(request, target), templateOf(request))).then((decided) => {
+      if ('answer' in decided) return refuse(response, decided.answer);
+      request.auth = decided.principal;
+      complete(response, decided.principal.headers);
       next();
     }).catch(next);
+  };
+}
+
+/**
+ * Serves the metadata of a protection that is laid around a part of the application alone: `app.use(metadata(protection))`, before
+ * `app.use('/v1', protect(protection))`. Its URL lies below `/.well-known/`, outside of that part.
+ */
+export function metadata(protection: Protection): Middleware {
+  return (request, response, next) => {
+    protection._metadata(partsOf(request, request.originalUrl)).then((answer) => (answer === undefined ? next() : refuse(response, answer)), next);
   };
 }
 

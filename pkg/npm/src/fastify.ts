@@ -2,15 +2,18 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
-import type { Refusal } from './errors.js';
+import { ready } from '#native';
 import { misuse } from './errors.js';
 import { checkScopes } from './options.js';
+import { completed } from './server/fields.js';
+import type { Answer, Fields } from './server/fields.js';
 import type { Principal } from './server/principal.js';
-import { METADATA_FIELDS, Protection } from './server/protection.js';
+import { Protection } from './server/protection.js';
 import type { ProtectionOptions } from './server/protection.js';
 import { partsOf, pathOf } from './server/node.js';
 
 export { Principal } from './server/principal.js';
+export { Protection } from './server/protection.js';
 export type { ProtectionOptions } from './server/protection.js';
 
 declare module 'fastify' {
@@ -26,24 +29,40 @@ declare module 'fastify' {
  *
  * @throws Misuse for options that cannot be used
  */
-export async function keybound(app: FastifyInstance, options: ProtectionOptions): Promise<void> {
-  const { prefix, logLevel, ...rest } = options as ProtectionOptions & { prefix?: string; logLevel?: string };
-  const protection = new Protection({ ...rest, onFault: rest.onFault ?? ((fault) => app.log.warn(fault, 'keybound')) });
+export async function keybound(app: FastifyInstance, options: ProtectionOptions | { readonly protection: Protection }): Promise<void> {
+  const protection = 'protection' in options ? options.protection : made(app, options);
+  const fields = new WeakMap<FastifyRequest, Fields>();
   app.decorateRequest('auth', null);
   app.addHook('onRequest', async (request, reply) => {
     // The raw target: a rewritten or decoded path is not what the proof is for. Routes are looked up by what `rewriteUrl` made of it.
-    const decision = await protection._answer(partsOf(request.raw, request.originalUrl, pathOf(request.url), request.routeOptions.url));
-    if (decision === 'metadata') return reply.headers(METADATA_FIELDS).send(JSON.stringify(protection.metadata));
-    if (decision.verdict === 'refused') return send(reply, decision.refusal);
-    request.auth = decision.principal;
-    for (const [name, value] of decision.principal.headers) reply.header(name, value);
+    const decided = await protection._answer(partsOf(request.raw, request.originalUrl, pathOf(request.url), request.routeOptions.url));
+    if ('answer' in decided) return send(reply, decided.answer);
+    request.auth = decided.principal;
+    fields.set(request, decided.principal.headers);
     return undefined;
+  });
+  // At the end: plugins and handlers set fields of the same name.
+  app.addHook('onSend', async (request, reply, payload) => {
+    set(reply, fields.get(request) ?? [], true);
+    return payload;
   });
 }
 // The hook is for the instance that registers the plugin, not for one inside of it.
 Object.assign(keybound, { [Symbol.for('skip-override')]: true, [Symbol.for('fastify.display-name')]: 'keybound' });
 
 export default keybound;
+
+/**
+ * Serves the metadata of a protection that is laid around a part of the application alone: `app.register(metadata, { protection })`, beside the
+ * plugin with the prefix in which `keybound` is registered with the same protection. Its URL lies below `/.well-known/`, outside of that prefix.
+ */
+export async function metadata(app: FastifyInstance, { protection }: { readonly protection: Protection }): Promise<void> {
+  await ready();
+  app.get(protection.metadataPath, async (request, reply) => {
+    const answer = await protection._metadata(partsOf(request.raw, request.originalUrl));
+    return answer === undefined ? reply.callNotFound() : send(reply, answer);
+  });
+}
 
 /** A hook for routes that need scopes: `{ preHandler: requireScopes('items:write') }`. */
 export function requireScopes(...scopes: string[]): (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> {
@@ -55,11 +74,17 @@ export function requireScopes(...scopes: string[]): (request: FastifyRequest, re
   };
 }
 
-function send(reply: FastifyReply, refusal: Refusal): FastifyReply {
-  reply.code(refusal.status);
-  // A field may come several times, one challenge in each.
-  for (const [name] of refusal.headers) {
-    reply.header(name, refusal.headers.filter(([other]) => other === name).map(([, value]) => value));
-  }
-  return reply.send(refusal.body);
+function made(app: FastifyInstance, options: ProtectionOptions): Protection {
+  const { prefix, logLevel, ...rest } = options as ProtectionOptions & { prefix?: string; logLevel?: string };
+  return new Protection({ ...rest, onFault: rest.onFault ?? ((fault) => app.log.warn(fault, 'keybound')) });
+}
+
+function send(reply: FastifyReply, { status, headers, body }: Answer): FastifyReply {
+  reply.code(status);
+  set(reply, headers, false);
+  return reply.send(body);
+}
+
+function set(reply: FastifyReply, added: Fields, keepCaching: boolean): void {
+  for (const [name, value] of completed(added, (present) => reply.getHeader(present), keepCaching)) reply.header(name, value);
 }

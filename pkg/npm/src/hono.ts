@@ -4,15 +4,17 @@ import type { IncomingMessage } from 'node:http';
 
 import type { Context, MiddlewareHandler } from 'hono';
 
-import type { Refusal } from './errors.js';
 import { misuse } from './errors.js';
 import { checkScopes } from './options.js';
+import { completed } from './server/fields.js';
+import type { Answer, Fields } from './server/fields.js';
 import type { Principal } from './server/principal.js';
-import { METADATA_FIELDS, Protection } from './server/protection.js';
+import { Protection } from './server/protection.js';
 import type { ProtectionOptions, RequestParts } from './server/protection.js';
 import { partsOf as nodeParts, pathOf } from './server/node.js';
 
 export { Principal } from './server/principal.js';
+export { Protection } from './server/protection.js';
 export type { ProtectionOptions } from './server/protection.js';
 
 /** The variables that the middleware sets: `new Hono<{ Variables: Variables }>()`. */
@@ -32,16 +34,30 @@ export interface Variables {
 export function protect(options: ProtectionOptions | Protection): MiddlewareHandler {
   const protection = options instanceof Protection ? options : new Protection(options);
   return async (c, next) => {
-    const decision = await protection._answer(partsOf(c));
-    if (decision === 'metadata') return new Response(JSON.stringify(protection.metadata), { headers: METADATA_FIELDS });
-    if (decision.verdict === 'refused') return answer(decision.refusal);
-    c.set('principal', decision.principal);
+    const decided = await protection._answer(partsOf(c));
+    if ('answer' in decided) return send(c, decided.answer);
+    c.set('principal', decided.principal);
     await next();
-    for (const [name, value] of decision.principal.headers) {
-      // A handler that says how its answer is cached has said so knowingly.
-      if (name !== 'Cache-Control' || !c.res.headers.has(name)) c.res.headers.append(name, value);
+    const { headers } = decided.principal;
+    try {
+      set(c.res.headers, headers, true);
+    } catch {
+      // What `fetch` gave has fields that cannot be changed.
+      c.res = new Response(c.res.body, c.res);
+      set(c.res.headers, headers, true);
     }
     return undefined;
+  };
+}
+
+/**
+ * Serves the metadata of a protection that is laid around a part of the application alone: `app.use(metadata(protection))`, before
+ * `app.route('/v1', protectedApp)`. Its URL lies below `/.well-known/`, outside of that part.
+ */
+export function metadata(protection: Protection): MiddlewareHandler {
+  return async (c, next) => {
+    const answer = await protection._metadata(partsOf(c));
+    return answer === undefined ? next() : send(c, answer);
   };
 }
 
@@ -52,7 +68,7 @@ export function requireScopes(...scopes: string[]): MiddlewareHandler {
     const principal = c.get('principal') as Principal | undefined;
     if (principal === undefined) throw misuse('unprotected', 'a route asks for scopes, and no protection is laid around it');
     const refusal = principal.requireScopes(...scopes);
-    if (refusal !== undefined) return answer(refusal);
+    if (refusal !== undefined) return send(c, refusal);
     return next();
   };
 }
@@ -72,6 +88,16 @@ function routedPath(c: Context, target: string): string {
   return pathOf(target).endsWith('/') && !path.endsWith('/') ? `${path}/` : path;
 }
 
-function answer(refusal: Refusal): Response {
-  return new Response(refusal.body, { status: refusal.status, headers: refusal.headers.map(([name, value]): [string, string] => [name, value]) });
+function send(c: Context, { status, headers, body }: Answer): Response {
+  // Of two answers, Hono keeps the fields of the one that was there, which middleware in front began.
+  const fields = new Headers(c.res.headers);
+  set(fields, headers, false);
+  const response = new Response(body === '' ? null : body, { status, headers: fields });
+  c.res = undefined;
+  c.res = response;
+  return response;
+}
+
+function set(fields: Headers, added: Fields, keepCaching: boolean): void {
+  for (const [name, value] of completed(added, (present) => fields.get(present), keepCaching)) fields.set(name, value);
 }

@@ -106,6 +106,8 @@ function failed(thrown: unknown): unknown {
   return codes.some((code) => UNSENT.includes(code as string)) ? new NotSent(thrown) : thrown;
 }
 
+const REDIRECTS = [301, 302, 303, 307, 308];
+
 /** The caller's request, sent by `fetch` as often as the core asks. */
 export class FetchExchange implements Exchange {
   /** The last answer, its body unread. */
@@ -113,10 +115,13 @@ export class FetchExchange implements Exchange {
   readonly #request: Request;
   readonly #send: typeof globalThis.fetch;
   readonly #again: Uint8Array | undefined;
+  /** What the host's own `fetch` takes besides: `dispatcher` of undici, `cf` of Cloudflare, `next` of Next.js. */
+  readonly #own: object;
   #once: ReadableStream<Uint8Array> | null;
 
-  private constructor(request: Request, again: Uint8Array | undefined, send: typeof globalThis.fetch) {
+  private constructor(request: Request, own: object, again: Uint8Array | undefined, send: typeof globalThis.fetch) {
     this.#request = request;
+    this.#own = own;
     this.#again = again;
     this.#once = again === undefined ? request.body : null;
     this.#send = send;
@@ -129,7 +134,8 @@ export class FetchExchange implements Exchange {
     const request = new Request(input, isStream ? ({ duplex: 'half', ...init } as RequestInit) : init);
     const inMemory = given !== undefined && given !== null && !isStream;
     const again = inMemory ? new Uint8Array(await request.clone().arrayBuffer()) : undefined;
-    return new FetchExchange(request, again, send ?? globalThis.fetch.bind(globalThis));
+    const own = Object.fromEntries(Object.entries(init ?? {}).filter(([name]) => !(name in request) && name !== 'window'));
+    return new FetchExchange(request, own, again, send ?? globalThis.fetch.bind(globalThis));
   }
 
   get #kind(): 'empty' | 'repeatable' | 'one_shot' {
@@ -172,7 +178,7 @@ export class FetchExchange implements Exchange {
     await this.response?.body?.cancel();
     this.response = undefined;
     const { signal, credentials, mode, cache, keepalive, referrerPolicy, integrity } = this.#request;
-    const kept = { signal, credentials, cache, keepalive, referrerPolicy, integrity, ...(mode === 'navigate' ? {} : { mode }) };
+    const kept = { ...this.#own, signal, credentials, cache, keepalive, referrerPolicy, integrity, ...(mode === 'navigate' ? {} : { mode }) };
     let answered: Response;
     try {
       answered = await this.#send(wanted.url, init(wanted, this.#body(wanted.body), kept));
@@ -180,7 +186,15 @@ export class FetchExchange implements Exchange {
       throw signal.aborted ? thrown : failed(thrown);
     }
     this.response = visible(answered);
-    return { status: answered.status, headers: fields(answered), body: new Uint8Array() };
+    return { status: answered.status, headers: this.#shown(answered), body: new Uint8Array() };
+  }
+
+  /** The fields that the core goes by. What it cannot follow is the answer, or the error that the caller asked for. */
+  #shown(answered: Response): [string, string][] {
+    const { redirect } = this.#request;
+    if (redirect === 'follow' || !REDIRECTS.includes(answered.status)) return fields(answered);
+    if (redirect === 'error') throw new TypeError("the server redirects, and this request was made with redirect: 'error'");
+    return fields(answered).filter(([name]) => name.toLowerCase() !== 'location');
   }
 
   #body(kind: HostRequest['body']): BodyInit | Uint8Array | null {

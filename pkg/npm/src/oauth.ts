@@ -407,7 +407,8 @@ export class OAuthClient {
    * A `fetch` that sends the session's token with a fresh proof: nonces, one retry and refresh included.
    *
    * The token goes to the origin of the session's resource and those listed in `alsoOrigins`; redirects within the origin are followed
-   * with a new proof, others are the answer. A body that is a stream is primed by a `HEAD` request where its server's nonce is not known.
+   * with a new proof, others are the answer, and with `redirect: 'manual'` or `'error'` none is followed. What the host's `fetch` takes besides,
+   * such as undici's `dispatcher`, is passed on. A body that is a stream is primed by a `HEAD` request where its server's nonce is not known.
    * A request that was not sent (no connection) is sent up to twice more; one whose answer was lost is not, whatever its method.
    *
    * An `AbortSignal` ends the call at once, also while it waits for a lock or a refresh; a refresh that has begun is completed for the next.

@@ -37,7 +37,7 @@ const find = (word) => {
 const asked = (start) => `${start}\n  const response = await fetch(origin + '/items');
   console.log(response.status, response.headers.get('www-authenticate').split(' ')[0], (await fetch(origin + '/.well-known/oauth-protected-resource')).status);`;
 
-test('all snippets are among those that run', () => assert.equal(snippets.length, 9));
+test('all snippets are among those that run', () => assert.equal(snippets.length, 12));
 
 test('first proof', async () => assert.deepEqual(await run(find('import { Key, proof }')), ['3']));
 
@@ -56,7 +56,22 @@ test('hono', async () => {
   const start = `import { serve } from '@hono/node-server';
   const server = await new Promise((done) => { const made = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, () => done(made)); });
   const origin = 'http://127.0.0.1:' + server.address().port;`;
-  assert.deepEqual(await run(`${find('keybound/hono')}\n${asked(start)} server.close();`), ['401 DPoP 200']);
+  assert.deepEqual(await run(`${find("hello: c.get('principal')")}\n${asked(start)} server.close();`), ['401 DPoP 200']);
+});
+
+test('test it', async () => {
+  await writeFile(join(folder, 'app.js'), find('// app.js'));
+  await writeFile(join(folder, 'app.test.js'), find('// app.test.js'));
+  const { stdout } = await promisify(execFile)(process.execPath, ['--test', '--test-reporter=tap', 'app.test.js'], { cwd: folder, timeout: 60_000 });
+  assert.match(stdout, /^# pass 1$/m);
+});
+
+test('pages of other origins', async () => {
+  const asked = `import { Hono } from 'hono';
+    const headers = { origin: 'http://localhost:5173', 'access-control-request-method': 'PUT' };
+    const preflight = await new Hono().use(middleware).request('/items', { method: 'OPTIONS', headers });
+    console.log(preflight.status, preflight.headers.get('access-control-allow-origin'));`;
+  assert.deepEqual(await run(`${find('http://localhost:5173')}\n${asked}`), ['204 http://localhost:5173']);
 });
 
 test('several processes', { skip }, async () => {

@@ -1,10 +1,8 @@
 /** What is read of, and written to, Node's own requests and responses. */
 
-import type { Refusal } from '../errors.js';
-import type { Principal } from './principal.js';
+import { completed } from './fields.js';
+import type { Answer, Fields } from './fields.js';
 import type { RequestParts } from './protection.js';
-import { METADATA_FIELDS } from './protection.js';
-import type { Protection } from './protection.js';
 
 /** What is read of Node's `IncomingMessage`. */
 export interface NodeRequest {
@@ -17,8 +15,8 @@ export interface NodeRequest {
 /** What is used of Node's `ServerResponse`. */
 export interface NodeResponse {
   statusCode: number;
+  getHeader(name: string): unknown;
   setHeader(name: string, value: string): unknown;
-  appendHeader(name: string, value: string): unknown;
   end(body: string): unknown;
 }
 
@@ -36,20 +34,15 @@ export function pathOf(target: string): string {
   return path === '' ? '/' : path;
 }
 
-/** Sends a refusal exactly as the core says. @internal */
-export function refuse(response: NodeResponse, refusal: Refusal): void {
-  response.statusCode = refusal.status;
-  for (const [name, value] of refusal.headers) response.appendHeader(name, value);
-  response.end(refusal.body);
+/** Sends what the protection answers instead of a handler. @internal */
+export function refuse(response: NodeResponse, { status, headers, body }: Answer): void {
+  response.statusCode = status;
+  complete(response, headers);
+  response.end(body);
 }
 
-/** Adds what an admitted request is answered with besides. @internal */
-export function complete(response: NodeResponse, principal: Principal): void {
-  for (const [name, value] of principal.headers) response.appendHeader(name, value);
-}
-
-/** Sends the metadata. @internal */
-export function sendMetadata(response: NodeResponse, protection: Protection): void {
-  for (const [name, value] of Object.entries(METADATA_FIELDS)) response.setHeader(name, value);
-  response.end(JSON.stringify(protection.metadata));
+/** Adds what a request is answered with besides. @internal */
+export function complete(response: NodeResponse, added: Fields): void {
+  // No handler has run yet: one that says how its answer is cached does so later.
+  for (const [name, value] of completed(added, (present) => response.getHeader(present), false)) response.setHeader(name, value);
 }

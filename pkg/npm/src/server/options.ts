@@ -34,6 +34,23 @@ export interface Counters {
   readonly keybound_audit_dropped_total: number;
 }
 
+/** Which pages of other origins may call: their preflights are answered, and answers say who may read them. */
+export interface Cors {
+  /**
+   * As browsers send them in `Origin`, compared exactly: `https://app.example.com`, `http://localhost:5173`. `['*']` stands for every origin.
+   * Cookies are never asked for: tokens and proofs are fields that a page sets itself.
+   */
+  readonly origins: readonly string[];
+  /** Instead of GET, HEAD, POST, PUT, PATCH and DELETE. */
+  readonly methods?: readonly string[];
+  /** What pages may send besides `Authorization`, `DPoP` and `Content-Type`. */
+  readonly allowedHeaders?: readonly string[];
+  /** What scripts may read besides `WWW-Authenticate`, `DPoP-Nonce` and `Date`. */
+  readonly exposedHeaders?: readonly string[];
+  /** For how many seconds browsers remember the answer to a preflight: 600, at most 86,400. */
+  readonly maxAge?: number;
+}
+
 /** What every server takes. */
 export interface ServerOptions {
   /** Where proofs are remembered: in the memory of this process, unless a store is given. Refused where several workers run. */

@@ -7,9 +7,6 @@ import type { NativeFlow, NativePrincipal } from '../native.js';
 import { checkScopes } from '../options.js';
 import { Intent } from './intent.js';
 
-/** Fields that scripts of other origins need to read. */
-const EXPOSED = ['Access-Control-Expose-Headers', 'WWW-Authenticate, DPoP-Nonce, Date'] as const;
-
 /** The subject of an admitted request. */
 export class Principal {
   readonly subject: string | undefined;
@@ -28,9 +25,13 @@ export class Principal {
   readonly #headers: readonly (readonly [name: string, value: string])[];
   readonly #native: NativePrincipal;
   readonly #run: (begin: (now: number) => NativeFlow) => Promise<Finished>;
+  readonly #told: (refusal: Refusal) => void;
 
   /** @internal */
-  constructor(described: Record<string, unknown>, principal: NativePrincipal, run: (begin: (now: number) => NativeFlow) => Promise<Finished>) {
+  constructor(
+    described: Record<string, unknown>, principal: NativePrincipal, run: (begin: (now: number) => NativeFlow) => Promise<Finished>,
+    told: (refusal: Refusal) => void,
+  ) {
     this.subject = described['subject'] as string | undefined;
     this.clientId = described['client_id'] as string | undefined;
     this.issuer = described['issuer'] as string | undefined;
@@ -40,9 +41,10 @@ export class Principal {
     this.thumbprint = described['thumbprint'] as string | undefined;
     this.claims = described['claims'] as Record<string, unknown>;
     this.authorizationDetails = described['authorization_details'] as Record<string, unknown>[] | undefined;
-    this.#headers = [...(described['headers'] as [string, string][]), EXPOSED];
+    this.#headers = described['headers'] as [string, string][];
     this.#native = principal;
     this.#run = run;
+    this.#told = told;
   }
 
   /** Fields that the answer to this request carries besides its own: the next nonce, and what scripts may read. */
@@ -54,12 +56,18 @@ export class Principal {
   requireScopes(...scopes: string[]): Refusal | undefined {
     checkScopes(scopes);
     const refusal = guarded(() => this.#native.requireScopes(scopes));
-    return refusal === undefined || refusal === null ? undefined : (JSON.parse(refusal) as Refusal);
+    return refusal === undefined || refusal === null ? undefined : this.#refused(refusal);
   }
 
   /** The answer to send, where you know the token to be revoked: 401. */
   refuseRevoked(): Refusal {
-    return JSON.parse(guarded(() => this.#native.refuseRevoked())) as Refusal;
+    return this.#refused(guarded(() => this.#native.refuseRevoked()));
+  }
+
+  #refused(json: string): Refusal {
+    const refusal = JSON.parse(json) as Refusal;
+    this.#told(refusal);
+    return refusal;
   }
 
   /**
@@ -82,7 +90,10 @@ export class Principal {
   async carryOut(request: { readonly method: string; readonly url: string; readonly body: Uint8Array }): Promise<Intent> {
     const { method, url, body } = request;
     const { result } = await this.#run((now) => this.#native.carryOut(method, url, body, now));
-    if (result.kind !== 'carried_out') throw decoded(result['error']);
+    if (result.kind !== 'carried_out') {
+      this.#told(result['refusal'] as Refusal);
+      throw decoded(result['error']);
+    }
     return this.intent();
   }
 

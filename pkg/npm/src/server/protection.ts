@@ -2,6 +2,7 @@
 
 import { native, ready } from '#native';
 import type { Algorithm, Finished } from '../drive.js';
+import type { Explanation } from '../verify.js';
 import { KeyboundError, guarded, misuse } from '../errors.js';
 import type { Refusal } from '../errors.js';
 import type { NativeFlow, NativeIncoming, NativePrincipal, NativeResourceServer } from '../native.js';
@@ -9,12 +10,15 @@ import { checkLists, checkTexts, snakeCase } from '../options.js';
 import type { Policy } from '../policy.js';
 import { policyJson } from '../policy.js';
 import { Consumption } from './consumption.js';
-import type { Counters, Limit, ServerOptions } from './options.js';
+import type { Cors, Counters, Limit, ServerOptions } from './options.js';
+import type { Answer, Fields } from './fields.js';
 import { IntrospectionEndpoint } from './introspection.js';
 import type { Introspection } from './introspection.js';
 import { FetchedKeys } from './keys.js';
 import type { KeySource } from './keys.js';
 import { Principal } from './principal.js';
+import { Refusals } from './refused.js';
+import type { RefusedRequest } from './refused.js';
 
 /** What the access tokens of an issuer look like: as RFC 9068 says, or as these servers write them. */
 export type IssuerProfile = 'rfc9068' | 'keycloak' | 'auth0' | 'okta' | 'entra_id' | 'entra_id_v1' | 'duende' | 'cognito';
@@ -83,6 +87,16 @@ export interface ProtectionOptions extends ServerOptions {
   };
   /** How many requests with tokens of one client are admitted, whatever their keys. */
   readonly limitClients?: Limit;
+  /**
+   * Lets pages of other origins call. Preflights are then answered here, and no handler sees them. Leave it out where a CORS middleware of the
+   * framework stands in front.
+   */
+  readonly cors?: Cors;
+  /**
+   * Told of each request that is refused: why, and its path without the query. It is called before the request is answered; what it throws goes
+   * to `onFault`. `NODE_DEBUG=keybound` or `DEBUG=keybound` in the environment writes the same to the console, with what differed.
+   */
+  readonly onRefused?: (refused: RefusedRequest) => void;
   /** How proofs are judged. Nonces are issued unless `nonces` is false. */
   readonly proofs?: Policy;
 }
@@ -124,6 +138,10 @@ export class Protection {
   readonly #policy: { readonly verifier: string; readonly terms: string };
   readonly #consumption: Consumption;
   readonly #mountPath: string;
+  readonly #crosses: boolean;
+  readonly #refusals: Refusals;
+  /** What stands before the targets of requests in URLs. */
+  readonly #root: string;
   #server: NativeResourceServer | undefined;
   #warned = false;
 
@@ -131,8 +149,9 @@ export class Protection {
   constructor(options: ProtectionOptions) {
     checkLists(options, ['issuers']);
     checkTexts(options, ['audiences', 'tokenAlgorithms', 'scopes', 'alsoOrigins', 'intentsAt']);
-    const { issuers = [], introspection, proofs = {}, store, workers, dangerNoReplayStore = false, dangerFirstStart, now, onFault, proxies, audit, ...rest } = options;
+    const { issuers = [], introspection, proofs = {}, store, workers, dangerNoReplayStore = false, dangerFirstStart, now, onFault, onRefused, proxies, cors, audit, ...rest } = options;
     if (proxies !== undefined) checkTexts(proxies, ['addresses']);
+    if (cors !== undefined) checkCors(cors);
     const sources = new Map<string, KeySource>();
     this.#consumption = new Consumption(options, proofs, async (question, subject) => {
       const answer = question === 'token' ? (introspection as Introspection).introspect(subject) : sources.get(subject)?.fetch();
@@ -142,6 +161,7 @@ export class Protection {
       publish_metadata: true,
       ...snakeCase(rest),
       ...(proxies && { proxies: snakeCase(proxies) }),
+      ...(cors && { cors: snakeCase(cors) }),
       issuers: issuers.map((issuer) => issuerOf(issuer, sources)),
       introspection: introspection instanceof IntrospectionEndpoint ? introspection._options() : introspection !== undefined,
       danger_no_replay_store: dangerNoReplayStore,
@@ -149,6 +169,9 @@ export class Protection {
     });
     this.#policy = policyJson(proofs);
     this.#mountPath = options.mountPath ?? '';
+    this.#crosses = cors !== undefined;
+    this.#refusals = new Refusals(onRefused, this.#consumption.onFault);
+    this.#root = (options.origin ?? String(options.resource).split('/', 3).join('/')) + (options.pathPrefix ?? '');
     try {
       this.#open();
     } catch (error) {
@@ -170,35 +193,63 @@ export class Protection {
   /** Decides about one request, and never throws for what the peer sent. */
   async authenticate(request: RequestParts): Promise<Decision> {
     const judged = await this.#judge(request, (server, incoming, now) => server.admit(incoming, now));
-    if ('refusal' in judged) return { verdict: 'refused', refusal: judged.refusal };
+    if ('refusal' in judged) return this.#refused(request, judged.refusal);
     const { result, principal } = judged;
     const run = (begin: (now: number) => NativeFlow): Promise<Finished> => {
       if (!this.#consumption.remembers) throw misuse('no_store', 'an intent is carried out once: leave dangerNoReplayStore out, or give a store');
       return this.#consumption.run(begin);
     };
-    return { verdict: 'granted', principal: new Principal(result['principal'] as Record<string, unknown>, principal as NativePrincipal, run) };
+    const { method, target, route } = request;
+    const told = (refusal: Refusal): void => this.#refusals.tell({ method, target, route }, refusal);
+    return { verdict: 'granted', principal: new Principal(result['principal'] as Record<string, unknown>, principal as NativePrincipal, run, told) };
   }
 
   /** Makes every check but replay, and uses nothing up: for a gateway in front of the service that does. Nothing may be done for the peer by this alone. */
   async check(request: RequestParts): Promise<Checked> {
     const judged = await this.#judge(request, (server, incoming, now) => server.check(incoming, now));
-    if ('refusal' in judged) return { verdict: 'refused', refusal: judged.refusal };
+    if ('refusal' in judged) return this.#refused(request, judged.refusal);
     return { verdict: 'unconsumed', thumbprint: judged.result['thumbprint'] as string | undefined };
+  }
+
+  #refused(request: RequestParts, refusal: Refusal): { readonly verdict: 'refused'; readonly refusal: Refusal } {
+    this.#refusals.tell(request, refusal, () => this.#differences(request));
+    return { verdict: 'refused', refusal };
+  }
+
+  /** What the checks of a proof that failed expected and found, for its developer. Queries of URLs are left out. */
+  #differences({ method, target, fields }: RequestParts): readonly string[] {
+    const named = (wanted: string): string | undefined => fields.find((_, at) => at % 2 === 1 && fields[at - 1]?.toLowerCase() === wanted);
+    const [proof, credentials] = [named('dpop'), named('authorization')];
+    const accessToken = (credentials ?? '').replace(/^\S+\s+/, '');
+    const boundTo = boundToOf(accessToken);
+    if (proof === undefined || boundTo === undefined) return [];
+    // Nonces are judged by the protection itself, whose reason says it all.
+    const options = { ...(JSON.parse(this.#policy.verifier) as object), nonces: false, require_nonces: false };
+    const presented = { method, url: this.#root + target, proofs: [proof], accessToken, boundTo };
+    const { checks } = JSON.parse(new (native().Verifier)(JSON.stringify(options)).explain(presented, this.#consumption.now())) as Explanation;
+    const failed = checks.filter(({ outcome }) => outcome === 'failed');
+    return failed.map(({ check, expected, found }) => `${check}: expected ${expected ?? '-'}, found ${found ?? '-'}`.replace(/\?\S*/g, '?…'));
   }
 
   async #judge(
     request: RequestParts, begin: (server: NativeResourceServer, incoming: NativeIncoming, now: number) => NativeFlow,
   ): Promise<Finished | { readonly refusal: Refusal }> {
-    // Read before anything is waited for: what is decided about is what was given.
-    checkTexts(request, ['fields']);
-    const { method, target, path, peer, certificate, route } = request;
-    const given = { method, target, fields: [...request.fields], ...(peer !== undefined && { peer }), ...(certificate && { certificate: certificate.slice() }) };
+    const given = copyOf(request);
+    const { target, path, route } = request;
     await ready();
     const misrouted = this.#misrouted(target, path);
-    if (misrouted !== undefined) return { refusal: misrouted };
+    if (misrouted !== undefined) return { refusal: this.#crossing(given, misrouted) };
     const incoming = { ...given, ...this.#consumption.arrival() };
     const finished = await this.#consumption.run((now) => begin(this.#open(), incoming, now), route);
     return finished.result.kind === 'refused' ? { refusal: finished.result['refusal'] as Refusal } : finished;
+  }
+
+  /** An answer with what it says to the browser of a page of another origin; to a preflight, the answer to that. */
+  #crossing<A extends Answer>(incoming: NativeIncoming, answer: A): A | Refusal {
+    if (!this.#crosses) return answer;
+    const { refusal, headers = [] } = JSON.parse(guarded(() => this.#open().cors(incoming))) as { refusal?: Refusal; headers?: Fields };
+    const kept = answer.headers.filter(([name]) => !headers.some(([added]) => added === name));
+    return refusal ?? { ...answer, headers: [...kept, ...headers] };
   }
 
   /** What was decided so far. */
@@ -216,13 +267,22 @@ export class Protection {
     return this.#open().metadataPath();
   }
 
-  /** Decides about one request, unless it is for the metadata. @internal */
-  async _answer(request: RequestParts): Promise<Decision | 'metadata'> {
+  /** What to send instead of a handler's answer, the metadata among it, or whom the request is from. @internal */
+  async _answer(request: RequestParts): Promise<{ readonly answer: Answer } | { readonly principal: Principal }> {
     const given = { ...request, fields: [...request.fields] };
+    const metadata = await this._metadata(given);
+    if (metadata !== undefined && this.#misrouted(given.target, given.path) === undefined) return { answer: metadata };
+    const decision = await this.authenticate(given);
+    return decision.verdict === 'refused' ? { answer: decision.refusal } : decision;
+  }
+
+  /** The metadata, where a request is for it. @internal */
+  async _metadata(request: RequestParts): Promise<Answer | undefined> {
+    const { method, target } = request;
     await ready();
-    const { method, target, path } = given;
     const asks = (method === 'GET' || method === 'HEAD') && target.split('?', 1)[0] === this.metadataPath;
-    return asks && this.#misrouted(target, path) === undefined ? 'metadata' : this.authenticate(given);
+    if (!asks) return undefined;
+    return { status: 200, headers: METADATA_FIELDS, body: JSON.stringify(this.metadata) };
   }
 
   /** The answer to a request that is routed by another path than it was sent to; none, if all is well. */
@@ -237,6 +297,32 @@ export class Protection {
     }
     return refusal;
   }
+}
+
+/** A request as it is now: what is decided about later is what was given. */
+function copyOf(request: RequestParts): NativeIncoming {
+  checkTexts(request, ['fields']);
+  const { method, target, peer, certificate } = request;
+  return { method, target, fields: [...request.fields], ...(peer !== undefined && { peer }), ...(certificate && { certificate: certificate.slice() }) };
+}
+
+/** The key that a JWT says it is bound to, whoever signed it; none of another token. */
+function boundToOf(accessToken: string): string | undefined {
+  try {
+    const payload = accessToken.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/');
+    const jkt: unknown = (JSON.parse(atob(payload)) as { cnf?: { jkt?: unknown } }).cnf?.jkt;
+    return typeof jkt === 'string' ? jkt : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @throws Misuse */
+function checkCors(cors: Cors): void {
+  if (typeof cors !== 'object' || cors === null || Array.isArray(cors) || cors.origins === undefined) {
+    throw misuse('wrong_type', "cors names the origins of pages: write cors: { origins: ['https://app.example.com'] }");
+  }
+  checkTexts(cors, ['origins', 'methods', 'allowedHeaders', 'exposedHeaders']);
 }
 
 /** A path with its percent-encoding undone. */
@@ -274,5 +360,5 @@ export function protect(options: ProtectionOptions): Protection {
   return new Protection(options);
 }
 
-/** The fields of the answer with the metadata: public, and wanted by clients in browsers. @internal */
-export const METADATA_FIELDS = { 'content-type': 'application/json', 'access-control-allow-origin': '*' } as const;
+/** The fields of the answer with the metadata: public, and wanted by clients in browsers. */
+const METADATA_FIELDS: Fields = [['Content-Type', 'application/json'], ['Access-Control-Allow-Origin', '*']];

@@ -3,9 +3,11 @@ import type { Principal } from './server/principal.js';
 import { Protection } from './server/protection.js';
 import type { ProtectionOptions } from './server/protection.js';
 export { Principal } from './server/principal.js';
+export { Protection } from './server/protection.js';
 export type { ProtectionOptions } from './server/protection.js';
 export interface Variables {
     principal: Principal;
 }
 export declare function protect(options: ProtectionOptions | Protection): MiddlewareHandler;
+export declare function metadata(protection: Protection): MiddlewareHandler;
 export declare function requireScopes(...scopes: string[]): MiddlewareHandler;

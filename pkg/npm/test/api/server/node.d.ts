@@ -1,7 +1,5 @@
-import type { Refusal } from '../errors.js';
-import type { Principal } from './principal.js';
+import type { Answer, Fields } from './fields.js';
 import type { RequestParts } from './protection.js';
-import type { Protection } from './protection.js';
 export interface NodeRequest {
     readonly method?: string | undefined;
     readonly url?: string | undefined;
@@ -12,8 +10,8 @@ export interface NodeRequest {
 }
 export interface NodeResponse {
     statusCode: number;
+    getHeader(name: string): unknown;
     setHeader(name: string, value: string): unknown;
-    appendHeader(name: string, value: string): unknown;
     end(body: string): unknown;
 }
 export declare function partsOf(request: NodeRequest, target?: string, path?: string, route?: string | undefined): RequestParts;

@@ -24,6 +24,13 @@ export interface Counters {
     }[];
     readonly keybound_audit_dropped_total: number;
 }
+export interface Cors {
+    readonly origins: readonly string[];
+    readonly methods?: readonly string[];
+    readonly allowedHeaders?: readonly string[];
+    readonly exposedHeaders?: readonly string[];
+    readonly maxAge?: number;
+}
 export interface ServerOptions {
     readonly store?: ReplayStore;
     readonly workers?: number;

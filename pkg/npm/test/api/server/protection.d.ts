@@ -1,12 +1,14 @@
 import type { Algorithm } from '../drive.js';
 import type { Refusal } from '../errors.js';
 import type { Policy } from '../policy.js';
-import type { Counters, Limit, ServerOptions } from './options.js';
+import type { Cors, Counters, Limit, ServerOptions } from './options.js';
+import type { Answer } from './fields.js';
 import { IntrospectionEndpoint } from './introspection.js';
 import type { Introspection } from './introspection.js';
 import { FetchedKeys } from './keys.js';
 import type { KeySource } from './keys.js';
 import { Principal } from './principal.js';
+import type { RefusedRequest } from './refused.js';
 export type IssuerProfile = 'rfc9068' | 'keycloak' | 'auth0' | 'okta' | 'entra_id' | 'entra_id_v1' | 'duende' | 'cognito';
 export interface Issuer {
     readonly issuer: string;
@@ -42,6 +44,8 @@ export interface ProtectionOptions extends ServerOptions {
         readonly clientAddresses?: boolean;
     };
     readonly limitClients?: Limit;
+    readonly cors?: Cors;
+    readonly onRefused?: (refused: RefusedRequest) => void;
     readonly proofs?: Policy;
 }
 export interface RequestParts {
@@ -76,8 +80,9 @@ export declare class Protection {
     counters(): Counters;
     get metadata(): Readonly<Record<string, unknown>>;
     get metadataPath(): string;
+            readonly answer: Answer;
+    } | {
+        readonly principal: Principal;
+    }>;
     }
 export declare function protect(options: ProtectionOptions): Protection;
-    readonly 'content-type': 'application/json';
-    readonly 'access-control-allow-origin': '*';
-};
