@@ -149,6 +149,30 @@ test('what an issuer publishes has no private key', () => {
   assert.throws(() => own.client({ subject: 'alice' }).sign({ url: 'ftp://api.example.com/items' }), { name: 'Misuse' });
 });
 
+test('what is asked of an answer by supertest is asked of the one that counts', async () => {
+  const own = issuer();
+  const app = frameworks.express.app(protect(own.trustedBy()));
+  const alice = own.client({ subject: 'alice' });
+  await alice.supertest(() => request(app).get('/items').expect(200, 'GET alice '));
+  await assert.rejects(own.client({ subject: 'bob' }).supertest(() => request(app).get('/items').expect(201)), /expected 201/);
+  await assert.rejects(alice.thief().supertest(() => request(app).get('/items').expect(200)), /expected 200/);
+});
+
+test('what is given in the wrong place is misuse, which says what to type', async () => {
+  const own = issuer();
+  const [alice, web, app] = [own.client({ subject: 'alice' }), express(), fastify()];
+  for (const [wrong, told] of [
+    [() => alice.supertest(request(web).get('/items')), /alice\.supertest\(\(\) =>/],
+    [() => alice.fetch(web, '/items'), /use supertest/],
+    [() => alice.fetch(app, '/items'), /inject for Fastify/],
+    [() => alice.inject(web, '/items'), /use supertest/],
+    [() => own.client('alice'), /subject: 'alice'/],
+    [() => own.client({ subject: 'alice', scopes: 'items:read' }), /scopes has to be an array/],
+    [() => own.client({ subject: 'alice', scope: 'items:read' }), /no option scope/],
+    [() => TestIssuer.forResource(), /TestIssuer\.forResource/],
+  ]) await assert.rejects(async () => wrong(), (error) => error instanceof Misuse && told.test(error.message), String(wrong));
+});
+
 test('clocks', () => {
   const clock = TestClock.at(1000);
   const { reader } = clock;

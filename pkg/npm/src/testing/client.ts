@@ -1,5 +1,6 @@
 /** A client that signs requests and repeats them with the nonce that the server asks for. */
 
+import { misuse } from '../errors.js';
 import { Key } from '../key.js';
 import { NonceCache, proofSync } from '../proof.js';
 import type { TestIssuer } from './issuer.js';
@@ -15,6 +16,7 @@ export interface SupertestRequest<R> extends PromiseLike<R> {
   readonly method: string;
   readonly url: string;
   set(name: string, value: string): unknown;
+  on(event: 'response', listener: (response: R) => void): unknown;
 }
 
 /** An application with Fastify's `inject`. */
@@ -70,6 +72,9 @@ export class TestClient {
 
   /** Asks a fetch handler, such as a Hono application or a worker: `await client.fetch(app, '/items')`. A path belongs to the resource's origin. */
   async fetch(handler: FetchHandler, input: string | URL, init: RequestInit = {}): Promise<Response> {
+    if (typeof (handler as { fetch?: unknown }).fetch !== 'function' && (typeof handler !== 'function' || 'handle' in handler)) {
+      throw misuse('wrong_type', 'fetch asks what takes a Request, such as a Hono application; use supertest for Express, and inject for Fastify');
+    }
     const url = new URL(input, this.#origin).href;
     const send = async (): Promise<Response> => {
       const request = new Request(url, init);
@@ -83,6 +88,7 @@ export class TestClient {
   async inject<R extends { readonly statusCode: number; readonly headers: object }>(
     app: Injected<R>, options: string | { readonly method?: string; readonly url: string; readonly headers?: Readonly<Record<string, string>>; readonly payload?: unknown },
   ): Promise<R> {
+    if (typeof app?.inject !== 'function') throw misuse('wrong_type', 'inject asks an application of Fastify; use supertest for Express, and fetch for Hono and workers');
     const { method = 'GET', url, headers = {}, ...rest } = typeof options === 'string' ? { url: options } : options;
     const send = async (): Promise<R> => app.inject({ ...rest, method: method as never, url, headers: { ...headers, ...this.sign({ method, url }) } });
     return this.#repeated(send, (response) => [response.statusCode, response.headers as Record<string, unknown>]);
@@ -90,12 +96,21 @@ export class TestClient {
 
   /** Asks an application of Express by `supertest`: `await client.supertest(() => request(app).get('/items'))`. The function is called for each attempt. */
   async supertest<R extends { readonly status: number; readonly headers: object }>(make: () => SupertestRequest<R>): Promise<R> {
+    if (typeof make !== 'function') throw misuse('wrong_type', "supertest takes a function, since a request may be sent twice; write alice.supertest(() => request(app).get('/items'))");
     const send = async (): Promise<R> => {
       const request = make();
+      let seen: R | undefined;
+      request.on('response', (response) => (seen = response));
       // It is sent to a port of this machine, and signed for the resource.
       const { pathname, search } = new URL(request.url, this.#origin);
       for (const [name, value] of Object.entries(this.sign({ method: request.method, url: pathname + search }))) request.set(name, value);
-      return request;
+      try {
+        return await request;
+      } catch (failed) {
+        // What `.expect(…)` asks is asked of the answer that counts.
+        if (seen !== undefined && this.observe(seen.status, seen.headers as Record<string, unknown>)) return seen;
+        throw failed;
+      }
     };
     return this.#repeated(send, (response) => [response.status, response.headers as Record<string, unknown>]);
   }

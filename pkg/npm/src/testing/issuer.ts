@@ -97,8 +97,10 @@ export class TestIssuer {
 
   /** Signs a token. It is bound to the key that it names, and to none if it names none. @throws Misuse for claims that JSON cannot hold */
   token(token: TestToken): string {
-    const { subject, clientId = 'test-client', scopes, lifetime = 300, audience = this.resource, boundTo, claims } = token;
-    const told = { ...snakeCase({ subject, clientId, scopes, lifetime, audience, boundTo, claims }), issuer: this.name, key_id: KEY_ID };
+    if (typeof token !== 'object' || token === null || typeof token.subject !== 'string') {
+      throw misuse('wrong_type', "a token has a subject; write { subject: 'alice', scopes: ['items:read'] }");
+    }
+    const told = { ...snakeCase({ clientId: 'test-client', lifetime: 300, audience: this.resource, ...token }), issuer: this.name, key_id: KEY_ID };
     return guarded(() => native().accessToken(JSON.stringify(told), Key._nativeOf(this.#key), this.clock.now()));
   }
 

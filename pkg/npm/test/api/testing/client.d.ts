@@ -7,6 +7,7 @@ export interface SupertestRequest<R> extends PromiseLike<R> {
     readonly method: string;
     readonly url: string;
     set(name: string, value: string): unknown;
+    on(event: 'response', listener: (response: R) => void): unknown;
 }
 export interface Injected<R> {
     inject(options: {
