@@ -1,7 +1,10 @@
 /** A client that signs requests and repeats them with the nonce that the server asks for. */
 
+import { native } from '#native';
+import { explained } from '../advice.js';
 import { misuse } from '../errors.js';
 import { Key } from '../key.js';
+import type { Native, NativeAdvice } from '../native.js';
 import { NonceCache, proofSync } from '../proof.js';
 import type { TestIssuer } from './issuer.js';
 import type { TestClock } from './clock.js';
@@ -64,10 +67,9 @@ export class TestClient {
 
   /** Keeps the nonce of an answer with these fields, and says whether the request has to be repeated with it (RFC 9449 section 9). */
   observe(status: number, headers: Headers | Readonly<Record<string, unknown>>): boolean {
-    const field = (name: string): string | undefined => (headers instanceof Headers ? headers.get(name) ?? undefined : headers[name] as string | undefined);
-    const nonce = field('dpop-nonce');
-    if (nonce !== undefined) this.#nonces.observe({ headers: new Headers({ 'dpop-nonce': nonce }) }, this.#at());
-    return status === 401 && nonce !== undefined && /error="?use_dpop_nonce\b/.test(String(field('www-authenticate')));
+    const fields = headers instanceof Headers ? headers : new Headers(Object.entries(headers).map(([name, value]): [string, string] => [name, String(value)]));
+    this.#nonces.observe({ headers: fields }, this.#at());
+    return status === 401 && explained(native() as Native & NativeAdvice, { status, headers: fields, now: this.#clock.now() }).error === 'use_dpop_nonce';
   }
 
   /** Asks a fetch handler, such as a Hono application or a worker: `await client.fetch(app, '/items')`. A path belongs to the resource's origin. */

@@ -88,7 +88,7 @@ export class TestIssuer {
     const own = { ...others.find(({ issuer }) => issuer === this.name), issuer: this.name, keys: this.jwks };
     return {
       resource: this.resource,
-      store: new MemoryReplayStore({ dangerIgnoreFloor: true, workers: 1 }),
+      store: new MemoryReplayStore({ dangerFirstStart: true, workers: 1 }),
       now: this.clock.reader,
       ...options,
       issuers: [...others.filter(({ issuer }) => issuer !== this.name), own],
