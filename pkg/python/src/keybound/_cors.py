@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -22,18 +22,21 @@ class Cors:
     `["*"]` stands for every origin. Cookies are never asked for: tokens and proofs are fields that a page sets itself.
     """
 
-    origins: tuple[str, ...]
-    methods: tuple[str, ...] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-    allowed_headers: tuple[str, ...] = ()
+    origins: Sequence[str]
+    methods: Sequence[str] | None = None
+    """Instead of GET, HEAD, POST, PUT, PATCH and DELETE."""
+    allowed_headers: Sequence[str] = ()
     """What pages may send besides `Authorization`, `DPoP` and `Content-Type`."""
-    exposed_headers: tuple[str, ...] = ()
+    exposed_headers: Sequence[str] = ()
     """What scripts may read besides `WWW-Authenticate`, `DPoP-Nonce` and `Date`."""
     max_age: int | None = None
     """For how many seconds browsers remember the answer to a preflight: 600 otherwise, at most 86,400."""
 
     def __post_init__(self) -> None:
         for option in ("origins", "methods", "allowed_headers", "exposed_headers"):
-            object.__setattr__(self, option, tuple(texts(option, getattr(self, option))))
+            given = getattr(self, option)
+            if given is not None:
+                object.__setattr__(self, option, tuple(texts(option, given)))
         whole("max_age", self.max_age)
 
     def told(self) -> dict[str, Any]:
