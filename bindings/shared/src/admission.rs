@@ -132,6 +132,26 @@ impl ResourceServer {
         })))
     }
 
+    /// What differed in a request that was refused for `reason`, as a JSON object with `expected` and `found`, for a log at level DEBUG; none where the
+    /// reason says it all (see [`difference`](resource::ResourceServer::difference)).
+    pub fn difference(&self, incoming: &Incoming<'_>, reason: &str, now: i64) -> Option<String> {
+        let target = self.target(incoming)?;
+        let mut request = IncomingRequest::new(incoming.method, &target, incoming.fields);
+        request.arrival.epoch = epoch_of(incoming.epoch).ok()?;
+        let difference = self.core.difference(reason, &request, UnixTime::from_secs(now))?;
+        Some(Value::object().with("expected", difference.expected).with("found", difference.found).to_json())
+    }
+
+    fn target(&self, incoming: &Incoming<'_>) -> Option<TargetUri> {
+        match incoming.target {
+            Target::Url(url) => TargetUri::parse(url).ok(),
+            Target::Raw(raw_target) => {
+                let peer = incoming.peer.and_then(|peer| peer.parse().ok());
+                self.targets.resolve(&RequestHead { peer, raw_target, fields: incoming.fields }).ok()
+            }
+        }
+    }
+
     fn begin<T>(
         &self,
         incoming: &Incoming<'_>,
@@ -142,14 +162,11 @@ impl ResourceServer {
             Some(peer) => peer.parse().ok(),
             None => None,
         };
-        let head = |raw_target| RequestHead { peer, raw_target, fields: incoming.fields };
-        let target = match incoming.target {
-            Target::Url(url) => TargetUri::parse(url).ok(),
-            Target::Raw(raw_target) => self.targets.resolve(&head(raw_target)).ok(),
-        };
+        let target = self.target(incoming);
         // Without the zone of a link-local address, which no rule for proxies names.
         let zoneless = || incoming.peer.and_then(|peer| peer.split('%').next()).and_then(|peer| peer.parse().ok());
-        let client = self.targets.client(&head(&[])).or_else(zoneless);
+        let client =
+            self.targets.client(&RequestHead { peer, raw_target: &[], fields: incoming.fields }).or_else(zoneless);
         let arrival = Arrival { epoch: epoch_of(incoming.epoch)?, peer: client, ticks: incoming.ticks };
         let Some(target) = target else {
             return Ok(judge(Err(self.core.refuse_target_of(&arrival, UnixTime::from_secs(now))))?);

@@ -372,6 +372,9 @@ macro_rules! servers {
                 }
                 fn admit(incoming: Incoming, now: Number) -> [Flow] { incoming.show(|incoming| server.admit(incoming, now)) }
                 fn check(incoming: Incoming, now: Number) -> [Flow] { incoming.show(|incoming| server.check(incoming, now)) }
+                fn difference(incoming: Incoming, reason: Text, now: Number) -> [Option<Text>] {
+                    Ok(incoming.show(|incoming| server.difference(incoming, &reason, now)))
+                }
                 fn route(raw_target: Text, mount_path: Bytes, path: Bytes) -> [Text] {
                     Ok(server.route_json(&ffi::from_byte_string(&raw_target)?, &mount_path, &path))
                 }

@@ -192,6 +192,7 @@ export interface NativeRedisTurn extends Freed {
 export interface NativeResourceServer extends Freed {
   admit(incoming: NativeIncoming, now: number): NativeFlow;
   check(incoming: NativeIncoming, now: number): NativeFlow;
+  difference(incoming: NativeIncoming, reason: string, now: number): string | undefined | null;
   route(rawTarget: string, mountPath: Uint8Array, path: Uint8Array): string;
   asksForMetadata(method: string, rawTarget: string, mountPath: Uint8Array, path: Uint8Array): boolean;
   cors(incoming: NativeIncoming): string;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import inspect
 import re
 import subprocess
@@ -85,6 +86,29 @@ def test_the_login_of_a_program(
         monkeypatch.setattr(webbrowser, "open", lambda url: threading.Thread(target=browse, args=(url,)).start())
         exec(code.replace("http://127.0.0.1:9449", server.origin).replace("7777", str(free_port())), {})
     assert capsys.readouterr().out == "200\n"
+
+
+def test_type_checkers_accept_what_is_documented(tmp_path: Path) -> None:
+    for number, code in enumerate(SNIPPETS):
+        named = re.match(r"# (\w+\.py)\n", code)
+        name = named[1] if named else "application.py" if "FastAPI()" in code else f"snippet{number}.py"
+        (tmp_path / name).write_text(code)
+    ended = subprocess.run([sys.executable, "-m", "mypy", "."], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_defaults_of_policies_are_as_the_guide_says() -> None:
+    key, now = Key.generate(), 1_700_000_000
+    asked = {"method": "GET", "url": "https://api.example.com/"}
+    for preset, max_age, max_ahead in (("default", 60, 10), ("mcp", 300, 60)):
+        policy = keybound.Policy(preset=preset)  # type: ignore[arg-type]
+        for distance, reason in ((-max_age, None), (-max_age - 1, "iat_too_old"), (max_ahead, None), (max_ahead + 1, "iat_in_future")):
+            made = proof(key=key, now=now + distance, **asked)  # type: ignore[arg-type]
+            assert keybound.explain(proof=made, policy=policy, now=now, **asked).reason == reason, (preset, distance)  # type: ignore[arg-type]
+    assert keybound.Verifier().algorithms == ("ES256", "Ed25519", "EdDSA", "PS256")
+    guide = (Path(__file__).parents[3] / "docs" / "python.md").read_text()
+    fields = {field.name for field in dataclasses.fields(keybound.Policy)}
+    assert fields <= set(re.findall(r"`(\w+)`", guide[guide.index("## Verdicts") : guide.index("## Sessions in files")]))
 
 
 def test_the_table_of_errors_is_whole() -> None:

@@ -349,6 +349,10 @@ class Resource:
             return (yield from self._finished(lambda at: begin((incoming, epoch, ticks), at), now, incoming.route))
         except Refused as refused:
             log_refusal(refused.refusal, incoming.method, incoming.target or (incoming.url or "").encode())
+            if log.isEnabledFor(logging.DEBUG):
+                differing = self._native.difference((incoming, epoch, ticks), refused.reason, self._now(now))
+                if differing is not None:
+                    log.debug("expected %(expected)s; found %(found)s", json.loads(differing))
             raise
 
     def _finished(self, begin: Callable[[int], _keybound.Flow], now: int | None, route: str | None = None) -> Flow[Finished]:

@@ -33,13 +33,17 @@ class NonceKey:
 class Nonces:
     """How nonces are issued (RFC 9449 sections 8 and 9): without a store, on every node that has the keys.
 
-    Without `keys` a random one is made, which is good for one process. `namespace` names the service.
+    Without `keys` a random one is made, which is good for one process.
     """
 
     keys: tuple[NonceKey, ...] = ()
+    """The first makes nonces; all are taken, so that keys can be replaced."""
     namespace: str = ""
+    """Names the service whose nodes share the keys: the identifier of a resource otherwise."""
     bound_to_key: bool = False
+    """Makes each nonce for one client key alone; then :meth:`Verifier.fresh_nonce` has none to give."""
     short: bool = False
+    """Ends nonces after 5 to 10 seconds instead of 30 to 60; each end costs a client one more request."""
 
     def __post_init__(self) -> None:
         text("namespace", self.namespace)
@@ -51,22 +55,32 @@ class Nonces:
 class Policy:
     """What a verifier accepts, within bounds that cannot be left.
 
-    `preset` is where it starts: `default`, `fapi2` (nonces required, algorithms of FAPI 2.0), `mcp` (300 s back, 60 s ahead),
-    `atproto` or `haip` (ES256). Times are in seconds: `max_age` from 1 to 300, `max_ahead` up to 60, `store_margin` from 1 to 600.
+    Times are in seconds. What is `None` is as the preset has it.
     """
 
     preset: Preset = "default"
+    """Where it starts: `default`; `fapi2` (nonces required, algorithms of FAPI 2.0); `mcp` (`max_age` 300, `max_ahead` 60); `atproto` (ES256,
+    nonces required); `haip` (ES256)."""
     algorithms: tuple[str, ...] | None = None
+    """What proofs may be signed with: ES256, Ed25519 (EdDSA) and PS256 by default."""
     max_age: int | None = None
+    """How old a proof may be, from 1 to 300: 60 by default."""
     max_ahead: int | None = None
+    """How far ahead of this server's clock a proof may be dated, up to 60: 10 by default."""
     store_margin: int | None = None
+    """How much longer than a proof can be accepted a store remembers it, from 1 to 600: 60 by default."""
     require_nonces: bool = False
+    """Refuses proofs without a nonce of this service."""
     nonce_replaces_iat: bool = False
+    """Takes the time of a proof from its nonce and not from `iat`, for clients whose clocks are wrong."""
     bare_htu: bool = False
+    """Refuses an `htu` with a query or a fragment, which are ignored otherwise."""
     namespace: str = ""
+    """Separates the proofs of services that share one replay store."""
     nonces: Nonces | Literal[False] | None = None
     """A :class:`~keybound.ResourceServer` issues nonces unless this is `False`; a :class:`~keybound.Verifier` if there are any."""
     header_memory: int = 4096
+    """How many headers of proofs are remembered whose keys were checked: a client's next proof costs less."""
 
     def __post_init__(self) -> None:
         if self.nonces is not False:

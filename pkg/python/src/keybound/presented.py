@@ -60,15 +60,22 @@ def field_values(proofs: Proofs) -> list[bytes]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """What came of one check of an explanation."""
+    """What came of one check of an explanation. Texts are for people and may change."""
 
     check: str
+    """Its name, as :func:`~keybound.reasons` lists it."""
     outcome: Literal["passed", "failed", "not_reached"]
+    """What came of it."""
     expected: str | None = None
+    """What the check asks for; this and the next three of a check that failed."""
     found: str | None = None
+    """What the proof has instead."""
     cause: str | None = None
+    """What most likely led to it."""
     fix: str | None = None
+    """What to do."""
     note: str | None = None
+    """Something else worth knowing, of any check."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +85,11 @@ class Explanation:
     accepted: bool
     """Whether every check but replay was passed; an explanation consumes nothing."""
     reason: str | None
+    """The reason of the refusal, as :attr:`KeyboundError.reason`; none if it is accepted."""
     section: str | None
+    """The section that asks for it, such as `RFC 9449 section 4.3`."""
     checks: tuple[Check, ...]
+    """All checks in the order they are made."""
 
     @property
     def failure(self) -> Check | None:

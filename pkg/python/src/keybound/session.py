@@ -264,16 +264,23 @@ class Session:
 class Response:
     """The resource's answer, and what a refused request needs (`login`, or `step_up` with a scope), if anything helps.
 
-    `ignored_challenge` says why a malformed line of `WWW-Authenticate` was ignored, if one was.
+    Its `repr` shows neither fields nor body.
     """
 
     url: str
+    """Where it came from, after redirects within the origin."""
     status: int
+    """The HTTP status."""
     headers: tuple[tuple[str, bytes], ...] = field(repr=False)
+    """One element for each field line, as it came; :meth:`header` finds one."""
     body: bytes = field(repr=False)
+    """The whole body; :meth:`json` reads it."""
     demand: Literal["login", "step_up", "resend"] | None
+    """What would help: a new login, a login for more `scope`, or to send the request again because its body was a stream."""
     scope: str | None
+    """The scope that :meth:`Client.step_up <keybound.Client.step_up>` has to ask for."""
     ignored_challenge: str | None = None
+    """Why a malformed line of `WWW-Authenticate` was ignored, if one was."""
 
     def header(self, name: str) -> str | None:
         """The first value of a field."""
