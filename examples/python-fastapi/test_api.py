@@ -48,4 +48,4 @@ def test_a_token_ends(issuer: TestIssuer, alice: TestClient) -> None:
 
 def test_the_documentation_is_public_and_shows_a_lock(issuer: TestIssuer) -> None:
     document = issuer.stranger().starlette(app).get("/openapi.json").json()
-    assert document["paths"]["/notes"]["get"]["security"] == [{"DPoP": []}]
+    assert document["paths"]["/notes"]["get"]["security"] == [{"DPoP token": [], "DPoP proof": []}]

@@ -18,33 +18,71 @@ overrides the dependency that all of them ask, and scopes are still compared:
 """
 
 # Without `from __future__ import annotations`: FastAPI reads the annotations of these dependencies.
-from typing import Annotated
+import functools
+from collections.abc import Callable
+from typing import Annotated, Any, Concatenate, ParamSpec
 
-from fastapi import Depends
-from fastapi.openapi.models import HTTPBase
+from fastapi import Depends, FastAPI
+from fastapi.openapi.models import APIKey, APIKeyIn
 from fastapi.security.base import SecurityBase
+from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 
 from . import starlette
 from ._options import texts
 from .principal import Principal
-from .starlette import KeyboundMiddleware, metadata_route, protect
+from .resource import AsyncResourceServer
+from .starlette import KeyboundMiddleware, metadata_route
 
 __all__ = ["KeyboundMiddleware", "Principal", "authenticated", "metadata_route", "optional", "protect", "require"]
 
-SENT = (
-    "Two header fields (RFC 9449 section 7): `Authorization: DPoP` and an access token that is bound to a key, and `DPoP` with a proof "
-    "made by that key for this one request. A 401 with `use_dpop_nonce` has the nonce for the next proof in `DPoP-Nonce`. "
-    "This page cannot make proofs; a client of a Keybound package can."
+P = ParamSpec("P")
+
+#: The names of the two header fields in the OpenAPI document (RFC 9449 section 7). A scheme `http` with `dpop` would say the same in one, but `/docs`
+#: shows it as not supported, without its description.
+TOKEN, PROOF = "DPoP token", "DPoP proof"
+TOKEN_SENT = "The word `DPoP`, a space, and an access token that is bound to a key."
+PROOF_SENT = (
+    "A proof, made by the key of the token for one request: another one for each. The answer 401 with `use_dpop_nonce` has the nonce for the next "
+    "proof in `DPoP-Nonce`. Clients of Keybound make both fields; by hand, `keybound proof` makes a proof."
 )
+
+
+def _documenting(protect: Callable[Concatenate[Starlette, P], AsyncResourceServer]) -> Callable[Concatenate[FastAPI, P], AsyncResourceServer]:
+    """The same for FastAPI, whose OpenAPI document then says that both fields are sent together."""
+
+    @functools.wraps(protect)
+    def protect_documented(app: FastAPI, /, *args: P.args, **kwargs: P.kwargs) -> AsyncResourceServer:
+        server = protect(app, *args, **kwargs)
+        written = app.openapi
+
+        def openapi() -> dict[str, Any]:
+            document = written()
+            schemes = document.get("components", {}).get("securitySchemes", {})
+            if TOKEN in schemes:
+                schemes[PROOF] = {"type": "apiKey", "in": "header", "name": "DPoP", "description": PROOF_SENT}
+            for item in document.get("paths", {}).values():
+                for operation in item.values():
+                    for needed in operation.get("security", ()) if isinstance(operation, dict) else ():
+                        if TOKEN in needed:
+                            needed[PROOF] = []
+            return document
+
+        app.openapi = openapi  # type: ignore[method-assign]
+        return server
+
+    return protect_documented
+
+
+protect = _documenting(starlette.protect)
 
 
 class _Scheme(SecurityBase):
     """What the OpenAPI document says of protected routes."""
 
     def __init__(self) -> None:
-        self.scheme_name = "DPoP"
-        self.model = HTTPBase(scheme="dpop", description=SENT)
+        self.scheme_name = TOKEN
+        self.model = APIKey(**{"in": APIKeyIn.header}, name="Authorization", description=TOKEN_SENT)  # type: ignore[arg-type]
 
 
 class _Authenticated(_Scheme):

@@ -246,6 +246,10 @@ class optional:
         return hash(type(self))
 
 
+# Versions of FastAPI before 0.115 do not evaluate the annotations of an object that is called.
+require.__call__.__annotations__["connection"] = optional.__call__.__annotations__["connection"] = HTTPConnection
+
+
 async def authenticated(connection: HTTPConnection) -> Principal:
     """The principal of a request, which is authenticated now unless it was before. Raises :class:`Refused`."""
     principal = _principal(connection)
