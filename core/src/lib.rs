@@ -117,6 +117,7 @@ pub mod proof;
 pub mod replay;
 #[cfg(feature = "dpop")]
 pub mod server;
+mod spelling;
 mod time;
 #[cfg(feature = "dpop")]
 pub mod verify;
@@ -130,6 +131,7 @@ pub use level::SecurityLevel;
 pub use misuse::Misuse;
 #[cfg(feature = "dpop")]
 pub use proof::{Proof, build::ProofBuilder, target::TargetUri};
+pub use spelling::Spelling;
 pub use time::UnixTime;
 #[cfg(all(feature = "dpop", feature = "std"))]
 pub use verify::headers::HeaderMemory;

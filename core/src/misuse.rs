@@ -50,7 +50,7 @@ pub enum Misuse {
     Key(JwkError),
     /// The private key is malformed, or its public part is not the one given with it.
     PrivateKey,
-    /// A number of the policy is outside its bounds; the name says which.
+    /// A number of the policy is outside its bounds; the text names it, between backticks, with its bounds.
     PolicyBound(&'static str),
     /// The policy permits no algorithm.
     NoAlgorithms,
@@ -120,6 +120,65 @@ pub enum Misuse {
     TransportMissing,
 }
 
+impl Misuse {
+    /// The stable name of the mistake, for programs.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Target(_) => "target_unusable",
+            Self::Method => "method_unusable",
+            Self::AccessToken => "access_token_unusable",
+            Self::Nonce => "nonce_unusable",
+            Self::Jti => "jti_unusable",
+            Self::Time => "time_unusable",
+            Self::ReservedName => "reserved_name",
+            Self::DuplicateName => "duplicate_name",
+            Self::TooManyMembers => "too_many_members",
+            Self::Json => "not_json",
+            Self::ProofTooLong => "proof_too_long",
+            Self::AlgorithmKey(_) => "algorithm_key",
+            Self::AlgorithmUnavailable(_) => "algorithm_unavailable",
+            Self::SignatureAlgorithm => "signature_algorithm",
+            Self::Signature(_) => "signature_malformed",
+            Self::SignatureDoesNotVerify => "signature_does_not_verify",
+            Self::Key(_) => "key_unusable",
+            Self::PrivateKey => "private_key_unusable",
+            Self::PolicyBound(_) => "policy_bound",
+            Self::NoAlgorithms => "no_algorithms",
+            Self::ProfileAlgorithms => "profile_algorithms",
+            Self::NonceIssuerMissing => "nonce_issuer_missing",
+            Self::NoncesOfSome => "nonces_of_some",
+            Self::NoIssuer => "no_issuer",
+            Self::StoreDisagreement => "store_disagreement",
+            Self::Random => "random",
+            Self::InsecureUrl => "insecure_url",
+            Self::RedirectUri => "redirect_uri_unusable",
+            Self::RedirectUriMissing => "redirect_uri_missing",
+            Self::OutsideResource => "outside_resource",
+            Self::ReservedField => "reserved_field",
+            Self::LevelNeedsDpop => "level_needs_dpop",
+            Self::SameKey => "same_key",
+            Self::KeyAlgorithm => "key_algorithm",
+            Self::Name => "session_name",
+            Self::NoUser => "no_user",
+            Self::FieldValue => "field_value",
+            Self::IntentUnbound => "intent_unbound",
+            Self::IntentAcceptsBearer => "intent_accepts_bearer",
+            Self::IntentPath => "intent_path",
+            Self::IntentLifetime => "intent_lifetime",
+            Self::PushedRequest(_) => "pushed_request_required",
+            Self::Rekey(_) => "key_not_replaceable",
+            Self::EntraTenant => "entra_tenant",
+            Self::SubjectLength => "subject_length",
+            Self::Provisional => "provisional_session",
+            Self::BearerAtMaximum => "bearer_at_maximum",
+            Self::CryptoMissing => "crypto_missing",
+            Self::ClientLimit => "client_limit",
+            Self::LimitBehindProxies => "limit_behind_proxies",
+            Self::TransportMissing => "transport_missing",
+        }
+    }
+}
+
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -154,23 +213,23 @@ impl fmt::Display for Misuse {
             Self::ProfileAlgorithms => f.write_str("this profile's set of algorithms cannot be widened; start from the default policy"),
             Self::NonceIssuerMissing => f.write_str("the policy requires nonces, and the verifier makes none; give it keys for nonces"),
             Self::NoncesOfSome => f.write_str(
-                "nonces_for_public_clients gives confidential clients no nonce, and this policy refuses every proof without one; leave \
-                 nonces_for_public_clients out, or take a policy that neither requires nonces nor times proofs by them",
+                "`nonces_for_public_clients` gives confidential clients no nonce, and this policy refuses every proof without one; leave \
+                 `nonces_for_public_clients` out, or take a policy that neither requires nonces nor times proofs by them",
             ),
             Self::NoIssuer => f.write_str("no token would be accepted; name an issuer, or enable introspection"),
             Self::StoreDisagreement => {
                 f.write_str(
-                    "this policy has another max_age, max_ahead, store_margin or time source than its replay store's, which would refuse \
+                    "this policy has another `max_age`, `max_ahead`, `store_margin` or time source than its replay store's, which would refuse \
                      every proof; give the store's builder the policy that is given to proofs()",
                 )
             }
             Self::Random => RandomUnavailable.fmt(f),
-            Self::InsecureUrl => f.write_str("the URL is not https; http is for loopback, with allow_loopback"),
-            Self::RedirectUri => f.write_str("the redirect URI is no absolute URI without fragment"),
-            Self::RedirectUriMissing => f.write_str("this flow needs a redirect URI; give the client one with redirect_uri"),
+            Self::InsecureUrl => f.write_str("the URL is not https; http is for loopback, with `allow_loopback`"),
+            Self::RedirectUri => f.write_str("`redirect_uri` is not an absolute URI without fragment"),
+            Self::RedirectUriMissing => f.write_str("this flow needs a redirect URI; give the client one with `redirect_uri`"),
             Self::OutsideResource => f.write_str(
                 "the target lies outside the session's resource, so it does not get its token; name its origin with \
-                 also_origin if it is meant",
+                 `also_origin` if it is meant",
             ),
             Self::ReservedField => f.write_str("the request has a field that the session sets itself; leave Authorization and DPoP out"),
             Self::LevelNeedsDpop => f.write_str("this build has no DPoP; enable the feature dpop or use the level standard"),
@@ -179,25 +238,25 @@ impl fmt::Display for Misuse {
             Self::Name => f.write_str("a session's name has 1 to 256 bytes"),
             Self::IntentUnbound => f.write_str("an intent is bound to a key; ask for it at the level enhanced or maximum"),
             Self::IntentAcceptsBearer => {
-                f.write_str("an intent is never unbound; use a client without danger_accept_bearer for it")
+                f.write_str("an intent is never unbound; use a client without `danger_accept_bearer` for it")
             }
             Self::IntentPath => f.write_str(
                 "a path whose handler carries out intents begins with a slash and has no query, no dot segments and no needless \
                  percent-encoding, for example /payments or /payments/*",
             ),
-            Self::IntentLifetime => f.write_str("intent_lifetime is 1 to 3,600 seconds, of an intent; give both, or leave it out"),
-            Self::PushedRequest(why) => write!(f, "without_pushed_request has no place {why}; leave it out"),
+            Self::IntentLifetime => f.write_str("`intent_lifetime` is 1 to 3,600 seconds, of an intent; give both, or leave it out"),
+            Self::PushedRequest(why) => write!(f, "`without_pushed_request` has no place {why}; leave it out"),
             Self::Rekey(why) => write!(f, "the session keeps its key: {why}"),
             Self::Cors(what) => write!(f, "cors cannot be used: {what}"),
             Self::EntraTenant => f.write_str(
-                "entra_tenant is the GUID of a tenant, for example 00000000-0000-0000-0000-000000000001; a domain's is shown in its overview",
+                "`entra_tenant` is the GUID of a tenant, for example 00000000-0000-0000-0000-000000000001; a domain's is shown in its overview",
             ),
-            Self::SubjectLength => f.write_str("expect_subject is the sub of an account, of 1 to 2,048 bytes"),
+            Self::SubjectLength => f.write_str("`expect_subject` is the sub of an account, of 1 to 2,048 bytes"),
             Self::Provisional => f.write_str(
-                "a provisional session is not renewed; call keep with it once its subject is verified, or end",
+                "a provisional session is not renewed; call `keep` with it once its subject is verified, or `end`",
             ),
             Self::BearerAtMaximum => {
-                f.write_str("danger_accept_bearer has no effect at the level maximum; leave it out, or use enhanced")
+                f.write_str("`danger_accept_bearer` has no effect at the level maximum; leave it out, or use enhanced")
             }
             Self::CryptoMissing => f.write_str(
                 "no crypto provider was chosen; call .crypto(&keybound::RUSTCRYPTO), or enable the feature aws-lc",
@@ -211,7 +270,7 @@ impl fmt::Display for Misuse {
             ),
             Self::LimitBehindProxies => f.write_str(
                 "the proxies do not say from which address a request came, so that all would share one limit; let them set X-Forwarded-For, and \
-                 say so by client_addresses",
+                 say so by `client_addresses`",
             ),
             Self::FieldValue => f.write_str("the text for a challenge has characters that a field cannot hold; use printable ASCII"),
             Self::NoUser => f.write_str("this session was not made by a login, so no user can grant more; ask for the scope at its beginning"),
@@ -264,7 +323,7 @@ mod tests {
             Misuse::SignatureAlgorithm,
             Misuse::SignatureDoesNotVerify,
             Misuse::PrivateKey,
-            Misuse::PolicyBound("max_age"),
+            Misuse::PolicyBound("`max_age` (1 to 300 seconds)"),
             Misuse::NoAlgorithms,
             Misuse::ProfileAlgorithms,
             Misuse::NonceIssuerMissing,
@@ -298,7 +357,8 @@ mod tests {
             Misuse::LimitBehindProxies,
         ] {
             let text = misuse.to_string();
-            assert!(!text.contains("::") && !text.contains("with_") && !text.contains('`'), "{text}");
+            assert!(!text.contains("::") && !text.contains("with_"), "{text}");
+            assert!(!crate::Spelling::Snake.spelled(&text).contains('`'), "{text}");
         }
     }
 }

@@ -5,8 +5,8 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use keybound::Misuse;
 use keybound::key::SignerError;
+use keybound::{Misuse, Spelling};
 
 /// A command did what it was asked to do; this is the answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,7 +89,7 @@ impl From<Failure> for ExitCode {
 
 impl From<Misuse> for Failure {
     fn from(misuse: Misuse) -> Self {
-        Self::usage(misuse.to_string())
+        Self::usage(Spelling::Switch.spelled(&misuse.to_string()))
     }
 }
 

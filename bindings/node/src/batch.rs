@@ -7,7 +7,7 @@ use napi::bindgen_prelude::AsyncTask;
 use napi::{Env, Task};
 use napi_derive::napi;
 
-use crate::values::{Given, Plainly, Presented, Result, thrown};
+use crate::values::{Given, Plainly, Presented, Result, SPELLING, thrown};
 use crate::{MemoryStore, Verifier};
 
 #[napi]
@@ -35,7 +35,7 @@ impl Task for Batch {
     fn compute(&mut self) -> Result<Self::Output> {
         let judge = |request: &ffi::OwnedPresented| {
             let judged = request.show(|presented| self.verifier.verify(presented, &self.store, self.now));
-            judged.map_or_else(|error| error.to_json(), |verified| verified.to_json())
+            judged.map_or_else(|error| error.to_json(SPELLING), |verified| verified.to_json())
         };
         Ok(self.requests.iter().map(judge).collect())
     }

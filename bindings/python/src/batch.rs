@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 
 use crate::requests::Presented;
-use crate::values::{NativeError, Shown};
+use crate::values::{NativeError, SPELLING, Shown};
 use crate::{MemoryStore, Verifier};
 
 /// Verdicts in the order of the requests, each what `Verifier.verify` returns or raises. Other threads run meanwhile.
@@ -19,7 +19,7 @@ fn verify_many<'py>(
     let judged: Vec<_> = py.detach(|| requests.iter().map(judge).collect());
     let shown = judged.into_iter().map(|verdict| match verdict {
         Ok(proof) => proof.shown().into_pyobject(py).map(Bound::into_any),
-        Err(error) => Ok(NativeError::new_err(error.to_json()).value(py).clone().into_any()),
+        Err(error) => Ok(NativeError::new_err(error.to_json(SPELLING)).value(py).clone().into_any()),
     });
     shown.collect()
 }

@@ -7,7 +7,7 @@ use keybound_ffi as ffi;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
-use crate::values::raised;
+use crate::values::{SPELLING, raised};
 use crate::{CRYPTO, Key};
 
 pyo3::import_exception!(keybound.sessions, KeyFault);
@@ -103,7 +103,7 @@ fn waited<T: Send>(
 
 /// What the operating system refuses is an `OSError`, as of every file.
 fn failed(error: ffi::Error) -> PyErr {
-    if error.reason == "file" { PyOSError::new_err(error.detail.clone()) } else { raised(error) }
+    if error.reason == "file" { PyOSError::new_err(error.detail(SPELLING)) } else { raised(error) }
 }
 
 pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -11,6 +11,9 @@ pyo3::create_exception!(
     "What went wrong, as JSON: kind, reason, detail, code, status, section, refusal, needs_login."
 );
 
+/// How this language writes the names of options in messages.
+pub(crate) const SPELLING: ffi::Spelling = ffi::Spelling::Snake;
+
 pub(crate) type Text = String;
 pub(crate) type Texts = Vec<String>;
 pub(crate) type Bytes = Vec<u8>;
@@ -25,7 +28,7 @@ pub(crate) type Refusal = String;
 
 /// The facade's error as Python's.
 pub(crate) fn raised(error: ffi::Error) -> PyErr {
-    NativeError::new_err(error.to_json())
+    NativeError::new_err(error.to_json(SPELLING))
 }
 
 /// Calls the facade. Other threads run meanwhile.

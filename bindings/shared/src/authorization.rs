@@ -82,7 +82,7 @@ impl AuthorizationServer {
         let client = one_of("a client", request.needed("client")?, &clients)?;
         let peer = request.text("peer")?.and_then(|peer| peer.parse().ok());
         let arrival = Arrival { epoch: epoch_of(request.text("epoch")?)?, peer, ticks: request.number("ticks")? };
-        let given = request.value("grant").ok_or_else(|| Error::misuse("missing_option", "grant is missing"))?;
+        let given = request.value("grant").ok_or_else(|| Error::missing("grant"))?;
         let given = Options::of(given.clone(), GRANT)?;
         let shown = given.texts("confirmed")?.into_iter().map(parse_thumbprint).collect::<Result<Vec<_>, _>>()?;
         let step = match grant(&given, &shown)? {

@@ -308,18 +308,21 @@ impl GivenCredentials<'_> {
         Ok(match self.method.unwrap_or("none") {
             // Taken for a public client, it would be refused with a riddle.
             "none" if self.secret.is_some() => {
-                let detail = "a client with a secret needs a method, for example `secret`";
+                let detail = "a client with a secret needs a `method`, for example \"secret\"";
                 return Err(Error::misuse("missing_option", detail));
             }
             "none" if self.public_jwk.is_some() => {
-                return Err(Error::misuse("missing_option", "a client with a key needs the method `private_key_jwt`"));
+                return Err(Error::misuse(
+                    "missing_option",
+                    "a client with a key needs the `method` \"private_key_jwt\"",
+                ));
             }
             "none" => Credentials::public(id),
             "secret" => Credentials::secret(id, secret()?),
             "client_secret_basic" => Credentials::secret_basic(id, secret()?),
             "client_secret_post" => Credentials::secret_post(id, secret()?),
             "private_key_jwt" => {
-                let key = public_key(self.public_jwk.ok_or_else(|| missing("public_jwk"))?)?;
+                let key = public_key(self.public_jwk.ok_or_else(|| Error::missing("public_jwk"))?)?;
                 let algorithm = algorithm(self.algorithm.ok_or_else(|| Error::missing("algorithm"))?)?;
                 let credentials = Credentials::private_key(id, key, algorithm);
                 match self.key_id {
@@ -399,7 +402,7 @@ fn request(given: &Options, handles: &Handles) -> Result<SessionRequest, Error> 
 
 #[cfg(feature = "grants")]
 fn held(given: &Options) -> Result<HeldToken, Error> {
-    let public_jwk = given.value("public_jwk").ok_or_else(|| missing("public_jwk"))?;
+    let public_jwk = given.value("public_jwk").ok_or_else(|| Error::missing("public_jwk"))?;
     let unknown = || Error::misuse("unknown_value", "there is no protection of this name");
     let protection = given
         .text("protection")?

@@ -8,7 +8,7 @@ use keybound::json::Value;
 use keybound::oauth::FlowError;
 use keybound::server::resource::TokenRejection;
 use keybound::verify::check::Check;
-use keybound::{Misuse, Rejection, SettleError};
+use keybound::{Misuse, Rejection, SettleError, Spelling};
 
 use crate::verify::Refusal;
 
@@ -36,7 +36,8 @@ pub struct Fault {
     pub kind: Kind,
     /// The stable name, for programs.
     pub reason: String,
-    /// What was wrong and what to do, for people. Nothing secret and nothing of the peer's but OAuth errors.
+    /// What was wrong and what to do, for people, with the names of options between backticks: languages show it
+    /// [spelled](Error::detail). Nothing secret and nothing of the peer's but OAuth errors.
     pub detail: String,
     /// The error code on the wire, for example `use_dpop_nonce`.
     pub code: Option<String>,
@@ -76,7 +77,7 @@ impl Error {
 
     /// An option that has to be there is not.
     pub fn missing(name: &str) -> Self {
-        Self::misuse("missing_option", [name, " is missing"].concat())
+        Self::misuse("missing_option", ["`", name, "` is missing"].concat())
     }
 
     /// Something that can be used once was used twice.
@@ -98,13 +99,19 @@ impl Error {
         self
     }
 
-    /// All members as a JSON object, the refusal as one of its own, and `needs_login` where it is true.
-    pub fn to_json(&self) -> String {
+    /// What was wrong and what to do, with the names of options in the spelling of the language.
+    pub fn detail(&self, spelling: Spelling) -> String {
+        spelling.spelled(&self.detail)
+    }
+
+    /// All members as a JSON object, the refusal as one of its own, and `needs_login` where it is true. Names of options are in the
+    /// spelling of the language.
+    pub fn to_json(&self, spelling: Spelling) -> String {
         let refusal = self.refusal.as_ref().map(|refusal| refusal.to_value());
         Value::object()
             .with("kind", self.kind.name())
             .with("reason", self.reason.as_str())
-            .with("detail", self.detail.as_str())
+            .with("detail", self.detail(spelling))
             .with_some("code", self.code.as_deref())
             .with_some("status", self.status.map(u64::from))
             .with_some("section", self.section.as_deref())
@@ -153,8 +160,7 @@ impl From<SettleError> for Error {
 
 impl From<Misuse> for Error {
     fn from(error: Misuse) -> Self {
-        let reason = if error == Misuse::StoreDisagreement { "store_disagreement" } else { "misuse" };
-        Self::misuse(reason, error.to_string())
+        Self::misuse(error.reason(), error.to_string())
     }
 }
 
@@ -171,7 +177,12 @@ impl From<FlowError> for Error {
             FlowError::Host(_) => Kind::Host,
             _ => Kind::Flow,
         };
-        let mut plain = Self::new(kind, error.reason(), error.to_string());
+        let detail = match &error {
+            // A host's text names no option.
+            FlowError::Host(error) | FlowError::KeyUnreadable(error) => error.to_string().replace('`', "'"),
+            error => error.to_string(),
+        };
+        let mut plain = Self::new(kind, error.reason(), detail);
         plain.0.needs_login = error.needs_login();
         if let FlowError::Denied(denial) = &error {
             plain.0.code = Some(denial.error.clone());

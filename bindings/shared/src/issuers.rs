@@ -35,15 +35,14 @@ pub(crate) fn with_sources(mut policy: ResourcePolicy, options: &Options) -> Res
                     None => policy,
                 }
             }
-            _ => return Err(Error::misuse("wrong_type", "issuers are URLs, or objects with issuer and profile")),
+            _ => return Err(Error::misuse("wrong_type", "`issuers` are URLs, or objects with `issuer` and `profile`")),
         };
     }
     let profile = profile(options, "introspection_profile")?;
     let policy = match introspection(options, secure)? {
         Some(introspection) => policy.with_introspection(introspection),
         None if profile.is_some() => {
-            let detail =
-                "a profile for introspection answers counts where tokens are introspected; give introspection as well";
+            let detail = "a profile for introspection answers counts where tokens are introspected; give `introspection` as well";
             return Err(Error::misuse("missing_option", detail));
         }
         None => policy,
@@ -57,7 +56,7 @@ pub(crate) fn with_sources(mut policy: ResourcePolicy, options: &Options) -> Res
 fn keys(issuer: &Options, secure: bool) -> Result<Option<KeySource>, Error> {
     match (issuer.text("jwks_uri")?, issuer.value("keys")) {
         (Some(_), Some(_)) => {
-            Err(Error::misuse("options_exclude", "give the keys of an issuer, or where they are: keys or jwks_uri"))
+            Err(Error::misuse("options_exclude", "give the keys of an issuer, or where they are: `keys` or `jwks_uri`"))
         }
         (Some(url), None) => Ok(Some(KeySource::At(checked(url, secure)?.into()))),
         (None, Some(Value::Text(place))) if place == "host" => Ok(Some(KeySource::Host)),
@@ -87,7 +86,7 @@ fn introspection(options: &Options, secure: bool) -> Result<Option<Introspection
         (None, Some(issuer)) => Introspection::of_issuer(checked(issuer, secure)?, credentials)?,
         _ => {
             let detail =
-                "introspection needs the url of the endpoint, or the issuer whose metadata names it, and not both";
+                "introspection needs the `url` of the endpoint, or the `issuer` whose metadata names it, and not both";
             return Err(Error::misuse("missing_option", detail));
         }
     };
@@ -100,7 +99,9 @@ fn introspection(options: &Options, secure: bool) -> Result<Option<Introspection
 /// `url`, unless it has to be `https` and is not.
 fn checked(url: &str, secure: bool) -> Result<&str, Error> {
     if secure && Url::parse(url).is_ok_and(|url| !url.is_https()) {
-        let detail = [url, " is no https URL; for a server on this machine set allow_loopback"].concat();
+        let detail =
+            [&url.replace('`', "'"), " is not an https URL; for a server on this machine set `allow_loopback`"]
+                .concat();
         return Err(Error::misuse("insecure_url", detail));
     }
     Ok(url)

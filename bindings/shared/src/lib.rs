@@ -115,6 +115,6 @@ pub use sweep::Sweep;
 pub use token::access_token;
 pub use verify::{Pending, Refusal, Verified, Verifier};
 
-pub use keybound::Crypto;
 #[cfg(feature = "client")]
 pub use keybound::oauth::{Discovered, Session};
+pub use keybound::{Crypto, Spelling};

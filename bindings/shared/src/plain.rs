@@ -22,7 +22,8 @@ impl Options {
         };
         match members.iter().find(|(name, _)| !known.contains(&name.as_str())) {
             Some((name, _)) => {
-                let detail = ["there is no option ", name, " here; there are: ", &known.join(", ")].concat();
+                let known: Vec<_> = known.iter().map(|name| ["`", name, "`"].concat()).collect();
+                let detail = ["there is no option `", name, "` here; there are: ", &known.join(", ")].concat();
                 Err(Error::misuse("unknown_option", detail))
             }
             None => Ok(Self(value)),
@@ -36,7 +37,7 @@ impl Options {
 
     fn read<'v, T>(&'v self, name: &str, what: &str, read: fn(&'v Value) -> Option<T>) -> Result<Option<T>, Error> {
         let Some(value) = self.value(name) else { return Ok(None) };
-        read(value).map(Some).ok_or_else(|| Error::misuse("wrong_type", [name, " has to be ", what].concat()))
+        read(value).map(Some).ok_or_else(|| Error::misuse("wrong_type", ["`", name, "` has to be ", what].concat()))
     }
 
     pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, Error> {
@@ -85,7 +86,7 @@ impl Options {
 
     pub(crate) fn texts(&self, name: &str) -> Result<Vec<&str>, Error> {
         let elements = self.array(name)?.iter().map(Value::as_text).collect::<Option<Vec<_>>>();
-        elements.ok_or_else(|| Error::misuse("wrong_type", [name, " has to be an array of texts"].concat()))
+        elements.ok_or_else(|| Error::misuse("wrong_type", ["`", name, "` has to be an array of texts"].concat()))
     }
 
     pub(crate) fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
@@ -114,7 +115,9 @@ impl Options {
             _ => None,
         };
         let fields = self.array(name)?.iter().map(pair).collect::<Option<Vec<_>>>();
-        fields.ok_or_else(|| Error::misuse("wrong_type", [name, " has to be pairs of name and byte string"].concat()))
+        fields.ok_or_else(|| {
+            Error::misuse("wrong_type", ["`", name, "` has to be pairs of name and byte string"].concat())
+        })
     }
 }
 

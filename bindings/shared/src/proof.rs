@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use keybound::base64url;
 use keybound::jose::signature::Signature;
+use keybound::key::SignerError;
 use keybound::nonce::Role;
 use keybound::nonce::cache::NonceCache as Cache;
 use keybound::proof::build::UnsignedProof;
@@ -45,7 +46,10 @@ impl ProofRequest<'_> {
 /// Misuse, if the request cannot be proved.
 pub fn proof(request: &ProofRequest<'_>, key: &Key, crypto: &Crypto, now: i64) -> Result<String, Error> {
     let made = request.builder().sign(crypto, &key.soft, UnixTime::from_secs(now));
-    made.map(|proof| proof.into_string()).map_err(|error| Error::misuse("misuse", error.to_string()))
+    made.map(|proof| proof.into_string()).map_err(|error| match error {
+        SignerError::Misuse(misuse) => misuse.into(),
+        error => Error::misuse("signing_failed", error.to_string()),
+    })
 }
 
 /// A proof that an outside key has yet to sign.

@@ -72,7 +72,7 @@ impl RedisReplay {
         }
         let small = |name| {
             let number = options.number(name)?.map(u32::try_from).transpose();
-            number.map_err(|_| Error::misuse("wrong_type", [name, " has to be below 2^32"].concat()))
+            number.map_err(|_| Error::misuse("wrong_type", ["`", name, "` has to be below 2^32"].concat()))
         };
         if let Some(count) = small("wait_for_replicas")? {
             core = core.wait_for_replicas(count, small("replicas_within_ms")?.unwrap_or(redis::REPLICAS_MS));

@@ -62,7 +62,9 @@ impl Entry {
         let time = |name| members.integer(name)?.ok_or_else(|| Error::missing(name)).map(UnixTime::from_secs);
         let half = |name| {
             let bytes = members.bytes(name)?.ok_or_else(|| Error::missing(name))?;
-            bytes.try_into().map_err(|_| Error::misuse("wrong_type", [name, " has to be a byte string of 16"].concat()))
+            bytes
+                .try_into()
+                .map_err(|_| Error::misuse("wrong_type", ["`", name, "` has to be a byte string of 16"].concat()))
         };
         let (expires_at, keep_until) = (time("expires_at")?, time("keep_until")?);
         Ok(Self::of(&ReplayEntry::from_parts(ReplayEntryParts {

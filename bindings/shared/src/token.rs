@@ -35,7 +35,7 @@ pub fn access_token(token: &str, key: &Key, crypto: &Crypto, now: i64) -> Result
         .with_some("cnf", token.thumbprint("bound_to")?.map(confirmation));
     match token.value("claims") {
         Some(Value::Object(more)) => more.iter().for_each(|(name, value)| claims.set(name, value.clone())),
-        Some(_) => return Err(Error::misuse("wrong_type", "claims has to be an object")),
+        Some(_) => return Err(Error::misuse("wrong_type", "`claims` has to be an object")),
         None => {}
     }
     let failed = |error: keybound::key::SignerError| Error::misuse("signing_failed", error.to_string());

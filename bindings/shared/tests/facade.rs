@@ -109,7 +109,7 @@ fn a_refusal_brings_its_answer() {
     assert_eq!(error.code.as_deref(), Some("use_dpop_nonce"));
     let refusal = error.refusal.clone().unwrap();
     let nonce = refusal.headers.iter().find(|(name, _)| name == "DPoP-Nonce").unwrap().1.clone();
-    assert!(error.to_json().contains(&nonce));
+    assert!(error.to_json(keybound::Spelling::Snake).contains(&nonce));
     // A client that keeps nonces sends it with the next proof.
     let cache = NonceCache::new();
     cache.observe("https://api.example.com", "resource", &bound_to, &[nonce.as_bytes()]).unwrap();
@@ -129,9 +129,9 @@ fn options_are_strict() {
         (r#"{"maxAge":60}"#, "unknown_option"),
         (r#"{"max_age":"60"}"#, "wrong_type"),
         (r#"{"max_age":-1}"#, "wrong_type"),
-        (r#"{"max_age":301}"#, "misuse"),
+        (r#"{"max_age":301}"#, "policy_bound"),
         (r#"{"require_nonces":"yes"}"#, "wrong_type"),
-        (r#"{"require_nonces":true}"#, "misuse"),
+        (r#"{"require_nonces":true}"#, "nonce_issuer_missing"),
         (r#"{"preset":"fapi"}"#, "unknown_value"),
         (r#"{"algorithms":["HS256"]}"#, "unknown_algorithm"),
         (r#"{"algorithms":"ES256"}"#, "wrong_type"),
@@ -147,7 +147,7 @@ fn options_are_strict() {
         let options = format!(r#"{{"level":"enhanced","credentials":[{known}]}}"#);
         assert_eq!(misuse(Client::new(&options, &RUSTCRYPTO)), "missing_option", "{options}: it would not be used");
     }
-    assert_eq!(misuse(ResourceServer::new(r#"{"resource":"api"}"#, "{}", None, &RUSTCRYPTO)), "misuse");
+    assert_eq!(misuse(ResourceServer::new(r#"{"resource":"api"}"#, "{}", None, &RUSTCRYPTO)), "target_unusable");
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn an_outside_signature_completes_a_proof_once() {
     // The signature of another key is found out at once.
     let other = prepare(&request, &key.public_jwk(), "ES256", &RUSTCRYPTO, NOW).unwrap();
     let wrong = Key::generate("ES256", &RUSTCRYPTO).unwrap().sign(other.message()).unwrap();
-    assert_eq!(misuse(other.attach(&wrong, "raw")), "misuse");
+    assert_eq!(misuse(other.attach(&wrong, "raw")), "signature_does_not_verify");
     let again = Key::from_jwk(&key.danger_private_jwk().unwrap(), None, &RUSTCRYPTO).unwrap();
     assert_eq!(again.thumbprint(), thumbprint(&key.public_jwk(), &RUSTCRYPTO).unwrap());
     assert!(!format!("{again:?}").contains(&member(&key.danger_private_jwk().unwrap(), "d")));
@@ -299,7 +299,7 @@ fn an_intent_is_carried_out_once_and_nowhere_else() {
         let options = format!(r#"{{"resource":"https://api.example.com","introspection":true{more}}}"#);
         ResourceServer::new(&options, WITHOUT_NONCES, None, &RUSTCRYPTO)
     };
-    assert_eq!(misuse(server(r#","intents_at":["items"]"#)), "misuse");
+    assert_eq!(misuse(server(r#","intents_at":["items"]"#)), "intent_path");
     assert_eq!(misuse(server(r#","intents_at":"/items""#)), "wrong_type");
     let key = key();
     let answer = format!(
@@ -456,7 +456,7 @@ fn where_tokens_come_from_is_checked_at_the_start() {
         assert_eq!(server(&good), Ok(()), "{good}");
     }
     for (wrong, reason) in [
-        (r#""issuers":[]"#.into(), "misuse"),
+        (r#""issuers":[]"#.into(), "no_issuer"),
         (r#""issuers":["http://127.0.0.1:1"],"allow_loopback":false"#.into(), "insecure_url"),
         (
             r#""issuers":[{"issuer":"https://as.example.com","keys":{"keys":[]},"jwks_uri":"https://a.example"}]"#
@@ -465,7 +465,10 @@ fn where_tokens_come_from_is_checked_at_the_start() {
         ),
         (r#""issuers":[{"issuer":"https://as.example.com","keys":[]}]"#.into(), "keys_malformed"),
         (format!(r#""introspection":{{{endpoint}}}"#), "missing_option"),
-        (format!(r#""introspection":{{"url":"https://as.example.com/i",{endpoint},"remembered_for":61}}"#), "misuse"),
+        (
+            format!(r#""introspection":{{"url":"https://as.example.com/i",{endpoint},"remembered_for":61}}"#),
+            "policy_bound",
+        ),
         (
             format!(r#""introspection":{{"url":"https://as.example.com/i",{endpoint},"authentication":"none"}}"#),
             "unknown_value",

@@ -6,6 +6,9 @@ use keybound_ffi as ffi;
 
 use crate::plain::shown;
 
+/// How these languages write the names of options in messages.
+const SPELLING: ffi::Spelling = ffi::Spelling::Camel;
+
 /// Why there is no result, by whose fault it is.
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Error)]
 pub enum KeyboundError {
@@ -110,7 +113,7 @@ impl From<ffi::Error> for KeyboundError {
     fn from(error: ffi::Error) -> Self {
         let fault = Fault {
             reason: error.reason.clone(),
-            detail: error.detail.clone(),
+            detail: error.detail(SPELLING),
             code: error.code.clone(),
             status: error.status.map(i32::from),
             section: error.section.clone(),

@@ -4,6 +4,9 @@
 use keybound_ffi as ffi;
 use wasm_bindgen::JsValue;
 
+/// How this language writes the names of options in messages.
+pub(crate) const SPELLING: ffi::Spelling = ffi::Spelling::Camel;
+
 pub(crate) type Result<T> = std::result::Result<T, JsValue>;
 /// What the facade says.
 pub(crate) type Plainly<T> = std::result::Result<T, ffi::Error>;
@@ -21,7 +24,7 @@ pub(crate) type Refusal = String;
 
 /// The error as JavaScript gets it.
 pub(crate) fn thrown(error: ffi::Error) -> JsValue {
-    JsValue::from_str(&error.to_json())
+    JsValue::from_str(&error.to_json(SPELLING))
 }
 
 /// Calls the facade.

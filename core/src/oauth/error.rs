@@ -235,9 +235,16 @@ impl Denial {
 }
 
 /// A server's text, safe for a terminal or a log: its first `limit` characters, of which those that are not visible ASCII or a space
-/// are replaced by `?`. [`Denial`] and [`DiscoveryFailure`](super::DiscoveryFailure) show texts so.
+/// are replaced by `?`, and backticks by apostrophes. [`Denial`] and [`DiscoveryFailure`](super::DiscoveryFailure) show texts so.
 pub fn shown(text: &str, limit: usize) -> String {
-    text.chars().take(limit).map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect()
+    text.chars()
+        .take(limit)
+        .map(|c| match c {
+            '`' => '\'',
+            ' '..='~' => c,
+            _ => '?',
+        })
+        .collect()
 }
 
 impl FlowError {
@@ -297,7 +304,7 @@ impl FlowError {
     /// The stable name of the error, for programs.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Misuse(_) => "misuse",
+            Self::Misuse(error) => error.reason(),
             Self::Host(_) => "host",
             Self::KeyMissing => "key_missing",
             Self::KeyChanged => "key_changed",
@@ -418,7 +425,7 @@ defects!(DiscoveryDefect {
     NotFound => "metadata_not_found", "no metadata was found at the places where it may be";
     Unavailable => "metadata_unavailable", "the metadata cannot be read now; try again later";
     ResourceMismatch => "resource_mismatch", "the metadata's resource is not the one that was asked for";
-    IssuerTemplate => "issuer_template", "the metadata is for many tenants; name yours with entra_tenant, or its own issuer";
+    IssuerTemplate => "issuer_template", "the metadata is for many tenants; name yours with `entra_tenant`, or its own issuer";
     IssuerMismatch => "issuer_mismatch", "the metadata's issuer is not the one that was asked for";
     IssuerNotAccepted => "issuer_not_accepted", "the resource names an authorization server that this client does not accept";
     NoAuthorizationServer => "no_authorization_server", "the resource names no authorization server";
@@ -471,7 +478,7 @@ defects!(Downgrade {
 defects!(StoredDefect {
     Malformed => "stored_malformed", "what is stored cannot be read; log in again";
     Version => "stored_version", "what is stored was written by a newer version; update this program or log in again";
-    Loopback => "stored_loopback", "the stored session belongs to a server on this machine (http on loopback); set allow_loopback to open it";
+    Loopback => "stored_loopback", "the stored session belongs to a server on this machine (http on loopback); set `allow_loopback` to open it";
     Issuer => "stored_issuer", "the stored session belongs to another issuer than configured";
     Client => "stored_client", "the stored session belongs to another client than configured";
     Level => "stored_level", "the stored session has a lower level than configured; log in again";

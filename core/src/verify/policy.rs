@@ -101,7 +101,7 @@ impl Policy {
     /// [`Misuse::PolicyBound`].
     pub fn with_max_age(self, seconds: u64) -> Result<Self, Misuse> {
         if !(1..=Self::MAX_AGE_LIMIT).contains(&seconds) {
-            return Err(Misuse::PolicyBound("max_age (1 to 300 seconds)"));
+            return Err(Misuse::PolicyBound("`max_age` (1 to 300 seconds)"));
         }
         Ok(Self { max_age: seconds, ..self })
     }
@@ -112,7 +112,7 @@ impl Policy {
     /// [`Misuse::PolicyBound`].
     pub fn with_max_ahead(self, seconds: u64) -> Result<Self, Misuse> {
         if seconds > Self::MAX_AHEAD_LIMIT {
-            return Err(Misuse::PolicyBound("max_ahead (0 to 60 seconds)"));
+            return Err(Misuse::PolicyBound("`max_ahead` (0 to 60 seconds)"));
         }
         Ok(Self { max_ahead: seconds, ..self })
     }
@@ -125,7 +125,7 @@ impl Policy {
     /// [`Misuse::PolicyBound`].
     pub fn with_store_margin(self, seconds: u64) -> Result<Self, Misuse> {
         if !(1..=Self::STORE_MARGIN_LIMIT).contains(&seconds) {
-            return Err(Misuse::PolicyBound("store_margin (1 to 600 seconds)"));
+            return Err(Misuse::PolicyBound("`store_margin` (1 to 600 seconds)"));
         }
         Ok(Self { store_margin: seconds, ..self })
     }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 #[cfg(feature = "client")]
 use keybound::Algorithm;
 #[cfg(feature = "servers")]
+use keybound::Spelling;
+#[cfg(feature = "servers")]
 use keybound::flow::step::Question;
 use keybound::flow::step::{KeyUse, Step};
 use keybound::http::message::Body;
@@ -117,7 +119,7 @@ pub(super) fn came(came: Came) -> (Value, Option<Handle>) {
         #[cfg(feature = "servers")]
         Came::RefusedWithError(refusal) => {
             let shown = kind("refused").with("refusal", refusal.to_value());
-            (shown.with("error", refusal.into_error().to_json()), None)
+            (shown.with("error", refusal.into_error().to_json(Spelling::Snake)), None)
         }
         Came::Shared => (kind("nothing"), None),
     }

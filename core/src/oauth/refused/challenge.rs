@@ -155,5 +155,5 @@ const fn texts(error: Option<&str>) -> Texts {
 
 /// Text of the server's, safe to show.
 pub(super) fn shown(text: &str) -> String {
-    text.chars().take(200).flat_map(char::escape_debug).collect()
+    crate::spelling::foreign(text).chars().take(200).flat_map(char::escape_debug).collect()
 }

@@ -89,7 +89,7 @@ impl Settings {
     /// The same with the capacity divided into `shares`: 1 to 4,096.
     pub(super) fn with_shares(self, shares: usize) -> Result<Self, Misuse> {
         if !(1..=MOST_SHARES).contains(&shares) {
-            return Err(Misuse::PolicyBound("shares (1 to 4096)"));
+            return Err(Misuse::PolicyBound("`shares` (1 to 4096)"));
         }
         Ok(Self { limits: Limits::of(self.capacity, self.shard_bits, shares), ..self })
     }

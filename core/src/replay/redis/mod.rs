@@ -129,11 +129,11 @@ impl RedisReplay {
     pub fn for_policy(namespace: &str, policy: &Policy, crypto: &Crypto) -> Result<Self, Misuse> {
         let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
         if !(1..=32).contains(&namespace.len()) || !namespace.bytes().all(fits) {
-            return Err(Misuse::PolicyBound("namespace (1 to 32 characters of a-z 0-9 . _ -)"));
+            return Err(Misuse::PolicyBound("`namespace` (1 to 32 characters of a-z 0-9 . _ -)"));
         }
         let margin = policy.store_margin();
         if margin < 2 {
-            return Err(Misuse::PolicyBound("store_margin (at least 2 seconds with Redis)"));
+            return Err(Misuse::PolicyBound("`store_margin` (at least 2 seconds with Redis)"));
         }
         let epoch = StoreEpoch::draw(crypto.random)?;
         let settings = Settings {
@@ -166,7 +166,7 @@ impl RedisReplay {
     /// [`Misuse::PolicyBound`] unless it is at least 1 and at most half of the policy's `store_margin`.
     pub fn clocks_within(self, seconds: u64) -> Result<Self, Misuse> {
         if !(1..=self.settings.store_margin.div_euclid(2)).contains(&seconds) {
-            return Err(Misuse::PolicyBound("clocks_within (1 second to half of store_margin)"));
+            return Err(Misuse::PolicyBound("`clocks_within` (1 second to half of `store_margin`)"));
         }
         Ok(self.with(|settings| settings.clocks_within = seconds))
     }

@@ -262,7 +262,7 @@ impl ResourcePolicy {
     /// [`Misuse::PolicyBound`].
     pub fn with_leeway(self, seconds: u64) -> Result<Self, Misuse> {
         if seconds > Self::LEEWAY_LIMIT {
-            return Err(Misuse::PolicyBound("leeway (0 to 60 seconds)"));
+            return Err(Misuse::PolicyBound("`leeway` (0 to 60 seconds)"));
         }
         Ok(Self { leeway: seconds, ..self })
     }

@@ -281,7 +281,7 @@ function prepared<T>(
     throw misuse('unknown_option', `RedisReplayStore.open has no option ${unknown}; rules of proofs go into policy, and the others are client, namespace, ${known.join(', ')}, dangerPlaintext and now`);
   }
   const terms = { ...(JSON.parse(policyJson(policy).verifier) as object), ...snakeCase(rest) };
-  const core = spoken(() => new (redis().RedisReplay)(namespace, JSON.stringify(terms)));
+  const core = guarded(() => new (redis().RedisReplay)(namespace, JSON.stringify(terms)));
   return made(core, new Connection(source, limits.connect_ms), limits, now);
 }
 
@@ -302,14 +302,6 @@ function messageOf({ name, message }: Fault, connection?: string): string {
   if (name === 'lost' && connection !== undefined) return `${message} (${connection})`;
   if (name === 'moved') return `${message.replace(/: switch cluster mode on$/, '')}; give the cluster's client: new Cluster([…]) of ioredis, or createCluster({ rootNodes: […] }) of redis`;
   return camelCase(message);
-}
-
-function spoken<T>(call: () => T): T {
-  try {
-    return guarded(call);
-  } catch (error) {
-    throw error instanceof Misuse ? misuse(error.reason, camelCase(error.message)) : error;
-  }
 }
 
 function camelCase(text: string): string {

@@ -37,7 +37,12 @@ fn tokens_stay_within_their_resource() {
             "https://api.example.com@evil.test/mcp",
             "http://api.example.com/mcp",
         ] {
-            assert_eq!(story.err(call(url)), "misuse", "{url}");
+            let expected = match url {
+                _ if url.contains('@') => "target_unusable",
+                _ if url.starts_with("https:") => "outside_resource",
+                _ => "insecure_url",
+            };
+            assert_eq!(story.err(call(url)), expected, "{url}");
         }
         assert_eq!(story.server.log.len(), before, "nothing was sent");
     }

@@ -176,7 +176,7 @@ fn a_token_from_elsewhere_is_held_against_the_level() {
     };
     assert_eq!(adopt(SecurityLevel::Maximum, Algorithm::Es256, KeyProtection::Hsm), Err("no_intent"));
     assert_eq!(adopt(SecurityLevel::Maximum, Algorithm::Es256, KeyProtection::Software), Err("key_protection"));
-    assert_eq!(adopt(SecurityLevel::Maximum, Algorithm::Es384, KeyProtection::Hsm), Err("misuse"));
+    assert_eq!(adopt(SecurityLevel::Maximum, Algorithm::Es384, KeyProtection::Hsm), Err("key_algorithm"));
     assert_eq!(adopt(SecurityLevel::Enhanced, Algorithm::Es384, KeyProtection::Software), Ok(()));
     let picky =
         Client::builder(SecurityLevel::Enhanced, &RUSTCRYPTO).protections(&[KeyProtection::Hsm]).build().unwrap();

@@ -157,11 +157,14 @@ fn discovery_begins_with_the_target_itself() {
     assert_eq!((&*first.method, &*first.url, first.field("authorization")), ("GET", RESOURCE, None));
     story.end();
     // Nothing goes to a target that may not be talked to.
-    for target in
-        ["http://api.example.com/mcp", "http://127.0.0.1/mcp", "api.example.com", "https://user@api.example.com"]
-    {
+    for (target, reason) in [
+        ("http://api.example.com/mcp", "insecure_url"),
+        ("http://127.0.0.1/mcp", "insecure_url"),
+        ("api.example.com", "target_unusable"),
+        ("https://user@api.example.com", "target_unusable"),
+    ] {
         let mut story = Story::new("", "", public("enhanced"), Server::default());
-        assert_eq!(story.err(json!({ "do": "discover", "target": target })), "misuse", "{target}");
+        assert_eq!(story.err(json!({ "do": "discover", "target": target })), reason, "{target}");
         assert_eq!(story.server.log.len(), 0, "{target}");
     }
 }

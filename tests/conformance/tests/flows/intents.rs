@@ -93,12 +93,12 @@ fn the_lifetime_of_an_intent_is_a_second_to_an_hour() {
         let mut asked = intent();
         asked["intent_lifetime"] = json!(seconds);
         let before = story.server.log.len();
-        assert_eq!(story.err(asked), "misuse", "{seconds}");
+        assert_eq!(story.err(asked), "intent_lifetime", "{seconds}");
         assert_eq!((story.server.log.len(), story.player.host.keys()), (before, 0), "at once");
     }
     let lone =
         json!({ "do": "authorize", "session": "work", "authorization_details": details(), "intent_lifetime": 60 });
-    assert_eq!(story(public("enhanced"), strict()).err(lone), "misuse", "a lifetime of no intent");
+    assert_eq!(story(public("enhanced"), strict()).err(lone), "intent_lifetime", "a lifetime of no intent");
     for seconds in [1, 3_600] {
         let mut story = story(maximum(), strict());
         let mut asked = intent();
@@ -113,7 +113,7 @@ fn an_intent_is_never_unbound() {
     config["danger_accept_bearer"] = json!(true);
     let server = Server { token_type: "Bearer", ..strict() };
     let mut story = story(config, server);
-    assert_eq!(story.err(intent()), "misuse");
+    assert_eq!(story.err(intent()), "intent_accepts_bearer");
     assert_eq!(story.player.host.keys(), 0);
 }
 

@@ -166,7 +166,7 @@ fn a_public_client_keeps_its_key_until_a_new_login() {
         story("rekey-public", "the refresh token of a public client works with its key alone", public("enhanced"));
     log_in(&mut story, json!({}));
     let before = story.server.log.len();
-    assert_eq!(story.err(rekey()), "misuse");
+    assert_eq!(story.err(rekey()), "key_not_replaceable");
     assert_eq!((story.server.log.len(), story.player.host.created.len()), (before, 1));
     assert_eq!(story.ok(call())["status"], 200);
     story.end();

@@ -180,7 +180,7 @@ fn an_intent_at_enhanced() {
     story.end();
     let mut story = Story::new("", "", public("standard"), Server::default());
     story.discover();
-    assert_eq!(story.err(json!({ "do": "authorize", "session": "work", "intent": details() })), "misuse");
+    assert_eq!(story.err(json!({ "do": "authorize", "session": "work", "intent": details() })), "intent_unbound");
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn one_key_is_not_both() {
     story.discover();
     // The randomness begins anew, so the host makes the client's own key once more.
     keybound_conformance::flow::host::repeating();
-    assert_eq!(story.err(json!({ "do": "client_credentials", "session": "work" })), "misuse");
+    assert_eq!(story.err(json!({ "do": "client_credentials", "session": "work" })), "same_key");
 }
 
 #[test]

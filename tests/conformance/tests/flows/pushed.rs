@@ -96,7 +96,7 @@ fn what_has_to_be_pushed_does_not_go_through_the_browser() {
         let mut story = Story::new("", "", config, server());
         story.discover();
         let error = story.perform(with(unpushed())).expect_err("a mistake").to_string();
-        assert!(error.starts_with("without_pushed_request has no place "), "{error}");
+        assert!(error.starts_with("`without_pushed_request` has no place "), "{error}");
         assert_eq!(story.player.host.keys(), 0);
     }
 }
@@ -111,7 +111,7 @@ fn a_maximum_is_pushed() {
     story.server.prepared.push_back(("/par", empty(404)));
     assert_eq!(story.err(json!({ "do": "authorize", "session": "work", "intent": intent })), "answer_status");
     let unpushed = json!({ "do": "authorize", "session": "work", "intent": intent, "without_pushed_request": true });
-    assert_eq!(story.err(unpushed), "misuse");
+    assert_eq!(story.err(unpushed), "pushed_request_required");
 }
 
 #[test]

@@ -48,15 +48,16 @@ fn requests_are_checked_before_anything_is_sent() {
     let mut story = Story::new("", "", public("enhanced"), Server::default());
     story.discover();
     let before = story.server.log.len();
-    for request in [
-        json!({ "do": "authorize", "session": "" }),
-        json!({ "do": "authorize", "session": "x".repeat(257) }),
-        json!({ "do": "authorize", "session": "work", "resource": "https://api.example.com/#part" }),
-        json!({ "do": "authorize", "session": "work", "authorization_details": {} }),
-        json!({ "do": "authorize", "session": "work", "authorization_details": [] }),
-        json!({ "do": "authorize", "session": "work", "authorization_details": [{ "no": "type" }] }),
+    let resource = "https://api.example.com/#part";
+    for (request, reason) in [
+        (json!({ "do": "authorize", "session": "" }), "session_name"),
+        (json!({ "do": "authorize", "session": "x".repeat(257) }), "session_name"),
+        (json!({ "do": "authorize", "session": "work", "resource": resource }), "target_unusable"),
+        (json!({ "do": "authorize", "session": "work", "authorization_details": {} }), "not_json"),
+        (json!({ "do": "authorize", "session": "work", "authorization_details": [] }), "not_json"),
+        (json!({ "do": "authorize", "session": "work", "authorization_details": [{ "no": "type" }] }), "not_json"),
     ] {
-        assert_eq!(story.err(request), "misuse");
+        assert_eq!(story.err(request), reason);
     }
     assert_eq!(story.server.log.len(), before);
 }

@@ -57,13 +57,15 @@ impl Resource {
 /// A call that waits for its answer or for a lock.
 enum Waiting {
     Ready(Result<Step<Answer>, FlowError>),
+    /// A request that arrives after this many rounds.
+    Sent(keybound::oauth::step::Fetch<Answer>, u8),
     Answer(keybound::oauth::step::Fetch<Answer>, Response),
     Lock(keybound::oauth::step::Lock<Answer>),
     Pause(keybound::oauth::step::Wait<Answer>, u8),
 }
 
-/// Runs calls beside each other: in each round, each of them takes one step. Requests are answered in the order they were sent, and an
-/// answer arrives in the next round.
+/// Runs calls beside each other: in each round, each of them takes one step. A request arrives up to four rounds later, so that requests
+/// overtake each other.
 fn run(
     client: &Client,
     session: &Session,
@@ -73,12 +75,21 @@ fn run(
 ) -> Vec<Result<Answer, FlowError>> {
     let begin = || client.call(session, Request::new("GET", &format!("{RESOURCE}/a")), NOW);
     let mut waiting: VecDeque<Waiting> = (0..calls).map(|_| Waiting::Ready(begin())).collect();
-    let mut held: Option<String> = None;
+    let (mut held, mut latency): (Option<String>, u8) = (None, 0);
     let mut outcomes = Vec::new();
     for _ in 0..10_000 {
         let Some(next) = waiting.pop_front() else { return outcomes };
         let step = match next {
             Waiting::Answer(step, response) => step.resume(Ok(response), NOW),
+            Waiting::Sent(step, 0) => {
+                let response = resource.respond(step.request());
+                waiting.push_back(Waiting::Answer(step, response));
+                continue;
+            }
+            Waiting::Sent(step, rounds) => {
+                waiting.push_back(Waiting::Sent(step, rounds - 1));
+                continue;
+            }
             Waiting::Lock(step) if held.is_none() => {
                 held = Some(step.lock().into());
                 step.resume(Ok(()), NOW)
@@ -99,8 +110,8 @@ fn run(
             Err(error) => outcomes.push(Err(error)),
             Ok(Step::Sign(step)) => waiting.push_front(Waiting::Ready(step.resume_with(key, NOW))),
             Ok(Step::Fetch(step)) => {
-                let response = resource.respond(step.request());
-                waiting.push_back(Waiting::Answer(step, response));
+                latency = (latency + 3) % 5;
+                waiting.push_back(Waiting::Sent(step, latency));
             }
             Ok(Step::Lock(step)) => waiting.push_back(Waiting::Lock(step)),
             Ok(Step::Unlock(step)) => {

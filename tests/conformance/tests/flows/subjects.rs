@@ -185,7 +185,7 @@ fn a_provisional_session_is_stored_when_it_is_kept() {
     let session = story.log_in(begin.clone());
     assert_eq!(look(&mut story)["subject"], json!({ "issuer": ISSUER, "sub": ALICE }));
     assert_eq!(story.player.host.stored("session/work"), before, "the session of this name is still the earlier one");
-    assert_eq!(story.err(refresh()), "misuse", "what would be stored by a refresh is not kept yet");
+    assert_eq!(story.err(refresh()), "provisional_session", "what would be stored by a refresh is not kept yet");
     let call = json!({ "do": "call", "session": "work", "url": RESOURCE });
     assert_eq!(story.ok(call.clone())["status"], 200);
     story.ok(json!({ "do": "keep", "session": "work" }));
@@ -219,6 +219,6 @@ fn what_an_earlier_version_cannot_judge_it_does_not_open() {
 #[test]
 fn a_subject_that_cannot_be_is_not_expected() {
     for sub in [String::new(), "x".repeat(2_049)] {
-        assert_eq!(story("", "", json!({})).err(expecting(&sub)), "misuse");
+        assert_eq!(story("", "", json!({})).err(expecting(&sub)), "subject_length");
     }
 }

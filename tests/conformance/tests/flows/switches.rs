@@ -37,7 +37,7 @@ fn a_server_where_scopes_name_the_resource() {
     assert_eq!(step_up["pushed"], true);
     assert!(!sent(&story, "resource"));
     let elsewhere = json!({ "do": "call", "session": "work", "url": "https://api.example.com/other" });
-    assert_eq!(story.err(elsewhere), "misuse");
+    assert_eq!(story.err(elsewhere), "outside_resource");
     story.end();
 }
 
