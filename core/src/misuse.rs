@@ -171,6 +171,7 @@ impl Misuse {
             Self::SubjectLength => "subject_length",
             Self::Provisional => "provisional_session",
             Self::BearerAtMaximum => "bearer_at_maximum",
+            Self::Cors(_) => "cors_unusable",
             Self::CryptoMissing => "crypto_missing",
             Self::ClientLimit => "client_limit",
             Self::LimitBehindProxies => "limit_behind_proxies",
