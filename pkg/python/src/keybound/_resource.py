@@ -348,6 +348,9 @@ class Resource:
         try:
             return (yield from self._finished(lambda at: begin((incoming, epoch, ticks), at), now, incoming.route))
         except Refused as refused:
+            # A preflight is answered, not refused.
+            if refused.reason == "preflight":
+                raise
             log_refusal(refused.refusal, incoming.method, incoming.target or (incoming.url or "").encode())
             if log.isEnabledFor(logging.DEBUG):
                 differing = self._native.difference((incoming, epoch, ticks), refused.reason, self._now(now))
