@@ -67,7 +67,7 @@ test('NODE_DEBUG and DEBUG write reason, path and what differed', async () => {
   for (const env of [{ NODE_DEBUG: 'net,keybound' }, { DEBUG: 'express:* keybound' }, { DEBUG: '*' }]) {
     const text = await written(env);
     assert.match(text, /^keybound: refused GET \/items: 401 target_mismatch\n/m, JSON.stringify(env));
-    assert.match(text, /https:\/\/api\.example\.com\/items.*https:\/\/api\.example\.com\/other/);
+    assert.match(text, /^ {2}expected .*https:\/\/api\.example\.com\/items.*\n {2}found .*https:\/\/api\.example\.com\/other/m);
   }
   for (const env of [{}, { NODE_DEBUG: 'http' }, { DEBUG: 'keyboundless' }]) assert.equal(await written(env), '', JSON.stringify(env));
 });

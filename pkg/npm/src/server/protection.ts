@@ -2,7 +2,6 @@
 
 import { native, ready } from '#native';
 import type { Algorithm, Finished } from '../drive.js';
-import type { Explanation } from '../verify.js';
 import { KeyboundError, guarded, misuse } from '../errors.js';
 import type { Refusal } from '../errors.js';
 import type { NativeFlow, NativeIncoming, NativePrincipal, NativeResourceServer } from '../native.js';
@@ -140,8 +139,6 @@ export class Protection {
   readonly #mountPath: string;
   readonly #crosses: boolean;
   readonly #refusals: Refusals;
-  /** What stands before the targets of requests in URLs. */
-  readonly #root: string;
   #server: NativeResourceServer | undefined;
   #warned = false;
 
@@ -171,7 +168,6 @@ export class Protection {
     this.#mountPath = options.mountPath ?? '';
     this.#crosses = cors !== undefined;
     this.#refusals = new Refusals(onRefused, this.#consumption.onFault);
-    this.#root = (options.origin ?? String(options.resource).split('/', 3).join('/')) + (options.pathPrefix ?? '');
     try {
       this.#open();
     } catch (error) {
@@ -212,23 +208,16 @@ export class Protection {
   }
 
   #refused(request: RequestParts, refusal: Refusal): { readonly verdict: 'refused'; readonly refusal: Refusal } {
-    this.#refusals.tell(request, refusal, () => this.#differences(request));
+    this.#refusals.tell(request, refusal, () => this.#differences(request, refusal.reason));
     return { verdict: 'refused', refusal };
   }
 
-  /** What the checks of a proof that failed expected and found, for its developer. Queries of URLs are left out. */
-  #differences({ method, target, fields }: RequestParts): readonly string[] {
-    const named = (wanted: string): string | undefined => fields.find((_, at) => at % 2 === 1 && fields[at - 1]?.toLowerCase() === wanted);
-    const [proof, credentials] = [named('dpop'), named('authorization')];
-    const accessToken = (credentials ?? '').replace(/^\S+\s+/, '');
-    const boundTo = boundToOf(accessToken);
-    if (proof === undefined || boundTo === undefined) return [];
-    // Nonces are judged by the protection itself, whose reason says it all.
-    const options = { ...(JSON.parse(this.#policy.verifier) as object), nonces: false, require_nonces: false };
-    const presented = { method, url: this.#root + target, proofs: [proof], accessToken, boundTo };
-    const { checks } = JSON.parse(new (native().Verifier)(JSON.stringify(options)).explain(presented, this.#consumption.now())) as Explanation;
-    const failed = checks.filter(({ outcome }) => outcome === 'failed');
-    return failed.map(({ check, expected, found }) => `${check}: expected ${expected ?? '-'}, found ${found ?? '-'}`.replace(/\?\S*/g, '?…'));
+  /** What was expected and what was found, for the developer. */
+  #differences(request: RequestParts, reason: string): readonly string[] {
+    const differing = this.#open().difference(copyOf(request), reason, this.#consumption.now());
+    if (differing === undefined || differing === null) return [];
+    const { expected, found } = JSON.parse(differing) as { expected: string; found: string };
+    return [`expected ${expected}`, `found ${found}`];
   }
 
   async #judge(
@@ -304,17 +293,6 @@ function copyOf(request: RequestParts): NativeIncoming {
   checkTexts(request, ['fields']);
   const { method, target, peer, certificate } = request;
   return { method, target, fields: [...request.fields], ...(peer !== undefined && { peer }), ...(certificate && { certificate: certificate.slice() }) };
-}
-
-/** The key that a JWT says it is bound to, whoever signed it; none of another token. */
-function boundToOf(accessToken: string): string | undefined {
-  try {
-    const payload = accessToken.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/');
-    const jkt: unknown = (JSON.parse(atob(payload)) as { cnf?: { jkt?: unknown } }).cnf?.jkt;
-    return typeof jkt === 'string' ? jkt : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** @throws Misuse */

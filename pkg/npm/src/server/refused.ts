@@ -34,7 +34,7 @@ export class Refusals {
     const path = target.split(/[?#]/, 1)[0] as string;
     try {
       this.#hook?.({ reason, status, error, method, path, route });
-      this.#debug?.([`refused ${shown(method)} ${shown(path)}: ${status} ${reason}`, ...differed().map((line) => `  ${line}`)].join('\n'));
+      this.#debug?.([`refused ${shown(method)} ${shown(path)}: ${status} ${reason}`, ...differed().map((line) => `  ${line.replace(/[^\x20-\x7e]/g, '?')}`)].join('\n'));
     } catch (fault) {
       // What a hook throws is no failure of the request.
       this.#onFault(fault);
