@@ -140,7 +140,8 @@ fn acceptance_means_every_check_but_replay() {
     assert_eq!(explanation.rejection(), None);
     assert_eq!(explanation.failure(), None);
     for finding in explanation.findings() {
-        let expected = if finding.check == Check::Replay { Outcome::NotReached } else { Outcome::Passed };
+        let expected =
+            if finding.check == Check::Replay { Outcome::NotJudged { because: None } } else { Outcome::Passed };
         assert_eq!(finding.outcome, expected);
     }
     assert!(explanation.to_string().contains("never consumes"));
@@ -150,15 +151,15 @@ fn acceptance_means_every_check_but_replay() {
 }
 
 #[test]
-fn checks_after_the_failure_are_not_reached() {
+fn one_mistake_fails_one_check() {
     let explanation = Request { method: "POST", ..Request::default() }.explain();
     for finding in explanation.findings() {
-        let name = finding.outcome.name();
-        match finding.check {
-            check if check < Check::Method => assert_eq!(name, "passed"),
-            Check::Method => assert_eq!(name, "failed"),
-            _ => assert_eq!(name, "not_reached"),
-        }
+        let expected = match finding.check {
+            Check::Method => "failed",
+            Check::Replay => "not_judged",
+            _ => "passed",
+        };
+        assert_eq!(finding.outcome.name(), expected, "{}", finding.check);
     }
     let json = explanation.to_json();
     assert!(
@@ -166,13 +167,14 @@ fn checks_after_the_failure_are_not_reached() {
     );
     assert!(
         json.contains(
-            r#"{"check":"method","outcome":"failed","expected":"htm \"POST\"","found":"htm \"GET\"","cause":""#
+            r#"{"check":"method","outcome":"failed","reason":"method_mismatch","section":"RFC 9449 section 4.3 check 8","expected":"htm \"POST\"","found":"htm \"GET\"","cause":""#
         )
     );
-    assert!(json.ends_with(r#"{"check":"replay","outcome":"not_reached"}]}"#));
+    assert!(json.ends_with(r#"{"check":"replay","outcome":"not_judged","because":"method"}]}"#));
     let text = explanation.to_string();
-    assert_eq!(text.lines().filter(|line| line.starts_with("ok ")).count(), 7);
+    assert_eq!(text.lines().filter(|line| line.starts_with("ok ")).count(), 14);
     assert!(text.contains("FAILED  method") && text.contains("        cause "));
+    assert!(text.ends_with("(not judged because of method)\n"), "{text}");
 }
 
 #[test]

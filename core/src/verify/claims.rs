@@ -16,7 +16,7 @@ use crate::proof::claims::Claims;
 pub(super) struct Required<'a> {
     pub(super) jti: Text<'a>,
     htm: Text<'a>,
-    htu: Text<'a>,
+    pub(super) htu: Text<'a>,
     iat: &'a str,
     exp: Option<&'a str>,
     nbf: Option<&'a str>,
@@ -53,26 +53,42 @@ impl<'a> Required<'a> {
 
     #[inline(always)]
     pub(super) fn check_method(&self, method: &str) -> Result<(), Rejection> {
-        if self.htm.is(method) { Ok(()) } else { Err(Rejection::MethodMismatch) }
+        check_htm(self.htm, method)
     }
 
-    /// Looks at `iat`, unless the nonce stands for it, and honours `exp` and `nbf` where they are given (RFC 7519 section 4.1).
     #[inline(always)]
     pub(super) fn check_time(&self, verifier: &Verifier, now: UnixTime) -> Result<Times, Rejection> {
-        let issued_at = UnixTime::from_secs(json::floor(self.iat));
-        if !verifier.times_by_nonce() {
-            check_age(verifier, issued_at, now)?;
-        }
-        let time = |text: Option<&str>| text.map(|text| UnixTime::from_secs(json::floor(text)));
-        let ends = time(self.exp);
-        if ends.is_some_and(|end| now >= end) {
-            return Err(Rejection::Expired);
-        }
-        if time(self.nbf).is_some_and(|start| start > now.saturating_add(verifier.policy.max_ahead())) {
-            return Err(Rejection::NotYetValid);
-        }
-        Ok(Times { issued_at, ends })
+        check_times(verifier, self.iat, self.exp, self.nbf, now)
     }
+}
+
+#[inline(always)]
+pub(super) fn check_htm(htm: Text<'_>, method: &str) -> Result<(), Rejection> {
+    if htm.is(method) { Ok(()) } else { Err(Rejection::MethodMismatch) }
+}
+
+/// Looks at `iat`, unless the nonce stands for it, and honours `exp` and `nbf` where they are given (RFC 7519 section 4.1).
+#[inline(always)]
+pub(super) fn check_times(
+    verifier: &Verifier,
+    iat: &str,
+    exp: Option<&str>,
+    nbf: Option<&str>,
+    now: UnixTime,
+) -> Result<Times, Rejection> {
+    let issued_at = UnixTime::from_secs(json::floor(iat));
+    if !verifier.times_by_nonce() {
+        check_age(verifier, issued_at, now)?;
+    }
+    let time = |text: Option<&str>| text.map(|text| UnixTime::from_secs(json::floor(text)));
+    let ends = time(exp);
+    if ends.is_some_and(|end| now >= end) {
+        return Err(Rejection::Expired);
+    }
+    if time(nbf).is_some_and(|start| start > now.saturating_add(verifier.policy.max_ahead())) {
+        return Err(Rejection::NotYetValid);
+    }
+    Ok(Times { issued_at, ends })
 }
 
 /// When a proof was made, and when its own `exp` ends its life, if that is given.
@@ -122,12 +138,12 @@ fn read_claims(payload: &[u8]) -> Result<Claims<'_>, Rejection> {
 pub(super) fn check_target(
     verifier: &Verifier,
     presented: &PresentedProof<'_>,
-    required: &Required<'_>,
+    htu: Text<'_>,
 ) -> Result<(), Rejection> {
-    if !required.htu.may_be(uri::MAX_URI_LEN) {
+    if !htu.may_be(uri::MAX_URI_LEN) {
         return Err(Rejection::HtuMalformed);
     }
-    let htu = required.htu.to_bytes();
+    let htu = htu.to_bytes();
     // A URI is ASCII. Seen first, that spares looking at other characters one by one.
     let htu = Some(&htu).filter(|htu| htu.is_ascii()).and_then(|htu| core::str::from_utf8(htu).ok());
     let htu = htu.ok_or(Rejection::HtuMalformed)?;

@@ -1,4 +1,7 @@
-//! Explaining a verdict to a developer: every check in order, and for the one that failed what was wrong.
+//! Explaining a verdict to a developer: every check in order, and for each that failed what was wrong.
+//!
+//! Verification ends at the first check that fails, which gives the verdict. An explanation goes on with every check that does not depend on
+//! a failed one, so that several mistakes are found in one run.
 //!
 //! An explanation is for the eyes of whoever debugs a client or sets up a server. It never settles a proof and must
 //! not be sent to the peer.
@@ -25,9 +28,9 @@ use core::fmt;
 use super::Verifier;
 use super::check::Check;
 use super::diagnose;
-use super::pending::PendingProof;
 use super::presentation::Presentation;
 use super::rejection::Rejection;
+use super::survey::{Survey, Unmet};
 use crate::UnixTime;
 use crate::json;
 use crate::replay::StoreFloor;
@@ -60,19 +63,26 @@ pub struct Finding {
 
 /// What came of one check.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Outcome {
     /// The proof passed.
     Passed,
-    /// The proof failed here, and no later check was made.
+    /// The proof failed here.
     Failed(Failure),
-    /// An earlier check failed; or this is the replay check, which an explanation never makes.
-    NotReached,
+    /// The check was not made.
+    NotJudged {
+        /// The failed check on whose result it depends; none for the replay check of a proof that passed all others: an explanation asks no
+        /// store.
+        because: Option<Check>,
+    },
 }
 
 /// Why a check failed, in plain sentences.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Failure {
+    /// The defect. That of the first failure is the verdict; verification does not get to the others.
+    pub rejection: Rejection,
     /// What the check asks for.
     pub expected: String,
     /// What the proof has instead.
@@ -87,6 +97,7 @@ impl Failure {
     /// The fixed texts about `rejection`, for where nothing more precise is known.
     pub(super) fn general(rejection: Rejection) -> Self {
         Self {
+            rejection,
             expected: rejection.check().question().to_owned(),
             found: rejection.to_string(),
             cause: rejection.cause().to_owned(),
@@ -122,17 +133,23 @@ impl Explanation {
         &self.findings
     }
 
-    /// The one failure, if there is one.
+    /// The failure that gave the verdict, if there is one: the first.
     pub fn failure(&self) -> Option<&Failure> {
-        self.findings.iter().find_map(|finding| match &finding.outcome {
+        self.failures().next()
+    }
+
+    /// All failures, in the order of the checks.
+    pub fn failures(&self) -> impl Iterator<Item = &Failure> {
+        self.findings.iter().filter_map(|finding| match &finding.outcome {
             Outcome::Failed(failure) => Some(failure),
-            Outcome::Passed | Outcome::NotReached => None,
+            Outcome::Passed | Outcome::NotJudged { .. } => None,
         })
     }
 
     /// The explanation as a JSON object: `accepted` (every check but replay was passed), `reason` and `section` (`null`
-    /// if accepted) and `checks`, each with `check`, `outcome` (`passed`, `failed` or `not_reached`) and, where it
-    /// failed, `expected`, `found`, `cause` and `fix`.
+    /// if accepted) and `checks`, each with `check`, `outcome` (`passed`, `failed` or `not_judged`), where it
+    /// failed `reason`, `section`, `expected`, `found`, `cause` and `fix`, and where it was not judged `because`, the failed check on which it
+    /// depends. The replay check of an accepted proof has a `note` instead.
     pub fn to_json(&self) -> String {
         let mut out = String::from("{\"accepted\":");
         out.push_str(if self.rejection.is_none() { "true" } else { "false" });
@@ -154,16 +171,25 @@ impl Explanation {
             out.push_str(finding.outcome.name());
             out.push('"');
             if let Outcome::Failed(failure) = &finding.outcome {
-                for (name, text) in failure.parts() {
+                let named = [("reason", failure.rejection.reason()), ("section", failure.rejection.section())];
+                for (name, text) in named.into_iter().chain(failure.parts()) {
                     out.push_str(",\"");
                     out.push_str(name);
                     out.push_str("\":");
                     json::write_string(text, &mut out);
                 }
             }
-            if self.rejection.is_none() && finding.check == Check::Replay {
-                out.push_str(",\"note\":");
-                json::write_string(NOT_CONSUMED, &mut out);
+            match finding.outcome {
+                Outcome::NotJudged { because: Some(failed) } => {
+                    out.push_str(",\"because\":\"");
+                    out.push_str(failed.name());
+                    out.push('"');
+                }
+                Outcome::NotJudged { because: None } => {
+                    out.push_str(",\"note\":");
+                    json::write_string(NOT_CONSUMED, &mut out);
+                }
+                Outcome::Passed | Outcome::Failed(_) => {}
             }
             out.push('}');
         }
@@ -179,36 +205,36 @@ impl Failure {
 }
 
 impl Outcome {
-    /// A stable name for machines: `passed`, `failed` or `not_reached`.
+    /// A stable name for machines: `passed`, `failed` or `not_judged`.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Passed => "passed",
             Self::Failed(_) => "failed",
-            Self::NotReached => "not_reached",
+            Self::NotJudged { .. } => "not_judged",
         }
     }
 }
 
-/// One line for each check, and four more below the one that failed.
+/// One line for each check, and four more below each that failed.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.findings {
             let mark = match finding.outcome {
                 Outcome::Passed => "ok",
                 Outcome::Failed(_) => "FAILED",
-                Outcome::NotReached => "-",
+                Outcome::NotJudged { .. } => "-",
             };
             write!(f, "{mark:<6}  {:<10}  {}", finding.check.name(), finding.check.question())?;
-            if let (Outcome::Failed(_), Some(rejection)) = (&finding.outcome, self.rejection) {
-                write!(f, " [{}, {}]", rejection.reason(), rejection.section())?;
-            }
-            if let Outcome::Failed(failure) = &finding.outcome {
-                for (name, text) in failure.parts() {
-                    write!(f, "\n        {name:<10}  {text}")?;
+            match &finding.outcome {
+                Outcome::Passed => {}
+                Outcome::Failed(failure) => {
+                    write!(f, " [{}, {}]", failure.rejection.reason(), failure.rejection.section())?;
+                    for (name, text) in failure.parts() {
+                        write!(f, "\n        {name:<10}  {text}")?;
+                    }
                 }
-            }
-            if self.rejection.is_none() && finding.check == Check::Replay {
-                write!(f, " ({NOT_CONSUMED})")?;
+                Outcome::NotJudged { because: Some(failed) } => write!(f, " (not judged because of {failed})")?,
+                Outcome::NotJudged { because: None } => write!(f, " ({NOT_CONSUMED})")?,
             }
             writeln!(f)?;
         }
@@ -218,10 +244,10 @@ impl fmt::Display for Explanation {
 
 impl Verifier {
     /// Judges a proof as [`check`](Self::check) does and tells what came of every check, for the developer of a client
-    /// or the operator of a server.
+    /// or the operator of a server. Where one failed, the later ones are made as well, unless they depend on it.
     ///
     /// It never consumes the proof: an explanation without a rejection says that every check but replay was passed. It
-    /// costs more than `check`, within bounds.
+    /// costs more than `check`, within bounds: a handful of signature verifications at most.
     ///
     /// # Security
     /// Not for the peer, and not for every request of a server: switch it on where somebody is debugging.
@@ -258,21 +284,37 @@ impl Verifier {
         floor: Option<StoreFloor>,
     ) -> Explanation {
         let presentation = &floor.map_or(*presentation, |floor| presentation.in_epoch(floor.epoch()));
-        let judged = self.check(presentation, now);
-        let unknown = judged.as_ref().ok().map(PendingProof::replay_entry).zip(floor);
-        let unknown = unknown.filter(|(entry, floor)| !floor.vouches_for(entry));
-        let rejection = judged.as_ref().err().copied().or(unknown.map(|_| Rejection::BeforeStoreFloor));
-        let findings = Check::ALL
+        let survey = Survey::of(self, presentation, now, floor);
+        let before_floor = survey.unknown.map(|_| Rejection::BeforeStoreFloor);
+        // The verdict is that of verification alone; the survey says what came of the checks that it does not get to.
+        let rejection = self.check(presentation, now).err().or(before_floor);
+        let state = |check: Check| match rejection? {
+            verdict if check < verdict.check() => None,
+            verdict if check == verdict.check() => Some(Unmet::Failed(verdict)),
+            verdict if check == Check::Replay => {
+                Some(before_floor.map_or(Unmet::Behind(verdict.check()), Unmet::Failed))
+            }
+            _ => survey.unmet(check),
+        };
+        let states = Check::ALL.map(|check| (check, state(check)));
+        let failed: Vec<Rejection> = states
+            .iter()
+            .filter_map(|(_, state)| match state {
+                Some(Unmet::Failed(rejection)) => Some(*rejection),
+                Some(Unmet::Behind(_)) | None => None,
+            })
+            .collect();
+        let mut failures = diagnose::diagnose(self, presentation, now, &failed, survey.unknown.zip(floor)).into_iter();
+        let findings = states
             .into_iter()
-            .map(|check| {
-                let outcome = match rejection {
-                    Some(rejection) if check == rejection.check() => Outcome::Failed(match unknown {
-                        Some((entry, floor)) => diagnose::before_floor(self, entry, &floor),
-                        None => diagnose::diagnose(self, presentation, now, rejection),
-                    }),
-                    Some(rejection) if check > rejection.check() => Outcome::NotReached,
-                    None if check == Check::Replay => Outcome::NotReached,
-                    _ => Outcome::Passed,
+            .map(|(check, state)| {
+                let outcome = match state {
+                    Some(Unmet::Failed(rejection)) => {
+                        Outcome::Failed(failures.next().unwrap_or_else(|| Failure::general(rejection)))
+                    }
+                    Some(Unmet::Behind(failed)) => Outcome::NotJudged { because: Some(failed) },
+                    None if check == Check::Replay => Outcome::NotJudged { because: None },
+                    None => Outcome::Passed,
                 };
                 Finding { check, outcome }
             })

@@ -87,7 +87,7 @@ pub(super) fn fitting<'a>(
 ) -> Result<Fitting<'a>, Unfit<'a>> {
     let claims = Required::read(payload, presented.access_token.is_some())?; //   Claims      check 3
     claims.check_method(presented.method)?; //                                    Method      check 8
-    check_target(verifier, presented, &claims)?; //                               Target      check 9
+    check_target(verifier, presented, claims.htu)?; //                            Target      check 9
     let times = claims.check_time(verifier, now); //                              Time        check 11
     match times {
         Ok(times) => Ok(Fitting { claims, times }),

@@ -36,6 +36,7 @@ pub mod read;
 pub mod refusal;
 pub mod rejection;
 mod shape;
+mod survey;
 
 use alloc::sync::Arc;
 use core::fmt;

@@ -55,7 +55,9 @@ fn missing(case: &Case<'_>) -> Failure {
         case.general().expecting(format!("the claims {wanted}")).finding(format!("no {}", lacking.join(", no ")));
     if claims.htm.is_absent() && claims.htu.is_absent() {
         failure
-            .because("These are not the claims of a proof: another JWT was signed with typ dpop+jwt, or the claims were forgotten.")
+            .because(
+                "These are not the claims of a proof: another JWT was sent in its place, or the claims were forgotten.",
+            )
             .fixed_by(format!("Set {wanted} in every proof."))
     } else {
         failure

@@ -1,4 +1,4 @@
-//! What exactly is wrong with a proof that failed a check: expected, found, cause and fix.
+//! What exactly is wrong with a proof that failed checks: expected, found, cause and fix.
 //!
 //! The proof is read again by the strict readers of the checks. Where they cannot read it, the fixed texts of the
 //! rejection stand. Nothing here decides anything.
@@ -47,6 +47,7 @@ struct Case<'a> {
     jwk: JwkText<'a>,
     claims: Claims<'a>,
     shown: Shown<'a>,
+    unknown: Option<(ReplayEntry, StoreFloor)>,
 }
 
 impl<'a> Case<'a> {
@@ -67,20 +68,30 @@ impl<'a> Case<'a> {
     fn general(&self) -> Failure {
         Failure::general(self.rejection)
     }
+
+    fn diagnose(&self) -> Failure {
+        match self.rejection.check() {
+            Check::Fields | Check::Size | Check::Shape => shape::diagnose(self),
+            Check::Type | Check::Algorithm => header::diagnose(self),
+            Check::Key | Check::Curve => key::diagnose(self),
+            Check::Claims | Check::Method | Check::Time | Check::Nonce => claims::diagnose(self),
+            Check::Target => target::diagnose(self),
+            Check::Binding | Check::TokenHash | Check::Signature => possession::diagnose(self),
+            Check::Replay => replay::diagnose(self),
+        }
+    }
 }
 
-/// Diagnoses a proof that passed every check but replay, and for which a store with this floor does not vouch.
-pub(super) fn before_floor(verifier: &Verifier, entry: &ReplayEntry, floor: &StoreFloor) -> Failure {
-    replay::before_floor(verifier, entry, floor)
-}
-
-/// Diagnoses the check that failed.
+/// Diagnoses each of the checks that failed. `unknown` is an entry for which the store does not vouch, and its floor.
 pub(super) fn diagnose(
     verifier: &Verifier,
     presentation: &Presentation<'_>,
     now: UnixTime,
-    rejection: Rejection,
-) -> Failure {
+    rejections: &[Rejection],
+    unknown: Option<(ReplayEntry, StoreFloor)>,
+) -> Vec<Failure> {
+    // The rejection is exchanged for each failure: the proof is read once.
+    let Some(rejection) = rejections.first().copied() else { return Vec::new() };
     let proof = judge::single_proof(presentation.proofs).unwrap_or_default();
     let compact = Compact::split(proof);
     let decoded = |segment: fn(&Compact<'_>) -> Vec<u8>| compact.as_ref().map(segment).unwrap_or_default();
@@ -102,7 +113,7 @@ pub(super) fn diagnose(
         shown.hide(text.to_cow());
     }
 
-    let case = Case {
+    let mut case = Case {
         verifier,
         presentation,
         now,
@@ -115,14 +126,11 @@ pub(super) fn diagnose(
         jwk,
         claims,
         shown,
+        unknown,
     };
-    match rejection.check() {
-        Check::Fields | Check::Size | Check::Shape => shape::diagnose(&case),
-        Check::Type | Check::Algorithm => header::diagnose(&case),
-        Check::Key | Check::Curve => key::diagnose(&case),
-        Check::Claims | Check::Method | Check::Time | Check::Nonce => claims::diagnose(&case),
-        Check::Target => target::diagnose(&case),
-        Check::Binding | Check::TokenHash | Check::Signature => possession::diagnose(&case),
-        Check::Replay => case.general(),
-    }
+    let diagnose_next = |rejection: &Rejection| {
+        case.rejection = *rejection;
+        case.diagnose()
+    };
+    rejections.iter().map(diagnose_next).collect()
 }

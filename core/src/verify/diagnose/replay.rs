@@ -2,16 +2,22 @@
 
 use alloc::format;
 
+use super::Case;
 use crate::replay::{ReplayEntry, StoreFloor};
-use crate::verify::Verifier;
 use crate::verify::explain::Failure;
-use crate::verify::rejection::Rejection;
+
+pub(super) fn diagnose(case: &Case<'_>) -> Failure {
+    match &case.unknown {
+        Some((entry, floor)) => before_floor(case, entry, floor),
+        None => case.general(),
+    }
+}
 
 /// A proof that the store would refuse because it was made before the store could know of its use.
-pub(super) fn before_floor(verifier: &Verifier, entry: &ReplayEntry, floor: &StoreFloor) -> Failure {
+fn before_floor(case: &Case<'_>, entry: &ReplayEntry, floor: &StoreFloor) -> Failure {
     let (last, timed_at) = (floor.last_unknown(entry.max_ahead()), entry.timed_at());
     let wait = last.since(timed_at).saturating_add(1);
-    let failure = Failure::general(Rejection::BeforeStoreFloor).expecting(match verifier.nonces() {
+    let failure = case.general().expecting(match case.verifier.nonces() {
         Some(_) => format!("a nonce issued since the store began at {}, or a proof timed after {last}", floor.since()),
         None => format!(
             "a proof timed after {last}: the store began at {}, and proofs may be timed {} s ahead",
@@ -19,7 +25,7 @@ pub(super) fn before_floor(verifier: &Verifier, entry: &ReplayEntry, floor: &Sto
             entry.max_ahead()
         ),
     });
-    match (entry.nonce_epoch(), verifier.nonces()) {
+    match (entry.nonce_epoch(), case.verifier.nonces()) {
         (Some(_), _) => failure
             .finding(format!("a proof timed at {timed_at}, {wait} s too early, with a nonce of an earlier life of the store"))
             .because("The nonce was issued before the server was started, or by another process with the same nonce keys and a store of its own.")
