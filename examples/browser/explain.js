@@ -4,8 +4,8 @@ import { advice as advising, core, decode, now, wording } from './core.js';
 import { at, bringIntoView, element, facts, show } from './dom.js';
 import { read } from './paste.js';
 
-const MARKS = { passed: '✓', failed: '✗', not_reached: '·' };
-const SAYS = { passed: 'passed', failed: 'failed', not_reached: 'not reached' };
+const MARKS = { passed: '✓', failed: '✗', not_judged: '·' };
+const SAYS = { passed: 'passed', failed: 'failed', not_judged: 'not judged' };
 
 /** Wires the section. */
 export function setUp() {
@@ -107,10 +107,11 @@ async function explainedProof({ proofs }) {
     ? element('p', { class: 'verdict good' }, 'Accepted', element('small', {}, 'if it was not used before'))
     : element('p', { class: 'verdict' }, `Refused: ${explanation.reason}`, element('small', {}, explanation.section));
   const list = element('ol', { class: 'checks' });
-  for (const { check, outcome, expected, found, cause, fix } of explanation.checks) {
+  for (const { check, outcome, because, expected, found, cause, fix } of explanation.checks) {
     list.append(element('li', { class: outcome },
       element('span', { class: 'mark', role: 'img', 'aria-label': SAYS[outcome] }, MARKS[outcome]),
       element('div', {}, element('h3', {}, questions.get(check) ?? check),
+        because !== undefined && element('small', {}, `not judged because of “${questions.get(because) ?? because}”`),
         outcome === 'failed' && facts([['Expected', expected], ['Found', found], ['Cause', cause], ['Fix', fix]]))));
   }
   return [verdict, list, decoded && shownJwt(decoded)].filter(Boolean);
@@ -123,7 +124,7 @@ function binding(token, decoded, thumbprint) {
   try {
     return thumbprint(JSON.stringify(decoded.header.jwk));
   } catch {
-    // A proof without a usable key fails long before its binding.
+    // Without a usable key the binding is not judged.
     return 'A'.repeat(43);
   }
 }

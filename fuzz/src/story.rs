@@ -102,7 +102,8 @@ impl Request<'_> {
         for verifier in [&*VERIFIER, &*REMEMBERING] {
             let explanation = verifier.explain(&presentation, self.now);
             assert_eq!(explanation.rejection(), verdict.err(), "the explanation disagrees");
-            assert_eq!(explanation.failure().is_some(), verdict.is_err());
+            let first = explanation.failure().map(|failure| failure.rejection);
+            assert_eq!(first, verdict.err(), "the first failure is the verdict");
             let json: serde_json::Value = serde_json::from_str(&explanation.to_json()).expect("JSON");
             assert_eq!(json["reason"].as_str(), verdict.err().map(Rejection::reason));
             let _ = explanation.to_string();

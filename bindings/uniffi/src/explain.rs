@@ -32,6 +32,12 @@ pub struct CheckResult {
     pub question: String,
     /// What came of it.
     pub outcome: CheckOutcome,
+    /// Why it failed: the rejection's stable name. That of the first failed check is the verdict; verification does not get to the others.
+    pub reason: Option<String>,
+    /// Where that is required.
+    pub section: Option<String>,
+    /// The failed check for which this one could not be made.
+    pub because: Option<String>,
     /// What it wanted, if it failed.
     pub expected: Option<String>,
     /// What was there instead.
@@ -49,8 +55,8 @@ pub enum CheckOutcome {
     Passed,
     /// It failed.
     Failed,
-    /// An earlier one failed, and it was not made.
-    NotReached,
+    /// It was not made: it depends on one that failed, or it is the replay check of a proof that passed all others.
+    NotJudged,
 }
 
 impl From<explain::Explanation> for Explanation {
@@ -66,7 +72,13 @@ impl From<explain::Explanation> for Explanation {
                 outcome: match &finding.outcome {
                     Outcome::Passed => CheckOutcome::Passed,
                     Outcome::Failed(_) => CheckOutcome::Failed,
-                    _ => CheckOutcome::NotReached,
+                    _ => CheckOutcome::NotJudged,
+                },
+                reason: failure.map(|failure| failure.rejection.reason().into()),
+                section: failure.map(|failure| failure.rejection.section().into()),
+                because: match &finding.outcome {
+                    Outcome::NotJudged { because } => because.map(|failed| failed.name().into()),
+                    _ => None,
                 },
                 expected: failure.map(|failure| failure.expected.clone()),
                 found: failure.map(|failure| failure.found.clone()),

@@ -49,9 +49,16 @@ export interface Explanation {
   readonly accepted: boolean;
   readonly reason: Rejection | null;
   readonly section: string | null;
+  /** Each check, in order. One is made unless it depends on a failed one. */
   readonly checks: readonly {
     readonly check: Check;
-    readonly outcome: 'passed' | 'failed' | 'not_reached';
+    readonly outcome: 'passed' | 'failed' | 'not_judged';
+    /** Why it failed. That of the first failed check is the verdict; verification does not get to the others. */
+    readonly reason?: Rejection;
+    /** Where that is required. */
+    readonly section?: string;
+    /** The failed check for which this one could not be made. */
+    readonly because?: Check;
     readonly expected?: string;
     readonly found?: string;
     readonly cause?: string;

@@ -213,3 +213,15 @@ test(`${build}: a refused proof is explained, and the explanation names the chec
   assert.equal(typeof failed.fix, 'string');
   assert.equal(typeof reason, 'string');
 });
+
+for (const entry of read('vectors/explained/mistakes.json')) {
+  test(`${build}: every mistake of ${entry.id} is found in one run`, async () => {
+    const store = entry.store_floor === undefined ? undefined : new MemoryReplayStore({ workers: 1, dangerFirstStart: entry.first_start === true });
+    const verifier = new Verifier({ ...(store && { store }), now: () => entry.store_floor ?? entry.now });
+    const { method, url, proof, access_token: accessToken, jkt: boundTo, now } = entry;
+    const { accepted, reason, checks } = await verifier.explain({ method, url, proof, accessToken, boundTo, now });
+    const unmet = checks.filter((one) => one.reason ?? one.because).map(({ check, reason, because }) => ({ check, ...(reason && { reason }), ...(because && { because }) }));
+    assert.deepEqual(unmet, entry.unmet);
+    assert.deepEqual([accepted, reason], [entry.unmet.length === 0, entry.unmet.find((one) => one.reason)?.reason ?? null]);
+  });
+}

@@ -12,7 +12,7 @@ import pytest
 
 import keybound
 from keybound import KeyboundError, MemoryReplayStore, Misuse, NonceKey, Nonces, Policy, Presented, Verifier
-from vectors import vectors
+from vectors import read, vectors
 
 Entry = dict[str, Any]
 
@@ -142,3 +142,19 @@ def test_what_is_skipped_is_not_in_the_build() -> None:
     assert present(ed448, WINDOWS["wide"]) in ("alg_unknown", "alg_unavailable", "jwk_unsupported", "alg_not_permitted")
     assert next(entry for entry in vectors() if entry["id"] == "own-alg-not-in-build")["without_verifiers"] is True
     assert {"ES256", "ES384", "ES512", "Ed25519", "EdDSA", "PS256", "RS256", "ML-DSA-44", "ML-DSA-65"} <= set(ALL)
+
+
+@pytest.mark.parametrize("entry", read("vectors/explained/mistakes.json"), ids=lambda entry: entry["id"])
+def test_every_mistake_is_found_in_one_run(entry: Entry) -> None:
+    floor, store = entry.get("store_floor"), None
+    if floor is not None:
+        store = MemoryReplayStore(workers=1, danger_first_start=entry.get("first_start", False), now=floor)
+    presented = Presented(
+        proof=entry["proof"], method=entry["method"], url=entry["url"], access_token=entry["access_token"], bound_to=entry["jkt"]
+    )
+    told = Verifier().explain(presented, store=store, now=entry["now"])
+    unmet = [(check.check, check.reason, check.because) for check in told.checks if check.reason or check.because]
+    assert unmet == [(check["check"], check.get("reason"), check.get("because")) for check in entry["unmet"]]
+    assert told.reason == (told.failure and told.failure.reason)
+    assert [check.check for check in told.failures] == [check["check"] for check in entry["unmet"] if "reason" in check]
+    assert told.accepted == (not entry["unmet"])

@@ -1,4 +1,4 @@
-//! `keybound explain`: every check of a proof, and what to do about the one that failed.
+//! `keybound explain`: every check of a proof, and what to do about each that failed.
 
 mod challenge;
 

@@ -64,8 +64,14 @@ class Check:
 
     check: str
     """Its name, as :func:`~keybound.reasons` lists it."""
-    outcome: Literal["passed", "failed", "not_reached"]
-    """What came of it."""
+    outcome: Literal["passed", "failed", "not_judged"]
+    """What came of it. A check is made unless it depends on one that failed."""
+    reason: str | None = None
+    """Why it failed. That of the first failed check is the verdict; verification does not get to the others."""
+    section: str | None = None
+    """Where that is required."""
+    because: str | None = None
+    """The failed check on which this one depends, if it was not judged for that."""
     expected: str | None = None
     """What the check asks for; this and the next three of a check that failed."""
     found: str | None = None
@@ -93,14 +99,21 @@ class Explanation:
 
     @property
     def failure(self) -> Check | None:
-        """The one check that failed."""
-        return next((check for check in self.checks if check.outcome == "failed"), None)
+        """The check that gave the verdict: the first that failed."""
+        return next(iter(self.failures), None)
+
+    @property
+    def failures(self) -> tuple[Check, ...]:
+        """All checks that failed. Each is made that does not depend on a failed one."""
+        return tuple(check for check in self.checks if check.outcome == "failed")
 
     def __str__(self) -> str:
-        marks = {"passed": "ok", "failed": "FAILED", "not_reached": "-"}
+        marks = {"passed": "ok", "failed": "FAILED", "not_judged": "-"}
         lines = []
         for check in self.checks:
-            title = f" [{self.reason}, {self.section}]" if check.outcome == "failed" else ""
+            title = f" [{check.reason}, {check.section}]" if check.outcome == "failed" else ""
+            if check.because is not None:
+                title = f" (not judged because of {check.because})"
             lines.append(f"{marks[check.outcome]:<6}  {check.check}{title}")
             for name in ("expected", "found", "cause", "fix"):
                 text = getattr(check, name)

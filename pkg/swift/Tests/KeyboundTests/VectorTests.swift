@@ -124,6 +124,23 @@ final class VectorTests: XCTestCase {
         XCTAssertEqual(picked("token_rejections", ["reason", "status", "error"]), try Vectors.read("contract/token_reasons.json"))
     }
 
+    func testEveryMistakeIsFoundInOneRun() throws {
+        for entry in try Vectors.read("vectors/explained/mistakes.json").elements {
+            let options = VerifierOptions()
+            let store = try entry.number("store_floor").map {
+                try MemoryReplayStore(options: options, now: $0, dangerFirstStart: entry.flag("first_start"))
+            }
+            let presented = PresentedProof(
+                method: entry.text("method") ?? "", url: entry.text("url") ?? "", proofs: [entry.text("proof") ?? ""],
+                accessToken: entry.text("access_token"), boundTo: entry.text("jkt"))
+            let explained = try Verifier(options: options).explain(presented: presented, store: store, now: entry.number("now"))
+            let unmet = explained.checks.filter { $0.reason != nil || $0.because != nil }.map { [$0.check, $0.reason, $0.because] }
+            let expected = (entry["unmet"]?.elements ?? []).map { [$0.text("check"), $0.text("reason"), $0.text("because")] }
+            XCTAssertEqual(unmet, expected, entry.text("id") ?? "")
+            XCTAssertEqual(explained.reason, expected.lazy.compactMap { $0[1] }.first)
+        }
+    }
+
     func testARefusedProofIsExplained() throws {
         let entry = try XCTUnwrap(Vectors.read("vectors/method.json").elements.first)
         let presented = PresentedProof(

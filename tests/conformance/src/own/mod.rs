@@ -9,6 +9,7 @@
 
 mod claims;
 mod encoding;
+mod explained;
 mod header;
 mod keys;
 mod okp;
@@ -59,7 +60,8 @@ pub fn files() -> BTreeMap<String, String> {
     }
     let to_text = |file: Value| serde_json::to_string_pretty(&file).expect("values are JSON") + "\n";
     let mut files: BTreeMap<_, _> = files.into_iter().map(|(name, entries)| (name, to_text(entries.into()))).collect();
-    files.extend(tokens::files(&maker).map(|(name, file)| (name, to_text(file))));
+    let more = tokens::files(&maker).chain(explained::files(&maker));
+    files.extend(more.map(|(name, file)| (name, to_text(file))));
     files
 }
 

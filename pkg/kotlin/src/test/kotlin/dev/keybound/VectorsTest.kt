@@ -133,6 +133,23 @@ class VectorsTest {
         assertEquals(Vectors.read("contract/token_reasons.json"), picked("token_rejections", "reason", "status", "error"))
     }
 
+    @TestFactory
+    fun `every mistake is found in one run`(): List<DynamicTest> = Vectors.read("vectors/explained/mistakes.json").jsonArray.map { it.jsonObject }.map { entry ->
+        dynamicTest(entry.text("id")!!) {
+            val options = VerifierOptions()
+            val floor = entry.number("store_floor")?.toLong()
+            val store = floor?.let { MemoryReplayStore(options, now = it, dangerFirstStart = entry.flag("first_start")) }
+            val presented = PresentedProof(
+                entry.text("method")!!, entry.text("url")!!, listOf(entry.text("proof")!!), entry.text("access_token"), entry.text("jkt"),
+            )
+            val explained = Verifier(options).explain(presented, store, entry.number("now")?.toLong())
+            val unmet = explained.checks.filter { it.reason != null || it.because != null }.map { Triple(it.check, it.reason, it.because) }
+            val expected = entry.getValue("unmet").jsonArray.map { it.jsonObject }.map { Triple(it.text("check"), it.text("reason"), it.text("because")) }
+            assertEquals(expected, unmet)
+            assertEquals(expected.firstNotNullOfOrNull { it.second }, explained.reason)
+        }
+    }
+
     @Test
     fun `a refused proof is explained, and the explanation names the check`() {
         val entry = Vectors.read("vectors/method.json").jsonArray[0].jsonObject
