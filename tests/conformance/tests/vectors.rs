@@ -114,9 +114,12 @@ fn the_own_files_are_what_the_generator_makes() {
             std::fs::write(directory().join(name), text).unwrap();
         }
     }
-    let tokens = std::fs::read_dir(directory().join("tokens")).unwrap().map(|entry| entry.unwrap().path());
-    let tokens = tokens.map(|path| format!("tokens/{}", path.file_stem().unwrap().to_str().unwrap()));
-    let there: BTreeSet<_> = files().into_keys().filter(|name| name.starts_with(OWN)).chain(tokens).collect();
+    let folder = |folder: &'static str| {
+        let paths = std::fs::read_dir(directory().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        paths.map(move |path| format!("{folder}/{}", path.file_stem().unwrap().to_str().unwrap()))
+    };
+    let own_files = files().into_keys().filter(|name| name.starts_with(OWN));
+    let there: BTreeSet<_> = own_files.chain(folder("tokens")).chain(folder("explained")).collect();
     let names: BTreeSet<_> = made.keys().map(|name| name.trim_end_matches(".json").to_owned()).collect();
     assert_eq!(there, names);
     for (name, text) in made {
