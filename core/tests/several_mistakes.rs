@@ -137,6 +137,7 @@ fn what_is_found_beside_the_verdict_is_what_verification_finds_next() {
         make(&mut request);
     }
     let found = request.states();
+    assert_eq!(found.len(), MISTAKES.len());
     for (position, reason) in found.iter().enumerate() {
         let mut rest = Request::default();
         for (_, make) in &MISTAKES[position..] {

@@ -28,7 +28,10 @@ export interface Explanation {
     readonly section: string | null;
     readonly checks: readonly {
         readonly check: Check;
-        readonly outcome: 'passed' | 'failed' | 'not_reached';
+        readonly outcome: 'passed' | 'failed' | 'not_judged';
+        readonly reason?: Rejection;
+        readonly section?: string;
+        readonly because?: Check;
         readonly expected?: string;
         readonly found?: string;
         readonly cause?: string;
