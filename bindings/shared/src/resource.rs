@@ -5,7 +5,7 @@ use keybound::server::Consumption;
 use keybound::server::cors::Cors;
 use keybound::server::forwarded::{Family, Hop, TrustedProxies};
 pub use keybound::server::public::PublicPaths;
-use keybound::server::resource::{self, Principal, ResourcePolicy, Schemes};
+use keybound::server::resource::{self, EXPOSED_FIELDS, Principal, ResourcePolicy, Schemes};
 use keybound::server::route::Routing;
 use keybound::server::source::TargetSource;
 use keybound::{Crypto, TargetUri};
@@ -205,7 +205,8 @@ pub fn public_paths(entries: &[String]) -> Result<PublicPaths, Error> {
 }
 
 pub(crate) fn described(principal: &Principal, crossing: &Crossing) -> Value {
-    let headers = principal.headers().into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+    let mut headers: Vec<_> = principal.headers().into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+    headers.push(("Access-Control-Expose-Headers", EXPOSED_FIELDS.to_owned()));
     let headers = crossing.complete(headers);
     Value::object()
         .with_some("subject", principal.subject())

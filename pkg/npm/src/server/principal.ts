@@ -7,9 +7,6 @@ import type { NativeFlow, NativePrincipal } from '../native.js';
 import { checkScopes } from '../options.js';
 import { Intent } from './intent.js';
 
-/** Fields that scripts of other origins need to read. With the option `cors`, the core says so itself. */
-const EXPOSED = ['Access-Control-Expose-Headers', 'WWW-Authenticate, DPoP-Nonce, Date'] as const;
-
 /** The subject of an admitted request. */
 export class Principal {
   readonly subject: string | undefined;
@@ -44,8 +41,7 @@ export class Principal {
     this.thumbprint = described['thumbprint'] as string | undefined;
     this.claims = described['claims'] as Record<string, unknown>;
     this.authorizationDetails = described['authorization_details'] as Record<string, unknown>[] | undefined;
-    const headers = described['headers'] as [string, string][];
-    this.#headers = headers.some(([name]) => name === EXPOSED[0]) ? headers : [...headers, EXPOSED];
+    this.#headers = described['headers'] as [string, string][];
     this.#native = principal;
     this.#run = run;
     this.#told = told;

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("keybound")
 
-#: What scripts of other origins may read. With the option `cors`, the core says so itself.
-EXPOSED: Final = ("Access-Control-Expose-Headers", "WWW-Authenticate, DPoP-Nonce, Date")
-
 METADATA_FIELDS: Final = (("Content-Type", "application/json"), ("Access-Control-Allow-Origin", "*"))
 
 #: What middleware has besides the options of a server.
@@ -144,8 +141,7 @@ def completed(present: Iterable[str], added: Iterable[tuple[str, str]]) -> list[
     """The fields that an admitted request is answered with besides those of the application, whose names are `present`."""
     names = {name.lower() for name in present}
     # An application that says how its answer is cached has said so knowingly; all else with a nonce is not cached.
-    fields = [(name, value) for name, value in added if name.lower() != "cache-control" or "cache-control" not in names]
-    return fields if any(name.lower() == EXPOSED[0].lower() for name, _ in fields) else [*fields, EXPOSED]
+    return [(name, value) for name, value in added if name.lower() != "cache-control" or "cache-control" not in names]
 
 
 def check_process(server: Resource, environ: Mapping[str, Any]) -> None:
