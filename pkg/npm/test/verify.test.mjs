@@ -158,7 +158,7 @@ test('keys of every origin make proofs', async () => {
 
 test('mistakes of the caller are told', async () => {
   assert.throws(() => new Verifier({ maxAge: 301 }), Misuse);
-  assert.throws(() => new Verifier({ maximumAge: 1 }), (error) => error.reason === 'unknown_option' && error.message.includes('maximum_age'));
+  assert.throws(() => new Verifier({ maximumAge: 1 }), (error) => error.reason === 'unknown_option' && error.message.includes('maximumAge'));
   assert.throws(() => new Verifier({ requireNonces: true }), Misuse);
   assert.throws(() => Key.generate('none'), { reason: 'unknown_algorithm' });
   await assert.rejects(proof({ method: 'GET', url: 'not a URL', key: Key.generate() }), Misuse);
