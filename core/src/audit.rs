@@ -86,7 +86,7 @@ impl Occasion<'_> {
     }
 }
 
-/// What was asked for.
+/// What was asked for, as a record names it. A flow of a client that a program begins is [`oauth::Operation`](crate::oauth::Operation).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Operation {

@@ -3,12 +3,21 @@
 //! It signs with RSA, which the portable provider does not, and verifies ES256 several times faster. ECDSA and PSS
 //! signatures are randomised.
 //!
+//! ```toml
+//! [dependencies]
+//! keybound = "0.1"
+//! keybound-aws-lc = "0.1"
 //! ```
-//! use keybound::{Algorithm, key::{Signer, soft::SoftKey}};
+//!
+//! ```
+//! use keybound::{Algorithm, Misuse, key::{Signer, soft::SoftKey}};
 //! use keybound_aws_lc::AWS_LC;
-//! let key = SoftKey::generate(Algorithm::Ps256, &AWS_LC)?;
-//! assert_eq!(key.algorithm(), Algorithm::Ps256);
-//! # Ok::<(), keybound::Misuse>(())
+//!
+//! fn main() -> Result<(), Misuse> {
+//!     let key = SoftKey::generate(Algorithm::Ps256, &AWS_LC)?;
+//!     assert_eq!(key.algorithm(), Algorithm::Ps256);
+//!     Ok(())
+//! }
 //! ```
 #![forbid(unsafe_code)]
 

@@ -3,18 +3,28 @@
 //! What is decided is in [`keybound::oauth::files`]: names, contents, locks, and what a sweep deletes. This crate reads, writes and
 //! locks. All calls block. The records of key rings are in folders beside those: [`FileKeyRing`].
 //!
+//! It is for drivers of another HTTP library and for bindings: with reqwest take `keybound_reqwest::Files`, which is this store with the
+//! portable crypto provider and the present time.
+//!
+//! ```toml
+//! [dependencies]
+//! keybound = "0.1"
+//! keybound-files = "0.1"
 //! ```
+//!
+//! ```no_run
 //! use keybound::key::KeyProtection;
 //! use keybound::{AlgorithmSet, RUSTCRYPTO, UnixTime};
 //! use keybound_files::Files;
 //!
-//! # let temporary = tempfile::tempdir()?;
-//! # let folder = temporary.path().join("sessions");
-//! let files = Files::open(&folder, &RUSTCRYPTO, UnixTime::now())?;
-//! let key = files.create_key(AlgorithmSet::ALL, &[KeyProtection::Software], UnixTime::now())?;
-//! files.save("session/work", None, 1, Some(b"{}"))?;
-//! assert_eq!(files.sessions()?, ["work"]);
-//! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+//! fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//!     let files = Files::open("sessions", &RUSTCRYPTO, UnixTime::now())?;
+//!     let key = files.create_key(AlgorithmSet::ALL, &[KeyProtection::Software], UnixTime::now())?;
+//!     println!("{key:?}");
+//!     files.save("session/work", None, 1, Some(b"{}"))?;
+//!     assert_eq!(files.sessions()?, ["work"]);
+//!     Ok(())
+//! }
 //! ```
 
 mod error;

@@ -19,7 +19,7 @@ use crate::folder::Folder;
 use crate::keys::generate;
 use crate::lock::{self, Lock};
 
-/// Sessions and software keys in a folder. Clones are the same store.
+/// Sessions and software keys in a folder. Clones are the same store. With reqwest take `keybound_reqwest::Files`, which is made of this.
 ///
 /// The folder is made with mode 0700, files with 0600; it must belong to the user of this process, and links are not followed.
 /// A file is replaced as a whole, by a rename after its bytes have reached the disk, so that a crash leaves the old state or the

@@ -3,15 +3,25 @@
 //! A pair is made in the token, is sensitive and not extractable, and carries its thumbprint as `CKA_ID`. [`Pkcs11Keys`] is a host of
 //! keys: give it to a client beside a place for sessions, or sign proofs with a [`TokenKey`] itself.
 //!
+//! ```toml
+//! [dependencies]
+//! keybound = "0.1"
+//! keybound-pkcs11 = "0.1"
+//! ```
+//!
 //! ```no_run
-//! use keybound::{AlgorithmSet, RUSTCRYPTO, UnixTime};
 //! use keybound::oauth::step::KeyOwner;
+//! use keybound::{AlgorithmSet, ProofBuilder, RUSTCRYPTO, UnixTime};
 //! use keybound_pkcs11::{PinSource, Pkcs11Keys, Settings};
 //!
-//! let pin = PinSource::environment("KEYBOUND_PIN");
-//! let keys = Pkcs11Keys::open(Settings::new("/usr/lib/softhsm/libsofthsm2.so", "keybound", pin))?;
-//! let key = keys.create(AlgorithmSet::FAPI2, KeyOwner::Host)?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let pin = PinSource::environment("KEYBOUND_PIN");
+//!     let keys = Pkcs11Keys::open(Settings::new("/usr/lib/softhsm/libsofthsm2.so", "keybound", pin))?;
+//!     let key = keys.create(AlgorithmSet::FAPI2, KeyOwner::Host)?;
+//!     let proof = ProofBuilder::new("GET", "https://api.example.com/items").sign(&RUSTCRYPTO, &*key, UnixTime::now())?;
+//!     println!("DPoP: {}", proof.as_str());
+//!     Ok(())
+//! }
 //! ```
 //!
 //! # What holds

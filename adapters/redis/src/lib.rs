@@ -1,15 +1,33 @@
 //! Remembers proofs in Redis or Valkey, for every process that serves a resource.
 //!
+//! ```toml
+//! [dependencies]
+//! axum = "0.8"
+//! keybound = "0.1"
+//! keybound-redis = "0.1"
+//! keybound-tower = "0.1"
+//! tokio = { version = "1", features = ["macros", "net", "rt-multi-thread"] }
+//! ```
+//!
 //! ```no_run
-//! # async fn open() -> Result<(), Box<dyn std::error::Error>> {
+//! use axum::{Router, routing::get};
 //! use keybound::Policy;
 //! use keybound_redis::RedisReplayStore;
+//! use keybound_tower::{Principal, Protection};
 //!
-//! let url = "rediss://api:password@redis.example.com";
-//! let store = RedisReplayStore::builder(url, "api", &Policy::default()).open().await?;
-//! // keybound_tower::Protection::of("https://api.example.com")?.replay_store(store)
-//! # Ok(())
-//! # }
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let url = "rediss://api:password@redis.example.com";
+//!     let store = RedisReplayStore::builder(url, "api", &Policy::default()).open().await?;
+//!     let protection = Protection::of("https://api.example.com")?
+//!         .issuer("https://as.example.com")?
+//!         .replay_store(store)
+//!         .build()?;
+//!     let items = get(|who: Principal| async move { format!("hello {:?}", who.subject()) });
+//!     let app = Router::new().route("/items", items).layer(protection.layer());
+//!     axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8080").await?, app).await?;
+//!     Ok(())
+//! }
 //! ```
 //!
 //! All processes that serve the resource give the same server, namespace and policy. A proof is then accepted once by all of them together,

@@ -17,7 +17,7 @@ use crate::loopback::Loopback;
 use crate::message;
 use crate::settings::{Settings, configure};
 
-/// Drives an OAuth client over reqwest. Cloning it shares connections and sessions' nonces.
+/// Drives an OAuth client ([`keybound::oauth::Client`]) over reqwest. Cloning it shares connections and sessions' nonces.
 #[derive(Clone)]
 pub struct Client {
     oauth: oauth::Client,

@@ -11,7 +11,7 @@ use keybound::oauth::step::{CreatedKey, HostError, KeyFault, Saved, Slot, Stored
 use keybound::{AlgorithmSet, RUSTCRYPTO, Thumbprint, UnixTime};
 use zeroize::Zeroizing;
 
-/// Sessions and software keys in a folder.
+/// Sessions and software keys in a folder: `keybound_files::Files` with the portable crypto provider and the present time.
 ///
 /// The folder is made with mode 0700, files with 0600; it must belong to the user of this process, and links are not followed.
 /// A file is replaced as a whole, by a rename after its bytes have reached the disk, so that a crash leaves the old state or the

@@ -1,43 +1,49 @@
 //! Calls to protected APIs over reqwest: discovery, login, proofs, nonces, retries and refresh are done for you.
 //!
-//! ```no_run
-//! # async fn call() -> Result<(), Box<dyn std::error::Error>> {
-//! use keybound::{RUSTCRYPTO, SecurityLevel, oauth};
-//! use keybound_reqwest::{Client, Files};
-//!
-//! let oauth = oauth::Client::builder(SecurityLevel::Enhanced, &RUSTCRYPTO).build()?;
-//! let client = Client::new(oauth, Files::open("sessions")?)?;
-//! let session = client.open("work").await?;
-//! let response = client.get(&session, "https://api.example.com/items").await?;
-//! # Ok(())
-//! # }
+//! ```toml
+//! [dependencies]
+//! keybound = "0.1"
+//! keybound-reqwest = "0.1"
+//! tokio = { version = "1", features = ["macros", "net", "rt-multi-thread"] }
 //! ```
 //!
-//! A session comes from a login, once:
-//!
 //! ```no_run
-//! # async fn login() -> Result<(), Box<dyn std::error::Error>> {
 //! use keybound::json::Value;
 //! use keybound::oauth::{self, SessionRequest};
 //! use keybound::{RUSTCRYPTO, SecurityLevel};
 //! use keybound_reqwest::{Client, Files, Loopback};
 //!
-//! let loopback = Loopback::bind()?;
-//! let oauth = oauth::Client::builder(SecurityLevel::Enhanced, &RUSTCRYPTO)
-//!     .redirect_uri(&loopback.redirect_uri())
-//!     .register(Value::object().with("client_name", "My program"))
-//!     .build()?;
-//! let client = Client::new(oauth, Files::open("sessions")?)?;
-//! let discovered = client.discover("https://api.example.com/items").await?;
-//! let request = SessionRequest::new("work", &discovered);
-//! let session = client.login(request, loopback, |url| println!("open {url}")).await?;
-//! # Ok(())
-//! # }
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let api = std::env::args().nth(1).unwrap_or("https://api.example.com/items".into());
+//!
+//!     // The browser comes back to this listener after the login.
+//!     let loopback = Loopback::bind()?;
+//!     let oauth = oauth::Client::builder(SecurityLevel::Enhanced, &RUSTCRYPTO)
+//!         .redirect_uri(&loopback.redirect_uri())
+//!         .register(Value::object().with("client_name", "My program"))
+//!         .allow_loopback() // for servers on this machine; leave it out in production
+//!         .build()?;
+//!     let client = Client::new(oauth, Files::open("sessions")?)?;
+//!
+//!     let session = match client.open("work").await {
+//!         Err(error) if error.needs_login() => {
+//!             let discovered = client.discover(&api).await?;
+//!             let request = SessionRequest::new("work", &discovered);
+//!             client.login(request, loopback, |url| println!("open {url}")).await?
+//!         }
+//!         stored => stored?,
+//!     };
+//!     let response = client.get(&session, &api).await?;
+//!     println!("{}", response.text().await?);
+//!     Ok(())
+//! }
 //! ```
 //!
 //! [`blocking::Client`] is the same without `async`. Certificates are checked, redirects are followed within an origin alone, and
 //! timeouts are in [`Settings`]. Keys and sessions live where a [`Host`] keeps them: [`Files`], [`Memory`], or your
-//! own; [`Split`] takes keys from one and sessions from another. [`drive`] is what a driver over another HTTP library needs.
+//! own; [`Split`] takes keys from one and sessions from another. What is sent and stored, and when, is decided by
+//! [`keybound::oauth::Client`]: [`Client`] has one, and drives its flows. [`drive`] is what a driver over another HTTP library needs.
 
 mod audit;
 #[cfg(feature = "blocking")]

@@ -1,11 +1,15 @@
 //! Tests applications that [`keybound_tower`] protects: an issuer, clients and a clock, without sockets.
 //!
-//! Add it to the tests alone, beside what they need anyway:
+//! Add it to the tests alone, beside what they and the application need anyway:
 //!
 //! ```toml
+//! [dependencies]
+//! axum = "0.8"
+//! keybound-tower = "0.1"
+//! tokio = { version = "1", features = ["macros", "net", "rt-multi-thread"] }
+//!
 //! [dev-dependencies]
 //! keybound-testing = "0.1"
-//! tokio = { version = "1", features = ["macros", "rt"] }
 //! tower = { version = "0.5", features = ["util"] }
 //! ```
 //!

@@ -1,18 +1,28 @@
 //! Protects axum and tower services with DPoP: tokens, proofs, nonces and replay in one layer.
 //!
+//! ```toml
+//! [dependencies]
+//! axum = "0.8"
+//! keybound-tower = "0.1"
+//! tokio = { version = "1", features = ["macros", "net", "rt-multi-thread"] }
+//! ```
+//!
 //! ```no_run
-//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
 //! use axum::{Router, routing::get};
 //! use keybound_tower::{Principal, Protection};
 //!
-//! let protection = Protection::of("https://api.example.com")?.issuer("https://as.example.com")?.build()?;
-//! let app = Router::new()
-//!     .route("/items", get(|principal: Principal| async move { format!("hello {:?}", principal.subject()) }))
-//!     .layer(protection.layer())
-//!     .merge(protection.metadata_route());
-//! axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8080").await?, app).await?;
-//! # Ok(())
-//! # }
+//! fn app(protection: &Protection) -> Router {
+//!     let items = get(|who: Principal| async move { format!("hello {:?}", who.subject()) });
+//!     Router::new().route("/items", items).layer(protection.layer()).merge(protection.metadata_route())
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let protection = Protection::of("https://api.example.com")?.issuer("https://as.example.com")?.build()?;
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//!     axum::serve(listener, app(&protection)).await?;
+//!     Ok(())
+//! }
 //! ```
 //!
 //! Every request then needs an access token of the issuer (RFC 9068) that is bound to a key, and a fresh proof made

@@ -26,6 +26,8 @@ use crate::{Algorithm, AlgorithmSet, Crypto, Misuse, SecurityLevel};
 
 /// An OAuth 2.1 client: its configuration, and what its flows share. Cloning it shares both.
 ///
+/// It sends nothing. Programs that use reqwest give it to `keybound_reqwest::Client`, or its `blocking::Client`, and call the methods of that.
+///
 /// It holds no private key, no token and no session. All its flows are [`Step`](super::Step)s.
 #[derive(Clone)]
 pub struct Client(pub(super) Arc<Inner>);

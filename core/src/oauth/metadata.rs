@@ -123,7 +123,8 @@ pub fn covers(resource: &Url, target: &Url) -> bool {
     }
 }
 
-/// Metadata of an authorization server.
+/// Metadata of an authorization server, as its clients read it. What runs one is
+/// [`server::authorization::AuthorizationServer`](crate::server::authorization::AuthorizationServer).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AuthorizationServer {
     document: Arc<Value>,

@@ -15,6 +15,8 @@ use crate::{Thumbprint, UnixTime, VerifiedProof};
 
 /// Whom an accepted request may be attributed to, and what its token permits.
 ///
+/// Handlers behind `keybound-tower` get its own `Principal`, which derefs to this one and also refuses requests that lack scopes.
+///
 /// `Debug` shows neither subject nor claims.
 pub struct Principal {
     token: AccessToken,
