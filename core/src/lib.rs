@@ -15,35 +15,41 @@
 //!
 //! # The canonical round
 //!
+//! ```toml
+//! [dependencies]
+//! keybound = "0.1"
 //! ```
-//! # #[cfg(all(feature = "dpop", feature = "std", feature = "rustcrypto"))] {
+//!
+#![cfg_attr(all(feature = "dpop", feature = "std", feature = "rustcrypto"), doc = "```")]
+#![cfg_attr(not(all(feature = "dpop", feature = "std", feature = "rustcrypto")), doc = "```ignore")]
 //! use keybound::key::{Signer, soft::SoftKey};
 //! use keybound::replay::memory::MemoryStore;
 //! use keybound::{Algorithm, Context, Policy, Presentation, ProofBuilder, RUSTCRYPTO, TargetUri, UnixTime, Verifier};
 //!
-//! let now = UnixTime::now();
-//! let key = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO).unwrap();
-//! let proof = ProofBuilder::new("GET", "https://api.example.com/items?page=2")
-//!     .access_token("the-token")
-//!     .sign(&RUSTCRYPTO, &key, now)
-//!     .unwrap();
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let now = UnixTime::now();
+//!     let key = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO)?;
+//!     let proof = ProofBuilder::new("GET", "https://api.example.com/items?page=2")
+//!         .access_token("the-token")
+//!         .sign(&RUSTCRYPTO, &key, now)?;
 //!
-//! let verifier = Verifier::new(Policy::default(), &RUSTCRYPTO);
-//! let store = MemoryStore::new(100_000, verifier.replay_agreement(), RUSTCRYPTO.random, now).unwrap();
-//! // No earlier process accepted proofs. A server that restarts gives its verifier nonces instead.
-//! let store = store.danger_first_start();
+//!     let verifier = Verifier::new(Policy::default(), &RUSTCRYPTO);
+//!     let store = MemoryStore::new(100_000, verifier.replay_agreement(), RUSTCRYPTO.random, now)?;
+//!     // No earlier process accepted proofs. A server that restarts gives its verifier nonces instead.
+//!     let store = store.danger_first_start();
 //!
-//! let target = TargetUri::parse("https://api.example.com/items").unwrap();
-//! let bound_to = key.public_key().thumbprint(RUSTCRYPTO.digest); // the token's cnf.jkt
-//! let proofs = [proof.as_str().as_bytes()];
-//! let context = Context::Resource { access_token: "the-token", bound_to };
-//! let presentation = Presentation::new("GET", &target, &proofs, context);
+//!     let target = TargetUri::parse("https://api.example.com/items")?;
+//!     let bound_to = key.public_key().thumbprint(RUSTCRYPTO.digest); // the token's cnf.jkt
+//!     let proofs = [proof.as_str().as_bytes()];
+//!     let context = Context::Resource { access_token: "the-token", bound_to };
+//!     let presentation = Presentation::new("GET", &target, &proofs, context);
 //!
-//! let verified = verifier.verify(&presentation, now, &store).unwrap();
-//! assert_eq!(verified.thumbprint(), bound_to);
-//! let again = verifier.verify(&presentation, now, &store).unwrap_err();
-//! assert_eq!(again.to_string(), "the proof was used before");
-//! # }
+//!     let verified = verifier.verify(&presentation, now, &store)?;
+//!     assert_eq!(verified.thumbprint(), bound_to);
+//!     let again = verifier.verify(&presentation, now, &store).unwrap_err();
+//!     assert_eq!(again.to_string(), "the proof was used before");
+//!     Ok(())
+//! }
 //! ```
 //!
 //! # Map

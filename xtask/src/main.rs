@@ -9,6 +9,7 @@ mod java;
 mod links;
 mod mobile;
 mod packages;
+mod pages;
 mod requirements;
 mod run;
 mod servers;
