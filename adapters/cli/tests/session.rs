@@ -337,7 +337,8 @@ fn mistakes_are_answered_with_what_to_do() {
     let url = setting.url("");
     for (arguments, code, said) in [
         (&["call", "ftp://example.com"][..], 2, "cannot be called"),
-        (&["call", "http://api.example.com/"], 2, "https"),
+        (&["call", "http://api.example.com/"], 2, "http is for an API on this machine"),
+        (&["login", &url, "--entra-tenant", "example.com"], 2, "--entra-tenant is the GUID"),
         (&["call", &url, "-H", "Authorization: x"], 2, "leave it out"),
         (&["call", &url, "-H", "nothing"], 2, "Name: value"),
         (&["call", &url, "--data", "@/nowhere"], 3, "/nowhere"),
@@ -348,4 +349,10 @@ fn mistakes_are_answered_with_what_to_do() {
         assert_eq!(ended.status.code(), Some(code), "{arguments:?} {}", ended.stderr);
         assert!(ended.stderr.contains(said), "{arguments:?} {}", ended.stderr);
     }
+    // A session of this machine is not opened for an API elsewhere, and says so without an option that there is not.
+    assert_eq!(setting.run(&["call", &url, "--session", "work"]).status.code(), Some(0));
+    let ended = setting.run(&["call", "https://api.example.com/", "--session", "work", "--no-login"]);
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("on this machine") && ended.stderr.contains("--session"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("allow"), "{}", ended.stderr);
 }

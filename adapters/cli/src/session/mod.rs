@@ -16,7 +16,7 @@ use keybound::key::Signer as _;
 use keybound::key::soft::SoftKey;
 use keybound::oauth::metadata::covers;
 use keybound::oauth::{self, Discovered, Secret, Session, SessionRequest};
-use keybound::{RUSTCRYPTO, SecurityLevel};
+use keybound::{Misuse, RUSTCRYPTO, SecurityLevel, Spelling};
 #[cfg(feature = "pkcs11")]
 use keybound_reqwest::Split;
 use keybound_reqwest::blocking::Client;
@@ -171,7 +171,7 @@ impl<'a> Caller<'a> {
         #[cfg(feature = "pkcs11")]
         let keys = token.open()?;
         let make = |builder: oauth::ClientBuilder| {
-            let oauth = builder.build().map_err(|error| Failure::usage(error.to_string()))?;
+            let oauth = builder.build()?;
             #[cfg(feature = "pkcs11")]
             if let Some(keys) = &keys {
                 let keys = crate::hsm::TokenAndFiles { token: keys.clone(), files: host.clone() };
@@ -430,10 +430,25 @@ fn is_same(one: &str, other: &str) -> bool {
 /// Something went wrong on the way: 3 if it could not be decided, else 1.
 fn failure(error: Error) -> Failure {
     match &error {
-        Error::Flow(oauth::FlowError::Misuse(_)) => Failure::usage(error.to_string()),
+        Error::Flow(oauth::FlowError::Misuse(_)) => Failure::usage(told(&error)),
         Error::Flow(oauth::FlowError::Host(_)) | Error::Http(_) | Error::Loopback(_) => {
-            Failure::undecided(error.to_string())
+            Failure::undecided(told(&error))
         }
-        _ => Failure::failed(error.to_string()),
+        _ => Failure::failed(told(&error)),
+    }
+}
+
+/// An error's message with the names that this program's options have. It has none for servers on this machine, which it takes if the
+/// URL names one.
+fn told(error: &Error) -> String {
+    match error {
+        Error::Flow(oauth::FlowError::Misuse(Misuse::InsecureUrl)) => {
+            "the URL is not https; http is for an API on this machine, and for its servers".to_owned()
+        }
+        Error::Flow(oauth::FlowError::Stored(oauth::StoredDefect::Loopback)) => {
+            "the session belongs to a server on this machine, and the URL is elsewhere; name another session with --session"
+                .to_owned()
+        }
+        _ => Spelling::Switch.spelled(&error.to_string()),
     }
 }

@@ -78,6 +78,14 @@ fn wrong_usage_is_2() {
 }
 
 #[test]
+fn a_mistake_names_the_option_as_it_is_typed() {
+    let scratch = Scratch::new("names");
+    let made = proof(&scratch.key("key.json", "ES256"), &[]);
+    let ran = keybound(&[&["verify", "--max-age", "301", &made], METHOD_AND_URL.as_slice()].concat());
+    assert!(ran.err.contains("--max-age (1 to 300 seconds)"), "{}", ran.err);
+}
+
+#[test]
 fn what_cannot_be_read_is_3() {
     let scratch = Scratch::new("unreadable");
     let nothing = scratch.path("nothing");
