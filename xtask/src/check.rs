@@ -24,7 +24,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "deny", about: "licences, banned crates and sources of dependencies", work: deny },
     Step { name: "advisories", about: "known vulnerabilities of dependencies (needs network)", work: advisories },
     Step { name: "clippy", about: "lints, in every target with every feature", work: clippy },
-    Step { name: "pages", about: "examples of the README and of crates' front pages compile when pasted", work: pages::step },
+    Step { name: "pages", about: "examples of README and crates compile when pasted", work: pages::step },
     Step { name: "features", about: "lints of the core with every set of features", work: features },
     Step { name: "doc", about: "documentation builds without a warning", work: doc },
     Step { name: "no-std", about: "the core builds for bare metal", work: no_std },
