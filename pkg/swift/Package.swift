@@ -17,6 +17,15 @@ let link: [LinkerSetting] = hasFramework
     ? []
     : [.linkedLibrary("keybound_uniffi"), .unsafeFlags(["-L\(library)", "-Xlinker", "-rpath", "-Xlinker", library])]
 
+// Apple's tools look for the privacy manifest in the package's resources; elsewhere a bundle would only be in the way.
+#if os(macOS)
+let resources: [Resource] = [.copy("PrivacyInfo.xcprivacy")]
+let excluded: [String] = []
+#else
+let resources: [Resource] = []
+let excluded = ["PrivacyInfo.xcprivacy"]
+#endif
+
 // The tests of this repository: on Linux they bring modules of Apple's that work in memory, so that the files for Apple's systems run there too.
 let isTested = Context.environment["KEYBOUND_TESTS"] != nil
 let standIns: [Target] = isTested
@@ -35,7 +44,9 @@ let package = Package(
     products: [.library(name: "Keybound", targets: ["Keybound"])],
     targets: [
         native,
-        .target(name: "Keybound", dependencies: ["KeyboundFFI"] + also, swiftSettings: strict, linkerSettings: link),
+        .target(
+            name: "Keybound", dependencies: ["KeyboundFFI"] + also, exclude: excluded, resources: resources, swiftSettings: strict,
+            linkerSettings: link),
         .testTarget(name: "KeyboundTests", dependencies: ["Keybound"] + also, swiftSettings: strict),
     ] + standIns,
     swiftLanguageModes: [.v6]

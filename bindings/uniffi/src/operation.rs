@@ -12,7 +12,7 @@ use keybound_ffi as ffi;
 
 use crate::error::{Header, KeyboundError};
 use crate::options::SecurityLevel;
-use crate::plain::{field_bytes, json, shown, unsigned};
+use crate::plain::{Shown, field_bytes, json, shown, shown_as_debug, unsigned};
 use crate::session::{DeviceLogin, Discovered, Session};
 use crate::step::Protection;
 
@@ -210,6 +210,16 @@ pub enum SessionStart {
     },
 }
 
+impl Shown for SessionStart {
+    fn shown(&self) -> Option<String> {
+        let (begin, name) = match self {
+            Self::New { name, .. } => ("New", name.clone()),
+            Self::Again { session } => ("Again", session.0.name().into()),
+        };
+        Some(format!("{begin}({name:?})"))
+    }
+}
+
 /// A token to exchange (RFC 8693 section 2.1).
 #[derive(Clone, Debug, uniffi::Record)]
 #[uniffi::export(Display)]
@@ -285,6 +295,8 @@ pub enum CallBody {
     /// Once.
     OneShot,
 }
+
+shown_as_debug!(CallBody, SecurityLevel);
 
 impl core::fmt::Display for CoreOperation {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

@@ -37,15 +37,57 @@ pub(crate) fn json(name: &str, text: &str) -> Result<Value, KeyboundError> {
     Value::parse(text.as_bytes()).map_err(|_| wrong().into())
 }
 
+/// What a member of a record is in the record's text; nothing, if the member is not set.
+pub(crate) trait Shown {
+    fn shown(&self) -> Option<String>;
+}
+
+impl<T: Shown> Shown for Option<T> {
+    fn shown(&self) -> Option<String> {
+        self.as_ref().and_then(Shown::shown)
+    }
+}
+
+/// Has values of these types shown as `Debug` writes them.
+macro_rules! shown_as_debug {
+    ($($type:ty),*) => {
+        $(impl $crate::plain::Shown for $type {
+            fn shown(&self) -> Option<String> {
+                Some(format!("{self:?}"))
+            }
+        })*
+    };
+}
+
+shown_as_debug!(String, bool, i32, i64);
+
+/// A record's text: `Name(member: value)`, with the names that members have in Swift and Kotlin.
+pub(crate) fn shown_record(name: &str, members: &[(&str, Option<String>)]) -> String {
+    let set = members.iter().filter_map(|(name, value)| Some(format!("{}: {}", camel_case(name), value.as_ref()?)));
+    format!("{name}({})", set.collect::<Vec<_>>().join(", "))
+}
+
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |mut name, word| {
+        let mut letters = word.chars();
+        name.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
+        name.push_str(letters.as_str());
+        name
+    })
+}
+
 /// Has `Display` show these members and no others, in Swift and Kotlin too: the rest holds secrets.
 macro_rules! shown {
     ($type:ident { $($member:ident),* }) => {
         impl ::core::fmt::Display for $type {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct(stringify!($type))$(.field(stringify!($member), &self.$member))*.finish_non_exhaustive()
+                let members = [$((stringify!($member), $crate::plain::Shown::shown(&self.$member))),*];
+                f.write_str(&$crate::plain::shown_record(stringify!($type), &members))
             }
         }
     };
 }
 
-pub(crate) use shown;
+pub(crate) use {shown, shown_as_debug};

@@ -163,6 +163,19 @@ fn texts_for_people_hold_no_secrets() {
     assert!(texts.iter().all(|text| !text.contains(SECRET)), "{texts:?}");
 }
 
+#[test]
+fn texts_for_people_name_members_as_both_languages_do_and_leave_out_what_is_not_set() {
+    let key = Key::generate("ES256").unwrap();
+    let bound = PresentedProof { url: "https://a.example/\"".into(), ..presented(&key, "token") };
+    let expected =
+        format!("PresentedProof(method: \"GET\", url: \"https://a.example/\\\"\", boundTo: \"{}\")", key.thumbprint());
+    assert_eq!(bound.to_string(), expected);
+    let unbound = PresentedProof { bound_to: None, ..bound };
+    assert_eq!(unbound.to_string(), "PresentedProof(method: \"GET\", url: \"https://a.example/\\\"\")");
+    let call = CallRequest { method: "GET".into(), url: "u".into(), headers: Vec::new(), body: CallBody::OneShot };
+    assert_eq!(call.to_string(), "CallRequest(method: \"GET\", url: \"u\", body: OneShot)");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_folder_for_secrets_is_no_link_and_of_this_user_alone() {

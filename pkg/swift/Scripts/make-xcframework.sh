@@ -7,10 +7,20 @@ work=$root/target/xcframework
 rm -rf "$work" "$package/KeyboundFFI.xcframework"
 mkdir -p "$work/headers" "$work/simulator" "$work/macos"
 cd "$root"
+# The oldest systems that the library runs on, as Package.swift has them.
+export IPHONEOS_DEPLOYMENT_TARGET=15.0 MACOSX_DEPLOYMENT_TARGET=12.0
 
 for target in aarch64-apple-ios aarch64-apple-ios-sim x86_64-apple-ios aarch64-apple-darwin x86_64-apple-darwin; do
     rustup target add "$target"
     cargo build --locked --profile mobile --package keybound-uniffi --target "$target"
+done
+# What the linker of an app would warn of: objects that were built for a newer system.
+for library in target/aarch64-apple-ios/mobile target/aarch64-apple-darwin/mobile; do
+    xcrun vtool -show-build "$library/libkeybound_uniffi.a" | awk '$1 == "minos" { print $2 }' | sort -uV | tail -1 |
+        while read -r newest; do
+            case $library in *ios*) most=$IPHONEOS_DEPLOYMENT_TARGET ;; *) most=$MACOSX_DEPLOYMENT_TARGET ;; esac
+            [ "$(printf '%s\n' "$most" "$newest" | sort -V | tail -1)" = "$most" ] || { echo "$library is for $newest, not $most"; exit 1; }
+        done
 done
 # Header and Swift code are the same for all targets.
 cargo run --locked --package bindgen -- swift target/aarch64-apple-darwin/mobile/libkeybound_uniffi.dylib "$work/generated"

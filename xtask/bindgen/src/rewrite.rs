@@ -21,6 +21,6 @@ pub(crate) fn lines(text: &str, what: &str, change: impl Fn(&str) -> Option<Stri
     if changed { Ok(new) } else { Err(missed(what)) }
 }
 
-fn missed(what: &str) -> String {
+pub(crate) fn missed(what: &str) -> String {
     format!("the generated code has no '{what}' any more; change the rewriting to fit the new generator")
 }

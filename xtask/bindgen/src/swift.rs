@@ -1,6 +1,49 @@
 //! Swift as Swift reads: typed throws, final classes, and no converters in sight.
 
-use crate::rewrite::{all, lines};
+use crate::rewrite::{all, lines, missed};
+
+/// Argument labels where a call reads better with another than the parameter's name.
+const LABELS: [(&str, &str); 15] = [
+    ("func verify(presented: PresentedProof, store: ", "func verify(_ presented: PresentedProof, in store: "),
+    ("func check(presented: ", "func check(_ presented: "),
+    ("func explain(presented: PresentedProof, store: ", "func explain(_ presented: PresentedProof, in store: "),
+    ("func freshNonce(role: ", "func freshNonce(for role: "),
+    ("func insert(entry: ", "func insert(_ entry: "),
+    ("func settle(insertion: ", "func settle(_ insertion: "),
+    ("func attach(signature: ", "func attach(_ signature: "),
+    ("func sign(message: ", "func sign(_ message: "),
+    ("func fromPem(pem: ", "func fromPem(_ pem: "),
+    ("func fromJwk(jwk: ", "func fromJwk(_ jwk: "),
+    ("func fromDer(der: ", "func fromDer(_ der: "),
+    ("func thumbprint(publicJwk: ", "func thumbprint(of publicJwk: "),
+    ("func explainResponse(response: ", "func explainResponse(_ response: "),
+    ("func member(name: ", "func member(_ name: "),
+    ("func grant(granted: ", "func grant(_ granted: "),
+];
+
+/// Values that apps and stores write down.
+const STORED: [&str; 6] = ["CreatedKey", "Protection", "SecurityLevel", "SessionInfo", "StoredValue", "Subject"];
+
+/// Types and functions for the written part of the package alone.
+const HIDDEN: [&str; 17] = [
+    "final class FileFolder:",
+    "final class FileLock:",
+    "enum FiledKey ",
+    "struct FiledMark:",
+    "struct FiledValue:",
+    "struct SavingLock:",
+    "final class Sweep:",
+    "struct Swept:",
+    "struct SweptSlot:",
+    "func isSweepDue(",
+    "func lockPause(",
+    "func privateFile(",
+    "func privateFolder(",
+    "func replacePrivateFile(",
+    "func savingLock(",
+    "func storedFileName(",
+    "func tryLockFile(",
+];
 
 const UNTYPED: &str = "\
 private func rustCallWithError<T, E: Swift.Error>(
@@ -73,11 +116,51 @@ pub(crate) fn improve(text: String) -> Result<String, String> {
     ] {
         text = all(&text, old, new)?;
     }
+    for (old, new) in LABELS {
+        text = all(&text, old, new)?;
+    }
+    text = without_protocols(&text)?;
     text = reflected(&text)?;
+    for hidden in HIDDEN {
+        text = all(&text, &format!("public {hidden}"), hidden)?;
+    }
+    // Synthesised in the file of the declaration alone.
+    for name in STORED {
+        if !["struct", "enum"].iter().any(|kind| text.contains(&format!("\npublic {kind} {name}: "))) {
+            return Err(missed(name));
+        }
+        text.push_str(&format!("\nextension {name}: Codable {{}}\n"));
+    }
     lines(&text, "trailing blanks", |line| {
         let trimmed = line.trim_end();
         (trimmed.len() + 1 < line.len()).then(|| format!("{trimmed}\n"))
     })
+}
+
+/// Drops the protocol of each class: nothing takes one.
+fn without_protocols(text: &str) -> Result<String, String> {
+    let (mut new, mut is_protocol, mut changed) = (String::with_capacity(text.len()), false, false);
+    for line in text.split_inclusive('\n') {
+        if line.starts_with("public protocol ") && line.contains("Protocol: AnyObject") {
+            if new.trim_end().ends_with("*/")
+                && let Some(at) = new.rfind("/**")
+            {
+                new.truncate(at);
+            }
+            is_protocol = true;
+        }
+        if !is_protocol {
+            let class = line.strip_prefix("public final class ").and_then(|rest| rest.split(':').next());
+            let conformance =
+                class.map(|class| format!(" {class}Protocol,")).filter(|found| line.contains(found.as_str()));
+            changed |= conformance.is_some();
+            new.push_str(&conformance.map_or(line.to_owned(), |found| line.replacen(&found, "", 1)));
+        }
+        if line == "}\n" {
+            is_protocol = false;
+        }
+    }
+    if changed { Ok(new) } else { Err(missed("class with a protocol")) }
 }
 
 /// Types whose text leaves secrets out leave them out of their reflection as well, which `dump` and debuggers print.

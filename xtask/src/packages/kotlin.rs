@@ -10,11 +10,14 @@ use crate::run::{self, Failure};
 /// Where the library's sources are.
 pub(crate) const LIBRARY: &str = "pkg/kotlin";
 
+/// The code that people wrote.
+const WRITTEN: [&str; 2] = ["pkg/kotlin/src/main/kotlin", "pkg/kotlin/android/src/main/kotlin"];
+
 /// Puts native library and generated code where Maven finds them.
 pub(crate) fn prepare(write_api: bool) -> Result<(), Failure> {
     let root = run::root().join(LIBRARY);
     let library = uniffi::library()?;
-    let generated = uniffi::generated("kotlin", &library)?;
+    let generated = uniffi::generated("kotlin", &library, &WRITTEN)?;
     uniffi::compare_api(&generated, "pkg/kotlin/api.txt", write_api)?;
     let file = PathBuf::from("dev/keybound/keybound.kt");
     uniffi::place(&[(generated.join(&file), root.join("src/generated/kotlin").join(&file))])?;

@@ -7,11 +7,14 @@ use crate::swift;
 /// Where the package is.
 pub(crate) const PACKAGE: &str = "pkg/swift";
 
+/// The code that people wrote.
+const WRITTEN: [&str; 1] = ["pkg/swift/Sources/Keybound"];
+
 /// Puts native library and generated code where Swift Package Manager finds them.
 pub(crate) fn prepare(write_api: bool) -> Result<(), Failure> {
     let root = run::root().join(PACKAGE);
     let library = uniffi::library()?;
-    let generated = uniffi::generated("swift", &library)?;
+    let generated = uniffi::generated("swift", &library, &WRITTEN)?;
     uniffi::compare_api(&generated, "pkg/swift/api.txt", write_api)?;
     uniffi::place(&[
         (generated.join("keybound.swift"), root.join("Sources/Keybound/Generated/keybound.swift")),

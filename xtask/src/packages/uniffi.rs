@@ -35,12 +35,12 @@ pub(crate) fn stripped(library: &Path, place: &Path) -> Result<(), Failure> {
     if is_same(&work, place) { Ok(()) } else { copy(&work, place) }
 }
 
-/// Generates the code of a language: the folder it is in.
-pub(crate) fn generated(language: &str, library: &Path) -> Result<PathBuf, Failure> {
+/// Generates the code of a language: the folder it is in. The public declarations beside it are also those of the code in `written`.
+pub(crate) fn generated(language: &str, library: &Path, written: &[&str]) -> Result<PathBuf, Failure> {
     let folder = run::target_dir().join("uniffi").join(language);
     let mut cargo = run::cargo();
     cargo.args(["run", "--quiet", "--locked", "--package", "bindgen", "--", language]);
-    run::run(cargo.arg(library).arg(&folder))?;
+    run::run(cargo.arg(library).arg(&folder).args(written.iter().map(|folder| run::root().join(folder))))?;
     Ok(folder)
 }
 

@@ -64,7 +64,7 @@ public actor FileStore: SweptKeyStore, SweptSessionStore {
 
     public func sign(_ request: SigningRequest) throws -> Signature {
         switch files.key(thumbprint: request.thumbprint, algorithm: request.algorithm) {
-        case .usable(let key): return Signature(bytes: try key.sign(message: request.message), encoding: .raw)
+        case .usable(let key): return Signature(bytes: try key.sign(request.message), encoding: .raw)
         case .missing: throw KeyFault.missing
         case .changed: throw KeyFault.changed
         case .unreadable(let detail): throw KeyFault.unreadable(detail)

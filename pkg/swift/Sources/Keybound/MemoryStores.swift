@@ -23,12 +23,12 @@ public actor SoftwareKeys: SweptKeyStore {
 
     public func sign(_ request: SigningRequest) throws -> Signature {
         guard let key = keys[request.thumbprint] else { throw KeyFault.missing }
-        return Signature(bytes: try key.sign(message: request.message), encoding: .raw)
+        return Signature(bytes: try key.sign(request.message), encoding: .raw)
     }
 
     public func createKey(algorithms: [String], protections: [Protection], owner: String) throws -> CreatedKey {
         let created = try createKey(algorithms: algorithms, protections: protections)
-        owned[try thumbprint(publicJwk: created.publicJwk)] = (owner, Int64(Date().timeIntervalSince1970))
+        owned[try thumbprint(of: created.publicJwk)] = (owner, Int64(Date().timeIntervalSince1970))
         return created
     }
 

@@ -29,7 +29,7 @@ public actor SignerKeys: ProofKeyStore {
     /// Keeps a signer, for example that of the key a client authenticates with. Gives its thumbprint.
     @discardableResult
     public func add(_ signer: any ProofSigner) throws(KeyboundError) -> String {
-        let thumbprint = try Keybound.thumbprint(publicJwk: signer.publicJwk)
+        let thumbprint = try Keybound.thumbprint(of: signer.publicJwk)
         signers[thumbprint] = signer
         return thumbprint
     }
@@ -60,7 +60,7 @@ public func proof(
         method: method, url: url, publicJwk: signer.publicJwk, algorithm: signer.algorithm, accessToken: accessToken, nonce: nonce,
         now: now)
     let request = SigningRequest(
-        thumbprint: try thumbprint(publicJwk: signer.publicJwk), purpose: .proof, algorithm: signer.algorithm,
+        thumbprint: try thumbprint(of: signer.publicJwk), purpose: .proof, algorithm: signer.algorithm,
         message: unsigned.message(), digest: unsigned.digest())
-    return try unsigned.attach(signature: try await signer.sign(request))
+    return try unsigned.attach(try await signer.sign(request))
 }

@@ -30,9 +30,9 @@ final class AppleTests: XCTestCase {
         // The signature is verified when it is attached.
         let unsigned = try prepare(method: "GET", url: "https://a.example/", publicJwk: created.publicJwk, algorithm: "ES256")
         let request = SigningRequest(
-            thumbprint: try thumbprint(publicJwk: created.publicJwk), purpose: .proof, algorithm: "ES256", message: unsigned.message(),
+            thumbprint: try thumbprint(of: created.publicJwk), purpose: .proof, algorithm: "ES256", message: unsigned.message(),
             digest: unsigned.digest())
-        _ = try unsigned.attach(signature: try await keys(told).sign(request))
+        _ = try unsigned.attach(try await keys(told).sign(request))
     }
 
     func testOnlyADeviceWithoutASecureEnclaveFallsBack() async throws {
@@ -87,7 +87,7 @@ final class AppleTests: XCTestCase {
         func sweep() async throws { await (try XCTUnwrap(Sweeper(keys: keys, sessions: sessions, now: later))).sweepIfDue() }
         func signs(_ key: CreatedKey) async throws -> Bool {
             let request = SigningRequest(
-                thumbprint: try thumbprint(publicJwk: key.publicJwk), purpose: .proof, algorithm: "ES256", message: Data("a".utf8), digest: nil)
+                thumbprint: try thumbprint(of: key.publicJwk), purpose: .proof, algorithm: "ES256", message: Data("a".utf8), digest: nil)
             do { _ = try await keys.sign(request) } catch KeyFault.missing { return false }
             return true
         }

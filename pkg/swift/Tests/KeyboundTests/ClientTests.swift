@@ -45,7 +45,7 @@ final class ClientTests: XCTestCase {
         let stolen = try XCTUnwrap(wire.seen.last { $0.url?.absoluteString == served.resource && $0.value(forHTTPHeaderField: "DPoP") != nil })
         let (_, response) = try await Transport().data(for: stolen)
         XCTAssertEqual(response.statusCode, 401)
-        let advice = try explainResponse(response: RefusedResponse(status: 401, headers: response.fields))
+        let advice = try explainResponse(RefusedResponse(status: 401, headers: response.fields))
         XCTAssertEqual([advice.error, advice.reason], ["invalid_dpop_proof", "replayed"])
     }
 
@@ -142,8 +142,8 @@ final class ClientTests: XCTestCase {
         let store = try MemoryReplayStore(options: options, now: now - 3600)
         let presented = PresentedProof(
             method: "GET", url: "https://api.example.com/items?page=2", proofs: [request.value(forHTTPHeaderField: "DPoP") ?? ""],
-            accessToken: "token", boundTo: try thumbprint(publicJwk: signer.publicJwk))
-        _ = try Verifier(options: options).verify(presented: presented, store: store, now: now)
+            accessToken: "token", boundTo: try thumbprint(of: signer.publicJwk))
+        _ = try Verifier(options: options).verify(presented, in: store, now: now)
     }
 
     func testFaultsOfKeysAreToldApart() async throws {
@@ -325,7 +325,7 @@ struct DERSigner: ProofSigner {
     }
 
     func signed(_ message: Data) throws -> Data {
-        let raw = [UInt8](try key.sign(message: message))
+        let raw = [UInt8](try key.sign(message))
         let body = Self.integer(Array(raw[..<32])) + Self.integer(Array(raw[32...]))
         return Data([0x30, UInt8(body.count)] + body)
     }

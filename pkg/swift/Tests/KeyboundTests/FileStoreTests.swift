@@ -144,7 +144,7 @@ final class FileStoreTests: XCTestCase {
             XCTAssertEqual(after.1.count, 0)
             for jwk in [others.publicJwk, given.publicJwk()] {
                 let request = SigningRequest(
-                    thumbprint: try thumbprint(publicJwk: jwk), purpose: .proof, algorithm: "ES256", message: Data("kept".utf8), digest: nil)
+                    thumbprint: try thumbprint(of: jwk), purpose: .proof, algorithm: "ES256", message: Data("kept".utf8), digest: nil)
                 _ = try await keys.sign(request)
             }
             try await client.end(opened)

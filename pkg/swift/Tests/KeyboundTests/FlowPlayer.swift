@@ -79,7 +79,7 @@ struct Names {
         // That it is the token's hash is judged by the library's own verifier, which transcripts of servers do not reach.
         XCTAssertEqual(claims.removeValue(forKey: "ath") == nil, token == nil, "a proof with a token, and no other, has its hash")
         claims["jti"] = .text(name("jti", claims["jti"]?.text ?? ""))
-        claims["key"] = .text(hide(try thumbprint(publicJwk: header["jwk"]?.written ?? "")))
+        claims["key"] = .text(hide(try thumbprint(of: header["jwk"]?.written ?? "")))
         claims["alg"] = header["alg"]
         return .object(claims)
     }
@@ -144,7 +144,7 @@ actor TranscriptHost: ProofKeyStore, SessionStore, Exchange {
     func sign(_ request: SigningRequest) throws -> Signature {
         note("sign", ["key": .text(names.hide(request.thumbprint)), "for": .text("\(request.purpose)".lowercased())])
         guard let key = keys[request.thumbprint] else { throw KeyFault.missing }
-        return Signature(bytes: try key.sign(message: request.message), encoding: .raw)
+        return Signature(bytes: try key.sign(request.message), encoding: .raw)
     }
 
     func deleteKey(thumbprint: String) {
@@ -416,7 +416,7 @@ final class FlowPlayer {
 
     private func looked(_ session: Session, _ members: [String]) -> JSON {
         let subject = session.info().subject.map { JSON.object(["issuer": .text($0.issuer), "sub": .text($0.sub)]) }
-        let values = members.map { ($0, JSON.optional(session.member(name: $0))) }
+        let values = members.map { ($0, JSON.optional(session.member($0))) }
         return .object(["subject": subject ?? .null, "members": .object(Dictionary(uniqueKeysWithValues: values))])
     }
 

@@ -21,18 +21,18 @@ final class LeakTests: XCTestCase {
                 method: method, url: "https://api.example.com/items", proofs: [made[at % made.count]], accessToken: "token",
                 boundTo: key.thumbprint())
         }
-        for at in made.indices { _ = try verifier.verify(presented: shown(at), store: store, now: now) }
+        for at in made.indices { _ = try verifier.verify(shown(at), in: store, now: now) }
         let client = try CoreClient(options: ClientOptions(level: .enhanced))
 
         func work(_ calls: Int) throws {
             for at in 0..<calls {
                 switch at % 4 {
                 case 0:
-                    XCTAssertThrowsError(try verifier.verify(presented: shown(at), store: store, now: now)) {
+                    XCTAssertThrowsError(try verifier.verify(shown(at), in: store, now: now)) {
                         XCTAssertEqual(($0 as? KeyboundError)?.reason, "replayed")
                     }
-                case 1: _ = try verifier.check(presented: shown(at), now: now).dangerSkipReplayCheck()
-                case 2: XCTAssertThrowsError(try verifier.check(presented: shown(at, "PUT"), now: now))
+                case 1: _ = try verifier.check(shown(at), now: now).dangerSkipReplayCheck()
+                case 2: XCTAssertThrowsError(try verifier.check(shown(at, "PUT"), now: now))
                 // A flow that is given up half way.
                 default:
                     _ = try client.begin(operation: .discover(target: "https://api.example.com/", challenges: [], issuer: nil), now: now).step()

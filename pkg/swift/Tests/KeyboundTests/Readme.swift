@@ -1,4 +1,5 @@
 import Foundation
+import XCTest
 
 @testable import Keybound
 
@@ -16,12 +17,12 @@ enum Readme {
         let verifier = try Verifier(options: options, replay: store)
 
         var request = URLRequest(url: URL(string: "https://api.example.com/items")!)
-        try request.prove(by: key, accessToken: "the-token", nonce: verifier.freshNonce(role: .resource))  // DPoP and Authorization
+        try request.prove(by: key, accessToken: "the-token", nonce: verifier.freshNonce(for: .resource))  // DPoP and Authorization
 
         let presented = PresentedProof(
             method: "GET", url: "https://api.example.com/items", proofs: [request.value(forHTTPHeaderField: "DPoP")!],
             accessToken: "the-token", boundTo: key.thumbprint())
-        let verified = try verifier.verify(presented: presented, store: store)
+        let verified = try verifier.verify(presented, in: store)
         print(verified.algorithm)  // ES256
     }
 
@@ -68,12 +69,58 @@ enum Readme {
 
     static func server(_ verifier: Verifier, _ presented: PresentedProof, _ store: MemoryReplayStore) throws {
         do {
-            let verified = try verifier.verify(presented: presented, store: store)
+            let verified = try verifier.verify(presented, in: store)
             print("by \(verified.thumbprint)")
         } catch {
             guard case .rejected(let fault) = error, let refusal = fault.refusal else { throw error }
             print(refusal.status, refusal.headers)
         }
-        print(try verifier.explain(presented: presented, store: store).checks.filter { $0.outcome == .failed })
+        print(try verifier.explain(presented, in: store).checks.filter { $0.outcome == .failed })
     }
+}
+
+/// Follows no redirect: where the authorization server sends a browser is where the app would come back to.
+final class Browser: NSObject, URLSessionTaskDelegate {
+    func urlSession(
+        _ session: URLSession, task: URLSessionTask, willPerformHTTPRedirection response: HTTPURLResponse, newRequest request: URLRequest,
+        completionHandler: @escaping @Sendable (URLRequest?) -> Void
+    ) {
+        completionHandler(nil)
+    }
+
+    static func visit(_ page: URL) async throws -> String {
+        let session = URLSession(configuration: .ephemeral, delegate: Browser(), delegateQueue: nil)
+        defer { session.invalidateAndCancel() }
+        let (_, response) = try await session.data(from: page)
+        return try XCTUnwrap((response as? HTTPURLResponse)?.value(forHTTPHeaderField: "Location"))
+    }
+}
+
+/// A clock that a test moves.
+final class TestClock: @unchecked Sendable {
+    private let lock = NSLock()
+    private var shown = Int64(Date().timeIntervalSince1970)
+
+    var now: Int64 { lock.withLock { shown } }
+    func advance(_ seconds: Int64) { lock.withLock { shown += seconds } }
+}
+
+/// With what `keybound serve --format json` printed at its start.
+func checkACallAfterAnHour(issuer: String, resource: String) async throws {
+    let clock = TestClock()
+    let client = try KeyboundClient(
+        options: ClientOptions(
+            level: .enhanced, redirectUri: "http://127.0.0.1/callback",
+            credentials: [Credentials(issuer: issuer, clientId: "keybound-demo")], allowLoopback: true),
+        now: { clock.now })
+    let discovered = try await client.discover(resource)
+    let login = try await client.authorize(SessionRequest(begin: .new(name: "work", discovered: discovered), scope: "read"))
+    let session = try await client.exchange(callback: Browser.visit(try XCTUnwrap(login.page)))
+
+    let token = session.dangerAccessToken()
+    clock.advance(3600)  // the app was closed for an hour
+    let items = URLRequest(url: try XCTUnwrap(URL(string: "\(resource)/items")))
+    let (_, response) = try await client.data(for: items, session: session)
+    XCTAssertEqual(response.statusCode, 200)
+    XCTAssertNotEqual(session.dangerAccessToken(), token)  // renewed before the call
 }

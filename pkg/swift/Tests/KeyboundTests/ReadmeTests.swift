@@ -23,10 +23,16 @@ final class ReadmeTests: XCTestCase {
                 seen += 1
             }
         }
-        XCTAssertGreaterThanOrEqual(seen, 6)
+        XCTAssertGreaterThanOrEqual(seen, 8)
     }
 
     func testTheFirstProofRuns() throws {
         try Readme.firstProof()
+    }
+
+    func testTheTestOfAnAppRuns() async throws {
+        let served = try Served()
+        defer { served.stop() }
+        try await checkACallAfterAnHour(issuer: served.issuer, resource: served.resource)
     }
 }

@@ -35,16 +35,16 @@ final class RecordedFilesTests: XCTestCase {
             XCTAssertTrue(isSaved)
         }
         for key in contents["keys"]?.elements ?? [] {
-            let thumbprint = try await store.add(try Key.fromJwk(jwk: try XCTUnwrap(key.text("jwk"))))
+            let thumbprint = try await store.add(try Key.fromJwk(try XCTUnwrap(key.text("jwk"))))
             XCTAssertEqual(thumbprint, key.text("thumbprint"))
         }
         await (try await store.lock(try XCTUnwrap(contents.text("lock")), lease: 0)).unlock()
         XCTAssertEqual(try tree(temporary), try tree(recorded))
 
         let made = try await store.createKey(algorithms: ["ES256"], protections: [.software], owner: store.owner)
-        let (thumbprint, files) = (try thumbprint(publicJwk: made.publicJwk), try tree(temporary))
+        let (thumbprint, files) = (try thumbprint(of: made.publicJwk), try tree(temporary))
         let written = String(decoding: try XCTUnwrap(files["key/\(thumbprint)"]), as: UTF8.self)
-        XCTAssertEqual(try Key.fromJwk(jwk: written).dangerPrivateJwk(), written)
+        XCTAssertEqual(try Key.fromJwk(written).dangerPrivateJwk(), written)
         XCTAssertEqual(files["made/\(thumbprint)"], Data())
     }
 

@@ -25,7 +25,7 @@ final class VectorTests: XCTestCase {
 
     private func thumbprintOf(_ proofs: [String]) -> String? {
         guard let jwk = proofs.first.flatMap({ part($0, 0) })?["jwk"] else { return nil }
-        return try? thumbprint(publicJwk: jwk.written)
+        return try? thumbprint(of: jwk.written)
     }
 
     /// Presents an entry; what it leaves out is taken from the proof itself, since that is not what it tests.
@@ -58,9 +58,9 @@ final class VectorTests: XCTestCase {
                 proofs: shown, accessToken: token, boundTo: token == nil ? bound : bound ?? nobody, expectedNonce: entry.text("nonce"))
             do throws(KeyboundError) {
                 if let store {
-                    _ = try verifier.verify(presented: presented, store: store, now: now)
+                    _ = try verifier.verify(presented, in: store, now: now)
                 } else {
-                    _ = try verifier.check(presented: presented, now: now)
+                    _ = try verifier.check(presented, now: now)
                 }
                 return "accepted"
             } catch {
@@ -133,7 +133,7 @@ final class VectorTests: XCTestCase {
             let presented = PresentedProof(
                 method: entry.text("method") ?? "", url: entry.text("url") ?? "", proofs: [entry.text("proof") ?? ""],
                 accessToken: entry.text("access_token"), boundTo: entry.text("jkt"))
-            let explained = try Verifier(options: options).explain(presented: presented, store: store, now: entry.number("now"))
+            let explained = try Verifier(options: options).explain(presented, in: store, now: entry.number("now"))
             let unmet = explained.checks.filter { $0.reason != nil || $0.because != nil }.map { [$0.check, $0.reason, $0.because] }
             let expected = (entry["unmet"]?.elements ?? []).map { [$0.text("check"), $0.text("reason"), $0.text("because")] }
             XCTAssertEqual(unmet, expected, entry.text("id") ?? "")
@@ -145,7 +145,7 @@ final class VectorTests: XCTestCase {
         let entry = try XCTUnwrap(Vectors.read("vectors/method.json").elements.first)
         let presented = PresentedProof(
             method: entry.text("method") ?? "GET", url: entry.text("url") ?? "https://a.example", proofs: [entry.text("proof") ?? ""])
-        let explained = try Verifier(options: VerifierOptions()).explain(presented: presented, now: entry.number("now"))
+        let explained = try Verifier(options: VerifierOptions()).explain(presented, now: entry.number("now"))
         XCTAssertFalse(explained.accepted)
         let failed = try XCTUnwrap(explained.checks.first { $0.outcome == .failed })
         XCTAssertFalse(failed.fix?.isEmpty ?? true)

@@ -61,7 +61,7 @@ public actor SecureEnclaveKeys: SweptKeyStore {
 
     public func sign(_ request: SigningRequest) throws -> Signature {
         let key = try found(request.thumbprint)
-        guard try thumbprint(publicJwk: Self.publicJwk(of: key)) == request.thumbprint else { throw KeyFault.changed }
+        guard try thumbprint(of: Self.publicJwk(of: key)) == request.thumbprint else { throw KeyFault.changed }
         var error: Unmanaged<CFError>?
         let algorithm = SecKeyAlgorithm.ecdsaSignatureMessageX962SHA256
         guard let signature = SecKeyCreateSignature(key, algorithm, request.message as CFData, &error) else {
@@ -88,7 +88,7 @@ public actor SecureEnclaveKeys: SweptKeyStore {
         if protection == .secureEnclave { attributes[kSecAttrTokenID as String] = kSecAttrTokenIDSecureEnclave }
         guard let key = SecKeyCreateRandomKey(attributes as CFDictionary, &error) else { throw Self.fault(of: error) }
         let publicJwk = try Self.publicJwk(of: key)
-        var item = query(try thumbprint(publicJwk: publicJwk))
+        var item = query(try thumbprint(of: publicJwk))
         item[kSecValueRef as String] = key
         item[kSecAttrAccessControl as String] = access
         if let mark { item[kSecAttrLabel as String] = mark }

@@ -30,7 +30,7 @@ public final class WebLogin: NSObject, ASWebAuthenticationPresentationContextPro
     /// - Returns: the URL that the browser came back to, for `KeyboundClient.exchange(callback:)`.
     /// - Throws: `ASWebAuthenticationSessionError`, for example when the user cancelled; ``WebLoginNotShown``; `CancellationError`.
     public func open(_ authorization: Authorization, callbackScheme: String, isEphemeral: Bool = false) async throws -> String {
-        guard let url = URL(string: authorization.url) else { throw URLError(.badURL) }
+        guard let url = authorization.page else { throw URLError(.badURL) }
         try Task.checkCancellation()
         if let earlier = running { end(earlier.number, .failure(CancellationError())) }
         let number = UUID()

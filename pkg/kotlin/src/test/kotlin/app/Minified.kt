@@ -11,7 +11,6 @@ import dev.keybound.UniffiForeignFutureDroppedCallbackStruct
 import dev.keybound.Verifier
 import dev.keybound.VerifierOptions
 import dev.keybound.proof
-import dev.keybound.reason
 import dev.keybound.uniffiEnsureInitialized
 
 /** The app that `MinifiedTest` minifies, outside the package whose classes the rules name. Its proof is accepted once. */

@@ -22,19 +22,19 @@ public class FileStore private constructor(private val files: FileFolder, overri
          * @throws IOException if it cannot be made, is a link or another user's, or others than its owner may look into it
          */
         @JvmStatic
-        @Throws(IOException::class)
+        @Throws(IOException::class, KeyboundException::class)
         public fun open(folder: Path): FileStore = FileStore(filed { FileFolder.open(folder.toString()) }, "folder $folder")
     }
 
     /** Keeps a key that the caller has, for example the one a client authenticates with. Gives its thumbprint. */
-    @Throws(IOException::class)
+    @Throws(IOException::class, KeyboundException::class)
     public fun add(key: Key): String {
         filed { files.addKey(key) }
         return key.thumbprint()
     }
 
     /** The names of all stored sessions. */
-    @Throws(IOException::class)
+    @Throws(IOException::class, KeyboundException::class)
     public fun sessions(): List<String> = filed { files.sessions() }
 
     override suspend fun createKey(algorithms: List<String>, protections: List<Protection>): CreatedKey =
@@ -53,9 +53,9 @@ public class FileStore private constructor(private val files: FileFolder, overri
 
     override suspend fun stored(): List<StoredSlot> = io { files.values().map { StoredSlot(it.slot, it.value, it.storedAt) } }
 
-    override suspend fun sign(request: SigningRequest): Signature = io {
+    override suspend fun sign(request: SigningRequest): EncodedSignature = io {
         when (val found = files.key(request.thumbprint, request.algorithm)) {
-            is FiledKey.Usable -> found.key.use { Signature(it.sign(request.message), SignatureEncoding.RAW) }
+            is FiledKey.Usable -> found.key.use { EncodedSignature(it.sign(request.message), SignatureEncoding.RAW) }
             is FiledKey.Missing -> throw KeyFaultException.Missing()
             is FiledKey.Changed -> throw KeyFaultException.Changed()
             is FiledKey.Unreadable -> throw KeyFaultException.Unreadable(found.detail)

@@ -15,7 +15,10 @@ import java.util.function.Consumer
  *
  * A cancelled future cancels its operation. Futures that fail do so with what the operation throws, above all [KeyboundException].
  */
-public class KeyboundFutures(private val client: KeyboundClient) : AutoCloseable {
+public class KeyboundFutures(
+    /** The client that carries them out. */
+    public val client: KeyboundClient,
+) : AutoCloseable {
     private val scope = CoroutineScope(SupervisorJob() + Dispatchers.IO)
 
     /** As [KeyboundClient.discover]. */
@@ -61,16 +64,16 @@ public class KeyboundFutures(private val client: KeyboundClient) : AutoCloseable
     public fun adopt(token: HeldToken): CompletableFuture<Session> = future { client.adopt(token) }
 
     /** As [KeyboundClient.keep]. */
-    public fun keep(session: Session): CompletableFuture<Unit> = future { client.keep(session) }
+    public fun keep(session: Session): CompletableFuture<Void?> = done { client.keep(session) }
 
     /** As [KeyboundClient.refresh]. */
-    public fun refresh(session: Session): CompletableFuture<Unit> = future { client.refresh(session) }
+    public fun refresh(session: Session): CompletableFuture<Void?> = done { client.refresh(session) }
 
     /** As [KeyboundClient.rekey]. */
-    public fun rekey(session: Session): CompletableFuture<Unit> = future { client.rekey(session) }
+    public fun rekey(session: Session): CompletableFuture<Void?> = done { client.rekey(session) }
 
     /** As [KeyboundClient.revoke]. */
-    public fun revoke(session: Session): CompletableFuture<Unit> = future { client.revoke(session) }
+    public fun revoke(session: Session): CompletableFuture<Void?> = done { client.revoke(session) }
 
     /** As [KeyboundClient.end]. */
     public fun end(session: Session): CompletableFuture<Boolean> = future { client.end(session) }
@@ -89,6 +92,11 @@ public class KeyboundFutures(private val client: KeyboundClient) : AutoCloseable
 
     /** Cancels what is under way. The client stays. */
     override fun close(): Unit = scope.cancel()
+
+    private fun done(work: suspend () -> Unit): CompletableFuture<Void?> = future {
+        work()
+        null
+    }
 
     private fun <T> future(work: suspend () -> T): CompletableFuture<T> = scope.future { work() }
 }

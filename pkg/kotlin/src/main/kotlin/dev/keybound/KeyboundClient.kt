@@ -197,6 +197,51 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
     /** Frees the core. Sessions stay usable by other clients. */
     override fun close(): Unit = core.close()
 
+    public companion object {
+        /** Begins a client, whose parts a builder takes by name: for Java. */
+        @JvmStatic
+        public fun builder(options: ClientOptions): Builder = Builder(options)
+    }
+
+    /** Builds a [KeyboundClient] from what differs from the default, for Java. */
+    public class Builder internal constructor(private val options: ClientOptions) {
+        private var keys: ProofKeyStore = SoftwareKeys()
+        private var sessions: SessionStore = MemorySessions()
+        private var http = OkHttpClient()
+        private var clock = Clock.SYSTEM
+
+        /** Where its keys live. */
+        public fun keys(keys: ProofKeyStore): Builder = apply { this.keys = keys }
+
+        /** Where its sessions live. */
+        public fun sessions(sessions: SessionStore): Builder = apply { this.sessions = sessions }
+
+        /** Where both live. */
+        public fun store(store: FileStore): Builder = keys(store).sessions(store)
+
+        /** Sends its requests. */
+        public fun http(http: OkHttpClient): Builder = apply { this.http = http }
+
+        /** The time by which proofs are made. */
+        public fun clock(clock: Clock): Builder = apply { this.clock = clock }
+
+        /**
+         * Makes it.
+         *
+         * @throws KeyboundException.Misuse if an option cannot be used
+         */
+        @Throws(KeyboundException::class)
+        public fun build(): KeyboundClient = KeyboundClient(options, keys, sessions, http, clock)
+
+        /**
+         * Makes it, with futures for its operations. Close these, and then their client.
+         *
+         * @throws KeyboundException.Misuse if an option cannot be used
+         */
+        @Throws(KeyboundException::class)
+        public fun buildFutures(): KeyboundFutures = KeyboundFutures(build())
+    }
+
     private suspend fun run(operation: CoreOperation): Outcome {
         val flow = core.begin(operation, clock.now())
         host.sweeper?.sweepIfDue()
@@ -215,13 +260,3 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
     /** Ends a flow whose request was made. */
     private class Captured : kotlinx.coroutines.CancellationException("the request is made")
 }
-
-/** What would help against this refusal, which [KeyboundClient.call] or a [KeyboundInterceptor] gave: a login, or more scope. */
-public val Response.demand: Demand?
-    get() = request.tag(Demand::class.java)
-
-/** Why a malformed line of this answer's `WWW-Authenticate` was ignored, if one was; the other lines count. */
-public val Response.ignoredChallenge: String?
-    get() = request.tag(IgnoredChallenge::class.java)?.reason
-
-internal class IgnoredChallenge(val reason: String)

@@ -36,9 +36,9 @@ public class SoftwareKeys : SweptKeyStore {
         return CreatedKey(key.publicJwk(), key.algorithm(), Protection.SOFTWARE)
     }
 
-    override suspend fun sign(request: SigningRequest): Signature {
+    override suspend fun sign(request: SigningRequest): EncodedSignature {
         val key = keys[request.thumbprint] ?: throw KeyFaultException.Missing()
-        return Signature(key.sign(request.message), SignatureEncoding.RAW)
+        return EncodedSignature(key.sign(request.message), SignatureEncoding.RAW)
     }
 
     override suspend fun createKey(algorithms: List<String>, protections: List<Protection>, owner: String): CreatedKey =

@@ -19,7 +19,7 @@ public interface ProofSigner {
      *
      * @throws KeyFaultException where the key cannot be used
      */
-    public suspend fun sign(request: SigningRequest): Signature
+    public suspend fun sign(request: SigningRequest): EncodedSignature
 }
 
 /**
@@ -32,9 +32,17 @@ public interface ProofSigner {
 public class SignerKeys(
     private val create: suspend (algorithms: List<String>, protections: List<Protection>) -> ProofSigner,
 ) : ProofKeyStore {
+    /** The same for Java, on a thread that may wait. */
+    public constructor(factory: SignerFactory) : this({ algorithms, protections -> blocking { factory.create(algorithms, protections) } })
+
     private val signers = ConcurrentHashMap<String, ProofSigner>()
 
-    /** Keeps a signer, for example that of the key a client authenticates with. Gives its thumbprint. */
+    /**
+     * Keeps a signer, for example that of the key a client authenticates with. Gives its thumbprint.
+     *
+     * @throws KeyboundException.Misuse if its public key cannot be used
+     */
+    @Throws(KeyboundException::class)
     public fun add(signer: ProofSigner): String = thumbprint(signer.publicJwk).also { signers[it] = signer }
 
     override suspend fun createKey(algorithms: List<String>, protections: List<Protection>): CreatedKey {
@@ -43,7 +51,7 @@ public class SignerKeys(
         return CreatedKey(signer.publicJwk, signer.algorithm, signer.protection)
     }
 
-    override suspend fun sign(request: SigningRequest): Signature =
+    override suspend fun sign(request: SigningRequest): EncodedSignature =
         (signers[request.thumbprint] ?: throw KeyFaultException.Missing()).sign(request)
 
     override suspend fun deleteKey(thumbprint: String) {
@@ -64,9 +72,12 @@ public suspend fun proof(
     nonce: String? = null,
     now: Long? = null,
 ): String {
-    val own = thumbprint(signer.publicJwk)
-    prepare(method, url, signer.publicJwk, signer.algorithm, accessToken, nonce, now).use { unsigned ->
-        val request = SigningRequest(own, KeyPurpose.PROOF, signer.algorithm, unsigned.message(), unsigned.digest())
-        return unsigned.attach(signer.sign(request))
-    }
+    unsigned(signer, method, url, accessToken, nonce, now).use { return it.attach(signer.sign(request(signer, it))) }
 }
+
+internal fun unsigned(signer: ProofSigner, method: String, url: String, accessToken: String?, nonce: String?, now: Long?): UnsignedProof =
+    prepare(method, url, signer.publicJwk, signer.algorithm, accessToken, nonce, now)
+
+/** What a signer is asked for. */
+internal fun request(signer: ProofSigner, unsigned: UnsignedProof): SigningRequest =
+    SigningRequest(thumbprint(signer.publicJwk), KeyPurpose.PROOF, signer.algorithm, unsigned.message(), unsigned.digest())

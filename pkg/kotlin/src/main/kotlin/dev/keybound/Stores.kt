@@ -14,7 +14,7 @@ public interface ProofKeyStore {
      *
      * @throws KeyFaultException where that key cannot be used
      */
-    public suspend fun sign(request: SigningRequest): Signature
+    public suspend fun sign(request: SigningRequest): EncodedSignature
 
     /** Deletes a key. One that is gone already is no error. */
     public suspend fun deleteKey(thumbprint: String)
@@ -73,5 +73,9 @@ public fun interface Clock {
         /** The system's clock. */
         @JvmField
         public val SYSTEM: Clock = Clock { System.currentTimeMillis() / 1000 }
+
+        /** The clock that shows what one of `java.time` shows. */
+        @JvmStatic
+        public fun of(clock: java.time.Clock): Clock = Clock { clock.instant().epochSecond }
     }
 }

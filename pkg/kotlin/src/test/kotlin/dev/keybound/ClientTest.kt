@@ -216,7 +216,7 @@ class ClientTest {
             var fault: KeyFaultException? = null
             val inner = SoftwareKeys()
             val keys = object : ProofKeyStore by inner {
-                override suspend fun sign(request: SigningRequest): Signature = fault?.let { throw it } ?: inner.sign(request)
+                override suspend fun sign(request: SigningRequest): EncodedSignature = fault?.let { throw it } ?: inner.sign(request)
             }
             val client = KeyboundClient(served.options(), keys)
             val session = client.login(served)
@@ -347,9 +347,9 @@ class JavaSigner : ProofSigner {
         """{"kty":"EC","crv":"P-256","x":"${coordinate(point.affineX)}","y":"${coordinate(point.affineY)}"}"""
     }
 
-    override suspend fun sign(request: SigningRequest): Signature {
+    override suspend fun sign(request: SigningRequest): EncodedSignature {
         val signer = java.security.Signature.getInstance("SHA256withECDSA").apply { initSign(pair.private) }
         signer.update(request.message)
-        return Signature(signer.sign(), SignatureEncoding.DER)
+        return EncodedSignature(signer.sign(), SignatureEncoding.DER)
     }
 }

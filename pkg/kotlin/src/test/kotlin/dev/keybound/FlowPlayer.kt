@@ -147,13 +147,13 @@ class FlowPlayer(private val vector: JsonObject) : ProofKeyStore, SessionStore, 
         return CreatedKey(key.publicJwk(), key.algorithm(), protection, isRing)
     }
 
-    override suspend fun sign(request: SigningRequest): Signature {
+    override suspend fun sign(request: SigningRequest): EncodedSignature {
         note("sign") {
             put("key", names.hide(request.thumbprint))
             put("for", request.purpose.name.lowercase().replace("_", ""))
         }
         val key = keys[request.thumbprint] ?: throw KeyFaultException.Missing()
-        return Signature(key.sign(request.message), SignatureEncoding.RAW)
+        return EncodedSignature(key.sign(request.message), SignatureEncoding.RAW)
     }
 
     override suspend fun deleteKey(thumbprint: String) {

@@ -94,4 +94,41 @@ object Readme {
         }
         println(verifier.explain(presented, store).checks.filter { it.outcome == CheckOutcome.FAILED })
     }
+
+    class TestServers(program: String = "keybound") : AutoCloseable {
+        private val process = ProcessBuilder(program, "serve", "--listen", "127.0.0.1:0", "--format", "json").start()
+        private val told = process.inputStream.bufferedReader().readLine()
+        val issuer = member("issuer")
+        val resource = member("resource")
+
+        private fun member(name: String) = Regex("\"$name\":\"(.*?)\"").find(told)!!.groupValues[1]
+
+        override fun close() = process.destroy()
+    }
+
+    suspend fun login(client: KeyboundClient, resource: String): Session {
+        val start = SessionStart.New("work", client.discover(resource))
+        val page = client.authorize(SessionRequest(start, scope = "read")).url
+        val browser = OkHttpClient.Builder().followRedirects(false).build()
+        val callback = browser.newCall(Request.Builder().url(page).build()).execute().use { it.header("Location")!! }
+        return client.exchange(callback)
+    }
+
+    suspend fun test(servers: TestServers) {
+        var now = System.currentTimeMillis() / 1000
+        val options = ClientOptions(
+            SecurityLevel.ENHANCED,
+            redirectUri = "http://127.0.0.1/callback",
+            credentials = listOf(Credentials(servers.issuer, "keybound-demo")),
+            allowLoopback = true,
+        )
+        val client = KeyboundClient(options, clock = { now })
+        val session = login(client, servers.resource)
+
+        val token = session.dangerAccessToken()
+        now += 3600 // the app was closed for an hour
+        val items = Request.Builder().url("${servers.resource}/items").build()
+        client.call(session, items).use { check(it.code == 200) }
+        check(session.dangerAccessToken() != token) // renewed before the call
+    }
 }

@@ -1,5 +1,6 @@
 package dev.keybound
 
+import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
@@ -24,7 +25,7 @@ class ReadmeTest {
                 seen += 1
             }
         }
-        assertTrue(seen >= 9, "$seen examples")
+        assertTrue(seen >= 16, "$seen examples")
     }
 
     /** Lines without their indent, which differs. */
@@ -35,4 +36,7 @@ class ReadmeTest {
         Readme.firstProof()
         assertEquals("ES256", Key.generate().algorithm())
     }
+
+    @Test
+    fun `the test of an app runs`() = runBlocking { Readme.TestServers(Served.program()).use { Readme.test(it) } }
 }

@@ -6,10 +6,10 @@ import android.security.keystore.KeyInfo
 import android.security.keystore.KeyProperties
 import android.security.keystore.StrongBoxUnavailableException
 import dev.keybound.CreatedKey
+import dev.keybound.EncodedSignature
 import dev.keybound.KeyFaultException
 import dev.keybound.MadeKey
 import dev.keybound.Protection
-import dev.keybound.Signature
 import dev.keybound.SignatureEncoding
 import dev.keybound.SigningRequest
 import dev.keybound.SweptKeyStore
@@ -23,6 +23,7 @@ import java.security.KeyStore
 import java.security.MessageDigest
 import java.security.PrivateKey
 import java.security.PublicKey
+import java.security.Signature
 import java.security.interfaces.ECPublicKey
 import java.security.spec.ECGenParameterSpec
 import java.util.Base64
@@ -116,13 +117,13 @@ public class AndroidKeystoreKeys internal constructor(
         generator.generateKeyPair()
     }
 
-    override suspend fun sign(request: SigningRequest): Signature = io {
+    override suspend fun sign(request: SigningRequest): EncodedSignature = io {
         mapped {
             val key = find(request.thumbprint) ?: throw KeyFaultException.Missing()
-            val signer = java.security.Signature.getInstance("SHA256withECDSA")
+            val signer = Signature.getInstance("SHA256withECDSA")
             signer.initSign(key)
             signer.update(request.message)
-            Signature(signer.sign(), SignatureEncoding.DER)
+            EncodedSignature(signer.sign(), SignatureEncoding.DER)
         }
     }
 

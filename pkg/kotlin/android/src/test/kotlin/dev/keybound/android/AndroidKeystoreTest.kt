@@ -5,15 +5,14 @@ import android.security.keystore.KeyPermanentlyInvalidatedException
 import android.security.keystore.KeyProperties
 import android.security.keystore.UserNotAuthenticatedException
 import dev.keybound.Clock
+import dev.keybound.EncodedSignature
 import dev.keybound.KeyFaultException
 import dev.keybound.KeyboundException
 import dev.keybound.KeyPurpose
 import dev.keybound.Protection
-import dev.keybound.Signature
 import dev.keybound.SigningRequest
 import dev.keybound.Sweeper
 import dev.keybound.prepare
-import dev.keybound.reason
 import dev.keybound.thumbprint
 import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.launch
@@ -244,7 +243,7 @@ class AndroidKeystoreTest {
     @Test
     fun `the same key is found after a restart`() = runBlocking<Unit> {
         val key = keys().createKey(listOf("ES256"), any)
-        val signature: Signature = keys().sign(request(key.publicJwk))
+        val signature: EncodedSignature = keys().sign(request(key.publicJwk))
         assertTrue(signature.bytes.size in 68..72)
         assertArrayEquals(byteArrayOf(0x30), signature.bytes.copyOf(1))
     }
