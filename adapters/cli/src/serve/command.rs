@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use clap::Args as Arguments;
 use keybound::SecurityLevel;
+use keybound::http::url::Url;
 use keybound::oauth::Secret;
 use serde_json::json;
 
@@ -19,18 +20,19 @@ Examples:
   keybound serve --fault clock-skew=3600 --fault new-nonce-each-call
   keybound call http://127.0.0.1:9449/api        (in another terminal)
 
-Faults: new-nonce-each-call, clock-skew=SECONDS, drop-cors, store-failing, metadata-failing, bearer-token-type,
-wrong-iss, slow=MILLISECONDS. They can be combined.
+Faults, which can be combined:
+  new-nonce-each-call, clock-skew=SECONDS, drop-cors, store-failing, metadata-failing,
+  bearer-token-type, wrong-iss, slow=MILLISECONDS
 
-The servers keep everything in memory and know one user, alice, who approves everything at once. They are for
-development: do not put them on a network.";
+The servers keep everything in memory and know one user, alice, who approves everything at once.
+They are for development: do not put them on a network.";
 
 /// Run an authorization server and an API that echoes, for development.
 #[derive(Arguments)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The address to listen on.
-    #[arg(long, default_value = "127.0.0.1:9449", value_name = "ADDRESS")]
+    /// The address and port to listen on; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:9449", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
     /// What is demanded of clients: standard (Bearer tokens open the API, too), enhanced (bound tokens alone) or maximum
     /// (pushed requests, nonces and the algorithms of FAPI 2.0 as well).
@@ -70,6 +72,10 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<Outcome, Failure> {
     }
     if args.level == SecurityLevel::Maximum && args.no_nonces {
         return Err(Failure::usage("the level maximum requires nonces; leave --no-nonces out"));
+    }
+    for resource in &args.resource {
+        Url::parse(resource)
+            .map_err(|error| Failure::usage(format!("--resource {resource:?} cannot be used: {error}")))?;
     }
     let mut faults = Faults::default();
     for fault in &args.fault {

@@ -124,7 +124,7 @@ struct Caller<'a> {
 
 impl<'a> Caller<'a> {
     fn new(setup: &'a Setup, url: &str, output: &'a Output) -> Result<Self, Failure> {
-        let url = Url::parse(url).map_err(|error| Failure::usage(format!("{url} cannot be called: {error}")))?;
+        let url = Url::parse(url).map_err(|error| Failure::usage(format!("{url:?} cannot be called: {error}")))?;
         let host = open_folder(setup.folder.as_ref())?;
         let name = match &setup.session {
             Some(name) => Some(name.clone()),

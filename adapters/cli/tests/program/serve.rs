@@ -52,6 +52,8 @@ fn it_does_not_start_with_what_it_cannot_do() {
     for arguments in [
         &["--listen", "0.0.0.0:0"][..],
         &["--fault", "made-up"],
+        &["--resource", "ftp://api.example.com"],
+        &["--resource", ""],
         &["--fault", "slow=soon"],
         &["--level", "most"],
         &["--level", "maximum", "--no-nonces"],
