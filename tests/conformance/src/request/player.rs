@@ -15,6 +15,7 @@ pub struct Player {
     flows: HashMap<String, Vec<Under>>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a story has one")]
 enum Server {
     Resource(ffi::ResourceServer),
     Authorization(ffi::AuthorizationServer),
