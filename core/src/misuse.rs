@@ -50,6 +50,10 @@ pub enum Misuse {
     Key(JwkError),
     /// The private key is malformed, or its public part is not the one given with it.
     PrivateKey,
+    /// A text that is not a private key in PEM; it says what the text is, and what to do.
+    PrivateKeyForm(&'static str),
+    /// A JWK without a member that private keys of its type have; the name says which.
+    JwkMember(&'static str),
     /// A number of the policy is outside its bounds; the text names it, between backticks, with its bounds.
     PolicyBound(&'static str),
     /// The policy permits no algorithm.
@@ -142,6 +146,8 @@ impl Misuse {
             Self::SignatureDoesNotVerify => "signature_does_not_verify",
             Self::Key(_) => "key_unusable",
             Self::PrivateKey => "private_key_unusable",
+            Self::PrivateKeyForm(_) => "private_key_form",
+            Self::JwkMember(_) => "jwk_member_missing",
             Self::PolicyBound(_) => "policy_bound",
             Self::NoAlgorithms => "no_algorithms",
             Self::ProfileAlgorithms => "profile_algorithms",
@@ -209,6 +215,8 @@ impl fmt::Display for Misuse {
             ),
             Self::Key(error) => error.fmt(f),
             Self::PrivateKey => f.write_str("the private key is malformed or does not belong to the public part beside it"),
+            Self::PrivateKeyForm(what) => write!(f, "the text is not a private key in PEM: {what}"),
+            Self::JwkMember(name) => write!(f, "the JWK has no member {name}, which private keys of its type have; a public key cannot sign"),
             Self::PolicyBound(which) => write!(f, "{which} is outside its bounds"),
             Self::NoAlgorithms => f.write_str("the policy permits no algorithm; name at least one"),
             Self::ProfileAlgorithms => f.write_str("this profile's set of algorithms cannot be widened; start from the default policy"),
@@ -225,7 +233,7 @@ impl fmt::Display for Misuse {
                 )
             }
             Self::Random => RandomUnavailable.fmt(f),
-            Self::InsecureUrl => f.write_str("the URL is not https; http is for loopback, with `allow_loopback`"),
+            Self::InsecureUrl => f.write_str("the URL is not https, or wss for a WebSocket; http and ws are for loopback, with `allow_loopback`"),
             Self::RedirectUri => f.write_str("`redirect_uri` is not an absolute URI without fragment"),
             Self::RedirectUriMissing => f.write_str("this flow needs a redirect URI; give the client one with `redirect_uri`"),
             Self::OutsideResource => f.write_str(
@@ -324,6 +332,8 @@ mod tests {
             Misuse::SignatureAlgorithm,
             Misuse::SignatureDoesNotVerify,
             Misuse::PrivateKey,
+            Misuse::PrivateKeyForm("it is a public key"),
+            Misuse::JwkMember("d"),
             Misuse::PolicyBound("`max_age` (1 to 300 seconds)"),
             Misuse::NoAlgorithms,
             Misuse::ProfileAlgorithms,

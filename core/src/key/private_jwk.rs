@@ -49,6 +49,15 @@ pub(super) fn parse(jwk: &str) -> Result<ParsedKey, Misuse> {
     public.check_public()?;
     let key_type = public.key_type()?;
     let key = public.decode(key_type, RsaBounds::Up8192)?;
+    let is_absent = |member: &Member<Text<'_>>| matches!(member, Member::Absent);
+    let needed = match key_type {
+        KeyType::Rsa => RSA_MEMBERS.iter().zip(&secrets).find(|(_, member)| is_absent(member)).map(|(name, _)| *name),
+        KeyType::MlDsa44 | KeyType::MlDsa65 | KeyType::MlDsa87 => is_absent(&seed).then_some("priv"),
+        _ => secrets.first().is_some_and(is_absent).then_some("d"),
+    };
+    if let Some(name) = needed {
+        return Err(Misuse::JwkMember(name));
+    }
     let [d, ..] = secrets;
     let bytes = match key_type {
         KeyType::Rsa if multi_prime => return Err(Misuse::PrivateKey),

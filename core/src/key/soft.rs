@@ -79,7 +79,7 @@ impl SoftKey {
     pub fn from_pkcs8_pem(pem: &str, crypto: &Crypto) -> Result<Self, Misuse> {
         match SecretDocument::from_pem(pem) {
             Ok(("PRIVATE KEY", document)) => Self::from_pkcs8_der(document.as_bytes(), crypto),
-            _ => Err(Misuse::PrivateKey),
+            _ => Err(wrong_pem(pem)),
         }
     }
 
@@ -125,6 +125,30 @@ impl SoftKey {
         let document = SecretDocument::try_from(der.expose()).map_err(|_| Misuse::PrivateKey)?;
         let mut pem = document.to_pem("PRIVATE KEY", LineEnding::LF).map_err(|_| Misuse::PrivateKey)?;
         Ok(SecretText::new(core::mem::take(&mut *pem)))
+    }
+}
+
+/// Why a text is not a PKCS #8 private key in PEM. Nothing of it is shown.
+fn wrong_pem(text: &str) -> Misuse {
+    let Some((_, label)) = text.split_once("-----BEGIN ") else {
+        return Misuse::PrivateKeyForm(
+            "it has no line BEGIN PRIVATE KEY; if it is the path of a file, read the file and give what is in it",
+        );
+    };
+    let label = label.split_once("-----").map_or("", |(label, _)| label);
+    match label {
+        "PRIVATE KEY" => Misuse::PrivateKey,
+        "ENCRYPTED PRIVATE KEY" => Misuse::PrivateKeyForm(
+            "it is encrypted; decrypt it first, for example with openssl pkey -in key.pem -out plain.pem",
+        ),
+        "PUBLIC KEY" | "RSA PUBLIC KEY" => {
+            Misuse::PrivateKeyForm("it is a public key, which cannot sign; give the private one")
+        }
+        "CERTIFICATE" => Misuse::PrivateKeyForm("it is a certificate; give the private key that belongs to it"),
+        "EC PRIVATE KEY" | "RSA PRIVATE KEY" => Misuse::PrivateKeyForm(
+            "it is a key in an older form; convert it to PKCS #8 with openssl pkcs8 -topk8 -nocrypt -in key.pem -out pkcs8.pem",
+        ),
+        _ => Misuse::PrivateKeyForm("its first line says something else than BEGIN PRIVATE KEY"),
     }
 }
 

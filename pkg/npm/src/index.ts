@@ -11,7 +11,7 @@ export {
 export type { Refusal } from './errors.js';
 export type { Settings } from './http.js';
 export { Key, thumbprint, webCryptoSigner } from './key.js';
-export type { CryptoKeyLike, Signer } from './key.js';
+export type { CryptoKeyLike, CryptoKeyPairLike, PrivateJwk, Signer } from './key.js';
 export { MemoryStore } from './memory.js';
 export { Discovered, Session, demandOf, ignoredChallengeOf } from './oauth.js';
 export type {

@@ -2,7 +2,7 @@
 
 import { native, ready } from '#native';
 import type { Algorithm, Protection, PublicJwk, Signed } from './drive.js';
-import { guarded, misuse } from './errors.js';
+import { guarded, misuse, named } from './errors.js';
 import type { NativeKey } from './native.js';
 
 /** The parts of a WebCrypto `CryptoKey` that are read; each platform has its own type for it. */
@@ -136,8 +136,35 @@ export function thumbprint(jwk: object | string): string {
   return guarded(() => native().thumbprint(typeof jwk === 'string' ? jwk : JSON.stringify(jwk)));
 }
 
+/** A pair of keys of WebCrypto. */
+export interface CryptoKeyPairLike {
+  readonly privateKey: CryptoKeyLike;
+  readonly publicKey: CryptoKeyLike;
+}
+
+/** A private key as JWK (RFC 7517). */
+export interface PrivateJwk {
+  readonly kty: string;
+  readonly [member: string]: unknown;
+}
+
+/** What signs, of anything that {@link proof} takes as a key. @throws Misuse that says what is wanted @internal */
+export async function signerOf(key: unknown): Promise<Key | Signer> {
+  if (key instanceof Key) return key;
+  if (typeof key !== 'object' || key === null) throw noKey(named(key));
+  if ('sign' in key && 'publicJwk' in key) return key as Signer;
+  if ('privateKey' in key && 'publicKey' in key) return webCryptoSigner(key as CryptoKeyPairLike);
+  if ('kty' in key) return Key.fromJwk(key);
+  if ('extractable' in key && 'usages' in key) throw noKey('one CryptoKey: give the pair, because the proof holds the public key');
+  throw noKey(named(key));
+}
+
+function noKey(found: string): Error {
+  return misuse('wrong_type', `key is a Key, a Signer, a CryptoKeyPair or a private JWK, and this was ${found}; make one with Key.generate()`);
+}
+
 /** A signer by WebCrypto, for a pair of keys whose private one need not be extractable. */
-export async function webCryptoSigner(pair: { readonly privateKey: CryptoKeyLike; readonly publicKey: CryptoKeyLike }): Promise<Signer> {
+export async function webCryptoSigner(pair: CryptoKeyPairLike): Promise<Signer> {
   const { kty, crv, x, y, n, e } = await crypto.subtle.exportKey('jwk', pair.publicKey as CryptoKey);
   const publicJwk = JSON.parse(JSON.stringify({ kty, crv, x, y, n, e })) as PublicJwk;
   const algorithm = algorithmOf(pair.privateKey);

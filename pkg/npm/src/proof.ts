@@ -1,10 +1,10 @@
 /** Making proofs, and remembering the nonces that servers give. */
 
 import { native, ready } from '#native';
-import { guarded, misuse } from './errors.js';
+import { guarded, misuse, named } from './errors.js';
 import { systemNow } from './http.js';
-import { Key } from './key.js';
-import type { Signer } from './key.js';
+import { Key, signerOf } from './key.js';
+import type { CryptoKeyPairLike, PrivateJwk, Signer } from './key.js';
 import type { NativeNonceCache } from './native.js';
 
 /** The request that a proof is for. */
@@ -24,13 +24,17 @@ export interface ProofRequest {
 /**
  * A proof: the value of the `DPoP` field, with a fresh `jti`.
  *
+ * `key` is a {@link Key}, a {@link Signer}, a WebCrypto pair of keys or a private JWK.
+ *
  * @throws Misuse, if the request cannot be proved; what the signer throws
  */
-export async function proof(request: ProofRequest & { readonly key: Key | Signer }): Promise<string> {
+export async function proof(request: ProofRequest & { readonly key: Key | Signer | CryptoKeyPairLike | PrivateJwk }): Promise<string> {
+  checkRequest(request);
   // Read before anything is waited for: the proof is for what was given.
-  const { key, method, accessToken, nonce, now = systemNow() } = request;
+  const { key: given, method, accessToken, nonce, now = systemNow() } = request;
   const url = String(request.url);
   await ready();
+  const key = await signerOf(given);
   if (key instanceof Key) return proofSync({ key, method, url, accessToken, nonce, now });
   const jwk = JSON.stringify(key.publicJwk);
   const unsigned = guarded(() => native().prepare(method, url, accessToken, nonce, jwk, key.algorithm, now));
@@ -40,11 +44,20 @@ export async function proof(request: ProofRequest & { readonly key: Key | Signer
 
 /** The same at once, with a key in this process. Elsewhere than on Node, `await ready()` first. */
 export function proofSync(request: ProofRequest & { readonly key: Key }): string {
+  checkRequest(request);
   const { key, method, url, accessToken, nonce, now = systemNow() } = request;
   if (!(key instanceof Key)) throw misuse('wrong_type', 'proofSync takes a Key of this package; proof takes signers too');
   const inner = Key._nativeOf(key);
   return guarded(() => native().proof(method, String(url), accessToken, nonce, inner, now));
 }
+
+/** Refuses a request that is written with the names of a proof's claims. @throws Misuse */
+function checkRequest(request: object): void {
+  if (typeof request !== 'object' || request === null) throw misuse('wrong_type', `proof takes an object, and this was ${named(request)}; ${EXAMPLE}`);
+  if ('htm' in request || 'htu' in request) throw misuse('unknown_option', `proof takes method and url, and makes htm and htu of them; ${EXAMPLE}`);
+}
+
+const EXAMPLE = "write proof({ method: 'GET', url: 'https://api.example.com/items', accessToken, key })";
 
 /** Which server a nonce is of: the authorization server (`token`) or the resource. */
 export type Role = 'resource' | 'token';

@@ -78,6 +78,10 @@ impl ChallengeAdvice {
             }
         } else if let Some(rejection) = TokenRejection::ALL.iter().find(|known| said(&known.to_string())) {
             advice.reason = Some(rejection.reason());
+            if let Some((cause, next)) = of_token(*rejection) {
+                advice.cause = cause;
+                advice.next = next.to_owned();
+            }
         }
         advice
     }
@@ -151,6 +155,49 @@ const fn texts(error: Option<&str>) -> Texts {
             "see the documentation of the server",
         ),
     }
+}
+
+/// What led to a token that was refused, and what to do, where the general advice about `invalid_token` would mislead: such a token is
+/// neither expired nor of another key.
+const fn of_token(rejection: TokenRejection) -> Option<(&'static str, &'static str)> {
+    Some(match rejection {
+        TokenRejection::IssuerMismatch => (
+            "the token comes from an authorization server that this resource does not trust, for example that of another environment",
+            "log in at an authorization server that the resource's metadata names, or have the resource trust this issuer; the same \
+             token will be refused again",
+        ),
+        TokenRejection::AudienceMismatch => (
+            "the token was asked for without the resource parameter, or for another resource: its aud names no identifier of this one",
+            "ask for a token with resource set to this resource's identifier (RFC 8707), or have the resource accept the aud that the \
+             issuer writes",
+        ),
+        TokenRejection::AudienceIsClient => (
+            "an ID token was sent, or an access token whose aud is the client's own identifier",
+            "send the access token; and ask for one whose audience is this resource",
+        ),
+        TokenRejection::TokenKeyUnknown => (
+            "the issuer's published keys do not include the one that signed the token: it was rotated out, or the token is from \
+             another issuer that uses the same name",
+            "compare the kid in the token's header with the keys at the issuer's jwks_uri, and get a new token after a rotation",
+        ),
+        TokenRejection::TokenSignatureInvalid => (
+            "the token was changed on its way, or was signed with a key that only has the same kid",
+            "send the token byte for byte as it was issued; if it still fails, get a new one",
+        ),
+        TokenRejection::NotAccessToken | TokenRejection::TokenTypMismatch => (
+            "an ID token or another JWT was sent, or the issuer writes its access tokens in a form of its own",
+            "send the access token; if it is one, have the resource use the profile of its issuer",
+        ),
+        TokenRejection::TokenAlgNotPermitted => (
+            "the issuer signs with an algorithm that this resource does not accept",
+            "have the issuer sign with one that the resource accepts, for example ES256, or have the resource accept this one",
+        ),
+        TokenRejection::TokenClaimInvalid => (
+            "the issuer leaves out a claim that access tokens have (RFC 9068 section 2.2), or writes it with another type",
+            "have the issuer write iss, aud, sub, client_id, exp, iat and jti, or have the resource use the profile of its issuer",
+        ),
+        _ => return None,
+    })
 }
 
 /// Text of the server's, safe to show.

@@ -103,6 +103,28 @@ fn an_authorization_server_says_it_in_the_body() {
 }
 
 #[test]
+fn a_fault_of_the_token_is_not_blamed_on_its_age_or_key() {
+    for rejection in [
+        TokenRejection::IssuerMismatch,
+        TokenRejection::AudienceMismatch,
+        TokenRejection::AudienceIsClient,
+        TokenRejection::TokenKeyUnknown,
+        TokenRejection::TokenSignatureInvalid,
+    ] {
+        let challenge = format!("DPoP error=\"invalid_token\", error_description=\"{rejection}\"");
+        let fields = [("www-authenticate", challenge.as_bytes())];
+        let advice = Advice::of(&RefusedResponse::new(401, &fields));
+        assert_eq!((advice.reason, &advice.wrong), (Some(rejection.reason()), &rejection.to_string()));
+        assert!(
+            !advice.cause.contains("time is over") && !advice.cause.contains("issued for is gone"),
+            "{}",
+            advice.cause
+        );
+        assert!(!advice.next.contains("key it was issued for"), "{}", advice.next);
+    }
+}
+
+#[test]
 fn answers_without_challenges_are_told_apart() {
     let wrong = |status| Advice::of(&RefusedResponse::new(status, &[])).wrong;
     assert!(wrong(0).contains("no answer"));

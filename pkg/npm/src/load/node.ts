@@ -70,6 +70,12 @@ function addon(): Native | undefined {
 
 function fallback(): Native {
   used = 'wasm';
+  // Who asked for WebAssembly knows. Otherwise the difference is speed alone, which is easily looked for in the wrong place.
+  if (process.env['KEYBOUND_NATIVE'] !== 'wasm' && process.versions['node'] !== undefined && process.versions['bun'] === undefined && process.versions['deno'] === undefined) {
+    process.emitWarning(`the addon @keybound/node-${platform()} is not installed or does not fit this system, so that keybound uses WebAssembly, which is slower; install it, or set KEYBOUND_NATIVE=wasm`, {
+      type: 'KeyboundWarning', code: 'KEYBOUND_WASM',
+    });
+  }
   return instantiate<Native>('server', judging as unknown as Glue);
 }
 

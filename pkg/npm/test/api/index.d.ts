@@ -7,7 +7,7 @@ export { BindingMismatch, FlowFailed, HostFailed, KeyboundError, LoginRequired, 
 export type { Refusal } from './errors.js';
 export type { Settings } from './http.js';
 export { Key, thumbprint, webCryptoSigner } from './key.js';
-export type { CryptoKeyLike, Signer } from './key.js';
+export type { CryptoKeyLike, CryptoKeyPairLike, PrivateJwk, Signer } from './key.js';
 export { MemoryStore } from './memory.js';
 export { Discovered, Session, demandOf, ignoredChallengeOf } from './oauth.js';
 export type { Authorization, ClientOptions, Credentials, Demand, DevicePrompt, HeldToken, IssuedToken, Level, SessionRequest, Subject, TokenExchange, } from './oauth.js';

@@ -35,8 +35,13 @@ export declare class Key {
     toJSON(): PublicJwk;
     }
 export declare function thumbprint(jwk: object | string): string;
-export declare function webCryptoSigner(pair: {
+export interface CryptoKeyPairLike {
     readonly privateKey: CryptoKeyLike;
     readonly publicKey: CryptoKeyLike;
-}): Promise<Signer>;
+}
+export interface PrivateJwk {
+    readonly kty: string;
+    readonly [member: string]: unknown;
+}
+export declare function webCryptoSigner(pair: CryptoKeyPairLike): Promise<Signer>;
 export {};

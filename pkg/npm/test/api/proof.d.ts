@@ -1,5 +1,5 @@
 import { Key } from './key.js';
-import type { Signer } from './key.js';
+import type { CryptoKeyPairLike, PrivateJwk, Signer } from './key.js';
 export interface ProofRequest {
     readonly method: string;
     readonly url: string | URL;
@@ -8,7 +8,7 @@ export interface ProofRequest {
     readonly now?: number | undefined;
 }
 export declare function proof(request: ProofRequest & {
-    readonly key: Key | Signer;
+    readonly key: Key | Signer | CryptoKeyPairLike | PrivateJwk;
 }): Promise<string>;
 export declare function proofSync(request: ProofRequest & {
     readonly key: Key;

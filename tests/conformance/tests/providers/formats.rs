@@ -108,6 +108,28 @@ fn a_public_part_of_another_key_is_refused() {
 }
 
 #[test]
+fn a_text_that_is_not_a_private_key_says_what_it_is() {
+    use keybound::RUSTCRYPTO;
+    let pem = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+    for (text, word) in [
+        ("/etc/keys/key.pem".into(), "path"),
+        (pem("PUBLIC KEY"), "public"),
+        (pem("ENCRYPTED PRIVATE KEY"), "encrypted"),
+        (pem("EC PRIVATE KEY"), "older form"),
+        (pem("CERTIFICATE"), "certificate"),
+    ] {
+        let refused = SoftKey::from_pkcs8_pem(&text, &RUSTCRYPTO).unwrap_err();
+        assert!(matches!(refused, Misuse::PrivateKeyForm(what) if what.contains(word)), "{word}: {refused}");
+    }
+    assert_eq!(SoftKey::from_pkcs8_pem(&pem("PRIVATE KEY"), &RUSTCRYPTO).unwrap_err(), Misuse::PrivateKey);
+    for (provider, crypto, algorithm) in kinds() {
+        let public = SoftKey::generate(algorithm, &crypto).unwrap().public_key().to_json();
+        let refused = SoftKey::from_jwk(&public, &crypto).unwrap_err();
+        assert!(matches!(refused, Misuse::JwkMember("d" | "priv")), "{provider} {algorithm}: {refused}");
+    }
+}
+
+#[test]
 fn two_keys_of_one_provider_differ() {
     for (provider, crypto, algorithm) in kinds() {
         let [one, two] = [(); 2].map(|()| SoftKey::generate(algorithm, &crypto).unwrap());
