@@ -24,6 +24,8 @@ describe('a page', { skip: missing || browserMissing }, () => {
 
   async function developed(version, work, more = {}) {
     const { createServer } = await import(vites[version]);
+    // Each run of Vite leaves its mode there, for a process that has no other.
+    delete process.env.NODE_ENV;
     const cacheDir = await folder(`node_modules/.vite/${version}`);
     const server = await createServer({ root: page, configFile: false, logLevel: 'error', cacheDir, server: { host: '127.0.0.1', port: 0 }, ...more });
     try {
@@ -40,7 +42,6 @@ describe('a page', { skip: missing || browserMissing }, () => {
     test(`Vite ${version}, built`, async () => {
       const { build } = await import(vites[version]);
       const outDir = await folder(`vite-${version}`);
-      // A development server leaves its own word there.
       delete process.env.NODE_ENV;
       await build({ root: page, configFile: false, logLevel: 'error', build: { outDir, emptyOutDir: true } });
       await served(outDir, works);
