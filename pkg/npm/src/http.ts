@@ -1,12 +1,14 @@
 /** HTTP by `fetch`: what flows ask for, and the caller's own requests with a token. */
 
 import { NotSent, type Exchange, type Host, type HostRequest, type HostResponse, type Store, type Surroundings } from './drive.js';
+import { HostFailed } from './errors.js';
 
 /** How a client reaches servers and the clock. */
 export interface Settings {
   /**
    * Another `fetch`. Redirects have to stay visible to it: it is called with `redirect: 'manual'`. Where it throws `NotSent`, or an error of
-   * Node's with a code like `ECONNREFUSED`, the request is sent again.
+   * Node's with a code like `ECONNREFUSED`, the request is sent again. What it throws reaches the caller as it is; without it, `HostFailed`
+   * with the reason `network` names the URL and has what was thrown as its `cause`.
    */
   readonly fetch?: typeof globalThis.fetch;
   /** Whole seconds since 1970; the system's clock by default. */
@@ -28,9 +30,12 @@ export function surroundings(settings: Settings, more: RequestInit = {}): Surrou
     now: settings.now ?? systemNow,
     async fetch(request) {
       const signal = AbortSignal.timeout((request.timeout ?? settings.timeout ?? 60) * 1000);
-      const sent = send(request.url, init(request, request.content, { signal, ...more }));
-      const response = visible(await sent.catch((thrown: unknown) => Promise.reject(failed(thrown))));
-      return { status: response.status, headers: fields(response), body: await read(response, request.maxBody ?? 0) };
+      try {
+        const response = visible(await send(request.url, init(request, request.content, { signal, ...more })));
+        return { status: response.status, headers: fields(response), body: await read(response, request.maxBody ?? 0) };
+      } catch (thrown) {
+        throw failed(thrown, settings.fetch === undefined ? network(request, thrown) : thrown);
+      }
     },
   };
 }
@@ -101,9 +106,20 @@ async function* iterate(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8A
 const UNSENT = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT', 'ConnectionRefused'];
 
 /** What `fetch` threw, for the core: whether the request left. */
-function failed(thrown: unknown): unknown {
-  const codes = [thrown, (thrown as Error | undefined)?.cause].map((error) => (error as { code?: unknown } | undefined)?.code);
-  return codes.some((code) => UNSENT.includes(code as string)) ? new NotSent(thrown) : thrown;
+function failed(thrown: unknown, told: unknown = thrown): unknown {
+  return causes(thrown).some(({ code }) => UNSENT.includes(code as string)) ? new NotSent(told) : told;
+}
+
+/** What is thrown where the host's own `fetch` threw: it names the URL, without its query. */
+function network({ method, url }: HostRequest, thrown: unknown): HostFailed {
+  const texts = causes(thrown).flatMap(({ code, message }) => [code, message]);
+  const known = texts.filter((text) => typeof text === 'string' && text !== '' && !text.includes('?'));
+  const detail = [`${method} ${url.split(/[?#]/, 1)[0]} failed`, ...new Set(known)].join(': ');
+  return new HostFailed({ reason: 'network', detail }, { cause: thrown });
+}
+
+function causes(thrown: unknown): { readonly code?: unknown; readonly message?: unknown }[] {
+  return [thrown, (thrown as Error | undefined)?.cause].filter((error): error is object => typeof error === 'object' && error !== null);
 }
 
 const REDIRECTS = [301, 302, 303, 307, 308];

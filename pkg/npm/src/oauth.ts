@@ -413,8 +413,9 @@ export class OAuthClient {
    *
    * An `AbortSignal` ends the call at once, also while it waits for a lock or a refresh; a refresh that has begun is completed for the next.
    *
-   * @throws LoginRequired, where only a new login helps; see {@link demandOf} for refusals; the network's and `AbortSignal`'s own errors;
-   * HostFailed with the reason `lock_timeout`, where another task or process holds the session for too long
+   * @throws LoginRequired, where only a new login helps; see {@link demandOf} for refusals; for the request itself what `fetch` throws, and
+   * `AbortSignal`'s own errors; HostFailed with the reason `network` for a question to the authorization server, and `lock_timeout`, where
+   * another task or process holds the session for too long
    */
   fetch(session: Session): typeof globalThis.fetch {
     return async (input, init) => {

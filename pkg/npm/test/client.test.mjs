@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { createServer } from 'node:http';
 
-import { Client, FileStore, FlowFailed, Key, LoginRequired, Loopback, MemoryStore, Misuse, demandOf } from 'keybound';
+import { Client, FileStore, FlowFailed, HostFailed, Key, LoginRequired, Loopback, MemoryStore, Misuse, demandOf } from 'keybound';
 import { browse, serve } from './serve.mjs';
 
 const folder = await mkdtemp(join(tmpdir(), 'keybound-'));
@@ -184,6 +184,23 @@ describe('a server with faults', () => {
     assert.equal((await client.fetch(session)(skewed.resource)).status, 200);
     skewed.stop();
     await assert.rejects(client.fetch(session)(skewed.resource), TypeError);
+  });
+
+  test('a refused connection names the URL', async () => {
+    const gone = createServer();
+    await new Promise((resolve) => gone.listen(0, '127.0.0.1', resolve));
+    const origin = `http://127.0.0.1:${gone.address().port}`;
+    await new Promise((resolve) => gone.close(resolve));
+    const discover = (settings) => new Client({ level: 'enhanced', allowLoopback: true }, new MemoryStore(), settings).discover(`${origin}/mcp?key=secret`);
+    await assert.rejects(discover({}), (error) => {
+      assert(error instanceof HostFailed && error.cause instanceof TypeError);
+      assert.equal(error.reason, 'network');
+      assert(error.message.includes(origin) && error.message.includes('ECONNREFUSED') && !error.message.includes('secret'), error.message);
+      return true;
+    });
+    // The caller's own `fetch` keeps its errors.
+    const own = new TypeError('no network here');
+    await assert.rejects(discover({ fetch: () => Promise.reject(own) }), (error) => error === own);
   });
 
   test('a redirect away carries no token', async () => {

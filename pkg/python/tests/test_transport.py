@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import socket
 import threading
@@ -10,7 +11,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from keybound import HttpRequest, StandardTransport
+import keybound.httpx
+import keybound.requests
+from keybound import AsyncClient, Client, HostFailed, HttpRequest, StandardTransport, Transport
 
 
 @contextmanager
@@ -45,8 +48,9 @@ def dripping(first: bytes) -> Iterator[str]:
     ids=["status", "field-name", "field", "body-to-the-end", "body"],
 )
 def test_a_server_that_drips_does_not_hold_a_request_for_ever(first: bytes) -> None:
-    with dripping(first) as url, pytest.raises(TimeoutError, match="took longer than 0.1 s"):
+    with dripping(first) as url, pytest.raises(HostFailed, match="took longer than 0.1 s") as told:
         StandardTransport().send(HttpRequest(method="GET", url=url, max_body=100_000, timeout=0.1))
+    assert isinstance(told.value.__cause__, TimeoutError)
 
 
 @pytest.mark.parametrize("max_body", [None, 100_000])
@@ -64,6 +68,32 @@ def test_an_answer_that_breaks_off_is_no_answer(max_body: int | None) -> None:
         thread = threading.Thread(target=serve)
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        with pytest.raises(http.client.IncompleteRead):
+        with pytest.raises(HostFailed) as told:
             StandardTransport().send(HttpRequest(method="GET", url=url, max_body=max_body, timeout=5))
+        assert isinstance(told.value.__cause__, http.client.IncompleteRead)
         thread.join()
+
+
+def nobody_at() -> str:
+    """An address where connections are refused."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("kind", [StandardTransport, keybound.requests.RequestsTransport, keybound.httpx.HttpxTransport])
+def test_a_refused_connection_names_the_url(kind: type[Transport]) -> None:
+    url = nobody_at()
+    with pytest.raises(HostFailed) as told:
+        Client(transport=kind(), allow_loopback=True).discover(f"{url}/mcp?key=secret")
+    assert told.value.reason == "network"
+    assert url in told.value.detail and "secret" not in told.value.detail
+    assert told.value.__cause__ is not None
+
+
+def test_a_refused_connection_names_the_url_also_where_it_is_awaited() -> None:
+    url = nobody_at()
+    for client in (AsyncClient(allow_loopback=True), AsyncClient(transport=keybound.httpx.AsyncHttpxTransport(), allow_loopback=True)):
+        with pytest.raises(HostFailed) as told:
+            asyncio.run(client.discover_issuer(url))
+        assert told.value.reason == "network" and url in told.value.detail
+        assert told.value.__cause__ is not None

@@ -142,7 +142,8 @@ def drive(
     except NATIVE as native:
         error = translated(native)
         if fault is not None and _is_of_host(error):
-            raise fault from None
+            # With the cause that it has.
+            raise fault from fault.__cause__
         if fault is not None and isinstance(error, LoginRequired):
             raise error from fault
         raise error from None

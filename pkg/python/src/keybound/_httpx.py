@@ -21,7 +21,7 @@ from .client import AsyncClient, Client, Flow, Session
 from .errors import FlowFailed, Misuse
 from .keys import Key, Signer, thumbprint
 from .sessions import MemoryStore
-from .transport import HttpRequest, HttpResponse, NotSent
+from .transport import HttpRequest, HttpResponse, NotSent, naming
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -134,8 +134,12 @@ class BlockingTransport:
         self._client = client or self._library.Client(cookies=_no_cookies())
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        """Sends one request. Raises the library's `HTTPError`, `NotSent` where no connection was made, or `OSError` for an answer that is too
-        long or slow."""
+        """Sends one request. Raises :class:`~keybound.HostFailed` from the library's `HTTPError`, or from an `OSError` for an answer that is
+        too long or slow; `NotSent` where no connection was made."""
+        with naming(request):
+            return self._send(request)
+
+    def _send(self, request: HttpRequest) -> HttpResponse:
         reading = _Reading(self._library, request, self._client.headers)
         with _telling(self._library):
             response = self._client.send(reading.request, stream=True, auth=None, follow_redirects=False)
@@ -155,8 +159,12 @@ class AwaitedTransport:
         self._client = client or self._library.AsyncClient(cookies=_no_cookies())
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Sends one request. Raises the library's `HTTPError`, `NotSent` where no connection was made, or `OSError` for an answer that is too
-        long or slow."""
+        """Sends one request. Raises :class:`~keybound.HostFailed` from the library's `HTTPError`, or from an `OSError` for an answer that is
+        too long or slow; `NotSent` where no connection was made."""
+        with naming(request):
+            return await self._send(request)
+
+    async def _send(self, request: HttpRequest) -> HttpResponse:
         reading = _Reading(self._library, request, self._client.headers)
         with _telling(self._library):
             response = await self._client.send(reading.request, stream=True, auth=None, follow_redirects=False)

@@ -30,7 +30,7 @@ from .client import Client, Flow, Session
 from .errors import FlowFailed, Misuse
 from .keys import Key, Signer, thumbprint
 from .sessions import MemoryStore
-from .transport import HttpRequest, HttpResponse, NotSent
+from .transport import HttpRequest, HttpResponse, NotSent, naming
 
 __all__ = ["DPoPAuth", "RequestsTransport", "demand_of", "ignored_challenge_of"]
 
@@ -98,8 +98,12 @@ class RequestsTransport:
         self._session = session
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        """Sends one request. Raises `requests.RequestException`, `NotSent` where no connection was made, or `OSError` for an answer that is
-        too long or slow."""
+        """Sends one request. Raises :class:`~keybound.HostFailed` from the `requests.RequestException`, or from an `OSError` for an answer
+        that is too long or slow; `NotSent` where no connection was made."""
+        with naming(request):
+            return self._send(request)
+
+    def _send(self, request: HttpRequest) -> HttpResponse:
         timeout = 60.0 if request.timeout is None else request.timeout
         until, body = time.monotonic() + timeout, bytearray()
         settings = self._session.merge_environment_settings(request.url, {}, True, None, None)

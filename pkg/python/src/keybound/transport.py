@@ -7,9 +7,12 @@ import http.client
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
+
+from .errors import HostFailed, KeyboundError
 
 __all__ = ["AsyncTransport", "HttpRequest", "HttpResponse", "NotSent", "StandardTransport", "Transport"]
 
@@ -65,6 +68,30 @@ class AsyncTransport(Protocol):
         """Sends one request."""
 
 
+@contextlib.contextmanager
+def naming(request: HttpRequest) -> Iterator[None]:
+    """Raises :class:`~keybound.HostFailed` for what a transport of this package fails with, `from` that: it names the URL, without its
+    query. A :class:`NotSent` stays one, and has it as its cause."""
+    try:
+        yield
+    except KeyboundError:
+        raise
+    except NotSent as unsent:
+        cause = unsent.__cause__ if isinstance(unsent.__cause__, Exception) else unsent
+        failed = _failed(request, cause)
+        failed.__cause__ = cause
+        raise NotSent(failed.detail) from failed
+    except Exception as failure:
+        raise _failed(request, failure) from failure
+
+
+def _failed(request: HttpRequest, failure: Exception) -> HostFailed:
+    # Libraries put the whole URL into their texts.
+    text = "" if "?" in str(failure) else str(failure)
+    cause = ": ".join(filter(None, (type(failure).__name__, text)))
+    return HostFailed("network", f"{request.method} {request.url.partition('#')[0].partition('?')[0]} failed: {cause}")
+
+
 class StandardTransport:
     """Requests by the standard library: one connection each, certificates checked, redirects not followed."""
 
@@ -74,7 +101,12 @@ class StandardTransport:
         self._context = context or ssl.create_default_context()
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        """Sends one request."""
+        """Sends one request. Raises :class:`~keybound.HostFailed` with the reason `network`, which names the URL; a :class:`NotSent` has
+        it as its cause."""
+        with naming(request):
+            return self._send(request)
+
+    def _send(self, request: HttpRequest) -> HttpResponse:
         parts = urlsplit(request.url)
         host, timeout = parts.hostname or "", request.timeout or self._timeout
         if parts.scheme == "https":
