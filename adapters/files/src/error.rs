@@ -93,6 +93,15 @@ pub(crate) fn strange(path: &Path) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, format!("{} is no file of this program; move it away", path.display()))
 }
 
+/// A file that lost what was in it.
+pub(crate) fn spoiled(path: &Path, aside: &Path) -> io::Error {
+    let (path, aside) = (path.display(), aside.display());
+    let why = format!(
+        "{path} is empty, cut or no file of this program, and was moved to {aside}; log in again, and delete it"
+    );
+    io::Error::new(ErrorKind::InvalidData, why)
+}
+
 /// Something stored that cannot be read, where all of it matters.
 pub(crate) fn unreadable(folder: &Path) -> io::Error {
     let why = format!("a stored value in {} cannot be read, and may name any key; move it away", folder.display());

@@ -1,6 +1,7 @@
 //! The store: what is kept, and how it is changed.
 
-use std::io;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use keybound::key::soft::SoftKey;
 use keybound::key::{KeyProtection, Signer as _};
 use keybound::oauth::Sweep;
-use keybound::oauth::files::{self, ATTACHED, ELSEWHERE, KEY, MADE, Place, SAVE_LEASE, SESSION};
+use keybound::oauth::files::{self, ATTACHED, ELSEWHERE, KEY, MADE, Place, SAVE_LEASE, SESSION, SPOILED};
 use keybound::oauth::step::{HostError, KeyFault, KeyOwner, Saved, Stored};
 use keybound::{AlgorithmSet, Crypto, Thumbprint, UnixTime};
 use zeroize::Zeroizing;
@@ -151,9 +152,18 @@ impl Files {
     /// What is stored in `slot`: `session/…`, `login/…` or `registration/…`.
     ///
     /// # Errors
-    /// If it cannot be read, or is no file of this program.
+    /// If it cannot be read, or is no file of this program. A file that is [spoiled](files::is_spoiled), such as an empty one, is set
+    /// aside: the error names its new place, and the next call finds nothing.
     pub fn load(&self, slot: &str) -> io::Result<Option<Stored>> {
-        self.stored(&Place::of_slot(slot, &self.0.crypto))
+        let place = Place::of_slot(slot, &self.0.crypto);
+        let loaded = self.stored(&place);
+        if loaded.as_ref().is_err_and(|error| error.kind() == ErrorKind::InvalidData)
+            && let Some(_turn) = self.try_lock(&place.lock(&self.0.crypto))?
+        {
+            // Another task may have replaced it meanwhile.
+            return self.stored_or_set_aside(&place);
+        }
+        loaded
     }
 
     /// Stores `value` with `version`, or deletes what is there, if the stored version is `expected`. It is durable when this returns.
@@ -249,9 +259,22 @@ impl Files {
         Ok(Some(Stored { version, value: value.into() }))
     }
 
+    /// Under the lock of the place: a file that is spoiled is renamed, and that is the error.
+    fn stored_or_set_aside(&self, place: &Place) -> io::Result<Option<Stored>> {
+        let path = self.0.folder.path(place.folder(), place.file());
+        match self.0.folder.read(&path)? {
+            Some(bytes) if files::is_spoiled(&bytes) => {
+                let aside = self.0.folder.path(place.folder(), &format!("{SPOILED}{}", place.file()));
+                fs::rename(&path, &aside)?;
+                Err(error::spoiled(&path, &aside))
+            }
+            _ => self.stored(place),
+        }
+    }
+
     /// Under the lock of the place.
     fn replace(&self, place: &Place, expected: Option<u64>, version: u64, value: Option<&[u8]>) -> io::Result<Saved> {
-        if self.stored(place)?.map(|stored| stored.version) != expected {
+        if self.stored_or_set_aside(place)?.map(|stored| stored.version) != expected {
             return Ok(Saved::Conflict);
         }
         let Some(value) = value else {

@@ -30,6 +30,35 @@ fn a_value_that_is_too_long_is_an_error_and_not_cut_off() {
 }
 
 #[test]
+fn a_spoiled_file_is_set_aside_once_and_one_of_a_newer_program_stays() {
+    let temporary = tempfile::tempdir().unwrap();
+    let files = open(&temporary.path().join("sessions")).unwrap();
+    let (path, aside) = (files.path().join("session/work"), files.path().join("session/.spoiled-work"));
+    for content in [b"".as_slice(), b"{}", b"keybound 1 7", b"keybound 1 1\n\xff"] {
+        fs::write(&path, content).unwrap();
+        let error = files.load("session/work").unwrap_err().to_string();
+        assert!(error.contains(path.to_str().unwrap()) && error.contains(aside.to_str().unwrap()), "{error}");
+        assert_eq!(fs::read(&aside).unwrap(), content);
+        assert!(files.load("session/work").unwrap().is_none(), "told once");
+        assert_eq!(files.save("session/work", None, 1, Some(b"{}")).unwrap(), Saved::Stored);
+        assert_eq!(files.sessions().unwrap(), ["work"]);
+        fs::write(&path, content).unwrap();
+        assert!(files.save("session/work", None, 1, Some(b"{}")).unwrap_err().to_string().contains(".spoiled-work"));
+        assert_eq!(files.save("session/work", None, 1, Some(b"{}")).unwrap(), Saved::Stored);
+    }
+    fs::write(&path, b"keybound 2 1\n{}").unwrap();
+    files.load("session/work").unwrap_err();
+    files.save("session/work", None, 1, Some(b"{}")).unwrap_err();
+    assert_eq!(fs::read(&path).unwrap(), b"keybound 2 1\n{}");
+    // While another task changes the file it has the lock, and nothing is renamed.
+    fs::write(&path, b"").unwrap();
+    let held = files.try_lock("save/session/work").unwrap().unwrap();
+    files.load("session/work").unwrap_err();
+    assert!(path.exists());
+    drop(held);
+}
+
+#[test]
 fn what_is_kept_beside_a_session_goes_with_it() {
     let temporary = tempfile::tempdir().unwrap();
     let files = open(&temporary.path().join("sessions")).unwrap();

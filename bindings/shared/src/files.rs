@@ -23,13 +23,14 @@ pub const fn lock_pause(attempts: u32) -> u64 {
 pub const SAVE_LEASE: u64 = files::SAVE_LEASE;
 
 /// What is the same for all files, as a JSON object: `folders`, all to be made with mode 0700; `max_len` in bytes; `unfinished`, which
-/// names of files begin with while they are written; `save_lease` in seconds; `sweep_lock`.
+/// names of files begin with while they are written, and `spoiled`, where they were set aside; `save_lease` in seconds; `sweep_lock`.
 pub fn file_rules() -> String {
     let folders: Vec<Value> = files::FOLDERS.into_iter().map(Value::from).collect();
     Value::object()
         .with("folders", folders)
         .with("max_len", u64::try_from(files::MAX_LEN).unwrap_or(u64::MAX))
         .with("unfinished", files::UNFINISHED)
+        .with("spoiled", files::SPOILED)
         .with("save_lease", files::SAVE_LEASE)
         .with("sweep_lock", files::SWEEP_LOCK)
         .to_json()
@@ -77,6 +78,11 @@ pub fn file_content(version: u64, value: &str) -> Result<String, Error> {
 /// The version in a file; `None` for one that is none of these stores'. The value follows the first line feed.
 pub fn file_version(content: &str) -> Option<u64> {
     files::decode(content.as_bytes()).map(|(version, _)| version)
+}
+
+/// Whether a value's file is to be set aside: it is empty, cut or none of these stores'.
+pub fn is_file_spoiled(content: &str) -> bool {
+    files::is_spoiled(content.as_bytes())
 }
 
 /// Finds what can be deleted from a folder, for stores that read and write files themselves.

@@ -91,8 +91,8 @@ pub use file_store::{
     FileLock, FileStore, FoundValue, UnusableKey, private_file, private_folder, replace_private_file,
 };
 pub use files::{
-    FolderSweep, SAVE_LEASE, file_content, file_lock, file_name, file_place, file_rules, file_version, is_sweep_due,
-    lock_pause, text_of_file_name,
+    FolderSweep, SAVE_LEASE, file_content, file_lock, file_name, file_place, file_rules, file_version, is_file_spoiled,
+    is_sweep_due, lock_pause, text_of_file_name,
 };
 #[cfg(feature = "client")]
 pub use flow::Device;

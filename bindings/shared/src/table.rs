@@ -292,6 +292,7 @@ macro_rules! folders {
             }
         }
         $table! { fn file_version = "fileVersion"(content: Text) -> [Option<Number>] { Ok(ffi::file_version(&content)) } }
+        $table! { fn is_file_spoiled = "isFileSpoiled"(content: Text) -> [bool] { Ok(ffi::is_file_spoiled(&content)) } }
         $table! {
             /// What a store in a folder deletes by itself.
             class FolderSweep[ffi::FolderSweep] as sweep {

@@ -5,6 +5,8 @@
 //!
 //! - A folder holds the subfolders [`FOLDERS`], all with mode 0700. A file has mode 0600 and is replaced as a whole: a new file, whose
 //!   name begins with [`UNFINISHED`], is written, synchronised and renamed; then its folder is synchronised. Links are not followed.
+//! - A file of a value that [`is_spoiled`] is renamed to [`SPOILED`] and its name, under the lock of its place, where it is to be loaded or
+//!   replaced. That fails once and names both files; from then on nothing is stored there. What has that name already is replaced.
 //! - A stored value is in the [`Place`] of its slot, in the form of [`encode`]. A key is a private JWK, `key/THUMBPRINT`. A key that
 //!   a [`CreateKey`](super::step::CreateKey) step made has an empty file `made/THUMBPRINT` besides, which is written first; one that was
 //!   made for a session in another store or for the host itself, such as a key ring, has a file `elsewhere/THUMBPRINT` instead, in which
@@ -63,6 +65,8 @@ pub const FOLDERS: [&str; 8] = [SESSION, LOGIN, REGISTRATION, KEY, MADE, ELSEWHE
 pub const MAX_LEN: usize = 4 * 1024 * 1024;
 /// What the names of files begin with that are being written.
 pub const UNFINISHED: &str = ".new-";
+/// What the names of files begin with that were set aside, because they are spoiled. They can hold parts of tokens, and no sweep deletes them.
+pub const SPOILED: &str = ".spoiled-";
 /// For how many seconds a store waits for others that change the same value; each takes a few milliseconds.
 pub const SAVE_LEASE: u64 = 30;
 /// The name of the lock whose holder sweeps.
@@ -70,6 +74,8 @@ pub const SWEEP_LOCK: &str = "sweep";
 
 /// What each stored value begins with; version and line feed follow.
 const MAGIC: &str = "keybound 1 ";
+/// What values of all versions of the format begin with; the number of the format follows, and a space.
+const ANY_MAGIC: &[u8] = b"keybound ";
 /// The longest name of a file that shows its text; longer ones are hashed.
 const MAX_NAME_LEN: usize = 120;
 /// The largest version: each language has this number exactly.
@@ -174,6 +180,16 @@ pub fn decode(bytes: &[u8]) -> Option<(u64, &str)> {
     let (version, value) = text.strip_prefix(MAGIC)?.split_once('\n')?;
     let version = version.bytes().all(|byte| byte.is_ascii_digit()).then(|| version.parse().ok())??;
     (version <= MAX_VERSION).then_some((version, value))
+}
+
+/// Whether what is in a value's file is lost: [`decode`] gives nothing, and no other version of the format, which a newer program may have
+/// written, explains that. An empty file and one that was cut are spoiled. Set such a file aside, and never one of another version.
+pub fn is_spoiled(bytes: &[u8]) -> bool {
+    let format = bytes.strip_prefix(ANY_MAGIC).and_then(|rest| rest.split(|byte| *byte == b' ').next());
+    let is_newer = format.is_some_and(|format| {
+        (1..=9).contains(&format.len()) && format.iter().all(u8::is_ascii_digit) && format != b"1"
+    });
+    decode(bytes).is_none() && !is_newer
 }
 
 /// How many milliseconds to wait after this many attempts to take a lock: 1, 2, 4 … and 50 at most.
@@ -350,6 +366,19 @@ mod tests {
         assert_eq!(decode(&encode(1, &alloc::vec![b' '; most]).unwrap()).unwrap().1.len(), most);
         assert_eq!(encode(1, &alloc::vec![b' '; most + 1]), None);
         assert_eq!(decode(&[b"keybound 1 1\n".as_slice(), &alloc::vec![b' '; most + 1]].concat()), None);
+    }
+
+    #[test]
+    fn what_was_cut_is_spoiled_and_what_a_newer_program_wrote_is_not() {
+        for spoiled in
+            ["", "{}", "keyb", "keybound ", "keybound 1", "keybound 1 7", "keybound 1 \n{}", "keybound x 1\n{}"]
+        {
+            assert!(is_spoiled(spoiled.as_bytes()), "{spoiled}");
+        }
+        assert!(is_spoiled(b"keybound 1 1\n\xff"));
+        for other in ["keybound 1 1\n{}", "keybound 2 1\n{}", "keybound 12 anything", "keybound 2"] {
+            assert!(!is_spoiled(other.as_bytes()), "{other}");
+        }
     }
 
     #[test]

@@ -69,14 +69,13 @@ export interface Stored {
   readonly value: string;
 }
 
-/** Why a host cannot use a key. */
-export class KeyFault extends Error {
+/** Why a host cannot use a key. The reason is `key_missing`, `key_changed` or `key_unreadable`. */
+export class KeyFault extends HostFailed {
   /** `missing`: there is none any more. `changed`: there is another under its name. `unreadable`: not now. */
   readonly fault: 'missing' | 'changed' | 'unreadable';
 
   constructor(fault: 'missing' | 'changed' | 'unreadable', message: string = fault, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'KeyFault';
+    super({ reason: `key_${fault}`, detail: message }, options);
     this.fault = fault;
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Algorithm, CreatedKey, Protection, PublicJwk, Signed, Signing, Store, Stored } from './drive.js';
 import { KeyFault } from './drive.js';
-import { decoded } from './errors.js';
+import { HostFailed, KeyboundError, decoded } from './errors.js';
 import { Folder } from './folder.js';
 import { systemNow } from './http.js';
 import type { Key } from './key.js';
@@ -16,6 +16,9 @@ import { Patience, Turns } from './turns.js';
  *
  * The folder is made with mode 0700, files with 0600. A file is replaced as a whole, by a rename after its bytes have reached the disk.
  * Processes that share the folder take turns by locks of the operating system, which ends them with the process.
+ *
+ * What the operating system refuses is `HostFailed` with the reason `file`. A session's file that is empty or cut is set aside: the error
+ * names its new place, and the next call finds nothing, so that a new login works.
  */
 export class FileStore implements Store {
   readonly #files: NativeFiles;
@@ -62,9 +65,9 @@ export class FileStore implements Store {
     try {
       return { bytes: await this.#files.sign(thumbprint, algorithm, message), encoding: 'raw' };
     } catch (thrown) {
-      if (!(thrown instanceof Error) || !thrown.message.startsWith('{"fault":')) throw decoded(thrown);
-      const { fault, detail } = JSON.parse(thrown.message) as { fault: KeyFault['fault']; detail: string };
-      throw new KeyFault(fault, detail || fault);
+      if (!(thrown instanceof Error) || !thrown.message.startsWith('{"fault":')) throw fault(thrown);
+      const told = JSON.parse(thrown.message) as { fault: KeyFault['fault']; detail: string };
+      throw new KeyFault(told.fault, told.detail || told.fault);
     }
   }
 
@@ -109,5 +112,12 @@ export class FileStore implements Store {
 }
 
 function failed(thrown: unknown): never {
-  throw decoded(thrown);
+  throw fault(thrown);
+}
+
+/** As the addon tells it: what the operating system refuses is the host's fault `file`. */
+function fault(thrown: unknown): unknown {
+  const error = decoded(thrown);
+  if (error instanceof KeyboundError || !(error instanceof Error)) return error;
+  return new HostFailed({ reason: 'file', detail: error.message }, { cause: error });
 }

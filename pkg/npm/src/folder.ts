@@ -21,6 +21,7 @@ interface Rules {
   readonly folders: readonly string[];
   readonly max_len: number;
   readonly unfinished: string;
+  readonly spoiled: string;
   readonly sweep_lock: string;
 }
 
@@ -92,12 +93,20 @@ export class Folder implements NativeFiles {
   }
 
   async load(slot: string): Promise<Stored | undefined> {
-    return this.#stored(JSON.parse(this.#core.filePlace(slot)) as Place);
+    const place = JSON.parse(this.#core.filePlace(slot)) as Place;
+    try {
+      return await this.#stored(place);
+    } catch (error) {
+      // Another task may have replaced it meanwhile.
+      await this.#locked(place.lock, () => this.#setAside(place));
+      throw error;
+    }
   }
 
   async trySave(slot: string, expected: number | undefined, version: number, value: string | undefined): Promise<boolean | undefined> {
     const place = JSON.parse(this.#core.filePlace(slot)) as Place;
     return this.#locked(place.lock, async () => {
+      await this.#setAside(place);
       if ((await this.#stored(place))?.version !== expected) return false;
       if (value === undefined) await this.#remove(place);
       else await this.#replace(place.folder, place.file, this.#core.fileContent(version, value));
@@ -126,6 +135,15 @@ export class Folder implements NativeFiles {
     const version = this.#core.fileVersion(text);
     if (typeof version !== 'number') throw new Error(`${path} is no file of this program; move it away`);
     return { version, value: text.slice(text.indexOf('\n') + 1) };
+  }
+
+  /** Renames a file that is spoiled, under the lock of its place, and tells of it by an error. */
+  async #setAside({ folder, file }: Place): Promise<void> {
+    const [path, aside] = [join(this.#folder, folder, file), join(this.#folder, folder, `${this.#rules.spoiled}${file}`)];
+    const text = await this.#read(path).catch((error: Error) => (error.cause instanceof TypeError ? '' : Promise.reject(error)));
+    if (text === undefined || !this.#core.isFileSpoiled(text)) return;
+    await rename(path, aside);
+    throw new Error(`${path} is empty, cut or no file of this program, and was moved to ${aside}; log in again, and delete it`);
   }
 
   /** The file's text; none if there is no file. */

@@ -289,6 +289,7 @@ export interface FoldersRows {
   textOfFileName(name: string): string | undefined | null;
   fileContent(version: number, value: string): string;
   fileVersion(content: string): number | undefined | null;
+  isFileSpoiled(content: string): boolean;
 }
 
 /** The table `advice`. */

@@ -68,8 +68,24 @@ test('names of any characters are names of files, and strangers\' files are no s
     assert.equal(await store.load(`session/${name}`), undefined);
   }
   assert.deepEqual(await readdir(join(place, 'session')), []);
-  await writeFile(join(place, 'session', 'odd'), 'something else');
+  await writeFile(join(place, 'session', 'odd'), 'keybound 2 1\n{}');
   await assert.rejects(store.load('session/odd'), /no file of this program/);
+  assert.deepEqual(await readdir(join(place, 'session')), ['odd'], 'a newer program wrote it');
+});
+
+test('a spoiled file is set aside and told once', async () => {
+  const place = join(folder, 'spoiled');
+  const store = await FileStore.open(place);
+  for (const content of ['', 'something else', 'keybound 1 7', new Uint8Array([255])]) {
+    await writeFile(join(place, 'session', 'work'), content);
+    await assert.rejects(store.load('session/work'), /\.spoiled-work; log in again/);
+    assert.equal(await store.load('session/work'), undefined);
+    await writeFile(join(place, 'session', 'work'), content);
+    await assert.rejects(store.save('session/work', undefined, 1, '{}'), /\.spoiled-work; log in again/);
+    assert.deepEqual(await readdir(join(place, 'session')), ['.spoiled-work']);
+    assert.equal(await store.save('session/work', undefined, 1, '{}'), true);
+    assert.equal(await store.save('session/work', 1, 2, undefined), true);
+  }
 });
 
 test('a key is read from its file each time, and another one under its name is noticed', async () => {

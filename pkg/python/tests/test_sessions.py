@@ -20,6 +20,7 @@ from keybound import (
     FileStore,
     HostFailed,
     Key,
+    KeyboundError,
     KeyFault,
     LockTimeout,
     LoginRequired,
@@ -109,7 +110,7 @@ def test_files_that_are_links_are_not_followed(folder: Path, tmp_path: Path) -> 
     foreign.write_bytes(b"keybound 1 1\nanother's")
     (folder / "session" / "work").symlink_to(foreign)
     for act in (lambda: store.load("session/work"), lambda: store.save("session/work", expected=None, version=1, value="x")):
-        with pytest.raises(OSError, match="is a link"):
+        with pytest.raises(HostFailed, match="is a link"):
             act()
     foreign.write_text(key.danger_private_jwk())
     (folder / "key" / key.thumbprint).symlink_to(foreign)
@@ -117,7 +118,7 @@ def test_files_that_are_links_are_not_followed(folder: Path, tmp_path: Path) -> 
         store.signer(key.thumbprint)
     assert told.value.fault == "unreadable"
     (folder / "lock" / "session%2Fother").symlink_to(tmp_path / "made")
-    with pytest.raises(OSError), store.lock("session/other", 1):
+    with pytest.raises(HostFailed), store.lock("session/other", 1):
         pass
     assert not (tmp_path / "made").exists()
 
@@ -196,17 +197,28 @@ def test_keys_that_cannot_be_used_are_told_apart(folder: Path) -> None:
     assert refused.value.reason == "key_protection"
 
 
-FOREIGN = [b"", b"{}", b"keybound 1 \n{}", b"keybound 1 x\n{}", b"keybound 2 1\n{}", b"\xff\xfe", b"keybound 1 1\n\xff"]
+@pytest.mark.parametrize("content", [b"", b"{}", b"keybound 1 \n{}", b"keybound 1 x\n{}", b"\xff\xfe", b"keybound 1 1\n\xff"])
+def test_a_spoiled_file_is_set_aside_and_told_once(folder: Path, content: bytes) -> None:
+    store = FileStore(folder)
+    path, aside = folder / "session" / "default", folder / "session" / ".spoiled-default"
+    path.write_bytes(content)
+    with pytest.raises(KeyboundError, match="log in again") as told:
+        Client(store=store).open()
+    assert str(path) in str(told.value) and str(aside) in str(told.value)
+    assert aside.read_bytes() == content, "nobody overwrites what is not ours"
+    with pytest.raises(LoginRequired):
+        Client(store=store).open()
+    assert store.save("session/default", expected=None, version=1, value="x")
 
 
-@pytest.mark.parametrize("content", FOREIGN)
+@pytest.mark.parametrize("content", [b"keybound 2 1\n{}"])
 def test_files_of_others_are_named(folder: Path, content: bytes) -> None:
     store = FileStore(folder)
     store.save("session/work", expected=None, version=1, value="a secret")
     path = folder / "session" / "work"
     path.write_bytes(content)
     for act in (lambda: store.load("session/work"), lambda: store.save("session/work", expected=None, version=1, value="x")):
-        with pytest.raises(OSError, match="move it away") as told:
+        with pytest.raises(HostFailed, match="move it away") as told:
             act()
         assert str(path) in str(told.value)
     assert path.read_bytes() == content, "nobody overwrites what is not ours"

@@ -1,3 +1,4 @@
+import { HostFailed } from './errors.js';
 import type { NativeDevice, NativeDiscovered, NativeEntry, NativeFlow, NativePrincipal, NativeSession } from './native.js';
 export type Algorithm = 'ES256' | 'ES384' | 'ES512' | 'Ed25519' | 'EdDSA' | 'PS256' | 'PS384' | 'PS512' | 'RS256' | 'RS384' | 'RS512' | (string & {});
 export type Protection = 'software' | 'os_store' | 'browser_non_extractable' | 'tee' | 'strong_box' | 'secure_enclave' | 'hsm' | 'remote_kms';
@@ -37,7 +38,7 @@ export interface Stored {
     readonly version: number;
     readonly value: string;
 }
-export declare class KeyFault extends Error {
+export declare class KeyFault extends HostFailed {
     readonly fault: 'missing' | 'changed' | 'unreadable';
     constructor(fault: 'missing' | 'changed' | 'unreadable', message?: string, options?: ErrorOptions);
 }

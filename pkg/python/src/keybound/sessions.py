@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 from . import _keybound
 from ._types import Protection
-from .errors import NATIVE, LockTimeout, reraise
+from .errors import NATIVE, HostFailed, LockTimeout, reraise
 from .keys import Key, Signer
 
 __all__ = ["FileStore", "KeyFault", "MemoryStore", "SessionStore", "SharedKey", "Stored"]
@@ -29,11 +29,11 @@ class Stored:
     value: str = field(repr=False)
 
 
-class KeyFault(Exception):
-    """A store cannot use a key: it is `missing`, `changed` (another under its name) or `unreadable` now."""
+class KeyFault(HostFailed):
+    """A store cannot use a key: it is `missing`, `changed` (another under its name) or `unreadable` now. The reason is `key_missing` and so on."""
 
     def __init__(self, fault: Literal["missing", "changed", "unreadable"], detail: str = "") -> None:
-        super().__init__(detail or fault)
+        super().__init__(f"key_{fault}", detail or fault)
         self.fault = fault
 
 
@@ -177,6 +177,9 @@ class FileStore:
 
     Opening the folder deletes what has ended: logins that no one completed, with their keys, and keys that no session or login names. So does
     making a key, once an hour at most.
+
+    Methods raise :class:`~keybound.HostFailed` with the reason `file` for what the operating system refuses. A session's file that is
+    empty or cut is set aside: the error names its new place, and the next call finds nothing, so that a new login works.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -185,42 +188,44 @@ class FileStore:
         Raises :class:`~keybound.Misuse` if others can look into it, if it is another user's, or if it is a link.
         """
         self._folder = Path(folder)
-        try:
+        with _faults():
             self._native = _keybound.FileStore(self._folder, int(time.time()))
-        except NATIVE as error:
-            reraise(error)
 
     def add_key(self, key: Key) -> None:
         """Keeps a key of the caller's, for example the one a client authenticates with. It stays until :meth:`delete_key`."""
-        self._native.add_key(key._native)
+        with _faults():
+            self._native.add_key(key._native)
 
     def sessions(self) -> list[str]:
         """The names of all stored sessions."""
-        return self._native.sessions()
+        with _faults():
+            return self._native.sessions()
 
     def create_key(self, algorithms: Sequence[str], protections: Sequence[Protection]) -> Signer:
         """See :class:`SessionStore`."""
-        try:
+        with _faults():
             return Key(self._native.create_key(list(algorithms), [place.value for place in protections], int(time.time())))
-        except NATIVE as error:
-            reraise(error)
 
     def signer(self, thumbprint: str) -> Signer:
         """See :class:`SessionStore`."""
-        return Key(self._native.key(thumbprint))
+        with _faults():
+            return Key(self._native.key(thumbprint))
 
     def delete_key(self, thumbprint: str) -> None:
         """See :class:`SessionStore`."""
-        self._native.delete_key(thumbprint)
+        with _faults():
+            self._native.delete_key(thumbprint)
 
     def load(self, slot: str) -> Stored | None:
         """See :class:`SessionStore`."""
-        stored = self._native.load(slot)
+        with _faults():
+            stored = self._native.load(slot)
         return stored and Stored(*stored)
 
     def save(self, slot: str, *, expected: int | None, version: int, value: str | None) -> bool:
         """See :class:`SessionStore`."""
-        saved = self._native.save(slot, expected, version, value, _keybound.SAVE_LEASE)
+        with _faults():
+            saved = self._native.save(slot, expected, version, value, _keybound.SAVE_LEASE)
         if saved is None:
             raise LockTimeout(f"save/{slot}", _keybound.SAVE_LEASE)
         return saved
@@ -228,7 +233,8 @@ class FileStore:
     @contextlib.contextmanager
     def lock(self, name: str, lease: int) -> Iterator[None]:
         """See :class:`SessionStore`."""
-        held = self._native.lock(name, lease)
+        with _faults():
+            held = self._native.lock(name, lease)
         if held is None:
             raise LockTimeout(name, lease)
         try:
@@ -238,3 +244,14 @@ class FileStore:
 
     def __repr__(self) -> str:
         return f"FileStore({str(self._folder)!r})"
+
+
+@contextlib.contextmanager
+def _faults() -> Iterator[None]:
+    """Raises the errors of this package for what the native module and the operating system raise."""
+    try:
+        yield
+    except OSError as failure:
+        raise HostFailed("file", str(failure)) from failure
+    except NATIVE as error:
+        reraise(error)
