@@ -7,7 +7,7 @@ use keybound::json::Value;
 use keybound::key::soft::SoftKey;
 use keybound::key::{Signer as _, SignerError};
 use keybound::server::JwkSet;
-use keybound::server::authorization::{access_token, confirmation};
+use keybound::server::authorization::{AccessClaims, access_token};
 use keybound::{Algorithm, Misuse, RUSTCRYPTO, base64url};
 use keybound_tower::Builder;
 
@@ -100,18 +100,18 @@ impl TestIssuer {
     pub fn token(&self, token: &TestToken) -> Result<String, SignerError> {
         let mut random = [0; 16];
         RUSTCRYPTO.random.fill(&mut random)?;
-        let now = self.clock.now();
-        let scope = Some(token.scopes.join(" ")).filter(|scope| !scope.is_empty());
-        let mut claims = Value::object()
-            .with("iss", self.name.as_str())
-            .with("aud", token.audience.as_deref().unwrap_or(&self.resource))
-            .with("sub", token.subject.as_str())
-            .with("client_id", token.client_id.as_str())
-            .with_some("scope", scope.as_deref())
-            .with("iat", now)
-            .with("exp", now.saturating_add(token.lifetime))
-            .with("jti", base64url::encode(&random).as_str())
-            .with_some("cnf", token.bound_to.map(confirmation));
+        let claims = AccessClaims {
+            issuer: &self.name,
+            audience: token.audience.as_deref().unwrap_or(&self.resource),
+            subject: &token.subject,
+            client_id: &token.client_id,
+            scope: &token.scopes.join(" "),
+            id: &base64url::encode(&random),
+            issued_at: self.clock.now(),
+            lifetime: token.lifetime,
+            bound_to: token.bound_to,
+        };
+        let mut claims = claims.to_value();
         for (name, value) in &token.more {
             claims.set(name, value.clone());
         }

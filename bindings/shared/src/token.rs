@@ -1,7 +1,7 @@
 //! Access tokens that the caller signs itself: for the issuers of tests.
 
 use keybound::json::Value;
-use keybound::server::authorization::{access_token as signed, confirmation};
+use keybound::server::authorization::{AccessClaims, access_token as signed};
 use keybound::{Crypto, UnixTime, base64url};
 
 use crate::error::Error;
@@ -22,17 +22,18 @@ pub fn access_token(token: &str, key: &Key, crypto: &Crypto, now: i64) -> Result
     let mut random = [0; 16];
     crypto.random.fill(&mut random).map_err(keybound::Misuse::from)?;
     let lifetime = token.number("lifetime")?.ok_or_else(|| Error::missing("lifetime"))?;
-    let (now, scopes) = (UnixTime::from_secs(now), token.texts("scopes")?.join(" "));
-    let mut claims = Value::object()
-        .with("iss", token.needed("issuer")?)
-        .with("aud", token.needed("audience")?)
-        .with("sub", token.needed("subject")?)
-        .with("client_id", token.needed("client_id")?)
-        .with_some("scope", Some(scopes.as_str()).filter(|scopes| !scopes.is_empty()))
-        .with("iat", now)
-        .with("exp", now.saturating_add(lifetime))
-        .with("jti", base64url::encode(&random).as_str())
-        .with_some("cnf", token.thumbprint("bound_to")?.map(confirmation));
+    let claims = AccessClaims {
+        issuer: token.needed("issuer")?,
+        audience: token.needed("audience")?,
+        subject: token.needed("subject")?,
+        client_id: token.needed("client_id")?,
+        scope: &token.texts("scopes")?.join(" "),
+        id: &base64url::encode(&random),
+        issued_at: UnixTime::from_secs(now),
+        lifetime,
+        bound_to: token.thumbprint("bound_to")?,
+    };
+    let mut claims = claims.to_value();
     match token.value("claims") {
         Some(Value::Object(more)) => more.iter().for_each(|(name, value)| claims.set(name, value.clone())),
         Some(_) => return Err(Error::misuse("wrong_type", "`claims` has to be an object")),

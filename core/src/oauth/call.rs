@@ -101,7 +101,7 @@ pub(super) async fn call(io: &Io, client: &Inner, session: &Session, request: Re
     if !client.may_receive(session.resource().as_deref(), &target) {
         return Err(Misuse::OutsideResource.into());
     }
-    let mut call = Call { io, client, session, tries: Tries::default(), nonces: NonceTries::default(), ignored: None };
+    let mut call = Call { io, client, session, tries: Tries::default(), nonces: NonceTries::new(), ignored: None };
     let outcome = call.run(request).await;
     call.nonces.end(io).await;
     let refused = match &outcome {
@@ -168,7 +168,7 @@ impl Call<'_> {
                 // A body that can be sent once may have been begun, although nothing of it left.
                 Err(failed) if request.body == Body::OneShot => return Err(failed.into()),
                 Err(failed) => {
-                    drop(under_way);
+                    under_way.end();
                     let pause = attempts.pause(self.io, self.client.crypto.random, failed)?;
                     self.io.wait(pause).await?;
                     continue;
@@ -252,7 +252,7 @@ impl Call<'_> {
             match self.io.fetch(wanted).await? {
                 Ok(response) => break (attempt, proved, response, under_way),
                 Err(failed) => {
-                    drop(under_way);
+                    under_way.end();
                     let pause = attempts.pause(self.io, self.client.crypto.random, failed)?;
                     self.io.wait(pause).await?;
                 }
@@ -310,7 +310,7 @@ impl Call<'_> {
                 .map_err(|defect| FlowError::Answer(Endpoint::Resource, defect))?,
             None => Again::No,
         };
-        drop(under_way);
+        under_way.end();
         if !matches!(again, Again::WithNonce(_)) {
             self.nonces.end(self.io).await;
         }

@@ -69,7 +69,7 @@ impl<'a> Post<'a> {
     /// At most two attempts more with new nonces, and one by the server's clock; each has a new proof and a new assertion. So has each
     /// after the network failed: a question about a token is repeated, anything else only if it was not sent.
     pub(super) async fn answer(&self, io: &Io, client: &Inner, form: &Form) -> Result<Response, FlowError> {
-        let mut nonces = NonceTries::default();
+        let mut nonces = NonceTries::new();
         let outcome = self.attempts(io, client, form, &mut nonces).await;
         nonces.end(io).await;
         outcome
@@ -103,7 +103,7 @@ impl<'a> Post<'a> {
             let response = match io.fetch(reading(request.clone())).await? {
                 Ok(response) => response,
                 Err(failed) => {
-                    drop(under_way);
+                    under_way.end();
                     io.wait(attempts.pause(io, client.crypto.random, failed)?).await?;
                     continue;
                 }
@@ -121,7 +121,7 @@ impl<'a> Post<'a> {
                 }
                 None => Again::No,
             };
-            drop(under_way);
+            under_way.end();
             if !matches!(again, Again::WithNonce(_)) {
                 nonces.end(io).await;
             }

@@ -96,6 +96,11 @@ pub(super) struct UnderWay<'a> {
     place: Option<Place>,
 }
 
+impl UnderWay<'_> {
+    /// The request has its answer, or will have none.
+    pub(super) fn end(self) {}
+}
+
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         if let Some(place) = &self.place {
@@ -105,7 +110,6 @@ impl Drop for UnderWay<'_> {
 }
 
 /// The attempts of one request.
-#[derive(Default)]
 pub(super) struct NonceTries {
     challenges: u8,
     /// The nonce of the last challenge.
@@ -115,6 +119,11 @@ pub(super) struct NonceTries {
 }
 
 impl NonceTries {
+    /// None so far.
+    pub(super) const fn new() -> Self {
+        Self { challenges: 0, given: None, held: None }
+    }
+
     /// Begins an attempt. Where requests take turns, this waits for the turn; it lasts until [`end`](Self::end).
     pub(super) async fn begin<'a>(
         &mut self,

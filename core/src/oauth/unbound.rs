@@ -39,11 +39,18 @@ pub(super) enum Place {}
 /// A request that waits for its answer.
 pub(super) struct UnderWay<'a>(&'a Inner);
 
+impl UnderWay<'_> {
+    pub(super) const fn end(self) {}
+}
+
 /// No request is challenged for a nonce.
-#[derive(Default)]
 pub(super) struct NonceTries;
 
 impl NonceTries {
+    pub(super) const fn new() -> Self {
+        Self
+    }
+
     #[allow(clippy::unused_async, reason = "as with the feature")]
     pub(super) async fn begin<'a>(
         &self,

@@ -2,10 +2,9 @@
 
 use keybound::RUSTCRYPTO;
 use keybound::http::form::Form;
-use keybound::json::Value;
 use keybound::nonce::Nonce;
 use keybound::replay::ReplayStore;
-use keybound::server::authorization::{Admitted, EndpointRequest, Grant, TokenAnswer, access_token, confirmation};
+use keybound::server::authorization::{AccessClaims, Admitted, EndpointRequest, Grant, TokenAnswer, access_token};
 
 use super::authenticate::Known;
 use super::http::{Incoming, Outgoing, param};
@@ -123,18 +122,21 @@ pub(super) fn issue(state: &State, known: &Known, admitted: &Admitted, ready: Re
     let jti = unguessable()?;
     let key = admitted.access_binding();
     let scope = Some(granted.scope.as_str()).filter(|scope| !scope.is_empty());
-    let claims = Value::object()
-        .with("iss", state.issuer.as_str())
-        .with("aud", granted.audience.as_str())
-        .with("sub", granted.subject.as_str())
-        .with("client_id", granted.client_id.as_str())
-        .with_some("scope", scope)
-        .with("iat", now)
-        .with("exp", expires)
-        .with("jti", jti.as_str())
+    let claims = AccessClaims {
+        issuer: &state.issuer,
+        audience: &granted.audience,
+        subject: &granted.subject,
+        client_id: &granted.client_id,
+        scope: &granted.scope,
+        id: &jti,
+        issued_at: now,
+        lifetime,
+        bound_to: key,
+    };
+    let claims = claims
+        .to_value()
         .with_some("authorization_details", granted.details.clone())
-        .with_some("act", granted.actor.clone())
-        .with_some("cnf", key.map(confirmation));
+        .with_some("act", granted.actor.clone());
     let unavailable = |_| Outgoing::error(503, "temporarily_unavailable", "the token could not be signed");
     let token = access_token(&claims, KEY_ID, &state.signer, &RUSTCRYPTO).map_err(unavailable)?;
     let refresh = refresh.filter(|_| known.client.may_use("refresh_token"));

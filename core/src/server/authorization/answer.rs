@@ -5,14 +5,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::admission::Admitted;
-use crate::base64url;
-use crate::crypto::Crypto;
+use super::token::confirmation;
 use crate::jose::thumbprint::Thumbprint;
 use crate::json::Value;
-use crate::key::{Signer, SignerError, SigningInput};
 use crate::nonce::Nonce;
 use crate::proof::{DPOP, DPOP_NONCE};
-use crate::server::resource::access_token::TYP;
 use crate::verify::refusal::EXPOSED_FIELDS;
 
 /// A response ready to send. Its body holds tokens and is not shown by `Debug`.
@@ -106,50 +103,6 @@ impl TokenAnswer {
         }
         Reply { headers, body: self.document.to_json() }
     }
-}
-
-/// The value of `cnf` for tokens bound to this key, in a JWT or an introspection answer (RFC 9449 section 6).
-pub fn confirmation(key: Thumbprint) -> Value {
-    Value::object().with("jkt", alloc::format!("{key}"))
-}
-
-/// An access token (RFC 9068): `claims` as a JWT, signed with `signer`, whose key the issuer publishes under the identifier `kid`.
-///
-/// Which claims a token needs is in RFC 9068 section 2.2. [`confirmation`] gives the one that binds it to a key.
-///
-/// ```
-/// # #[cfg(all(feature = "std", feature = "rustcrypto"))] {
-/// use keybound::json::Value;
-/// use keybound::key::{Signer, soft::SoftKey};
-/// use keybound::server::authorization::{access_token, confirmation};
-/// use keybound::{Algorithm, RUSTCRYPTO, base64url};
-/// let issuer = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO)?;
-/// let client = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO)?.public_key().thumbprint(RUSTCRYPTO.digest);
-/// let claims = Value::object().with("iss", "https://as.example.com").with("cnf", confirmation(client));
-/// let token = access_token(&claims, "k1", &issuer, &RUSTCRYPTO)?;
-/// let header = base64url::encode(br#"{"typ":"at+jwt","alg":"ES256","kid":"k1"}"#);
-/// assert!(token.starts_with(&format!("{header}.")));
-/// # }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
-/// # Errors
-/// Those of the signer.
-pub fn access_token<S: Signer + ?Sized>(
-    claims: &Value,
-    kid: &str,
-    signer: &S,
-    crypto: &Crypto,
-) -> Result<String, SignerError> {
-    let algorithm = signer.algorithm();
-    let header = Value::object().with("typ", TYP).with("alg", algorithm.name()).with("kid", kid);
-    let mut text = base64url::encode(header.to_json().as_bytes());
-    text.push('.');
-    base64url::encode_into(claims.to_json().as_bytes(), &mut text);
-    let signature = signer.sign(&SigningInput::new(algorithm, text.as_bytes(), crypto.digest))?;
-    text.push('.');
-    base64url::encode_into(signature.as_bytes(), &mut text);
-    Ok(text)
 }
 
 /// What an introspection endpoint answers about an active token (RFC 9449 section 6.2): `claims` with `active`, the

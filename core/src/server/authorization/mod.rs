@@ -51,12 +51,14 @@ mod policy;
 #[cfg(test)]
 #[cfg(all(feature = "std", feature = "rustcrypto"))]
 mod tests;
+mod token;
 
 pub use admission::{Admission, Admitted};
-pub use answer::{Reply, TokenAnswer, access_token, confirmation, introspection};
+pub use answer::{Reply, TokenAnswer, introspection};
 pub use grant::{ClientType, EndpointRequest, Grant};
 pub use lifetime::{LONG_LIFETIME, MAX_CODE_LIFETIME, Weakness};
 pub use policy::EndpointPolicy;
+pub use token::{AccessClaims, access_token, confirmation};
 
 use alloc::sync::Arc;
 
