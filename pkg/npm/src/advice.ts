@@ -1,14 +1,18 @@
 /** What a refused response says, over any build of the core. */
 
 import { toByteString } from './drive.js';
-import { guarded } from './errors.js';
+import { guarded, misuse } from './errors.js';
 import type { NativeAdvice } from './native.js';
+
+/** Header fields in any of their usual forms. */
+export type HeadersLike = Iterable<readonly [name: string, value: string]> | Readonly<Record<string, string | number | readonly string[] | undefined>>;
 
 /** A response that refused a request, and what the client knows besides. */
 export interface ResponseToExplain {
   /** 0 where the host was shown no response at all. */
   readonly status: number;
-  readonly headers: Iterable<readonly [name: string, value: string]>;
+  /** `Headers`, pairs of name and value, or an object as Node has it; a field that an object has as an array is repeated. */
+  readonly headers: HeadersLike;
   /** The body of an authorization server's answer, where somebody read it. */
   readonly text?: string;
   /** A browser received it from another origin than the page's, so that fields may be hidden. */
@@ -58,12 +62,19 @@ export interface ChallengeAdvice {
   readonly next: string;
 }
 
+/** A pair for each field line. @internal */
+export function fieldLines(headers: HeadersLike): (readonly [name: string, value: string])[] {
+  if (typeof headers !== 'object' || headers === null) throw misuse('wrong_type', 'headers are Headers, pairs of name and value, or an object');
+  if (Symbol.iterator in headers) return [...headers];
+  return Object.entries(headers).flatMap(([name, value]) => [value ?? []].flat().map((one): [string, string] => [name, String(one)]));
+}
+
 /** Asks the core. @internal */
 export function explained(core: NativeAdvice, response: ResponseToExplain): Advice {
   const { status, headers, text, crossOrigin, now, proofIat } = response;
   const question = {
     status,
-    headers: [...headers],
+    headers: fieldLines(headers),
     body: typeof text === 'string' ? toByteString(new TextEncoder().encode(text)) : undefined,
     cross_origin: crossOrigin,
     now,

@@ -1,7 +1,7 @@
 /** `keybound` wherever JavaScript runs: proofs, their verification, keys, replay stores, and the OAuth client. */
 
 export { build, ready } from '#native';
-export type { Advice, ResponseToExplain } from './advice.js';
+export type { Advice, HeadersLike, ResponseToExplain } from './advice.js';
 export { Client } from './client.js';
 export { KeyFault, NotSent } from './drive.js';
 export type { Algorithm, CreatedKey, Protection, PublicJwk, Signed, Signing, Store, Stored } from './drive.js';

@@ -195,6 +195,11 @@ test('a refused proof and a refused response are explained', async () => {
   const failed = checks.find(({ outcome }) => outcome === 'failed');
   assert(failed.check === 'target' && failed.found.includes('/items') && failed.fix.length > 0);
   const response = new Response('', { status: 401, headers: { 'www-authenticate': 'DPoP error="use_dpop_nonce"', 'dpop-nonce': 'n1' } });
+  const pairs = [...response.headers];
+  for (const headers of [response.headers, pairs, Object.fromEntries(pairs), Object.fromEntries(pairs.map(([name, value]) => [name, [value]]))]) {
+    assert.deepEqual(await explainResponse({ status: 401, headers }), await explainResponse(response));
+  }
+  await assert.rejects(explainResponse({ status: 401, headers: 'DPoP-Nonce: a' }), { name: 'Misuse', reason: 'wrong_type' });
   const advice = await explainResponse(response);
   assert.deepEqual([advice.status, advice.error, advice.nonce], [401, 'use_dpop_nonce', 'n1']);
   assert(advice.next.length > 0);

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from django.conf import settings
 from starlette.applications import Starlette
@@ -17,6 +18,7 @@ from keybound import (
     Client,
     Credentials,
     Grant,
+    Incoming,
     Intent,
     Introspection,
     Key,
@@ -29,6 +31,7 @@ from keybound import (
     ResourceServer,
     SessionRequest,
     Verifier,
+    explain_response,
 )
 from keybound.flask import Keybound
 from keybound.flask import require as flask_require
@@ -281,3 +284,18 @@ def test_a_server_that_blocks_takes_nothing_that_is_awaited(make: Made, option: 
 def test_a_middleware_takes_its_kind_of_server(make: Made, kind: Made) -> None:
     with pytest.raises(Misuse, match="server"):
         make(server=kind(**GIVEN))
+
+
+def test_headers_are_a_mapping_or_pairs_of_texts_or_bytes() -> None:
+    nonce = httpx.Headers([("DPoP-Nonce", "n1"), ("DPoP-Nonce", "n2")])
+    for one in ({"DPoP-Nonce": "n1"}, {"DPoP-Nonce": b"n1"}, [("DPoP-Nonce", "n1")], [("DPoP-Nonce", b"n1")], (pair for pair in [("DPoP-Nonce", "n1")])):
+        assert explain_response(status=401, headers=one)["nonce"] == "n1"
+    assert explain_response(status=401, headers=nonce)["nonce_state"] == "repeated"
+    assert Incoming(method="GET", target=b"/", headers={"DPoP": "x"}).headers == (("DPoP", b"x"),)
+    for wrong in ("DPoP: x", ["DPoP"], None, {"DPoP": 1}):
+        with pytest.raises(Misuse) as told:
+            explain_response(status=401, headers=wrong)  # type: ignore[arg-type]
+        assert told.value.reason == "wrong_type"
+    with pytest.raises(Misuse) as told:
+        explain_response(status=401, headers={"X": "\u65e5"})
+    assert told.value.reason == "not_text"

@@ -1,7 +1,7 @@
 /** A client that signs requests and repeats them with the nonce that the server asks for. */
 
 import { native } from '#native';
-import { explained } from '../advice.js';
+import { explained, fieldLines, type HeadersLike } from '../advice.js';
 import { misuse } from '../errors.js';
 import { Key } from '../key.js';
 import type { Native, NativeAdvice } from '../native.js';
@@ -67,7 +67,7 @@ export class TestClient {
 
   /** Keeps the nonce of an answer with these fields, and says whether the request has to be repeated with it (RFC 9449 section 9). */
   observe(status: number, headers: Headers | Readonly<Record<string, unknown>>): boolean {
-    const fields = headers instanceof Headers ? headers : new Headers(Object.entries(headers).map(([name, value]): [string, string] => [name, String(value)]));
+    const fields = new Headers(fieldLines(headers as HeadersLike).map(([name, value]): [string, string] => [name, value]));
     this.#nonces.observe({ headers: fields }, this.#at());
     return status === 401 && explained(native() as Native & NativeAdvice, { status, headers: fields, now: this.#clock.now() }).error === 'use_dpop_nonce';
   }

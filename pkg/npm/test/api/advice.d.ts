@@ -1,7 +1,8 @@
 import type { NativeAdvice } from './native.js';
+export type HeadersLike = Iterable<readonly [name: string, value: string]> | Readonly<Record<string, string | number | readonly string[] | undefined>>;
 export interface ResponseToExplain {
     readonly status: number;
-    readonly headers: Iterable<readonly [name: string, value: string]>;
+    readonly headers: HeadersLike;
     readonly text?: string;
     readonly crossOrigin?: boolean;
     readonly now?: number;

@@ -1,5 +1,5 @@
 export { build, ready } from '#native';
-export type { Advice, ResponseToExplain } from './advice.js';
+export type { Advice, HeadersLike, ResponseToExplain } from './advice.js';
 export { Client } from './client.js';
 export { KeyFault, NotSent } from './drive.js';
 export type { Algorithm, CreatedKey, Protection, PublicJwk, Signed, Signing, Store, Stored } from './drive.js';

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from . import _keybound
 from ._drive import Clock, Finished, Flow, drive, system_clock
-from ._options import listed, objects, texts
+from ._options import Headers, fields, listed, objects, texts
 from ._types import SecurityLevel, given
 from .errors import FlowFailed, reraise
 from .keys import Key, Signer
@@ -147,11 +147,11 @@ class Flows:
         return drive(begin, self.store, self._clock)
 
     def call_flow(
-        self, session: Session, *, method: str, url: str, headers: Sequence[tuple[str, str]], body: str
+        self, session: Session, *, method: str, url: str, headers: Headers, body: str
     ) -> Flow[Finished]:
         """A request with the session's token; `body` is `empty`, `repeatable` or `one_shot`. Made for HTTP libraries' own hooks."""
-        fields = [[name, value] for name, value in headers]
-        operation = {"do": "call", "method": method, "url": url, "headers": fields, "body": body}
+        lines = [[name, value.decode("latin-1")] for name, value in fields(headers)]
+        operation = {"do": "call", "method": method, "url": url, "headers": lines, "body": body}
         return self.flow(operation, session=session.native)
 
     def _discover(self, url: str, issuer: str | None) -> Flow[Discovered]:

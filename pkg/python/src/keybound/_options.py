@@ -8,9 +8,12 @@ from typing import Any, Final, TypeVar
 
 from .errors import Misuse
 
-__all__ = ["check_known", "flag", "function", "listed", "objects", "one", "text", "texts", "whole"]
+__all__ = ["Headers", "check_known", "fields", "flag", "function", "listed", "objects", "one", "text", "texts", "whole"]
 
 T = TypeVar("T")
+
+#: Header fields: a mapping, such as that of any HTTP library, or pairs, one for each field line.
+Headers = Mapping[str, str] | Mapping[str, bytes] | Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]]
 
 #: Options whose values a message may repeat. What is given to others by mistake may be a secret.
 REPEATED: Final = ("algorithms", "also_origins", "audiences", "intents_at", "issuers", "public", "scopes", "token_algorithms")
@@ -34,6 +37,29 @@ def listed(option: str, value: object, kind: type[T]) -> list[T]:
             named = "texts" if kind is str else "objects" if kind.__name__ == "Mapping" else kind.__name__
             raise Misuse("wrong_type", f"{option} is a list of {named}, and one of its elements is {_named(type(element))}")
     return elements
+
+
+def fields(headers: Headers | object) -> list[tuple[str, bytes]]:
+    """One pair for each field line of headers. A mapping that knows repeated fields tells all of them."""
+    items = getattr(headers, "multi_items", None) or getattr(headers, "items", None)
+    given: Any = items() if callable(items) else headers
+    try:
+        if isinstance(given, (str, bytes)):
+            raise TypeError
+        return [(_latin(name).decode("latin-1"), _latin(value)) for name, value in given]
+    except UnicodeEncodeError:
+        raise Misuse("not_text", "a header field has a character that fields cannot have; encode it, or give bytes") from None
+    except (TypeError, ValueError):
+        detail = "headers are a mapping of names to values, or pairs of name and value; names are texts, values texts or bytes"
+        raise Misuse("wrong_type", detail) from None
+
+
+def _latin(given: object) -> bytes:
+    if isinstance(given, bytes):
+        return given
+    if not isinstance(given, str):
+        raise TypeError
+    return given.encode("latin-1")
 
 
 def texts(option: str, value: object) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from . import _keybound
 from ._cors import Cors
 from ._drive import Finished, Flow, Works, drive
-from ._options import check_known, flag, function, one, text, texts, whole
+from ._options import Headers, check_known, fields, flag, function, one, text, texts, whole
 from ._types import Refusal, current, given
 from .audit import Audit, Records
 from .errors import NATIVE, Misuse, Refused, refusal_of, reraise
@@ -111,8 +111,8 @@ class Incoming:
     """A request as a protected resource received it. Its `repr` shows no header field."""
 
     method: str
-    headers: Sequence[tuple[str, bytes]] = field(repr=False)
-    """One element for each field line."""
+    headers: Headers = field(repr=False)
+    """A mapping, or pairs, one for each field line. Kept as pairs."""
     target: bytes | None = None
     """The raw request target as received (`/a%2Fb?c`), never a decoded path."""
     url: str | None = None
@@ -127,7 +127,7 @@ class Incoming:
     def __post_init__(self) -> None:
         if (self.target is None) == (self.url is None):
             raise Misuse("missing_option", "give the raw request target, or the whole URL")
-        object.__setattr__(self, "headers", tuple((name, value) for name, value in self.headers))
+        object.__setattr__(self, "headers", tuple(fields(self.headers)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +314,7 @@ class Resource:
         elsewhere; behind the mount point counts as well. The other arguments are those of :meth:`route`.
         """
         return self._native.asks_for_metadata(method, target.decode("latin-1"), mount_path, path)
-    def cross(self, *, method: str, headers: Sequence[tuple[str, bytes]]) -> tuple[tuple[str, str], ...]:
+    def cross(self, *, method: str, headers: Headers) -> tuple[tuple[str, str], ...]:
         """What every answer to a request of a page of another origin carries, by the option `cors`: names and values of fields.
 
         Raises :class:`~keybound.Refused` with the answer to a preflight, which goes to no handler. :meth:`~keybound.ResourceServer.authenticate`

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._async_drive import Awaiting, Threaded
 from ._drive import Flow
 from ._flows import ClientOptions, Flows, answered, subject_options
 from ._loopback import Loopback
+from ._options import Headers
 from ._types import given
 from .keys import Key, Signer
 from .session import Authorization, DeviceLogin, Discovered, IssuedToken, Response, Session, SessionRequest, SubjectToken
@@ -130,14 +131,13 @@ class AsyncClient(Awaiting, Flows):
         url: str,
         *,
         method: str = "GET",
-        headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+        headers: Headers = (),
         body: bytes | None = None,
     ) -> Response:
         """See :meth:`Client.call`."""
-        fields = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
         kind, body = ("empty", None) if body is None else ("repeatable", bytes(body))
         kept: list[HttpResponse] = []
-        flow = self.call_flow(session, method=method, url=url, headers=fields, body=kind)
+        flow = self.call_flow(session, method=method, url=url, headers=headers, body=kind)
         done = await self.run(flow, body=body, kept=kept)
         return answered(done, kept[-1] if kept else None)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._drive import Blocking, Flow
 from ._flows import ClientOptions, Flows, answered, subject_options
 from ._loopback import Loopback
+from ._options import Headers
 from ._types import given
 from .async_client import AsyncClient
 from .keys import Key, Signer
@@ -145,7 +146,7 @@ class Client(Blocking, Flows):
         url: str,
         *,
         method: str = "GET",
-        headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+        headers: Headers = (),
         body: bytes | None = None,
     ) -> Response:
         """Sends a request with the session's token and a fresh proof. An answer with any status is no error.
@@ -153,10 +154,9 @@ class Client(Blocking, Flows):
         A nonce that is demanded, a token that has ended and a clock that is wrong are taken care of. A token goes to targets under
         the session's resource alone.
         """
-        fields = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
         kind, body = ("empty", None) if body is None else ("repeatable", bytes(body))
         kept: list[HttpResponse] = []
-        done = self.run(self.call_flow(session, method=method, url=url, headers=fields, body=kind), body=body, kept=kept)
+        done = self.run(self.call_flow(session, method=method, url=url, headers=headers, body=kind), body=body, kept=kept)
         return answered(done, kept[-1] if kept else None)
 
     def run(self, flow: Flow[T], *, body: bytes | None = None, kept: list[HttpResponse] | None = None) -> T:
