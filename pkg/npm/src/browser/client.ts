@@ -3,7 +3,7 @@
 import { explained, type Advice, type ResponseToExplain } from '../advice.js';
 import { drive, type Finished } from '../drive.js';
 import { KeyboundError, LoginRequired, guarded, misuse } from '../errors.js';
-import type { NativeClient, NativeDiscovered, NativeSession, NativeSweep } from '../native.js';
+import type { NativeAdvice, NativeClient, NativeDiscovered, NativeSession, NativeSweep } from '../native.js';
 import { untilAborted } from './abort.js';
 import { Call } from './call.js';
 import { Channel } from './channel.js';
@@ -13,7 +13,7 @@ import { Keys } from './keys.js';
 import { Locks, type Held } from './locks.js';
 import { coreOptions, sessionOptions, type ClientOptions } from './options.js';
 import { isPopup, openPopup, type Destination } from './popup.js';
-import { describe, ofThisPage, proofTime, unseen } from './refused.js';
+import { describe, ofThisPage, proofTime, unexplained, unseen } from './refused.js';
 import { keyLost, sessionInfo, type Need, type SessionInfo, type SessionState } from './session.js';
 import { Storage } from './storage.js';
 import { loadCore, loadAdvice, type Core } from './wasm.js';
@@ -179,14 +179,15 @@ export class Client {
   }
 
   /**
-   * Says what is wrong with a refused response, or with a request that failed: CORS and clocks included.
+   * Says what is wrong with a refused response, or with a request that failed: CORS and clocks included. What explains is loaded when it is
+   * first needed; where it cannot be, as on a device that is offline, the answer says that and what is known without it.
    *
    * @param subject a response of any `fetch`, or an error that `login`, `handleRedirect` or `fetch` threw
    */
   async explain(subject: Response | Error): Promise<Advice> {
-    if (subject instanceof Response) return explained(await this.#advice(), await this.#refused(subject));
+    if (subject instanceof Response) return this.#explained(await this.#refused(subject));
     const refused = this.#failures.get(subject) ?? (subject instanceof TypeError ? unseen() : null);
-    return refused === null ? ofThisPage(subject) : explained(await this.#advice(), refused);
+    return refused === null ? ofThisPage(subject) : this.#explained(refused);
   }
 
   /** Gets a new token now. `fetch` does that by itself. */
@@ -254,8 +255,14 @@ export class Client {
     await storage.wipe(this.#name, await this.#sweepAt(DAY));
   }
 
-  #advice(): ReturnType<typeof loadAdvice> {
-    return loadAdvice(this.#options.wasm?.advice);
+  async #explained(refused: ResponseToExplain): Promise<Advice> {
+    let core: NativeAdvice;
+    try {
+      core = await loadAdvice(this.#options.wasm?.advice);
+    } catch (fault) {
+      return unexplained(refused, fault);
+    }
+    return explained(core, refused);
   }
 
   async #core(): Promise<NativeClient> {

@@ -1,6 +1,6 @@
 // Answers that refused something, kept for whoever asks what they mean.
 
-import type { Advice, ResponseToExplain } from '../advice.js';
+import { fieldLines, type Advice, type ResponseToExplain } from '../advice.js';
 import type { HostRequest } from '../drive.js';
 import { KeyboundError, LoginRequired } from '../errors.js';
 
@@ -49,6 +49,20 @@ export function ofThisPage(error: Error): Advice {
     status: 0, wrong: error.message, cause: 'no server refused anything: this was found out in the page', next, error: null,
     reason: error instanceof KeyboundError ? error.reason : null, nonce: null, nonceState: 'absent', hidden: [], clockOffset: null,
     proofAge: null, challenges: [],
+  };
+}
+
+/** What is known without the build that explains: it is loaded when it is first needed, and the network may be what failed. */
+export function unexplained({ status, headers }: ResponseToExplain, fault: unknown): Advice {
+  const nonces = fieldLines(headers).filter(([name]) => name.toLowerCase() === 'dpop-nonce').map(([, value]) => value);
+  const isOffline = globalThis.navigator?.onLine === false;
+  const why = fault instanceof Error ? fault.message : String(fault);
+  return {
+    status, wrong: status === 0 ? 'no answer came' : `the server answered with status ${status}`,
+    cause: isOffline ? 'this device is offline' : `unknown: what explains answers could not be loaded (${why})`,
+    next: isOffline ? 'try again when there is a network' : 'explain it again when there is a network, or do what the cause says',
+    error: null, reason: fault instanceof KeyboundError ? fault.reason : null, nonce: nonces.length === 1 ? (nonces[0] ?? null) : null,
+    nonceState: nonces.length === 0 ? 'absent' : nonces.length === 1 ? 'present' : 'repeated', hidden: [], clockOffset: null, proofAge: null, challenges: [],
   };
 }
 

@@ -77,6 +77,22 @@ describe('faults', { skip: missing }, () => {
     assert.match(advice.next, /Access-Control-Allow-Headers/);
   });
 
+  test('a failure is explained where what explains cannot be loaded', async () => {
+    const servers = await start();
+    const page = await loggedIn(context, servers, pages);
+    await context.setOffline(true);
+    try {
+      const { name, advice } = await run(page, async (url) => {
+        const error = await client.fetch(url).catch((thrown) => thrown);
+        return { name: error.name, advice: await client.explain(error) };
+      }, servers.resource);
+      assert.equal(name, 'TypeError');
+      assert.deepEqual([advice.status, advice.cause, advice.nonceState], [0, 'this device is offline', 'absent']);
+    } finally {
+      await context.setOffline(false);
+    }
+  });
+
   test('a clock that is an hour wrong is learned from Date', async () => {
     const servers = await start('--fault', 'clock-skew=3600');
     const page = await loggedIn(context, servers, pages);

@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use keybound::http::message::{Request, Response};
 use keybound::key::soft::SoftKey;
 use keybound::key::{KeyProtection, Signer};
-use keybound::oauth::step::{CreatedKey, KeyOwner};
+use keybound::oauth::step::{CreatedKey, FetchFailed, KeyOwner};
 use keybound::oauth::{Answer, Client, FlowError, HeldToken, Secret, Session, Step};
 use keybound::{Algorithm, RUSTCRYPTO, SecurityLevel, UnixTime, base64url};
 use keybound_conformance::flow::server::with;
@@ -19,6 +19,8 @@ const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 enum Accepts {
     /// Any that it gave, once.
     EachOnce,
+    /// The same, where each nonce's first request finds no connection.
+    EachOnceAtTheSecondAttempt,
     TheNewest,
 }
 
@@ -27,19 +29,26 @@ struct Resource {
     accepts: Accepts,
     given: Vec<String>,
     seen: HashSet<String>,
+    /// Nonces whose first request was not sent.
+    unreached: HashSet<String>,
     requests: usize,
 }
 
 impl Resource {
-    fn respond(&mut self, request: &Request) -> Response {
-        self.requests += 1;
+    fn respond(&mut self, request: &Request) -> Result<Response, FetchFailed> {
         let proof = request.field("dpop").expect("a proof");
         let claims = base64url::decode(proof.split('.').nth(1).expect("claims").as_bytes()).expect("base64url");
         let claims: Value = serde_json::from_slice(&claims).expect("JSON");
         let nonce = claims["nonce"].as_str().map(String::from);
+        if let (Some(nonce), Accepts::EachOnceAtTheSecondAttempt) = (&nonce, self.accepts)
+            && self.unreached.insert(nonce.clone())
+        {
+            return Err(FetchFailed::NotSent("connection refused".into()));
+        }
+        self.requests += 1;
         let is_good = match (&nonce, self.accepts) {
             (None, _) => false,
-            (Some(nonce), Accepts::EachOnce) => {
+            (Some(nonce), Accepts::EachOnce | Accepts::EachOnceAtTheSecondAttempt) => {
                 let known = self.given.iter().position(|given| given == nonce);
                 known.map(|at| self.given.remove(at)).is_some()
             }
@@ -50,7 +59,7 @@ impl Resource {
         let fresh = self.given.last().expect("just given");
         let response = Response { status: if is_good { 200 } else { 401 }, fields: Vec::new(), body: Vec::new() };
         let response = with(response, "DPoP-Nonce", fresh);
-        if is_good { response } else { with(response, "WWW-Authenticate", "DPoP error=\"use_dpop_nonce\"") }
+        Ok(if is_good { response } else { with(response, "WWW-Authenticate", "DPoP error=\"use_dpop_nonce\"") })
     }
 }
 
@@ -59,7 +68,7 @@ enum Waiting {
     Ready(Result<Step<Answer>, FlowError>),
     /// A request that arrives after this many rounds.
     Sent(keybound::oauth::step::Fetch<Answer>, u8),
-    Answer(keybound::oauth::step::Fetch<Answer>, Response),
+    Answer(keybound::oauth::step::Fetch<Answer>, Result<Response, FetchFailed>),
     Lock(keybound::oauth::step::Lock<Answer>),
     Pause(keybound::oauth::step::Wait<Answer>, u8),
 }
@@ -80,7 +89,7 @@ fn run(
     for _ in 0..10_000 {
         let Some(next) = waiting.pop_front() else { return outcomes };
         let step = match next {
-            Waiting::Answer(step, response) => step.resume(Ok(response), NOW),
+            Waiting::Answer(step, response) => step.resume(response, NOW),
             Waiting::Sent(step, 0) => {
                 let response = resource.respond(step.request());
                 waiting.push_back(Waiting::Answer(step, response));
@@ -125,8 +134,8 @@ fn run(
     panic!("the calls wait for each other");
 }
 
-/// How often the resource was asked by ten calls beside each other, twice, all of which succeed.
-fn requests_of_ten_calls(accepts: Accepts) -> [usize; 2] {
+/// How often the resource was asked by ten calls beside each other, so many times, all of which succeed.
+fn requests_of_ten_calls<const TIMES: usize>(accepts: Accepts) -> [usize; TIMES] {
     let key = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO).expect("a key");
     let client = Client::builder(SecurityLevel::Enhanced, &RUSTCRYPTO).build().expect("a client");
     let session = client.adopt(HeldToken {
@@ -142,8 +151,9 @@ fn requests_of_ten_calls(accepts: Accepts) -> [usize; 2] {
         expires_at: None,
     });
     let session = session.expect("a session");
-    let mut resource = Resource { accepts, given: Vec::new(), seen: HashSet::new(), requests: 0 };
-    [(); 2].map(|()| {
+    let mut resource =
+        Resource { accepts, given: Vec::new(), seen: HashSet::new(), unreached: HashSet::new(), requests: 0 };
+    [(); TIMES].map(|()| {
         let before = resource.requests;
         let outcomes = run(&client, &session, &key, &mut resource, 10);
         assert_eq!(outcomes.len(), 10);
@@ -158,6 +168,12 @@ fn requests_of_ten_calls(accepts: Accepts) -> [usize; 2] {
 fn each_call_retries_with_the_nonce_of_its_own_answer() {
     // The second time all begin with one nonce, which is good for one of them.
     assert_eq!(requests_of_ten_calls(Accepts::EachOnce), [20, 19]);
+}
+
+#[test]
+fn a_call_that_is_sent_again_has_the_nonce_of_its_own_answer_still() {
+    // Meanwhile the other calls have learned newer ones, of which each is good for one call.
+    assert_eq!(requests_of_ten_calls(Accepts::EachOnceAtTheSecondAttempt), [20]);
 }
 
 #[test]
