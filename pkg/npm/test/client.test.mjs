@@ -203,6 +203,11 @@ describe('a server with faults', () => {
     await assert.rejects(discover({ fetch: () => Promise.reject(own) }), (error) => error === own);
   });
 
+  test('messages have the names of this language', async () => {
+    const discovering = new Client({ level: 'enhanced' }, new MemoryStore()).discover('http://api.example.com/x');
+    await assert.rejects(discovering, ({ reason, message }) => reason === 'insecure_url' && message.includes('allowLoopback') && !message.includes('`'));
+  });
+
   test('a redirect away carries no token', async () => {
     let stolen;
     const thief = createServer((request, response) => {

@@ -299,3 +299,10 @@ def test_headers_are_a_mapping_or_pairs_of_texts_or_bytes() -> None:
     with pytest.raises(Misuse) as told:
         explain_response(status=401, headers={"X": "\u65e5"})
     assert told.value.reason == "not_text"
+
+
+def test_messages_have_the_names_of_this_language() -> None:
+    with pytest.raises(Misuse) as told:
+        Client().discover("http://api.example.com/x")
+    assert told.value.reason == "insecure_url"
+    assert "allow_loopback" in told.value.detail and "`" not in told.value.detail
