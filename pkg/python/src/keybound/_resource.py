@@ -386,7 +386,8 @@ def _told(options: Mapping[str, Any]) -> dict[str, Any]:
     cors = one("cors", options.get("cors"), Cors)
     profiles = profiled(options.get("issuers", ()))
     if not profiles and introspection is None:
-        raise Misuse("missing_option", "a resource accepts tokens of somebody: name issuers, or an introspection endpoint")
+        detail = "no token would be accepted; write issuers=['https://as.example.com'], the authorization servers that are trusted, or give introspection="
+        raise Misuse("missing_option", detail)
     known = given(
         **told,
         **{option: texts(option, options.get(option)) for option in LISTS},
