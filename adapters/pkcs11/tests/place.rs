@@ -220,10 +220,10 @@ impl Place {
             assert!(done.success());
         };
         run("cp", &["-a", "tokens", "copy"]);
-        // SoftHSM may be making lock files there.
+        // SoftHSM may be making lock files there at the same time, which stops `rm` as well as `cp`.
         run("sh", &["-c", "until rm -rf tokens/*; do :; done"]);
         meanwhile();
-        run("sh", &["-c", "cp -a copy/* tokens && rm -rf copy"]);
+        run("sh", &["-c", "until cp -a copy/* tokens; do :; done; rm -rf copy"]);
     }
 
     /// Runs OpenSC's tool, logged in.
