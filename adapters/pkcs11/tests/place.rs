@@ -213,17 +213,17 @@ impl Place {
         fs::rename(self.0.join("tokens.away"), self.0.join("tokens")).unwrap();
     }
 
-    /// Deletes the token's files, and restores them from a copy, one after another.
+    /// Deletes the token's files, and restores the folder from a copy as a whole: SoftHSM can spoil a token that it reads half.
     pub(crate) fn delete_and_restore(&self, meanwhile: impl FnOnce()) {
         let run = |program: &str, arguments: &[&str]| {
             let done = Command::new(program).args(arguments).current_dir(&self.0).status().unwrap();
             assert!(done.success());
         };
         run("cp", &["-a", "tokens", "copy"]);
-        // SoftHSM may be making lock files there at the same time, which stops `rm` as well as `cp`.
+        // SoftHSM may be making lock files there at the same time, which stops both commands.
         run("sh", &["-c", "until rm -rf tokens/*; do :; done"]);
         meanwhile();
-        run("sh", &["-c", "until cp -a copy/* tokens; do :; done; rm -rf copy"]);
+        run("sh", &["-c", "until rm -rf tokens/* && mv -T copy/* tokens/$(ls copy); do :; done; rmdir copy"]);
     }
 
     /// Runs OpenSC's tool, logged in.
