@@ -2,13 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::http::{Incoming, Outgoing};
-use super::state::State;
-
-/// Paths that the user's browser visits. Scripts of other origins have no business there (RFC 9700 section 2.6).
-pub(super) fn is_visited(path: &str) -> bool {
-    ["/authorize", "/decide", "/device"].contains(&path)
-}
+use axum::extract::Request;
+use axum::http::{HeaderName, header};
+use keybound_serve::Outgoing;
 
 /// Paths that take what the user decided on a page.
 const DECISIONS: [&str; 2] = ["/decide", "/device"];
@@ -17,16 +13,27 @@ const DECISIONS: [&str; 2] = ["/decide", "/device"];
 ///
 /// # Errors
 /// The answer.
-pub(super) fn check(state: &State, request: &Incoming) -> Result<(), Outgoing> {
+pub(super) fn check(issuer: &str, request: &Request) -> Result<(), Outgoing> {
+    // The host of an absolute request target counts instead of `Host` (RFC 9112 section 3.2.2).
+    let authority = request.uri().authority().map(|authority| authority.as_str());
     // A name that its owner points here would make another page one of this origin (DNS rebinding).
-    if !is_ours(&state.issuer, request.authority.as_deref().or(request.text("host"))) {
+    if !is_ours(issuer, authority.or(text(request, header::HOST))) {
         return Err(Outgoing::error(421, "invalid_request", "Host is not the address that this server listens on"));
     }
-    let decides = request.method == "POST" && DECISIONS.contains(&request.path.as_str());
-    if decides && request.text("origin") != Some(&state.issuer) {
+    let decides = request.method() == "POST" && DECISIONS.contains(&request.uri().path());
+    if decides && text(request, header::ORIGIN) != Some(issuer) {
         return Err(Outgoing::error(403, "invalid_request", "decisions are sent from this server's own pages alone"));
     }
     Ok(())
+}
+
+/// The value of a field that occurs once and is text.
+fn text(request: &Request, name: HeaderName) -> Option<&str> {
+    let mut values = request.headers().get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => std::str::from_utf8(value.as_bytes()).ok(),
+        _ => None,
+    }
 }
 
 /// Whether a host with its port is where the issuer listens: its address, or `localhost` for one on loopback. A server on all

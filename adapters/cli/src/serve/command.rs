@@ -8,7 +8,7 @@ use keybound::http::url::Url;
 use keybound::oauth::Secret;
 use serde_json::json;
 
-use super::{ClientSecret, Faults, Options, start};
+use super::{ClientSecret, Faults, Options, start_at};
 use crate::failure::{Failure, Outcome};
 use crate::output::{GOOD, Output, STRONG, styled};
 
@@ -87,7 +87,6 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<Outcome, Failure> {
         None => random_secret()?,
     };
     let options = Options {
-        listen: args.listen,
         level: args.level,
         nonces: !args.no_nonces,
         token_lifetime: args.token_lifetime,
@@ -96,11 +95,12 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<Outcome, Failure> {
         also_resources: args.resource,
         faults,
         clients: vec![ClientSecret { client_id: "keybound-service".into(), secret: Secret::new(secret.as_str()) }],
+        ..Options::default()
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::undecided(format!("no threads could be started: {error}")))?;
     runtime.block_on(async {
-        let running = start(options).await.map_err(|error| {
+        let running = start_at(args.listen, options).await.map_err(|error| {
             Failure::undecided(format!("cannot listen on {}: {error}; give another address with --listen", args.listen))
         })?;
         if let Some(weakness) = running.weakness() {

@@ -6,72 +6,33 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use keybound::http::form::Form;
 use keybound::http::url::Url;
 use keybound::json::Value;
+use keybound_serve::Incoming;
 
-use super::http::Incoming;
-use super::register;
-use super::state::State;
+use super::Listening;
 
 /// The longest document that is read, in bytes.
 const MAX_LEN: usize = 8 * 1024;
 /// For how long a document is waited for, the wait for one's turn included.
 const MAX_WAIT: Duration = Duration::from_secs(5);
-/// For how long a document is good, in seconds.
-const LIFETIME: u64 = 300;
-/// For how long one that could not be had is not asked for again, in seconds.
-const FAILURE_LIFETIME: u64 = 10;
-/// The longest identifier that is looked up, in bytes.
-const MAX_URL_LEN: usize = 1_024;
 
 /// Makes the client that a request names known, if its identifier is a URL. A document that cannot be had or is no good leaves
 /// it unknown, which the request is then told.
-pub(super) async fn fetch(state: &State, request: &Incoming) {
-    if !["/authorize", "/par", "/token", "/device_authorization", "/revoke"].contains(&request.path.as_str()) {
-        return;
-    }
-    let sent = if request.method == "GET" { request.query.as_bytes() } else { &request.body };
-    let Ok(form) = Form::parse(sent) else { return };
-    let Ok(Some(id)) = form.get("client_id") else { return };
-    if is_identifier(id) {
-        // Without a turn in time the client stays unknown.
-        drop(tokio::time::timeout(MAX_WAIT, learn(state, id)).await);
-    }
+pub(super) async fn fetch(listening: &Listening, request: &Incoming) {
+    let Some(id) = listening.server.wanted_document(request) else { return };
+    // Without a turn in time the client stays unknown.
+    drop(tokio::time::timeout(MAX_WAIT, learn(listening, &id)).await);
 }
 
-async fn learn(state: &State, id: &str) {
-    let is_settled = || state.client(id).is_some() || state.kept().undescribed.get(id, state.now()).is_some();
-    if is_settled() {
+async fn learn(listening: &Listening, id: &str) {
+    let _turn = listening.describing.lock().await;
+    if !listening.server.begin_document(id) {
         return;
     }
-    let _turn = state.describing.lock().await;
-    if is_settled() {
-        return;
+    if let Some(document) = get(id, listening.for_this_machine).await {
+        listening.server.take_document(id, &document);
     }
-    let now = state.now();
-    // Remembered before it is tried: a request that breaks off must not be tried again at once either. Without room for either
-    // the client stays unknown.
-    if state.kept().undescribed.insert(id, (), now.saturating_add(FAILURE_LIFETIME), now).is_err() {
-        return;
-    }
-    let for_this_machine = state.options.listen.ip().is_loopback();
-    let Some(document) = get(id, for_this_machine).await else { return };
-    let Ok(client) = register::described(&document, id) else { return };
-    let mut kept = state.kept();
-    if kept.clients.insert(id, client, now.saturating_add(LIFETIME), now).is_ok() {
-        kept.undescribed.take(id, now);
-    }
-}
-
-/// Whether an identifier is a URL with a path, as such identifiers are; plain http is for this machine alone.
-fn is_identifier(id: &str) -> bool {
-    let Ok(url) = Url::parse(id) else { return false };
-    let plain = id.len() <= MAX_URL_LEN && !id.contains(['#', '@']) && url.query().is_none();
-    plain
-        && url.path().len() > 1
-        && !url.path().split('/').any(|segment| [".", ".."].contains(&segment))
-        && (url.is_https() || url.is_loopback())
 }
 
 /// The document at `url`, without following redirects.
@@ -144,26 +105,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{get, is_identifier, is_public};
-
-    #[test]
-    fn identifiers_are_urls_with_a_path() {
-        for id in ["https://app.example/client.json", "http://127.0.0.1:80/c"] {
-            assert!(is_identifier(id), "{id}");
-        }
-        for id in [
-            "keybound-demo",
-            "https://app.example",
-            "https://app.example/",
-            "http://app.example/client.json",
-            "https://u@app.example/client.json",
-            "https://app.example/client.json#x",
-            "https://app.example/client.json?x",
-            "https://app.example/a/../client.json",
-        ] {
-            assert!(!is_identifier(id), "{id}");
-        }
-    }
+    use super::{get, is_public};
 
     #[test]
     fn private_addresses_are_not_public() {

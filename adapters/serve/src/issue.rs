@@ -8,11 +8,8 @@ use keybound::server::authorization::{AccessClaims, Admitted, EndpointRequest, G
 
 use super::authenticate::Known;
 use super::http::{Incoming, Outgoing, param};
-use super::metadata::SCOPES;
 use super::state::{Access, Granted, KEY_ID, Refresh, State, unguessable};
 
-/// The name of the user, the only one there is.
-pub(super) const USER: &str = "alice";
 /// For how long refresh tokens are good, in seconds.
 const REFRESH_LIFETIME: u64 = 86_400;
 /// What a grant gives, if the proof is admitted.
@@ -24,10 +21,11 @@ pub(super) struct Ready {
     pub(super) lifetime: u64,
 }
 
-/// The scope that is granted of the one asked for: what is known here; `read` if nothing was asked for.
-pub(super) fn granted_scope(asked: Option<&str>) -> Option<String> {
-    let asked = asked.unwrap_or("read");
-    let known: Vec<&str> = asked.split(' ').filter(|name| SCOPES.contains(name)).collect();
+/// The scope that is granted of the one asked for: what is known here; the first of these if nothing was asked for.
+pub(super) fn granted_scope(state: &State, asked: Option<&str>) -> Option<String> {
+    let scopes = &state.options.scopes;
+    let asked = asked.or(scopes.first().map(String::as_str)).unwrap_or_default();
+    let known: Vec<&str> = asked.split(' ').filter(|name| scopes.iter().any(|known| known == name)).collect();
     (!known.is_empty()).then(|| known.join(" "))
 }
 
@@ -64,7 +62,7 @@ pub(super) fn invalid_grant(text: &str) -> Outgoing {
 /// What a request without an earlier approval is granted.
 pub(super) fn own(state: &State, form: &Form, known: &Known, subject: &str) -> Result<Granted, Outgoing> {
     refuse_details(form)?;
-    let scope = granted_scope(param(form, "scope")?);
+    let scope = granted_scope(state, param(form, "scope")?);
     let scope = scope.ok_or_else(|| Outgoing::error(400, "invalid_scope", "none of these scopes is known here"))?;
     Ok(Granted {
         client_id: known.id.clone(),

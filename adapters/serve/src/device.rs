@@ -8,7 +8,7 @@ use keybound::{RUSTCRYPTO, UnixTime};
 use super::authenticate::{Known, authenticate};
 use super::http::{Incoming, Outgoing, escape, need, param};
 use super::issue::{
-    Ready, USER, admit, audience, check_resource, granted_scope, invalid_grant, issue, next_nonce, prove,
+    Ready, admit, audience, check_resource, granted_scope, invalid_grant, issue, next_nonce, prove,
     refuse_details,
 };
 use super::metadata::DEVICE_CODE;
@@ -26,7 +26,7 @@ pub(super) fn begin(state: &State, request: &Incoming) -> Result<Outgoing, Outgo
     let known = authenticate(state, request, &form)?;
     known.must_be_permitted(DEVICE_CODE)?;
     refuse_details(&form)?;
-    let scope = granted_scope(param(&form, "scope")?);
+    let scope = granted_scope(state, param(&form, "scope")?);
     let scope = scope.ok_or_else(|| Outgoing::error(400, "invalid_scope", "none of these scopes is known here"))?;
     let audience = audience(state, &form)?;
     let proofs = request.all("dpop");
@@ -41,7 +41,7 @@ pub(super) fn begin(state: &State, request: &Incoming) -> Result<Outgoing, Outgo
     let user_code = user_code()?;
     let granted = Granted {
         client_id: known.id,
-        subject: USER.into(),
+        subject: state.options.user.clone(),
         scope,
         audience,
         details: None,

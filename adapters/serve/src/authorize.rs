@@ -10,7 +10,7 @@ use keybound::{SecurityLevel, Thumbprint};
 use super::authenticate::authenticate;
 use super::client::Client;
 use super::http::{Incoming, Outgoing, escape, need, param};
-use super::issue::{USER, admit, audience, granted_scope, next_nonce};
+use super::issue::{admit, audience, granted_scope, next_nonce};
 use super::state::{Code, Granted, Pushed, State, unguessable};
 
 /// For how long a pushed request waits, in seconds.
@@ -199,7 +199,7 @@ fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wr
     // Details are an intent here, and its token is good for nothing else: no scope beside them, asked for or not.
     let scope = match get("authorization_details") {
         Some(_) => Some(String::new()),
-        None => granted_scope(get("scope")),
+        None => granted_scope(state, get("scope")),
     };
     let Some(scope) = scope else {
         return wrong("invalid_scope", "none of these scopes is known here");
@@ -249,7 +249,7 @@ fn decided(state: &State, asked: Asked, approved: bool) -> Result<Outgoing, Outg
     };
     let granted = Granted {
         client_id: asked.client_id,
-        subject: USER.into(),
+        subject: state.options.user.clone(),
         scope: asked.scope,
         audience: asked.audience,
         details: asked.details,

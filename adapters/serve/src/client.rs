@@ -17,6 +17,15 @@ pub struct ClientSecret {
     pub secret: Secret,
 }
 
+/// A public client known from the beginning.
+#[derive(Clone, Debug)]
+pub struct PublicClient {
+    /// Its identifier.
+    pub client_id: String,
+    /// Where logins may come back to; on loopback, to any port.
+    pub redirect_uris: Vec<String>,
+}
+
 /// A client as it was registered.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
@@ -45,8 +54,8 @@ impl Client {
         Self { authentication, redirect_uris: loopback(), must_bind: false, grants: None }
     }
 
-    pub(super) fn public_on_loopback() -> Self {
-        Self { authentication: Authentication::None, redirect_uris: loopback(), must_bind: false, grants: None }
+    pub(super) fn public(redirect_uris: Vec<String>) -> Self {
+        Self { authentication: Authentication::None, redirect_uris, must_bind: false, grants: None }
     }
 
     pub(super) const fn kind(&self) -> ClientType {
@@ -68,8 +77,8 @@ impl Client {
     }
 }
 
-/// The redirect URIs of clients known from the beginning.
-fn loopback() -> Vec<String> {
+/// The redirect URIs of clients known from the beginning, unless they are told.
+pub(super) fn loopback() -> Vec<String> {
     ["http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost/callback"].map(str::to_owned).into()
 }
 
@@ -91,11 +100,11 @@ fn same_but_for_port(known: &str, uri: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Client;
+    use super::{Client, loopback};
 
     #[test]
     fn redirect_uris_on_loopback_may_have_any_port() {
-        let client = Client::public_on_loopback();
+        let client = Client::public(loopback());
         for uri in ["http://127.0.0.1:1234/callback", "http://127.0.0.1/callback", "http://localhost:5/callback"] {
             assert!(client.may_return_to(uri), "{uri}");
         }

@@ -22,10 +22,12 @@ use keybound::{
     Algorithm, Misuse, Policy, RUSTCRYPTO, SecurityLevel, TargetUri, Thumbprint, UnixTime, Verifier, base64url,
 };
 
+use super::api::INTENTS;
 use super::client::Client;
 use super::fault::Faults;
 use super::http::{Incoming, Outgoing};
 use super::options::Options;
+use super::place::Places;
 
 /// How many things of one kind are remembered.
 const MAX_KEPT: usize = 10_000;
@@ -39,7 +41,9 @@ pub(super) const KEY_ID: &str = "serve-1";
 pub(super) struct State {
     pub(super) issuer: String,
     pub(super) resource: String,
-    pub(super) root: TargetUri,
+    /// What stands for a URL that is none.
+    root: TargetUri,
+    pub(super) places: Places,
     pub(super) options: Options,
     pub(super) signer: SoftKey,
     pub(super) keys: JwkSet,
@@ -47,8 +51,6 @@ pub(super) struct State {
     judges: RwLock<Judges>,
     faults: RwLock<Faults>,
     kept: Mutex<Kept>,
-    /// Held while the document of a client is fetched, so that there is one at a time.
-    pub(super) describing: tokio::sync::Mutex<()>,
     /// How many refresh tokens were redeemed.
     pub(super) redeemed: AtomicU64,
 }
@@ -184,15 +186,19 @@ impl<V> Bounded<V> {
 
 impl State {
     pub(super) fn new(origin: &str, options: Options) -> Result<Self, Misuse> {
+        if options.level == SecurityLevel::Maximum && !options.nonces {
+            return Err(Misuse::NonceIssuerMissing);
+        }
         let signer = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO)?;
         let keys = JwkSet::default().with_key(Some(KEY_ID), signer.public_key().clone());
-        let resource = format!("{origin}/api");
+        let resource = options.resource.clone().unwrap_or_else(|| format!("{origin}/api"));
         let judges = Judges::new(origin, &resource, &keys, &options, 1)?;
         let agreement = judges.authorization.replay_agreement();
         // Nothing was issued before this moment, so nothing can have been used: the first proofs need not wait.
         let floor = UnixTime::from_secs(0);
         let proofs = MemoryStore::new(MAX_PROOFS, agreement, RUSTCRYPTO.random, floor).map_err(|_| Misuse::Random)?;
         let state = Self {
+            places: Places::new(origin, &resource)?,
             issuer: origin.into(),
             resource,
             root: TargetUri::parse(&format!("{origin}/")).map_err(Misuse::Target)?,
@@ -202,14 +208,15 @@ impl State {
             judges: RwLock::new(judges),
             faults: RwLock::new(options.faults.clone()),
             kept: Mutex::default(),
-            describing: tokio::sync::Mutex::default(),
             redeemed: AtomicU64::new(0),
             options,
         };
         for known in state.options.clients.clone() {
             state.add_client(&known.client_id, Client::with_secret(known.secret))?;
         }
-        state.add_client("keybound-demo", Client::public_on_loopback())?;
+        for known in state.options.public_clients.clone() {
+            state.add_client(&known.client_id, Client::public(known.redirect_uris))?;
+        }
         Ok(state)
     }
 
@@ -225,7 +232,7 @@ impl State {
 
     /// The servers' clock.
     pub(super) fn now(&self) -> UnixTime {
-        UnixTime::from_secs(UnixTime::now().secs().saturating_add(self.faults().clock_skew))
+        UnixTime::from_secs(self.options.clock.now().secs().saturating_add(self.faults().clock_skew))
     }
 
     /// The client with this identifier.
@@ -235,8 +242,7 @@ impl State {
 
     /// The URL of the endpoint that a request came to, as clients know it.
     pub(super) fn target(&self, request: &Incoming) -> TargetUri {
-        // The origin is this server's own, never what the request's Host field says.
-        TargetUri::parse(&format!("{}{}", self.issuer, request.path)).unwrap_or_else(|_| self.root.clone())
+        TargetUri::parse(&request.url).unwrap_or_else(|_| self.root.clone())
     }
 
     /// Whether this client gets bound tokens alone.
@@ -334,12 +340,15 @@ impl Judges {
             of_tokens = of_tokens.with_nonces(issuer_of(issuer)?);
             verifier = verifier.with_nonces(issuer_of(resource)?);
         }
-        let path = Url::parse(resource).map_err(Misuse::Target)?.path().to_owned();
+        let path = Url::parse(resource).map_err(Misuse::Target)?.path().trim_end_matches('/').to_owned();
+        // It is asked for with others, and is none of the API's.
+        let scopes = options.scopes.iter().map(String::as_str).filter(|name| *name != "offline_access");
+        let scopes: Vec<&str> = scopes.collect();
         let policy = ResourcePolicy::new(resource)?
-            .with_intents_at(&format!("{path}/intent"))?
+            .with_intents_at(&format!("{path}{INTENTS}"))?
             .with_issuer_keys(issuer, KeySource::Given(keys.clone()))?
             .with_schemes(schemes)
-            .with_scopes(&["read", "write", "admin"])
+            .with_scopes(&scopes)
             .with_name("keybound serve")
             .publishing_metadata();
         Ok(Self {

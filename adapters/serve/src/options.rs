@@ -1,17 +1,24 @@
 //! How the servers behave.
 
-use std::net::SocketAddr;
-
 use keybound::SecurityLevel;
 
-use super::client::ClientSecret;
+use super::client::{ClientSecret, PublicClient, loopback};
+use super::clock::Clock;
 use super::fault::Faults;
 
 /// How the servers behave.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The address to listen on; port 0 takes a free one.
-    pub listen: SocketAddr,
+    /// The identifier of the API; `/api` below the issuer if there is none.
+    pub resource: Option<String>,
+    /// The user, who is the only one there is.
+    pub user: String,
+    /// The scopes there are, the one that is granted unasked first. `openid` is none of them: no ID tokens are issued.
+    pub scopes: Vec<String>,
+    /// Paths below the API's, and the scope that each requires.
+    pub scopes_at: Vec<(String, String)>,
+    /// The time.
+    pub clock: Clock,
     /// What is demanded of clients. Standard: the API takes Bearer tokens beside bound ones. Enhanced: the API takes bound tokens
     /// alone. Maximum: all tokens are bound, requests for authorization are pushed, proofs carry nonces and FAPI 2.0's algorithms.
     pub level: SecurityLevel,
@@ -27,15 +34,21 @@ pub struct Options {
     pub also_resources: Vec<String>,
     /// What to do wrong.
     pub faults: Faults,
-    /// Clients known from the beginning, besides `keybound-demo`, which is public and may come back to any port on loopback.
+    /// Public clients known from the beginning: `keybound-demo` unless told otherwise, which may come back to any port on loopback.
+    pub public_clients: Vec<PublicClient>,
+    /// Confidential clients known from the beginning.
     pub clients: Vec<ClientSecret>,
 }
 
 impl Default for Options {
-    /// On a free port of 127.0.0.1, at the level Enhanced, with nonces, tokens of five minutes, and logins that are approved at once.
+    /// At the level Enhanced, with nonces, tokens of five minutes, and logins that are approved at once.
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            resource: None,
+            user: "alice".to_owned(),
+            scopes: ["read", "write", "admin", "offline_access"].map(str::to_owned).into(),
+            scopes_at: ["write", "admin"].map(|scope| (format!("/{scope}"), scope.to_owned())).into(),
+            clock: Clock::default(),
             level: SecurityLevel::Enhanced,
             nonces: true,
             token_lifetime: 300,
@@ -43,6 +56,7 @@ impl Default for Options {
             device_approval: Some(0),
             also_resources: Vec::new(),
             faults: Faults::default(),
+            public_clients: vec![PublicClient { client_id: "keybound-demo".to_owned(), redirect_uris: loopback() }],
             clients: Vec::new(),
         }
     }

@@ -98,7 +98,7 @@ pub(super) fn jwt_bearer(state: &State, request: &Incoming, form: &Form, known: 
     let Authentication::Keys(keys) = &known.client.authentication else {
         return Err(invalid_grant("assertions are taken of clients that registered keys"));
     };
-    let endpoint = format!("{}{}", state.issuer, request.path);
+    let endpoint = request.url.clone();
     let assertion = Assertion::read(state, &endpoint, text, &known.id, keys).map_err(invalid_grant)?;
     let subject = assertion.claims.text("sub").filter(|sub| !sub.is_empty() && sub.len() <= 255);
     let subject = subject.ok_or_else(|| invalid_grant("the assertion has no sub, or one of more than 255 bytes"))?;

@@ -4,13 +4,16 @@ use keybound::Refusal;
 use keybound::http::form::Form;
 use keybound::json::Value;
 use keybound::server::authorization::Reply;
+use keybound::server::resource::Principal;
 
-/// A request, read whole.
-pub(super) struct Incoming {
+use super::place::Place;
+
+/// A request, read whole. [`Server::request`](crate::Server::request) makes one.
+pub struct Incoming {
     pub(super) method: String,
-    /// The host of an absolute request target, which counts instead of `Host` (RFC 9112 section 3.2.2).
-    pub(super) authority: Option<String>,
-    pub(super) path: String,
+    /// Its URL without the query, whose origin is this server's own and never what the field `Host` says.
+    pub(super) url: String,
+    pub(super) place: Place,
     pub(super) query: String,
     pub(super) fields: Vec<(String, Vec<u8>)>,
     pub(super) body: Vec<u8>,
@@ -18,13 +21,26 @@ pub(super) struct Incoming {
 
 /// An answer.
 #[derive(Debug)]
-pub(super) struct Outgoing {
-    pub(super) status: u16,
-    pub(super) fields: Vec<(String, String)>,
-    pub(super) body: String,
+pub struct Outgoing {
+    /// The HTTP status.
+    pub status: u16,
+    /// Names and values of its fields.
+    pub fields: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+    /// Who called, if the API admitted the request: another answer than the echo then keeps the fields.
+    pub principal: Option<Box<Principal>>,
 }
 
 impl Incoming {
+    /// The endpoint of the authorization server that it came to: a path.
+    pub(super) fn endpoint(&self) -> &str {
+        match &self.place {
+            Place::Server(path) => path,
+            _ => "",
+        }
+    }
+
     /// The values of all fields of this name.
     pub(super) fn all(&self, name: &str) -> Vec<&[u8]> {
         let named = self.fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
@@ -69,11 +85,12 @@ pub(super) fn need<'f>(form: &'f Form, name: &str) -> Result<&'f str, Outgoing> 
 
 impl Outgoing {
     pub(super) fn new(status: u16) -> Self {
-        Self { status, fields: Vec::new(), body: String::new() }
+        Self { status, fields: Vec::new(), body: String::new(), principal: None }
     }
 
+    /// Adds a field.
     #[must_use]
-    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+    pub fn with(mut self, name: &str, value: &str) -> Self {
         self.fields.push((name.into(), value.into()));
         self
     }
@@ -85,7 +102,7 @@ impl Outgoing {
     }
 
     /// An error of OAuth (RFC 6749 section 5.2).
-    pub(super) fn error(status: u16, error: &str, description: &str) -> Self {
+    pub fn error(status: u16, error: &str, description: &str) -> Self {
         // The characters that error_description may have.
         let plain = |c: char| if matches!(c, ' '..='!' | '#'..='[' | ']'..='~') { c } else { '?' };
         let description: String = description.chars().take(300).map(plain).collect();
@@ -111,14 +128,14 @@ impl Outgoing {
 impl From<Refusal> for Outgoing {
     fn from(refusal: Refusal) -> Self {
         let fields = refusal.headers().iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
-        Self { status: refusal.status(), fields, body: refusal.body().into() }
+        Self { status: refusal.status(), fields, body: refusal.body().into(), principal: None }
     }
 }
 
 impl From<Reply> for Outgoing {
     fn from(reply: Reply) -> Self {
         let fields = reply.headers().iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
-        Self { status: reply.status(), fields, body: reply.body().into() }
+        Self { status: reply.status(), fields, body: reply.body().into(), principal: None }
     }
 }
 

@@ -9,7 +9,11 @@ use keybound::{RUSTCRYPTO, Refusal, UnixTime, base64url};
 use super::http::{Incoming, Outgoing};
 use super::state::State;
 
-pub(super) fn answer(state: &State, request: &Incoming) -> Result<Outgoing, Outgoing> {
+/// Where intents are carried out, in the API.
+pub(super) const INTENTS: &str = "/intent";
+
+/// Answers a request to `path` of the API.
+pub(super) fn answer(state: &State, request: &Incoming, path: &str) -> Result<Outgoing, Outgoing> {
     let now = state.now();
     let server = state.api();
     let target = state.target(request);
@@ -25,11 +29,11 @@ pub(super) fn answer(state: &State, request: &Incoming) -> Result<Outgoing, Outg
     if revoked {
         return Err(server.refuse_revoked(&principal).into());
     }
-    match request.path.as_str() {
-        "/api/admin" => server.require_scopes(&principal, &["admin"])?,
-        "/api/write" => server.require_scopes(&principal, &["write"])?,
-        "/api/intent" => carry_out(state, &server, request, &principal, now)?,
-        _ => {}
+    if let Some((_, scope)) = state.options.scopes_at.iter().find(|(known, _)| known == path) {
+        server.require_scopes(&principal, &[scope])?;
+    }
+    if path == INTENTS {
+        carry_out(state, &server, request, &principal, now)?;
     }
     let fields: Vec<_> =
         principal.headers().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -45,6 +49,7 @@ pub(super) fn answer(state: &State, request: &Incoming) -> Result<Outgoing, Outg
     if request.method == "HEAD" {
         answer.body.clear();
     }
+    answer.principal = Some(principal);
     Ok(answer)
 }
 
@@ -56,7 +61,7 @@ fn carry_out(
     principal: &Principal,
     now: UnixTime,
 ) -> Result<(), Outgoing> {
-    let mut url = format!("{}{}", state.issuer, request.path);
+    let mut url = request.url.clone();
     if !request.query.is_empty() {
         url = format!("{url}?{}", request.query);
     }
@@ -78,12 +83,18 @@ fn told(refusal: Refusal) -> Outgoing {
     answer
 }
 
+/// The path in a URL without a query.
+fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').and_then(|start| rest.get(start..)).unwrap_or("/")
+}
+
 fn echo(request: &Incoming, principal: &Principal) -> Value {
     let scopes: Vec<&str> = principal.scopes().collect();
     let body = (!request.body.is_empty()).then(|| base64url::encode(&RUSTCRYPTO.digest.sha256(&[&request.body])));
     Value::object()
         .with("method", request.method.as_str())
-        .with("path", request.path.as_str())
+        .with("path", path_of(&request.url))
         .with_some("query", Some(request.query.as_str()).filter(|query| !query.is_empty()))
         .with_some("subject", principal.subject())
         .with_some("client_id", principal.client_id())

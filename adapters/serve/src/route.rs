@@ -4,24 +4,26 @@ use keybound::server::cors::Cors;
 
 use super::http::{Incoming, Outgoing};
 use super::state::State;
-use super::{api, authorize, browser, device, metadata, register, token, tokens};
+use super::place::Place;
+use super::{api, authorize, device, metadata, register, token, tokens};
 
 type Endpoint = fn(&State, &Incoming) -> Result<Outgoing, Outgoing>;
 
 /// The answer to a request.
 pub(super) fn route(state: &State, request: &Incoming) -> Outgoing {
-    if !browser::is_visited(&request.path)
+    if !is_visited(request.endpoint())
         && let Some(answer) = preflight(request)
     {
         return answer;
     }
-    let is_api = request.path == "/api" || request.path.starts_with("/api/");
-    if is_api {
-        return api::answer(state, request).unwrap_or_else(|answer| answer);
-    }
-    let (method, endpoint): (&str, Endpoint) = match request.path.as_str() {
-        "/.well-known/oauth-authorization-server" | "/.well-known/openid-configuration" => ("GET", metadata::server),
-        "/.well-known/oauth-protected-resource/api" => ("GET", metadata::resource),
+    let path = match &request.place {
+        Place::Api(path) => return api::answer(state, request, path).unwrap_or_else(|answer| answer),
+        Place::ServerMetadata => return got(state, request, "GET", metadata::server),
+        Place::ApiMetadata => return got(state, request, "GET", metadata::resource),
+        Place::Server(path) => path.as_str(),
+        Place::Nowhere => "",
+    };
+    let (method, endpoint): (&str, Endpoint) = match path {
         "/jwks" => ("GET", metadata::keys),
         "/authorize" => ("GET", authorize::authorize),
         "/decide" => ("POST", authorize::decide),
@@ -35,11 +37,20 @@ pub(super) fn route(state: &State, request: &Incoming) -> Outgoing {
         "/revoke" => ("POST", tokens::revoke),
         _ => return Outgoing::error(404, "not_found", "there is nothing here"),
     };
+    got(state, request, method, endpoint)
+}
+
+fn got(state: &State, request: &Incoming, method: &str, endpoint: Endpoint) -> Outgoing {
     let is_head = method == "GET" && request.method == "HEAD";
     if request.method != method && !is_head {
         return Outgoing::error(405, "invalid_request", "this endpoint has another method").with("Allow", method);
     }
     endpoint(state, request).unwrap_or_else(|answer| answer)
+}
+
+/// Whether an endpoint is one that the user's browser visits. Scripts of other origins have no business there (RFC 9700 section 2.6).
+pub(super) fn is_visited(path: &str) -> bool {
+    ["/authorize", "/decide", "/device"].contains(&path)
 }
 
 /// Scripts of every origin may send tokens and proofs here.

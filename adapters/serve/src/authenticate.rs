@@ -126,7 +126,7 @@ fn by_assertion(
     let Authentication::Keys(keys) = &client.authentication else {
         return Err(refused("this client does not authenticate with private_key_jwt"));
     };
-    let endpoint = format!("{}{}", state.issuer, request.path);
+    let endpoint = request.url.clone();
     let assertion = Assertion::read(state, &endpoint, assertion, subject, keys).map_err(refused)?;
     Ok(Known { id: subject.into(), client, assertion: Some(assertion), proved: Cell::new(false) })
 }

@@ -7,8 +7,6 @@ use keybound::key::Signer as _;
 use super::http::{Incoming, Outgoing};
 use super::state::{KEY_ID, State};
 
-/// The scopes there are. `openid` is none of them: no ID tokens are issued.
-pub(super) const SCOPES: [&str; 4] = ["read", "write", "admin", "offline_access"];
 /// The ways to authenticate.
 pub(super) const METHODS: [&str; 4] = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
 /// The grants there are.
@@ -27,7 +25,7 @@ pub(super) const ASSERTION_ALGORITHMS: [&str; 5] = ["ES256", "ES384", "Ed25519",
 
 pub(super) fn server(state: &State, _: &Incoming) -> Result<Outgoing, Outgoing> {
     unless_failing(state)?;
-    let at = |path: &str| format!("{}{path}", state.issuer);
+    let at = |path: &str| format!("{}{path}", state.issuer.trim_end_matches('/'));
     let document = state
         .authorization()
         .metadata(&state.issuer)
@@ -43,7 +41,7 @@ pub(super) fn server(state: &State, _: &Incoming) -> Result<Outgoing, Outgoing> 
         .with("client_id_metadata_document_supported", true)
         .with("grant_types_supported", Value::from_iter(GRANTS))
         .with("response_modes_supported", Value::from_iter(["query"]))
-        .with("scopes_supported", Value::from_iter(SCOPES))
+        .with("scopes_supported", state.options.scopes.iter().map(String::as_str).collect::<Value>())
         .with("token_endpoint_auth_methods_supported", Value::from_iter(METHODS))
         .with("token_endpoint_auth_signing_alg_values_supported", Value::from_iter(ASSERTION_ALGORITHMS))
         .with("introspection_endpoint_auth_methods_supported", METHODS[1..].iter().copied().collect::<Value>())
