@@ -17,6 +17,16 @@ let link: [LinkerSetting] = hasFramework
     ? []
     : [.linkedLibrary("keybound_uniffi"), .unsafeFlags(["-L\(library)", "-Xlinker", "-rpath", "-Xlinker", library])]
 
+// The same for the testing module, whose library no app ships.
+let testingFramework = "KeyboundTestingFFI.xcframework"
+let hasTestingFramework = FileManager.default.fileExists(atPath: "\(root)/\(testingFramework)")
+let testingNative: Target = hasTestingFramework
+    ? .binaryTarget(name: "KeyboundTestingFFI", path: testingFramework)
+    : .target(name: "KeyboundTestingFFI")
+let testingLink: [LinkerSetting] = hasTestingFramework
+    ? []
+    : [.linkedLibrary("keybound_uniffi_testing"), .unsafeFlags(["-L\(library)", "-Xlinker", "-rpath", "-Xlinker", library])]
+
 // Apple's tools look for the privacy manifest in the package's resources; elsewhere a bundle would only be in the way.
 #if os(macOS)
 let resources: [Resource] = [.copy("PrivacyInfo.xcprivacy")]
@@ -41,12 +51,19 @@ let also = standIns.map { Target.Dependency.target(name: $0.name) }
 let package = Package(
     name: "Keybound",
     platforms: [.iOS(.v15), .macOS(.v12)],
-    products: [.library(name: "Keybound", targets: ["Keybound"])],
+    products: [
+        .library(name: "Keybound", targets: ["Keybound"]),
+        .library(name: "KeyboundTesting", targets: ["KeyboundTesting"]),
+    ],
     targets: [
         native,
+        testingNative,
         .target(
             name: "Keybound", dependencies: ["KeyboundFFI"] + also, exclude: excluded, resources: resources, swiftSettings: strict,
             linkerSettings: link),
+        .target(
+            name: "KeyboundTesting", dependencies: ["Keybound", "KeyboundTestingFFI"], swiftSettings: strict, linkerSettings: testingLink),
+        .testTarget(name: "KeyboundTestingTests", dependencies: ["Keybound", "KeyboundTesting"], swiftSettings: strict),
         .testTarget(name: "KeyboundTests", dependencies: ["Keybound"] + also, swiftSettings: strict),
     ] + standIns,
     swiftLanguageModes: [.v6]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::packages::{self, kotlin, swift as package, uniffi};
+use crate::packages::{self, kotlin, swift as package};
 use crate::run::{self, Failure};
 use crate::suites::{counted, program};
 use crate::swift;
@@ -18,9 +18,10 @@ pub(crate) fn swift_parts() -> Result<(), Failure> {
 /// The package by the compiler: its tests, with stand-ins for Apple's modules, the example app, and what the library weighs.
 pub(crate) fn swift() -> Result<Counts, Failure> {
     package::prepare(false)?;
+    package::prepare_testing()?;
     let mut counts = Counts::default();
     println!("    sizes");
-    counts += counted(packages::sizes::compare_library(&uniffi::library()?));
+    counts += counted(packages::sizes::compare_library());
     let root = run::root().join(package::PACKAGE);
     let scratch = run::target_dir().join("swift");
     let mut tests = swift::command("swift", &root);
@@ -52,14 +53,19 @@ pub(crate) fn kotlin_parts() -> Result<(), Failure> {
 /// The library by Maven: its tests, and the sources for Android against Android's own classes.
 pub(crate) fn kotlin() -> Result<Counts, Failure> {
     kotlin::prepare(false)?;
+    kotlin::prepare_testing()?;
     let mut counts = Counts::default();
-    for (name, profile, target) in
-        [("the library", "", "target"), ("the sources for Android", "-Pandroid", "target/android")]
-    {
+    let library = run::root().join(kotlin::LIBRARY);
+    for (name, build, profile, targets) in [
+        ("the library and its testing module", "modules.xml", "", &["target", "testing/target"][..]),
+        ("the sources for Android", "pom.xml", "-Pandroid", &["target/android"]),
+    ] {
         println!("    {name}");
-        let reports = run::root().join(kotlin::LIBRARY).join(target).join("surefire-reports");
-        let _ = fs::remove_dir_all(&reports);
-        let mut maven = kotlin::maven(&["test"]);
+        let reports: Vec<_> = targets.iter().map(|target| library.join(target).join("surefire-reports")).collect();
+        for reports in &reports {
+            let _ = fs::remove_dir_all(reports);
+        }
+        let mut maven = kotlin::maven(build, &["test"]);
         maven.args(Some(profile).filter(|profile| !profile.is_empty()));
         let tested = built(maven.env("KEYBOUND_PROGRAM", program()?));
         counts += counted(tested.as_ref().map_or_else(
@@ -69,11 +75,12 @@ pub(crate) fn kotlin() -> Result<Counts, Failure> {
                 [first, ..] => Err(format!("{} warnings in written code, first: {first}", warnings.len())),
             },
         ));
-        let sum = surefire_sum(&reports)?;
-        if sum == Counts::default() || (tested.is_err() && sum.is_clean()) {
+        let sums: Vec<Counts> = reports.iter().map(|reports| surefire_sum(reports)).collect::<Result<_, _>>()?;
+        let has_failed = sums.iter().any(|sum| !sum.is_clean());
+        if !has_failed && (sums.contains(&Counts::default()) || tested.is_err()) {
             return Err(format!("{name}: the build failed before all tests had run"));
         }
-        counts += sum;
+        sums.into_iter().for_each(|sum| counts += sum);
     }
     Ok(counts)
 }

@@ -8,8 +8,7 @@ use keybound::{RUSTCRYPTO, UnixTime};
 use super::authenticate::{Known, authenticate};
 use super::http::{Incoming, Outgoing, escape, need, param};
 use super::issue::{
-    Ready, admit, audience, check_resource, granted_scope, invalid_grant, issue, next_nonce, prove,
-    refuse_details,
+    Ready, admit, audience, check_resource, granted_scope, invalid_grant, issue, next_nonce, prove, refuse_details,
 };
 use super::metadata::DEVICE_CODE;
 use super::state::{Device, Granted, State, unguessable};

@@ -3,8 +3,8 @@
 use keybound::server::cors::Cors;
 
 use super::http::{Incoming, Outgoing};
-use super::state::State;
 use super::place::Place;
+use super::state::State;
 use super::{api, authorize, device, metadata, register, token, tokens};
 
 type Endpoint = fn(&State, &Incoming) -> Result<Outgoing, Outgoing>;

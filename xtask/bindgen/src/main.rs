@@ -1,4 +1,4 @@
-//! `bindgen swift|kotlin LIBRARY FOLDER [WRITTEN…]`: writes what UniFFI generates for a built library, rewritten to read as its language
+//! `bindgen swift|kotlin[-testing] LIBRARY FOLDER [WRITTEN…]`: writes what UniFFI generates for a built library, rewritten to read as its language
 //! does, and beside it `api.txt`: its public declarations, and those of the code in the folders that are named.
 
 mod api;
@@ -6,6 +6,7 @@ mod builder;
 mod kotlin;
 mod rewrite;
 mod swift;
+mod testing;
 
 use std::fs;
 use std::process::ExitCode;
@@ -34,7 +35,13 @@ fn write(language: &str, library: &Utf8Path, folder: &Utf8Path, written: &[Strin
     let (language, file, improve, declarations): (_, _, Improve, Declarations) = match language {
         "swift" => (TargetLanguage::Swift, "keybound.swift", swift::improve, api::swift),
         "kotlin" => (TargetLanguage::Kotlin, "dev/keybound/keybound.kt", kotlin::improve, api::kotlin),
-        other => return Err(format!("there is no language '{other}'; there are swift and kotlin")),
+        "swift-testing" => (TargetLanguage::Swift, "keybound_testing.swift", testing::swift, api::swift),
+        "kotlin-testing" => {
+            (TargetLanguage::Kotlin, "dev/keybound/testing/servers/keybound_testing.kt", testing::kotlin, api::kotlin)
+        }
+        other => {
+            return Err(format!("there is no language '{other}'; there are swift and kotlin, and both with -testing"));
+        }
     };
     let options = GenerateOptions {
         languages: vec![language],

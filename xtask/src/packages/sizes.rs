@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::npm::DIST;
-use super::uniffi;
+use super::uniffi::SHIPPED;
 use super::wasm::{self, BUILDS};
 use crate::run::{self, Failure};
 
@@ -53,7 +53,7 @@ pub(crate) fn command(arguments: &[&str]) -> ExitCode {
         ["--write"] => true,
         _ => return run::usage_error("usage: cargo xtask sizes [--write]"),
     };
-    let both = || compare().and_then(|()| compare_library(&uniffi::library()?));
+    let both = || compare().and_then(|()| compare_library());
     let outcome = if write { write_down() } else { both() };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,7 +68,7 @@ fn write_down() -> Result<(), Failure> {
     wasm::build()?;
     let lines: String = measured()?.iter().map(|(name, size)| format!("{size}  {name}\n")).collect();
     fs::write(record(), lines).map_err(|error| format!("cannot write {}: {error}", record().display()))?;
-    let (name, size) = weighed(&uniffi::library()?)?;
+    let (name, size) = weighed()?;
     let mut known: Vec<_> = known(&library_record()).into_iter().filter(|(other, _)| *other != name).collect();
     known.push((name, size));
     known.sort();
@@ -77,19 +77,20 @@ fn write_down() -> Result<(), Failure> {
 }
 
 /// The library without its symbols: target, compiler and name, and its bytes.
-fn weighed(library: &Path) -> Result<(String, u64), Failure> {
-    let place = run::target_dir().join("uniffi/weighed").join(uniffi::library_name());
-    uniffi::stripped(library, &place)?;
+fn weighed() -> Result<(String, u64), Failure> {
+    SHIPPED.build()?;
+    let place = run::target_dir().join("uniffi/weighed").join(SHIPPED.file_name());
+    SHIPPED.stripped(&place)?;
     let size = fs::metadata(&place).map_err(|error| format!("cannot read {}: {error}", place.display()))?.len();
     let about = run::output(run::command("rustc").arg("-vV")).ok_or("rustc cannot be run")?;
     let part = |name: &str| about.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("unknown");
-    Ok((format!("{} rustc {} {}", part("host: "), part("release: "), uniffi::library_name()), size))
+    Ok((format!("{} rustc {} {}", part("host: "), part("release: "), SHIPPED.file_name()), size))
 }
 
 /// Fails if the library in apps has grown by more than one part in a hundred. Other compilers than those on record give other bytes:
 /// then the size is shown only.
-pub(crate) fn compare_library(library: &Path) -> Result<(), Failure> {
-    let (name, size) = weighed(library)?;
+pub(crate) fn compare_library() -> Result<(), Failure> {
+    let (name, size) = weighed()?;
     let recorded = known(&library_record()).into_iter().find(|(other, _)| *other == name).map(|(_, size)| size);
     let shown = recorded.map_or("nothing, for this compiler".to_owned(), |size| size.to_string());
     println!("    {size:>7}  {name} (recorded: {shown})");

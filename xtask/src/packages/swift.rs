@@ -1,6 +1,6 @@
 //! The Swift package: native library, header and generated code in the places that its manifest names.
 
-use super::uniffi;
+use super::uniffi::{self, SHIPPED, TESTING};
 use crate::run::{self, Failure};
 use crate::swift;
 
@@ -13,20 +13,35 @@ const WRITTEN: [&str; 1] = ["pkg/swift/Sources/Keybound"];
 /// Puts native library and generated code where Swift Package Manager finds them.
 pub(crate) fn prepare(write_api: bool) -> Result<(), Failure> {
     let root = run::root().join(PACKAGE);
-    let library = uniffi::library()?;
+    let library = SHIPPED.build()?;
     let generated = uniffi::generated("swift", &library, &WRITTEN)?;
     uniffi::compare_api(&generated, "pkg/swift/api.txt", write_api)?;
     uniffi::place(&[
         (generated.join("keybound.swift"), root.join("Sources/Keybound/Generated/keybound.swift")),
         (generated.join("KeyboundFFI.h"), root.join("Sources/KeyboundFFI/include/KeyboundFFI.h")),
     ])?;
-    uniffi::stripped(&library, &root.join("lib").join(uniffi::library_name()))
+    SHIPPED.stripped(&root.join("lib").join(SHIPPED.file_name()))
+}
+
+/// The same for the testing module.
+pub(crate) fn prepare_testing() -> Result<(), Failure> {
+    let root = run::root().join(PACKAGE);
+    let generated = uniffi::generated("swift-testing", &TESTING.build()?, &[])?;
+    uniffi::place(&[
+        (
+            generated.join("keybound_testing.swift"),
+            root.join("Sources/KeyboundTesting/Generated/keybound_testing.swift"),
+        ),
+        (generated.join("KeyboundTestingFFI.h"), root.join("Sources/KeyboundTestingFFI/include/KeyboundTestingFFI.h")),
+    ])?;
+    TESTING.stripped(&root.join("lib").join(TESTING.file_name()))
 }
 
 /// Builds the package.
 pub(crate) fn build() -> Result<(), Failure> {
     swift::ensure()?;
     prepare(false)?;
+    prepare_testing()?;
     let mut swift = swift::command("swift", &run::root().join(PACKAGE));
     run::run(swift.args(["build", "--scratch-path"]).arg(run::target_dir().join("swift")))
 }

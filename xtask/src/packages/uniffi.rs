@@ -6,36 +6,49 @@ use std::path::{Path, PathBuf};
 use super::{copy, folder_of, is_same};
 use crate::run::{self, Failure};
 
-/// The library's name without what each system puts around it.
-const NAME: &str = "keybound_uniffi";
-
-/// The file name of the library on this system.
-pub(crate) fn library_name() -> String {
-    format!("{}{NAME}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
+/// A library that UniFFI generates code for.
+#[derive(Clone, Copy)]
+pub(crate) struct Library {
+    /// The crate.
+    package: &'static str,
+    /// The library's name without what each system puts around it.
+    name: &'static str,
 }
 
-/// Builds the library as apps carry it. It still has the symbols that the generator reads.
-pub(crate) fn library() -> Result<PathBuf, Failure> {
-    let mut cargo = run::cargo();
-    run::run(cargo.args(["build", "--quiet", "--locked", "--profile", "mobile", "--package", "keybound-uniffi"]))?;
-    Ok(run::target_dir().join("mobile").join(library_name()))
-}
+/// The library that apps carry.
+pub(crate) const SHIPPED: Library = Library { package: "keybound-uniffi", name: "keybound_uniffi" };
+/// The library of the testing modules.
+pub(crate) const TESTING: Library = Library { package: "keybound-uniffi-testing", name: "keybound_uniffi_testing" };
 
-/// Puts the library at `place` without its symbols.
-pub(crate) fn stripped(library: &Path, place: &Path) -> Result<(), Failure> {
-    let work = run::target_dir().join("uniffi").join(library_name());
-    copy(library, &work)?;
-    let mut strip = run::command("strip");
-    if cfg!(target_os = "macos") {
-        strip.arg("-x");
-    } else {
-        strip.arg("--strip-unneeded");
+impl Library {
+    /// Its file name on this system.
+    pub(crate) fn file_name(self) -> String {
+        format!("{}{}{}", std::env::consts::DLL_PREFIX, self.name, std::env::consts::DLL_SUFFIX)
     }
-    run::run(strip.arg(&work))?;
-    if is_same(&work, place) { Ok(()) } else { copy(&work, place) }
+
+    /// Builds it as apps carry it. It still has the symbols that the generator reads.
+    pub(crate) fn build(self) -> Result<PathBuf, Failure> {
+        let mut cargo = run::cargo();
+        run::run(cargo.args(["build", "--quiet", "--locked", "--profile", "mobile", "--package", self.package]))?;
+        Ok(run::target_dir().join("mobile").join(self.file_name()))
+    }
+
+    /// Puts it at `place` without its symbols.
+    pub(crate) fn stripped(self, place: &Path) -> Result<(), Failure> {
+        let work = run::target_dir().join("uniffi").join(self.file_name());
+        copy(&run::target_dir().join("mobile").join(self.file_name()), &work)?;
+        let mut strip = run::command("strip");
+        if cfg!(target_os = "macos") {
+            strip.arg("-x");
+        } else {
+            strip.arg("--strip-unneeded");
+        }
+        run::run(strip.arg(&work))?;
+        if is_same(&work, place) { Ok(()) } else { copy(&work, place) }
+    }
 }
 
-/// Generates the code of a language: the folder it is in. The public declarations beside it are also those of the code in `written`.
+/// Generates the code of a language, or the testing module's (`kotlin-testing`): the folder it is in. The public declarations beside it are also those of the code in `written`.
 pub(crate) fn generated(language: &str, library: &Path, written: &[&str]) -> Result<PathBuf, Failure> {
     let folder = run::target_dir().join("uniffi").join(language);
     let mut cargo = run::cargo();
