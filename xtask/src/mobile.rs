@@ -18,7 +18,7 @@ pub(crate) fn swift_parts() -> Result<(), Failure> {
 /// The package by the compiler: its tests, with stand-ins for Apple's modules, the example app, and what the library weighs.
 pub(crate) fn swift() -> Result<Counts, Failure> {
     package::prepare(false)?;
-    package::prepare_testing()?;
+    package::prepare_testing(false)?;
     let mut counts = Counts::default();
     println!("    sizes");
     counts += counted(packages::sizes::compare_library());
@@ -53,7 +53,7 @@ pub(crate) fn kotlin_parts() -> Result<(), Failure> {
 /// The library by Maven: its tests, and the sources for Android against Android's own classes.
 pub(crate) fn kotlin() -> Result<Counts, Failure> {
     kotlin::prepare(false)?;
-    kotlin::prepare_testing()?;
+    kotlin::prepare_testing(false)?;
     let mut counts = Counts::default();
     let library = run::root().join(kotlin::LIBRARY);
     for (name, build, profile, targets) in [

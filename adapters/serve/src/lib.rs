@@ -36,10 +36,11 @@ mod token;
 mod tokens;
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
 
 use keybound::server::authorization::Weakness;
 use keybound::server::resource::EXPOSED_FIELDS;
-use keybound::{Misuse, UnixTime};
+use keybound::Misuse;
 
 pub use client::{ClientSecret, PublicClient};
 pub use clock::Clock;
@@ -72,11 +73,6 @@ impl Server {
         &self.0.resource
     }
 
-    /// Their clock.
-    pub fn now(&self) -> UnixTime {
-        self.0.now()
-    }
-
     /// A request to an absolute URL, as the servers know themselves: a host makes it of its own name and the path, never of the field `Host`.
     pub fn request(&self, method: &str, url: &str, fields: Vec<(String, Vec<u8>)>, body: Vec<u8>) -> Incoming {
         let (url, query) = url.split_once('?').unwrap_or((url, ""));
@@ -86,18 +82,20 @@ impl Server {
 
     /// The answer to a request, which is always there.
     pub fn answer(&self, request: &Incoming) -> Outgoing {
-        self.exposed(request, route::route(&self.0, request))
+        self.finished(request, route::route(&self.0, request))
     }
 
-    /// The answer of the host's own choosing, as scripts may read it.
+    /// The answer of the host's own choosing, dated and readable as all answers are.
     pub fn refuse(&self, request: &Incoming, answer: Outgoing) -> Outgoing {
-        self.exposed(request, answer)
+        self.finished(request, answer)
     }
 
-    /// Every answer to scripts exposes the same fields and is open to all, whatever its status.
-    fn exposed(&self, request: &Incoming, mut answer: Outgoing) -> Outgoing {
+    /// Every answer has a date, from which clients learn that their clock is wrong; every answer to scripts exposes the same fields and is open to all, whatever its status.
+    fn finished(&self, request: &Incoming, mut answer: Outgoing) -> Outgoing {
         let for_scripts = ["access-control-allow-origin", "access-control-expose-headers"];
         answer.fields.retain(|(name, _)| !for_scripts.iter().any(|known| name.eq_ignore_ascii_case(known)));
+        let clock = SystemTime::UNIX_EPOCH + Duration::from_secs(self.0.now().secs().unsigned_abs());
+        answer = answer.with("Date", &httpdate::fmt_http_date(clock));
         if route::is_visited(request.endpoint()) {
             return answer;
         }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes KeyboundFFI.xcframework for iOS, its simulator and macOS. Run it on a Mac with Xcode and rustup, from any folder.
+# Makes KeyboundFFI.xcframework for iOS, its simulator and macOS, and KeyboundTestingFFI.xcframework for tests in the simulator and on macOS. Run it on a Mac with Xcode and rustup, from any folder.
 set -eu
 package=$(cd "$(dirname "$0")/.." && pwd)
 root=$(cd "$package/../.." && pwd)
@@ -39,3 +39,24 @@ xcodebuild -create-xcframework \
     -library "$work/macos/libkeybound_uniffi.a" -headers "$work/headers" \
     -output "$package/KeyboundFFI.xcframework"
 echo "made $package/KeyboundFFI.xcframework; Package.swift uses it from now on"
+
+# The library of the testing module is dynamic: two static libraries in Rust define the same symbols.
+rm -rf "$package/KeyboundTestingFFI.xcframework"
+mkdir -p "$work/testing-headers" "$work/testing-simulator" "$work/testing-macos"
+name=libkeybound_uniffi_testing.dylib
+for target in aarch64-apple-ios-sim x86_64-apple-ios aarch64-apple-darwin x86_64-apple-darwin; do
+    cargo rustc --locked --profile mobile --package keybound-uniffi-testing --target "$target" --crate-type cdylib -- \
+        -C link-arg=-Wl,-install_name,@rpath/$name
+done
+cargo run --locked --package bindgen -- swift-testing "target/aarch64-apple-darwin/mobile/$name" "$work/generated-testing"
+mkdir -p "$package/Sources/KeyboundTesting/Generated"
+cp "$work/generated-testing/keybound_testing.swift" "$package/Sources/KeyboundTesting/Generated/"
+cp "$work/generated-testing/KeyboundTestingFFI.h" "$work/testing-headers/"
+cp "$work/generated-testing/KeyboundTestingFFI.modulemap" "$work/testing-headers/module.modulemap"
+lipo -create "target/aarch64-apple-ios-sim/mobile/$name" "target/x86_64-apple-ios/mobile/$name" -output "$work/testing-simulator/$name"
+lipo -create "target/aarch64-apple-darwin/mobile/$name" "target/x86_64-apple-darwin/mobile/$name" -output "$work/testing-macos/$name"
+xcodebuild -create-xcframework \
+    -library "$work/testing-simulator/$name" -headers "$work/testing-headers" \
+    -library "$work/testing-macos/$name" -headers "$work/testing-headers" \
+    -output "$package/KeyboundTestingFFI.xcframework"
+echo "made $package/KeyboundTestingFFI.xcframework for the product KeyboundTesting"

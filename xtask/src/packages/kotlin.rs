@@ -16,6 +16,9 @@ pub(crate) const TESTING_MODULE: &str = "pkg/kotlin/testing";
 /// The code that people wrote.
 const WRITTEN: [&str; 2] = ["pkg/kotlin/src/main/kotlin", "pkg/kotlin/android/src/main/kotlin"];
 
+/// The same of the testing module.
+const TESTING_WRITTEN: [&str; 1] = ["pkg/kotlin/testing/src/main/kotlin"];
+
 /// Puts native library and generated code where Maven finds them.
 pub(crate) fn prepare(write_api: bool) -> Result<(), Failure> {
     let root = run::root().join(LIBRARY);
@@ -28,8 +31,9 @@ pub(crate) fn prepare(write_api: bool) -> Result<(), Failure> {
 }
 
 /// The same for the testing module.
-pub(crate) fn prepare_testing() -> Result<(), Failure> {
-    let generated = uniffi::generated("kotlin-testing", &TESTING.build()?, &[])?;
+pub(crate) fn prepare_testing(write_api: bool) -> Result<(), Failure> {
+    let generated = uniffi::generated("kotlin-testing", &TESTING.build()?, &TESTING_WRITTEN)?;
+    uniffi::compare_api(&generated, "pkg/kotlin/testing/api.txt", write_api)?;
     let file = PathBuf::from("dev/keybound/testing/servers/keybound_testing.kt");
     let place = run::root().join(TESTING_MODULE).join("src/generated/kotlin").join(&file);
     uniffi::place(&[(generated.join(&file), place)])?;
@@ -70,6 +74,6 @@ pub(crate) fn ensure_tools() -> Result<(), Failure> {
 pub(crate) fn jar() -> Result<(), Failure> {
     ensure_tools()?;
     prepare(false)?;
-    prepare_testing()?;
+    prepare_testing(false)?;
     run::run(maven("modules.xml", &["package", "-DskipTests"]).arg("--quiet"))
 }

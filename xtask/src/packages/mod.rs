@@ -35,8 +35,14 @@ const TARGETS: &[Target] = &[
 pub(crate) fn command(names: &[&str]) -> ExitCode {
     if names == ["--write-api"] {
         let about = "the public API of Swift and Kotlin";
-        let written = || swift::prepare(true).and_then(|()| kotlin::prepare(true));
-        let written = run::announced("api", about, written, |()| "pkg/swift/api.txt, pkg/kotlin/api.txt".to_owned());
+        let written = || {
+            swift::prepare(true)?;
+            swift::prepare_testing(true)?;
+            kotlin::prepare(true)?;
+            kotlin::prepare_testing(true)
+        };
+        let files = "pkg/swift/api.txt, pkg/swift/api-testing.txt, pkg/kotlin/api.txt, pkg/kotlin/testing/api.txt";
+        let written = run::announced("api", about, written, |()| files.to_owned());
         return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     if let Some(unknown) = names.iter().find(|name| TARGETS.iter().all(|target| target.name != **name)) {

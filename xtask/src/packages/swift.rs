@@ -10,6 +10,9 @@ pub(crate) const PACKAGE: &str = "pkg/swift";
 /// The code that people wrote.
 const WRITTEN: [&str; 1] = ["pkg/swift/Sources/Keybound"];
 
+/// The same of the testing module.
+const TESTING_WRITTEN: [&str; 1] = ["pkg/swift/Sources/KeyboundTesting"];
+
 /// Puts native library and generated code where Swift Package Manager finds them.
 pub(crate) fn prepare(write_api: bool) -> Result<(), Failure> {
     let root = run::root().join(PACKAGE);
@@ -24,9 +27,10 @@ pub(crate) fn prepare(write_api: bool) -> Result<(), Failure> {
 }
 
 /// The same for the testing module.
-pub(crate) fn prepare_testing() -> Result<(), Failure> {
+pub(crate) fn prepare_testing(write_api: bool) -> Result<(), Failure> {
     let root = run::root().join(PACKAGE);
-    let generated = uniffi::generated("swift-testing", &TESTING.build()?, &[])?;
+    let generated = uniffi::generated("swift-testing", &TESTING.build()?, &TESTING_WRITTEN)?;
+    uniffi::compare_api(&generated, "pkg/swift/api-testing.txt", write_api)?;
     uniffi::place(&[
         (
             generated.join("keybound_testing.swift"),
@@ -41,7 +45,7 @@ pub(crate) fn prepare_testing() -> Result<(), Failure> {
 pub(crate) fn build() -> Result<(), Failure> {
     swift::ensure()?;
     prepare(false)?;
-    prepare_testing()?;
+    prepare_testing(false)?;
     let mut swift = swift::command("swift", &run::root().join(PACKAGE));
     run::run(swift.args(["build", "--scratch-path"]).arg(run::target_dir().join("swift")))
 }

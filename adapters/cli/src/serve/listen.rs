@@ -1,7 +1,7 @@
 //! From a connection to an endpoint and back.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State as Shared};
@@ -31,7 +31,7 @@ pub(super) async fn answer(Shared(listening): Shared<Arc<Listening>>, request: R
         }
         Err(answer) => server.refuse(&incoming, answer),
     };
-    sent(server, answer)
+    sent(answer)
 }
 
 /// Reads a request whole. One that cannot be read comes without its body.
@@ -50,12 +50,10 @@ async fn read(server: &Server, request: Request) -> (Incoming, Result<(), Outgoi
     (server.request(head.method.as_str(), &url, fields.collect(), body), read)
 }
 
-fn sent(server: &Server, answer: Outgoing) -> Response {
+fn sent(answer: Outgoing) -> Response {
     let mut builder = Response::builder().status(answer.status);
     for (name, value) in &answer.fields {
         builder = builder.header(name, value);
     }
-    let clock = SystemTime::UNIX_EPOCH + Duration::from_secs(server.now().secs().unsigned_abs());
-    builder = builder.header("Date", httpdate::fmt_http_date(clock));
     builder.body(Body::from(answer.body)).unwrap_or_default()
 }

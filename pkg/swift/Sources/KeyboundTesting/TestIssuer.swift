@@ -75,7 +75,9 @@ public final class TestIssuer: Sendable {
         set { handler.with { $0 = newValue } }
     }
 
-    /// How a client reaches these servers, and nothing else, while this issuer is there.
+    /// How a client reaches these servers, and nothing else, for as long as the test holds this issuer.
+    ///
+    /// Outside of Apple's systems, issuers that are there at the same time need hosts of their own: a request to a host of two finds none.
     public var configuration: URLSessionConfiguration {
         let configuration = URLSessionConfiguration.ephemeral
         configuration.protocolClasses = [Answers.self]
@@ -91,11 +93,11 @@ public final class TestIssuer: Sendable {
     /// What a browser does with the page of a login, which is approved at once: the URL that it comes back to.
     public func browse(_ url: String) throws -> String {
         guard let page = URL(string: url) else { throw URLError(.badURL) }
-        let (data, response) = answer(to: URLRequest(url: page), body: Data())
-        guard let place = response.first(where: { $0.name.lowercased() == "location" }) else {
+        let (data, response) = try response(to: URLRequest(url: page), body: Data())
+        guard let place = response.value(forHTTPHeaderField: "Location") else {
             throw TestError("the login was not approved: \(String(decoding: data, as: UTF8.self))")
         }
-        return place.value
+        return place
     }
 
     /// Logs in, and does what the browser would.
@@ -105,10 +107,11 @@ public final class TestIssuer: Sendable {
         return try await client.exchange(callback: try browse(authorization.url))
     }
 
-    /// Sends a request as a thief would: with a token, and proofs by a key that is not its own. The nonce that is demanded is given.
+    /// Sends a request as a thief would: with the session's token, and proofs by a key of the thief's. The nonce that is demanded is given.
     ///
     /// - Returns: the last answer.
-    public func sendAsThief(token: String, request: URLRequest) throws -> (Data, HTTPURLResponse) {
+    public func sendAsThief(_ request: URLRequest, of session: Session) throws -> (Data, HTTPURLResponse) {
+        guard let token = session.dangerAccessToken() else { throw TestError("the session has no access token") }
         let key = try Key.generate()
         func sent(nonce: String?) throws -> (Data, HTTPURLResponse) {
             guard let url = request.url else { throw URLError(.badURL) }
@@ -139,6 +142,9 @@ public final class TestIssuer: Sendable {
         }
     }
 
+    /// The hosts of both servers.
+    var hosts: [String] { [resource, issuer].compactMap { URL(string: $0)?.host } }
+
     /// The answer to a request whose body was read.
     func response(to request: URLRequest, body: Data) throws -> (Data, HTTPURLResponse) {
         let (status, fields, data) = answered(request, body)
@@ -148,11 +154,6 @@ public final class TestIssuer: Sendable {
             let response = HTTPURLResponse(url: url, statusCode: status, httpVersion: "HTTP/1.1", headerFields: joined)
         else { throw URLError(.badServerResponse) }
         return (data, response)
-    }
-
-    private func answer(to request: URLRequest, body: Data) -> (Data, [Field]) {
-        let (_, fields, data) = answered(request, body)
-        return (data, fields)
     }
 
     private func answered(_ request: URLRequest, _ body: Data) -> (Int, [Field], Data) {

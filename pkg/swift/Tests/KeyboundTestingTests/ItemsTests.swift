@@ -20,11 +20,11 @@ final class ItemsTests: XCTestCase {
         XCTAssertEqual(String(decoding: data, as: UTF8.self), #"{"of":"alice"}"#)
 
         // A thief has the token, but not its key.
-        let token = session.dangerAccessToken()
-        let (_, refused) = try issuer.sendAsThief(token: token, request: items)
+        let (_, refused) = try issuer.sendAsThief(items, of: session)
         XCTAssertEqual(refused.statusCode, 401)
 
         // An hour later the token is renewed before the call.
+        let token = session.dangerAccessToken()
         clock.advance(by: 3600)
         let (_, response) = try await client.data(for: items, session: session)
         XCTAssertEqual(response.statusCode, 200)

@@ -16,6 +16,7 @@ class ReadmeTest {
         val compiled = listOf(
             "src/test/kotlin/dev/keybound/Readme.kt", "src/test/java/dev/keybound/ReadmeJava.java",
             "android/src/test/kotlin/dev/keybound/android/ReadmeAndroid.kt",
+            "testing/src/test/kotlin/app/ItemsTest.kt", "testing/src/test/java/app/ItemsInJavaTest.java",
         ).joinToString("\n") { plain(Files.readString(library.resolve(it))) }
         var seen = 0
         for (page in listOf(library.resolve("README.md"), root.resolve("docs/kotlin.md"))) {
@@ -25,7 +26,7 @@ class ReadmeTest {
                 seen += 1
             }
         }
-        assertTrue(seen >= 16, "$seen examples")
+        assertTrue(seen >= 18, "$seen examples")
     }
 
     /** Lines without their indent, which differs. */

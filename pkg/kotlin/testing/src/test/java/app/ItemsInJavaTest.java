@@ -15,20 +15,20 @@ import org.junit.jupiter.api.Test;
 /** The guide's example in Java: {@code ReadmeTest} looks for it here. */
 class ItemsInJavaTest {
     private final TestIssuer issuer = TestIssuer.builder("https://api.example.com").clientId("my-client").build();
-    private final KeyboundFutures client = KeyboundClient.builder(issuer.options())
-            .http(issuer.getHttp())
-            .clock(issuer.getClock())
-            .buildFutures();
 
     @Test
     void itemsAreThoseOfTheUser() throws Exception {
+        KeyboundFutures client = KeyboundClient.builder(issuer.options())
+                .http(issuer.getHttp())
+                .clock(issuer.getClock())
+                .buildFutures();
         issuer.setApi((request, caller) -> new TestResponse("of " + caller.getSubject()));
         Session session = issuer.login(client).get();
         Request items = new Request.Builder().url("https://api.example.com/items").build();
         try (Response response = client.call(session, items).get()) {
             assertEquals("of alice", response.body().string());
         }
-        try (Response response = issuer.sendAsThief(session.dangerAccessToken(), items)) {
+        try (Response response = issuer.sendAsThief(session, items)) {
             assertEquals(401, response.code());
         }
         String token = session.dangerAccessToken();

@@ -26,7 +26,7 @@ class ItemsTest {
     @Test
     fun `a stolen token is refused`() = runBlocking<Unit> {
         val session = issuer.login(client)
-        issuer.sendAsThief(session.dangerAccessToken(), items).use { assertEquals(401, it.code) }
+        issuer.sendAsThief(session, items).use { assertEquals(401, it.code) }
     }
 
     @Test

@@ -98,11 +98,12 @@ public class TestIssuer(
             .thenCompose { client.exchange(browse(it.url)) }
 
     /**
-     * Sends a request as a thief would: with a token, and proofs by a key that is not its own. The nonce that is demanded is given.
+     * Sends a request as a thief would: with the session's token, and proofs by a key of the thief's. The nonce that is demanded is given.
      *
      * @return the last answer; close it
      */
-    public fun sendAsThief(token: String, request: Request): Response {
+    public fun sendAsThief(session: Session, request: Request): Response {
+        val token = checkNotNull(session.dangerAccessToken()) { "the session has no access token" }
         val key = Key.generate()
         fun signed(nonce: String?): Request {
             val proof = proof(request.method, request.url.toString().substringBefore('#'), key, token, nonce, now = clock.now())
