@@ -38,9 +38,9 @@ mod tokens;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
+use keybound::Misuse;
 use keybound::server::authorization::Weakness;
 use keybound::server::resource::EXPOSED_FIELDS;
-use keybound::Misuse;
 
 pub use client::{ClientSecret, PublicClient};
 pub use clock::Clock;

@@ -107,24 +107,12 @@ public final class TestIssuer: Sendable {
         return try await client.exchange(callback: try browse(authorization.url))
     }
 
-    /// Sends a request as a thief would: with the session's token, and proofs by a key of the thief's. The nonce that is demanded is given.
-    ///
-    /// - Returns: the last answer.
+    /// Sends a request as a thief would: with the session's token, and a proof by a key of the thief's.
     public func sendAsThief(_ request: URLRequest, of session: Session) throws -> (Data, HTTPURLResponse) {
         guard let token = session.dangerAccessToken() else { throw TestError("the session has no access token") }
-        let key = try Key.generate()
-        func sent(nonce: String?) throws -> (Data, HTTPURLResponse) {
-            guard let url = request.url else { throw URLError(.badURL) }
-            var signed = request
-            let proof = try Keybound.proof(
-                method: request.httpMethod ?? "GET", url: url.absoluteString, key: key, accessToken: token, nonce: nonce, now: clock.now)
-            signed.setValue("DPoP \(token)", forHTTPHeaderField: "Authorization")
-            signed.setValue(proof, forHTTPHeaderField: "DPoP")
-            return try response(to: signed, body: request.httpBody ?? Data())
-        }
-        let first = try sent(nonce: nil)
-        guard let nonce = first.1.value(forHTTPHeaderField: "DPoP-Nonce") else { return first }
-        return try sent(nonce: nonce)
+        var signed = request
+        try signed.prove(by: try Key.generate(), accessToken: token, now: clock.now)
+        return try response(to: signed, body: request.httpBody ?? Data())
     }
 
     /// Revokes every access token that was issued so far, as an operator would after a breach.

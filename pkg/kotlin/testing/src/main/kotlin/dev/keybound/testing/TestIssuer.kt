@@ -98,21 +98,16 @@ public class TestIssuer(
             .thenCompose { client.exchange(browse(it.url)) }
 
     /**
-     * Sends a request as a thief would: with the session's token, and proofs by a key of the thief's. The nonce that is demanded is given.
+     * Sends a request as a thief would: with the session's token, and a proof by a key of the thief's.
      *
-     * @return the last answer; close it
+     * @return the answer; close it
      */
     public fun sendAsThief(session: Session, request: Request): Response {
         val token = checkNotNull(session.dangerAccessToken()) { "the session has no access token" }
-        val key = Key.generate()
-        fun signed(nonce: String?): Request {
-            val proof = proof(request.method, request.url.toString().substringBefore('#'), key, token, nonce, now = clock.now())
-            return request.newBuilder().header("Authorization", "DPoP $token").header("DPoP", proof).build()
-        }
-        val first = http.newCall(signed(null)).execute()
-        val nonce = first.header("DPoP-Nonce") ?: return first
-        first.close()
-        return http.newCall(signed(nonce)).execute()
+        val url = request.url.toString().substringBefore('#')
+        val proof = proof(request.method, url, Key.generate(), accessToken = token, now = clock.now())
+        val signed = request.newBuilder().header("Authorization", "DPoP $token").header("DPoP", proof).build()
+        return http.newCall(signed).execute()
     }
 
     /** Revokes every access token that was issued so far, as an operator would after a breach. */
