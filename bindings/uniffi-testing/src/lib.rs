@@ -78,7 +78,7 @@ pub struct ScopeAt {
 pub struct Field {
     /// Its name; case does not count.
     pub name: String,
-    /// Its value; what is not ASCII is Latin-1.
+    /// Its value.
     pub value: String,
 }
 
@@ -164,7 +164,7 @@ impl Servers {
     /// The answer to a request at this time. A URL of neither server is answered with 404.
     pub fn answer(&self, request: ServersRequest, now: i64) -> ServersAnswer {
         self.now.store(now, Ordering::SeqCst);
-        let fields = request.fields.into_iter().map(|field| (field.name, field_bytes(&field.value))).collect();
+        let fields = request.fields.into_iter().map(|field| (field.name, field.value.into_bytes())).collect();
         let incoming: Incoming = self.server.request(&request.method, &request.url, fields, request.body);
         let answer = self.server.answer(&incoming);
         ServersAnswer {
@@ -200,9 +200,4 @@ impl From<&Principal> for Caller {
             bound_to: principal.thumbprint().map(|key| key.to_string()),
         }
     }
-}
-
-/// The bytes of a field value: Latin-1, as HTTP stacks give it, or UTF-8 where it has other characters.
-fn field_bytes(value: &str) -> Vec<u8> {
-    value.chars().map(u8::try_from).collect::<Result<_, _>>().unwrap_or_else(|_| value.as_bytes().to_vec())
 }
