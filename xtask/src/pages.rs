@@ -58,7 +58,7 @@ pub(crate) fn step() -> Result<Outcome, Failure> {
     Ok(Outcome::Passed)
 }
 
-/// The folder of the package, which is no member of this workspace.
+/// The folder of the package, which is not a member of this workspace.
 fn package() -> PathBuf {
     run::target_dir().join("pasted")
 }

@@ -313,7 +313,7 @@ mod tests {
             field(&fields, "Access-Control-Expose-Headers").as_deref(),
             Some("WWW-Authenticate, DPoP-Nonce, Date, Link")
         );
-        // One answer is not kept for another origin, whoever asked.
+        // A cache keeps no answer for another origin, also where this one was not allowed.
         let vary = [("Vary", "Origin".to_owned())];
         assert_eq!(cors.fields(&[]), vary);
         assert_eq!(cors.fields(&asking("https://evil.example", "GET")), vary);

@@ -205,7 +205,7 @@ def test_a_spoiled_file_is_set_aside_and_told_once(folder: Path, content: bytes)
     with pytest.raises(KeyboundError, match="log in again") as told:
         Client(store=store).open()
     assert str(path) in str(told.value) and str(aside) in str(told.value)
-    assert aside.read_bytes() == content, "nobody overwrites what is not ours"
+    assert aside.read_bytes() == content, "what is not ours is not overwritten"
     with pytest.raises(LoginRequired):
         Client(store=store).open()
     assert store.save("session/default", expected=None, version=1, value="x")
@@ -221,7 +221,7 @@ def test_files_of_others_are_named(folder: Path, content: bytes) -> None:
         with pytest.raises(HostFailed, match="move it away") as told:
             act()
         assert str(path) in str(told.value)
-    assert path.read_bytes() == content, "nobody overwrites what is not ours"
+    assert path.read_bytes() == content, "what is not ours is not overwritten"
 
 
 def test_what_is_stored_but_is_no_session_asks_for_a_login(folder: Path) -> None:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ._async_drive import Driving
 from ._drive import Finished, OwnBody, Pause, TakeLock
+from ._held import hold
 from ._locks import locked
 from .client import AsyncClient, Client, Flow, Session
 from .errors import FlowFailed, Misuse
-from .keys import Key, Signer, thumbprint
-from .sessions import MemoryStore
+from .keys import Key, Signer
 from .transport import HttpRequest, HttpResponse, NotSent, naming
 
 if TYPE_CHECKING:
@@ -55,11 +55,7 @@ class Auth:
         allow_loopback: bool = False,
     ) -> Self:
         """The same for a token that was obtained elsewhere, which is bound to `key`. It goes to targets under `resource` alone."""
-        store = MemoryStore()
-        store.add_key(key, thumbprint(key.public_jwk))
-        client = Client(store=store, algorithms=[key.algorithm], allow_loopback=allow_loopback)
-        session = client.adopt(access_token, key=key, resource=resource, expires_at=expires_at)
-        return cls(client, session)
+        return cls(*hold(access_token, key=key, resource=resource, expires_at=expires_at, allow_loopback=allow_loopback))
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         """Called by the library's `Client`."""

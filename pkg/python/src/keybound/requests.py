@@ -26,10 +26,10 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from ._drive import Finished, OwnBody, Pause
+from ._held import hold
 from .client import Client, Flow, Session
 from .errors import FlowFailed, Misuse
-from .keys import Key, Signer, thumbprint
-from .sessions import MemoryStore
+from .keys import Key, Signer
 from .transport import HttpRequest, HttpResponse, NotSent, naming
 
 __all__ = ["DPoPAuth", "RequestsTransport", "demand_of", "ignored_challenge_of"]
@@ -59,11 +59,7 @@ class DPoPAuth(AuthBase):
         allow_loopback: bool = False,
     ) -> DPoPAuth:
         """The same for a token that was obtained elsewhere, which is bound to `key`. It goes to targets under `resource` alone."""
-        store = MemoryStore()
-        store.add_key(key, thumbprint(key.public_jwk))
-        client = Client(store=store, algorithms=[key.algorithm], allow_loopback=allow_loopback)
-        session = client.adopt(access_token, key=key, resource=resource, expires_at=expires_at)
-        return cls(client, session)
+        return cls(*hold(access_token, key=key, resource=resource, expires_at=expires_at, allow_loopback=allow_loopback))
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Called by requests."""

@@ -62,21 +62,21 @@ class TestClient:
         if self._token is None:
             return {}
         whole = self._whole(url)
-        nonce = self._nonces.get(origin=_origin(whole), role="resource", thumbprint=self.thumbprint)
+        nonce = self._nonces.get(origin=origin_of(whole), role="resource", thumbprint=self.thumbprint)
         made = proof(key=self._key, method=method, url=whole, access_token=self._token, nonce=nonce, now=self._issuer.clock())
         return {"Authorization": f"DPoP {self._token}", "DPoP": made}
 
     def observe(self, url: str, status: int, headers: list[tuple[str, bytes]]) -> bool:
         """Keeps the nonce of a response, and says whether the response asks for another attempt with it (RFC 9449 section 9)."""
         values = [value for name, value in headers if name.lower() == "dpop-nonce"]
-        self._nonces.observe(origin=_origin(self._whole(url)), role="resource", thumbprint=self.thumbprint, values=values)
+        self._nonces.observe(origin=origin_of(self._whole(url)), role="resource", thumbprint=self.thumbprint, values=values)
         return bool(explain_response(status=status, headers=headers, now=self._issuer.clock())["error"] == "use_dpop_nonce")
 
     def starlette(self, app: ASGIApp, **options: Any) -> starlette.testclient.TestClient:
         """Starlette's (and FastAPI's) `TestClient` of an application. `options` are its own; it follows redirects only if they say so."""
         from starlette.testclient import TestClient as OfStarlette
 
-        made = OfStarlette(app, **{"base_url": _origin(self._issuer.base), "follow_redirects": False, **options})
+        made = OfStarlette(app, **{"base_url": origin_of(self._issuer.base), "follow_redirects": False, **options})
         made.auth = self.httpx2() if any(base.__module__.partition(".")[0] == "httpx2" for base in OfStarlette.__mro__) else self.httpx()  # type: ignore[assignment]
         return made
 
@@ -140,6 +140,7 @@ class _Signing:
                 return
 
 
-def _origin(url: str) -> str:
+def origin_of(url: str) -> str:
+    """The scheme, host and port of a URL."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"

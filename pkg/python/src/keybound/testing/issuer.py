@@ -21,7 +21,7 @@ from ..resource import Incoming, ResourceServer
 from ..stores import MemoryReplayStore
 from ..transport import HttpRequest, HttpResponse
 from . import applications
-from .client import TestClient
+from .client import TestClient, origin_of
 from .clock import TestClock
 from .token import TestToken
 
@@ -44,7 +44,7 @@ class TestIssuer:
         self.resource = resource
         self.name = name
         self.clock = clock or TestClock()
-        self.base = f"{parts.scheme}://{parts.netloc}"
+        self.base = origin_of(resource)
         """What clients have in front of the path that the application receives."""
         self._key = Key.generate()
         # Servers remember keys by this name.
@@ -99,10 +99,10 @@ class TestIssuer:
         """
         server = ResourceServer(
             resource=self.resource, issuers=[self.name], policy=Policy(nonces=False), intents_at=["/"], store=self._store(Policy()),
-            origin=_origin(self.base), allow_loopback=True, clock=self.clock, transport=Published(self),
+            origin=origin_of(self.base), allow_loopback=True, clock=self.clock, transport=Published(self),
         )  # fmt: skip
         client = self.client(token)
-        fields = client.sign("GET", f"{_origin(self.base)}/")
+        fields = client.sign("GET", f"{origin_of(self.base)}/")
         return server.authenticate(Incoming(method="GET", target=b"/", headers=[(name, value.encode()) for name, value in fields.items()]))
 
     @contextlib.contextmanager
@@ -177,8 +177,3 @@ class _Answer(HttpResponse):
     def __await__(self) -> Generator[Any, None, _Answer]:
         return self
         yield
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
