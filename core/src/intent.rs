@@ -104,40 +104,22 @@ pub enum IntentDefect {
     BeforeFloor,
 }
 
-impl IntentDefect {
-    /// The stable name, for programs.
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::Malformed => "intent_malformed",
-            Self::Lifetime => "intent_lifetime",
-            Self::Expired => "intent_expired",
-            Self::Key => "intent_key",
-            Self::Exceeded => "intent_exceeded",
-            Self::NoMatch => "intent_no_match",
-            Self::NoIdentifier => "intent_no_identifier",
-            Self::NoIntent => "no_intent",
-            Self::Used => "intent_used",
-            Self::BeforeFloor => "intent_before_floor",
-        }
-    }
-}
+defects!(IntentDefect {
+    Malformed => "intent_malformed", "authorization_details are no array of 1 to 32 objects, each with a type";
+    Lifetime => "intent_lifetime", "the lifetime of an intent is 1 second to an hour";
+    Expired => "intent_expired", "the intent is over; declare it again";
+    Key => "intent_key", "the proof was made with another key than the intent's";
+    Exceeded => "intent_exceeded", "more was granted than was declared";
+    NoMatch => "intent_no_match", "none of the intent's details is about this request, its body included";
+    NoIdentifier => "intent_no_identifier", "the token has no jti or no iat, without which it is unknown whether it was used";
+    NoIntent => "no_intent", "the token carries no intent: it is not bound, has no authorization_details or no end";
+    Used => "intent_used", "the intent was carried out before";
+    BeforeFloor => "intent_before_floor", "this server began to remember used intents after the token was issued; declare the intent again";
+});
 
 impl fmt::Display for IntentDefect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => "authorization_details are no array of 1 to 32 objects, each with a type",
-            Self::Lifetime => "the lifetime of an intent is 1 second to an hour",
-            Self::Expired => "the intent is over; declare it again",
-            Self::Key => "the proof was made with another key than the intent's",
-            Self::Exceeded => "more was granted than was declared",
-            Self::NoMatch => "none of the intent's details is about this request, its body included",
-            Self::NoIdentifier => "the token has no jti or no iat, without which it is unknown whether it was used",
-            Self::NoIntent => "the token carries no intent: it is not bound, has no authorization_details or no end",
-            Self::Used => "the intent was carried out before",
-            Self::BeforeFloor => {
-                "this server began to remember used intents after the token was issued; declare the intent again"
-            }
-        })
+        f.write_str(self.text())
     }
 }
 

@@ -87,6 +87,9 @@
 extern crate alloc;
 
 #[cfg(all(feature = "dpop", feature = "oauth"))]
+#[macro_use]
+mod reasons;
+
 pub mod audit;
 pub mod base64url;
 pub mod crypto;

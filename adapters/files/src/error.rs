@@ -33,6 +33,10 @@ pub enum Unfit {
 }
 
 impl Unfit {
+    /// All that [`reason`](Self::reason) can return.
+    pub const REASONS: &'static [&'static str] =
+        &["folder_linked", "not_a_folder", "folder_foreign", "folder_readable"];
+
     /// The stable name, for programs: `folder_linked`, `not_a_folder`, `folder_foreign` or `folder_readable`.
     pub const fn reason(&self) -> &'static str {
         match self {
@@ -127,6 +131,9 @@ pub enum NoKey {
 }
 
 impl NoKey {
+    /// All that [`reason`](Self::reason) can return.
+    pub const REASONS: &'static [&'static str] = &["key_protection", "key_algorithm", "key_failed"];
+
     /// The stable name, for programs: `key_protection`, `key_algorithm` or `key_failed`.
     pub const fn reason(&self) -> &'static str {
         match self {

@@ -12,7 +12,7 @@ use keybound::{Crypto, TargetUri, UnixTime};
 
 use crate::audit::Notes;
 use crate::cors::Crossing;
-use crate::error::Error;
+use crate::error::{Error, Own};
 use crate::flow::{Came, Flow, Handle};
 use crate::intent::Intent;
 use crate::plain::bytes;
@@ -175,7 +175,7 @@ impl ResourceServer {
         request.client_certificate = match incoming.client_certificate {
             Some(hash) => {
                 let wrong =
-                    || Error::misuse("wrong_type", "a client certificate is named by the 32 bytes of its SHA-256 hash");
+                    || Error::own(Own::WrongType, "a client certificate is named by the 32 bytes of its SHA-256 hash");
                 Some(hash.try_into().map_err(|_| wrong())?)
             }
             None => None,

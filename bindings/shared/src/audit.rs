@@ -9,7 +9,7 @@ use keybound::flow::step::Step;
 use keybound::json::Value;
 use keybound::{Refusal, UnixTime, base64url};
 
-use crate::error::Error;
+use crate::error::{Error, Own};
 use crate::flow::{Came, Flow};
 use crate::plain::Options;
 
@@ -79,7 +79,7 @@ pub(crate) fn written(slot: &Slot, route: Option<&str>, microseconds: i64, now: 
 }
 
 fn audit_of(given: Value) -> Result<Audit, Error> {
-    let wrong = || Error::misuse("audit_key", "the key of audit records is 32 random bytes");
+    let wrong = || Error::own(Own::AuditKey, "the key of audit records is 32 random bytes");
     let given = Options::of(given, &["key"])?;
     let mut secret = [0; 32];
     base64url::decode_exact(given.needed("key")?.as_bytes(), &mut secret).map_err(|_| wrong())?;

@@ -11,7 +11,7 @@ use keybound::server::{Arrival, Consumption};
 use keybound::{Crypto, Refusal as CoreRefusal, TargetUri, Thumbprint, UnixTime};
 
 use crate::audit::Notes;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Own};
 use crate::flow::{Came, Flow};
 use crate::guards::{self, guards_of};
 use crate::plain::{Options, one_of, parse_thumbprint};
@@ -78,7 +78,7 @@ impl AuthorizationServer {
         let request = Options::parse(request, REQUEST)?;
         let clients = [("public", ClientType::Public), ("confidential", ClientType::Confidential)];
         let target = TargetUri::parse(request.needed("url")?);
-        let target = target.map_err(|error| Error::misuse("origin_unusable", error.to_string()))?;
+        let target = target.map_err(|error| Error::own(Own::OriginUnusable, error.to_string()))?;
         let client = one_of("a client", request.needed("client")?, &clients)?;
         let peer = request.text("peer")?.and_then(|peer| peer.parse().ok());
         let arrival = Arrival { epoch: epoch_of(request.text("epoch")?)?, peer, ticks: request.number("ticks")? };
@@ -131,10 +131,10 @@ fn grant<'a>(given: &Options, confirmed: &'a [Thumbprint]) -> Result<Result<Gran
         "derived" => Grant::Derived { confirmed, may_rebind: given.flag("may_rebind")? },
         "announcement" => {
             let form = Form::parse(given.bytes("form")?.unwrap_or_default().as_slice());
-            let form = form.map_err(|_| Error::new(Kind::Rejected, "form_malformed", "the body is no form"))?;
+            let form = form.map_err(|_| Error::own(Own::FormMalformed, "the body is no form"))?;
             return Ok(Grant::announcement(&form));
         }
-        _ => return Err(Error::misuse("unknown_value", "there is no grant of this type")),
+        _ => return Err(Error::own(Own::UnknownValue, "there is no grant of this type")),
     }))
 }
 

@@ -13,7 +13,7 @@ use keybound::oauth::{self, Credentials, Discovered, Operation, Secret, Session,
 use keybound::oauth::{HeldToken, TokenExchange};
 use keybound::{Crypto, SecurityLevel, UnixTime};
 
-use crate::error::Error;
+use crate::error::{Error, Own};
 use crate::flow::{Device, Flow};
 use crate::key::public_key;
 use crate::plain::{Options, algorithm, one_of};
@@ -267,16 +267,16 @@ fn read(given: &Options, handles: &Handles) -> Result<Operation, Error> {
             let discovered = handles.discovered.clone().ok_or_else(|| missing("what was discovered"))?;
             Operation::Introspect(discovered, Secret::new(given.needed("token")?))
         }
-        _ => return Err(Error::misuse("unknown_value", "this build has no operation of this name")),
+        _ => return Err(Error::own(Own::UnknownValue, "this build has no operation of this name")),
     })
 }
 
 fn missing(what: &str) -> Error {
-    Error::misuse("missing_option", ["this operation needs ", what].concat())
+    Error::own(Own::MissingOption, ["this operation needs ", what].concat())
 }
 
 fn level(name: &str) -> Result<SecurityLevel, Error> {
-    let unknown = || Error::misuse("unknown_value", "a level is one of: standard, enhanced, maximum");
+    let unknown = || Error::own(Own::UnknownValue, "a level is one of: standard, enhanced, maximum");
     SecurityLevel::from_name(name).ok_or_else(unknown)
 }
 
@@ -309,11 +309,11 @@ impl GivenCredentials<'_> {
             // Taken for a public client, it would be refused with a riddle.
             "none" if self.secret.is_some() => {
                 let detail = "a client with a secret needs a `method`, for example \"secret\"";
-                return Err(Error::misuse("missing_option", detail));
+                return Err(Error::own(Own::MissingOption, detail));
             }
             "none" if self.public_jwk.is_some() => {
-                return Err(Error::misuse(
-                    "missing_option",
+                return Err(Error::own(
+                    Own::MissingOption,
                     "a client with a key needs the `method` \"private_key_jwt\"",
                 ));
             }
@@ -330,7 +330,7 @@ impl GivenCredentials<'_> {
                     None => credentials,
                 }
             }
-            _ => return Err(Error::misuse("unknown_value", "there is no way to authenticate of this name")),
+            _ => return Err(Error::own(Own::UnknownValue, "there is no way to authenticate of this name")),
         })
     }
 }
@@ -393,7 +393,7 @@ fn request(given: &Options, handles: &Handles) -> Result<SessionRequest, Error> 
     }
     if let Some(Value::Object(parameters)) = given.value("parameters") {
         for (name, value) in parameters {
-            let value = value.as_text().ok_or_else(|| Error::misuse("wrong_type", "parameters are texts"))?;
+            let value = value.as_text().ok_or_else(|| Error::own(Own::WrongType, "parameters are texts"))?;
             request = request.parameter(name, value);
         }
     }
@@ -403,7 +403,7 @@ fn request(given: &Options, handles: &Handles) -> Result<SessionRequest, Error> 
 #[cfg(feature = "grants")]
 fn held(given: &Options) -> Result<HeldToken, Error> {
     let public_jwk = given.value("public_jwk").ok_or_else(|| Error::missing("public_jwk"))?;
-    let unknown = || Error::misuse("unknown_value", "there is no protection of this name");
+    let unknown = || Error::own(Own::UnknownValue, "there is no protection of this name");
     let protection = given
         .text("protection")?
         .map_or(Ok(KeyProtection::Software), |name| KeyProtection::from_name(name).ok_or_else(unknown))?;
@@ -441,7 +441,7 @@ fn called(given: &Options) -> Result<Request, Error> {
     let mut request = Request::new(given.text("method")?.unwrap_or("GET"), given.needed("url")?);
     for (name, value) in given.fields("headers")? {
         let value = String::from_utf8(value);
-        let value = value.map_err(|_| Error::misuse("wrong_type", "values of fields to send are ASCII or UTF-8"))?;
+        let value = value.map_err(|_| Error::own(Own::WrongType, "values of fields to send are ASCII or UTF-8"))?;
         request = request.with_field(&name, &value);
     }
     let kinds = [("empty", 0_u8), ("repeatable", 1), ("one_shot", 2)];

@@ -25,6 +25,60 @@ pub enum Kind {
     Host,
 }
 
+/// Stable names of the facade's own errors, with their kinds. All other errors are the core's.
+macro_rules! own {
+    ($($variant:ident = $reason:literal, $kind:ident, $meaning:literal;)*) => {
+        /// What is wrong with what a binding or its user gave this facade, as the core's errors do not say it.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Own { $(#[doc = $meaning] $variant,)* }
+
+        impl Own {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Whose fault it is.
+            pub const fn kind(self) -> Kind {
+                match self { $(Self::$variant => Kind::$kind,)* }
+            }
+
+            /// The stable name, for programs.
+            pub const fn reason(self) -> &'static str {
+                match self { $(Self::$variant => $reason,)* }
+            }
+        }
+    };
+}
+
+own! {
+    AlreadyUsed = "already_used", Misuse, "Something that can be used once was used twice.";
+    AuditKey = "audit_key", Misuse, "The key of audit records is not 32 bytes.";
+    KeyUnusable = "key_unusable", Misuse, "A key that cannot be used.";
+    KeysMalformed = "keys_malformed", Misuse, "An issuer's keys are not a JWK set.";
+    InsecureUrl = "insecure_url", Misuse, "A URL that has to be `https` is not.";
+    MissingOption = "missing_option", Misuse, "An option that has to be given is not.";
+    MountPathUnusable = "mount_path_unusable", Misuse, "A mount point that is not a decoded, absolute path.";
+    NonceKey = "nonce_key", Misuse, "A nonce key that cannot be used.";
+    NotBytes = "not_bytes", Misuse, "A byte string with characters above U+00FF.";
+    NotJson = "not_json", Misuse, "A text that has to be JSON is not.";
+    OptionsExclude = "options_exclude", Misuse, "Two options that exclude each other.";
+    OriginUnusable = "origin_unusable", Misuse, "An origin that is not a scheme, host and port.";
+    OutOfRange = "out_of_range", Misuse, "A number outside its range.";
+    PublicPath = "public_path", Misuse, "An entry of the public paths that is not a decoded path.";
+    ReplyMismatch = "reply_mismatch", Misuse, "A step was answered with the reply to another.";
+    ResumedTwice = "resumed_twice", Misuse, "A turn of the Redis store was resumed twice.";
+    SignatureMalformed = "signature_malformed", Misuse, "A signature with a wrong length or encoding.";
+    SigningFailed = "signing_failed", Misuse, "A key that did not sign.";
+    NotAThumbprint = "not_a_thumbprint", Misuse, "A text that is not a thumbprint.";
+    UnknownAlgorithm = "unknown_algorithm", Misuse, "A name that is not one of an algorithm for proofs.";
+    UnknownOption = "unknown_option", Misuse, "An option that does not exist.";
+    UnknownValue = "unknown_value", Misuse, "A value that is not one of those the option has.";
+    WrongType = "wrong_type", Misuse, "A value of another type than the option has.";
+    File = "file", Host, "A file that cannot be read or written.";
+    Random = "random", Host, "The source of randomness failed.";
+    FormMalformed = "form_malformed", Rejected, "A body that is not a form.";
+    NonceMalformed = "nonce_malformed", Rejected, "A response with two nonces or a malformed one.";
+}
+
 /// Why there is no result: a [`Fault`], in one word so that results stay small.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Error(Box<Fault>);
@@ -70,19 +124,24 @@ impl Error {
         Self(Box::new(Fault { kind, reason, detail, code, status, section, refusal, needs_login }))
     }
 
-    /// The caller's mistake.
-    pub fn misuse(reason: &str, detail: impl Into<String>) -> Self {
+    /// One of the facade's own.
+    pub fn own(own: Own, detail: impl Into<String>) -> Self {
+        Self::new(own.kind(), own.reason(), detail)
+    }
+
+    /// The caller's mistake, with a reason of the core.
+    pub(crate) fn misuse(reason: &str, detail: impl Into<String>) -> Self {
         Self::new(Kind::Misuse, reason, detail)
     }
 
     /// An option that has to be there is not.
     pub fn missing(name: &str) -> Self {
-        Self::misuse("missing_option", ["`", name, "` is missing"].concat())
+        Self::own(Own::MissingOption, ["`", name, "` is missing"].concat())
     }
 
     /// Something that can be used once was used twice.
     pub(crate) fn already_used() -> Self {
-        Self::misuse("already_used", "this was used already; each proof, request and step is good for one answer")
+        Self::own(Own::AlreadyUsed, "this was used already; each proof, request and step is good for one answer")
     }
 
     /// The same with a status.
@@ -148,13 +207,10 @@ impl From<Rejection> for Error {
 
 impl From<SettleError> for Error {
     fn from(error: SettleError) -> Self {
-        let reason = match error {
-            SettleError::Rejected(rejection) => return rejection.into(),
-            SettleError::Unavailable => "store_unavailable",
-            SettleError::Full => "store_full",
-            SettleError::ShareFull => "store_share_full",
-        };
-        Self::new(Kind::Host, reason, error.to_string())
+        match error {
+            SettleError::Rejected(rejection) => rejection.into(),
+            undecided => Self::new(Kind::Host, undecided.reason(), undecided.to_string()),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use keybound::oauth::step::{HostError, KeyFault, Saved};
 use keybound::{Algorithm, AlgorithmSet, Crypto, Thumbprint, UnixTime};
 use keybound_files::{Files, Lock, NoKey, Unfit};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Own};
 use crate::key::Key;
 
 /// Sessions and software keys in a folder that its owner alone can read. All calls read or write files before they return.
@@ -236,7 +236,7 @@ fn permitted(algorithms: &[String], protections: &[String]) -> (AlgorithmSet, Ve
 }
 
 fn text(value: &[u8]) -> Result<String, Error> {
-    let text = std::str::from_utf8(value).map_err(|error| Error::new(Kind::Host, "file", error.to_string()))?;
+    let text = std::str::from_utf8(value).map_err(|error| Error::own(Own::File, error.to_string()))?;
     Ok(text.into())
 }
 
@@ -254,6 +254,6 @@ fn failed(error: impl Into<HostError>) -> Error {
     }
     match error.downcast_ref::<std::io::Error>().and_then(Unfit::of) {
         Some(unfit) => Error::misuse(unfit.reason(), unfit.to_string()),
-        None => Error::new(Kind::Host, "file", error.to_string()),
+        None => Error::own(Own::File, error.to_string()),
     }
 }

@@ -7,7 +7,7 @@ use keybound::oauth::Sweep;
 use keybound::oauth::files::{self, Found, Place};
 use keybound::{Crypto, UnixTime};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Own};
 
 /// Whether a store sweeps now that did so last at `last`, in seconds.
 pub fn is_sweep_due(last: Option<i64>, now: i64) -> bool {
@@ -72,7 +72,7 @@ fn placed(place: &Place, crypto: &Crypto) -> Value {
 pub fn file_content(version: u64, value: &str) -> Result<String, Error> {
     let content = files::encode(version, value.as_bytes());
     let text = content.and_then(|content| String::from_utf8(content.to_vec()).ok());
-    text.ok_or_else(|| Error::new(Kind::Host, "file", "a stored value is longer than 4 MiB"))
+    text.ok_or_else(|| Error::own(Own::File, "a stored value is longer than 4 MiB"))
 }
 
 /// The version in a file; `None` for one that is none of these stores'. The value follows the first line feed.

@@ -4,7 +4,7 @@ use keybound::intent::{self, IntendedRequest};
 use keybound::json::Value;
 use keybound::{Crypto, UnixTime};
 
-use crate::error::Error;
+use crate::error::{Error, Own};
 use crate::plain::parse_thumbprint;
 
 /// Details, the key that may carry them out, and until when.
@@ -70,7 +70,6 @@ impl Intent {
 
 fn array(json: &str) -> Result<Value, Error> {
     let details = Value::parse_request(json.as_bytes());
-    details.map_err(|_| {
-        Error::misuse("not_json", "authorization_details are a JSON array of at most 8 KiB and 256 values")
-    })
+    details
+        .map_err(|_| Error::own(Own::NotJson, "authorization_details are a JSON array of at most 8 KiB and 256 values"))
 }

@@ -6,7 +6,7 @@ use keybound::oauth::{Credentials, Secret};
 use keybound::server::resource::{Introspection, IssuerProfile, ResourcePolicy};
 use keybound::server::{JwkSet, KeySource};
 
-use crate::error::Error;
+use crate::error::{Error, Own};
 use crate::plain::{Options, one_of};
 
 const ISSUER: &[&str] = &["issuer", "profile", "jwks_uri", "keys"];
@@ -35,7 +35,7 @@ pub(crate) fn with_sources(mut policy: ResourcePolicy, options: &Options) -> Res
                     None => policy,
                 }
             }
-            _ => return Err(Error::misuse("wrong_type", "`issuers` are URLs, or objects with `issuer` and `profile`")),
+            _ => return Err(Error::own(Own::WrongType, "`issuers` are URLs, or objects with `issuer` and `profile`")),
         };
     }
     let profile = profile(options, "introspection_profile")?;
@@ -43,7 +43,7 @@ pub(crate) fn with_sources(mut policy: ResourcePolicy, options: &Options) -> Res
         Some(introspection) => policy.with_introspection(introspection),
         None if profile.is_some() => {
             let detail = "a profile for introspection answers counts where tokens are introspected; give `introspection` as well";
-            return Err(Error::misuse("missing_option", detail));
+            return Err(Error::own(Own::MissingOption, detail));
         }
         None => policy,
     };
@@ -56,14 +56,14 @@ pub(crate) fn with_sources(mut policy: ResourcePolicy, options: &Options) -> Res
 fn keys(issuer: &Options, secure: bool) -> Result<Option<KeySource>, Error> {
     match (issuer.text("jwks_uri")?, issuer.value("keys")) {
         (Some(_), Some(_)) => {
-            Err(Error::misuse("options_exclude", "give the keys of an issuer, or where they are: `keys` or `jwks_uri`"))
+            Err(Error::own(Own::OptionsExclude, "give the keys of an issuer, or where they are: `keys` or `jwks_uri`"))
         }
         (Some(url), None) => Ok(Some(KeySource::At(checked(url, secure)?.into()))),
         (None, Some(Value::Text(place))) if place == "host" => Ok(Some(KeySource::Host)),
         (None, Some(set)) => {
             let set = JwkSet::parse(set.to_json().as_bytes());
             set.map(|set| Some(KeySource::Given(set)))
-                .map_err(|error| Error::misuse("keys_malformed", error.to_string()))
+                .map_err(|error| Error::own(Own::KeysMalformed, error.to_string()))
         }
         (None, None) => Ok(None),
     }
@@ -87,7 +87,7 @@ fn introspection(options: &Options, secure: bool) -> Result<Option<Introspection
         _ => {
             let detail =
                 "introspection needs the `url` of the endpoint, or the `issuer` whose metadata names it, and not both";
-            return Err(Error::misuse("missing_option", detail));
+            return Err(Error::own(Own::MissingOption, detail));
         }
     };
     Ok(Some(match given.number("remembered_for")? {
@@ -102,7 +102,7 @@ fn checked(url: &str, secure: bool) -> Result<&str, Error> {
         let detail =
             [&url.replace('`', "'"), " is not an https URL; for a server on this machine set `allow_loopback`"]
                 .concat();
-        return Err(Error::misuse("insecure_url", detail));
+        return Err(Error::own(Own::InsecureUrl, detail));
     }
     Ok(url)
 }

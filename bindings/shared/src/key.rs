@@ -5,7 +5,7 @@ use keybound::jose::jwk::PublicJwk;
 use keybound::key::soft::SoftKey;
 use keybound::key::{Signer, SigningInput};
 
-use crate::error::Error;
+use crate::error::{Error, Own};
 use crate::plain::algorithm;
 
 /// A key that signs in this process. `Debug` shows no secret.
@@ -82,7 +82,7 @@ impl Key {
     /// The provider's failure.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let input = SigningInput::new(self.soft.algorithm(), message, self.crypto.digest);
-        let signature = self.soft.sign(&input).map_err(|error| Error::misuse("signing_failed", error.to_string()))?;
+        let signature = self.soft.sign(&input).map_err(|error| Error::own(Own::SigningFailed, error.to_string()))?;
         Ok(signature.as_bytes().to_vec())
     }
 
@@ -116,5 +116,5 @@ pub fn thumbprint(jwk: &str, crypto: &Crypto) -> Result<String, Error> {
 /// # Errors
 /// Misuse, if it is none.
 pub fn public_key(jwk: &str) -> Result<PublicJwk, Error> {
-    PublicJwk::parse(jwk).map_err(|error| Error::misuse("key_unusable", error.to_string()))
+    PublicJwk::parse(jwk).map_err(|error| Error::own(Own::KeyUnusable, error.to_string()))
 }

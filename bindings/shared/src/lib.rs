@@ -85,7 +85,7 @@ pub use admission::{Incoming, OwnedIncoming, Principal, Target, field_lines};
 pub use authorization::AuthorizationServer;
 #[cfg(feature = "client")]
 pub use client::{Client, GivenCredentials, Handles, SharedHandles, session_info, session_member};
-pub use error::{Error, Fault, Kind, reasons};
+pub use error::{Error, Fault, Kind, Own, reasons};
 #[cfg(feature = "files")]
 pub use file_store::{
     FileLock, FileStore, FoundValue, UnusableKey, private_file, private_folder, replace_private_file,

@@ -7,7 +7,7 @@
     reason = "out of range they saturate, what is not a number is 0, and what is beyond 2^53 never occurs"
 )]
 
-use crate::error::Error;
+use crate::error::{Error, Own};
 
 /// Seconds; a fraction is cut off.
 pub const fn seconds(number: f64) -> i64 {
@@ -29,7 +29,7 @@ pub const fn not_negative(number: i64) -> u64 {
 /// # Errors
 /// Misuse, if it is negative or above 2^32 - 1.
 pub fn count(number: i64) -> Result<u32, Error> {
-    u32::try_from(number).map_err(|_| Error::misuse("out_of_range", "a count is a whole number from 0 to 4294967295"))
+    u32::try_from(number).map_err(|_| Error::own(Own::OutOfRange, "a count is a whole number from 0 to 4294967295"))
 }
 
 /// A number of seconds for JavaScript.

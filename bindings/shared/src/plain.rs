@@ -3,7 +3,7 @@
 use keybound::json::Value;
 use keybound::{Algorithm, AlgorithmSet, Thumbprint};
 
-use crate::error::Error;
+use crate::error::{Error, Own};
 
 /// A JSON object with known members. A name that is not known, or a value of another type, is misuse.
 pub(crate) struct Options(Value);
@@ -12,19 +12,19 @@ impl Options {
     /// Reads `json`, whose members are among `known`.
     pub(crate) fn parse(json: &str, known: &[&str]) -> Result<Self, Error> {
         let value = Value::parse_object(json.as_bytes())
-            .map_err(|_| Error::misuse("not_json", "options are one JSON object with unique names"))?;
+            .map_err(|_| Error::own(Own::NotJson, "options are one JSON object with unique names"))?;
         Self::of(value, known)
     }
 
     pub(crate) fn of(value: Value, known: &[&str]) -> Result<Self, Error> {
         let Value::Object(members) = &value else {
-            return Err(Error::misuse("wrong_type", "an object is wanted here"));
+            return Err(Error::own(Own::WrongType, "an object is wanted here"));
         };
         match members.iter().find(|(name, _)| !known.contains(&name.as_str())) {
             Some((name, _)) => {
                 let known: Vec<_> = known.iter().map(|name| ["`", name, "`"].concat()).collect();
                 let detail = ["there is no option `", name, "` here; there are: ", &known.join(", ")].concat();
-                Err(Error::misuse("unknown_option", detail))
+                Err(Error::own(Own::UnknownOption, detail))
             }
             None => Ok(Self(value)),
         }
@@ -37,7 +37,7 @@ impl Options {
 
     fn read<'v, T>(&'v self, name: &str, what: &str, read: fn(&'v Value) -> Option<T>) -> Result<Option<T>, Error> {
         let Some(value) = self.value(name) else { return Ok(None) };
-        read(value).map(Some).ok_or_else(|| Error::misuse("wrong_type", ["`", name, "` has to be ", what].concat()))
+        read(value).map(Some).ok_or_else(|| Error::own(Own::WrongType, ["`", name, "` has to be ", what].concat()))
     }
 
     pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, Error> {
@@ -86,7 +86,7 @@ impl Options {
 
     pub(crate) fn texts(&self, name: &str) -> Result<Vec<&str>, Error> {
         let elements = self.array(name)?.iter().map(Value::as_text).collect::<Option<Vec<_>>>();
-        elements.ok_or_else(|| Error::misuse("wrong_type", ["`", name, "` has to be an array of texts"].concat()))
+        elements.ok_or_else(|| Error::own(Own::WrongType, ["`", name, "` has to be an array of texts"].concat()))
     }
 
     pub(crate) fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
@@ -116,7 +116,7 @@ impl Options {
         };
         let fields = self.array(name)?.iter().map(pair).collect::<Option<Vec<_>>>();
         fields.ok_or_else(|| {
-            Error::misuse("wrong_type", ["`", name, "` has to be pairs of name and byte string"].concat())
+            Error::own(Own::WrongType, ["`", name, "` has to be pairs of name and byte string"].concat())
         })
     }
 }
@@ -128,7 +128,7 @@ impl Options {
 pub fn bytes(text: &str) -> Result<Vec<u8>, Error> {
     let bytes = text.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect::<Option<_>>();
     bytes.ok_or_else(|| {
-        Error::misuse("not_bytes", "a byte string has characters up to U+00FF only; give each byte as one")
+        Error::own(Own::NotBytes, "a byte string has characters up to U+00FF only; give each byte as one")
     })
 }
 
@@ -153,8 +153,8 @@ pub fn algorithms(names: &[impl AsRef<str>]) -> Result<AlgorithmSet, Error> {
 pub fn algorithm(name: &str) -> Result<Algorithm, Error> {
     let unknown = || {
         let known = AlgorithmSet::ALL.iter().map(Algorithm::name).collect::<Vec<_>>().join(", ");
-        Error::misuse(
-            "unknown_algorithm",
+        Error::own(
+            Own::UnknownAlgorithm,
             ["there is no algorithm of this name for proofs; there are: ", &known].concat(),
         )
     };
@@ -167,10 +167,7 @@ pub fn algorithm(name: &str) -> Result<Algorithm, Error> {
 /// Misuse, if it is none.
 pub fn parse_thumbprint(text: &str) -> Result<Thumbprint, Error> {
     let wrong = || {
-        Error::misuse(
-            "not_a_thumbprint",
-            "a thumbprint is 43 base64url characters (RFC 7638); give the token's cnf.jkt",
-        )
+        Error::own(Own::NotAThumbprint, "a thumbprint is 43 base64url characters (RFC 7638); give the token's cnf.jkt")
     };
     Thumbprint::parse(text).ok_or_else(wrong)
 }
@@ -180,7 +177,7 @@ pub(crate) fn one_of<T: Copy>(what: &str, name: &str, table: &[(&str, T)]) -> Re
     let found = table.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
     found.ok_or_else(|| {
         let known = table.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", ");
-        Error::misuse("unknown_value", [what, " is one of: ", &known].concat())
+        Error::own(Own::UnknownValue, [what, " is one of: ", &known].concat())
     })
 }
 

@@ -3,7 +3,7 @@
 use keybound::replay::StoreEpoch;
 use keybound::{Context, Presentation, Rejection, TargetUri};
 
-use crate::error::Error;
+use crate::error::{Error, Own};
 use crate::plain::{bytes, parse_thumbprint};
 
 /// A proof as it comes with a request.
@@ -55,8 +55,8 @@ impl Presented<'_> {
             (None, dpop_jkt) => Context::TokenEndpoint { dpop_jkt },
             (Some(access_token), Some(bound_to)) => Context::Resource { access_token, bound_to },
             (Some(_), None) => {
-                return Err(Error::misuse(
-                    "missing_option",
+                return Err(Error::own(
+                    Own::MissingOption,
                     "an access token is judged with the thumbprint it is bound to: give its cnf.jkt as `bound_to`",
                 ));
             }

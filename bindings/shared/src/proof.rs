@@ -10,7 +10,7 @@ use keybound::nonce::cache::NonceCache as Cache;
 use keybound::proof::build::UnsignedProof;
 use keybound::{Crypto, ProofBuilder, UnixTime};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Own};
 use crate::key::{Key, public_key};
 use crate::plain::{algorithm, one_of, parse_thumbprint};
 
@@ -48,7 +48,7 @@ pub fn proof(request: &ProofRequest<'_>, key: &Key, crypto: &Crypto, now: i64) -
     let made = request.builder().sign(crypto, &key.soft, UnixTime::from_secs(now));
     made.map(|proof| proof.into_string()).map_err(|error| match error {
         SignerError::Misuse(misuse) => misuse.into(),
-        error => Error::misuse("signing_failed", error.to_string()),
+        error => Error::own(Own::SigningFailed, error.to_string()),
     })
 }
 
@@ -64,7 +64,7 @@ pub fn prepare(
     now: i64,
 ) -> Result<Unsigned, Error> {
     let mut random = [0; 16];
-    crypto.random.fill(&mut random).map_err(|error| Error::new(Kind::Host, "random", error.to_string()))?;
+    crypto.random.fill(&mut random).map_err(|error| Error::own(Own::Random, error.to_string()))?;
     let (key, algorithm) = (public_key(public_jwk)?, algorithm(algorithm_name)?);
     let jti = base64url::encode(&random);
     let proof = request.builder().prepare(crypto, &key, algorithm, &jti, UnixTime::from_secs(now))?;
@@ -115,7 +115,7 @@ pub(crate) fn decode_signature(
 ) -> Result<Signature, Error> {
     let raw = one_of("the encoding of a signature", encoding, &[("raw", true), ("der", false)])?;
     let read = if raw { Signature::from_raw(algorithm, bytes) } else { Signature::from_der(algorithm, bytes) };
-    read.map_err(|error| Error::misuse("signature_malformed", error.to_string()))
+    read.map_err(|error| Error::own(Own::SignatureMalformed, error.to_string()))
 }
 
 /// Which server a nonce is of: `resource` or `token`.
@@ -141,7 +141,7 @@ impl NonceCache {
         let (role, thumbprint) = (role(role_name)?, parse_thumbprint(thumbprint)?);
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let observed = cache.observe(origin, role, &thumbprint, values).map(|_| ());
-        observed.map_err(|error| Error::new(Kind::Rejected, "nonce_malformed", error.to_string()))
+        observed.map_err(|error| Error::own(Own::NonceMalformed, error.to_string()))
     }
 
     /// The nonce for the next proof.

@@ -7,7 +7,7 @@ use keybound::replay::redis::{self, Exchange, Fault, Next, RedisReplay as Core, 
 use keybound::replay::{Inserted, ReplayEntry};
 use keybound::{Crypto, UnixTime};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Own};
 use crate::plain::{Options, byte_string, bytes};
 use crate::replay::Entry;
 use crate::verify::{OPTIONS, policy};
@@ -72,7 +72,7 @@ impl RedisReplay {
         }
         let small = |name| {
             let number = options.number(name)?.map(u32::try_from).transpose();
-            number.map_err(|_| Error::misuse("wrong_type", ["`", name, "` has to be below 2^32"].concat()))
+            number.map_err(|_| Error::own(Own::WrongType, ["`", name, "` has to be below 2^32"].concat()))
         };
         if let Some(count) = small("wait_for_replicas")? {
             core = core.wait_for_replicas(count, small("replicas_within_ms")?.unwrap_or(redis::REPLICAS_MS));
@@ -209,7 +209,7 @@ impl RedisTurn {
     fn take(&self) -> Result<Exchange, Error> {
         let exchange = self.exchange.lock().unwrap_or_else(PoisonError::into_inner).take();
         let again = "a turn is resumed once; its outcome or its commands are in the turn that came of it";
-        exchange.ok_or_else(|| Error::new(Kind::Misuse, "resumed_twice", again))
+        exchange.ok_or_else(|| Error::own(Own::ResumedTwice, again))
     }
 }
 

@@ -3,7 +3,7 @@
 use keybound::UnixTime;
 use keybound::oauth::refused::{Advice, RefusedResponse};
 
-use crate::error::Error;
+use crate::error::{Error, Own};
 use crate::plain::Options;
 
 const RESPONSE: &[&str] = &["status", "headers", "body", "cross_origin", "now", "proof_iat"];
@@ -19,7 +19,7 @@ const RESPONSE: &[&str] = &["status", "headers", "body", "cross_origin", "now", 
 pub fn explain_response(response: &str) -> Result<String, Error> {
     let given = Options::parse(response, RESPONSE)?;
     let status = given.number("status")?.and_then(|status| u16::try_from(status).ok());
-    let status = status.ok_or_else(|| Error::misuse("missing_option", "a response has a status, 0 for none"))?;
+    let status = status.ok_or_else(|| Error::own(Own::MissingOption, "a response has a status, 0 for none"))?;
     let headers = given.fields("headers")?;
     let fields: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
     let body = given.bytes("body")?.unwrap_or_default();

@@ -7,7 +7,7 @@ use keybound::replay::memory::MemoryStore as Core;
 use keybound::replay::{ReplayAgreement, ReplayEntry, ReplayEntryParts, ReplayKey, ReplayStore};
 use keybound::{Crypto, UnixTime};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Own};
 use crate::plain::{Options, byte_string, parse_thumbprint};
 use crate::verify::{OPTIONS, epoch_of, policy};
 
@@ -64,7 +64,7 @@ impl Entry {
             let bytes = members.bytes(name)?.ok_or_else(|| Error::missing(name))?;
             bytes
                 .try_into()
-                .map_err(|_| Error::misuse("wrong_type", ["`", name, "` has to be a byte string of 16"].concat()))
+                .map_err(|_| Error::own(Own::WrongType, ["`", name, "` has to be a byte string of 16"].concat()))
         };
         let (expires_at, keep_until) = (time("expires_at")?, time("keep_until")?);
         Ok(Self::of(&ReplayEntry::from_parts(ReplayEntryParts {
@@ -121,7 +121,7 @@ impl MemoryStore {
         let agreement = policy(&options)?.replay_agreement(crypto.digest);
         let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
         let core = Core::new(capacity, agreement, crypto.random, UnixTime::from_secs(now));
-        let core = core.map_err(|error| Error::new(Kind::Host, "random", error.to_string()))?;
+        let core = core.map_err(|error| Error::own(Own::Random, error.to_string()))?;
         let shares = options.number("shares")?.map(|shares| usize::try_from(shares).unwrap_or(usize::MAX));
         let core = match shares {
             Some(shares) => core.with_shares(shares)?,

@@ -12,7 +12,7 @@ use keybound::{Crypto, TargetUri};
 
 use crate::audit::Notes;
 use crate::cors::{Crossing, cors_of};
-use crate::error::Error;
+use crate::error::{Error, Own};
 use crate::guards::{self, guards_of};
 use crate::issuers::with_sources;
 use crate::plain::{Options, one_of, pairs};
@@ -199,7 +199,7 @@ impl ResourceServer {
 pub fn public_paths(entries: &[String]) -> Result<PublicPaths, Error> {
     entries.iter().try_fold(PublicPaths::default(), |paths, entry| {
         paths.and(entry).map_err(|defect| {
-            Error::misuse("public_path", format!("an entry of public is a decoded path, such as /health or /static/*; {entry:?} cannot be used: {defect}"))
+            Error::own(Own::PublicPath, format!("an entry of public is a decoded path, such as /health or /static/*; {entry:?} cannot be used: {defect}"))
         })
     })
 }
@@ -223,7 +223,7 @@ pub(crate) fn described(principal: &Principal, crossing: &Crossing) -> Value {
 
 /// Where targets come from: the configured origin, or trusted proxies.
 fn targets(options: &Options, resource: &str) -> Result<TargetSource, Error> {
-    let unusable = |error: keybound::http::uri::UriError| Error::misuse("origin_unusable", error.to_string());
+    let unusable = |error: keybound::http::uri::UriError| Error::own(Own::OriginUnusable, error.to_string());
     let own = keybound::http::url::Url::parse(resource).map(|url| url.origin().to_owned()).unwrap_or_default();
     let mut targets = TargetUri::fixed(options.text("origin")?.unwrap_or(&own)).map_err(unusable)?;
     for origin in options.texts("also_origins")? {
@@ -234,7 +234,7 @@ fn targets(options: &Options, resource: &str) -> Result<TargetSource, Error> {
     }
     if let Some(mount_path) = options.text("mount_path")? {
         targets = targets.mounted_at(mount_path).map_err(|_| {
-            Error::misuse("mount_path_unusable", "a mount point is written /app, decoded: it begins with a slash, does not end with one, and has no dot segments")
+            Error::own(Own::MountPathUnusable, "a mount point is written /app, decoded: it begins with a slash, does not end with one, and has no dot segments")
         })?;
     }
     let Some(given) = options.value("proxies") else { return Ok(targets) };
@@ -251,7 +251,7 @@ fn targets(options: &Options, resource: &str) -> Result<TargetSource, Error> {
     };
     let mut proxies = TrustedProxies::new(one_of("a family", given.needed("family")?, &families)?, hop);
     for address in given.texts("addresses")? {
-        let wrong = || Error::misuse("wrong_type", "an address is written like 10.0.0.1, 10.0.0.0/8 or fd00::/8");
+        let wrong = || Error::own(Own::WrongType, "an address is written like 10.0.0.1, 10.0.0.0/8 or fd00::/8");
         let (network, bits) = address.split_once('/').unwrap_or((address, ""));
         let network: std::net::IpAddr = network.parse().map_err(|_| wrong())?;
         proxies = match bits {

@@ -4,7 +4,7 @@ use keybound::json::Value;
 use keybound::server::authorization::{AccessClaims, access_token as signed};
 use keybound::{Crypto, UnixTime, base64url};
 
-use crate::error::Error;
+use crate::error::{Error, Own};
 use crate::key::Key;
 use crate::plain::Options;
 
@@ -36,10 +36,10 @@ pub fn access_token(token: &str, key: &Key, crypto: &Crypto, now: i64) -> Result
     let mut claims = claims.to_value();
     match token.value("claims") {
         Some(Value::Object(more)) => more.iter().for_each(|(name, value)| claims.set(name, value.clone())),
-        Some(_) => return Err(Error::misuse("wrong_type", "`claims` has to be an object")),
+        Some(_) => return Err(Error::own(Own::WrongType, "`claims` has to be an object")),
         None => {}
     }
-    let failed = |error: keybound::key::SignerError| Error::misuse("signing_failed", error.to_string());
+    let failed = |error: keybound::key::SignerError| Error::own(Own::SigningFailed, error.to_string());
     signed(&claims, token.needed("key_id")?, &key.soft, crypto).map_err(failed)
 }
 

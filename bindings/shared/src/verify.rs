@@ -10,7 +10,7 @@ use keybound::{
     UnixTime, VerifiedProof, base64url,
 };
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Own};
 use crate::plain::{Options, one_of, pairs};
 use crate::presented::{OwnedPresented, Presented};
 use crate::proof::role;
@@ -165,7 +165,7 @@ impl Verifier {
     pub fn refuse(&self, reason: &str, presented: &Presented<'_>, now: i64) -> Result<Refusal, Error> {
         let rejection = Rejection::from_reason(reason);
         let rejection =
-            rejection.ok_or_else(|| Error::misuse("unknown_value", "there is no rejection of this reason"))?;
+            rejection.ok_or_else(|| Error::own(Own::UnknownValue, "there is no rejection of this reason"))?;
         presented.with(epoch_of(presented.epoch)?, |presentation| {
             let role = presentation.context.role();
             Refusal::of(&self.0.refuse(rejection, role, presentation, UnixTime::from_secs(now)))
@@ -378,10 +378,10 @@ fn nonces(options: &Options, resource: Option<&str>, crypto: &Crypto) -> Result<
     let mut keys = given.array("keys")?.iter().map(nonce_key);
     let mut ring = NonceKeys::new(match keys.next() {
         Some(key) => key?,
-        None => NonceKey::generate(1, crypto.random).map_err(|_| Error::new(Kind::Host, "random", "no randomness"))?,
+        None => NonceKey::generate(1, crypto.random).map_err(|_| Error::own(Own::Random, "no randomness"))?,
     });
     for other in keys {
-        ring = ring.with_other(other?).map_err(|error| Error::misuse("nonce_key", error.to_string()))?;
+        ring = ring.with_other(other?).map_err(|error| Error::own(Own::NonceKey, error.to_string()))?;
     }
     let mut issuer = NonceIssuer::new(crypto.mac, ring, given.text("namespace")?.or(resource).unwrap_or_default());
     if given.flag("bound_to_key")? {
@@ -398,16 +398,16 @@ pub(crate) fn epoch_of(text: Option<&str>) -> Result<StoreEpoch, Error> {
     let number = text
         .unwrap_or("0")
         .parse()
-        .map_err(|_| Error::misuse("wrong_type", "an epoch is a number below 2^64, as text"))?;
+        .map_err(|_| Error::own(Own::WrongType, "an epoch is a number below 2^64, as text"))?;
     Ok(StoreEpoch::from_u64(number))
 }
 
 fn nonce_key(value: &Value) -> Result<NonceKey, Error> {
     let key = Options::of(value.clone(), &["id", "secret"])?;
     let id = key.number("id")?.and_then(|id| u8::try_from(id).ok());
-    let id = id.ok_or_else(|| Error::misuse("nonce_key", "the id of a nonce key is a number from 0 to 255"))?;
+    let id = id.ok_or_else(|| Error::own(Own::NonceKey, "the id of a nonce key is a number from 0 to 255"))?;
     let mut secret = [0; 32];
     base64url::decode_exact(key.needed("secret")?.as_bytes(), &mut secret)
-        .map_err(|_| Error::misuse("nonce_key", "the secret of a nonce key is 32 random bytes as base64url"))?;
-    NonceKey::from_secret(id, secret).map_err(|error| Error::misuse("nonce_key", error.to_string()))
+        .map_err(|_| Error::own(Own::NonceKey, "the secret of a nonce key is 32 random bytes as base64url"))?;
+    NonceKey::from_secret(id, secret).map_err(|error| Error::own(Own::NonceKey, error.to_string()))
 }

@@ -165,8 +165,8 @@ pub struct ChallengeAdvice {
 /// Throws misuse, if the status is none.
 #[uniffi::export]
 pub fn explain_response(response: RefusedResponse) -> Result<Advice, KeyboundError> {
-    let status =
-        u16::try_from(response.status).map_err(|_| ffi::Error::misuse("wrong_type", "a status has three digits"))?;
+    let status = u16::try_from(response.status)
+        .map_err(|_| ffi::Error::own(ffi::Own::WrongType, "a status has three digits"))?;
     let fields: Vec<(&str, Vec<u8>)> =
         response.headers.iter().map(|header| (header.name.as_str(), field_bytes(&header.value))).collect();
     let fields: Vec<(&str, &[u8])> = fields.iter().map(|(name, value)| (*name, value.as_slice())).collect();

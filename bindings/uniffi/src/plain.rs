@@ -22,7 +22,7 @@ pub(crate) fn signed(number: u64) -> i64 {
 
 /// A number that the core wants unsigned.
 pub(crate) fn unsigned(name: &str, number: i64) -> Result<u64, KeyboundError> {
-    let wrong = || ffi::Error::misuse("wrong_type", format!("`{name}` cannot be below zero"));
+    let wrong = || ffi::Error::own(ffi::Own::WrongType, format!("`{name}` cannot be below zero"));
     u64::try_from(number).map_err(|_| wrong().into())
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn field_bytes(value: &str) -> Vec<u8> {
 
 /// A JSON text that a caller gave.
 pub(crate) fn json(name: &str, text: &str) -> Result<Value, KeyboundError> {
-    let wrong = || ffi::Error::misuse("not_json", format!("`{name}` is a JSON text, and this is none"));
+    let wrong = || ffi::Error::own(ffi::Own::NotJson, format!("`{name}` is a JSON text, and this is none"));
     Value::parse(text.as_bytes()).map_err(|_| wrong().into())
 }
 

@@ -397,7 +397,8 @@ impl Reply {
             Self::Signed { signature } => ffi::Reply::Signature(signature.bytes, signature.encoding.name().into()),
             Self::Answered { response } => {
                 let status = u16::try_from(response.status);
-                let status = status.map_err(|_| ffi::Error::misuse("reply_mismatch", "a status has three digits"))?;
+                let status =
+                    status.map_err(|_| ffi::Error::own(ffi::Own::ReplyMismatch, "a status has three digits"))?;
                 let field = |header: Header| (header.name, field_bytes(&header.value));
                 let fields = response.headers.into_iter().map(field).collect();
                 ffi::Reply::Response(Response { status, fields, body: response.body })

@@ -301,33 +301,44 @@ impl FlowError {
         }
     }
 
-    /// The stable name of the error, for programs.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Misuse(error) => error.reason(),
-            Self::Host(_) => "host",
-            Self::KeyMissing => "key_missing",
-            Self::KeyChanged => "key_changed",
-            Self::KeyUnreadable(_) => "key_unreadable",
-            Self::Discovery(failure) => failure.defect.reason(),
-            Self::Answer(_, defect) => defect.reason(),
-            Self::Denied(_) => "denied",
-            Self::Redirect(defect) => defect.reason(),
-            Self::IdToken(defect) => defect.reason(),
-            Self::Downgrade(defect) => defect.reason(),
-            Self::NoCommonAlgorithm => "no_common_algorithm",
-            Self::NoSession => "no_session",
-            Self::Stored(defect) => defect.reason(),
-            Self::Contended => "contended",
-            Self::LoginRequired => "login_required",
-            Self::StepUpExhausted => "step_up_exhausted",
-            Self::SubjectMismatch => "subject_mismatch",
-            Self::IntentExceeded => "intent_exceeded",
-            Self::TooManyRedirects => "too_many_redirects",
-            Self::Interrupted => "interrupted",
-        }
+    /// Every [`reason`](Self::reason) but those of [`Misuse`].
+    pub fn reasons() -> impl Iterator<Item = &'static str> {
+        let defects = [
+            DiscoveryDefect::REASONS,
+            AnswerDefect::REASONS,
+            RedirectDefect::REASONS,
+            IdTokenDefect::REASONS,
+            Downgrade::REASONS,
+            StoredDefect::REASONS,
+        ];
+        Self::REASONS.iter().copied().chain(defects.into_iter().flatten().copied())
     }
 }
+
+reasons!(FlowError {
+    Self::Host(_) => "host",
+    Self::KeyMissing => "key_missing",
+    Self::KeyChanged => "key_changed",
+    Self::KeyUnreadable(_) => "key_unreadable",
+    Self::Denied(_) => "denied",
+    Self::NoCommonAlgorithm => "no_common_algorithm",
+    Self::NoSession => "no_session",
+    Self::Contended => "contended",
+    Self::LoginRequired => "login_required",
+    Self::StepUpExhausted => "step_up_exhausted",
+    Self::SubjectMismatch => "subject_mismatch",
+    Self::IntentExceeded => "intent_exceeded",
+    Self::TooManyRedirects => "too_many_redirects",
+    Self::Interrupted => "interrupted",
+} else {
+    Self::Misuse(error) => error.reason(),
+    Self::Discovery(failure) => failure.defect.reason(),
+    Self::Answer(_, defect) => defect.reason(),
+    Self::Redirect(defect) => defect.reason(),
+    Self::IdToken(defect) => defect.reason(),
+    Self::Downgrade(defect) => defect.reason(),
+    Self::Stored(defect) => defect.reason(),
+});
 
 impl fmt::Display for FlowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -392,22 +403,6 @@ impl fmt::Display for Endpoint {
             Self::Resource => "the resource",
         })
     }
-}
-
-/// Stable reasons and texts of one kind of defect.
-macro_rules! defects {
-    ($kind:ident { $($variant:ident => $reason:literal, $text:literal;)* }) => {
-        impl $kind {
-            /// The stable name, for programs.
-            pub const fn reason(self) -> &'static str {
-                match self { $(Self::$variant { .. } => $reason,)* }
-            }
-
-            const fn text(self) -> &'static str {
-                match self { $(Self::$variant { .. } => $text,)* }
-            }
-        }
-    };
 }
 
 defects!(AnswerDefect {

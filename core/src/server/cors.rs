@@ -133,14 +133,14 @@ impl Cors {
         let mut headers = Vec::new();
         let Some(allowed) = self.allowed(fields) else {
             headers.extend(self.vary());
-            return Some(Refusal::with_headers(403, "cors_origin", None, None, headers));
+            return Some(Refusal::with_headers(403, Refusal::CORS_ORIGIN, None, None, headers));
         };
         headers.push((ALLOW_ORIGIN, allowed.to_owned()));
         headers.push(("Access-Control-Allow-Methods", self.methods.clone()));
         headers.push(("Access-Control-Allow-Headers", self.allowed.clone()));
         headers.push(("Access-Control-Max-Age", self.max_age.to_string()));
         headers.extend(self.vary());
-        Some(Refusal::with_headers(204, "preflight", None, None, headers))
+        Some(Refusal::with_headers(204, Refusal::PREFLIGHT, None, None, headers))
     }
 
     /// What the answer to any other request carries besides its own fields: who may read it, and which fields. They replace those of the

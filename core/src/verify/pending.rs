@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use core::fmt;
 
+use super::refusal::Refusal;
 use super::rejection::Rejection;
 use crate::UnixTime;
 use crate::jose::algorithm::Algorithm;
@@ -186,6 +187,18 @@ pub enum SettleError {
     Full,
     /// The store fills up and the proof's key holds its share of it: the request is refused (503), so that others are served.
     ShareFull,
+}
+
+impl SettleError {
+    /// The stable name, for programs: that of the [`Rejection`], or of what is wrong with the store.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Rejected(rejection) => rejection.reason(),
+            Self::Unavailable => Refusal::STORE_UNAVAILABLE,
+            Self::Full => Refusal::STORE_FULL,
+            Self::ShareFull => Refusal::STORE_SHARE_FULL,
+        }
+    }
 }
 
 impl fmt::Display for SettleError {

@@ -102,6 +102,44 @@ impl Refusal {
     }
 }
 
+/// Writes the reasons of refusals that are about neither the proof nor the token, and the list of them.
+macro_rules! other_reasons {
+    ($($(#[$doc:meta])* $name:ident = $reason:literal;)*) => {
+        impl Refusal {
+            /// What [`reason`](Self::reason) can return besides the reasons of [`Rejection`], of
+            /// `TokenRejection` and of `IntentDefect`.
+            pub const OTHER_REASONS: &'static [&'static str] = &[$($reason,)*];
+
+            $($(#[$doc])* pub(crate) const $name: &'static str = $reason;)*
+        }
+    };
+}
+
+other_reasons! {
+    /// The replay store did not answer.
+    STORE_UNAVAILABLE = "store_unavailable";
+    /// The replay store has no room.
+    STORE_FULL = "store_full";
+    /// The replay store has no room for this key.
+    STORE_SHARE_FULL = "store_share_full";
+    /// The host ended the flow before it was decided.
+    UNDECIDED = "undecided";
+    /// Too many requests.
+    RATE_LIMITED = "rate_limited";
+    /// The issuer's keys cannot be read now.
+    KEYS_UNAVAILABLE = "keys_unavailable";
+    /// The authorization server does not say now whether the token is active.
+    INTROSPECTION_UNAVAILABLE = "introspection_unavailable";
+    /// A `dpop_jkt` that is not a thumbprint (RFC 9449 section 10).
+    DPOP_JKT_MALFORMED = "dpop_jkt_malformed";
+    /// The tokens of a token exchange are bound to two keys.
+    TOKENS_OF_TWO_KEYS = "tokens_of_two_keys";
+    /// A preflight of an origin that is not permitted.
+    CORS_ORIGIN = "cors_origin";
+    /// A preflight that was answered. Nothing is wrong with it.
+    PREFLIGHT = "preflight";
+}
+
 impl Refusal {
     /// A refusal without a body.
     pub(crate) fn new(
@@ -162,15 +200,14 @@ impl Refusal {
     pub(crate) fn of_settling(error: SettleError, retry_after: u64, refuse: impl FnOnce(Rejection) -> Self) -> Self {
         match error {
             SettleError::Rejected(rejection) => refuse(rejection),
-            SettleError::Unavailable => Self::unavailable("store_unavailable", retry_after),
-            SettleError::Full => Self::unavailable("store_full", RETRY_AFTER),
-            SettleError::ShareFull => Self::unavailable("store_share_full", RETRY_AFTER),
+            SettleError::Unavailable => Self::unavailable(error.reason(), retry_after),
+            SettleError::Full | SettleError::ShareFull => Self::unavailable(error.reason(), RETRY_AFTER),
         }
     }
 
     /// The answer where a host ended a flow before it was decided: 503.
     pub fn undecided() -> Self {
-        Self::unavailable("undecided", RETRY_AFTER)
+        Self::unavailable(Self::UNDECIDED, RETRY_AFTER)
     }
 
     /// A refusal because nothing could decide; the client may try again after so many seconds.
@@ -182,7 +219,7 @@ impl Refusal {
     /// it was limited by.
     #[cfg(feature = "oauth")]
     pub(crate) fn limited(by: LimitedBy, wait: Wait) -> Self {
-        Self { limited_by: Some(by), ..Self::later(429, "rate_limited", wait.seconds()) }
+        Self { limited_by: Some(by), ..Self::later(429, Self::RATE_LIMITED, wait.seconds()) }
     }
 
     fn later(status: u16, reason: &'static str, retry_after: u64) -> Self {

@@ -1,13 +1,63 @@
 /** One tree of errors, by whose fault it is: the peer's, a flow's end, the caller's, the host's. */
 
-import type { Rejection, TokenRejection } from './reasons.js';
+import type {
+  CoreFlowReason, CoreHostReason, CoreMisuseReason, IntentRejection, OtherRejection, RedisFaultName, Rejection, TokenRejection,
+} from './reasons.js';
+
+/** Why a request is refused: the reason of a {@link Refusal}. */
+export type RefusalReason = Rejection | TokenRejection | IntentRejection | OtherRejection;
+
+/** Why a flow of the client ended: the reason of {@link FlowFailed} and {@link LoginRequired}. */
+export type FlowReason = CoreFlowReason | 'login_abandoned' | 'resend';
+
+/** What the calling program got wrong: the reason of {@link Misuse}. */
+export type MisuseReason =
+  | CoreMisuseReason
+  | RedisFaultName
+  | 'key_not_extractable'
+  | 'memory_store'
+  | 'no_client'
+  | 'no_cors'
+  | 'no_file_locks'
+  | 'no_session'
+  | 'no_storage'
+  | 'no_store'
+  | 'not_admitted'
+  | 'not_an_entry'
+  | 'not_an_insertion'
+  | 'not_ready'
+  | 'pem_unavailable'
+  | 'popup_blocked'
+  | 'redirect_uri_origin'
+  | 'several_workers'
+  | 'store_option'
+  | 'unprotected';
+
+/** What failed around the calling program: the reason of {@link HostFailed}. */
+export type HostReason =
+  | CoreHostReason
+  | OtherRejection
+  | 'answer_too_long'
+  | 'before_store_floor'
+  | 'key_changed'
+  | 'key_missing'
+  | 'key_protection'
+  | 'key_unreadable'
+  | 'lock_timeout'
+  | 'network'
+  | 'redirected'
+  | 'wasm_forbidden'
+  | 'wasm_missing';
+
+/** Every reason of an error of this package. docs/reasons.md explains each. */
+export type Reason = RefusalReason | FlowReason | MisuseReason | HostReason;
 
 /** An answer to send instead of what was asked for. */
 export interface Refusal {
   /** The HTTP status. */
   readonly status: number;
   /** Why, for logs. Not for the peer. */
-  readonly reason: string;
+  readonly reason: RefusalReason;
   /** The error code on the wire, for example `use_dpop_nonce`. */
   readonly error?: string;
   /** All fields to send, as pairs of name and value. */
@@ -18,7 +68,7 @@ export interface Refusal {
 
 /** The members of an error that programs may look at. */
 export interface Details {
-  readonly reason: string;
+  readonly reason: Reason;
   readonly detail: string;
   readonly code?: string;
   readonly status?: number;
@@ -29,7 +79,7 @@ export interface Details {
 /** The root of all errors of this package. `reason` is stable, `message` is for people. */
 export class KeyboundError extends Error {
   /** The stable name, to switch on. */
-  readonly reason: string;
+  readonly reason: Reason;
   /** The OAuth error code, if there is one. */
   readonly code: string | undefined;
   /** The HTTP status: to answer with, or the one that was received. */
@@ -52,7 +102,7 @@ export class KeyboundError extends Error {
 
 /** The peer's proof, token or intent was refused. Send {@link KeyboundError.refusal}. */
 export class ProofRejected extends KeyboundError {
-  declare readonly reason: Rejection | TokenRejection | (string & {});
+  declare readonly reason: RefusalReason;
 }
 
 /** A proof without a nonce, or with an old one (RFC 9449 section 8): the peer tries again with {@link nonce}. */
@@ -70,16 +120,22 @@ export class ReplayDetected extends ProofRejected {}
 export class BindingMismatch extends ProofRejected {}
 
 /** A flow of the client ended without its result. */
-export class FlowFailed extends KeyboundError {}
+export class FlowFailed extends KeyboundError {
+  declare readonly reason: FlowReason;
+}
 
 /** Only a new login helps: the session ended, or its key is lost or another one. */
 export class LoginRequired extends FlowFailed {}
 
 /** The calling program is wrong. */
-export class Misuse extends KeyboundError {}
+export class Misuse extends KeyboundError {
+  declare readonly reason: MisuseReason;
+}
 
 /** The host failed: a store, the network, a key that cannot be used now. Its own error is the `cause`, where there is one. */
-export class HostFailed extends KeyboundError {}
+export class HostFailed extends KeyboundError {
+  declare readonly reason: HostReason;
+}
 
 function classOf(
   kind: unknown, { reason, code }: Details, needsLogin: boolean,
@@ -99,7 +155,7 @@ function classOf(
 }
 
 /** The caller's mistake, to be thrown. */
-export function misuse(reason: string, detail: string, options?: ErrorOptions): Misuse {
+export function misuse(reason: MisuseReason, detail: string, options?: ErrorOptions): Misuse {
   return new Misuse({ reason, detail }, options);
 }
 

@@ -40,6 +40,14 @@ test('the reasons are those of the contract', async () => {
   assert.equal(await readFile(new URL('../src/reasons.ts', import.meta.url), 'utf8'), reasons, 'node scripts/reasons.mjs writes them');
 });
 
+test('every reason of this package alone is explained', async () => {
+  const [errors, page] = await Promise.all(['../src/errors.ts', '../../../docs/reasons.md'].map((file) => readFile(new URL(file, import.meta.url), 'utf8')));
+  const own = [...errors.matchAll(/^export type \w+Reason =([^;]*);/gm)].flatMap(([, union]) => [...union.matchAll(/'(\w+)'/g)].map(([, reason]) => reason));
+  assert.ok(own.includes('popup_blocked') && own.includes('login_abandoned') && own.includes('network'), String(own));
+  const explained = new Set([...page.matchAll(/^\| `(\w+)` \|/gm)].map(([, reason]) => reason));
+  assert.deepEqual(own.filter((reason) => !explained.has(reason) && reason !== 'before_store_floor'), []);
+});
+
 test('both entries export the same, but for what needs Node', async () => {
   const anywhere = await import('../dist/index.js');
   assert.deepEqual(Object.keys(keybound).filter((name) => !(name in anywhere)), ['FileStore', 'Loopback']);

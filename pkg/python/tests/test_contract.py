@@ -13,6 +13,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import keybound
@@ -31,6 +32,16 @@ def test_reasons() -> None:
     assert rejections == read("contract/reasons.json")
     assert tokens == read("contract/token_reasons.json")
     assert all(one["cause"] and one["fix"] for one in told["rejections"])
+
+
+def test_every_reason_of_this_package_is_explained() -> None:
+    """Those that its own code names; the core's are compared where they are listed."""
+    page = (CONTRACT.parent.parent / "docs" / "reasons.md").read_text("utf-8")
+    explained = set(re.findall(r"^\| `(\w+)` \|", page, re.M))
+    sources = [path.read_text("utf-8") for path in Path(keybound.__file__).parent.rglob("*.py")]
+    named = {reason for source in sources for reason in re.findall(r'\b(?:Misuse|HostFailed|FlowFailed)\(\s*"(\w+)"', source)}
+    assert {"wrong_type", "network", "resend"} <= named
+    assert named - explained == set()
 
 
 def test_the_native_module_has_the_rows_of_its_tables() -> None:

@@ -12,7 +12,7 @@ use keybound::oauth::FlowError;
 use keybound::replay::Inserted;
 
 use super::Next;
-use crate::error::Error;
+use crate::error::{Error, Own};
 #[cfg(feature = "client")]
 use crate::key::public_key;
 use crate::plain::Options;
@@ -151,7 +151,7 @@ impl Reply {
 }
 
 fn misfit(detail: &str) -> Error {
-    Error::misuse("reply_mismatch", detail)
+    Error::own(Own::ReplyMismatch, detail)
 }
 
 /// What follows a reply. One that does not fit gives the step back.

@@ -76,29 +76,6 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Stable name, for logs and metrics.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::NotPrimary => "not_primary",
-            Self::Loading => "loading",
-            Self::Evicts { .. } => "evicts",
-            Self::Disagrees { .. } => "disagrees",
-            Self::NotAuthenticated => "not_authenticated",
-            Self::Sentinel => "sentinel",
-            Self::Forbidden { .. } => "forbidden",
-            Self::ClockApart { .. } => "clock_apart",
-            Self::Moved { .. } => "moved",
-            Self::TooOld => "too_old",
-            Self::NeedsReplicas { .. } => "needs_replicas",
-            Self::Full => "full",
-            Self::Malformed => "malformed",
-            Self::Refuses { .. } => "refuses",
-            Self::Unsteady => "unsteady",
-            Self::NotAcknowledged { .. } => "not_acknowledged",
-            Self::Lost => "lost",
-        }
-    }
-
     /// Whether someone has to change a configuration: a program that starts with such a fault had better stop.
     pub const fn is_configuration(&self) -> bool {
         matches!(
@@ -152,6 +129,41 @@ impl Fault {
 /// A text of the server's for people: visible ASCII alone, at most 64 characters.
 pub(super) fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).take(64).collect()
+}
+
+/// Writes the names and the list of them.
+macro_rules! names {
+    ($($pattern:pat => $name:literal,)*) => {
+        impl Fault {
+            /// All that [`name`](Self::name) can return.
+            pub const NAMES: &'static [&'static str] = &[$($name,)*];
+
+            /// Stable name, for logs and metrics.
+            pub const fn name(&self) -> &'static str {
+                match self { $($pattern => $name,)* }
+            }
+        }
+    };
+}
+
+names! {
+    Fault::NotPrimary => "not_primary",
+    Fault::Loading => "loading",
+    Fault::Evicts { .. } => "evicts",
+    Fault::Disagrees { .. } => "disagrees",
+    Fault::NotAuthenticated => "not_authenticated",
+    Fault::Sentinel => "sentinel",
+    Fault::Forbidden { .. } => "forbidden",
+    Fault::ClockApart { .. } => "clock_apart",
+    Fault::Moved { .. } => "moved",
+    Fault::TooOld => "too_old",
+    Fault::NeedsReplicas { .. } => "needs_replicas",
+    Fault::Full => "full",
+    Fault::Malformed => "malformed",
+    Fault::Refuses { .. } => "refuses",
+    Fault::Unsteady => "unsteady",
+    Fault::NotAcknowledged { .. } => "not_acknowledged",
+    Fault::Lost => "lost",
 }
 
 impl fmt::Display for Fault {

@@ -91,7 +91,7 @@ impl AuthorizationServer {
         let EndpointRequest { method, target, proofs, client, .. } = *request;
         let expected = request.expected().map_err(|Contradiction| {
             let text = "the tokens shown are bound to different keys";
-            Refusal::with_body("tokens_of_two_keys", "invalid_request", text, None)
+            Refusal::with_body(Refusal::TOKENS_OF_TWO_KEYS, "invalid_request", text, None)
         })?;
         let announces = matches!(request.grant, Grant::Announcement { .. });
         if proofs.is_empty() && (announces || !(request.must_bind || expected.is_some())) {

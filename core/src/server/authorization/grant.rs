@@ -67,7 +67,8 @@ impl Grant<'_> {
 /// # Errors
 /// The refusal to send if it is no thumbprint or occurs twice.
 pub(crate) fn dpop_jkt(form: &Form) -> Result<Option<Thumbprint>, Refusal> {
-    let invalid = |_| Refusal::with_body("dpop_jkt_malformed", "invalid_request", "dpop_jkt is no thumbprint", None);
+    let invalid =
+        |_| Refusal::with_body(Refusal::DPOP_JKT_MALFORMED, "invalid_request", "dpop_jkt is no thumbprint", None);
     match form.get("dpop_jkt") {
         Ok(None) => Ok(None),
         Ok(Some(text)) => Thumbprint::parse(text).map(Some).ok_or(()).map_err(invalid),

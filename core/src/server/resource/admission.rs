@@ -149,11 +149,11 @@ impl ResourceServer {
             Source::Jwt(jwt, keys) => {
                 let wanted = WantedKey { kid: jwt.kid.as_deref(), algorithm: jwt.algorithm };
                 let keys = keys.find(io, wanted).await;
-                let keys = keys.map_err(|_| Refusal::unavailable("keys_unavailable", RETRY_AFTER))?;
+                let keys = keys.map_err(|_| Refusal::unavailable(Refusal::KEYS_UNAVAILABLE, RETRY_AFTER))?;
                 self.genuine(received, &jwt, &keys, io.now())?
             }
             Source::Opaque => {
-                let unavailable = || Refusal::unavailable("introspection_unavailable", RETRY_AFTER);
+                let unavailable = || Refusal::unavailable(Refusal::INTROSPECTION_UNAVAILABLE, RETRY_AFTER);
                 let introspector = self.introspector().ok_or_else(unavailable)?;
                 let said = introspector.find(io, received.token()).await.map_err(|_| unavailable())?;
                 self.introspected(received, &said, io.now())?

@@ -98,9 +98,9 @@ impl ResourceServer {
                 Some(Insertion::Fresh) => Err(server.refuse_intent(IntentDefect::Expired, sender)),
                 Some(Insertion::Seen) => Err(server.refuse_intent(IntentDefect::Used, sender)),
                 Some(Insertion::BeforeFloor) => Err(server.refuse_intent(IntentDefect::BeforeFloor, sender)),
-                Some(Insertion::Full) => later("store_full", RETRY_AFTER),
-                Some(Insertion::ShareFull) => later("store_share_full", RETRY_AFTER),
-                Some(Insertion::Unavailable) | None => later("store_unavailable", server.watch().retry_after()),
+                Some(Insertion::Full) => later(Refusal::STORE_FULL, RETRY_AFTER),
+                Some(Insertion::ShareFull) => later(Refusal::STORE_SHARE_FULL, RETRY_AFTER),
+                Some(Insertion::Unavailable) | None => later(Refusal::STORE_UNAVAILABLE, server.watch().retry_after()),
             };
             Ok(settled.map_err(Box::new))
         })

@@ -35,3 +35,4 @@ export { KeyLost } from './session.js';
 export type { ConfirmSubject } from './confirm.js';
 export type { Need, SessionInfo, SessionState, Subject } from './session.js';
 export { FlowFailed, HostFailed, KeyboundError, LoginRequired, Misuse } from '../errors.js';
+export type { FlowReason, HostReason, MisuseReason, Reason } from '../errors.js';

@@ -1,6 +1,6 @@
 // What a page may know about its session. No token is among it.
 
-import { KeyboundError, LoginRequired, type Details } from '../errors.js';
+import { KeyboundError, LoginRequired, type Details, type FlowReason } from '../errors.js';
 
 /** An account, as its authorization server names it. Identify it by both: another issuer may give the same `sub` to another one. */
 export interface Subject {
@@ -39,7 +39,7 @@ export type SessionState =
   | { readonly state: 'none' }
   | { readonly state: 'active'; readonly session: SessionInfo }
   /** There was a session, and only a login helps: `reason` is that of the {@link LoginRequired} that was thrown. */
-  | { readonly state: 'login_required'; readonly reason: string };
+  | { readonly state: 'login_required'; readonly reason: FlowReason };
 
 /**
  * The key of the session is gone (`key_missing`: the browser's data was cleared, wholly or in part) or is another one

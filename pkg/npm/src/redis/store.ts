@@ -7,6 +7,7 @@ import type { NativeEntry, NativeRedisReplay, NativeRedisTurn } from '../native.
 import { snakeCase } from '../options.js';
 import { policyJson } from '../policy.js';
 import type { Policy } from '../policy.js';
+import type { RedisFaultName } from '../reasons.js';
 import type { Inserted, ReplayEntry, ReplayStore } from '../replay.js';
 import { nativeOf } from '../replay.js';
 import { redis, sourceOf } from './clients.js';
@@ -16,7 +17,7 @@ import type { RedisReplayOptions } from './options.js';
 /** Why a server cannot be used. */
 export interface RedisFault {
   /** Stable, for logs and metrics: `lost`, `loading`, `full`, `not_primary`, `evicts`, `disagrees`, `forbidden`, `clock_apart`, … */
-  readonly name: string;
+  readonly name: RedisFaultName;
   /** What happened and what to do, for people. */
   readonly message: string;
   /** Whether a configuration has to be changed. */
@@ -55,7 +56,7 @@ interface Outcome {
 }
 
 interface Fault {
-  readonly name: string;
+  readonly name: RedisFaultName;
   readonly message: string;
   readonly is_configuration: boolean;
   readonly address?: string;

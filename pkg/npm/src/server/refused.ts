@@ -1,12 +1,12 @@
 /** Who is told of refused requests: the program, by a hook, and its developer, by `NODE_DEBUG=keybound` or `DEBUG=keybound`. */
 
-import type { Refusal } from '../errors.js';
+import type { Refusal, RefusalReason } from '../errors.js';
 import type { RequestParts } from './protection.js';
 
 /** A request that was refused: nothing of it that is secret. */
 export interface RefusedRequest {
   /** The stable name, as in `docs/errors`. */
-  readonly reason: string;
+  readonly reason: RefusalReason;
   readonly status: number;
   /** The error code on the wire, for example `use_dpop_nonce`. */
   readonly error: string | undefined;

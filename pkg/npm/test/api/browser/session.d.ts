@@ -1,4 +1,4 @@
-import { LoginRequired } from '../errors.js';
+import { LoginRequired, type FlowReason } from '../errors.js';
 export interface Subject {
     readonly issuer: string;
     readonly sub: string;
@@ -27,7 +27,7 @@ export type SessionState =
 }
  | {
     readonly state: 'login_required';
-    readonly reason: string;
+    readonly reason: FlowReason;
 };
 export declare class KeyLost extends LoginRequired {
 }

@@ -1,8 +1,9 @@
 import type { Policy } from '../policy.js';
+import type { RedisFaultName } from '../reasons.js';
 import type { Inserted, ReplayEntry, ReplayStore } from '../replay.js';
 import type { RedisReplayOptions } from './options.js';
 export interface RedisFault {
-    readonly name: string;
+    readonly name: RedisFaultName;
     readonly message: string;
     readonly isConfiguration: boolean;
 }

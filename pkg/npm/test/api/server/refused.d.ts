@@ -1,7 +1,7 @@
-import type { Refusal } from '../errors.js';
+import type { Refusal, RefusalReason } from '../errors.js';
 import type { RequestParts } from './protection.js';
 export interface RefusedRequest {
-    readonly reason: string;
+    readonly reason: RefusalReason;
     readonly status: number;
     readonly error: string | undefined;
     readonly method: string;

@@ -1,0 +1,48 @@
+//! Stable names of errors, each written once: the macros here make the method that gives one, and the list of all.
+//!
+//! Other languages have these lists as types (`tests/contract/faults.json`), and `docs/reasons.md` explains each.
+
+/// Writes `reason` of an error and the list of what it can return. `else` holds what other errors name.
+macro_rules! reasons {
+    ($kind:ident { $($pattern:pat => $reason:literal,)* }) => {
+        impl $kind {
+            /// All that [`reason`](Self::reason) can return.
+            pub const REASONS: &'static [&'static str] = &[$($reason,)*];
+
+            /// The stable name, for programs.
+            pub const fn reason(&self) -> &'static str {
+                match self { $($pattern => $reason,)* }
+            }
+        }
+    };
+    ($kind:ident { $($pattern:pat => $reason:literal,)* } else { $($other:pat => $named:expr,)* }) => {
+        impl $kind {
+            /// What [`reason`](Self::reason) can return, without the reasons of the errors that this one holds.
+            pub const REASONS: &'static [&'static str] = &[$($reason,)*];
+
+            /// The stable name, for programs.
+            pub fn reason(&self) -> &'static str {
+                match self { $($pattern => $reason,)* $($other => $named,)* }
+            }
+        }
+    };
+}
+
+/// Stable names and texts of one kind of defect.
+macro_rules! defects {
+    ($kind:ident { $($variant:ident => $reason:literal, $text:literal;)* }) => {
+        impl $kind {
+            /// All that [`reason`](Self::reason) can return.
+            pub const REASONS: &'static [&'static str] = &[$($reason,)*];
+
+            /// The stable name, for programs.
+            pub const fn reason(self) -> &'static str {
+                match self { $(Self::$variant { .. } => $reason,)* }
+            }
+
+            const fn text(self) -> &'static str {
+                match self { $(Self::$variant { .. } => $text,)* }
+            }
+        }
+    };
+}
