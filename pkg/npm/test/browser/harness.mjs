@@ -29,9 +29,10 @@ export function launch(more = []) {
   return chromium.launch({ executablePath: BROWSER, args: [...ARGUMENTS, ...more] });
 }
 
-/** Starts both servers of `keybound serve` on a free port. */
+/** Starts both servers of `keybound serve`, on a free port unless `--listen` is given. */
 export async function startServers(...more) {
-  const child = spawn(PROGRAM, ['serve', '--listen', '127.0.0.1:0', '--format', 'json', ...more], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const listen = more.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
+  const child = spawn(PROGRAM, ['serve', ...listen, '--format', 'json', ...more], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = await new Promise((resolve, reject) => {
     createInterface(child.stdout).once('line', (text) => resolve([text]));
     child.once('exit', (code) => reject(new Error(`keybound serve ended with ${code}`)));

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import {
-  launch, loaded, loggedIn, missing, open, options, redeemed, revokeAccessToken, run, slot, startPages, startServers, stored, until, watch,
+  launch, loaded, loggedIn, login, missing, open, options, redeemed, revokeAccessToken, run, slot, startPages, startServers, stored, until, watch,
 } from './harness.mjs';
 
 describe('several tabs', { skip: missing }, () => {
@@ -198,6 +198,57 @@ describe('several tabs', { skip: missing }, () => {
     await until('the login', () => run(third, () => client.session.state === 'active'));
     assert.equal((await call(third)).path, '/api');
   });
+
+  for (const [what, more] of [
+    ['its tokens', {}],
+    ['its clients', { clientId: undefined, register: { client_name: 'Tabs' } }],
+  ]) {
+    test(`all say that a login is needed once the server has lost ${what}`, async () => {
+      let own = await startServers();
+      try {
+        await context?.close();
+        context = await browser.newContext();
+        const first = await loggedIn(context, own, pages, more);
+        const second = await open(context, pages);
+        await run(second, (given) => globalThis.make(given), options(own, pages, more));
+        assert.equal((await run(second, () => client.open())).state, 'active');
+        const tabs = [first, second];
+        const status = (page) => run(page, async (url) => (await client.fetch(url)).status, own.resource);
+        assert.deepEqual(await Promise.all(tabs.map(status)), [200, 200]);
+        for (const page of tabs) {
+          await run(page, () => {
+            globalThis.heard = [];
+            client.onChange((state) => globalThis.heard.push([state.state, state.reason]));
+          });
+        }
+        // One in memory, as it is after a restart.
+        await own.stop();
+        own = await startServers('--listen', new URL(own.issuer).host);
+        const seen = watch(context, own.issuer);
+        const refused = await run(first, async (url) => {
+          const response = await client.fetch(url);
+          return [response.status, client.needs(response)];
+        }, own.resource);
+        assert.deepEqual(refused, [401, { need: 'login' }]);
+        for (const page of tabs) {
+          await until('the state', () => run(page, () => client.session.state === 'login_required'));
+          assert.deepEqual(await run(page, () => globalThis.heard), [['login_required', 'login_required']]);
+        }
+        const asked = seen.filter(({ path }) => path === '/token').length;
+        await assert.rejects(status(second), { name: 'LoginRequired' });
+        assert.equal(seen.filter(({ path }) => path === '/token').length, asked, 'the other tab does not ask again');
+        // A tab that is opened now, or loaded again, says so too.
+        await second.reload();
+        await loaded(second);
+        assert.equal((await run(second, () => client.open())).state, 'login_required');
+        await login(first);
+        await until('the login', () => run(second, () => client.session.state === 'active'));
+        assert.deepEqual(await Promise.all(tabs.map(status)), [200, 200]);
+      } finally {
+        await own.stop();
+      }
+    });
+  }
 
   test('say nothing to each other but that something changed', async () => {
     const [first, second] = await twoTabs();
