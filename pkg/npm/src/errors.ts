@@ -26,6 +26,7 @@ export type MisuseReason =
   | 'not_an_entry'
   | 'not_an_insertion'
   | 'not_ready'
+  | 'other_copy'
   | 'pem_unavailable'
   | 'popup_blocked'
   | 'redirect_uri_origin'

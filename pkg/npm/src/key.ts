@@ -1,6 +1,7 @@
 /** Keys: in this process, or outside of it behind a signer. */
 
 import { native, ready } from '#native';
+import { checkCopy, mark } from './copies.js';
 import type { Algorithm, Protection, PublicJwk, Signed } from './drive.js';
 import { guarded, misuse, named } from './errors.js';
 import type { NativeKey } from './native.js';
@@ -36,6 +37,10 @@ interface KeyObjectLike {
 /** A key in this process. Its private part is shown by `danger_` methods alone. */
 export class Key {
   readonly #native: NativeKey;
+
+  static {
+    mark(this, 'Key');
+  }
 
   private constructor(key: NativeKey) {
     this.#native = key;
@@ -151,6 +156,7 @@ export interface PrivateJwk {
 /** What signs, of anything that {@link proof} takes as a key. @throws Misuse that says what is wanted @internal */
 export async function signerOf(key: unknown): Promise<Key | Signer> {
   if (key instanceof Key) return key;
+  checkCopy(key, Key);
   if (typeof key !== 'object' || key === null) throw noKey(named(key));
   if ('sign' in key && 'publicJwk' in key) return key as Signer;
   if ('privateKey' in key && 'publicKey' in key) return webCryptoSigner(key as CryptoKeyPairLike);

@@ -1,5 +1,6 @@
 /** Keys and sessions in the memory of this process: for services that log in anew when they start, and for tests. */
 
+import { checkCopy } from './copies.js';
 import type { Algorithm, CreatedKey, Protection, Signed, Signing, Store, Stored } from './drive.js';
 import { KeyFault } from './drive.js';
 import { Key } from './key.js';
@@ -32,6 +33,7 @@ export class MemoryStore implements Store {
 
   /** Keeps a key that the caller has, for example the one a client authenticates with. Gives its thumbprint. */
   async addKey(key: Key | Signer): Promise<string> {
+    checkCopy(key, Key);
     await ready();
     const thumbprint = key instanceof Key ? key.thumbprint : native().thumbprint(JSON.stringify(key.publicJwk));
     this.#keys.set(thumbprint, key);

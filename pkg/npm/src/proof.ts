@@ -1,6 +1,7 @@
 /** Making proofs, and remembering the nonces that servers give. */
 
 import { native, ready } from '#native';
+import { checkCopy } from './copies.js';
 import { guarded, misuse, named } from './errors.js';
 import { systemNow } from './http.js';
 import { Key, signerOf } from './key.js';
@@ -46,6 +47,7 @@ export async function proof(request: ProofRequest & { readonly key: Key | Signer
 export function proofSync(request: ProofRequest & { readonly key: Key }): string {
   checkRequest(request);
   const { key, method, url, accessToken, nonce, now = systemNow() } = request;
+  checkCopy(key, Key);
   if (!(key instanceof Key)) throw misuse('wrong_type', 'proofSync takes a Key of this package; proof takes signers too');
   const inner = Key._nativeOf(key);
   return guarded(() => native().proof(method, String(url), accessToken, nonce, inner, now));

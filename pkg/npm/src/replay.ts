@@ -2,6 +2,7 @@
 
 import { otherWorkers } from '#host';
 import { native } from '#native';
+import { checkCopy, mark } from './copies.js';
 import { fromByteString } from './drive.js';
 import { guarded, misuse, named } from './errors.js';
 import type { NativeEntry, NativeMemoryStore } from './native.js';
@@ -95,6 +96,10 @@ export class MemoryReplayStore implements ReplayStore {
   #terms: string | undefined;
   #native: NativeMemoryStore | undefined;
 
+  static {
+    mark(this, 'MemoryReplayStore');
+  }
+
   /** @throws Misuse where other workers run beside this one */
   constructor(options: MemoryReplayOptions = {}) {
     const { workers, dangerOneOfSeveral } = options;
@@ -161,6 +166,7 @@ interface Particular {
 
 /** Refuses a store that says that it is not for verifiers of this policy. A store of the program's own says nothing. @throws Misuse @internal */
 export function checkStore(store: ReplayStore | undefined, policy: Policy): void {
+  checkCopy(store, MemoryReplayStore);
   (store as Partial<Particular> | undefined)?._serves?.(policy);
 }
 

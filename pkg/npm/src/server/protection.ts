@@ -1,6 +1,7 @@
 /** A protected resource with all that stands behind it: keys, store, nonces, clock. */
 
 import { native, ready } from '#native';
+import { checkCopy, mark } from '../copies.js';
 import type { Algorithm, Finished } from '../drive.js';
 import { KeyboundError, guarded, misuse } from '../errors.js';
 import type { Refusal } from '../errors.js';
@@ -142,8 +143,13 @@ export class Protection {
   #server: NativeResourceServer | undefined;
   #warned = false;
 
+  static {
+    mark(this, 'Protection');
+  }
+
   /** @throws Misuse for options that could never admit a request, and for a memory store where several workers run */
   constructor(options: ProtectionOptions) {
+    checkCopy(options, Protection);
     checkLists(options, ['issuers']);
     checkTexts(options, ['audiences', 'tokenAlgorithms', 'scopes', 'alsoOrigins', 'intentsAt']);
     const { issuers = [], introspection, proofs = {}, store, workers, dangerNoReplayStore = false, dangerFirstStart, now, onFault, onRefused, proxies, cors, audit, ...rest } = options;

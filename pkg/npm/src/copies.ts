@@ -1,0 +1,21 @@
+/** Recognises objects of another copy of this package, whose private parts this one cannot read. */
+
+import { misuse } from './errors.js';
+
+/** The same in every copy. */
+const KIND = Symbol.for('keybound.kind');
+
+/** Marks the instances of a class with a name that no bundler shortens. @internal */
+export function mark({ prototype }: { readonly prototype: object }, kind: string): void {
+  Object.defineProperty(prototype, KIND, { value: kind });
+}
+
+/** Refuses an instance of `own` that another copy made. @throws Misuse @internal */
+export function checkCopy(value: unknown, own: { readonly prototype: object }): void {
+  if (typeof value !== 'object' || value === null || Object.prototype.isPrototypeOf.call(own.prototype, value)) return;
+  const [kind, wanted] = [value, own.prototype].map((object) => (object as { readonly [KIND]?: unknown })[KIND]);
+  if (kind === undefined || kind !== wanted) return;
+  throw misuse('other_copy', `this ${wanted} was made by another copy of keybound in this process, such as another version or one inside a bundle; ${ADVICE}`);
+}
+
+const ADVICE = 'have one copy make and use it: npm ls keybound lists those that are installed, and bundlers keep it out as external';

@@ -1,0 +1,47 @@
+// Two copies of the package in one process, as two versions or a bundle beside node_modules make: an object of the other one is told apart.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { Key, MemoryReplayStore, MemoryStore, Misuse, Verifier, proof, proofSync } from 'keybound';
+import * as forExpress from 'keybound/express';
+import * as forHono from 'keybound/hono';
+import { protect } from 'keybound/server';
+
+const other = (file) => import(new URL(`../dist/${file}.js?other`, import.meta.url));
+const [{ Key: OtherKey }, { MemoryReplayStore: OtherStore }, { protect: otherProtect }] = await Promise.all(['key', 'replay', 'server/protection'].map(other));
+
+const request = { method: 'GET', url: 'https://api.example.com/items' };
+const options = { resource: 'https://api.example.com', issuers: ['https://as.example.com'], workers: 1 };
+const told = (kind) => (error) => {
+  assert(error instanceof Misuse, String(error));
+  assert.equal(error.reason, 'other_copy');
+  assert.match(error.message, new RegExp(`^this ${kind} was made by another copy of keybound`));
+  assert.match(error.message, /npm ls keybound/);
+  return true;
+};
+
+test('a key of another copy signs no proof, and the error says why', async () => {
+  const key = OtherKey.generate();
+  await assert.rejects(proof({ ...request, key }), told('Key'));
+  assert.throws(() => proofSync({ ...request, key }), told('Key'));
+  await assert.rejects(new MemoryStore().addKey(key), told('Key'));
+});
+
+test('a store of another copy serves no verifier and no protection', () => {
+  const store = new OtherStore({ workers: 1 });
+  assert.throws(() => new Verifier({ store }), told('MemoryReplayStore'));
+  assert.throws(() => protect({ ...options, workers: undefined, store }), told('MemoryReplayStore'));
+});
+
+test('a protection of another copy is no options', () => {
+  const protection = otherProtect(options);
+  for (const { protect: make } of [forExpress, forHono]) assert.throws(() => make(protection), told('Protection'));
+});
+
+test('objects of this copy, a signer and a store of the program are as before', async () => {
+  const key = Key.generate();
+  const signer = { algorithm: 'ES256', publicJwk: key.publicJwk, sign: async (message) => ({ bytes: key.sign(message), encoding: 'raw' }) };
+  for (const given of [key, signer]) assert.equal((await proof({ ...request, key: given })).split('.').length, 3);
+  for (const store of [new MemoryReplayStore({ workers: 1 }), { insert: () => 'fresh' }]) assert.ok(new Verifier({ store }));
+  assert.deepEqual(Object.keys(key), [], 'the mark is not seen');
+});
