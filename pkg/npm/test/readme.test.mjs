@@ -37,7 +37,7 @@ const find = (word) => {
 const asked = (start) => `${start}\n  const response = await fetch(origin + '/items');
   console.log(response.status, response.headers.get('www-authenticate').split(' ')[0], (await fetch(origin + '/.well-known/oauth-protected-resource')).status);`;
 
-test('all snippets are among those that run', () => assert.equal(snippets.length, 12));
+test('all snippets are among those that run', () => assert.equal(snippets.length, 14));
 
 test('first proof', async () => assert.deepEqual(await run(find('import { Key, proof }')), ['3']));
 
@@ -102,6 +102,13 @@ test('call an API', async () => {
   } finally {
     servers.stop();
   }
+});
+
+test('in a page', async () => {
+  const guide = await readFile(join(root, '../../docs/browser.md'), 'utf8');
+  const own = snippets.filter((code) => code.includes('keybound/browser') || code.includes('/notes'));
+  assert.equal(own.length, 2);
+  for (const code of own) assert.ok(guide.includes(code), `test/browser/guide.test.mjs runs what the guide says, and this is not in it: ${code}`);
 });
 
 test('errors', async () => {

@@ -65,5 +65,5 @@ export function loader(judging: Module, advising: Module = judging): Loader {
 
 /** The mistake of a call that answers at once, before the core is there. */
 export function notReady(): Error {
-  return misuse('not_ready', 'the core is not loaded yet; await ready() first, or use the asynchronous call');
+  return misuse('not_ready', "the core is not loaded yet; import { ready } from 'keybound' and await ready() first, or use the asynchronous call");
 }
