@@ -292,7 +292,7 @@ def test_headers_are_a_mapping_or_pairs_of_texts_or_bytes() -> None:
         assert explain_response(status=401, headers=one)["nonce"] == "n1"
     assert explain_response(status=401, headers=nonce)["nonce_state"] == "repeated"
     assert Incoming(method="GET", target=b"/", headers={"DPoP": "x"}).headers == (("DPoP", b"x"),)
-    for wrong in ("DPoP: x", ["DPoP"], None, {"DPoP": 1}):
+    for wrong in ("DPoP: x", "", b"", ["DPoP"], None, {"DPoP": 1}):
         with pytest.raises(Misuse) as told:
             explain_response(status=401, headers=wrong)  # type: ignore[arg-type]
         assert told.value.reason == "wrong_type"

@@ -109,6 +109,12 @@ def test_the_middleware_logs_what_views_refuse(caplog: pytest.LogCaptureFixture)
         assert lines(caplog) == ["refused GET /items with 401: credentials_missing"]
     StarletteClient(app, root_path="/elsewhere").get("/elsewhere/items")
     assert lines(caplog)[-1] == "refused GET /elsewhere/items with 400: mount_path_mismatch"
+    by_route = FastAPI()
+    protect(by_route, **OPTIONS, by_route=True)
+    by_route.get("/items")(items)
+    with TestIssuer.of(by_route).trusted_by(by_route) as trusted:
+        trusted.stranger().starlette(by_route).get("/items")
+        assert lines(caplog) == ["refused GET /items with 401: credentials_missing"], "once, although the route asks for the principal"
     flask = Flask(__name__)
     Keybound(flask, **OPTIONS)
     flask.add_url_rule("/items", view_func=flask_require("write")(lambda: "written"))

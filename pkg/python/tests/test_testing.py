@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -27,13 +28,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
-from keybound import Key, Misuse, Policy, Principal, Refused, ResourceServer
+from keybound import HttpResponse, Key, Misuse, Policy, Principal, Refused, ResourceServer
 from keybound.django import require as django_require
 from keybound.flask import Keybound
 from keybound.flask import require as flask_require
 from keybound.starlette import KeyboundMiddleware, protect, require
 from keybound.testing import TestClock, TestIssuer, TestToken, danger_admit
 from keybound.testing.fixtures import keybound_clock, keybound_issuer
+from keybound.testing.issuer import Published
+from keybound.transport import HttpRequest as Fetched
 
 __all__ = ["keybound_clock", "keybound_issuer"]
 
@@ -224,22 +227,57 @@ def test_everyone_is_admitted_where_a_test_says_so(kind: tuple[Any, Send]) -> No
             assert send(app, stranger, "GET", "/items")[0] == 403, "scopes still count"
 
 
-@pytest.mark.parametrize("name", ["fastapi", "flask"])
+class Unreachable:
+    """A network without the issuer, and a clock: what an application has before a test lends it others."""
+
+    asked = 0
+
+    def clock(self) -> float:
+        return 1_600_000_000
+
+    def send(self, request: Fetched) -> HttpResponse:
+        self.asked += 1
+        return HttpResponse(status=404, headers=(), body=b"")
+
+
+class UnreachableLater(Unreachable):
+    async def send(self, request: Fetched) -> HttpResponse:  # type: ignore[override]
+        return super().send(request)
+
+
+@pytest.mark.parametrize("name", ["fastapi", "flask", "django"])
 def test_after_the_block_an_application_is_as_it_was(name: str) -> None:
     opened, send = KINDS[name]
-    with opened(transport=None) as app:
-        issuer = TestIssuer.of(app)
-        other = TestIssuer.of(app)
-        alice = issuer.client(TestToken("alice", scopes=["items:read"]))
+    own = UnreachableLater() if name == "fastapi" else Unreachable()
+    with opened(transport=own, clock=own.clock, policy=Policy(nonces=False), danger_first_start=True) as app:
+        before = TestIssuer.of(app, clock=TestClock(1_600_000_000)).client(TestToken("alice", scopes=["items:read"]))
+        issuer, other = TestIssuer.of(app), TestIssuer.of(app, clock=TestClock(1_800_000_000))
+        alice, bob = (each.client(TestToken("alice", scopes=["items:read"])) for each in (issuer, other))
         for _ in range(2):
             with issuer.trusted_by(app):
                 assert send(app, alice, "GET", "/items")[0] == 200
-            with other.trusted_by(app):
-                assert send(app, other.client(TestToken("alice", scopes=["items:read"])), "GET", "/items")[0] == 200
-                assert send(app, alice, "GET", "/items")[0] == 401
-        with danger_admit(app, issuer.principal(TestToken("alice", scopes=["items:read"]))):
-            pass
-        assert send(app, alice, "GET", "/items")[0] != 200
+                with other.trusted_by(app):
+                    assert send(app, bob, "GET", "/items")[0] == 200
+                    assert send(app, alice, "GET", "/items")[0] == 401
+                assert send(app, alice, "GET", "/items")[0] == 200, "the issuer, its keys and its clock are those of the outer block"
+                assert send(app, bob, "GET", "/items")[0] == 401
+        assert own.asked == 0
+        assert send(app, before, "GET", "/items")[0] == 503
+        assert own.asked > 0, "the application's own network is asked again"
+
+
+@pytest.mark.parametrize("name", list(KINDS))
+def test_after_the_block_no_one_is_admitted_by_it(name: str) -> None:
+    opened, send = KINDS[name]
+    with opened() as app:
+        issuer = TestIssuer.of(app)
+        alice, bob = (issuer.principal(TestToken(subject, scopes=["items:read"])) for subject in ("alice", "bob"))
+        stranger = issuer.stranger()
+        with danger_admit(app, alice):
+            with danger_admit(app, bob):
+                assert send(app, stranger, "GET", "/items")[1]["subject"] == "bob"
+            assert send(app, stranger, "GET", "/items")[1]["subject"] == "alice"
+        assert send(app, stranger, "GET", "/items")[0] == 401
 
 
 def test_a_principal_made_by_hand_has_what_the_token_says() -> None:
@@ -247,6 +285,7 @@ def test_a_principal_made_by_hand_has_what_the_token_says() -> None:
     reader = issuer.principal(TestToken("alice", client_id="app", scopes=["items:read"], claims={"tenant": "t1"}))
     assert (told(reader), reader.claims["tenant"], reader.issuer) == ({"subject": "alice", "client": "app", "scopes": ["items:read"]}, "t1", issuer.name)
     assert reader.expires_at == issuer.clock() + 300 and reader.thumbprint
+    assert issuer.principal(TestToken("alice", lifetime=60)).expires_at == issuer.clock() + 60
     reader.require("items:read")
     with pytest.raises(Refused):
         reader.require("items:write")
@@ -286,9 +325,28 @@ def test_a_server_without_a_framework_and_its_clock() -> None:
     server = ResourceServer(**{name: value for name, value in OPTIONS.items() if name != "public"}, clock=clock)
     with TestIssuer.of(server, clock=clock).trusted_by(server) as issuer:
         assert issuer.principal(TestToken("alice")).expires_at == 1_800_000_300
+        clock.set(1_700_000_000)
+        assert issuer.principal(TestToken("alice")).expires_at == 1_700_000_300
     for wrong in (7, "now"):
         with pytest.raises(Misuse, match="clock is a function"):
             ResourceServer(resource=RESOURCE, issuers=["https://as.example.com"], clock=wrong)  # type: ignore[arg-type]
+
+
+def test_a_stranger_sends_neither_token_nor_proof() -> None:
+    assert TestIssuer(RESOURCE).stranger().sign("GET", "/items") == {}
+
+
+def test_the_network_of_a_test_has_the_issuers_documents_and_no_others() -> None:
+    issuer = TestIssuer(RESOURCE, name="https://as.example.com/realms/main")
+
+    def asked(url: str) -> tuple[int, Any]:
+        answer = Published(issuer).send(Fetched(method="GET", url=url, headers=(), body=b""))
+        return answer.status, json.loads(answer.body)
+
+    assert asked("https://as.example.com/.well-known/oauth-authorization-server/realms/main") == (200, issuer.metadata)
+    assert asked("https://as.example.com/realms/main/jwks") == (200, issuer.jwks)
+    for url in ("https://as.example.com/jwks", "https://elsewhere.example/realms/main/jwks", "https://elsewhere.example/.well-known/oauth-authorization-server"):
+        assert asked(url)[0] == 404, url
 
 
 def test_what_is_not_protected_says_so() -> None:

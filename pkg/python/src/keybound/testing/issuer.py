@@ -128,6 +128,8 @@ class TestIssuer:
         own = {"transport": Published(self), "clock": self.clock}
         if not isinstance(options.get("store"), MemoryReplayStore) and options.get("store") is not None:
             return options | own
+        # The store of the test is made with it.
+        options.pop("danger_first_start", None)
         return options | own | {"store": self._store(options.get("policy") or Policy())}
 
     @contextlib.contextmanager
