@@ -7,7 +7,7 @@ import { checkScopes } from './options.js';
 import type { Principal } from './server/principal.js';
 import { Protection } from './server/protection.js';
 import type { ProtectionOptions } from './server/protection.js';
-import { complete, partsOf, pathOf, refuse } from './server/node.js';
+import { answerWith, partsOf, pathOf, refuse } from './server/node.js';
 
 export { Principal } from './server/principal.js';
 export { Protection } from './server/protection.js';
@@ -43,7 +43,7 @@ export function protect(options: ProtectionOptions | Protection): Middleware {
     protection._answer(partsOf(request, target, routedPath(request, target), templateOf(request))).then((decided) => {
       if ('answer' in decided) return refuse(response, decided.answer);
       request.auth = decided.principal;
-      complete(response, decided.principal.headers);
+      answerWith(response, decided.principal.headers);
       next();
     }).catch(next);
   };

@@ -17,6 +17,7 @@ export interface NodeResponse {
   statusCode: number;
   getHeader(name: string): unknown;
   setHeader(name: string, value: string): unknown;
+  writeHead(status: number, ...rest: unknown[]): unknown;
   end(body: string): unknown;
 }
 
@@ -37,12 +38,46 @@ export function pathOf(target: string): string {
 /** Sends what the protection answers instead of a handler. @internal */
 export function refuse(response: NodeResponse, { status, headers, body }: Answer): void {
   response.statusCode = status;
-  complete(response, headers);
+  complete(response, headers, false);
   response.end(body);
 }
 
-/** Adds what a request is answered with besides. @internal */
-export function complete(response: NodeResponse, added: Fields): void {
-  // No handler has run yet: one that says how its answer is cached does so later.
-  for (const [name, value] of completed(added, (present) => response.getHeader(present), false)) response.setHeader(name, value);
+/** Adds what an admitted request is answered with besides, again when the handler has set its own fields. @internal */
+export function answerWith(response: NodeResponse, added: Fields): void {
+  complete(response, added, false);
+  const writeHead = response.writeHead.bind(response);
+  // Node itself calls this where a handler does not.
+  response.writeHead = (status, ...rest) => {
+    const given = rest.at(-1);
+    if (typeof given !== 'object' || given === null) {
+      complete(response, added, true);
+      return writeHead(status, ...rest);
+    }
+    const fields = pairsOf(given);
+    const set = completed(added, (name) => valueIn(fields, name) ?? response.getHeader(name), true);
+    for (const [name, value] of set) response.setHeader(name, value);
+    const kept = fields.filter(([name]) => !set.some(([replaced]) => isSame(name, replaced)));
+    return writeHead(status, ...rest.slice(0, -1), Array.isArray(given) ? kept.flat() : Object.fromEntries(kept));
+  };
+}
+
+function complete(response: NodeResponse, added: Fields, keepCaching: boolean): void {
+  for (const [name, value] of completed(added, (present) => response.getHeader(present), keepCaching)) response.setHeader(name, value);
+}
+
+/** The fields that are given to `writeHead`: an object, pairs, or names and values in turn. */
+function pairsOf(given: object): (readonly [name: string, value: unknown])[] {
+  if (!Array.isArray(given)) return Object.entries(given);
+  if (Array.isArray(given[0])) return given as [string, unknown][];
+  return given.flatMap((name, at) => (at % 2 === 0 ? [[String(name), given[at + 1] as unknown] as const] : []));
+}
+
+/** The values of a field, joined; `undefined` where it is not among `fields`. */
+function valueIn(fields: readonly (readonly [name: string, value: unknown])[], name: string): string | undefined {
+  const values = fields.filter(([known]) => isSame(known, name)).map(([, value]) => String(value));
+  return values.length === 0 ? undefined : values.join(', ');
+}
+
+function isSame(name: string, other: string): boolean {
+  return name.toLowerCase() === other.toLowerCase();
 }

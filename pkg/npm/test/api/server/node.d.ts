@@ -12,6 +12,7 @@ export interface NodeResponse {
     statusCode: number;
     getHeader(name: string): unknown;
     setHeader(name: string, value: string): unknown;
+    writeHead(status: number, ...rest: unknown[]): unknown;
     end(body: string): unknown;
 }
 export declare function partsOf(request: NodeRequest, target?: string, path?: string, route?: string | undefined): RequestParts;
