@@ -100,6 +100,7 @@ mod tests {
         for (message, snake, camel, switch) in [
             ("set `allow_loopback`", "set allow_loopback", "set allowLoopback", "set --allow-loopback"),
             ("`max_age`; `jti`", "max_age; jti", "maxAge; jti", "--max-age; --jti"),
+            ("name `also_origin`", "name also_origins", "name alsoOrigins", "name --also-origin"),
             // What JavaScript's redirectURI became on its way here.
             (
                 "no option `redirect_u_r_i`",

@@ -11,13 +11,14 @@ use axum::http::header::{AUTHORIZATION, HeaderName};
 use axum::http::{Request, Response, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::routing::get;
+use keybound::http::message::Request as Asked;
 use keybound::json::Value;
 use keybound::key::Signer as _;
 use keybound::key::soft::SoftKey;
 use keybound::server::JwkSet;
 use keybound::{Algorithm, RUSTCRYPTO, UnixTime};
 use keybound_testing::{TestClient, TestClock, TestIssuer, TestToken, danger_admit};
-use keybound_tower::{Builder, Principal, Protection, Refused, RequireScopes};
+use keybound_tower::{Builder, Principal, Protection, Refused, RequireScopes, Transport as _};
 use tower::ServiceExt as _;
 
 const RESOURCE: &str = "https://api.example.com";
@@ -176,6 +177,32 @@ async fn a_server_that_asks_for_nonces_for_ever_is_asked_twice() {
 }
 
 #[tokio::test]
+async fn an_answer_that_asks_for_no_nonce_is_the_answer() {
+    for (status, challenge) in [
+        (StatusCode::FORBIDDEN, r#"DPoP error="use_dpop_nonce""#),
+        (StatusCode::UNAUTHORIZED, r#"Bearer error="use_dpop_nonce""#),
+        (StatusCode::UNAUTHORIZED, r#"DPoP error="invalid_token""#),
+    ] {
+        let answer = move || async move { (status, [("www-authenticate", challenge), ("dpop-nonce", "n")]) };
+        let (app, count) = counted(Router::new().route("/items", get(answer)));
+        let alice = issuer().client(TestToken::of("alice")).unwrap();
+        assert_eq!(alice.call(app, request("/items")).await.unwrap().status(), status);
+        assert_eq!(count.load(Ordering::SeqCst), 1, "{challenge}");
+    }
+}
+
+#[test]
+fn a_request_that_is_signed_again_has_one_token_and_one_proof() {
+    let mut signed = request("/items");
+    for client in ["alice", "bob"].map(|name| issuer().client(TestToken::of(name)).unwrap()) {
+        client.sign(&mut signed).unwrap();
+        let tokens: Vec<_> = signed.headers().get_all(AUTHORIZATION).iter().collect();
+        assert_eq!(tokens, [format!("DPoP {}", client.token()).as_str()]);
+        assert_eq!(signed.headers().get_all(DPOP).iter().count(), 1);
+    }
+}
+
+#[tokio::test]
 async fn an_issuer_that_the_application_names_keeps_its_name() {
     const NAME: &str = "https://as.example.com";
     let issuer = issuer().named(NAME).with_clock(TestClock::at(UnixTime::from_secs(1_800_000_000)));
@@ -214,6 +241,30 @@ async fn an_application_fetches_metadata_and_keys_without_a_socket() {
     let metadata = Value::parse_object(issuer.metadata().as_bytes()).unwrap();
     assert_eq!((metadata.text("issuer"), metadata.text("jwks_uri")), (Some(issuer.name()), Some(&*issuer.jwks_uri())));
     assert!(self::issuer().named("as.example.com").transport().is_err());
+}
+
+#[tokio::test]
+async fn the_network_of_a_test_has_the_issuers_documents_and_no_others() {
+    let issuer = issuer().named("https://as.example.com/realms/main");
+    let network = issuer.transport().unwrap();
+    let ask = async |method: &str, url: &str| network.send(&Asked::new(method, url), 4096).await.unwrap();
+    for place in [
+        "https://as.example.com/.well-known/oauth-authorization-server/realms/main",
+        "https://as.example.com/.well-known/openid-configuration/realms/main",
+        "https://as.example.com/realms/main/.well-known/openid-configuration",
+    ] {
+        assert_eq!(ask("GET", place).await.body, issuer.metadata().into_bytes(), "{place}");
+    }
+    let keys = issuer.jwks_uri();
+    assert_eq!(ask("GET", &keys).await.body, issuer.jwks().into_bytes());
+    for (method, url) in [
+        ("POST", keys.as_str()),
+        ("GET", "https://as.example.com/jwks"),
+        ("GET", "https://elsewhere.example/realms/main/jwks"),
+    ] {
+        assert_eq!(ask(method, url).await.status, 404, "{method} {url}");
+    }
+    assert!(network.send(&Asked::new("GET", &keys), 16).await.is_err(), "longer than the application takes");
 }
 
 #[tokio::test]
