@@ -183,3 +183,41 @@ impl NonceTries {
         (self.challenges, self.given) = (0, None);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::{MAX_SERIAL, Place, SERIAL, Turns};
+    use crate::UnixTime;
+    use crate::jose::thumbprint::Thumbprint;
+    use crate::nonce::Role;
+
+    const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+
+    fn place(number: usize) -> Place {
+        let url = format!("https://api{number}.example.com/items");
+        Place::of(&url, Role::ResourceServer, Thumbprint::from_bytes([1; 32])).unwrap()
+    }
+
+    #[test]
+    fn requests_take_turns_at_one_server_for_a_minute() {
+        let mut turns = Turns::default();
+        turns.make_serial(&place(0), NOW);
+        assert!(turns.is_serial(&place(0), NOW) && !turns.is_serial(&place(1), NOW));
+        assert!(turns.is_serial(&place(0), NOW.saturating_add(SERIAL - 1)));
+        assert!(!turns.is_serial(&place(0), NOW.saturating_add(SERIAL)));
+        assert!(!turns.is_serial(&place(0), NOW.saturating_sub(1)), "the clock was set back");
+    }
+
+    #[test]
+    fn a_bounded_number_of_servers_is_remembered() {
+        let mut turns = Turns::default();
+        for number in (0..=MAX_SERIAL).chain([MAX_SERIAL]) {
+            turns.make_serial(&place(number), NOW);
+        }
+        assert_eq!(turns.serial.len(), MAX_SERIAL);
+        assert!(!turns.is_serial(&place(0), NOW), "the oldest makes room");
+        assert!(turns.is_serial(&place(1), NOW) && turns.is_serial(&place(MAX_SERIAL), NOW));
+    }
+}
