@@ -4,6 +4,7 @@ SAVE_LEASE: int
 class NativeError(Exception):
     """What went wrong, as JSON: kind, reason, detail, code, status, section, refusal, needs_login."""
 
+def issuer_metadata_places(issuer: str) -> list[str]: ...
 def verify_many(
     verifier: Verifier, requests: list[Presented], now: int, store: MemoryStore
 ) -> list[tuple[str, str, int, str | None] | NativeError]: ...

@@ -7,6 +7,7 @@ use crate::http::uri::UriError;
 use crate::jose::algorithm::Algorithm;
 use crate::jose::jwk::JwkError;
 use crate::jose::signature::SignatureError;
+use crate::replay::StoreDifference;
 
 /// A mistake of the calling program, as opposed to one of the peer ([`Rejection`](crate::Rejection)) or of the host.
 ///
@@ -67,7 +68,7 @@ pub enum Misuse {
     /// A protected resource without issuer and without introspection, which accepts no token.
     NoIssuer,
     /// A replay store that is made for another policy than that of the verifier that is to use it.
-    StoreDisagreement,
+    StoreDisagreement(StoreDifference),
     /// The source of randomness failed.
     Random,
     /// A URL that is neither `https` nor, where that is permitted, `http` on loopback.
@@ -151,7 +152,7 @@ reasons!(Misuse {
     Self::NonceIssuerMissing => "nonce_issuer_missing",
     Self::NoncesOfSome => "nonces_of_some",
     Self::NoIssuer => "no_issuer",
-    Self::StoreDisagreement => "store_disagreement",
+    Self::StoreDisagreement(_) => "store_disagreement",
     Self::Random => "random",
     Self::InsecureUrl => "insecure_url",
     Self::RedirectUri => "redirect_uri_unusable",
@@ -220,12 +221,12 @@ impl fmt::Display for Misuse {
                 "`nonces_for_public_clients` gives confidential clients no nonce, and this policy refuses every proof without one; leave \
                  `nonces_for_public_clients` out, or take a policy that neither requires nonces nor times proofs by them",
             ),
-            Self::NoIssuer => f.write_str("no token would be accepted; name an issuer, or enable introspection"),
-            Self::StoreDisagreement => {
-                f.write_str(
-                    "this policy has another `max_age`, `max_ahead`, `store_margin` or time source than its replay store's, which would refuse \
-                     every proof; give the store's builder the policy that is given to proofs()",
-                )
+            Self::NoIssuer => f.write_str(
+                "no token would be accepted; name the authorization server that is trusted by `issuer`, for example https://as.example.com, \
+                 or give `introspection`",
+            ),
+            Self::StoreDisagreement(difference) => {
+                write!(f, "{difference}; the store would refuse every proof: make it with the verifier's policy")
             }
             Self::Random => RandomUnavailable.fmt(f),
             Self::InsecureUrl => f.write_str("the URL is not https, or wss for a WebSocket; http and ws are for loopback, with `allow_loopback`"),
@@ -306,6 +307,7 @@ impl From<JwkError> for Misuse {
 mod tests {
     use super::Misuse;
     use crate::jose::algorithm::Algorithm;
+    use crate::replay::StoreDifference;
     use alloc::string::ToString;
 
     /// Other languages show these texts. Those of [`Misuse::CryptoMissing`] and [`Misuse::TokenSourceMissing`] only a program in Rust sees.
@@ -335,7 +337,7 @@ mod tests {
             Misuse::NonceIssuerMissing,
             Misuse::NoncesOfSome,
             Misuse::NoIssuer,
-            Misuse::StoreDisagreement,
+            Misuse::StoreDisagreement(StoreDifference::Unknown),
             Misuse::Random,
             Misuse::InsecureUrl,
             Misuse::RedirectUri,

@@ -28,7 +28,7 @@ pub enum Spelling {
 }
 
 /// Options that a builder in Rust and a command line take one by one, and other languages as a list.
-const LISTS: [&str; 2] = ["also_origin", "accept_issuer"];
+const LISTS: [&str; 3] = ["also_origin", "accept_issuer", "issuer"];
 
 impl Spelling {
     /// The message with every name between backticks in this spelling, and without the backticks.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use http::Request;
 use keybound::json::Value;
+use keybound::replay::StoreDifference;
 use keybound::{Misuse, Policy};
 use keybound_redis::RedisReplayStore;
 use keybound_tower::Protection;
@@ -73,8 +74,9 @@ on_both! {
             builder.proofs(policy).replay_store(store.clone()).build().map(drop)
         };
         let refused = built(Policy::default().with_max_age(120).unwrap()).unwrap_err();
-        assert_eq!(refused, Misuse::StoreDisagreement);
-        assert!(refused.to_string().contains("give the store's builder the policy that is given to proofs()"), "{refused}");
+        let difference = StoreDifference::Seconds { name: "max_age", store: 60, verifier: 120 };
+        assert_eq!(refused, Misuse::StoreDisagreement(difference));
+        assert!(refused.to_string().contains("make it with the verifier's policy"), "{refused}");
         // What the two need not agree on may differ.
         assert_eq!(built(Policy::default().requiring_nonces()), Ok(()));
     }

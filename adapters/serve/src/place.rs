@@ -32,13 +32,8 @@ impl Places {
         let server = Url::parse(issuer).map_err(Misuse::Target)?;
         let api = Url::parse(resource).map_err(Misuse::Target)?;
         let base = issuer.trim_end_matches('/').to_owned();
-        let openid = "openid-configuration";
         Ok(Self {
-            server_metadata: [
-                server.issuer_well_known("oauth-authorization-server"),
-                server.issuer_well_known(openid),
-                format!("{base}/.well-known/{openid}"),
-            ],
+            server_metadata: server.issuer_metadata_places(),
             api_metadata: api.well_known("oauth-protected-resource"),
             issuer: base,
             api: resource.trim_end_matches('/').to_owned(),

@@ -12,10 +12,6 @@ use keybound_tower::{HostError, Transport};
 
 use crate::issuer::TestIssuer;
 
-/// The well-known names under which clients and resource servers look for an issuer's metadata.
-const SERVER: &str = "oauth-authorization-server";
-const OPENID: &str = "openid-configuration";
-
 impl TestIssuer {
     /// Where its keys are, as its metadata says (`jwks_uri`).
     pub fn jwks_uri(&self) -> String {
@@ -62,13 +58,10 @@ impl TestIssuer {
     /// [`Misuse::Target`] if the issuer's identifier is not an absolute `http` or `https` URL.
     pub fn transport(&self) -> Result<TestTransport, Misuse> {
         let name = Url::parse(self.name()).map_err(Misuse::Target)?;
-        let documents = [
-            (name.issuer_well_known(SERVER), self.metadata()),
-            (name.issuer_well_known(OPENID), self.metadata()),
-            (self.at(&format!(".well-known/{OPENID}")), self.metadata()),
-            (self.jwks_uri(), self.jwks()),
-        ];
-        Ok(TestTransport(Arc::new(documents)))
+        let metadata = self.metadata();
+        let places = name.issuer_metadata_places().map(|place| (place, metadata.clone()));
+        let documents = places.into_iter().chain([(self.jwks_uri(), self.jwks())]).collect();
+        Ok(TestTransport(documents))
     }
 
     fn at(&self, path: &str) -> String {
@@ -78,7 +71,7 @@ impl TestIssuer {
 
 /// Answers for an issuer in place of the network: see [`TestIssuer::transport`].
 #[derive(Clone, Debug)]
-pub struct TestTransport(Arc<[(String, String); 4]>);
+pub struct TestTransport(Arc<[(String, String)]>);
 
 impl TestTransport {
     fn answer(&self, request: &Request, max_body: usize) -> Result<Response, HostError> {

@@ -20,7 +20,7 @@ use napi_derive::napi;
 
 use crate::values::{
     Bytes, Given, Incoming, Number, OptionalBytes, OptionalNumber, OptionalText, Plainly, Presented, Refusal, Result,
-    Shown, Text, Texts, Verified, answered,
+    SPELLING, Shown, Text, Texts, Verified, answered,
 };
 
 /// A row of the tables in this language.

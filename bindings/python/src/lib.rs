@@ -17,7 +17,8 @@ use pyo3::prelude::*;
 
 use crate::requests::{Incoming, Presented};
 use crate::values::{
-    Bytes, Given, Number, OptionalBytes, OptionalNumber, OptionalText, Refusal, Shown, Text, Texts, Verified, answered,
+    Bytes, Given, Number, OptionalBytes, OptionalNumber, OptionalText, Refusal, SPELLING, Shown, Text, Texts, Verified,
+    answered,
 };
 
 ffi::thumbprints!(table);
@@ -56,6 +57,13 @@ fn _keybound(module: &Bound<'_, PyModule>) -> PyResult<()> {
     ffi::advice!(added);
     ffi::redis!(added);
     ffi::servers!(added);
+    module.add_function(wrap_pyfunction!(issuer_metadata_places, module)?)?;
     batch::add(module)?;
     files::add(module)
+}
+
+/// For test issuers, which answer where servers look for their metadata.
+#[pyfunction]
+fn issuer_metadata_places(issuer: &str) -> PyResult<Vec<String>> {
+    ffi::issuer_metadata_places(issuer).map_err(values::raised)
 }

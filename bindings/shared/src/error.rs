@@ -63,6 +63,7 @@ own! {
     OptionsExclude = "options_exclude", Misuse, "Two options that exclude each other.";
     OriginUnusable = "origin_unusable", Misuse, "An origin that is not a scheme, host and port.";
     OutOfRange = "out_of_range", Misuse, "A number outside its range.";
+    PathPrefixUnusable = "path_prefix_unusable", Misuse, "A path prefix that does not start with a slash, or ends with one.";
     PublicPath = "public_path", Misuse, "An entry of the public paths that is not a decoded path.";
     ReplyMismatch = "reply_mismatch", Misuse, "A step was answered with the reply to another.";
     ResumedTwice = "resumed_twice", Misuse, "A turn of the Redis store was resumed twice.";
@@ -252,7 +253,7 @@ impl From<FlowError> for Error {
 /// `cause`, `fix`), `token_rejections` (`reason`, `status`, `error`, `meaning`) and `checks` (`check`, `question`).
 ///
 /// `tests/contract` holds the same lists; every language compares them.
-pub fn reasons() -> String {
+pub fn reasons(spelling: Spelling) -> String {
     let rejections = Rejection::ALL.iter().map(|rejection| {
         Value::object()
             .with("reason", rejection.reason())
@@ -260,7 +261,7 @@ pub fn reasons() -> String {
             .with("section", rejection.section())
             .with("meaning", rejection.to_string())
             .with("cause", rejection.cause())
-            .with("fix", rejection.fix())
+            .with("fix", spelling.spelled(rejection.fix()))
     });
     let tokens = TokenRejection::ALL.iter().map(|rejection| {
         Value::object()

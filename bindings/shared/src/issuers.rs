@@ -1,5 +1,6 @@
 //! Whose access tokens a resource accepts, what they look like, and who says whether they are genuine.
 
+use keybound::Misuse;
 use keybound::http::url::Url;
 use keybound::json::Value;
 use keybound::oauth::{Credentials, Secret};
@@ -35,7 +36,7 @@ pub(crate) fn with_sources(mut policy: ResourcePolicy, options: &Options) -> Res
                     None => policy,
                 }
             }
-            _ => return Err(Error::own(Own::WrongType, "`issuers` are URLs, or objects with `issuer` and `profile`")),
+            _ => return Err(Error::own(Own::WrongType, "`issuers` are URLs, or objects with issuer and profile")),
         };
     }
     let profile = profile(options, "introspection_profile")?;
@@ -51,6 +52,14 @@ pub(crate) fn with_sources(mut policy: ResourcePolicy, options: &Options) -> Res
         Some(profile) => policy.with_introspection_profile(profile),
         None => policy,
     })
+}
+
+/// Where the metadata of an issuer is looked for, in this order.
+///
+/// # Errors
+/// Misuse, if it is not an absolute `http` or `https` URL.
+pub fn issuer_metadata_places(issuer: &str) -> Result<Vec<String>, Error> {
+    Ok(Url::parse(issuer).map_err(Misuse::Target)?.issuer_metadata_places().into())
 }
 
 fn keys(issuer: &Options, secure: bool) -> Result<Option<KeySource>, Error> {
@@ -86,7 +95,7 @@ fn introspection(options: &Options, secure: bool) -> Result<Option<Introspection
         (None, Some(issuer)) => Introspection::of_issuer(checked(issuer, secure)?, credentials)?,
         _ => {
             let detail =
-                "introspection needs the `url` of the endpoint, or the `issuer` whose metadata names it, and not both";
+                "introspection needs the url of the endpoint, or the issuer whose metadata names it, and not both";
             return Err(Error::own(Own::MissingOption, detail));
         }
     };

@@ -100,6 +100,8 @@ pub use flow::Device;
 pub use flow::{Came, Flow, Handle, Reply, Seen, Step};
 #[cfg(feature = "servers")]
 pub use intent::{Intent, request_detail};
+#[cfg(feature = "servers")]
+pub use issuers::issuer_metadata_places;
 pub use key::{Key, public_key, thumbprint};
 pub use plain::{algorithm, algorithms, byte_string, bytes as from_byte_string, parse_thumbprint};
 pub use presented::{OwnedPresented, Presented, byte_strings};

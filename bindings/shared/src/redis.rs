@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use keybound::json::Value;
 use keybound::replay::redis::{self, Exchange, Fault, Next, RedisReplay as Core, Reply};
 use keybound::replay::{Inserted, ReplayEntry};
-use keybound::{Crypto, UnixTime};
+use keybound::{Crypto, Spelling, UnixTime};
 
 use crate::error::{Error, Own};
 use crate::plain::{Options, byte_string, bytes};
@@ -46,7 +46,14 @@ pub struct Entries(Mutex<Vec<ReplayEntry>>);
 pub struct RedisTurn {
     exchange: Mutex<Option<Exchange>>,
     commands: Option<String>,
-    outcome: Option<String>,
+    outcome: Option<Outcome>,
+}
+
+/// What all came to.
+#[derive(Debug)]
+struct Outcome {
+    answers: Vec<Value>,
+    fault: Option<Fault>,
 }
 
 impl RedisReplay {
@@ -128,13 +135,13 @@ impl RedisReplay {
     }
 
     /// What is known of the server, as JSON: `epoch` and `floor` while it can be used, the last `fault`, `lives`.
-    pub fn status(&self) -> String {
+    pub fn status(&self, spelling: Spelling) -> String {
         let status = self.0.status();
         let (epoch, floor) = status.life.map(|(epoch, floor)| (epoch.to_u64().to_string(), floor.secs())).unzip();
         Value::object()
             .with_some("epoch", epoch)
             .with_some("floor", floor)
-            .with_some("fault", status.fault.as_ref().map(shown))
+            .with_some("fault", status.fault.as_ref().map(|fault| shown(fault, spelling)))
             .with("lives", status.lives)
             .to_json()
     }
@@ -173,8 +180,8 @@ impl RedisTurn {
             let epoch = answer.epoch.to_u64().to_string();
             Value::object().with("insertion", answer.insertion.name()).with("epoch", epoch)
         });
-        let outcome = Value::object().with("answers", answers.collect::<Vec<_>>()).with_some("fault", fault.map(shown));
-        Self { exchange: Mutex::default(), commands: None, outcome: Some(outcome.to_json()) }
+        let outcome = Outcome { answers: answers.collect(), fault: fault.cloned() };
+        Self { exchange: Mutex::default(), commands: None, outcome: Some(outcome) }
     }
 
     /// What to send, in one pipeline over one connection and never twice: a JSON array of arrays of byte strings. None, if all is done.
@@ -184,8 +191,10 @@ impl RedisTurn {
 
     /// What all came to, as JSON: `answers` in the order of the entries, each with `insertion` and `epoch`, and `fault` with `name`,
     /// `message`, `is_configuration` and, for `moved`, `address`. None, if there are commands.
-    pub fn outcome(&self) -> Option<String> {
-        self.outcome.clone()
+    pub fn outcome(&self, spelling: Spelling) -> Option<String> {
+        let Outcome { answers, fault } = self.outcome.as_ref()?;
+        let fault = fault.as_ref().map(|fault| shown(fault, spelling));
+        Some(Value::object().with("answers", answers.clone()).with_some("fault", fault).to_json())
     }
 
     /// Goes on with the replies, one for each command, as byte strings: `+` and a text, `:` and an integer, `-` and an error, `_` for null;
@@ -225,14 +234,14 @@ fn read(reply: &str) -> Reply {
     }
 }
 
-fn shown(fault: &Fault) -> Value {
+fn shown(fault: &Fault, spelling: Spelling) -> Value {
     let address = match fault {
         Fault::Moved { address } => Some(address.as_str()),
         _ => None,
     };
     Value::object()
         .with("name", fault.name())
-        .with("message", fault.to_string())
+        .with("message", spelling.spelled(&fault.to_string()))
         .with("is_configuration", fault.is_configuration())
         .with_some("address", address)
 }

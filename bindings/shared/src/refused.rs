@@ -1,7 +1,7 @@
 //! A refused response, explained to the developer of the client.
 
-use keybound::UnixTime;
 use keybound::oauth::refused::{Advice, RefusedResponse};
+use keybound::{Spelling, UnixTime};
 
 use crate::error::{Error, Own};
 use crate::plain::Options;
@@ -16,7 +16,7 @@ const RESPONSE: &[&str] = &["status", "headers", "body", "cross_origin", "now", 
 ///
 /// # Errors
 /// Misuse.
-pub fn explain_response(response: &str) -> Result<String, Error> {
+pub fn explain_response(response: &str, spelling: Spelling) -> Result<String, Error> {
     let given = Options::parse(response, RESPONSE)?;
     let status = given.number("status")?.and_then(|status| u16::try_from(status).ok());
     let status = status.ok_or_else(|| Error::own(Own::MissingOption, "a response has a status, 0 for none"))?;
@@ -29,17 +29,20 @@ pub fn explain_response(response: &str) -> Result<String, Error> {
     refused.cross_origin = given.flag("cross_origin")?;
     refused.now = time("now")?;
     refused.proof_iat = time("proof_iat")?;
-    Ok(Advice::of(&refused).to_json())
+    Ok(Advice::of(&refused).spelled(spelling).to_json())
 }
 
 #[cfg(test)]
 mod tests {
+    use keybound::Spelling;
+
     use super::explain_response;
 
     #[test]
     fn a_response_is_explained() {
         let advice = explain_response(
             r#"{"status":401,"headers":[["WWW-Authenticate","DPoP error=\"use_dpop_nonce\""]],"cross_origin":true,"now":-1}"#,
+            Spelling::Snake,
         );
         assert!(advice.unwrap().contains(r#""nonce_state":"hidden""#));
     }
@@ -53,7 +56,7 @@ mod tests {
             (r#"{"status":401,"now":"1"}"#, "wrong_type"),
             (r#"{"status":401,"body":"\u0100"}"#, "not_bytes"),
         ] {
-            assert_eq!(explain_response(wrong).unwrap_err().reason, reason, "{wrong}");
+            assert_eq!(explain_response(wrong, Spelling::Snake).unwrap_err().reason, reason, "{wrong}");
         }
     }
 }

@@ -131,6 +131,15 @@ impl MemoryStore {
         Ok(Self { core: Arc::new(core) })
     }
 
+    /// Whether verifiers with these options can use this store: it refuses the proofs of others.
+    ///
+    /// # Errors
+    /// Misuse of the reason `store_disagreement`, with what differs; of another, if the options cannot be used.
+    pub fn check_policy(&self, options: &str, crypto: &Crypto) -> Result<(), Error> {
+        let policy = policy(&Options::parse(options, OPTIONS)?)?;
+        Ok(policy.replay_agreement(crypto.digest).check_store(self.core.agreement())?)
+    }
+
     /// Inserts an entry, if it is not there: `fresh`, `seen`, `unavailable`, `full`, `share_full` or `before_floor`.
     pub fn insert(&self, entry: &Entry, now: i64) -> &'static str {
         let Ok(inserted) = self.core.insert(&entry.core, UnixTime::from_secs(now));

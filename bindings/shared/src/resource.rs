@@ -230,7 +230,9 @@ fn targets(options: &Options, resource: &str) -> Result<TargetSource, Error> {
         targets = targets.also_origin(origin).map_err(unusable)?;
     }
     if let Some(prefix) = options.text("path_prefix")? {
-        targets = targets.path_prefix(prefix).map_err(unusable)?;
+        targets = targets.path_prefix(prefix).map_err(|error| {
+            Error::own(Own::PathPrefixUnusable, ["`path_prefix` cannot be used: ", &error.to_string()].concat())
+        })?;
     }
     if let Some(mount_path) = options.text("mount_path")? {
         targets = targets.mounted_at(mount_path).map_err(|_| {

@@ -4,7 +4,7 @@
 //! errors. It gives the macro to those of the tables here that it wants. Rows are made of few kinds of values, which each binding defines
 //! by these names: `Text`, `Texts`, `Bytes`, `Number` (whole, and `i64` here), `Presented` and `Incoming` (of requests), with `Option`
 //! of them written `OptionalText` and so on for arguments; and `Verified` and `Refusal` (a refusal) for results. In a row,
-//! `CRYPTO` is the provider of the binding, and `ffi` this crate. A name in JavaScript stands where it is another one.
+//! `CRYPTO` is the provider of the binding, `SPELLING` its language's spelling of options, and `ffi` this crate. A name in JavaScript stands where it is another one.
 //!
 //! ```
 //! use keybound_ffi as ffi;
@@ -31,7 +31,7 @@ macro_rules! thumbprints {
 #[macro_export]
 macro_rules! proofs {
     ($table:ident) => {
-        $table! { fn reasons() -> [Text] { Ok(ffi::reasons()) } }
+        $table! { fn reasons() -> [Text] { Ok(ffi::reasons(SPELLING)) } }
         $table! {
             fn proof(method: Text, url: Text, access_token: OptionalText, nonce: OptionalText, key: &Key, now: Number) -> [Text] {
                 let (access_token, nonce) = (access_token.as_deref(), nonce.as_deref());
@@ -94,6 +94,7 @@ macro_rules! proofs {
                 new(capacity: Number, options: Text, now: Number) {
                     ffi::MemoryStore::new(ffi::number::count(capacity)?, &options, &CRYPTO, now).map(std::sync::Arc::new)
                 }
+                fn check_policy = "checkPolicy"(options: Text) -> [()] { store.check_policy(&options, &CRYPTO) }
                 fn insert(entry: &Entry, now: Number) -> [Text] { Ok(store.insert(entry, now).to_owned()) }
                 fn epoch() -> [Text] { Ok(store.epoch()) }
                 fn held() -> [Number] { Ok(store.held()) }
@@ -121,10 +122,10 @@ macro_rules! proofs {
                     presented.show(|presented| verifier.verify(presented, store, now))
                 }
                 fn explain(presented: Presented, now: Number) -> [Text] {
-                    presented.show(|presented| verifier.explain(presented, now))
+                    presented.show(|presented| verifier.explain(presented, now, SPELLING))
                 }
                 fn explain_with_store = "explainWithStore"(presented: Presented, now: Number, store: &MemoryStore) -> [Text] {
-                    presented.show(|presented| verifier.explain_with_store(presented, store, now))
+                    presented.show(|presented| verifier.explain_with_store(presented, store, now, SPELLING))
                 }
                 fn refuse(presented: Presented, now: Number, reason: Text) -> [Refusal] {
                     presented.show(|presented| verifier.refuse(&reason, presented, now))
@@ -334,7 +335,7 @@ macro_rules! redis {
                 fn prefix() -> [Text] { Ok(redis.prefix()) }
                 fn epoch() -> [Text] { Ok(redis.epoch()) }
                 fn check_is_due = "checkIsDue"(now: Number) -> [bool] { Ok(redis.check_is_due(now)) }
-                fn status() -> [Text] { Ok(redis.status()) }
+                fn status() -> [Text] { Ok(redis.status(SPELLING)) }
             }
         }
         $table! {
@@ -342,7 +343,7 @@ macro_rules! redis {
             /// `_` for null.
             class RedisTurn[ffi::RedisTurn] as turn {
                 fn commands() -> [Option<Text>] { Ok(turn.commands()) }
-                fn outcome() -> [Option<Text>] { Ok(turn.outcome()) }
+                fn outcome() -> [Option<Text>] { Ok(turn.outcome(SPELLING)) }
                 fn resume(replies: Texts, now: Number) -> [RedisTurn] { turn.resume(&replies, now) }
                 fn lost() -> [RedisTurn] { turn.lost() }
             }
@@ -354,7 +355,7 @@ macro_rules! redis {
 #[macro_export]
 macro_rules! advice {
     ($table:ident) => {
-        $table! { fn explain_response = "explainResponse"(response: Text) -> [Text] { ffi::explain_response(&response) } }
+        $table! { fn explain_response = "explainResponse"(response: Text) -> [Text] { ffi::explain_response(&response, SPELLING) } }
     };
 }
 

@@ -6,8 +6,8 @@ use keybound::json::Value;
 use keybound::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys, NonceWindow};
 use keybound::replay::{Inserted, Insertion, ReplayStore, StoreEpoch};
 use keybound::{
-    Crypto, Explanation, HeaderMemory, Misuse, PendingProof, Policy, Presentation, Rejection, SettleError, TimeSource,
-    UnixTime, VerifiedProof, base64url,
+    Crypto, Explanation, HeaderMemory, Misuse, PendingProof, Policy, Presentation, Rejection, SettleError, Spelling,
+    TimeSource, UnixTime, VerifiedProof, base64url,
 };
 
 use crate::error::{Error, Kind, Own};
@@ -106,8 +106,9 @@ impl Verifier {
     /// Checks a proof and consumes it in a store of this process, whose epoch counts unless one was presented.
     ///
     /// # Errors
-    /// The rejection, with the refusal to send; misuse.
+    /// The rejection, with the refusal to send; misuse, also if the store is made for another policy.
     pub fn verify(&self, presented: &Presented<'_>, store: &MemoryStore, now: i64) -> Result<Verified, Error> {
+        self.0.replay_agreement().check_store(store.core.agreement())?;
         let now = UnixTime::from_secs(now);
         let epoch = match presented.epoch {
             Some(epoch) => epoch_of(Some(epoch))?,
@@ -127,8 +128,8 @@ impl Verifier {
     ///
     /// # Errors
     /// Misuse.
-    pub fn explain(&self, presented: &Presented<'_>, now: i64) -> Result<String, Error> {
-        self.explanation(presented, None, now).map(|explanation| explanation.to_json())
+    pub fn explain(&self, presented: &Presented<'_>, now: i64, spelling: Spelling) -> Result<String, Error> {
+        self.explanation(presented, None, now, spelling).map(|explanation| explanation.to_json())
     }
 
     /// The same where the proof would be consumed in this store, whose floor may be why it is refused.
@@ -140,8 +141,9 @@ impl Verifier {
         presented: &Presented<'_>,
         store: &MemoryStore,
         now: i64,
+        spelling: Spelling,
     ) -> Result<String, Error> {
-        self.explanation(presented, Some(store), now).map(|explanation| explanation.to_json())
+        self.explanation(presented, Some(store), now, spelling).map(|explanation| explanation.to_json())
     }
 
     /// Both as the core has them, for bindings with types of their own.
@@ -153,9 +155,12 @@ impl Verifier {
         presented: &Presented<'_>,
         store: Option<&MemoryStore>,
         now: i64,
+        spelling: Spelling,
     ) -> Result<Explanation, Error> {
         let (now, floor) = (UnixTime::from_secs(now), store.and_then(|store| store.core.floor()));
-        presented.with(epoch_of(presented.epoch)?, |presentation| self.0.explain_with_floor(presentation, now, floor))
+        presented.with(epoch_of(presented.epoch)?, |presentation| {
+            self.0.explain_with_floor(presentation, now, floor).spelled(spelling)
+        })
     }
 
     /// The answer to a request that the host refuses for a reason of its own choosing, for example `replayed`.

@@ -7,7 +7,7 @@ use keybound_ffi as ffi;
 use crate::plain::shown;
 
 /// How these languages write the names of options in messages.
-const SPELLING: ffi::Spelling = ffi::Spelling::Camel;
+pub(crate) const SPELLING: ffi::Spelling = ffi::Spelling::Camel;
 
 /// Why there is no result, by whose fault it is.
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Error)]

@@ -5,7 +5,7 @@ use keybound::oauth::refused;
 use keybound::verify::explain::{self, Outcome};
 use keybound_ffi as ffi;
 
-use crate::error::{Header, KeyboundError};
+use crate::error::{Header, KeyboundError, SPELLING};
 use crate::plain::{field_bytes, shown};
 
 /// What came of every check of a proof.
@@ -174,7 +174,7 @@ pub fn explain_response(response: RefusedResponse) -> Result<Advice, KeyboundErr
     refused.body = &response.body;
     refused.now = response.now.map(UnixTime::from_secs);
     refused.proof_iat = response.proof_issued_at.map(UnixTime::from_secs);
-    let advice = refused::Advice::of(&refused);
+    let advice = refused::Advice::of(&refused).spelled(SPELLING);
     let json = advice.to_json();
     let challenges = advice.challenges.into_iter().map(|challenge| ChallengeAdvice {
         scheme: challenge.scheme,
@@ -205,5 +205,5 @@ pub fn explain_response(response: RefusedResponse) -> Result<Advice, KeyboundErr
 /// `fix`), `token_rejections` (`reason`, `status`, `error`, `meaning`) and `checks` (`check`, `question`).
 #[uniffi::export]
 pub fn reasons() -> String {
-    ffi::reasons()
+    ffi::reasons(SPELLING)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use keybound_ffi as ffi;
 
 use crate::CRYPTO;
-use crate::error::{KeyboundError, Refusal};
+use crate::error::{KeyboundError, Refusal, SPELLING};
 use crate::explain::Explanation;
 use crate::options::VerifierOptions;
 use crate::plain::{clock, field_bytes, shown};
@@ -140,7 +140,7 @@ impl Verifier {
     ) -> Result<Explanation, KeyboundError> {
         let store = store.as_ref().or(self.replay.as_ref()).map(|store| &store.0);
         presented.with(self.epoch().as_deref(), |presented| {
-            self.facade.explanation(presented, store, clock(now)).map(Into::into)
+            self.facade.explanation(presented, store, clock(now), SPELLING).map(Into::into)
         })
     }
 

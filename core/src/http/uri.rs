@@ -46,6 +46,8 @@ pub enum UriError {
     NonAscii,
     /// Another character that a URI cannot hold as it is.
     Character,
+    /// A path prefix that does not begin with a slash, ends with one, or has dot segments, a query or a fragment.
+    Prefix,
 }
 
 impl fmt::Display for UriError {
@@ -67,6 +69,9 @@ impl fmt::Display for UriError {
                 "it has a character outside ASCII; encode it as UTF-8 with percent signs, hosts with Punycode"
             }
             Self::Character => "it has a character that must be percent-encoded",
+            Self::Prefix => {
+                "a path prefix starts with / and has no trailing /, no dot segments and no query; write for example /v1"
+            }
         })
     }
 }

@@ -103,6 +103,15 @@ impl Url {
         self.inserted(name, self.path().strip_suffix('/').unwrap_or(self.path()))
     }
 
+    /// Where the metadata of an issuer with this identifier is looked for, in this order: in both forms of RFC 8414 section 3.1, and
+    /// where OpenID Connect Discovery section 4 puts it, behind the path.
+    pub fn issuer_metadata_places(&self) -> [String; 3] {
+        const OPENID: &str = "openid-configuration";
+        let issuer = self.as_str();
+        let appended = [issuer.strip_suffix('/').unwrap_or(issuer), "/.well-known/", OPENID].concat();
+        [self.issuer_well_known("oauth-authorization-server"), self.issuer_well_known(OPENID), appended]
+    }
+
     fn inserted(&self, name: &str, path: &str) -> String {
         let mut out = self.root();
         out.push_str("/.well-known/");

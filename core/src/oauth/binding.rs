@@ -13,6 +13,7 @@ use super::flow::Io;
 use super::kept::Unfit;
 use super::metadata::AuthorizationServer;
 use super::pkce::random_text;
+use super::recent::Recent;
 use super::step::{CreatedKey, KeyOwner, KeyUse, KeyWanted};
 pub(super) use super::turns::{NonceTries, UnderWay};
 use super::turns::{Place, Turns};
@@ -33,6 +34,9 @@ use crate::{Algorithm, Misuse, ProofBuilder, SecurityLevel, UnixTime};
 /// The token type and authentication scheme of bound tokens.
 pub(super) const SCHEME: &str = DPOP;
 
+/// How servers of this library say that a proof was made for another method or URL.
+pub(super) const ELSEWHERE: [&str; 2] = crate::verify::advice::ELSEWHERE;
+
 /// A key that tokens are bound to.
 #[derive(Clone)]
 pub(super) struct Binding(Arc<Key>);
@@ -52,7 +56,7 @@ pub(super) struct Memory {
     /// Which requests wait for their turn.
     pub(super) turns: Turns,
     /// When a server last answered a proof, for one-shot bodies. Both servers may be at one origin.
-    answered: Vec<(String, Role, Thumbprint, UnixTime)>,
+    answered: Recent<Place, UnixTime>,
 }
 
 /// The proof that a request carries.
@@ -71,8 +75,6 @@ pub(super) enum Again {
     WithClock,
 }
 
-/// How many origins are remembered.
-const MAX_ORIGINS: usize = 64;
 /// For how long an answer shows that no new nonce is wanted, in seconds.
 const STILL_FRESH: u64 = 20;
 
@@ -244,10 +246,12 @@ impl Binding {
         now: UnixTime,
     ) -> Result<Option<Nonce>, NonceError> {
         let fields: Vec<&[u8]> = response.all(DPOP_NONCE).collect();
-        let Some(origin) = origin(url) else { return Ok(None) };
+        let Some(place) = self.place(url, proved.role) else { return Ok(None) };
         let mut shared = client.shared.lock();
-        shared.memory.answered(&origin, proved.role, self.0.thumbprint, now);
-        Ok(shared.memory.nonces.observe(&origin, proved.role, &self.0.thumbprint, &fields)?.cloned())
+        let observed = shared.memory.nonces.observe(place.origin(), proved.role, &self.0.thumbprint, &fields);
+        let observed = observed.map(|nonce| nonce.cloned());
+        shared.memory.answered.put(place, now);
+        observed
     }
 
     /// Whether a nonce is known, which a proof made now would carry.
@@ -258,15 +262,8 @@ impl Binding {
 
     /// Whether this resource answered a proof a moment ago, so that the nonce it wants is known.
     pub(super) fn is_primed(&self, client: &Inner, url: &str, now: UnixTime) -> bool {
-        let Some(origin) = origin(url) else { return false };
-        let shared = client.shared.lock();
-        let known = |(known, role, key, at): &(String, Role, Thumbprint, UnixTime)| {
-            *known == origin
-                && *role == Role::ResourceServer
-                && *key == self.0.thumbprint
-                && now.since(*at) <= STILL_FRESH
-        };
-        shared.memory.answered.iter().any(known)
+        let Some(place) = self.place(url, Role::ResourceServer) else { return false };
+        client.shared.lock().memory.answered.get(&place).is_some_and(|at| now.since(*at) <= STILL_FRESH)
     }
 
     /// What the server wants of the next attempt; `error` is the one in its challenge, or in an authorization server's answer.
@@ -350,16 +347,6 @@ impl Binding {
 impl Proved {
     pub(super) const fn has_nonce(&self) -> bool {
         self.nonce.is_some()
-    }
-}
-
-impl Memory {
-    fn answered(&mut self, origin: &str, role: Role, key: Thumbprint, now: UnixTime) {
-        self.answered.retain(|(known, of, by, _)| known != origin || *of != role || *by != key);
-        if self.answered.len() >= MAX_ORIGINS {
-            self.answered.remove(0);
-        }
-        self.answered.push((origin.into(), role, key, now));
     }
 }
 

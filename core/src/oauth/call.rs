@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::audit::Deed;
-use super::binding::{Again, NonceTries, Proved, Role, UnderWay, provable};
+use super::binding::{Again, ELSEWHERE, NonceTries, Proved, Role, UnderWay, provable};
 use super::client::{Client, Inner};
 use super::error::{AnswerDefect, Downgrade, Endpoint, FlowError};
 use super::flow::repeat::{After, Attempts};
@@ -345,7 +345,8 @@ impl Call<'_> {
                         Err(error) => return Err(error),
                     }
                 }
-                Ok(Next::Return(Some(Demand::Login(challenges))))
+                let helps = !is_for_another_target(&challenges);
+                Ok(Next::Return(helps.then_some(Demand::Login(challenges))))
             }
             403 => self.step_up(state, token, &challenges).await,
             301 | 302 | 303 | 307 | 308 => self.follow(request, response),
@@ -433,6 +434,14 @@ const fn is_success(status: u16) -> bool {
 /// Whether the token is said to be no good (RFC 6750 section 3.1).
 fn calls_invalid(challenges: &[Challenge]) -> bool {
     challenges.iter().any(|challenge| challenge.param("error") == Some("invalid_token"))
+}
+
+/// Whether the proof is said to be for another method or URL: the client and the server disagree about the request's target, which a
+/// new login does not change.
+fn is_for_another_target(challenges: &[Challenge]) -> bool {
+    let elsewhere = |said: &str| ELSEWHERE.contains(&said);
+    let mut failed = challenges.iter().filter(|challenge| challenge.param("error").is_some()).peekable();
+    failed.peek().is_some() && failed.all(|challenge| challenge.param("error_description").is_some_and(elsewhere))
 }
 
 /// Whether a token is asked for and nothing is said of the one that was sent, as servers do that see no token in one that has

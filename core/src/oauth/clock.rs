@@ -1,43 +1,27 @@
 //! How far the clocks of servers are ahead, learned from answers that refuse a proof or an assertion.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use super::binding::origin;
 use super::client::Inner;
+use super::recent::Recent;
 use crate::UnixTime;
 use crate::http::date;
 use crate::http::message::Response;
 
-/// How many servers are remembered.
-const MAX_ORIGINS: usize = 64;
 /// The largest clock offset that is believed, in seconds: a day, and what passes between the server's `Date` and the look at our clock.
 const MAX_OFFSET: u64 = 86_400 + 300;
 /// Smaller offsets than this are no reason to try again, in seconds.
 const MIN_CORRECTION: u64 = 3;
 
 /// How far each server's clock is ahead of ours, by origin, in seconds.
-#[derive(Default)]
-pub(super) struct Clocks(Vec<(String, i64)>);
-
-impl Clocks {
-    fn offset(&self, origin: &str) -> i64 {
-        self.0.iter().find(|(known, _)| known == origin).map_or(0, |(_, offset)| *offset)
-    }
-
-    fn learn(&mut self, origin: &str, offset: i64) {
-        self.0.retain(|(known, _)| known != origin);
-        if self.0.len() >= MAX_ORIGINS {
-            self.0.remove(0);
-        }
-        self.0.push((origin.into(), offset));
-    }
-}
+pub(super) type Clocks = Recent<String, i64>;
 
 impl Inner {
     /// What the clock of the server at `url` shows, as far as it is known.
     pub(super) fn server_time(&self, url: &str, now: UnixTime) -> UnixTime {
-        let offset = origin(url).map_or(0, |origin| self.shared.lock().clocks.offset(&origin));
+        let offset =
+            origin(url).map_or(0, |origin| self.shared.lock().clocks.get(&origin).copied().unwrap_or_default());
         UnixTime::from_secs(now.secs().saturating_add(offset))
     }
 
@@ -52,11 +36,11 @@ impl Inner {
         };
         let offset = date.secs().saturating_sub(now.secs());
         let mut shared = self.shared.lock();
-        let change = offset.saturating_sub(shared.clocks.offset(&origin));
+        let change = offset.saturating_sub(shared.clocks.get(&origin).copied().unwrap_or_default());
         if offset.unsigned_abs() > MAX_OFFSET || change.unsigned_abs() < MIN_CORRECTION {
             return false;
         }
-        shared.clocks.learn(&origin, offset);
+        shared.clocks.put(origin, offset);
         true
     }
 }

@@ -254,11 +254,8 @@ impl<'a> Search<'a> {
         if let Some(given) = self.servers.iter().find(is_it) {
             return Ok(AuthorizationServer::read(given.clone(), issuer)?);
         }
-        const OPENID: &str = "openid-configuration";
         let url = self.rule.published(issuer, "issuer")?;
-        let appended = alloc::format!("{}/.well-known/{OPENID}", issuer.strip_suffix('/').unwrap_or(issuer));
-        let places = [url.issuer_well_known("oauth-authorization-server"), url.issuer_well_known(OPENID), appended];
-        match self.first(places).await? {
+        match self.first(url.issuer_metadata_places()).await? {
             Some((place, document)) => {
                 Ok(AuthorizationServer::read(document, issuer).map_err(|failure| failure.asked(&place))?)
             }

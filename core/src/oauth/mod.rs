@@ -136,6 +136,7 @@ pub mod metadata;
 mod operation;
 mod pkce;
 mod post;
+mod recent;
 #[cfg(feature = "dpop")]
 pub mod refused;
 mod registration;

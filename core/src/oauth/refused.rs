@@ -22,10 +22,10 @@ mod text;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::UnixTime;
 use crate::http::challenge::{Challenge, ChallengeError};
 use crate::http::date;
 use crate::json::Value;
+use crate::{Spelling, UnixTime};
 
 pub use challenge::ChallengeAdvice;
 
@@ -208,6 +208,16 @@ impl Advice {
             (None, Some("invalid_dpop_proof")) => offset >= LIKELY_OFFSET,
             _ => false,
         }
+    }
+
+    /// The same with the names of options in this spelling: they are between backticks otherwise.
+    #[must_use]
+    pub fn spelled(mut self, spelling: Spelling) -> Self {
+        self.next = spelling.spelled(&self.next);
+        for challenge in &mut self.challenges {
+            challenge.next = spelling.spelled(&challenge.next);
+        }
+        self
     }
 
     /// The advice as a JSON object: `status`, `wrong`, `cause`, `next`; `error`, `reason` and `nonce` (`null` where there is

@@ -11,6 +11,7 @@ use super::binding::origin;
 use super::client::Inner;
 use super::error::FlowError;
 use super::flow::Io;
+use super::recent::Recent;
 use super::renew::LEASE;
 use crate::UnixTime;
 use crate::jose::thumbprint::Thumbprint;
@@ -20,8 +21,6 @@ use crate::nonce::{Nonce, Role};
 const MAX_ATTEMPTS: u8 = 3;
 /// For how long the requests to a server take turns after one was challenged a second time, in seconds.
 const SERIAL: u64 = 60;
-/// How many servers are remembered that requests take turns at.
-const MAX_SERIAL: usize = 64;
 /// How long a request whose turn it is waits for those that were sent before requests took turns, in milliseconds: each time, and in all.
 const PAUSE: u64 = 20;
 const MAX_PAUSES: u8 = 100;
@@ -39,6 +38,10 @@ impl Place {
         Some(Self { origin: origin(url)?, role, key })
     }
 
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
     fn lock(&self) -> String {
         let role = match self.role {
             Role::AuthorizationServer => "authorization_server",
@@ -54,21 +57,17 @@ pub(super) struct Turns {
     /// How many requests wait for their answer.
     under_way: Vec<(Place, usize)>,
     /// Until when requests take turns.
-    serial: Vec<(Place, UnixTime)>,
+    serial: Recent<Place, UnixTime>,
 }
 
 impl Turns {
     fn is_serial(&self, place: &Place, now: UnixTime) -> bool {
         // A clock that was set back ends it too.
-        self.serial.iter().any(|(known, until)| known == place && *until > now && until.since(now) <= SERIAL)
+        self.serial.get(place).is_some_and(|until| *until > now && until.since(now) <= SERIAL)
     }
 
     fn make_serial(&mut self, place: &Place, now: UnixTime) {
-        self.serial.retain(|(known, _)| known != place);
-        if self.serial.len() >= MAX_SERIAL {
-            self.serial.remove(0);
-        }
-        self.serial.push((place.clone(), now.saturating_add(SERIAL)));
+        self.serial.put(place.clone(), now.saturating_add(SERIAL));
     }
 
     fn is_busy(&self, place: &Place) -> bool {

@@ -16,6 +16,9 @@ use crate::{Misuse, SecurityLevel, UnixTime};
 
 pub(super) const SCHEME: &str = "Bearer";
 
+/// There are no proofs.
+pub(super) const ELSEWHERE: [&str; 0] = [];
+
 /// There is none.
 #[derive(Clone)]
 pub(super) enum Binding {}

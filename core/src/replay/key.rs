@@ -1,6 +1,7 @@
 //! The two digests a store works with: what names a proof, and what its verifiers have agreed on.
 
 use core::fmt;
+use core::hash::{Hash, Hasher};
 
 use crate::crypto::Digest;
 use crate::jose::thumbprint::Thumbprint;
@@ -57,8 +58,44 @@ impl fmt::Debug for ReplayKey {
 /// Two verifiers that keep entries for different times in one store would each forget proofs that the other
 /// still accepts. A store is created with its agreement and serves no entry of another one; a networked store
 /// keeps the agreement beside its entries and refuses to start when it differs.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ReplayAgreement([u8; 16]);
+///
+/// Two are equal if their digests are. One that was made here also knows its settings, which messages name.
+#[derive(Clone, Copy)]
+pub struct ReplayAgreement {
+    digest: [u8; 16],
+    settings: Option<Settings>,
+}
+
+/// What an agreement is made of.
+#[derive(Clone, Copy)]
+struct Settings {
+    nonce_replaces_iat: bool,
+    max_age: u64,
+    max_ahead: u64,
+    store_margin: u64,
+}
+
+/// What a replay store and a verifier that is to use it do not agree on: the first setting that differs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum StoreDifference {
+    /// Of one of them the digest alone is known.
+    Unknown,
+    /// A number of seconds.
+    Seconds {
+        /// Its name in a policy.
+        name: &'static str,
+        /// That of the store.
+        store: u64,
+        /// That of the verifier.
+        verifier: u64,
+    },
+    /// What times a proof: its nonce or its `iat`.
+    TimeSource {
+        /// Whether it is the nonce for the store, and `iat` for the verifier.
+        store_by_nonce: bool,
+    },
+}
 
 impl ReplayAgreement {
     /// Version of the format of entries. Part of the digest, so that two formats never share a store.
@@ -70,24 +107,25 @@ impl ReplayAgreement {
     /// `max_ahead` bound how old and how far in the future a proof may be; `store_margin` is how long entries
     /// are kept beyond the last instant at which their proof could be accepted.
     pub fn new(digest: &dyn Digest, nonce_replaces_iat: bool, max_age: u64, max_ahead: u64, store_margin: u64) -> Self {
-        Self(first_half(digest.sha256(&[
+        let digest = first_half(digest.sha256(&[
             b"keybound replay agreement",
             &Self::FORMAT.to_be_bytes(),
             &u64::from(nonce_replaces_iat).to_be_bytes(),
             &max_age.to_be_bytes(),
             &max_ahead.to_be_bytes(),
             &store_margin.to_be_bytes(),
-        ])))
+        ]));
+        Self { digest, settings: Some(Settings { nonce_replaces_iat, max_age, max_ahead, store_margin }) }
     }
 
     /// An agreement from its 16 bytes, as a networked store reads it back.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
+        Self { digest: bytes, settings: None }
     }
 
     /// The 16 bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
+        &self.digest
     }
 
     /// Checks that verifiers with this agreement can use a store with that one. Of a store whose agreement is not known, nothing is said.
@@ -95,7 +133,55 @@ impl ReplayAgreement {
     /// # Errors
     /// [`Misuse::StoreDisagreement`] if the two differ: the store would refuse every proof.
     pub fn check_store(self, store: Option<Self>) -> Result<(), Misuse> {
-        if store.is_none_or(|store| store == self) { Ok(()) } else { Err(Misuse::StoreDisagreement) }
+        match store {
+            Some(store) if store != self => Err(Misuse::StoreDisagreement(self.difference(store))),
+            _ => Ok(()),
+        }
+    }
+
+    fn difference(self, store: Self) -> StoreDifference {
+        let (Some(own), Some(other)) = (self.settings, store.settings) else { return StoreDifference::Unknown };
+        let seconds = [
+            ("max_age", other.max_age, own.max_age),
+            ("max_ahead", other.max_ahead, own.max_ahead),
+            ("store_margin", other.store_margin, own.store_margin),
+        ];
+        match seconds.into_iter().find(|(_, store, verifier)| store != verifier) {
+            Some((name, store, verifier)) => StoreDifference::Seconds { name, store, verifier },
+            None => StoreDifference::TimeSource { store_by_nonce: other.nonce_replaces_iat },
+        }
+    }
+}
+
+impl PartialEq for ReplayAgreement {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Eq for ReplayAgreement {}
+
+impl Hash for ReplayAgreement {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.digest.hash(state);
+    }
+}
+
+impl fmt::Display for StoreDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str(
+                "this policy has another `max_age`, `max_ahead`, `store_margin` or time source than that of its replay store",
+            ),
+            Self::Seconds { name, store, verifier } => {
+                write!(f, "`{name}` is {verifier} s in this policy and {store} s in that of its replay store")
+            }
+            Self::TimeSource { store_by_nonce } => {
+                let by = |nonce| if nonce { "their nonce" } else { "their iat" };
+                let (verifier, store) = (by(!store_by_nonce), by(*store_by_nonce));
+                write!(f, "this policy times proofs by {verifier}, and that of its replay store by {store}")
+            }
+        }
     }
 }
 
@@ -103,7 +189,7 @@ impl ReplayAgreement {
 impl fmt::Debug for ReplayAgreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ReplayAgreement(")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        self.digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
         f.write_str(")")
     }
 }
@@ -166,6 +252,7 @@ mod tests {
     fn every_setting_changes_the_agreement() {
         let agreement = ReplayAgreement::new(&Sha2, false, 60, 10, 60);
         assert_eq!(agreement, ReplayAgreement::new(&Sha2, false, 60, 10, 60));
+        assert_eq!(agreement, ReplayAgreement::from_bytes(*agreement.as_bytes()));
         for other in [
             ReplayAgreement::new(&Sha2, true, 60, 10, 60),
             ReplayAgreement::new(&Sha2, false, 61, 10, 60),

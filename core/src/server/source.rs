@@ -127,11 +127,11 @@ impl TargetSource {
     /// with one.
     ///
     /// # Errors
-    /// [`UriError::Character`] for another form or for dot segments, or what is wrong with its characters.
+    /// [`UriError::Prefix`] for another form or for dot segments, or what is wrong with its characters.
     pub fn path_prefix(mut self, prefix: &str) -> Result<Self, UriError> {
         let is_path = prefix.starts_with('/') && !prefix.ends_with('/');
         if !is_path || prefix.contains(['?', '#']) || has_dot_segment(prefix) {
-            return Err(UriError::Character);
+            return Err(UriError::Prefix);
         }
         let mut probe = "https://prefix.invalid".to_owned();
         probe.push_str(prefix);

@@ -2,6 +2,10 @@
 
 use super::rejection::Rejection;
 
+/// The meanings of the defects that say that a proof was made for another method or URL. A client knows them by these.
+pub(crate) const ELSEWHERE: [&str; 2] =
+    ["htm is not the method of the request", "htu is not the target of the request"];
+
 /// Three fixed texts about one rejection.
 pub(crate) struct Advice {
     /// Names the defect for the wire (`error_description`): ASCII without `"` and `\`, lower case, no full stop.
@@ -258,7 +262,7 @@ pub(crate) const fn of(rejection: Rejection) -> Advice {
             "Leave exp and nbf out: proofs do not need them. Else write seconds since 1970 as numbers.",
         ),
         Rejection::MethodMismatch => advice(
-            "htm is not the method of the request",
+            ELSEWHERE[0],
             "The proof was made for another request, or its method is in the wrong case.",
             "Make one proof for each request and set htm to the method that is sent, in upper case.",
         ),
@@ -273,7 +277,7 @@ pub(crate) const fn of(rejection: Rejection) -> Advice {
             "Cut the URL at the first ? or # before it becomes htu.",
         ),
         Rejection::TargetMismatch => advice(
-            "htu is not the target of the request",
+            ELSEWHERE[1],
             "The proof was made for another URL, or the server stands behind a proxy and does not know the URL that its clients use.",
             "Set htu to the URL that the client requests. Operators: configure the public origin and path prefix.",
         ),
@@ -340,7 +344,7 @@ pub(crate) const fn of(rejection: Rejection) -> Advice {
         Rejection::BeforeStoreFloor => advice(
             "the proof was made before this server could know whether it was used",
             "The server or its replay store was started a moment ago, and its memory of used proofs began then.",
-            "Repeat the request with a new proof, and with the nonce if the response has one. Operators: give the verifier nonces, as the middleware does by itself; a start then costs each client one round trip and no request. In tests, make the memory store with danger_first_start (in JavaScript, Swift and Kotlin dangerFirstStart).",
+            "Repeat the request with a new proof, and with the nonce if the response has one. Operators: give the verifier nonces, as the middleware does by itself; a start then costs each client one round trip and no request. In tests, make the memory store with `danger_first_start`.",
         ),
     }
 }

@@ -31,9 +31,9 @@ use super::diagnose;
 use super::presentation::Presentation;
 use super::rejection::Rejection;
 use super::survey::{Survey, Unmet};
-use crate::UnixTime;
 use crate::json;
 use crate::replay::StoreFloor;
+use crate::{Spelling, UnixTime};
 
 /// What stands beside the check that no explanation makes.
 const NOT_CONSUMED: &str =
@@ -195,6 +195,19 @@ impl Explanation {
         }
         out.push_str("]}");
         out
+    }
+}
+
+impl Explanation {
+    /// The same with the names of options in this spelling: they are between backticks otherwise.
+    #[must_use]
+    pub fn spelled(mut self, spelling: Spelling) -> Self {
+        for finding in &mut self.findings {
+            if let Outcome::Failed(failure) = &mut finding.outcome {
+                failure.fix = spelling.spelled(&failure.fix);
+            }
+        }
+        self
     }
 }
 

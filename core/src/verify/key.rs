@@ -206,7 +206,7 @@ fn read_key(verifier: &Verifier, jwk: &RawJwk<'_>, algorithm: Algorithm) -> Resu
 impl From<JwkError> for Rejection {
     fn from(error: JwkError) -> Self {
         match error {
-            JwkError::Malformed => Self::JwkMalformed,
+            JwkError::Malformed | JwkError::Member(_) => Self::JwkMalformed,
             JwkError::Private => Self::JwkPrivate,
             JwkError::Symmetric => Self::JwkSymmetric,
             JwkError::Unsupported => Self::JwkUnsupported,

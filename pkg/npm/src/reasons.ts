@@ -270,6 +270,7 @@ export type CoreMisuseReason =
   | 'origin_unusable'
   | 'out_of_range'
   | 'outside_resource'
+  | 'path_prefix_unusable'
   | 'policy_bound'
   | 'private_key_form'
   | 'private_key_unusable'

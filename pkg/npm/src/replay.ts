@@ -147,7 +147,8 @@ export class MemoryReplayStore implements ReplayStore {
       this.#native = guarded(() => new (native().MemoryStore)(this.#options.capacity ?? 1_000_000, this.#shared(terms), now));
       this.#terms = terms;
     } else if (this.#terms !== terms) {
-      throw misuse('store_disagreement', 'this store serves a verifier with other times; verifiers that share a store agree on them');
+      const store = this.#native;
+      guarded(() => store.checkPolicy(terms));
     }
     return this.#native;
   }

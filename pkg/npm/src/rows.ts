@@ -50,6 +50,7 @@ export interface NativeEntryClass {
 
 /** The replay store of one process. */
 export interface NativeMemoryStore extends Freed {
+  checkPolicy(options: string): void;
   insert(entry: NativeEntry, now: number): string;
   epoch(): string;
   held(): number;

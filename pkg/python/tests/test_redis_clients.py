@@ -144,7 +144,7 @@ def test_another_policy_is_told_of(server: RedisServer, opened: Open, caplog: py
     # A server is not begun with one.
     servers = ResourceServer if store.kind == "threads" else AsyncResourceServer
     given: dict[str, Any] = {"resource": "https://api.example.com", "issuers": ["https://as.example.com"], "store": store.store}
-    with pytest.raises(Misuse, match="open the store with the same policy: policy=policy") as told:
+    with pytest.raises(Misuse, match="max_age is 20 s in this policy and .*open the store with the same policy: policy=policy") as told:
         servers(policy=Policy(max_age=20), **given)
     assert told.value.reason == "store_disagreement"
     servers(policy=POLICY, **given)

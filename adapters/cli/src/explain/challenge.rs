@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use keybound::Spelling;
 use keybound::oauth::refused::{Advice, ChallengeAdvice, NonceSeen, RefusedResponse};
 use serde_json::{Value, json};
 
@@ -76,7 +77,7 @@ impl Explained {
             "reason": self.challenge.reason,
             "meaning": self.challenge.meaning,
             "cause": self.challenge.cause,
-            "next": self.challenge.next,
+            "next": Spelling::Snake.spelled(&self.challenge.next),
         })
     }
 }
@@ -96,7 +97,7 @@ impl fmt::Display for Explained {
                 write!(f, "; more: keybound reasons {reason}")?;
             }
         }
-        write!(f, "\n  next     {}", challenge.next)?;
+        write!(f, "\n  next     {}", Spelling::Snake.spelled(&challenge.next))?;
         if let Some(scope) = &challenge.scope {
             write!(f, "\n  scope    {scope}")?;
         }

@@ -2,6 +2,7 @@
 
 mod challenge;
 
+use keybound::Spelling;
 use keybound::verify::explain::Explanation;
 use serde_json::{Value, json};
 
@@ -50,7 +51,9 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
             None
         } else {
             let request = args.request.request(Sent::read(&given)?)?;
-            Some(request.judged(output, |verifier, presentation, now| verifier.explain(presentation, now)))
+            Some(request.judged(output, |verifier, presentation, now| {
+                verifier.explain(presentation, now).spelled(Spelling::Snake)
+            }))
         }
     };
     if output.is_json() {

@@ -47,8 +47,10 @@ enum Key {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum JwkError {
-    /// Not a JSON object, or a member is missing or of the wrong type.
+    /// Not a JSON object with unique names.
     Malformed,
+    /// The member of this name is missing or of the wrong type.
+    Member(&'static str),
     /// It holds a private member (`d`, `p`, `q`, `dp`, `dq`, `qi`, `oth`, `k` or `priv`).
     Private,
     /// A symmetric key (`kty` is `oct`).
@@ -72,7 +74,8 @@ pub enum JwkError {
 impl JwkError {
     const fn text(self) -> &'static str {
         match self {
-            Self::Malformed => "not a JSON Web Key: a member is missing or of the wrong type",
+            Self::Malformed => "not a JSON Web Key: not one JSON object with unique names",
+            Self::Member(_) => "not a JSON Web Key: a member is missing or of the wrong type",
             Self::Private => "the key holds private members; give the public part only",
             Self::Symmetric => "a symmetric key cannot prove possession to others; use an asymmetric one",
             Self::Unsupported => {
@@ -92,7 +95,11 @@ impl JwkError {
 
 impl fmt::Display for JwkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
+        f.write_str(self.text())?;
+        match self {
+            Self::Member(name) => write!(f, " ({name})"),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -117,20 +117,20 @@ impl<'a> RawJwk<'a> {
 
     /// The type of key that `kty` with `crv` or `alg` names.
     pub(crate) fn key_type(&self) -> Result<KeyType, JwkError> {
-        let kty = self.kty.value().ok_or(JwkError::Malformed)?;
-        let among = |named: Member<Text<'_>>, known: &[(&str, KeyType)]| {
-            let named = named.value().ok_or(JwkError::Malformed)?;
+        let kty = self.kty.value().ok_or(JwkError::Member("kty"))?;
+        let among = |name, named: Member<Text<'_>>, known: &[(&str, KeyType)]| {
+            let named = named.value().ok_or(JwkError::Member(name))?;
             known.iter().find(|(name, _)| named.is(name)).map(|(_, key_type)| *key_type).ok_or(JwkError::Unsupported)
         };
         if kty.is("EC") {
-            among(self.crv, &[("P-256", KeyType::P256), ("P-384", KeyType::P384), ("P-521", KeyType::P521)])
+            among("crv", self.crv, &[("P-256", KeyType::P256), ("P-384", KeyType::P384), ("P-521", KeyType::P521)])
         } else if kty.is("OKP") {
-            among(self.crv, &[("Ed25519", KeyType::Ed25519)])
+            among("crv", self.crv, &[("Ed25519", KeyType::Ed25519)])
         } else if kty.is("RSA") {
             Ok(KeyType::Rsa)
         } else if kty.is("AKP") {
             let ml_dsa = [KeyType::MlDsa44, KeyType::MlDsa65, KeyType::MlDsa87];
-            among(self.alg, &ml_dsa.map(|key_type| (ml_dsa_name(key_type), key_type)))
+            among("alg", self.alg, &ml_dsa.map(|key_type| (ml_dsa_name(key_type), key_type)))
         } else {
             Err(JwkError::Unsupported)
         }
@@ -144,7 +144,7 @@ impl<'a> RawJwk<'a> {
             KeyType::P521 => Key::P521(self.point()?),
             KeyType::Ed25519 => {
                 let mut x = [0; 32];
-                base64url::decode_exact(&required(self.x, x.len())?, &mut x)?;
+                base64url::decode_exact(&required("x", self.x, x.len())?, &mut x)?;
                 return PublicJwk::from_ed25519(x);
             }
             KeyType::Rsa => {
@@ -153,12 +153,12 @@ impl<'a> RawJwk<'a> {
                 if self.n.value().is_some_and(|n| !n.may_be(base64url::encoded_len(longest))) {
                     return Err(JwkError::RsaTooLarge);
                 }
-                let n = required(self.n, longest)?;
+                let n = required("n", self.n, longest)?;
                 if base64url::decoded_len(n.len()).is_some_and(|length| length > longest) {
                     return Err(JwkError::RsaTooLarge);
                 }
                 let n = base64url::decode(&n)?;
-                let e = self.e.value().ok_or(JwkError::Malformed)?;
+                let e = self.e.value().ok_or(JwkError::Member("e"))?;
                 if !e.may_be(MAX_EXPONENT_LEN) {
                     return Err(JwkError::RsaInvalid);
                 }
@@ -166,7 +166,7 @@ impl<'a> RawJwk<'a> {
                 return PublicJwk::from_rsa(&n, &e, bounds);
             }
             KeyType::MlDsa44 | KeyType::MlDsa65 | KeyType::MlDsa87 => {
-                let key = PublicJwk::from_ml_dsa(&base64url::decode(&required(self.public, MAX_ML_DSA_LEN)?)?)
+                let key = PublicJwk::from_ml_dsa(&base64url::decode(&required("pub", self.public, MAX_ML_DSA_LEN)?)?)
                     .ok_or(JwkError::NonCanonical)?;
                 return if key.key_type() == key_type { Ok(key) } else { Err(JwkError::NonCanonical) };
             }
@@ -180,8 +180,8 @@ impl<'a> RawJwk<'a> {
         if let Some((_, coordinates)) = point.split_first_mut() {
             let middle = coordinates.len() / 2;
             if let Some((x, y)) = coordinates.split_at_mut_checked(middle) {
-                base64url::decode_exact(&required(self.x, x.len())?, x)?;
-                base64url::decode_exact(&required(self.y, y.len())?, y)?;
+                base64url::decode_exact(&required("x", self.x, x.len())?, x)?;
+                base64url::decode_exact(&required("y", self.y, y.len())?, y)?;
             }
         }
         Ok(point)
@@ -189,8 +189,8 @@ impl<'a> RawJwk<'a> {
 }
 
 /// The text of a member that stands for `length` bytes at most: of one that cannot nothing, which is no spelling of a key's part.
-fn required(member: Member<Text<'_>>, length: usize) -> Result<Cow<'_, [u8]>, JwkError> {
-    let text = member.value().ok_or(JwkError::Malformed)?;
+fn required<'t>(name: &'static str, member: Member<Text<'t>>, length: usize) -> Result<Cow<'t, [u8]>, JwkError> {
+    let text = member.value().ok_or(JwkError::Member(name))?;
     if text.may_be(base64url::encoded_len(length)) { Ok(text.to_bytes()) } else { Err(JwkError::NonCanonical) }
 }
 

@@ -126,9 +126,9 @@ impl Fault {
     }
 }
 
-/// A text of the server's for people: visible ASCII alone, at most 64 characters.
+/// A text of the server's for people: visible ASCII alone, without the backticks of names, at most 64 characters.
 pub(super) fn shown(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).take(64).collect()
+    text.chars().map(|c| if c.is_ascii_graphic() && c != '`' { c } else { '?' }).take(64).collect()
 }
 
 /// Writes the names and the list of them.
@@ -179,7 +179,7 @@ impl fmt::Display for Fault {
             Self::Disagrees { found, expected } => write!(
                 f,
                 "other verifiers use this namespace with other settings (found {found}, expected {expected}): give all of them the \
-                 same max_age, max_ahead, store_margin and time source, or give this one another namespace"
+                 same `max_age`, `max_ahead`, `store_margin` and time source, or give this one another namespace"
             ),
             Self::NotAuthenticated => f.write_str(
                 "the Redis server wants a user and a password, or refuses those it was given: check the URL, and `ACL LIST` on the server",
@@ -202,7 +202,7 @@ impl fmt::Display for Fault {
             Self::NeedsReplicas { needed } => write!(
                 f,
                 "the Redis server has replicas or is part of a cluster, so a failover could accept a proof twice: wait for {needed} \
-                 of them with each proof (wait_for_replicas), or set danger_accept_split_brain"
+                 of them with each proof (`wait_for_replicas`), or set `danger_accept_split_brain`"
             ),
             Self::Full => f.write_str("the Redis server's memory is full"),
             Self::Malformed => f.write_str("the Redis server's reply is missing or malformed"),
@@ -210,7 +210,7 @@ impl fmt::Display for Fault {
             Self::Unsteady => f.write_str("the Redis server's data changed while it was being opened"),
             Self::NotAcknowledged { needed, found } => write!(
                 f,
-                "{found} replicas of the Redis server acknowledged a proof in time, and wait_for_replicas asks for {needed}: \
+                "{found} replicas of the Redis server acknowledged a proof in time, and `wait_for_replicas` asks for {needed}: \
                  are there so many?"
             ),
             Self::Lost => f.write_str("the Redis server did not reply in time, or the connection broke"),

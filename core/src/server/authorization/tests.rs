@@ -17,7 +17,7 @@ use crate::key::{Signer, soft::SoftKey};
 use crate::nonce::Role;
 use crate::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
 use crate::replay::memory::MemoryStore;
-use crate::replay::{Inserted, Insertion, ReplayStore, StoreEpoch};
+use crate::replay::{Inserted, Insertion, ReplayStore, StoreDifference, StoreEpoch};
 use crate::server::{Arrival, Consumption};
 use crate::verify::policy::TimeSource;
 use crate::{Algorithm, Misuse, Policy, ProofBuilder, RUSTCRYPTO, Refusal, TargetUri, Thumbprint, UnixTime, Verifier};
@@ -421,7 +421,8 @@ fn a_store_of_another_policy_is_refused_at_the_start() {
     };
     assert_eq!(check(verifier().replay_agreement()), Ok(()));
     let other = Policy::default().with_max_age(20).unwrap().replay_agreement(RUSTCRYPTO.digest);
-    assert_eq!(check(other), Err(Misuse::StoreDisagreement));
+    let difference = StoreDifference::Seconds { name: "max_age", store: 20, verifier: 60 };
+    assert_eq!(check(other), Err(Misuse::StoreDisagreement(difference)));
 }
 
 /// A server whose store is the host's.

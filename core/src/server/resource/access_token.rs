@@ -42,6 +42,31 @@ struct Source {
     introspected: bool,
 }
 
+/// Why claims are refused.
+pub(super) struct Unfit {
+    pub(super) rejection: TokenRejection,
+    /// The claim that is missing or of the wrong type, if that is why.
+    pub(super) claim: Option<&'static str>,
+}
+
+impl Unfit {
+    const fn claim(name: &'static str) -> Self {
+        Self { rejection: TokenRejection::TokenClaimInvalid, claim: Some(name) }
+    }
+}
+
+impl From<TokenRejection> for Unfit {
+    fn from(rejection: TokenRejection) -> Self {
+        Self { rejection, claim: None }
+    }
+}
+
+impl From<Unfit> for TokenRejection {
+    fn from(unfit: Unfit) -> Self {
+        unfit.rejection
+    }
+}
+
 impl Source {
     const fn client(self) -> &'static str {
         self.profile.client(self.introspected)
@@ -114,63 +139,64 @@ impl AccessToken {
 
 /// Checks the claims of a JWT that may be anyone's: nothing is allocated. They need to hold no more than [`CHECKED`]. Gives the profile of
 /// its issuer.
-pub(super) fn check_jwt(
-    claims: &Value,
-    policy: &ResourcePolicy,
-    now: UnixTime,
-) -> Result<IssuerProfile, TokenRejection> {
-    let issuer = required_text(claims, "iss")?.ok_or(TokenRejection::TokenClaimInvalid)?;
+pub(super) fn check_jwt(claims: &Value, policy: &ResourcePolicy, now: UnixTime) -> Result<IssuerProfile, Unfit> {
+    let issuer = required_text(claims, "iss")?.ok_or(Unfit::claim("iss"))?;
     let profile = policy.profile_of(issuer).ok_or(TokenRejection::IssuerMismatch)?;
     let source = Source { profile, introspected: false };
     check(claims, policy, source, now)?;
     let missing = |name| text(claims, name).is_ok_and(|text| text.is_none());
-    let subject_missing = profile.needs_subject() && missing("sub");
-    if subject_missing || claims.member("exp").is_none() || (policy.client_id_required && missing(source.client())) {
-        return Err(TokenRejection::TokenClaimInvalid);
+    let needed = [
+        ("sub", profile.needs_subject() && missing("sub")),
+        ("exp", claims.member("exp").is_none()),
+        (source.client(), policy.client_id_required && missing(source.client())),
+    ];
+    match needed.into_iter().find(|(_, is_missing)| *is_missing) {
+        Some((name, _)) => Err(Unfit::claim(name)),
+        None => Ok(profile),
     }
-    Ok(profile)
 }
 
 /// Checks what a token says, each part of its type and fitting the policy and the clock.
-fn check(claims: &Value, policy: &ResourcePolicy, source: Source, now: UnixTime) -> Result<(), TokenRejection> {
+fn check(claims: &Value, policy: &ResourcePolicy, source: Source, now: UnixTime) -> Result<(), Unfit> {
     check_audience(claims, policy, source)?;
     if time(claims, "exp")?.is_some_and(|end| now >= end.saturating_add(policy.leeway)) {
-        return Err(TokenRejection::TokenExpired);
+        return Err(TokenRejection::TokenExpired.into());
     }
     for name in ["nbf", "iat"] {
         // Null is no time: unlike `exp`, a missing one leaves nothing open.
         let start = if claims.member(name) == Some(&Value::Null) { None } else { time(claims, name)? };
         if start.is_some_and(|start| start > now.saturating_add(policy.leeway)) {
-            return Err(TokenRejection::TokenNotYetValid);
+            return Err(TokenRejection::TokenNotYetValid.into());
         }
     }
     for name in ["sub", source.client()] {
         text(claims, name)?;
     }
-    Confirmation::read(claims.member("cnf"), None).map(drop)
+    Confirmation::read(claims.member("cnf"), None)?;
+    Ok(())
 }
 
 /// Checks that the token is for this resource.
-fn check_audience(claims: &Value, policy: &ResourcePolicy, source: Source) -> Result<(), TokenRejection> {
+fn check_audience(claims: &Value, policy: &ResourcePolicy, source: Source) -> Result<(), Unfit> {
     let Source { profile, introspected } = source;
     let named = match claims.member("aud") {
         Some(one @ Value::Text(_)) => core::slice::from_ref(one),
         Some(Value::Array(several)) => several.as_slice(),
-        Some(_) => return Err(TokenRejection::TokenClaimInvalid),
+        Some(_) => return Err(Unfit::claim("aud")),
         None => {
             return match profile.client_as_audience(claims) {
                 Some(client) if policy.is_audience(client) => Ok(()),
-                Some(_) => Err(TokenRejection::AudienceMismatch),
+                Some(_) => Err(TokenRejection::AudienceMismatch.into()),
                 None if introspected && !profile.is_preset() => Ok(()),
-                None => Err(TokenRejection::TokenClaimInvalid),
+                None => Err(Unfit::claim("aud")),
             };
         }
     };
     if named.iter().any(|one| one.as_text().is_none()) {
-        return Err(TokenRejection::TokenClaimInvalid);
+        return Err(Unfit::claim("aud"));
     }
     let mut ours = named.iter().filter_map(Value::as_text).filter(|name| policy.is_audience(name));
-    if ours.next().is_some() { Ok(()) } else { Err(TokenRejection::AudienceMismatch) }
+    if ours.next().is_some() { Ok(()) } else { Err(TokenRejection::AudienceMismatch.into()) }
 }
 
 /// Whether the token is, like an ID token, for its own client alone. With DPoP an ID token fails for want of a binding; with Bearer
@@ -200,7 +226,7 @@ pub(super) fn words(scope: &str) -> Vec<String> {
 }
 
 /// A member that describes: null says as little as none.
-fn text<'c>(claims: &'c Value, name: &str) -> Result<Option<&'c str>, TokenRejection> {
+fn text<'c>(claims: &'c Value, name: &'static str) -> Result<Option<&'c str>, Unfit> {
     match claims.member(name) {
         Some(Value::Null) => Ok(None),
         _ => required_text(claims, name),
@@ -208,18 +234,18 @@ fn text<'c>(claims: &'c Value, name: &str) -> Result<Option<&'c str>, TokenRejec
 }
 
 /// A member that decides: null is of the wrong type.
-fn required_text<'c>(claims: &'c Value, name: &str) -> Result<Option<&'c str>, TokenRejection> {
+fn required_text<'c>(claims: &'c Value, name: &'static str) -> Result<Option<&'c str>, Unfit> {
     match claims.member(name) {
         None => Ok(None),
         Some(Value::Text(text)) => Ok(Some(text)),
-        Some(_) => Err(TokenRejection::TokenClaimInvalid),
+        Some(_) => Err(Unfit::claim(name)),
     }
 }
 
-fn time(claims: &Value, name: &str) -> Result<Option<UnixTime>, TokenRejection> {
+fn time(claims: &Value, name: &'static str) -> Result<Option<UnixTime>, Unfit> {
     match claims.member(name) {
         None => Ok(None),
         Some(Value::Number(_)) => Ok(claims.time(name)),
-        Some(_) => Err(TokenRejection::TokenClaimInvalid),
+        Some(_) => Err(Unfit::claim(name)),
     }
 }

@@ -235,7 +235,7 @@ impl ResourceServer {
             Err(JwtDefect::Algorithm) => return refused(TokenRejection::TokenAlgNotPermitted),
             Err(JwtDefect::Extension) => return refused(TokenRejection::TokenCritUnsupported),
         };
-        match check_jwt(&claims, policy, now) {
+        match check_jwt(&claims, policy, now).map_err(TokenRejection::from) {
             Ok(_) => match self.keys_of(claims.text("iss").unwrap_or_default()) {
                 Some(keys) => Ok(Source::Jwt(jwt, keys)),
                 None => refused(TokenRejection::IssuerMismatch),

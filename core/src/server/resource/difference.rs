@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::access_token::CHECKED;
+use super::access_token::{CHECKED, check_jwt};
 use super::confirmation::Confirmation;
 use super::credentials::{self, Credentials, Scheme};
 use super::{IncomingRequest, ResourceServer, TokenRejection};
@@ -67,6 +67,9 @@ impl ResourceServer {
                 "a token whose time has begun".to_owned(),
                 format!("{}, {}, and it is {}", said("nbf"), said("iat"), now.secs()),
             )
+        } else if is(TokenRejection::TokenClaimInvalid) {
+            let name = check_jwt(claims, policy, now).err()?.claim?;
+            (format!("a claim {name} of the type that access tokens have"), said(name))
         } else {
             return None;
         };

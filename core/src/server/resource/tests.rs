@@ -23,7 +23,7 @@ use crate::key::Signer;
 use crate::key::soft::SoftKey;
 use crate::nonce::Role;
 use crate::nonce::issuer::NonceIssuer;
-use crate::replay::{Inserted, Insertion, ReplayStore, memory::MemoryStore};
+use crate::replay::{Inserted, Insertion, ReplayStore, StoreDifference, memory::MemoryStore};
 use crate::server::{Arrival, Consumption, JwkSet, KeySource};
 use crate::{
     Algorithm, AlgorithmSet, Misuse, Policy, ProofBuilder, RUSTCRYPTO, Refusal, TargetUri, UnixTime, Verifier,
@@ -325,7 +325,8 @@ fn a_store_of_another_policy_is_refused_at_the_start() {
     let by_host = |agreement| Consumption::by_host().agreeing_on(agreement);
     let check = |consumption| ResourceServer::new(policy(), verifier(), consumption).map(drop);
     for consumption in [memory(other), by_host(Some(other))] {
-        assert_eq!(check(consumption), Err(Misuse::StoreDisagreement));
+        let difference = StoreDifference::Seconds { name: "max_age", store: 20, verifier: 60 };
+        assert_eq!(check(consumption), Err(Misuse::StoreDisagreement(difference)));
     }
     // Of a host's store whose agreement is not known nothing is said.
     for consumption in [memory(own), by_host(Some(own)), by_host(None), Consumption::danger_nowhere()] {

@@ -122,7 +122,7 @@ export class RedisReplayStore implements ReplayStore {
     try {
       guarded(() => this.#core.checkPolicy(policyJson(policy).verifier));
     } catch (error) {
-      throw error instanceof Misuse && error.reason === 'store_disagreement' ? otherPolicy('this policy has') : error;
+      throw error instanceof Misuse && error.reason === 'store_disagreement' ? otherPolicy(error.message) : error;
     }
   }
 
@@ -130,7 +130,7 @@ export class RedisReplayStore implements ReplayStore {
   async insert(entry: ReplayEntry): Promise<Inserted> {
     const given = nativeOf(entry);
     if (given === undefined) throw misuse('not_an_entry', 'insert takes the entry of a PendingProof or of a verifier, as it is');
-    if (!this.#core.serves(given)) throw otherPolicy('the verifier of this proof has');
+    if (!this.#core.serves(given)) throw otherPolicy('the verifier of this proof has other times than its store in Redis, which would refuse every proof');
     if (this.#isClosed || this.#queue.length >= this.#limits.queue) return this.#unavailable();
     return new Promise((answer) => {
       this.#queue.push({ entry: given, answer, isOver: false, timer: undefined });
@@ -286,9 +286,9 @@ function prepared<T>(
   return made(core, new Connection(source, limits.connect_ms), limits, now);
 }
 
-function otherPolicy(who: string): Error {
+function otherPolicy(what: string): Error {
   const fix = 'give RedisReplayStore.open the same policy: the verifier\'s options, or proofs of protect';
-  return misuse('store_disagreement', `${who} other times than its store in Redis, which would refuse every proof; ${fix}`);
+  return misuse('store_disagreement', `${what}; ${fix}`);
 }
 
 function answered(waiting: Waiting, inserted: Inserted): void {
@@ -298,13 +298,9 @@ function answered(waiting: Waiting, inserted: Inserted): void {
   waiting.answer(inserted);
 }
 
-/** A fault in words, with the options as JavaScript has them, and why there is no connection. */
+/** A fault in words, and why there is no connection. */
 function messageOf({ name, message }: Fault, connection?: string): string {
   if (name === 'lost' && connection !== undefined) return `${message} (${connection})`;
   if (name === 'moved') return `${message.replace(/: switch cluster mode on$/, '')}; give the cluster's client: new Cluster([…]) of ioredis, or createCluster({ rootNodes: […] }) of redis`;
-  return camelCase(message);
-}
-
-function camelCase(text: string): string {
-  return text.replace(/(?<=[a-z])_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  return message;
 }

@@ -40,6 +40,7 @@ __all__ = [
     "file_place",
     "file_rules",
     "is_sweep_due",
+    "issuer_metadata_places",
     "lock_pause",
     "prepare",
     "proof",
@@ -115,6 +116,7 @@ class MemoryStore:
     """The replay store of one process."""
 
     def __new__(cls, capacity: int, options: str, now: int) -> MemoryStore: ...
+    def check_policy(self, options: str) -> None: ...
     def insert(self, entry: Entry, now: int) -> str: ...
     def epoch(self) -> str: ...
     def held(self) -> int: ...
@@ -297,6 +299,7 @@ SAVE_LEASE: int
 class NativeError(Exception):
     """What went wrong, as JSON: kind, reason, detail, code, status, section, refusal, needs_login."""
 
+def issuer_metadata_places(issuer: str) -> list[str]: ...
 def verify_many(
     verifier: Verifier, requests: list[Presented], now: int, store: MemoryStore
 ) -> list[tuple[str, str, int, str | None] | NativeError]: ...

@@ -308,7 +308,7 @@ class _Store:
             told = translated(error)
             if isinstance(told, Misuse) and told.reason == "store_disagreement":
                 fix = "open the store with the same policy: policy=policy"
-                raise Misuse(told.reason, f"this policy has other times than its store in Redis, and would always be refused; {fix}") from None
+                raise Misuse(told.reason, f"{told.detail}; {fix}") from None
             raise told from error
         self._agreeing = policy
 

@@ -115,6 +115,15 @@ final class VectorTests: XCTestCase {
         XCTAssertEqual(try present(.object(entry.members.merging(["now": .number(1_900_000_000)]) { $1 }), windows[0]), "iat_too_old")
     }
 
+    func testMessagesNameOptionsAsSwiftWritesThem() {
+        XCTAssertThrowsError(try Verifier(options: VerifierOptions(maxAge: 1_000))) { error in
+            let detail = (error as? KeyboundError)?.fault.detail ?? ""
+            XCTAssertTrue(detail.hasPrefix("maxAge "), detail)
+        }
+        let advice = reasons()
+        XCTAssertTrue(advice.contains(" dangerFirstStart.") && !advice.contains("danger_first_start"), advice)
+    }
+
     func testTheReasonsAreThoseOfTheContract() throws {
         let own = try JSON.parse(reasons())
         func picked(_ list: String, _ names: [String]) -> JSON {

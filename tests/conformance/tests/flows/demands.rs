@@ -1,5 +1,6 @@
 //! What a resource demands in its refusals, and what of it is done once, never, or by the user.
 
+use keybound::Rejection;
 use keybound::http::message::Response;
 use keybound_conformance::flow::Story;
 use keybound_conformance::flow::server::{RESOURCE, Server, answer, with};
@@ -121,6 +122,26 @@ fn a_401_about_something_else_refreshes_nothing() {
         assert_eq!(story.ok(call("/a"))["demand"], "login", "{challenges:?}");
         assert_eq!((count(&story, "/token"), count(&story, "mcp/a")), (1, 1), "{challenges:?}");
     }
+}
+
+#[test]
+fn a_proof_for_another_target_asks_for_no_login() {
+    let mut story = logged_in(
+        "call-another-target",
+        "401 since the proof is for another method or URL than the server sees: a login would not help, and none is asked for",
+    );
+    let refused = |said: Rejection| {
+        let challenge = format!("DPoP error=\"invalid_dpop_proof\", error_description=\"{said}\"");
+        ("mcp/a", refusal(401, &[&challenge]))
+    };
+    for said in [Rejection::TargetMismatch, Rejection::MethodMismatch] {
+        story.server.prepared.push_back(refused(said));
+        let answer = story.ok(call("/a"));
+        assert_eq!((&answer["status"], &answer["demand"]), (&json!(401), &json!(null)), "{said}");
+    }
+    story.server.prepared.push_back(refused(Rejection::SignatureInvalid));
+    assert_eq!(story.ok(call("/a"))["demand"], "login");
+    story.end();
 }
 
 #[test]

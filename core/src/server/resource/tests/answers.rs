@@ -20,6 +20,35 @@ fn without_credentials_nothing_is_said_but_what_to_send() {
     }
 }
 
+/// What the log of a server says of a token whose claims cannot be used.
+#[test]
+fn a_claim_that_is_missing_or_of_the_wrong_type_is_named() {
+    let world = World::new(policy());
+    let target = TargetUri::parse(URL).unwrap();
+    let without = |name: &str| {
+        let Value::Object(members) = world.bound() else { panic!("claims are an object") };
+        Value::Object(members.into_iter().filter(|(member, _)| member != name).collect())
+    };
+    for (claims, name, found) in [
+        (without("exp"), "exp", "no exp"),
+        (without("aud"), "aud", "no aud"),
+        (without("iss"), "iss", "no iss"),
+        (without("sub"), "sub", "no sub"),
+        (world.bound().with("exp", "soon"), "exp", "exp \"soon\""),
+        (world.bound().with("aud", 7_u64), "aud", "aud 7"),
+    ] {
+        let token = world.issuer.token(claims);
+        let (authorization, proof) = (format!("DPoP {token}"), world.proof(&token));
+        let refused = reason(world.dpop(&token, &proof));
+        assert_eq!(refused, "token_claim_invalid", "{name}");
+        let fields = [("Authorization", authorization.as_bytes()), ("DPoP", proof.as_bytes())];
+        let request = IncomingRequest::new("GET", &target, &fields);
+        let told = world.server.difference(refused, &request, NOW).unwrap();
+        assert_eq!(told.found, found);
+        assert!(told.expected.contains(&format!("a claim {name} ")), "{}", told.expected);
+    }
+}
+
 /// R9449-7.1-6, 7.1-8, 7.1-9, 7.1-10, 7.1-12, 7.1-13.
 #[test]
 fn a_challenge_names_realm_error_scope_and_algorithms() {

@@ -165,7 +165,7 @@ class Published:
         document = None
         if request.url == self._issuer.metadata["jwks_uri"]:
             document = self._issuer.jwks
-        elif urlsplit(request.url).netloc == urlsplit(self._issuer.name).netloc and "/.well-known/" in request.url:
+        elif request.url in _keybound.issuer_metadata_places(self._issuer.name):
             document = self._issuer.metadata
         body = json.dumps(document).encode()
         return _Answer(status=404 if document is None else 200, headers=(("Content-Type", b"application/json"),), body=body)

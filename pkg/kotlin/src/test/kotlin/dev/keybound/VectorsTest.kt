@@ -133,6 +133,14 @@ class VectorsTest {
         assertEquals(Vectors.read("contract/token_reasons.json"), picked("token_rejections", "reason", "status", "error"))
     }
 
+    @Test
+    fun `messages name options as Kotlin writes them`() {
+        val wrong = assertThrows(KeyboundException.Misuse::class.java) { Verifier(VerifierOptions(maxAge = 1_000)) }
+        assertTrue(wrong.fault.detail.startsWith("maxAge "), wrong.fault.detail)
+        val advice = reasons()
+        assertTrue(" dangerFirstStart." in advice && "danger_first_start" !in advice, advice)
+    }
+
     @TestFactory
     fun `every mistake is found in one run`(): List<DynamicTest> = Vectors.read("vectors/explained/mistakes.json").jsonArray.map { it.jsonObject }.map { entry ->
         dynamicTest(entry.text("id")!!) {
