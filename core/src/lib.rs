@@ -86,10 +86,10 @@
 
 extern crate alloc;
 
-#[cfg(all(feature = "dpop", feature = "oauth"))]
 #[macro_use]
 mod reasons;
 
+#[cfg(all(feature = "dpop", feature = "oauth"))]
 pub mod audit;
 pub mod base64url;
 pub mod crypto;
@@ -137,7 +137,7 @@ pub use crypto::rustcrypto::RUSTCRYPTO;
 pub use jose::algorithm::{Algorithm, AlgorithmSet};
 pub use jose::thumbprint::Thumbprint;
 pub use level::SecurityLevel;
-pub use misuse::Misuse;
+pub use misuse::{Misuse, StoreDifference};
 #[cfg(feature = "dpop")]
 pub use proof::{Proof, build::ProofBuilder, target::TargetUri};
 pub use spelling::Spelling;

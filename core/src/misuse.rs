@@ -7,7 +7,6 @@ use crate::http::uri::UriError;
 use crate::jose::algorithm::Algorithm;
 use crate::jose::jwk::JwkError;
 use crate::jose::signature::SignatureError;
-use crate::replay::StoreDifference;
 
 /// A mistake of the calling program, as opposed to one of the peer ([`Rejection`](crate::Rejection)) or of the host.
 ///
@@ -123,6 +122,28 @@ pub enum Misuse {
     LimitBehindProxies,
     /// A resource server has to ask authorization servers, and has nothing to ask them by.
     TransportMissing,
+}
+
+/// What a replay store and a verifier that is to use it do not agree on: the first setting that differs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum StoreDifference {
+    /// Of one of them the digest alone is known.
+    Unknown,
+    /// A number of seconds.
+    Seconds {
+        /// Its name in a policy.
+        name: &'static str,
+        /// That of the store.
+        store: u64,
+        /// That of the verifier.
+        verifier: u64,
+    },
+    /// What times a proof: its nonce or its `iat`.
+    TimeSource {
+        /// Whether it is the nonce for the store, and `iat` for the verifier.
+        store_by_nonce: bool,
+    },
 }
 
 reasons!(Misuse {
@@ -283,6 +304,24 @@ impl fmt::Display for Misuse {
     }
 }
 
+impl fmt::Display for StoreDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str(
+                "this policy has another `max_age`, `max_ahead`, `store_margin` or time source than that of its replay store",
+            ),
+            Self::Seconds { name, store, verifier } => {
+                write!(f, "`{name}` is {verifier} s in this policy and {store} s in that of its replay store")
+            }
+            Self::TimeSource { store_by_nonce } => {
+                let by = |nonce| if nonce { "their nonce" } else { "their iat" };
+                let (verifier, store) = (by(!store_by_nonce), by(*store_by_nonce));
+                write!(f, "this policy times proofs by {verifier}, and that of its replay store by {store}")
+            }
+        }
+    }
+}
+
 impl core::error::Error for Misuse {}
 
 impl From<RandomUnavailable> for Misuse {
@@ -305,9 +344,8 @@ impl From<JwkError> for Misuse {
 
 #[cfg(test)]
 mod tests {
-    use super::Misuse;
+    use super::{Misuse, StoreDifference};
     use crate::jose::algorithm::Algorithm;
-    use crate::replay::StoreDifference;
     use alloc::string::ToString;
 
     /// Other languages show these texts. Those of [`Misuse::CryptoMissing`] and [`Misuse::TokenSourceMissing`] only a program in Rust sees.

@@ -3,6 +3,7 @@
 //! Other languages have these lists as types (`tests/contract/faults.json`), and `docs/reasons.md` explains each.
 
 /// Writes `reason` of an error and the list of what it can return. `else` holds what other errors name.
+#[allow(unused_macro_rules, reason = "builds without flows have no errors that hold others")]
 macro_rules! reasons {
     ($kind:ident { $($pattern:pat => $reason:literal,)* }) => {
         impl $kind {
@@ -29,6 +30,7 @@ macro_rules! reasons {
 }
 
 /// Stable names and texts of one kind of defect.
+#[allow(unused_macros, reason = "builds without flows have no defects")]
 macro_rules! defects {
     ($kind:ident { $($variant:ident => $reason:literal, $text:literal;)* }) => {
         impl $kind {

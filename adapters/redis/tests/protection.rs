@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use http::Request;
 use keybound::json::Value;
-use keybound::replay::StoreDifference;
-use keybound::{Misuse, Policy};
+use keybound::{Misuse, Policy, StoreDifference};
 use keybound_redis::RedisReplayStore;
 use keybound_tower::Protection;
 use tokio::task::JoinSet;

@@ -5,7 +5,7 @@ use core::hash::{Hash, Hasher};
 
 use crate::crypto::Digest;
 use crate::jose::thumbprint::Thumbprint;
-use crate::misuse::Misuse;
+use crate::misuse::{Misuse, StoreDifference};
 
 /// Names one proof in a store: 16 bytes derived from namespace, key thumbprint and `jti`.
 ///
@@ -75,28 +75,6 @@ struct Settings {
     store_margin: u64,
 }
 
-/// What a replay store and a verifier that is to use it do not agree on: the first setting that differs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum StoreDifference {
-    /// Of one of them the digest alone is known.
-    Unknown,
-    /// A number of seconds.
-    Seconds {
-        /// Its name in a policy.
-        name: &'static str,
-        /// That of the store.
-        store: u64,
-        /// That of the verifier.
-        verifier: u64,
-    },
-    /// What times a proof: its nonce or its `iat`.
-    TimeSource {
-        /// Whether it is the nonce for the store, and `iat` for the verifier.
-        store_by_nonce: bool,
-    },
-}
-
 impl ReplayAgreement {
     /// Version of the format of entries. Part of the digest, so that two formats never share a store.
     pub const FORMAT: u64 = 1;
@@ -164,24 +142,6 @@ impl Eq for ReplayAgreement {}
 impl Hash for ReplayAgreement {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.digest.hash(state);
-    }
-}
-
-impl fmt::Display for StoreDifference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown => f.write_str(
-                "this policy has another `max_age`, `max_ahead`, `store_margin` or time source than that of its replay store",
-            ),
-            Self::Seconds { name, store, verifier } => {
-                write!(f, "`{name}` is {verifier} s in this policy and {store} s in that of its replay store")
-            }
-            Self::TimeSource { store_by_nonce } => {
-                let by = |nonce| if nonce { "their nonce" } else { "their iat" };
-                let (verifier, store) = (by(!store_by_nonce), by(*store_by_nonce));
-                write!(f, "this policy times proofs by {verifier}, and that of its replay store by {store}")
-            }
-        }
     }
 }
 

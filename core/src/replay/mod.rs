@@ -40,5 +40,5 @@ mod store;
 pub use entry::{ReplayEntry, ReplayEntryParts, StoreEpoch};
 pub use floor::StoreFloor;
 pub use insertion::{Inserted, Insertion};
-pub use key::{ReplayAgreement, ReplayKey, StoreDifference};
+pub use key::{ReplayAgreement, ReplayKey};
 pub use store::{AsyncReplayStore, BoxFuture, Immediate, ReplayStore};

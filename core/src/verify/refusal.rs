@@ -108,7 +108,7 @@ macro_rules! other_reasons {
         impl Refusal {
             /// What [`reason`](Self::reason) can return besides the reasons of [`Rejection`], of
             /// `TokenRejection` and of `IntentDefect`.
-            pub const OTHER_REASONS: &'static [&'static str] = &[$($reason,)*];
+            pub const OTHER_REASONS: &'static [&'static str] = &[$(Self::$name,)*];
 
             $($(#[$doc])* pub(crate) const $name: &'static str = $reason;)*
         }

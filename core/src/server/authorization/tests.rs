@@ -17,10 +17,13 @@ use crate::key::{Signer, soft::SoftKey};
 use crate::nonce::Role;
 use crate::nonce::issuer::{NonceIssuer, NonceKey, NonceKeys};
 use crate::replay::memory::MemoryStore;
-use crate::replay::{Inserted, Insertion, ReplayStore, StoreDifference, StoreEpoch};
+use crate::replay::{Inserted, Insertion, ReplayStore, StoreEpoch};
 use crate::server::{Arrival, Consumption};
 use crate::verify::policy::TimeSource;
-use crate::{Algorithm, Misuse, Policy, ProofBuilder, RUSTCRYPTO, Refusal, TargetUri, Thumbprint, UnixTime, Verifier};
+use crate::{
+    Algorithm, Misuse, Policy, ProofBuilder, RUSTCRYPTO, Refusal, StoreDifference, TargetUri, Thumbprint, UnixTime,
+    Verifier,
+};
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 const TOKEN: &str = "https://as.example.com/token";

@@ -23,10 +23,11 @@ use crate::key::Signer;
 use crate::key::soft::SoftKey;
 use crate::nonce::Role;
 use crate::nonce::issuer::NonceIssuer;
-use crate::replay::{Inserted, Insertion, ReplayStore, StoreDifference, memory::MemoryStore};
+use crate::replay::{Inserted, Insertion, ReplayStore, memory::MemoryStore};
 use crate::server::{Arrival, Consumption, JwkSet, KeySource};
 use crate::{
-    Algorithm, AlgorithmSet, Misuse, Policy, ProofBuilder, RUSTCRYPTO, Refusal, TargetUri, UnixTime, Verifier,
+    Algorithm, AlgorithmSet, Misuse, Policy, ProofBuilder, RUSTCRYPTO, Refusal, StoreDifference, TargetUri, UnixTime,
+    Verifier,
 };
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);

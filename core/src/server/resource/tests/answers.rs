@@ -26,8 +26,9 @@ fn a_claim_that_is_missing_or_of_the_wrong_type_is_named() {
     let world = World::new(policy());
     let target = TargetUri::parse(URL).unwrap();
     let without = |name: &str| {
-        let Value::Object(members) = world.bound() else { panic!("claims are an object") };
-        Value::Object(members.into_iter().filter(|(member, _)| member != name).collect())
+        let bound = world.bound();
+        let Value::Object(members) = &bound else { panic!("claims are an object") };
+        Value::Object(members.iter().filter(|(member, _)| member != name).cloned().collect())
     };
     for (claims, name, found) in [
         (without("exp"), "exp", "no exp"),
