@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 /// How many are remembered.
-const MAX: usize = 64;
+pub(super) const MAX: usize = 64;
 
 /// A value for each of the last 64 keys.
 pub(super) struct Recent<K, V>(Vec<(K, V)>);
