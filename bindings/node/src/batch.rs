@@ -7,17 +7,17 @@ use napi::bindgen_prelude::AsyncTask;
 use napi::{Env, Task};
 use napi_derive::napi;
 
-use crate::values::{Given, Plainly, Presented, Result, SPELLING, thrown};
+use crate::values::{Given, Number, Plainly, Presented, Result, SPELLING, plain, thrown};
 use crate::{MemoryStore, Verifier};
 
 #[napi]
 impl Verifier {
     /// Each answer is what `verify` gives or throws.
     #[napi]
-    pub fn verify_many(&self, requests: Vec<Presented>, now: f64, store: &MemoryStore) -> Result<AsyncTask<Batch>> {
+    pub fn verify_many(&self, requests: Vec<Presented>, now: Number, store: &MemoryStore) -> Result<AsyncTask<Batch>> {
         let requests = requests.into_iter().map(Given::plain).collect::<Plainly<_>>().map_err(thrown)?;
-        let store = Arc::clone(&store.0);
-        Ok(AsyncTask::new(Batch { verifier: self.0.clone(), store, requests, now: ffi::number::seconds(now) }))
+        let (store, now) = (Arc::clone(&store.0), plain(now)?);
+        Ok(AsyncTask::new(Batch { verifier: self.0.clone(), store, requests, now }))
     }
 }
 

@@ -8,9 +8,9 @@ use napi::bindgen_prelude::{AsyncTask, ToNapiValue, TypeName, Uint8Array};
 use napi::{Env, Task};
 use napi_derive::napi;
 
-use ffi::number::{seconds, whole};
+use ffi::number::not_negative;
 
-use crate::values::{Result, thrown};
+use crate::values::{Bytes, Number, OptionalNumber, OptionalText, Result, Text, Texts, plain, thrown};
 use crate::{CRYPTO, Key};
 
 /// A call on another thread.
@@ -61,34 +61,37 @@ pub struct Files(Arc<ffi::FileStore>);
 #[napi]
 impl Files {
     #[napi]
-    pub fn open(folder: String, now: f64) -> Promised<Files> {
-        work(move || ffi::FileStore::open(Path::new(&folder), &CRYPTO, seconds(now)).map(|store| Self(Arc::new(store))))
+    pub fn open(folder: Text, now: Number) -> Result<Promised<Files>> {
+        let (folder, now) = (plain(folder)?, plain(now)?);
+        Ok(work(move || ffi::FileStore::open(Path::new(&folder), &CRYPTO, now).map(|store| Self(Arc::new(store)))))
     }
     #[napi]
-    pub fn add_key(&self, jwk: String) -> Promised<()> {
-        let store = Arc::clone(&self.0);
-        work(move || store.add_key(&ffi::Key::from_jwk(&jwk, None, &CRYPTO)?))
+    pub fn add_key(&self, jwk: Text) -> Result<Promised<()>> {
+        let (store, jwk) = (Arc::clone(&self.0), plain(jwk)?);
+        Ok(work(move || store.add_key(&ffi::Key::from_jwk(&jwk, None, &CRYPTO)?)))
     }
     #[napi]
-    pub fn create_key(&self, algorithms: Vec<String>, protections: Vec<String>, now: f64) -> Promised<Key> {
-        let store = Arc::clone(&self.0);
-        work(move || store.create_key(&algorithms, &protections, seconds(now)).map(Key))
+    pub fn create_key(&self, algorithms: Texts, protections: Texts, now: Number) -> Result<Promised<Key>> {
+        let (store, algorithms, protections, now) =
+            (Arc::clone(&self.0), plain(algorithms)?, plain(protections)?, plain(now)?);
+        Ok(work(move || store.create_key(&algorithms, &protections, now).map(Key)))
     }
     #[napi]
-    pub fn delete_key(&self, thumbprint: String) -> Promised<()> {
-        let store = Arc::clone(&self.0);
-        work(move || store.delete_key(&thumbprint))
+    pub fn delete_key(&self, thumbprint: Text) -> Result<Promised<()>> {
+        let (store, thumbprint) = (Arc::clone(&self.0), plain(thumbprint)?);
+        Ok(work(move || store.delete_key(&thumbprint)))
     }
     /// Throws `{ fault, detail }` as JSON text, where the key cannot be used.
     #[napi]
-    pub fn sign(&self, thumbprint: String, algorithm: String, message: Uint8Array) -> Promised<Uint8Array> {
-        let (store, message) = (Arc::clone(&self.0), message.to_vec());
+    pub fn sign(&self, thumbprint: Text, algorithm: Text, message: Bytes) -> Result<Promised<Uint8Array>> {
+        let store = Arc::clone(&self.0);
+        let (thumbprint, algorithm, message) = (plain(thumbprint)?, plain(algorithm)?, plain(message)?);
         let call = move || {
             let key = store.key(&thumbprint, Some(&algorithm));
             let key = key.map_err(|fault| napi::Error::from_reason(fault.to_json()))?;
             key.sign(&message).map(Uint8Array::new).map_err(thrown)
         };
-        AsyncTask::new(Work(Some(Box::new(call))))
+        Ok(AsyncTask::new(Work(Some(Box::new(call)))))
     }
     #[napi]
     pub fn sessions(&self) -> Promised<Vec<String>> {
@@ -96,28 +99,29 @@ impl Files {
         work(move || store.sessions())
     }
     #[napi]
-    pub fn load(&self, slot: String) -> Promised<Option<StoredValue>> {
-        let store = Arc::clone(&self.0);
-        work(move || {
+    pub fn load(&self, slot: Text) -> Result<Promised<Option<StoredValue>>> {
+        let (store, slot) = (Arc::clone(&self.0), plain(slot)?);
+        Ok(work(move || {
             Ok(store
                 .load(&slot)?
                 .map(|(version, value)| StoredValue { version: ffi::number::of_whole(version), value }))
-        })
+        }))
     }
     #[napi]
     pub fn try_save(
         &self,
-        slot: String,
-        expected: Option<f64>,
-        version: f64,
-        value: Option<String>,
-    ) -> Promised<Option<bool>> {
-        let store = Arc::clone(&self.0);
-        work(move || store.try_save(&slot, expected.map(whole), whole(version), value.as_deref()))
+        slot: Text,
+        expected: OptionalNumber,
+        version: Number,
+        value: OptionalText,
+    ) -> Result<Promised<Option<bool>>> {
+        let (store, slot, value) = (Arc::clone(&self.0), plain(slot)?, plain(value)?);
+        let (expected, version) = (plain(expected)?.map(not_negative), not_negative(plain(version)?));
+        Ok(work(move || store.try_save(&slot, expected, version, value.as_deref())))
     }
     #[napi]
-    pub fn try_lock(&self, name: String) -> Promised<Option<FileLock>> {
-        let store = Arc::clone(&self.0);
-        work(move || Ok(store.try_lock(&name)?.map(FileLock)))
+    pub fn try_lock(&self, name: Text) -> Result<Promised<Option<FileLock>>> {
+        let (store, name) = (Arc::clone(&self.0), plain(name)?);
+        Ok(work(move || Ok(store.try_lock(&name)?.map(FileLock))))
     }
 }

@@ -3,6 +3,7 @@
 import { toByteString } from './drive.js';
 import { guarded, misuse } from './errors.js';
 import type { NativeAdvice } from './native.js';
+import { checkObject, jsonOf } from './options.js';
 
 /** Header fields in any of their usual forms. */
 export type HeadersLike = Iterable<readonly [name: string, value: string]> | Readonly<Record<string, string | number | readonly string[] | undefined>>;
@@ -71,6 +72,7 @@ export function fieldLines(headers: HeadersLike): (readonly [name: string, value
 
 /** Asks the core. @internal */
 export function explained(core: NativeAdvice, response: ResponseToExplain): Advice {
+  checkObject('what explainResponse takes', response, 'give the Response, or { status, headers }');
   const { status, headers, text, crossOrigin, now, proofIat } = response;
   const question = {
     status,
@@ -80,8 +82,9 @@ export function explained(core: NativeAdvice, response: ResponseToExplain): Advi
     now,
     proof_iat: proofIat,
   };
+  const asked = jsonOf('what explainResponse takes', question);
   const { nonce_state, clock_offset, proof_age, ...rest } = JSON.parse(
-    guarded(() => core.explainResponse(JSON.stringify(question))),
+    guarded(() => core.explainResponse(asked)),
   ) as Advice & { nonce_state: Advice['nonceState']; clock_offset: number | null; proof_age: number | null };
   return { ...rest, nonceState: nonce_state, clockOffset: clock_offset, proofAge: proof_age };
 }

@@ -1,9 +1,6 @@
 /** Recognises objects of another copy of this package, whose private parts this one cannot read. */
 
-import { misuse } from './errors.js';
-
-/** The same in every copy. */
-const KIND = Symbol.for('keybound.kind');
+import { KIND, misuse, named } from './errors.js';
 
 /** Marks the instances of a class with a name that no bundler shortens. @internal */
 export function mark({ prototype }: { readonly prototype: object }, kind: string): void {
@@ -16,6 +13,18 @@ export function checkCopy(value: unknown, own: { readonly prototype: object }): 
   const [kind, wanted] = [value, own.prototype].map((object) => (object as { readonly [KIND]?: unknown })[KIND]);
   if (kind === undefined || kind !== wanted) return;
   throw misuse('other_copy', `this ${wanted} was made by another copy of keybound in this process, such as another version or one inside a bundle; ${ADVICE}`);
+}
+
+/** Whether it is an instance of `own`, or of the same class of another copy. */
+function isOf(value: unknown, own: { readonly prototype: object }): boolean {
+  return typeof value === 'object' && value !== null && (value as { readonly [KIND]?: unknown })[KIND] === (own.prototype as { readonly [KIND]?: unknown })[KIND];
+}
+
+/** Refuses what is no instance of `own`, a class with a {@link mark}. `what` names the argument. @throws Misuse @internal */
+export function checkInstance(what: string, value: unknown, own: { readonly prototype: object }, advice: string): void {
+  if (isOf(value, own)) return;
+  const wanted = (own.prototype as { readonly [KIND]?: unknown })[KIND] as string;
+  throw misuse('wrong_type', `${what} is a ${wanted}, and this was ${named(value)}; ${advice}`);
 }
 
 const ADVICE = 'have one copy make and use it: npm ls keybound lists those that are installed, and bundlers keep it out as external';

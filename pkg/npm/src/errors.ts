@@ -170,20 +170,36 @@ export function decoded(thrown: unknown): unknown {
   return error;
 }
 
-/** Calls the core, and throws what it throws as one of the classes here. */
+/**
+ * Calls the core, and throws what it throws as one of the classes here. `call` does nothing else: what is thrown by the layer that converts
+ * values for the core is told as {@link Misuse} without its text, because that may hold the value.
+ */
 export function guarded<T>(call: () => T): T {
   try {
     return call();
   } catch (thrown) {
-    throw decoded(thrown);
+    const error = decoded(thrown);
+    // A core that ran out of memory, or failed, is no mistake of the caller's.
+    if (error instanceof KeyboundError || ['RangeError', 'RuntimeError'].includes((error as Error).name)) throw error;
+    throw misuse('wrong_type', 'a value of another type was given than is wanted here, such as an object or a promise for a string');
   }
 }
+
+/** The kind of a class of this package, the same in every copy of it, or nothing. */
+export const KIND = Symbol.for('keybound.kind');
 
 /** What was given, in words, for the text of a {@link Misuse}; never its content. */
 export function named(value: unknown): string {
   if (value === null || value === undefined || typeof value === 'boolean') return String(value);
-  if (typeof (value as { then?: unknown }).then === 'function') return 'a promise that was not awaited';
-  if (typeof value === 'string') return 'another text';
+  if (isPromise(value)) return 'a promise that was not awaited; await it';
   if (Array.isArray(value)) return 'an array';
+  if (ArrayBuffer.isView(value)) return 'a Uint8Array or Buffer';
+  const kind = (value as { readonly [KIND]?: unknown })[KIND];
+  if (typeof kind === 'string') return typeof value === 'object' ? `a ${kind}` : `the class ${kind} itself`;
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+/** Whether an `await` was forgotten. */
+export function isPromise(value: unknown): boolean {
+  return typeof (value as { readonly then?: unknown } | null | undefined)?.then === 'function';
 }

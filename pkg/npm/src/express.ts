@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { misuse } from './errors.js';
 import { checkScopes } from './options.js';
 import type { Principal } from './server/principal.js';
-import { Protection } from './server/protection.js';
+import { Protection, checkProtection } from './server/protection.js';
 import type { ProtectionOptions } from './server/protection.js';
 import { answerWith, partsOf, pathOf, refuse } from './server/node.js';
 
@@ -54,6 +54,7 @@ export function protect(options: ProtectionOptions | Protection): Middleware {
  * `app.use('/v1', protect(protection))`. Its URL lies below `/.well-known/`, outside of that part.
  */
 export function metadata(protection: Protection): Middleware {
+  checkProtection(protection);
   return (request, response, next) => {
     protection._metadata(partsOf(request, request.originalUrl)).then((answer) => (answer === undefined ? next() : refuse(response, answer)), next);
   };

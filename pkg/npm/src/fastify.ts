@@ -4,11 +4,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 import { ready } from '#native';
 import { misuse } from './errors.js';
-import { checkScopes } from './options.js';
+import { checkObject, checkScopes } from './options.js';
 import { completed } from './server/fields.js';
 import type { Answer, Fields } from './server/fields.js';
 import type { Principal } from './server/principal.js';
-import { Protection } from './server/protection.js';
+import { Protection, checkProtection } from './server/protection.js';
 import type { ProtectionOptions } from './server/protection.js';
 import { partsOf, pathOf } from './server/node.js';
 
@@ -30,6 +30,7 @@ declare module 'fastify' {
  * @throws Misuse for options that cannot be used
  */
 export async function keybound(app: FastifyInstance, options: ProtectionOptions | { readonly protection: Protection }): Promise<void> {
+  checkObject('what keybound is registered with', options, "write app.register(keybound, { resource: 'https://api.example.com', issuers: ['https://as.example.com'] })");
   const protection = 'protection' in options ? options.protection : made(app, options);
   const fields = new WeakMap<FastifyRequest, Fields>();
   app.decorateRequest('auth', null);
@@ -57,6 +58,7 @@ export default keybound;
  * plugin with the prefix in which `keybound` is registered with the same protection. Its URL lies below `/.well-known/`, outside of that prefix.
  */
 export async function metadata(app: FastifyInstance, { protection }: { readonly protection: Protection }): Promise<void> {
+  checkProtection(protection);
   await ready();
   app.get(protection.metadataPath, async (request, reply) => {
     const answer = await protection._metadata(partsOf(request.raw, request.originalUrl));

@@ -3,11 +3,13 @@
 import type { Algorithm, CreatedKey, Protection, PublicJwk, Signed, Signing, Store, Stored } from './drive.js';
 import { KeyFault } from './drive.js';
 import { HostFailed, KeyboundError, decoded } from './errors.js';
+import { checkInstance } from './copies.js';
 import { Folder } from './folder.js';
 import { systemNow } from './http.js';
-import type { Key } from './key.js';
+import { Key } from './key.js';
 import type { NativeClientParts, NativeFileParts, NativeFiles } from './native.js';
 import { clientParts } from './sweep.js';
+import { checkStrings } from './options.js';
 import { Patience, Turns } from './turns.js';
 
 /**
@@ -36,6 +38,7 @@ export class FileStore implements Store {
    * @throws Misuse, if it is another user's, a link, or others than its owner may look into it; an error, if it cannot be made
    */
   static async open(folder: string): Promise<FileStore> {
+    checkStrings('FileStore.open', { folder: folder ?? null }, "write FileStore.open('./sessions')");
     const core = (await clientParts()) as NativeClientParts & NativeFileParts;
     const opened = core.Files === undefined ? Folder.open(folder, core, systemNow()) : core.Files.open(folder, systemNow());
     return new FileStore(await opened.catch(failed), core);
@@ -43,6 +46,7 @@ export class FileStore implements Store {
 
   /** Keeps a key that the caller has, for example the one a client authenticates with. Gives its thumbprint. */
   async addKey(key: Key): Promise<string> {
+    checkInstance('what addKey takes', key, Key, 'make one with Key.generate()');
     await this.#files.addKey(JSON.stringify(key.dangerPrivateJwk())).catch(failed);
     return key.thumbprint;
   }

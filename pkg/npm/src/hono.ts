@@ -9,7 +9,7 @@ import { checkScopes } from './options.js';
 import { completed } from './server/fields.js';
 import type { Answer, Fields } from './server/fields.js';
 import type { Principal } from './server/principal.js';
-import { Protection } from './server/protection.js';
+import { Protection, checkProtection } from './server/protection.js';
 import type { ProtectionOptions, RequestParts } from './server/protection.js';
 import { partsOf as nodeParts, pathOf } from './server/node.js';
 
@@ -55,6 +55,7 @@ export function protect(options: ProtectionOptions | Protection): MiddlewareHand
  * `app.route('/v1', protectedApp)`. Its URL lies below `/.well-known/`, outside of that part.
  */
 export function metadata(protection: Protection): MiddlewareHandler {
+  checkProtection(protection);
   return async (c, next) => {
     const answer = await protection._metadata(partsOf(c));
     return answer === undefined ? next() : send(c, answer);

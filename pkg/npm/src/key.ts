@@ -3,8 +3,9 @@
 import { native, ready } from '#native';
 import { checkCopy, mark } from './copies.js';
 import type { Algorithm, Protection, PublicJwk, Signed } from './drive.js';
-import { guarded, misuse, named } from './errors.js';
+import { guarded, isPromise, misuse, named } from './errors.js';
 import type { NativeKey } from './native.js';
+import { checkBytes, checkObject, checkStrings, jsonOf } from './options.js';
 
 /** The parts of a WebCrypto `CryptoKey` that are read; each platform has its own type for it. */
 export interface CryptoKeyLike {
@@ -52,33 +53,52 @@ export class Key {
    * @throws Misuse, if this build cannot sign with it
    */
   static generate(algorithm: Algorithm = 'ES256'): Key {
+    checkStrings('generate', { algorithm });
     return new Key(guarded(() => native().Key.generate(algorithm)));
   }
 
   /**
-   * A private JWK (RFC 7517), as an object or text. Without `algorithm` its own `alg` counts, else the usual one of its type.
+   * A private JWK (RFC 7517), as an object, as text or as the bytes of its file. Without `algorithm` its own `alg` counts, else the usual one of its type.
    *
    * @throws Misuse, if it cannot be used
    */
   static fromJwk(jwk: object | string, algorithm?: Algorithm): Key {
-    const text = typeof jwk === 'string' ? jwk : JSON.stringify(jwk);
+    checkStrings('fromJwk', { algorithm });
+    const text = jwkText('fromJwk', jwk);
     return new Key(guarded(() => native().Key.fromJwk(text, algorithm)));
   }
 
   /**
-   * A PKCS#8 private key in PEM (`BEGIN PRIVATE KEY`). In pages, which load no parser for it, take a JWK.
+   * A PKCS#8 private key in PEM (`BEGIN PRIVATE KEY`), as text or as the bytes of its file. In pages, which load no parser for it, take a JWK.
    *
    * @throws Misuse, if it cannot be used
    */
-  static fromPem(pem: string, algorithm?: Algorithm): Key {
+  static fromPem(pem: string | Uint8Array, algorithm?: Algorithm): Key {
+    checkStrings('fromPem', { algorithm });
+    const text = ArrayBuffer.isView(pem) ? new TextDecoder().decode(pem) : pem;
+    checkStrings('fromPem', { pem: text ?? null }, "give it the file's text or bytes: Key.fromPem(readFileSync('key.pem'))");
     const { Key: core } = native();
     if (core.fromPem === undefined) throw noPem();
-    return new Key(guarded(() => core.fromPem!(pem, algorithm)));
+    return new Key(guarded(() => core.fromPem!(text, algorithm)));
+  }
+
+  /**
+   * A PKCS#8 private key in DER. In pages, which load no parser for it, take a JWK.
+   *
+   * @throws Misuse, if it cannot be used
+   */
+  static fromDer(der: Uint8Array, algorithm?: Algorithm): Key {
+    checkStrings('fromDer', { algorithm });
+    checkBytes('fromDer', der, 'a text is taken by fromPem');
+    const { Key: core } = native();
+    if (core.fromDer === undefined) throw noPem();
+    return new Key(guarded(() => core.fromDer!(der, algorithm)));
   }
 
   /** A private `KeyObject` of `node:crypto`. */
   static fromKeyObject(key: KeyObjectLike, algorithm?: Algorithm): Key {
-    if (key.type !== 'private') throw misuse('key_unusable', `a private key is wanted, and this one is ${key.type}`);
+    if (typeof key?.export !== 'function') throw misuse('wrong_type', `fromKeyObject takes a KeyObject of node:crypto, and this was ${named(key)}; a JWK is taken by fromJwk`);
+    if (key.type !== 'private') throw misuse('key_unusable', `a private key is wanted, and this one is ${key.type === 'public' ? 'public' : 'secret'}`);
     return Key.fromJwk(key.export({ format: 'jwk' }) as object, algorithm);
   }
 
@@ -88,6 +108,7 @@ export class Key {
    * @throws Misuse, if it is not extractable
    */
   static async fromCryptoKey(key: CryptoKeyLike, algorithm?: Algorithm): Promise<Key> {
+    if (typeof key?.extractable !== 'boolean') throw misuse('wrong_type', `fromCryptoKey takes one CryptoKey, and this was ${named(key)}; of a pair, give privateKey`);
     if (!key.extractable) throw misuse('key_not_extractable', 'this CryptoKey cannot be exported; sign with it by webCryptoSigner(pair)');
     await ready();
     const { kty, crv, x, y, d, n, e, p, q, dp, dq, qi } = await crypto.subtle.exportKey('jwk', key as CryptoKey);
@@ -111,6 +132,7 @@ export class Key {
 
   /** A signature as JOSE has it (RFC 7518 section 3.4). */
   sign(message: Uint8Array): Uint8Array {
+    checkBytes('sign', message);
     return guarded(() => this.#native.sign(message));
   }
 
@@ -138,7 +160,16 @@ export class Key {
 
 /** The thumbprint (RFC 7638) of a public JWK. */
 export function thumbprint(jwk: object | string): string {
-  return guarded(() => native().thumbprint(typeof jwk === 'string' ? jwk : JSON.stringify(jwk)));
+  const text = jwkText('thumbprint', jwk);
+  return guarded(() => native().thumbprint(text));
+}
+
+/** A JWK as text. @throws Misuse */
+function jwkText(where: string, jwk: unknown): string {
+  if (typeof jwk === 'string') return jwk;
+  if (ArrayBuffer.isView(jwk)) return new TextDecoder().decode(jwk);
+  checkObject(`the JWK of ${where}`, jwk, "give { kty: 'EC', … } or its JSON");
+  return jsonOf(`the JWK of ${where}`, jwk);
 }
 
 /** A pair of keys of WebCrypto. */
@@ -157,7 +188,7 @@ export interface PrivateJwk {
 export async function signerOf(key: unknown): Promise<Key | Signer> {
   if (key instanceof Key) return key;
   checkCopy(key, Key);
-  if (typeof key !== 'object' || key === null) throw noKey(named(key));
+  if (typeof key !== 'object' || key === null || isPromise(key)) throw noKey(named(key));
   if ('sign' in key && 'publicJwk' in key) return key as Signer;
   if ('privateKey' in key && 'publicKey' in key) return webCryptoSigner(key as CryptoKeyPairLike);
   if ('kty' in key) return Key.fromJwk(key);

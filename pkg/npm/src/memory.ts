@@ -3,12 +3,13 @@
 import { checkCopy } from './copies.js';
 import type { Algorithm, CreatedKey, Protection, Signed, Signing, Store, Stored } from './drive.js';
 import { KeyFault } from './drive.js';
-import { Key } from './key.js';
+import { misuse, named } from './errors.js';
+import { Key, thumbprint as thumbprintOf } from './key.js';
 import type { Signer } from './key.js';
 import { systemNow } from './http.js';
 import { swept } from './sweep.js';
 import { Patience, Turns } from './turns.js';
-import { ready, native } from '#native';
+import { ready } from '#native';
 
 /** The permitted algorithm that most servers know. */
 const PREFERRED: readonly Algorithm[] = ['ES256', 'Ed25519', 'EdDSA', 'ES384', 'ES512'];
@@ -34,8 +35,9 @@ export class MemoryStore implements Store {
   /** Keeps a key that the caller has, for example the one a client authenticates with. Gives its thumbprint. */
   async addKey(key: Key | Signer): Promise<string> {
     checkCopy(key, Key);
+    if (typeof key?.sign !== 'function') throw misuse('wrong_type', `addKey takes a Key or Signer, and this was ${named(key)}; make one with Key.generate()`);
     await ready();
-    const thumbprint = key instanceof Key ? key.thumbprint : native().thumbprint(JSON.stringify(key.publicJwk));
+    const thumbprint = key instanceof Key ? key.thumbprint : thumbprintOf(key.publicJwk);
     this.#keys.set(thumbprint, key);
     this.#made.delete(thumbprint);
     return thumbprint;

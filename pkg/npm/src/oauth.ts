@@ -2,11 +2,12 @@
 
 import type { Algorithm, Finished, Host, Protection, PublicJwk, Store } from './drive.js';
 import { drive } from './drive.js';
-import { FlowFailed, guarded, misuse } from './errors.js';
+import { checkInstance, mark } from './copies.js';
+import { FlowFailed, guarded, misuse, named } from './errors.js';
 import type { Settings } from './http.js';
 import { FetchExchange, hostOf } from './http.js';
 import type { NativeClient, NativeClientParts, NativeDiscovered, NativeFlow, NativeSession } from './native.js';
-import { checkLists, checkTexts, snakeCase } from './options.js';
+import { checkLists, checkNames, checkObject, checkStrings, checkTexts, jsonOf, snakeCase, urlOf } from './options.js';
 
 /** How much protection a session has: see the project's documentation of levels. */
 export type Level = 'standard' | 'enhanced' | 'maximum';
@@ -151,6 +152,10 @@ export type Demand = { readonly do: 'login' } | { readonly do: 'step_up'; readon
 
 /** What protects a target. */
 export class Discovered {
+  static {
+    mark(this, 'Discovered');
+  }
+
   readonly issuer: string;
   readonly resource: string | undefined;
   readonly challengedScope: string | undefined;
@@ -169,6 +174,10 @@ export class Discovered {
 
 /** A session: tokens bound to a key. It shows no token; `client.fetch(session)` sends them. */
 export class Session {
+  static {
+    mark(this, 'Session');
+  }
+
   /** @internal */
   readonly _native: NativeSession;
 
@@ -272,10 +281,13 @@ export class OAuthClient {
     store: Store,
     settings: Settings = {},
   ) {
+    checkObject('what a client is made of', options, "write new Client({ level: 'enhanced' }, store)");
+    checkStorage(store);
     checkTexts(options, ['acceptIssuers', 'alsoOrigins', 'algorithms']);
     checkLists(options, ['credentials', 'servers']);
     const { credentials, ...rest } = options;
-    const all = JSON.stringify({ ...snakeCase(rest), ...(credentials && { credentials: credentials.map(snakeCase) }) });
+    for (const one of credentials ?? []) checkObject('each entry of credentials', one, "write { issuer: 'https://as.example.com', clientId: 'notes' }");
+    const all = jsonOf('what a client is made of', { ...snakeCase(rest), ...(credentials && { credentials: credentials.map(snakeCase) }) });
     this.#settings = settings;
     this.host = hostOf(store, settings);
     const make = (native: NativeClientParts): Core => [native, guarded(() => new native.Client(all))];
@@ -288,11 +300,13 @@ export class OAuthClient {
    * a resource that publishes none; one that is published goes before.
    */
   async discover(url: string, issuer?: string): Promise<Discovered> {
-    return new Discovered(await this.#run({ do: 'discover', target: String(url), ...(issuer !== undefined && { issuer }) }));
+    checkStrings('discover', { issuer });
+    return new Discovered(await this.#run({ do: 'discover', target: urlOf('discover', url), ...(issuer !== undefined && { issuer }) }));
   }
 
   /** Finds the authorization server with this issuer identifier, for resources that publish no metadata. */
   async discoverIssuer(issuer: string): Promise<Discovered> {
+    checkStrings('discoverIssuer', { issuer: issuer ?? null });
     return new Discovered(await this.#run({ do: 'discover_issuer', issuer }));
   }
 
@@ -303,6 +317,8 @@ export class OAuthClient {
 
   /** Begins a login for more scope. */
   async stepUp(session: Session, scope: string): Promise<Authorization> {
+    checkSession('stepUp', session);
+    checkStrings('stepUp', { scope: scope ?? null }, SCOPE);
     return this.#authorization(await this.#run({ do: 'step_up', scope }, { session }));
   }
 
@@ -313,11 +329,13 @@ export class OAuthClient {
 
   /** Completes a login with the URL that the browser came back to. */
   async exchange(callback: string): Promise<Session> {
+    checkStrings('exchange', { callback: callback ?? null }, 'give the URL that the browser came back to');
     return session(await this.#run({ do: 'exchange', callback }));
   }
 
   /** Logs in on another device; `show` is given what the user has to see. */
   async device(request: SessionRequest, show: (prompt: DevicePrompt) => void): Promise<Session> {
+    if (typeof show !== 'function') throw misuse('wrong_type', `device shows its code by a function, and this was ${named(show)}; write device(request, ({ userCode, verificationUri }) => …)`);
     const { result, device } = await this.#request('device', request);
     show({
       userCode: result['user_code'] as string,
@@ -330,7 +348,8 @@ export class OAuthClient {
     const [{ Handles }, client] = await this.#core();
     const handles = new Handles();
     if (device !== undefined) handles.device?.(device);
-    const flow = guarded(() => client.begin(JSON.stringify({ do: 'poll_device' }), handles, this.host.now()));
+    const now = this.host.now();
+    const flow = guarded(() => client.begin(JSON.stringify({ do: 'poll_device' }), handles, now));
     return session(await drive(flow, this.host));
   }
 
@@ -341,11 +360,13 @@ export class OAuthClient {
 
   /** A session for a token of somebody else (RFC 8693). */
   async tokenExchange(request: SessionRequest, exchange: TokenExchange): Promise<Session> {
+    checkExchange('tokenExchange', exchange);
     return session(await this.#request('token_exchange', request, snakeCase(exchange)));
   }
 
   /** A token of another type for a token, for example an assertion for another server. */
   async exchangeFor(request: SessionRequest, exchange: TokenExchange): Promise<IssuedToken> {
+    checkExchange('exchangeFor', exchange);
     const { result } = await this.#request('exchange_for', request, snakeCase(exchange));
     const [token, tokenType, expiresAt] = [result['token'] as string, result['token_type'] as string, result['expires_at']];
     return { token, tokenType, ...(expiresAt !== undefined && { expiresAt: expiresAt as number }) };
@@ -353,27 +374,35 @@ export class OAuthClient {
 
   /** A session for an assertion (RFC 7523). */
   async jwtBearer(request: SessionRequest, assertion: string): Promise<Session> {
+    checkStrings('jwtBearer', { assertion: assertion ?? null });
     return session(await this.#request('jwt_bearer', request, { assertion }));
   }
 
   /** Opens a stored session. With `boundTo`, a thumbprint, only one that is bound to that key. */
   async open(name: string, boundTo?: string): Promise<Session> {
+    checkStrings('open', { name: name ?? null, boundTo });
     return session(await this.#run({ do: 'open', session: name, ...(boundTo !== undefined && { bound_to: boundTo }) }));
   }
 
   /** A session of a token that was obtained elsewhere and is bound to a key of the store. */
   async adopt(token: HeldToken): Promise<Session> {
+    checkObject('what adopt takes', token, 'write { session, token, resource, publicJwk, algorithm }');
+    checkNames('adopt', token, ['session', 'token', 'resource', 'publicJwk', 'algorithm', 'protection', 'expiresAt'], { accessToken: 'token', name: 'session' });
     const { publicJwk, ...rest } = token;
+    const { session: name = null, token: held = null, resource = null, algorithm = null, protection } = rest as Partial<HeldToken>;
+    checkStrings('adopt', { session: name, token: held, resource, algorithm, protection });
     return session(await this.#run({ ...snakeCase(rest), public_jwk: publicJwk, do: 'adopt' }));
   }
 
   /** Stores a {@link SessionRequest.provisional} session, or the nonces that another one learned since it was stored. */
   async keep(session: Session): Promise<void> {
+    checkSession('keep', session);
     await this.#run({ do: 'keep' }, { session });
   }
 
   /** Renews the tokens now; `fetch` does so by itself when it is time. */
   async refresh(session: Session): Promise<void> {
+    checkSession('refresh', session);
     await this.#run({ do: 'refresh' }, { session });
   }
 
@@ -384,21 +413,26 @@ export class OAuthClient {
    * @throws Misuse for a public client: its refresh token works with its key alone (RFC 9449 section 5). Log in again for a new key.
    */
   async rekey(session: Session): Promise<void> {
+    checkSession('rekey', session);
     await this.#run({ do: 'rekey' }, { session });
   }
 
   /** Revokes the session's tokens (RFC 7009). */
   async revoke(session: Session): Promise<void> {
+    checkSession('revoke', session);
     await this.#run({ do: 'revoke' }, { session });
   }
 
   /** Revokes the session's tokens and deletes it and its key. False where the server has no revocation: its tokens last until they end. */
   async end(session: Session): Promise<boolean> {
+    checkSession('end', session);
     return (await this.#run({ do: 'end' }, { session })).result['revoked'] as boolean;
   }
 
   /** What the authorization server says of a token (RFC 7662). */
   async introspect(discovered: Discovered, token: string): Promise<Record<string, unknown>> {
+    checkInstance('discovered of introspect', discovered, Discovered, DISCOVER);
+    checkStrings('introspect', { token: token ?? null });
     const { result } = await this.#run({ do: 'introspect', token }, { discovered });
     return result['claims'] as Record<string, unknown>;
   }
@@ -418,6 +452,7 @@ export class OAuthClient {
    * another task or process holds the session for too long
    */
   fetch(session: Session): typeof globalThis.fetch {
+    checkSession('client.fetch', session);
     return async (input, init) => {
       const exchange = await FetchExchange.of(input as RequestInfo | URL, init, this.#settings.fetch);
       return exchange.unlessAborted(() => this.#call(session, exchange));
@@ -439,7 +474,14 @@ export class OAuthClient {
   }
 
   async #request(operation: string, request: SessionRequest, more: Record<string, unknown> = {}): Promise<Finished> {
+    checkObject('what a login is made of', request, "write { session: 'work', discovered }");
+    checkNames('what a login is made of', request, REQUEST, { name: 'session', at: 'discovered', scopes: 'scope', target: 'discovered', issuer: 'discovered' });
     checkLists(request, ['authorizationDetails', 'intent']);
+    const { session: name, scope, resource: target, level, expectSubject } = request;
+    checkStrings('what a login is made of', { session: name, resource: target, level, expectSubject });
+    checkStrings('what a login is made of', { scope }, SCOPE);
+    if (request.discovered !== undefined) checkInstance('discovered', request.discovered, Discovered, DISCOVER);
+    if (request.again !== undefined) checkSession('again', request.again);
     const { discovered, again, authorizationDetails, intent, parameters, ...rest } = request;
     const members = {
       ...snakeCase(rest),
@@ -457,13 +499,43 @@ export class OAuthClient {
 
   async #begin(operation: Record<string, unknown>, { discovered, session }: Refers = {}): Promise<NativeFlow> {
     // Written down before anything is waited for: what the caller changes later is not part of it.
-    const begun = JSON.stringify(operation);
+    const begun = jsonOf('what is asked of a client', operation);
     const [{ Handles }, client] = await this.#core();
     const handles = new Handles();
     if (discovered !== undefined) handles.discovered(discovered._native);
     if (session !== undefined) handles.session(session._native);
-    return guarded(() => client.begin(begun, handles, this.host.now()));
+    const now = this.host.now();
+    return guarded(() => client.begin(begun, handles, now));
   }
+}
+
+const SCOPE = "scopes are one string, separated by spaces: 'read write'";
+const DISCOVER = 'write const discovered = await client.discover(url)';
+/** The members of a {@link SessionRequest}. */
+const REQUEST: readonly (keyof SessionRequest)[] = [
+  'session', 'discovered', 'again', 'scope', 'resource', 'level', 'authorizationDetails', 'intent', 'intentLifetime', 'offlineAccess', 'parameters',
+  'expectSubject', 'provisional', 'withoutPushedRequest', 'withoutResource', 'scopeOnRefresh', 'dangerAssumePkce',
+];
+
+/** @throws Misuse */
+function checkSession(where: string, session: unknown): void {
+  checkInstance(where === 'again' ? where : `what ${where} takes`, session, Session, "write const session = await client.open('work')");
+}
+
+/** @throws Misuse */
+function checkExchange(where: string, exchange: unknown): void {
+  checkObject(`the second argument of ${where}`, exchange, 'write { subjectToken, subjectTokenType }');
+  const names = ['subjectToken', 'subjectTokenType', 'actorToken', 'actorTokenType', 'requestedTokenType', 'audience'];
+  checkNames(where, exchange, names);
+  const { subjectToken = null, subjectTokenType = null, ...rest } = exchange as Record<string, unknown>;
+  checkStrings(where, { subjectToken, subjectTokenType, ...rest });
+}
+
+/** Refuses what is no store of sessions. @throws Misuse */
+function checkStorage(store: unknown): void {
+  const missing = ['createKey', 'deleteKey', 'sign', 'load', 'save', 'lock'].filter((name) => typeof (store as Record<string, unknown> | null | undefined)?.[name] !== 'function');
+  if (missing.length === 0) return;
+  throw misuse('wrong_type', `the store of a client keeps keys and sessions, and this was ${named(store)}; give await FileStore.open('./sessions') or new MemoryStore()`);
 }
 
 /** What a build exports, and the client made of it. */

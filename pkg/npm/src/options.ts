@@ -1,6 +1,6 @@
 /** Options as the core reads them. */
 
-import { misuse, named } from './errors.js';
+import { isPromise, misuse, named } from './errors.js';
 
 /** The same object with its own members renamed from `camelCase` to `snake_case`, and nothing below them; absent ones left out. */
 export function snakeCase(options: object): Record<string, unknown> {
@@ -21,7 +21,8 @@ export function checkLists(options: object, names: readonly string[]): void {
   for (const name of names) {
     const value = (options as Record<string, unknown>)[name];
     if (value === undefined || Array.isArray(value)) continue;
-    throw misuse('wrong_type', `${name} has to be an array, and this was ${kind(value)}; for one entry write ${name}: [entry]`);
+    const advice = isPromise(value) ? '' : `; for one entry write ${name}: [entry]`;
+    throw misuse('wrong_type', `${name} has to be an array, and this was ${named(value)}${advice}`);
   }
 }
 
@@ -31,7 +32,7 @@ export function checkTexts(options: object, names: readonly string[]): void {
   for (const name of names) {
     const list = (options as Record<string, readonly unknown[] | undefined>)[name] ?? [];
     const at = list.findIndex((entry) => typeof entry !== 'string');
-    if (at >= 0) throw misuse('wrong_type', `each entry of ${name} has to be a string, and one was ${kind(list[at])}`);
+    if (at >= 0) throw misuse('wrong_type', `each entry of ${name} has to be a string, and one was ${named(list[at])}`);
   }
 }
 
@@ -40,11 +41,86 @@ export function checkScopes(scopes: readonly unknown[]): void {
   const advice = "write requireScopes('items:read', 'items:write')";
   if (scopes.length === 0) throw misuse('wrong_type', `requireScopes names no scope, so that every token would pass; ${advice}`);
   for (const scope of scopes) {
-    if (typeof scope !== 'string') throw misuse('wrong_type', `requireScopes takes strings one by one, and this was ${kind(scope)}; ${advice}`);
+    if (typeof scope !== 'string') throw misuse('wrong_type', `requireScopes takes strings one by one, and this was ${named(scope)}; ${advice}`);
     if (scope === '' || scope.includes(' ')) throw misuse('wrong_type', `requireScopes takes scopes one by one, without spaces; ${advice}`);
   }
 }
 
-function kind(value: unknown): string {
-  return typeof value === 'string' ? 'a string' : named(value);
+/** Refuses arguments that are there and no strings. `where` names what they are of. @throws Misuse */
+export function checkStrings(where: string, given: Readonly<Record<string, unknown>>, advice = ''): void {
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined || typeof value === 'string') continue;
+    throw misuse('wrong_type', `${name} of ${where} has to be a string, and this was ${named(value)}${advice && `; ${advice}`}`);
+  }
+}
+
+/** Refuses arguments that are there and no numbers. @throws Misuse */
+export function checkNumbers(where: string, given: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(given)) {
+    if (value !== undefined && typeof value !== 'number') throw misuse('wrong_type', `${name} of ${where} has to be a number, and this was ${named(value)}`);
+  }
+}
+
+/** A URL as text. @throws Misuse for anything but a string and a URL */
+export function urlOf(where: string, url: unknown): string {
+  if (typeof url === 'string') return url;
+  // Frameworks have URLs of their own, and tests those of another realm.
+  const { href } = (url ?? {}) as { readonly href?: unknown };
+  if (typeof href === 'string') return href;
+  throw misuse('wrong_type', `url of ${where} has to be a string or URL, and this was ${named(url)}`);
+}
+
+/** A value as JSON. @throws Misuse for what JSON cannot hold: its own error has names and values in it */
+export function jsonOf(what: string, value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch {
+    // A bigint, a circle, or a `toJSON` that throws.
+  }
+  if (text === undefined) throw misuse('wrong_type', `${what} has to be what JSON can hold, without bigints and circles`);
+  return text;
+}
+
+/** Refuses what is no `Uint8Array`. @throws Misuse */
+export function checkBytes(where: string, bytes: unknown, advice = 'for a text write new TextEncoder().encode(text)'): void {
+  if (ArrayBuffer.isView(bytes) && (bytes as Partial<Uint8Array>).BYTES_PER_ELEMENT === 1) return;
+  throw misuse('wrong_type', `${where} takes a Uint8Array, and this was ${named(bytes)}; ${advice}`);
+}
+
+/** Refuses what is no object. @throws Misuse */
+export function checkObject(what: string, value: unknown, advice: string): asserts value is object {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value) && !isPromise(value)) return;
+  throw misuse('wrong_type', `${what} has to be an object, and this was ${named(value)}; ${advice}`);
+}
+
+/** Refuses options of these names that are there and no functions. @throws Misuse */
+export function checkFunctions(options: object, names: readonly string[]): void {
+  for (const name of names) {
+    const value = (options as Record<string, unknown>)[name];
+    if (value !== undefined && typeof value !== 'function') throw misuse('wrong_type', `${name} has to be a function, and this was ${named(value)}`);
+  }
+}
+
+/** Refuses members of other names than `known`, which would be passed over. `like` names what some are called elsewhere. @throws Misuse */
+export function checkNames(where: string, given: object, known: readonly string[], like: Readonly<Record<string, string>> = {}): void {
+  for (const name of Object.keys(given)) {
+    if (known.includes(name)) continue;
+    const near = like[name] ?? known.find((one) => one.toLowerCase() === name.replace(/[_-]/g, '').toLowerCase());
+    throw misuse('unknown_option', `${where} has no ${shown(name)}; ${near === undefined ? `there are: ${known.join(', ')}` : `write ${near}`}`);
+  }
+}
+
+/** The name of a member, unless it can be a value that was given in its place. */
+function shown(name: string): string {
+  return /^[a-z_$][\w$]{0,39}$/i.test(name) ? name : 'such a member';
+}
+
+/** A request that an intent may be for, with its whole URL and its body. @throws Misuse */
+export function carried(where: string, request: unknown): { readonly method: string; readonly url: string; readonly body: Uint8Array } {
+  checkObject(`what ${where} takes`, request, 'write { method, url, body }');
+  const { method = null, url, body } = request as Record<string, unknown>;
+  checkStrings(where, { method });
+  checkBytes(`body of ${where}`, body);
+  return { method: method as string, url: urlOf(where, url), body: body as Uint8Array };
 }

@@ -1,7 +1,7 @@
 /** The rules that proofs are judged by, as this package and the core write them. */
 
 import type { Algorithm } from './drive.js';
-import { checkLists, checkTexts, snakeCase } from './options.js';
+import { checkLists, checkObject, checkTexts, jsonOf, snakeCase } from './options.js';
 
 /** Nonces that a verifier issues (RFC 9449 section 8). */
 export interface NonceOptions {
@@ -40,12 +40,16 @@ export interface Policy {
 
 /** The options of a verifier in the core, and those of them that it shares with its store. @internal */
 export function policyJson(policy: Policy): { readonly verifier: string; readonly terms: string } {
+  checkObject('a policy', policy, 'write { maxAge: 60 }');
   checkTexts(policy, ['algorithms']);
-  if (typeof policy.nonces === 'object') checkLists(policy.nonces, ['keys']);
+  if (policy.nonces !== undefined && typeof policy.nonces !== 'boolean') {
+    checkObject('nonces', policy.nonces, 'write nonces: true');
+    checkLists(policy.nonces, ['keys']);
+  }
   const { nonces, ...rest } = policy;
   const { preset, max_age, max_ahead, store_margin, nonce_replaces_iat, ...others } = snakeCase(rest) as Record<string, unknown>;
-  const terms = JSON.stringify({ preset, max_age, max_ahead, store_margin, nonce_replaces_iat });
+  const terms = jsonOf('a policy', { preset, max_age, max_ahead, store_margin, nonce_replaces_iat });
   const issued = typeof nonces === 'object' ? snakeCase(nonces) : nonces;
   const verifier = { header_memory: 1024, ...others, preset, max_age, max_ahead, store_margin, nonce_replaces_iat, nonces: issued };
-  return { verifier: JSON.stringify(verifier), terms };
+  return { verifier: jsonOf('a policy', verifier), terms };
 }

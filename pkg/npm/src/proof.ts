@@ -7,6 +7,7 @@ import { systemNow } from './http.js';
 import { Key, signerOf } from './key.js';
 import type { CryptoKeyPairLike, PrivateJwk, Signer } from './key.js';
 import type { NativeNonceCache } from './native.js';
+import { checkNames, checkNumbers, checkObject, checkStrings, jsonOf, urlOf } from './options.js';
 
 /** The request that a proof is for. */
 export interface ProofRequest {
@@ -33,11 +34,11 @@ export async function proof(request: ProofRequest & { readonly key: Key | Signer
   checkRequest(request);
   // Read before anything is waited for: the proof is for what was given.
   const { key: given, method, accessToken, nonce, now = systemNow() } = request;
-  const url = String(request.url);
+  const url = urlOf('proof', request.url);
   await ready();
   const key = await signerOf(given);
   if (key instanceof Key) return proofSync({ key, method, url, accessToken, nonce, now });
-  const jwk = JSON.stringify(key.publicJwk);
+  const jwk = jsonOf('publicJwk of a Signer', key.publicJwk);
   const unsigned = guarded(() => native().prepare(method, url, accessToken, nonce, jwk, key.algorithm, now));
   const { bytes, encoding } = await key.sign(unsigned.message(), unsigned.digest() ?? undefined);
   return guarded(() => unsigned.attach(bytes, encoding));
@@ -50,16 +51,28 @@ export function proofSync(request: ProofRequest & { readonly key: Key }): string
   checkCopy(key, Key);
   if (!(key instanceof Key)) throw misuse('wrong_type', 'proofSync takes a Key of this package; proof takes signers too');
   const inner = Key._nativeOf(key);
-  return guarded(() => native().proof(method, String(url), accessToken, nonce, inner, now));
+  const target = urlOf('proof', url);
+  return guarded(() => native().proof(method, target, accessToken, nonce, inner, now));
 }
 
-/** Refuses a request that is written with the names of a proof's claims. @throws Misuse */
+/** Refuses a request that is written with other names, or holds values of other types. @throws Misuse */
 function checkRequest(request: object): void {
-  if (typeof request !== 'object' || request === null) throw misuse('wrong_type', `proof takes an object, and this was ${named(request)}; ${EXAMPLE}`);
+  checkObject('what proof takes', request, EXAMPLE);
   if ('htm' in request || 'htu' in request) throw misuse('unknown_option', `proof takes method and url, and makes htm and htu of them; ${EXAMPLE}`);
+  checkNames('proof', request, ['key', 'method', 'url', 'accessToken', 'nonce', 'now'], { token: 'accessToken', iat: 'now' });
+  const { method, accessToken, nonce, now } = request as Partial<ProofRequest>;
+  checkStrings('proof', { method: method ?? null, accessToken, nonce });
+  checkNumbers('proof', { now });
 }
 
 const EXAMPLE = "write proof({ method: 'GET', url: 'https://api.example.com/items', accessToken, key })";
+
+/** @throws Misuse */
+function checkAt(where: string, at: unknown): void {
+  checkObject(`what ${where} takes`, at, "write { origin: 'https://api.example.com', role: 'resource', thumbprint: key.thumbprint }");
+  const { origin = null, role = null, thumbprint = null } = at as Record<string, unknown>;
+  checkStrings(where, { origin, role, thumbprint });
+}
 
 /** Which server a nonce is of: the authorization server (`token`) or the resource. */
 export type Role = 'resource' | 'token';
@@ -74,12 +87,15 @@ export class NonceCache {
    * @throws ProofRejected, if there are two values or one is no nonce; the one known before stays
    */
   observe(response: { readonly headers: Headers }, at: { readonly origin: string; readonly role: Role; readonly thumbprint: string }): void {
+    if (typeof response?.headers?.get !== 'function') throw misuse('wrong_type', `observe takes a Response, and this was ${named(response)}`);
+    checkAt('observe', at);
     const value = response.headers.get('dpop-nonce');
     guarded(() => this.#native.observe(at.origin, at.role, at.thumbprint, value === null ? [] : [value]));
   }
 
   /** The nonce for the next proof. */
   get(at: { readonly origin: string; readonly role: Role; readonly thumbprint: string }): string | undefined {
+    checkAt('get', at);
     return guarded(() => this.#native.get(at.origin, at.role, at.thumbprint)) ?? undefined;
   }
 }

@@ -6,7 +6,7 @@ import { checkCopy, mark } from './copies.js';
 import { fromByteString } from './drive.js';
 import { guarded, misuse, named } from './errors.js';
 import type { NativeEntry, NativeMemoryStore } from './native.js';
-import { snakeCase } from './options.js';
+import { checkNumbers, checkObject, jsonOf, snakeCase } from './options.js';
 import type { Policy } from './policy.js';
 
 /**
@@ -102,6 +102,8 @@ export class MemoryReplayStore implements ReplayStore {
 
   /** @throws Misuse where other workers run beside this one */
   constructor(options: MemoryReplayOptions = {}) {
+    checkObject('what a MemoryReplayStore is made of', options, 'write new MemoryReplayStore({ workers: 1 })');
+    checkNumbers('a MemoryReplayStore', { capacity: options.capacity, shares: options.shares });
     const { workers, dangerOneOfSeveral } = options;
     if (workers !== undefined && !(Number.isInteger(workers) && workers > 0)) {
       throw misuse('wrong_type', `workers is a whole number, at least 1, and this was ${typeof workers === 'number' ? 'another number' : named(workers)}`);
@@ -138,7 +140,7 @@ export class MemoryReplayStore implements ReplayStore {
 
   #shared(terms: string): string {
     const { shares, dangerFirstStart } = this.#options;
-    return JSON.stringify({ ...(JSON.parse(terms) as object), ...snakeCase({ shares, dangerFirstStart }) });
+    return jsonOf('what a MemoryReplayStore is made of', { ...(JSON.parse(terms) as object), ...snakeCase({ shares, dangerFirstStart }) });
   }
 
   /** The store for verifiers with these options about time; made with the first of them. @internal */
@@ -166,15 +168,19 @@ interface Particular {
 }
 
 /** Refuses a store that says that it is not for verifiers of this policy. A store of the program's own says nothing. @throws Misuse @internal */
-export function checkStore(store: ReplayStore | undefined, policy: Policy): void {
+export function checkStore(store: ReplayStore | null | undefined, policy: Policy): void {
   checkCopy(store, MemoryReplayStore);
-  (store as Partial<Particular> | undefined)?._serves?.(policy);
+  if (store !== undefined && typeof (store as { readonly insert?: unknown } | null)?.insert !== 'function') {
+    const advice = 'give new MemoryReplayStore(), await RedisReplayStore.open({ client, namespace }) of keybound/redis, or an object with insert(entry, now)';
+    throw misuse('wrong_type', `store is a replay store, and this was ${named(store)}; ${advice}`);
+  }
+  (store as Partial<Particular> | null | undefined)?._serves?.(policy);
 }
 
 /** The answer, unless it is none: never a boolean, and never a promise. @internal */
 export function insertionOf(value: unknown): Insertion {
   if (INSERTIONS.includes(value)) return value as Insertion;
-  const detail = `a store answers 'fresh', 'seen', 'unavailable', 'full', 'share_full' or 'before_floor', and this was ${named(value)}`;
+  const detail = `a store answers 'fresh', 'seen', 'unavailable', 'full', 'share_full' or 'before_floor', and this was ${typeof value === 'string' ? 'another text' : named(value)}`;
   throw misuse('not_an_insertion', detail);
 }
 

@@ -2,11 +2,11 @@
 
 import { native, ready } from '#native';
 import type { Algorithm } from './drive.js';
-import { KeyboundError, decoded, guarded, misuse, named } from './errors.js';
+import { KeyboundError, decoded, guarded, isPromise, misuse, named } from './errors.js';
 import type { Refusal } from './errors.js';
 import { systemNow } from './http.js';
 import type { NativePending, NativePresented, NativeVerifier } from './native.js';
-import { checkTexts } from './options.js';
+import { checkFunctions, checkLists, checkNames, checkNumbers, checkObject, checkStrings, checkTexts, jsonOf, urlOf } from './options.js';
 import type { Policy } from './policy.js';
 import { policyJson } from './policy.js';
 import type { Role } from './proof.js';
@@ -110,6 +110,7 @@ export class PendingProof {
    */
   settle(answer: Insertion | Inserted, now: number = systemNow()): Verified {
     const { insertion, epoch } = insertedOf(answer);
+    checkNumbers('settle', { now });
     return verified(guarded(() => this.#native.settle(insertion, epoch, now)));
   }
 
@@ -125,12 +126,25 @@ interface Read {
   readonly now: number;
 }
 
+/** What is taken with a proof; `store` and `policy` by the functions that make the verifier. */
+const PRESENTED = ['method', 'url', 'proof', 'accessToken', 'boundTo', 'expectedNonce', 'now', 'store', 'policy'];
+
+/** @throws Misuse */
+function checkPresented(given: unknown): void {
+  checkObject('what is verified', given, 'write { method, url, proof, accessToken, boundTo }');
+}
+
 function read(given: Presented, clock: () => number = systemNow): Read {
+  checkPresented(given);
+  checkNames('what is verified', given, PRESENTED, { dpop: 'proof', token: 'accessToken', jkt: 'boundTo', nonce: 'expectedNonce', htm: 'method', htu: 'url' });
   const { method, url, proof, accessToken, boundTo, expectedNonce, now = clock() } = given;
   if (typeof now !== 'number') throw misuse('wrong_type', `now is a number of seconds, and this was ${named(now)}`);
+  if (isPromise(proof)) throw misuse('wrong_type', `proof is a string, and this was ${named(proof)}`);
   const proofs = proof === null || proof === undefined ? [] : typeof proof === 'string' ? [proof] : proof;
   checkTexts({ proof: proofs }, ['proof']);
-  const presented: NativePresented = { method, url: String(url), proofs: [...proofs] };
+  checkStrings('what is verified', { method: method ?? null, accessToken, expectedNonce });
+  checkStrings('what is verified', { boundTo }, "give the thumbprint, the token's cnf.jkt or key.thumbprint");
+  const presented: NativePresented = { method, url: urlOf('what is verified', url), proofs: [...proofs] };
   if (accessToken !== undefined) presented.accessToken = accessToken;
   if (boundTo !== undefined) presented.boundTo = boundTo;
   if (expectedNonce !== undefined) presented.expectedNonce = expectedNonce;
@@ -150,6 +164,8 @@ export class Verifier {
    * @throws Misuse, if an option cannot be used, or the store is one in Redis that is opened with another policy
    */
   constructor(options: VerifierOptions = {}) {
+    checkObject('what a Verifier is made of', options, 'write new Verifier({ store: new MemoryReplayStore(), nonces: true })');
+    checkFunctions(options, ['now']);
     const { store, now = systemNow, ...policy } = options;
     this.#policy = policyJson(policy);
     this.#now = now;
@@ -225,6 +241,7 @@ export class Verifier {
 
   /** Judges many at a time, on other threads where the platform has them. Each result is a {@link Verified} or the error. */
   async verifyMany(all: readonly Presented[], now: number = this.#now()): Promise<(Verified | KeyboundError)[]> {
+    checkLists({ all: all ?? null }, ['all']);
     const store = this.#store;
     const given = all.map((presented) => read({ now, ...presented }));
     await ready();
@@ -259,18 +276,23 @@ export class Verifier {
   /** The answer to a request that the host refuses for a reason of its own choosing, for example `replayed`. */
   refuse(reason: Rejection, presented: Presented): Refusal {
     const request = read(presented, this.#now);
+    checkStrings('refuse', { reason: reason ?? null });
     return JSON.parse(this.#ask(request, (verifier, shown, now) => verifier.refuse(shown, now, reason))) as Refusal;
   }
 
   /** A nonce for the next proof of any key; none without `nonces`. */
   freshNonce(role: Role = 'resource', now: number = this.#now()): string | undefined {
+    checkStrings('freshNonce', { role });
+    checkNumbers('freshNonce', { now });
     const verifier = this.#open(now);
-    return guarded(() => verifier.freshNonce(role, this.#store?.epoch?.(), now)) ?? undefined;
+    const epoch = this.#store?.epoch?.();
+    return guarded(() => verifier.freshNonce(role, epoch, now)) ?? undefined;
   }
 
   /** The algorithms that are accepted. */
   get algorithms(): readonly Algorithm[] {
-    return guarded(() => this.#open(this.#now()).algorithms());
+    const verifier = this.#open(this.#now());
+    return guarded(() => verifier.algorithms());
   }
 }
 
@@ -286,9 +308,10 @@ const verifiers = new WeakMap<ReplayStore, Map<string, Verifier>>();
 const MAX_POLICIES = 16;
 
 function verifierOf(store: ReplayStore, policy: Policy): Verifier {
+  checkStore(store ?? null, policy);
   const known = verifiers.get(store) ?? new Map<string, Verifier>();
   verifiers.set(store, known);
-  const name = JSON.stringify(policy);
+  const name = jsonOf('a policy', policy);
   let verifier = known.get(name);
   if (verifier === undefined) {
     if (known.size >= MAX_POLICIES) known.clear();
@@ -304,11 +327,13 @@ function verifierOf(store: ReplayStore, policy: Policy): Verifier {
  * @throws ProofRejected with the refusal to send; HostFailed, if the store failed; Misuse
  */
 export async function verify(presented: Presented & { readonly store: ReplayStore; readonly policy?: Policy }): Promise<Verified> {
+  checkPresented(presented);
   return verifierOf(presented.store, presented.policy ?? {}).verify(presented);
 }
 
 /** The same at once, with a {@link MemoryReplayStore}. Elsewhere than on Node, `await ready()` first. */
 export function verifySync(presented: Presented & { readonly store: MemoryReplayStore; readonly policy?: Policy }): Verified {
+  checkPresented(presented);
   return verifierOf(presented.store, presented.policy ?? {}).verifySync(presented);
 }
 
@@ -317,11 +342,13 @@ export async function verifyMany(
   all: readonly Presented[],
   options: { readonly store: ReplayStore; readonly policy?: Policy; readonly now?: number },
 ): Promise<(Verified | KeyboundError)[]> {
+  checkObject('the second argument of verifyMany', options, 'write { store }');
   return verifierOf(options.store, options.policy ?? {}).verifyMany(all, options.now);
 }
 
 /** What came of every check: see {@link Verifier.explain}. With the `store` of a server it also tells what that would refuse. */
 export async function explain(presented: Presented & { readonly store?: ReplayStore; readonly policy?: Policy }): Promise<Explanation> {
+  checkPresented(presented);
   const { store, policy = {} } = presented;
   return (store === undefined ? new Verifier(policy) : verifierOf(store, policy)).explain(presented);
 }

@@ -1,6 +1,5 @@
 //! `wasm-bundle MODULE NAME FOLDER`: writes NAME.js and NAME_bg.wasm, the module without what only wasm-bindgen reads.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use wasm_bindgen_cli_support::Bindgen;
@@ -29,6 +28,25 @@ fn bundle(module: &str, name: &str, folder: &str) -> Result<(), Box<dyn std::err
     // Bundlers find the module by this literal and copy it; where they do not, it is looked for beside the bundle.
     let place = format!("\nexport const place = () => new URL('./{name}_bg.wasm', import.meta.url);\n");
     let script = std::path::Path::new(folder).join(name).with_extension("js");
-    std::fs::OpenOptions::new().append(true).open(script)?.write_all(place.as_bytes())?;
+    let mut glue = std::fs::read_to_string(&script)?;
+    for (function, check) in CHECKS {
+        glue = checked(&glue, function, check)?;
+    }
+    std::fs::write(script, glue + &place)?;
     Ok(())
+}
+
+/// What wasm-bindgen takes without a look, and what is asked first: an object would become an empty text, and an array of any length bytes.
+const CHECKS: [(&str, &str); 2] = [
+    ("function passStringToWasm0(arg, malloc, realloc) {", "typeof arg !== 'string'"),
+    ("function passArray8ToWasm0(arg, malloc) {", "arg?.BYTES_PER_ELEMENT !== 1"),
+];
+
+/// The script with a check at the head of `function`, which not every build has.
+fn checked(glue: &str, function: &str, check: &str) -> Result<String, Box<dyn std::error::Error>> {
+    let name = function.split('(').next().unwrap_or(function);
+    if glue.matches(name).count() != glue.matches(function).count() {
+        return Err(format!("wasm-bindgen writes another head than `{function}`").into());
+    }
+    Ok(glue.replacen(function, &format!("{function}\n    if ({check}) throw new TypeError('wrong type');"), 1))
 }

@@ -4,7 +4,7 @@ import { ready } from '#native';
 import { Misuse, guarded, misuse, named } from '../errors.js';
 import { systemNow } from '../http.js';
 import type { NativeEntry, NativeRedisReplay, NativeRedisTurn } from '../native.js';
-import { snakeCase } from '../options.js';
+import { jsonOf, snakeCase } from '../options.js';
 import { policyJson } from '../policy.js';
 import type { Policy } from '../policy.js';
 import type { RedisFaultName } from '../reasons.js';
@@ -282,7 +282,7 @@ function prepared<T>(
     throw misuse('unknown_option', `RedisReplayStore.open has no option ${unknown}; rules of proofs go into policy, and the others are client, namespace, ${known.join(', ')}, dangerPlaintext and now`);
   }
   const terms = { ...(JSON.parse(policyJson(policy).verifier) as object), ...snakeCase(rest) };
-  const core = guarded(() => new (redis().RedisReplay)(namespace, JSON.stringify(terms)));
+  const core = guarded(() => new (redis().RedisReplay)(namespace, jsonOf('policy', terms)));
   return made(core, new Connection(source, limits.connect_ms), limits, now);
 }
 

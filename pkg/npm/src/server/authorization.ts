@@ -5,7 +5,7 @@ import { toByteString } from '../drive.js';
 import { KeyboundError, guarded } from '../errors.js';
 import type { Refusal } from '../errors.js';
 import type { NativeAuthorizationServer } from '../native.js';
-import { checkTexts, snakeCase } from '../options.js';
+import { checkNames, checkObject, checkStrings, checkTexts, jsonOf, snakeCase } from '../options.js';
 import type { Policy } from '../policy.js';
 import { policyJson } from '../policy.js';
 import { Consumption } from './consumption.js';
@@ -71,10 +71,11 @@ export class AuthorizationServer {
 
   /** @throws Misuse, if an option cannot be used, and for a memory store where several workers run */
   constructor(options: AuthorizationServerOptions = {}) {
+    checkObject('what an AuthorizationServer is made of', options, 'write new AuthorizationServer({ proofs: { nonces: true } })');
     const { proofs = {}, noncesForPublicClients, unboundAccessTokens, dangerNoReplayStore, limitAddresses, limitKeys, breaker } = options;
     const { verifier, terms } = policyJson(proofs);
     this.#consumption = new Consumption(options, proofs);
-    this.#options = JSON.stringify({
+    this.#options = jsonOf('what an AuthorizationServer is made of', {
       ...(JSON.parse(verifier) as object),
       ...snakeCase({
         noncesForPublicClients, unboundAccessTokens, dangerNoReplayStore, limitAddresses, limitKeys, breaker, audit: this.#consumption.audit,
@@ -92,8 +93,8 @@ export class AuthorizationServer {
   #open(): NativeAuthorizationServer {
     if (this.#server !== undefined) return this.#server;
     const Server = native().AuthorizationServer;
+    const memory = this.#consumption.memory(this.#terms);
     this.#server = guarded(() => {
-      const memory = this.#consumption.memory(this.#terms);
       return memory === undefined ? new Server(this.#options) : Server.withStore(this.#options, memory);
     });
     return this.#server;
@@ -106,14 +107,20 @@ export class AuthorizationServer {
    * @throws Misuse; ProofRejected for an announcement whose body is not a form
    */
   async admit(request: EndpointRequest): Promise<EndpointDecision> {
+    checkObject('what admit takes', request, 'write { method, url, proofs, client, grant }');
+    checkNames('admit', request, ['method', 'url', 'proofs', 'client', 'grant', 'mustBind', 'peer'], { proof: 'proofs' });
     const { method, url, client, mustBind = false, grant, peer } = request;
+    checkObject('grant of admit', grant, "write { type: 'authorization_code', boundTo }");
+    checkStrings('admit', { method: method ?? null, url: url ?? null, client: client ?? null, peer });
+    const { type = null, boundTo, form: body } = grant as { readonly type?: string | null; readonly boundTo?: unknown; readonly form?: unknown };
+    checkStrings('grant of admit', { type, boundTo, form: body });
     checkTexts(request, ['proofs']);
     checkTexts(grant, ['confirmed']);
     const form = grant.type === 'announcement' ? { form: toByteString(new TextEncoder().encode(grant.form)) } : {};
     const given = { method, url, client, peer, must_bind: mustBind, grant: { ...snakeCase(grant), ...form } };
     const proofs = [...request.proofs];
     await ready();
-    const asked = JSON.stringify({ ...given, ...this.#consumption.arrival() });
+    const asked = jsonOf('what admit takes', { ...given, ...this.#consumption.arrival() });
     const { result } = await this.#consumption.run((now) => this.#open().admit(asked, proofs, now));
     if (result.kind === 'refused') return { verdict: 'refused', refusal: result['refusal'] as Refusal };
     const admitted = result['admitted'] as Record<string, string | undefined>;
@@ -136,12 +143,14 @@ export class AuthorizationServer {
 
   /** A nonce for the next proof; none without `nonces`. */
   freshNonce(): string | undefined {
-    const { epoch } = this.#consumption.arrival();
-    return guarded(() => this.#open().freshNonce(epoch, this.#consumption.now())) ?? undefined;
+    const [server, { epoch }, now] = [this.#open(), this.#consumption.arrival(), this.#consumption.now()];
+    return guarded(() => server.freshNonce(epoch, now)) ?? undefined;
   }
 
   /** The members that the server's metadata gets for DPoP (RFC 9449 section 5.1). */
   metadata(issuer: string): Record<string, unknown> {
-    return JSON.parse(this.#open().metadata(issuer)) as Record<string, unknown>;
+    checkStrings('metadata', { issuer: issuer ?? null });
+    const server = this.#open();
+    return JSON.parse(guarded(() => server.metadata(issuer))) as Record<string, unknown>;
   }
 }

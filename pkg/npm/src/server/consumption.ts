@@ -97,7 +97,8 @@ export class Consumption {
   /** Carries out one flow, and records its decision. `route` is the template of its route. */
   async run(begin: (now: number) => NativeFlow, route?: string | undefined): Promise<Finished> {
     const begun = performance.now();
-    const flow = guarded(() => begin(this.now()));
+    const now = this.now();
+    const flow = guarded(() => begin(now));
     try {
       const finished = await drive(flow, this.#host);
       this.#record(flow, route, begun);

@@ -4,6 +4,7 @@ import { native } from '#native';
 import { guarded } from '../errors.js';
 import { systemNow } from '../http.js';
 import type { NativeIntent } from '../native.js';
+import { carried, checkBytes, checkLists, checkNumbers, checkStrings, jsonOf, urlOf } from '../options.js';
 
 type Detail = Readonly<Record<string, unknown>>;
 
@@ -21,17 +22,27 @@ export class Intent {
    * @throws ProofRejected, if details or lifetime are none; Misuse
    */
   static declare(details: readonly Detail[], key: string, lifetime: number, now: number = systemNow()): Intent {
-    return new Intent(guarded(() => native().Intent.declare(JSON.stringify(details), key, lifetime, now)));
+    checkLists({ details: details ?? null }, ['details']);
+    checkStrings('declare', { key: key ?? null }, 'give a thumbprint');
+    checkNumbers('declare', { lifetime: lifetime ?? null, now });
+    const json = jsonOf('details', details);
+    return new Intent(guarded(() => native().Intent.declare(json, key, lifetime, now)));
   }
 
   /** The intent with the details that are granted. @throws ProofRejected, if they are not within the declared ones or it is too late */
   grant(granted: readonly Detail[], now: number = systemNow()): Intent {
-    return new Intent(guarded(() => this.#native.grant(JSON.stringify(granted), now)));
+    checkLists({ granted: granted ?? null }, ['granted']);
+    checkNumbers('grant', { now });
+    const json = jsonOf('granted', granted);
+    return new Intent(guarded(() => this.#native.grant(json, now)));
   }
 
   /** Throws, unless one of the details names this request, body included, for the key of its proof. @throws ProofRejected */
   permits(request: { readonly method: string; readonly url: string; readonly body: Uint8Array }, key: string, now: number = systemNow()): void {
-    guarded(() => this.#native.permits(request.method, request.url, request.body, key, now));
+    const { method, url, body } = carried('permits', request);
+    checkStrings('permits', { key: key ?? null }, 'give the thumbprint of the proof');
+    checkNumbers('permits', { now });
+    guarded(() => this.#native.permits(method, url, body, key, now));
   }
 
   get details(): readonly Detail[] {
@@ -53,5 +64,8 @@ export class Intent {
 
 /** The detail for one request: its method, its URL and its body, or any body without one. */
 export function requestDetail(method: string, url: string, body?: Uint8Array): Detail {
-  return JSON.parse(guarded(() => native().requestDetail(method, url, body))) as Detail;
+  checkStrings('requestDetail', { method: method ?? null });
+  const target = urlOf('requestDetail', url);
+  if (body !== undefined) checkBytes('requestDetail', body);
+  return JSON.parse(guarded(() => native().requestDetail(method, target, body))) as Detail;
 }

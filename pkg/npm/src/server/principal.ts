@@ -4,7 +4,7 @@ import type { Finished } from '../drive.js';
 import type { Refusal } from '../errors.js';
 import { decoded, guarded } from '../errors.js';
 import type { NativeFlow, NativePrincipal } from '../native.js';
-import { checkScopes } from '../options.js';
+import { carried, checkScopes } from '../options.js';
 import { Intent } from './intent.js';
 
 /** The subject of an admitted request. */
@@ -88,7 +88,7 @@ export class Principal {
    * HostFailed with the answer to send, if the store cannot tell
    */
   async carryOut(request: { readonly method: string; readonly url: string; readonly body: Uint8Array }): Promise<Intent> {
-    const { method, url, body } = request;
+    const { method, url, body } = carried('carryOut', request);
     const { result } = await this.#run((now) => this.#native.carryOut(method, url, body, now));
     if (result.kind !== 'carried_out') {
       this.#told(result['refusal'] as Refusal);

@@ -1,12 +1,12 @@
 /** A protected resource with all that stands behind it: keys, store, nonces, clock. */
 
 import { native, ready } from '#native';
-import { checkCopy, mark } from '../copies.js';
+import { checkCopy, checkInstance, mark } from '../copies.js';
 import type { Algorithm, Finished } from '../drive.js';
 import { KeyboundError, guarded, misuse } from '../errors.js';
 import type { Refusal } from '../errors.js';
 import type { NativeFlow, NativeIncoming, NativePrincipal, NativeResourceServer } from '../native.js';
-import { checkLists, checkTexts, snakeCase } from '../options.js';
+import { checkBytes, checkFunctions, checkLists, checkObject, checkStrings, checkTexts, jsonOf, snakeCase } from '../options.js';
 import type { Policy } from '../policy.js';
 import { policyJson } from '../policy.js';
 import { Consumption } from './consumption.js';
@@ -149,18 +149,21 @@ export class Protection {
 
   /** @throws Misuse for options that could never admit a request, and for a memory store where several workers run */
   constructor(options: ProtectionOptions) {
+    checkObject('what a protection is made of', options, "write protect({ resource: 'https://api.example.com', issuers: ['https://as.example.com'] })");
     checkCopy(options, Protection);
+    checkFunctions(options, ['onRefused', 'onFault', 'now']);
     checkLists(options, ['issuers']);
     checkTexts(options, ['audiences', 'tokenAlgorithms', 'scopes', 'alsoOrigins', 'intentsAt']);
     const { issuers = [], introspection, proofs = {}, store, workers, dangerNoReplayStore = false, dangerFirstStart, now, onFault, onRefused, proxies, cors, audit, ...rest } = options;
     if (proxies !== undefined) checkTexts(proxies, ['addresses']);
     if (cors !== undefined) checkCors(cors);
+    this.#policy = policyJson(proofs);
     const sources = new Map<string, KeySource>();
     this.#consumption = new Consumption(options, proofs, async (question, subject) => {
       const answer = question === 'token' ? (introspection as Introspection).introspect(subject) : sources.get(subject)?.fetch();
       return answer ?? Promise.reject(new Error('no source was given for this'));
     });
-    this.#options = JSON.stringify({
+    this.#options = jsonOf('what a protection is made of', {
       publish_metadata: true,
       ...snakeCase(rest),
       ...(proxies && { proxies: snakeCase(proxies) }),
@@ -170,7 +173,6 @@ export class Protection {
       danger_no_replay_store: dangerNoReplayStore,
       audit: this.#consumption.audit,
     });
-    this.#policy = policyJson(proofs);
     this.#mountPath = options.mountPath ?? '';
     this.#crosses = cors !== undefined;
     this.#refusals = new Refusals(onRefused, this.#consumption.onFault);
@@ -185,8 +187,8 @@ export class Protection {
   #open(): NativeResourceServer {
     if (this.#server !== undefined) return this.#server;
     const [{ ResourceServer }, { verifier, terms }] = [native(), this.#policy];
+    const memory = this.#consumption.memory(terms);
     this.#server = guarded(() => {
-      const memory = this.#consumption.memory(terms);
       return memory === undefined ? new ResourceServer(this.#options, verifier) : ResourceServer.withStore(this.#options, verifier, memory);
     });
     return this.#server;
@@ -220,7 +222,8 @@ export class Protection {
 
   /** What was expected and what was found, for the developer. */
   #differences(request: RequestParts, reason: string): readonly string[] {
-    const differing = this.#open().difference(copyOf(request), reason, this.#consumption.now());
+    const [server, incoming, now] = [this.#open(), copyOf(request), this.#consumption.now()];
+    const differing = guarded(() => server.difference(incoming, reason, now));
     if (differing === undefined || differing === null) return [];
     const { expected, found } = JSON.parse(differing) as { expected: string; found: string };
     return [`expected ${expected}`, `found ${found}`];
@@ -296,9 +299,17 @@ export class Protection {
 
 /** A request as it is now: what is decided about later is what was given. */
 function copyOf(request: RequestParts): NativeIncoming {
+  checkObject('a request', request, 'write { method, target, fields }');
   checkTexts(request, ['fields']);
-  const { method, target, peer, certificate } = request;
+  const { method, target, path, peer, certificate, route } = request;
+  checkStrings('a request', { method: method ?? null, target: target ?? null, path, peer, route });
+  if (certificate !== undefined) checkBytes('certificate of a request', certificate);
   return { method, target, fields: [...request.fields], ...(peer !== undefined && { peer }), ...(certificate && { certificate: certificate.slice() }) };
+}
+
+/** Refuses options where a protection is wanted. @throws Misuse @internal */
+export function checkProtection(protection: unknown): void {
+  checkInstance('what metadata takes', protection, Protection, 'make one with new Protection(options), and give it to protect as well');
 }
 
 /** @throws Misuse */

@@ -4,6 +4,7 @@ import { native } from '#native';
 import { explained, fieldLines, type HeadersLike } from '../advice.js';
 import { misuse } from '../errors.js';
 import { Key } from '../key.js';
+import { checkStrings } from '../options.js';
 import type { Native, NativeAdvice } from '../native.js';
 import { NonceCache, proofSync } from '../proof.js';
 import type { TestIssuer } from './issuer.js';
@@ -59,6 +60,7 @@ export class TestClient {
    * origin. `observe` tells the nonce of the answer.
    */
   sign({ method = 'GET', url }: { readonly method?: string; readonly url: string }): { authorization: string; dpop: string } {
+    checkStrings('sign', { method, url: url ?? null });
     const target = url.startsWith('/') ? this.#origin + url : url;
     const nonce = this.#nonces.get(this.#at());
     const dpop = proofSync({ key: this.#key, method, url: target, accessToken: this.token, nonce, now: this.#clock.now() });

@@ -3,7 +3,7 @@
 import { native } from '#native';
 import { guarded, misuse } from '../errors.js';
 import { Key } from '../key.js';
-import { snakeCase } from '../options.js';
+import { jsonOf, snakeCase } from '../options.js';
 import { MemoryReplayStore } from '../replay.js';
 import type { Principal } from '../server/principal.js';
 import { Protection } from '../server/protection.js';
@@ -60,7 +60,7 @@ export class TestIssuer {
    * @throws Misuse, if `resource` is not an absolute `http` or `https` URL
    */
   static forResource(resource: string, options: { readonly name?: string; readonly clock?: TestClock } = {}): TestIssuer {
-    if (!/^https?:/i.test(resource) || !URL.canParse(resource)) {
+    if (typeof resource !== 'string' || !/^https?:/i.test(resource) || !URL.canParse(resource)) {
       throw misuse('wrong_type', "a resource is an absolute URL; write TestIssuer.forResource('https://api.example.com')");
     }
     return new TestIssuer(resource, options);
@@ -101,7 +101,8 @@ export class TestIssuer {
       throw misuse('wrong_type', "a token has a subject; write { subject: 'alice', scopes: ['items:read'] }");
     }
     const told = { ...snakeCase({ clientId: 'test-client', lifetime: 300, audience: this.resource, ...token }), issuer: this.name, key_id: KEY_ID };
-    return guarded(() => native().accessToken(JSON.stringify(told), Key._nativeOf(this.#key), this.clock.now()));
+    const [json, now] = [jsonOf('a token', told), this.clock.now()];
+    return guarded(() => native().accessToken(json, Key._nativeOf(this.#key), now));
   }
 
   /** A client with a new key, and a token that is bound to it unless it names another key. */

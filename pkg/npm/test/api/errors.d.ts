@@ -51,4 +51,6 @@ export declare class HostFailed extends KeyboundError {
 export declare function misuse(reason: MisuseReason, detail: string, options?: ErrorOptions): Misuse;
 export declare function decoded(thrown: unknown): unknown;
 export declare function guarded<T>(call: () => T): T;
+export declare const KIND: unique symbol;
 export declare function named(value: unknown): string;
+export declare function isPromise(value: unknown): boolean;

@@ -1,5 +1,5 @@
 import type { Algorithm, CreatedKey, Protection, Signed, Signing, Store, Stored } from './drive.js';
-import type { Key } from './key.js';
+import { Key } from './key.js';
 export declare class FileStore implements Store {
     #private;
     private constructor();

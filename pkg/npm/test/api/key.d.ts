@@ -23,7 +23,8 @@ export declare class Key {
     private constructor();
     static generate(algorithm?: Algorithm): Key;
     static fromJwk(jwk: object | string, algorithm?: Algorithm): Key;
-    static fromPem(pem: string, algorithm?: Algorithm): Key;
+    static fromPem(pem: string | Uint8Array, algorithm?: Algorithm): Key;
+    static fromDer(der: Uint8Array, algorithm?: Algorithm): Key;
     static fromKeyObject(key: KeyObjectLike, algorithm?: Algorithm): Key;
     static fromCryptoKey(key: CryptoKeyLike, algorithm?: Algorithm): Promise<Key>;
     get algorithm(): Algorithm;
