@@ -10,7 +10,7 @@ use keybound::{SecurityLevel, Thumbprint};
 use super::authenticate::authenticate;
 use super::client::Client;
 use super::http::{Incoming, Outgoing, escape, need, param};
-use super::issue::{admit, audience, granted_scope, next_nonce};
+use super::issue::{admit, asked_for, audience, next_nonce};
 use super::state::{Code, Granted, Pushed, State, unguessable};
 
 /// For how long a pushed request waits, in seconds.
@@ -51,7 +51,7 @@ pub(super) fn push(state: &State, request: &Incoming) -> Result<Outgoing, Outgoi
     let pushed = Pushed { client_id: known.id.clone(), form, key: admitted.announced(), by_redirect: false };
     read(state, &known.client, &pushed).map_err(|wrong| match wrong {
         Wrong::Here(answer) => answer,
-        Wrong::AtClient { error, description, .. } => Outgoing::error(400, error, description),
+        Wrong::AtClient { error, description, .. } => Outgoing::error(400, error, &description),
     })?;
     known.use_up(state)?;
     let handle = format!("{HANDLE}{}", unguessable()?);
@@ -100,7 +100,7 @@ pub(super) fn authorize(state: &State, request: &Incoming) -> Result<Outgoing, O
                 state,
                 &redirect_uri,
                 client_state.as_deref(),
-                &[("error", error), ("error_description", description)],
+                &[("error", error), ("error_description", &description)],
             ));
         }
     };
@@ -136,7 +136,7 @@ pub(super) fn decide(state: &State, request: &Incoming) -> Result<Outgoing, Outg
 /// What is wrong with a request, and whom to tell: the user where the client cannot be trusted, else the client.
 enum Wrong {
     Here(Outgoing),
-    AtClient { redirect_uri: String, state: Option<String>, error: &'static str, description: &'static str },
+    AtClient { redirect_uri: String, state: Option<String>, error: &'static str, description: String },
 }
 
 impl From<Outgoing> for Wrong {
@@ -159,8 +159,9 @@ fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wr
         (None, _) => return Err(here("redirect_uri is missing")),
     };
     let client_state = form.get("state").ok().flatten().map(str::to_owned);
-    let wrong = |error, description| {
-        Err(Wrong::AtClient { redirect_uri: redirect_uri.clone(), state: client_state.clone(), error, description })
+    let wrong = |error, text: &str| {
+        let (redirect_uri, state) = (redirect_uri.clone(), client_state.clone());
+        Err(Wrong::AtClient { redirect_uri, state, error, description: text.to_owned() })
     };
     // Only these may occur more than once (RFC 6749 section 3.1, RFC 8707 section 2).
     if form.iter().any(|(name, _)| name != "resource" && form.get(name).is_err()) {
@@ -197,15 +198,13 @@ fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wr
         return wrong("invalid_request", "code_challenge must be of the method S256");
     }
     // Details are an intent here, and its token is good for nothing else: no scope beside them, asked for or not.
-    let scope = match get("authorization_details") {
-        Some(_) => Some(String::new()),
-        None => granted_scope(state, get("scope")),
+    let granted = match get("authorization_details") {
+        Some(_) => audience(state, form).map(|audience| (audience, String::new())),
+        None => asked_for(state, form),
     };
-    let Some(scope) = scope else {
-        return wrong("invalid_scope", "none of these scopes is known here");
-    };
-    let Ok(audience) = audience(state, form) else {
-        return wrong("invalid_target", "resource is none that tokens are issued for here, or there are two");
+    let (audience, scope) = match granted {
+        Ok(granted) => granted,
+        Err((error, text)) => return wrong(error, &text),
     };
     let details = match get("authorization_details").map(|text| Value::parse_request(text.as_bytes())) {
         None => None,

@@ -7,9 +7,7 @@ use keybound::{RUSTCRYPTO, UnixTime};
 
 use super::authenticate::{Known, authenticate};
 use super::http::{Incoming, Outgoing, escape, need, param};
-use super::issue::{
-    Ready, admit, audience, check_resource, granted_scope, invalid_grant, issue, next_nonce, prove, refuse_details,
-};
+use super::issue::{Ready, admit, asked_for, check_resource, invalid_grant, issue, next_nonce, prove, refuse_details};
 use super::metadata::DEVICE_CODE;
 use super::state::{Device, Granted, State, unguessable};
 
@@ -25,9 +23,8 @@ pub(super) fn begin(state: &State, request: &Incoming) -> Result<Outgoing, Outgo
     let known = authenticate(state, request, &form)?;
     known.must_be_permitted(DEVICE_CODE)?;
     refuse_details(&form)?;
-    let scope = granted_scope(state, param(&form, "scope")?);
-    let scope = scope.ok_or_else(|| Outgoing::error(400, "invalid_scope", "none of these scopes is known here"))?;
-    let audience = audience(state, &form)?;
+    param(&form, "scope")?;
+    let (audience, scope) = asked_for(state, &form)?;
     let proofs = request.all("dpop");
     let target = state.target(request);
     let grant = Grant::announcement(&form)?;

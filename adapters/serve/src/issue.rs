@@ -8,6 +8,7 @@ use keybound::server::authorization::{AccessClaims, Admitted, EndpointRequest, G
 
 use super::authenticate::Known;
 use super::http::{Incoming, Outgoing, param};
+use super::options::could_be_known;
 use super::state::{Access, Granted, KEY_ID, Refresh, State, unguessable};
 
 /// For how long refresh tokens are good, in seconds.
@@ -21,21 +22,51 @@ pub(super) struct Ready {
     pub(super) lifetime: u64,
 }
 
-/// The scope that is granted of the one asked for: what is known here; the first of these if nothing was asked for.
-pub(super) fn granted_scope(state: &State, asked: Option<&str>) -> Option<String> {
+/// An error of OAuth, and the sentence about it.
+pub(super) type Denied = (&'static str, String);
+
+/// Resource and scope that are granted of those asked for.
+///
+/// The resource is the API here if none is named (RFC 8707 section 2). The scope is what is known here; the first of these if
+/// nothing was asked for. APIs of others have scopes of their own: for their tokens every scope counts as known but `openid`, since no
+/// ID tokens are issued.
+pub(super) fn asked_for(state: &State, form: &Form) -> Result<(String, String), Denied> {
+    let audience = audience(state, form)?;
     let scopes = &state.options.scopes;
+    let is_others = audience != state.resource;
+    let is_known = |name: &str| scopes.iter().any(|known| known == name) || (is_others && could_be_known(name));
+    let asked = form.get("scope").ok().flatten();
     let asked = asked.or(scopes.first().map(String::as_str)).unwrap_or_default();
-    let known: Vec<&str> = asked.split(' ').filter(|name| scopes.iter().any(|known| known == name)).collect();
-    (!known.is_empty()).then(|| known.join(" "))
+    let known: Vec<&str> = asked.split(' ').filter(|name| is_known(name)).collect();
+    if known.is_empty() {
+        let all = scopes.join(", ");
+        return Err(("invalid_scope", format!("none of the scopes in '{asked}' is known here; known are {all}")));
+    }
+    Ok((audience, known.join(" ")))
 }
 
-/// The resource that tokens are asked for, the API here if none is named (RFC 8707 section 2).
-pub(super) fn audience(state: &State, form: &Form) -> Result<String, Outgoing> {
+/// The resource that tokens are asked for.
+pub(super) fn audience(state: &State, form: &Form) -> Result<String, Denied> {
     let asked = form.all("resource").next().unwrap_or(&state.resource);
-    if state.is_resource(asked) && form.all("resource").all(|resource| resource == asked) {
+    if form.all("resource").any(|resource| resource != asked) {
+        return Err(("invalid_target", "resource is given twice; a token is for one".to_owned()));
+    }
+    if state.is_resource(asked) {
         return Ok(asked.to_owned());
     }
-    Err(Outgoing::error(400, "invalid_target", "resource is none that tokens are issued for here, or there are two"))
+    // A slash more or less makes it another resource, which is hard to see.
+    let same = |known: &&str| known.trim_end_matches('/') == asked.trim_end_matches('/');
+    let hint = match state.resources().find(same) {
+        Some(known) => format!("they are issued for '{known}'; the slash at the end counts"),
+        None => format!("they are issued for {}", state.resources().collect::<Vec<_>>().join(", ")),
+    };
+    Err(("invalid_target", format!("no tokens are issued here for the resource '{asked}'; {hint}")))
+}
+
+impl From<Denied> for Outgoing {
+    fn from((error, text): Denied) -> Self {
+        Self::error(400, error, &text)
+    }
 }
 
 /// Refuses resources other than the one that was granted.
@@ -62,13 +93,13 @@ pub(super) fn invalid_grant(text: &str) -> Outgoing {
 /// What a request without an earlier approval is granted.
 pub(super) fn own(state: &State, form: &Form, known: &Known, subject: &str) -> Result<Granted, Outgoing> {
     refuse_details(form)?;
-    let scope = granted_scope(state, param(form, "scope")?);
-    let scope = scope.ok_or_else(|| Outgoing::error(400, "invalid_scope", "none of these scopes is known here"))?;
+    param(form, "scope")?;
+    let (audience, scope) = asked_for(state, form)?;
     Ok(Granted {
         client_id: known.id.clone(),
         subject: subject.into(),
         scope,
-        audience: audience(state, form)?,
+        audience,
         details: None,
         actor: None,
         family: unguessable()?,

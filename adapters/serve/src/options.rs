@@ -13,7 +13,8 @@ pub struct Options {
     pub resource: Option<String>,
     /// The user, who is the only one there is.
     pub user: String,
-    /// The scopes there are, the one that is granted unasked first. `openid` is none of them: no ID tokens are issued.
+    /// The scopes of the API, the one that is granted unasked first. `openid` is none of them: no ID tokens are issued. For
+    /// [`also_resources`](Self::also_resources) every other scope is granted, too.
     pub scopes: Vec<String>,
     /// Paths below the API's, and the scope that each requires.
     pub scopes_at: Vec<(String, String)>,
@@ -60,4 +61,32 @@ impl Default for Options {
             clients: Vec::new(),
         }
     }
+}
+
+impl Options {
+    /// Makes a scope known beside the others.
+    ///
+    /// # Errors
+    /// What to write instead of a text that cannot be a scope, and why `openid` is not one.
+    pub fn add_scope(&mut self, name: &str) -> Result<(), &'static str> {
+        if name == OPENID {
+            return Err("no ID tokens are issued here");
+        }
+        if !could_be_known(name) {
+            return Err("a scope is visible ASCII characters without quotes and backslashes, for example items:read");
+        }
+        if !self.scopes.iter().any(|known| known == name) {
+            self.scopes.push(name.to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// It asks for an ID token (OpenID Connect Core section 3.1.2.1).
+const OPENID: &str = "openid";
+
+/// Whether a text has the form of a scope (RFC 6749 section 3.3), and is not `openid`.
+pub(super) fn could_be_known(name: &str) -> bool {
+    let is_scope = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+    name != OPENID && !name.is_empty() && name.bytes().all(is_scope)
 }

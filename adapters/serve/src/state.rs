@@ -227,7 +227,12 @@ impl State {
 
     /// Whether tokens are issued for this resource.
     pub(super) fn is_resource(&self, name: &str) -> bool {
-        name == self.resource || self.options.also_resources.iter().any(|known| known == name)
+        self.resources().any(|known| known == name)
+    }
+
+    /// What tokens are issued for, the API here first.
+    pub(super) fn resources(&self) -> impl Iterator<Item = &str> {
+        [&self.resource].into_iter().chain(&self.options.also_resources).map(String::as_str)
     }
 
     /// The servers' clock.

@@ -16,7 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   keybound serve
   keybound serve --listen 127.0.0.1:9449 --consent
-  keybound serve --resource http://127.0.0.1:8000
+  keybound serve --resource http://127.0.0.1:8000       (issues tokens for an API of yours, with any scope)
   keybound serve --fault clock-skew=3600 --fault new-nonce-each-call
   keybound call http://127.0.0.1:9449/api        (in another terminal)
 
@@ -53,9 +53,14 @@ pub(crate) struct Args {
     /// The secret of the confidential client keybound-service; made anew at each start otherwise.
     #[arg(long, value_name = "SECRET", env = "KEYBOUND_SERVE_SECRET", hide_env_values = true)]
     client_secret: Option<String>,
-    /// Issue tokens for this resource, too: an API of yours that takes them. Give it as often as you like.
+    /// Issue tokens for this resource, too: an API of yours that takes them, with the scopes that it asks for. Give it as often
+    /// as you like.
     #[arg(long, value_name = "URL")]
     resource: Vec<String>,
+    /// A scope that is known beside read, write, admin and offline_access. For a --resource every scope is. Give it as often as
+    /// you like.
+    #[arg(long, value_name = "SCOPE")]
+    scope: Vec<String>,
     /// Something to do wrong; see below.
     #[arg(long, value_name = "FAULT")]
     fault: Vec<String>,
@@ -86,7 +91,7 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<Outcome, Failure> {
         Some(secret) => secret,
         None => random_secret()?,
     };
-    let options = Options {
+    let mut options = Options {
         level: args.level,
         nonces: !args.no_nonces,
         token_lifetime: args.token_lifetime,
@@ -97,6 +102,9 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<Outcome, Failure> {
         clients: vec![ClientSecret { client_id: "keybound-service".into(), secret: Secret::new(secret.as_str()) }],
         ..Options::default()
     };
+    for scope in args.scope.iter().flat_map(|given| given.split(' ')) {
+        options.add_scope(scope).map_err(|why| Failure::usage(format!("--scope {scope:?} cannot be used: {why}")))?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::undecided(format!("no threads could be started: {error}")))?;
     runtime.block_on(async {

@@ -58,6 +58,8 @@ fn it_does_not_start_with_what_it_cannot_do() {
         &["--level", "most"],
         &["--level", "maximum", "--no-nonces"],
         &["--token-lifetime", "0"],
+        &["--scope", "openid"],
+        &["--scope", "a\"b"],
     ] {
         let ran = keybound(&[&["serve"], arguments].concat());
         assert_eq!(ran.code, Some(2), "{arguments:?}: {}", ran.err);

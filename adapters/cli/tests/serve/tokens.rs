@@ -101,6 +101,49 @@ fn tokens_are_issued_for_an_api_of_the_user() {
 }
 
 #[test]
+fn an_api_of_the_user_has_its_own_scopes() {
+    let mine = "http://127.0.0.1:8000";
+    let mut options = Options { also_resources: vec![mine.into()], ..Options::default() };
+    options.add_scope("reports").unwrap();
+    assert!(
+        options.add_scope("openid").is_err() && options.add_scope("a\"b").is_err() && options.add_scope("").is_err()
+    );
+    let (server, key) = (Server::with(options), key());
+    let ask = |scope: &str, resource: &str| {
+        let mut form = vec![("grant_type", "client_credentials"), ("client_id", "service"), ("client_secret", SECRET)];
+        form.extend([("scope", scope), ("resource", resource)]);
+        server.prove(&key, "/token", &form)
+    };
+    assert_eq!(ask("items:read items:write", mine).text("scope"), "items:read items:write");
+    assert_eq!(ask("openid items:read", mine).text("scope"), "items:read", "no ID tokens are issued");
+    assert_eq!(ask("openid", mine).verdict(), (400, Some("invalid_scope")));
+    // The API here has those that are known.
+    let own = server.resource.clone();
+    assert_eq!(ask("items:read reports", &own).text("scope"), "reports");
+    let refused = ask("items:read", &own);
+    assert_eq!(refused.verdict(), (400, Some("invalid_scope")));
+    let told = refused.text("error_description");
+    assert!(told.contains("'items:read'") && told.contains("read, write, admin, offline_access, reports"), "{told}");
+}
+
+#[test]
+fn a_resource_that_no_tokens_are_for_is_named() {
+    let (server, key) =
+        (Server::with(Options { also_resources: vec!["http://127.0.0.1:8000".into()], ..Options::default() }), key());
+    let told = |resource: &str| {
+        let mut form = vec![("grant_type", "client_credentials"), ("client_id", "service"), ("client_secret", SECRET)];
+        form.push(("resource", resource));
+        let refused = server.prove(&key, "/token", &form);
+        assert_eq!(refused.verdict(), (400, Some("invalid_target")));
+        refused.text("error_description")
+    };
+    let other = told("http://127.0.0.1:8001");
+    assert!(other.contains("'http://127.0.0.1:8001'") && other.contains("http://127.0.0.1:8000"), "{other}");
+    assert!(other.contains(&server.resource), "{other}");
+    assert!(told("http://127.0.0.1:8000/").contains("the slash at the end counts"));
+}
+
+#[test]
 fn devices_get_their_tokens_with_the_key_that_asked() {
     let (server, own, other) = (Server::start(), key(), key());
     let begun = server.prove(&own, "/device_authorization", &[("client_id", "keybound-demo"), ("scope", "read")]);
