@@ -29,6 +29,7 @@ export type MisuseReason =
   | 'other_copy'
   | 'pem_unavailable'
   | 'popup_blocked'
+  | 'protected_twice'
   | 'redirect_uri_origin'
   | 'several_workers'
   | 'store_option'

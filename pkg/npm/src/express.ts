@@ -4,8 +4,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { misuse } from './errors.js';
 import { checkScopes } from './options.js';
-import type { Principal } from './server/principal.js';
-import { Protection, checkProtection } from './server/protection.js';
+import { Principal } from './server/principal.js';
+import { Protection, checkProtection, twice } from './server/protection.js';
 import type { ProtectionOptions } from './server/protection.js';
 import { answerWith, partsOf, pathOf, refuse } from './server/node.js';
 
@@ -18,8 +18,8 @@ declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace
   namespace Express {
     interface Request {
-      /** Whom the request is from, behind `protect`. */
-      auth?: Principal;
+      /** Whom the request is from, behind `protect`. In front of it, and in applications without it, there is none. */
+      auth: Principal;
     }
   }
 }
@@ -38,6 +38,7 @@ type Middleware = (request: Request, response: ServerResponse, next: (error?: un
 export function protect(options: ProtectionOptions | Protection): Middleware {
   const protection = options instanceof Protection ? options : new Protection(options);
   return (request, response, next) => {
+    if (request.auth instanceof Principal) return next(twice());
     // A router that is mounted sees what is left of the path.
     const target = request.originalUrl ?? request.url ?? '';
     protection._answer(partsOf(request, target, routedPath(request, target), templateOf(request))).then((decided) => {

@@ -8,7 +8,7 @@ import { checkObject, checkScopes } from './options.js';
 import { completed } from './server/fields.js';
 import type { Answer, Fields } from './server/fields.js';
 import type { Principal } from './server/principal.js';
-import { Protection, checkProtection } from './server/protection.js';
+import { Protection, checkProtection, twice } from './server/protection.js';
 import type { ProtectionOptions } from './server/protection.js';
 import { partsOf, pathOf } from './server/node.js';
 
@@ -18,8 +18,8 @@ export type { ProtectionOptions } from './server/protection.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Whom the request is from, behind the plugin. */
-    auth: Principal | null;
+    /** Whom the request is from, behind the plugin. In front of its hook, and in instances without it, there is none. */
+    auth: Principal;
   }
 }
 
@@ -33,7 +33,9 @@ export async function keybound(app: FastifyInstance, options: ProtectionOptions 
   checkObject('what keybound is registered with', options, "write app.register(keybound, { resource: 'https://api.example.com', issuers: ['https://as.example.com'] })");
   const protection = 'protection' in options ? options.protection : made(app, options);
   const fields = new WeakMap<FastifyRequest, Fields>();
-  app.decorateRequest('auth', null);
+  if (app.hasRequestDecorator('auth')) throw twice();
+  // Fastify wants a value for the shape of requests; the hook sets it before any handler runs.
+  app.decorateRequest('auth', null as unknown as Principal);
   app.addHook('onRequest', async (request, reply) => {
     // The raw target: a rewritten or decoded path is not what the proof is for. Routes are looked up by what `rewriteUrl` made of it.
     const decided = await protection._answer(partsOf(request.raw, request.originalUrl, pathOf(request.url), request.routeOptions.url));

@@ -9,7 +9,7 @@ import { checkScopes } from './options.js';
 import { completed } from './server/fields.js';
 import type { Answer, Fields } from './server/fields.js';
 import type { Principal } from './server/principal.js';
-import { Protection, checkProtection } from './server/protection.js';
+import { Protection, checkProtection, twice } from './server/protection.js';
 import type { ProtectionOptions, RequestParts } from './server/protection.js';
 import { partsOf as nodeParts, pathOf } from './server/node.js';
 
@@ -17,7 +17,14 @@ export { Principal } from './server/principal.js';
 export { Protection } from './server/protection.js';
 export type { ProtectionOptions } from './server/protection.js';
 
-/** The variables that the middleware sets: `new Hono<{ Variables: Variables }>()`. */
+declare module 'hono' {
+  interface ContextVariableMap {
+    /** Whom the request is from, behind `protect`. In front of it, and in applications without it, there is none. */
+    principal: Principal;
+  }
+}
+
+/** The variables that the middleware sets, for an application that lists all of its own: `new Hono<{ Variables: Variables }>()`. */
 export interface Variables {
   /** Whom the request is from. */
   principal: Principal;
@@ -34,6 +41,7 @@ export interface Variables {
 export function protect(options: ProtectionOptions | Protection): MiddlewareHandler {
   const protection = options instanceof Protection ? options : new Protection(options);
   return async (c, next) => {
+    if (c.get('principal') !== undefined) throw twice();
     const decided = await protection._answer(partsOf(c));
     if ('answer' in decided) return send(c, decided.answer);
     c.set('principal', decided.principal);

@@ -37,7 +37,7 @@ const find = (word) => {
 const asked = (start) => `${start}\n  const response = await fetch(origin + '/items');
   console.log(response.status, response.headers.get('www-authenticate').split(' ')[0], (await fetch(origin + '/.well-known/oauth-protected-resource')).status);`;
 
-test('all snippets are among those that run', () => assert.equal(snippets.length, 14));
+test('all snippets are among those that run', () => assert.equal(snippets.length, 15));
 
 test('first proof', async () => assert.deepEqual(await run(find('import { Key, proof }')), ['3']));
 
@@ -46,6 +46,19 @@ test('a proof verified by hand', async () => assert.deepEqual(await run(find('fr
 test('express', async () => {
   const start = `const server = app.listen(0, '127.0.0.1'); await new Promise((done) => server.once('listening', done)); const origin = 'http://127.0.0.1:' + server.address().port;`;
   assert.deepEqual(await run(`${find('keybound/express')}\n${asked(start)} server.close();`), ['401 DPoP 200']);
+});
+
+test('public paths', async () => {
+  const around = `import express from 'express';
+    import { protect } from 'keybound/express';
+    const app = express();
+    const options = { resource: 'https://api.example.com', issuers: ['https://as.example.com'] };
+    ${find("'/health'")}
+    const server = app.listen(0, '127.0.0.1');
+    await new Promise((done) => server.once('listening', done));
+    for (const path of ['/health', '/items']) console.log((await fetch('http://127.0.0.1:' + server.address().port + path)).status);
+    server.close();`;
+  assert.deepEqual(await run(around), ['200', '401']);
 });
 
 test('fastify', async () => {
@@ -79,7 +92,7 @@ test('pages of other origins', async () => {
 test('several processes', { skip }, async () => {
   const server = await Server.start();
   try {
-    const code = find('keybound/redis').replace('redis://127.0.0.1:6379', server.url).replace('process.env.NONCE_KEY', "'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8'");
+    const code = find('keybound/redis').replace('redis://127.0.0.1:6379', server.url).replace('= process.env;', "= { NONCE_KEY: 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8' };");
     const asked = `const { refusal } = await protection.authenticate({ method: 'GET', target: '/', fields: [] });
       console.log(refusal.status, store.status().isOpen);
       store.close();

@@ -307,6 +307,11 @@ function copyOf(request: RequestParts): NativeIncoming {
   return { method, target, fields: [...request.fields], ...(peer !== undefined && { peer }), ...(certificate && { certificate: certificate.slice() }) };
 }
 
+/** The mistake of two protections around one handler: the proof is used up by the first, and the second refuses it. @internal */
+export function twice(): Error {
+  return misuse('protected_twice', 'a protection is laid around this already, so that no request could pass both; call protect once for each path, and for more scope use requireScopes');
+}
+
 /** Refuses options where a protection is wanted. @throws Misuse @internal */
 export function checkProtection(protection: unknown): void {
   checkInstance('what metadata takes', protection, Protection, 'make one with new Protection(options), and give it to protect as well');

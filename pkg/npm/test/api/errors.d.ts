@@ -1,7 +1,7 @@
 import type { CoreFlowReason, CoreHostReason, CoreMisuseReason, IntentRejection, OtherRejection, RedisFaultName, Rejection, TokenRejection } from './reasons.js';
 export type RefusalReason = Rejection | TokenRejection | IntentRejection | OtherRejection;
 export type FlowReason = CoreFlowReason | 'login_abandoned' | 'resend';
-export type MisuseReason = CoreMisuseReason | RedisFaultName | 'key_not_extractable' | 'memory_store' | 'no_client' | 'no_cors' | 'no_file_locks' | 'no_session' | 'no_storage' | 'no_store' | 'not_admitted' | 'not_an_entry' | 'not_an_insertion' | 'not_ready' | 'other_copy' | 'pem_unavailable' | 'popup_blocked' | 'redirect_uri_origin' | 'several_workers' | 'store_option' | 'unprotected';
+export type MisuseReason = CoreMisuseReason | RedisFaultName | 'key_not_extractable' | 'memory_store' | 'no_client' | 'no_cors' | 'no_file_locks' | 'no_session' | 'no_storage' | 'no_store' | 'not_admitted' | 'not_an_entry' | 'not_an_insertion' | 'not_ready' | 'other_copy' | 'pem_unavailable' | 'popup_blocked' | 'protected_twice' | 'redirect_uri_origin' | 'several_workers' | 'store_option' | 'unprotected';
 export type HostReason = CoreHostReason | OtherRejection | 'answer_too_long' | 'before_store_floor' | 'key_changed' | 'key_missing' | 'key_protection' | 'key_unreadable' | 'lock_timeout' | 'network' | 'redirected' | 'wasm_forbidden' | 'wasm_missing';
 export type Reason = RefusalReason | FlowReason | MisuseReason | HostReason;
 export interface Refusal {

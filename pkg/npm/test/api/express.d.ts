@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Principal } from './server/principal.js';
+import { Principal } from './server/principal.js';
 import { Protection } from './server/protection.js';
 import type { ProtectionOptions } from './server/protection.js';
 export { Principal } from './server/principal.js';
@@ -8,7 +8,7 @@ export type { ProtectionOptions } from './server/protection.js';
 declare global {
     namespace Express {
         interface Request {
-            auth?: Principal;
+            auth: Principal;
         }
     }
 }

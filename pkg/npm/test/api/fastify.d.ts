@@ -7,7 +7,7 @@ export { Protection } from './server/protection.js';
 export type { ProtectionOptions } from './server/protection.js';
 declare module 'fastify' {
     interface FastifyRequest {
-        auth: Principal | null;
+        auth: Principal;
     }
 }
 export declare function keybound(app: FastifyInstance, options: ProtectionOptions | {

@@ -5,6 +5,11 @@ import type { ProtectionOptions } from './server/protection.js';
 export { Principal } from './server/principal.js';
 export { Protection } from './server/protection.js';
 export type { ProtectionOptions } from './server/protection.js';
+declare module 'hono' {
+    interface ContextVariableMap {
+        principal: Principal;
+    }
+}
 export interface Variables {
     principal: Principal;
 }
