@@ -35,7 +35,7 @@ test('settle takes the enumeration and nothing else, and once', async () => {
   const pending = verifier.check(once);
   for (const [wrong, said] of [
     [true, 'true'], [false, 'false'], [null, 'null'], [undefined, 'undefined'], [1, 'a number'], ['Fresh', 'another text'],
-    [Promise.resolve('fresh'), 'a promise that was not awaited'], [['fresh'], 'an array'], [{}, 'an object'],
+    [Promise.resolve('fresh'), 'a promise that was not awaited; await it'], [['fresh'], 'an array'], [{}, 'an object'],
   ]) {
     assert.throws(() => pending.settle(wrong), (error) => error instanceof Misuse && error.reason === 'not_an_insertion' && error.message.endsWith(said));
   }
