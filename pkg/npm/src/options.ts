@@ -2,10 +2,17 @@
 
 import { isPromise, misuse, named } from './errors.js';
 
-/** The same object with its own members renamed from `camelCase` to `snake_case`, and nothing below them; absent ones left out. */
+/**
+ * The same object with its own members renamed from `camelCase` to `snake_case`, and nothing below them; absent ones left out.
+ *
+ * @throws Misuse for a name in the spelling of other languages, which types forbid: it would work by accident
+ */
 export function snakeCase(options: object): Record<string, unknown> {
   const renamed: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(options)) {
+    if (/^[a-z_]*_[a-z_]*$/.test(name)) {
+      throw misuse('unknown_option', `there is no option ${name} here; write ${name.replace(/_+([a-z])/g, (_, letter: string) => letter.toUpperCase())}`);
+    }
     if (value !== undefined) renamed[name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)] = value;
   }
   return renamed;

@@ -37,6 +37,14 @@ for (const [name, make] of [
   });
 }
 
+test('options in the spelling of other languages are misuse that says what to write', () => {
+  const says = (name) => (error) => error instanceof Misuse && error.reason === 'unknown_option' && error.message.includes(`write ${name}`);
+  assert.throws(resource({ challenge_scope: 'read' }), says('challengeScope'));
+  assert.throws(resource({ proofs: { max_age: 60 } }), says('maxAge'));
+  assert.throws(client({ allow_loopback: true }), says('allowLoopback'));
+  assert.throws(client({ credentials: [{ issuer: ISSUER, client_id: 'notes' }] }), says('clientId'));
+});
+
 test('entries that are no issuer, origin or algorithm are misuse', () => {
   for (const issuers of [[undefined], [1], [[ISSUER]], [{ keys: { keys: [] } }], [{ issuer: [ISSUER], keys: { keys: [] } }]]) {
     assert.throws(resource({ issuers }), wrong('issuers'));
