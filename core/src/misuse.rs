@@ -52,6 +52,8 @@ pub enum Misuse {
     PrivateKey,
     /// A text that is not a private key in PEM; it says what the text is, and what to do.
     PrivateKeyForm(&'static str),
+    /// A private key of a kind that proofs are not signed with; the text names the kind.
+    PrivateKeyKind(&'static str),
     /// A JWK without a member that private keys of its type have; the name says which.
     JwkMember(&'static str),
     /// A number of the policy is outside its bounds; the text names it, between backticks, with its bounds.
@@ -164,7 +166,7 @@ reasons!(Misuse {
     Self::Signature(_) => "signature_malformed",
     Self::SignatureDoesNotVerify => "signature_does_not_verify",
     Self::Key(_) => "key_unusable",
-    Self::PrivateKey => "private_key_unusable",
+    Self::PrivateKey | Self::PrivateKeyKind(_) => "private_key_unusable",
     Self::PrivateKeyForm(_) => "private_key_form",
     Self::JwkMember(_) => "jwk_member_missing",
     Self::PolicyBound(_) => "policy_bound",
@@ -232,7 +234,11 @@ impl fmt::Display for Misuse {
             ),
             Self::Key(error) => error.fmt(f),
             Self::PrivateKey => f.write_str("the private key is malformed or does not belong to the public part beside it"),
-            Self::PrivateKeyForm(what) => write!(f, "the text is not a private key in PEM: {what}"),
+            Self::PrivateKeyForm(what) => write!(f, "the private key cannot be read: {what}"),
+            Self::PrivateKeyKind(kind) => write!(
+                f,
+                "the private key is {kind}, and proofs are not signed with it; take a key of P-256, P-384, P-521, Ed25519 or RSA (2,048 to 8,192 bits)"
+            ),
             Self::JwkMember(name) => write!(f, "the JWK has no member {name}, which private keys of its type have; a public key cannot sign"),
             Self::PolicyBound(which) => write!(f, "{which} is outside its bounds"),
             Self::NoAlgorithms => f.write_str("the policy permits no algorithm; name at least one"),
@@ -368,6 +374,7 @@ mod tests {
             Misuse::SignatureDoesNotVerify,
             Misuse::PrivateKey,
             Misuse::PrivateKeyForm("it is a public key"),
+            Misuse::PrivateKeyKind("a key of X25519"),
             Misuse::JwkMember("d"),
             Misuse::PolicyBound("`max_age` (1 to 300 seconds)"),
             Misuse::NoAlgorithms,

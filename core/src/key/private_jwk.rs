@@ -26,6 +26,11 @@ pub(super) struct ParsedKey {
 const RSA_MEMBERS: [&str; 6] = ["d", "p", "q", "dp", "dq", "qi"];
 
 pub(super) fn parse(jwk: &str) -> Result<ParsedKey, Misuse> {
+    if !jwk.trim_ascii_start().starts_with('{') {
+        return Err(Misuse::PrivateKeyForm(
+            "it is not a JWK, which is a JSON object; if it is the path of a file, read the file and give what is in it",
+        ));
+    }
     let mut public = RawJwk::default();
     let mut secrets: [Member<Text<'_>>; 6] = [Member::Absent; 6];
     let mut seed = Member::Absent;

@@ -23,6 +23,16 @@ const CURVES: [(KeyType, ObjectIdentifier); 3] = [
     (KeyType::P384, ObjectIdentifier::new_unwrap("1.3.132.0.34")),
     (KeyType::P521, ObjectIdentifier::new_unwrap("1.3.132.0.35")),
 ];
+const SECP256K1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.10");
+/// Kinds of keys that sign no proofs, for messages (RFC 8410 section 3, RFC 4055 section 3.1, RFC 3279 sections 2.3.2 and 2.3.3).
+const OTHERS: [(&str, ObjectIdentifier); 6] = [
+    ("a key of X25519", ObjectIdentifier::new_unwrap("1.3.101.110")),
+    ("a key of X448", ObjectIdentifier::new_unwrap("1.3.101.111")),
+    ("a key of Ed448", ObjectIdentifier::new_unwrap("1.3.101.113")),
+    ("an RSA key for PSS alone", ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10")),
+    ("a DSA key", ObjectIdentifier::new_unwrap("1.2.840.10040.4.1")),
+    ("a Diffie-Hellman key", ObjectIdentifier::new_unwrap("1.2.840.10046.2.1")),
+];
 const ML_DSA: [(KeyType, ObjectIdentifier); 3] = [
     (KeyType::MlDsa44, ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.17")),
     (KeyType::MlDsa65, ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.18")),
@@ -38,7 +48,40 @@ impl PrivateKey {
 
 /// The private key and, where the file carries one, the encoded public key beside it.
 pub(super) fn parse(der: &[u8]) -> Result<(PrivateKey, Option<Vec<u8>>), Misuse> {
-    parse_opt(der).ok_or(Misuse::PrivateKey)
+    if der.trim_ascii_start().starts_with(b"-----BEGIN ") {
+        return Err(Misuse::PrivateKeyForm("it is PEM, a text, and DER was expected; read it as PEM"));
+    }
+    parse_opt(der).ok_or_else(|| unsupported(der).map_or(Misuse::PrivateKey, Misuse::PrivateKeyKind))
+}
+
+/// The kind of a key that proofs are not signed with, for a message.
+fn unsupported(der: &[u8]) -> Option<&'static str> {
+    let info = PrivateKeyInfoRef::from_der(der).ok()?;
+    let oid = info.algorithm.oid;
+    if oid == EC_PUBLIC_KEY {
+        let curve = info.algorithm.parameters_oid().ok()?;
+        let is_known = CURVES.iter().any(|(_, oid)| *oid == curve);
+        return (!is_known).then_some(if curve == SECP256K1 { "a key of secp256k1" } else { "a key of another curve" });
+    }
+    if oid == RSA_ENCRYPTION {
+        return None;
+    }
+    let named = OTHERS.iter().find(|(_, other)| *other == oid).map(|(kind, _)| *kind);
+    let is_known = oid == ED25519 || ML_DSA.iter().any(|(_, known)| *known == oid);
+    named.or((!is_known).then_some("a key of another algorithm"))
+}
+
+/// An RSA key whose modulus is too short or too long for proofs, for a message.
+pub(super) fn unsupported_rsa(private: &PrivateKey) -> Option<&'static str> {
+    if private.key_type() != KeyType::Rsa {
+        return None;
+    }
+    let length = pkcs1::RsaPrivateKeyRef::from_der(private.expose_bytes()).ok()?.modulus.as_bytes().len();
+    if length < 256 {
+        Some("an RSA key of less than 2,048 bits")
+    } else {
+        (length > 1024).then_some("an RSA key of more than 8,192 bits")
+    }
 }
 
 fn parse_opt(der: &[u8]) -> Option<(PrivateKey, Option<Vec<u8>>)> {

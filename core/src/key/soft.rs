@@ -96,7 +96,9 @@ impl SoftKey {
             return Err(Misuse::AlgorithmKey(algorithm));
         }
         let signer = crypto.signer(algorithm).ok_or(Misuse::AlgorithmUnavailable(algorithm))?;
-        let signing = signer.load(&private).map_err(|_| Misuse::PrivateKey)?;
+        let signing = signer
+            .load(&private)
+            .map_err(|_| private_pkcs8::unsupported_rsa(&private).map_or(Misuse::PrivateKey, Misuse::PrivateKeyKind))?;
         Ok(Self { algorithm, private, signing, random: crypto.random })
     }
 

@@ -286,9 +286,9 @@ def test_an_adopted_token_is_used_with_its_key() -> None:
 
 
 def test_unknown_options_are_refused() -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(Misuse):
         Client(levle=SecurityLevel.ENHANCED)  # type: ignore[call-arg]
-    with pytest.raises(ValueError):
+    with pytest.raises(Misuse):
         Client(level="more")  # type: ignore[arg-type]
     with pytest.raises(Misuse):
         Client(credentials=[Credentials(issuer="nowhere", client_id="app")])

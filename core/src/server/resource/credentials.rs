@@ -71,7 +71,7 @@ pub(super) fn proofs<'a>(fields: &[(&'a str, &'a [u8])]) -> Vec<&'a [u8]> {
     values(fields, DPOP).take(2).map(<[u8]>::trim_ascii).collect()
 }
 
-fn values<'a>(fields: &[(&'a str, &'a [u8])], name: &'static str) -> impl Iterator<Item = &'a [u8]> {
+pub(super) fn values<'a>(fields: &[(&'a str, &'a [u8])], name: &'static str) -> impl Iterator<Item = &'a [u8]> {
     fields.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
 }
 

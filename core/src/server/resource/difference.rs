@@ -33,7 +33,9 @@ impl ResourceServer {
     ///
     /// It reads the request once more, so call it only where its answer is wanted, such as at level DEBUG of a log. It is not for the peer.
     pub fn difference(&self, reason: &str, request: &IncomingRequest<'_>, now: UnixTime) -> Option<Difference> {
-        let Credentials { scheme, token } = Credentials::read(request.fields).ok()?;
+        let Ok(Credentials { scheme, token }) = Credentials::read(request.fields) else {
+            return of_credentials(reason, request.fields);
+        };
         let (_, claims) = UnverifiedJwt::read(token, self.policy().token_algorithms, &CHECKED).ok()?;
         if Rejection::from_reason(reason).is_none() {
             return self.of_token(reason, &claims, now);
@@ -45,7 +47,8 @@ impl ResourceServer {
         let shown = Presentation::new(request.method, request.target, &proofs, context);
         let epoch = self.consumption().epoch(request.arrival.epoch);
         let explanation = self.verifier().explain(&shown.in_epoch(epoch), now);
-        let failure = explanation.failure()?;
+        // A look at the request alone may find defects that are checked before, such as a nonce that has ended since.
+        let failure = explanation.failures().find(|failure| failure.rejection.reason() == reason)?;
         Some(Difference { expected: bounded(&failure.expected), found: bounded(&failure.found) })
     }
 
@@ -75,6 +78,22 @@ impl ResourceServer {
         };
         Some(Difference { expected: bounded(&expected), found: bounded(&found) })
     }
+}
+
+/// What the `Authorization` field has instead of a scheme and a token. Nothing of it is shown: it may be the token itself.
+fn of_credentials(reason: &str, fields: &[(&str, &[u8])]) -> Option<Difference> {
+    if reason != TokenRejection::CredentialsMissing.reason() {
+        return None;
+    }
+    let mut parts =
+        credentials::values(fields, "authorization").next()?.trim_ascii().splitn(2, u8::is_ascii_whitespace);
+    let (scheme, token) = (parts.next()?, parts.next());
+    let found = match token {
+        _ if scheme.is_empty() => "an empty field",
+        None => "one word and no scheme before it",
+        Some(_) => "another scheme",
+    };
+    Some(Difference { expected: "Authorization: DPoP and the access token".to_owned(), found: found.to_owned() })
 }
 
 /// A text as a line of a log may hold it: short, of visible ASCII characters alone, and without the query of a URL.

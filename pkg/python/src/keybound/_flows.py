@@ -8,10 +8,10 @@ from typing import Any, TypedDict
 
 from . import _keybound
 from ._drive import Clock, Finished, Flow, drive, system_clock
-from ._options import Headers, fields, listed, objects, texts
+from ._options import Headers, fields, having, listed, needed, objects, text, texts, told
 from ._types import SecurityLevel, given
-from .errors import FlowFailed, reraise
-from .keys import Key, Signer
+from .errors import FlowFailed, Misuse, reraise
+from .keys import Key, Signer, signing
 from .session import (
     Authorization,
     Credentials,
@@ -23,11 +23,17 @@ from .session import (
     Session,
     SessionRequest,
     SubjectToken,
+    level_of,
 )
 from .sessions import MemoryStore, SessionStore
 from .transport import HttpResponse
 
-__all__ = ["ClientOptions", "Flows", "answered", "subject_options"]
+__all__ = ["ClientOptions", "Flows", "answered", "device_of", "native_of", "subject_options"]
+
+#: The methods of a :class:`SessionStore`.
+STORE = ("create_key", "signer", "delete_key", "load", "save", "lock")
+#: What callers call the members of operations that have other names here.
+ARGUMENTS = {"target": "url", "session": "name", "subject_token": "token", "subject_token_type": "type"}
 
 
 class ClientOptions(TypedDict, total=False):
@@ -97,7 +103,7 @@ class Flows:
         clock: Clock = system_clock,
     ) -> None:
         options = given(
-            level=SecurityLevel(level).value,
+            level=level_of(level),
             redirect_uri=redirect_uri,
             credentials=[credentials_options(known) for known in listed("credentials", credentials, Credentials)],
             metadata_document=metadata_document,
@@ -115,6 +121,8 @@ class Flows:
         )
         if register is not None:
             options["register"] = dict(register)
+        if store is not None:
+            having("store", store, "a SessionStore", STORE, "store=MemoryStore() or store=FileStore(folder)")
         self.store: SessionStore = store if store is not None else MemoryStore()
         self.redirect_uri = redirect_uri
         self._clock = clock
@@ -132,7 +140,7 @@ class Flows:
         device: _keybound.Device | None = None,
     ) -> Flow[Finished]:
         """Any operation of the core, by its name and arguments: a generator of pauses, for transports of one's own."""
-        text = json.dumps(dict(operation))
+        told_operation = written(operation)
 
         def begin(now: int) -> _keybound.Flow:
             handles = _keybound.Handles()
@@ -142,7 +150,7 @@ class Flows:
                 handles.session(session)
             if device is not None:
                 handles.device(device)
-            return self._native.begin(text, handles, now)
+            return self._native.begin(told_operation, handles, now)
 
         return drive(begin, self.store, self._clock)
 
@@ -152,7 +160,7 @@ class Flows:
         """A request with the session's token; `body` is `empty`, `repeatable` or `one_shot`. Made for HTTP libraries' own hooks."""
         lines = [[name, value.decode("latin-1")] for name, value in fields(headers)]
         operation = {"do": "call", "method": method, "url": url, "headers": lines, "body": body}
-        return self.flow(operation, session=session.native)
+        return self.flow(operation, session=native_of(session))
 
     def _discover(self, url: str, issuer: str | None) -> Flow[Discovered]:
         return discovered_of((yield from self.flow({"do": "discover", "target": url, **given(issuer=issuer)})))
@@ -161,7 +169,7 @@ class Flows:
         return discovered_of((yield from self.flow({"do": "discover_issuer", "issuer": issuer})))
 
     def _asked(self, what: str, request: SessionRequest, **rest: Any) -> Flow[Finished]:
-        operation = {"do": what, **request._operation(), **rest}
+        operation = {"do": what, **needed("request", request, SessionRequest, "SessionRequest(at=…)")._operation(), **rest}
         if isinstance(request.at, Session):
             return self.flow(operation, session=request.at.native)
         return self.flow(operation, discovered=request.at.native)
@@ -170,7 +178,7 @@ class Flows:
         return authorization_of((yield from self._asked("authorize", request)))
 
     def _step_up(self, session: Session, scope: str) -> Flow[Authorization]:
-        return authorization_of((yield from self.flow({"do": "step_up", "scope": scope}, session=session.native)))
+        return authorization_of((yield from self.flow({"do": "step_up", "scope": scope}, session=native_of(session))))
 
     def _session(self, flow: Flow[Finished]) -> Flow[Session]:
         done = yield from flow
@@ -178,6 +186,7 @@ class Flows:
         return Session(done.session)
 
     def _adopt(self, token: str, key: Key | Signer, resource: str, name: str, expires_at: int | None) -> Flow[Session]:
+        signing(key)
         jwk, place = dict(key.public_jwk), key.protection.value
         told = given(session=name, token=token, resource=resource, public_jwk=jwk, algorithm=key.algorithm, protection=place)
         if expires_at is not None:
@@ -196,7 +205,7 @@ class Flows:
         return IssuedToken(told["token"], told["token_type"], told.get("expires_at"))
 
     def _ended(self, session: Session) -> Flow[bool]:
-        done = yield from self.flow({"do": "end"}, session=session.native)
+        done = yield from self.flow({"do": "end"}, session=native_of(session))
         revoked: bool = done.result["revoked"]
         return revoked
 
@@ -204,9 +213,32 @@ class Flows:
         yield from flow
 
     def _introspect(self, at: Discovered, token: str) -> Flow[dict[str, Any]]:
-        done = yield from self.flow({"do": "introspect", "token": token}, discovered=at.native)
+        done = yield from self.flow({"do": "introspect", "token": token}, discovered=needed("at", at, Discovered, "at=client.discover(url)").native)
         claims: dict[str, Any] = done.result["claims"]
         return claims
+
+
+def native_of(session: Session) -> _keybound.Session:
+    """The core's session of an argument `session`."""
+    return needed("session", session, Session, "session=client.open(name), or what a login gave").native
+
+
+def device_of(device: DeviceLogin) -> _keybound.Device:
+    """The core's login of an argument `device`."""
+    return needed("device", device, DeviceLogin, "device=…, what show was given").native
+
+
+def written(operation: Mapping[str, Any]) -> str:
+    """An operation as the core reads it. Raises :class:`Misuse` for an argument that JSON cannot have, by the caller's name of it."""
+    for name, value in operation.items():
+        if not isinstance(value, (str, int, float, list, dict, tuple, type(None))):
+            argument = ARGUMENTS.get(name, name)
+            raise Misuse("wrong_type", f"{argument} is a text, and this is {told(value)}")
+    text("scope", operation.get("scope"))
+    try:
+        return json.dumps(dict(operation))
+    except (TypeError, ValueError):
+        raise Misuse("not_json", "an argument has a member that JSON cannot have") from None
 
 
 def credentials_options(known: Credentials) -> dict[str, Any]:
@@ -219,6 +251,7 @@ def credentials_options(known: Credentials) -> dict[str, Any]:
 
 def subject_options(subject: SubjectToken) -> dict[str, Any]:
     """The members of an operation that exchanges a token."""
+    needed("subject", subject, SubjectToken, "SubjectToken(token=…)")
     return given(
         subject_token=subject.token,
         subject_token_type=subject.type,

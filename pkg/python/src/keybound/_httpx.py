@@ -9,15 +9,17 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ._async_drive import Driving
 from ._drive import Finished, OwnBody, Pause, TakeLock
+from ._flows import native_of
 from ._held import hold
 from ._locks import locked
+from ._options import needed
 from .client import AsyncClient, Client, Flow, Session
 from .errors import FlowFailed, Misuse
 from .keys import Key, Signer
@@ -41,6 +43,9 @@ class Auth:
 
     def __init__(self, client: Client | AsyncClient, session: Session) -> None:
         """Requests go out in `session`, which `client` opened or logged in. An :class:`AsyncClient` serves the library's `AsyncClient` alone."""
+        if not isinstance(client, AsyncClient):
+            needed("client", client, Client, "DPoPAuth(client, session)")
+        native_of(session)
         self._client = client
         self._session = session
 
@@ -105,7 +110,9 @@ class Auth:
 class Answered(Protocol):
     """A response of either library."""
 
-    extensions: MutableMapping[str, Any]
+    @property
+    def extensions(self) -> Mapping[str, Any]:
+        """What the library and this package say of it besides."""
 
 
 def demand_of(response: Answered) -> tuple[Literal["login", "step_up"], str | None] | None:

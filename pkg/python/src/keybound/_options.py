@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 from .errors import Misuse
 
-__all__ = ["Headers", "check_known", "fields", "flag", "function", "listed", "objects", "one", "text", "texts", "whole"]
+__all__ = ["Headers", "check_known", "fields", "flag", "function", "having", "listed", "needed", "objects", "one", "scopes_of", "text", "texts", "told", "whole"]
 
 T = TypeVar("T")
 
@@ -30,12 +31,12 @@ def listed(option: str, value: object, kind: type[T]) -> list[T]:
         repeated = repr(value) if option in REPEATED and isinstance(value, str) else "…"
         raise Misuse("wrong_type", f"{option} is a list, and this is one text; write {option}=[{repeated}]")
     if isinstance(value, Mapping) or not isinstance(value, Iterable):
-        raise Misuse("wrong_type", f"{option} is a list, and this is one {type(value).__name__}; write {option}=[…]")
+        raise Misuse("wrong_type", f"{option} is a list, and this is {told(value)}; write {option}=[…]")
     elements = list(value)
     for element in elements:
         if not isinstance(element, kind):
             named = "texts" if kind is str else "objects" if kind.__name__ == "Mapping" else kind.__name__
-            raise Misuse("wrong_type", f"{option} is a list of {named}, and one of its elements is {_named(type(element))}")
+            raise Misuse("wrong_type", f"{option} is a list of {named}, and one of its elements is {told(element)}")
     return elements
 
 
@@ -75,37 +76,85 @@ def objects(option: str, value: object) -> list[Mapping[str, Any]]:
 
 def one(option: str, value: object, kind: type[T]) -> T | None:
     """An option that is an object of this package, or none."""
-    if value is not None and not isinstance(value, kind):
-        raise Misuse("wrong_type", f"{option} is {_named(kind)}, and this is {_named(type(value))}; write {option}={kind.__name__}(…)")
+    return None if value is None else needed(option, value, kind, f"{option}={kind.__name__}(…)")
+
+
+def needed(argument: str, value: object, kind: type[T], write: str) -> T:
+    """An argument that is an object of `kind`; `write` shows how such an object is made.
+
+    Asked by every function that takes one, so that a forgotten `await` and an object of another kind are told by the caller's own names.
+    """
+    if not isinstance(value, kind):
+        raise Misuse("wrong_type", f"{argument} is {_named(kind)}, and this is {told(value)}{_rather(value, write)}")
     return value
+
+
+def having(argument: str, value: object, kind: str, methods: Iterable[str], write: str) -> None:
+    """Raises :class:`Misuse` for an argument that is not an object of the protocol `kind`, which has these methods."""
+    lacking = [name for name in methods if isinstance(value, type) or not callable(getattr(value, name, None))]
+    if lacking:
+        without = "" if isinstance(value, (type, str, bytes)) or inspect.isawaitable(value) else f" without a method {lacking[0]}"
+        raise Misuse("wrong_type", f"{argument} is {kind}, and this is {told(value)}{without}{_rather(value, write)}")
+
+
+def told(value: object) -> str:
+    """What a value is, for a message, which shows nothing of it. A coroutine ends here: Python need not warn of it as well."""
+    if inspect.iscoroutine(value):
+        value.close()
+        return f"a coroutine; write await {value.__qualname__}(…)"
+    if inspect.isawaitable(value):
+        return f"{_named(type(value))}; write await before it"
+    return f"the class {value.__name__}" if isinstance(value, type) else _named(type(value))
+
+
+def _rather(value: object, write: str) -> str:
+    """What to write instead, unless `await` is all that is missing."""
+    return "" if inspect.isawaitable(value) else f"; write {write}"
 
 
 def function(option: str, value: Any) -> Any:
     """An option that is a function, or none."""
     if value is not None and not callable(value):
-        raise Misuse("wrong_type", f"{option} is a function, and this is {_named(type(value))}")
+        raise Misuse("wrong_type", f"{option} is a function, and this is {told(value)}")
     return value
 
 
 def flag(option: str, value: object) -> bool:
     """An option that is `True` or `False`. The text "false" is true to Python."""
     if not isinstance(value, bool):
-        raise Misuse("wrong_type", f"{option} is True or False, and this is {_named(type(value))}")
+        raise Misuse("wrong_type", f"{option} is True or False, and this is {told(value)}")
     return value
 
 
 def text(option: str, value: object) -> str | None:
     """An option that is a text, or none."""
     if value is not None and not isinstance(value, str):
-        raise Misuse("wrong_type", f"{option} is a text, and this is {_named(type(value))}")
+        raise Misuse("wrong_type", f"{option} is a text, and this is {told(value)}{_joined(option, value)}")
     return value
 
 
 def whole(option: str, value: object) -> int | None:
     """An option that is a whole number, or none."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-        raise Misuse("wrong_type", f"{option} is a whole number, and this is {_named(type(value))}")
+        raise Misuse("wrong_type", f"{option} is a whole number, and this is {told(value)}")
     return value
+
+
+def scopes_of(scopes: object) -> list[str]:
+    """Scopes that are given one by one."""
+    given = texts("scopes", scopes)
+    for scope in given:
+        if not scope or " " in scope:
+            apart = ", ".join(repr(part) for part in scope.split()) or "'items:read'"
+            raise Misuse("wrong_type", f"scopes are given one by one, without spaces; write require({apart})")
+    return given
+
+
+def _joined(option: str, value: object) -> str:
+    """What to write for a list of scopes, which are no secrets."""
+    if option != "scope" or not isinstance(value, (list, tuple, set, frozenset)) or not all(isinstance(scope, str) for scope in value):
+        return ""
+    return f'; write scope="{" ".join(value)}"'
 
 
 def check_known(given: Iterable[str], known: Collection[str]) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote_from_bytes
 
 from . import _keybound
 from ._options import texts
-from ._resource import log_refusal
+from ._resource import PATH_SHOWN, log_refusal
 from ._types import Refusal
 from ._workers import FORKED
 from .errors import NATIVE, Misuse, Refused, reraise
@@ -33,8 +33,8 @@ NO_RAW_PATH: Final = (
 )
 
 MOUNT_PATH: Final = (
-    "a request was refused: it states another mount point (SCRIPT_NAME, root_path) than the option mount_path, or a path that is not the "
-    "one it was sent to; if this application is mounted below the root of its server, say where: mount_path='/app'"
+    "a request was refused: it states the mount point %a (SCRIPT_NAME, root_path), and the option mount_path is %a; or its path is not the "
+    "one it was sent to; if this application is mounted there, write mount_path=%a"
 )
 
 SEVERAL_WORKERS: Final = (
@@ -81,10 +81,16 @@ class Told:
 class Public:
     """The paths of an application that need no token: `/health`, or `/static/*` for all below."""
 
-    def __init__(self, entries: object) -> None:
-        """Raises :class:`Misuse` for an entry that would match nothing, or something else than it seems to."""
+    def __init__(self, entries: object, mount_path: str) -> None:
+        """Raises :class:`Misuse` for an entry that would match nothing, or something else than it seems to. Warns of one that has the mount
+        point in front: paths are those behind it."""
+        paths = texts("public", entries)
+        for path in paths:
+            if mount_path and path.startswith(f"{mount_path}/"):
+                behind = path[len(mount_path) :]
+                log.warning("public has %r, which is %r to clients: paths are those behind mount_path; write %r", path, mount_path + path, behind)
         try:
-            self._native = _keybound.PublicPaths(texts("public", entries))
+            self._native = _keybound.PublicPaths(paths)
         except NATIVE as error:
             reraise(error)
 
@@ -161,6 +167,7 @@ def refuse_route(server: Resource, refused: Refused, method: str, told: Told) ->
     """
     if refused.reason == "mount_path_mismatch" and not server._has_warned:
         server._has_warned = True
-        log.warning("%s", MOUNT_PATH)
+        stated = told.mount_path[:PATH_SHOWN].decode("latin-1")
+        log.warning(MOUNT_PATH, stated, server.mount_path, stated)
     log_refusal(refused.refusal, method, told.raw or told.whole)
     return refused.refusal

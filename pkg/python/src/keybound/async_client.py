@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._async_drive import Awaiting, Threaded
 from ._drive import Flow
-from ._flows import ClientOptions, Flows, answered, subject_options
+from ._flows import ClientOptions, Flows, answered, device_of, native_of, subject_options
 from ._loopback import Loopback
-from ._options import Headers
+from ._options import Headers, check_known, function
 from ._types import given
 from .keys import Key, Signer
 from .session import Authorization, DeviceLogin, Discovered, IssuedToken, Response, Session, SessionRequest, SubjectToken
-from .transport import AsyncTransport, HttpResponse
+from .transport import AsyncTransport, HttpResponse, sending
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -32,6 +32,8 @@ class AsyncClient(Awaiting, Flows):
 
     def __init__(self, *, transport: AsyncTransport | None = None, **options: Unpack[ClientOptions]) -> None:
         """Raises :class:`~keybound.Misuse` for options that cannot be used."""
+        check_known(options, (*ClientOptions.__annotations__, "transport"))
+        sending(transport)
         super().__init__(**options)
         self._transport: AsyncTransport = transport or Threaded()
 
@@ -57,6 +59,7 @@ class AsyncClient(Awaiting, Flows):
 
     async def login(self, request: SessionRequest, *, browser: Callable[[str], object], timeout: float = 300.0) -> Session:
         """See :meth:`Client.login`."""
+        function("browser", browser)
         with Loopback(self.redirect_uri) as listener:
             authorization = await self.authorize(request)
             listener.expect(authorization.state)
@@ -66,13 +69,14 @@ class AsyncClient(Awaiting, Flows):
 
     async def device(self, request: SessionRequest, *, show: Callable[[DeviceLogin], object]) -> Session:
         """See :meth:`Client.device`."""
+        function("show", show)
         device = await self.run(self._device(request))
         show(device)
         return await self.poll_device(device)
 
     async def poll_device(self, device: DeviceLogin) -> Session:
         """See :meth:`Client.poll_device`."""
-        return await self.run(self._session(self.flow({"do": "poll_device"}, device=device.native)))
+        return await self.run(self._session(self.flow({"do": "poll_device"}, device=device_of(device))))
 
     async def client_credentials(self, request: SessionRequest) -> Session:
         """See :meth:`Client.client_credentials`."""
@@ -103,19 +107,19 @@ class AsyncClient(Awaiting, Flows):
 
     async def keep(self, session: Session) -> None:
         """Stores a provisional session, or the nonces that another one learned since it was stored."""
-        await self.run(self._nothing(self.flow({"do": "keep"}, session=session.native)))
+        await self.run(self._nothing(self.flow({"do": "keep"}, session=native_of(session))))
 
     async def refresh(self, session: Session) -> None:
         """See :meth:`Client.refresh`."""
-        await self.run(self._nothing(self.flow({"do": "refresh"}, session=session.native)))
+        await self.run(self._nothing(self.flow({"do": "refresh"}, session=native_of(session))))
 
     async def rekey(self, session: Session) -> None:
         """See :meth:`Client.rekey`."""
-        await self.run(self._nothing(self.flow({"do": "rekey"}, session=session.native)))
+        await self.run(self._nothing(self.flow({"do": "rekey"}, session=native_of(session))))
 
     async def revoke(self, session: Session) -> None:
         """See :meth:`Client.revoke`."""
-        await self.run(self._nothing(self.flow({"do": "revoke"}, session=session.native)))
+        await self.run(self._nothing(self.flow({"do": "revoke"}, session=native_of(session))))
 
     async def end(self, session: Session) -> bool:
         """See :meth:`Client.end`."""

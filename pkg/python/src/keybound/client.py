@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._drive import Blocking, Flow
-from ._flows import ClientOptions, Flows, answered, subject_options
+from ._flows import ClientOptions, Flows, answered, device_of, native_of, subject_options
 from ._loopback import Loopback
-from ._options import Headers
+from ._options import Headers, check_known, function
 from ._types import given
 from .async_client import AsyncClient
 from .keys import Key, Signer
 from .session import Authorization, DeviceLogin, Discovered, IssuedToken, Response, Session, SessionRequest, SubjectToken
-from .transport import HttpResponse, StandardTransport, Transport
+from .transport import HttpResponse, StandardTransport, Transport, sending
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -33,6 +33,8 @@ class Client(Blocking, Flows):
 
     def __init__(self, *, transport: Transport | None = None, **options: Unpack[ClientOptions]) -> None:
         """Raises :class:`~keybound.Misuse` for options that cannot be used."""
+        check_known(options, (*ClientOptions.__annotations__, "transport"))
+        sending(transport)
         super().__init__(**options)
         self._transport: Transport = transport or StandardTransport()
 
@@ -64,6 +66,7 @@ class Client(Blocking, Flows):
 
         The client's `redirect_uri` is a loopback URL with a port, for example `http://127.0.0.1:7777/callback`.
         """
+        function("browser", browser)
         with Loopback(self.redirect_uri) as listener:
             authorization = self.authorize(request)
             listener.expect(authorization.state)
@@ -73,13 +76,14 @@ class Client(Blocking, Flows):
 
     def device(self, request: SessionRequest, *, show: Callable[[DeviceLogin], object]) -> Session:
         """Logs in on another device: `show` is given what the user has to see (RFC 8628)."""
+        function("show", show)
         device = self.run(self._device(request))
         show(device)
         return self.poll_device(device)
 
     def poll_device(self, device: DeviceLogin) -> Session:
         """Waits until the user has decided."""
-        return self.run(self._session(self.flow({"do": "poll_device"}, device=device.native)))
+        return self.run(self._session(self.flow({"do": "poll_device"}, device=device_of(device))))
 
     def client_credentials(self, request: SessionRequest) -> Session:
         """A session in the client's own name (OAuth 2.1 section 4.2)."""
@@ -113,11 +117,11 @@ class Client(Blocking, Flows):
 
     def keep(self, session: Session) -> None:
         """Stores a provisional session, or the nonces that another one learned since it was stored."""
-        self.run(self._nothing(self.flow({"do": "keep"}, session=session.native)))
+        self.run(self._nothing(self.flow({"do": "keep"}, session=native_of(session))))
 
     def refresh(self, session: Session) -> None:
         """Gets a new access token, once among all tasks and processes that want one."""
-        self.run(self._nothing(self.flow({"do": "refresh"}, session=session.native)))
+        self.run(self._nothing(self.flow({"do": "refresh"}, session=native_of(session))))
 
     def rekey(self, session: Session) -> None:
         """Binds the session's tokens to a new key, which the store is asked for, and deletes the old one unless it is shared.
@@ -126,11 +130,11 @@ class Client(Blocking, Flows):
         session has. Raises :class:`Misuse` for a public client: its refresh token works with its key alone (RFC 9449 section 5), so log in
         again for a new key.
         """
-        self.run(self._nothing(self.flow({"do": "rekey"}, session=session.native)))
+        self.run(self._nothing(self.flow({"do": "rekey"}, session=native_of(session))))
 
     def revoke(self, session: Session) -> None:
         """Revokes the session's tokens at the server."""
-        self.run(self._nothing(self.flow({"do": "revoke"}, session=session.native)))
+        self.run(self._nothing(self.flow({"do": "revoke"}, session=native_of(session))))
 
     def end(self, session: Session) -> bool:
         """Revokes the session's tokens and deletes it and its key."""

@@ -31,7 +31,7 @@ from django.urls import Resolver404, resolve
 
 from ._cors import crossed
 from ._resource import check_server_options, log_refusal
-from ._options import flag, texts
+from ._options import flag, scopes_of
 from ._resource_app import (
     METADATA_FIELDS,
     OWN_OPTIONS,
@@ -69,8 +69,11 @@ class KeyboundMiddleware:
 
     def __init__(self, get_response: Sync | Async) -> None:
         """Made by Django. Raises :class:`Misuse` for settings that cannot be used."""
+        own = f"{type(self).__module__}.{type(self).__qualname__}"
+        if list(settings.MIDDLEWARE).count(own) > 1:
+            raise Misuse("unknown_option", f"the setting MIDDLEWARE names {own} twice; name it once")
         options = _setting()
-        self._public = Public(options.pop("public", ()))
+        public = options.pop("public", ())
         self._decoded = flag("danger_decoded_path", options.pop("danger_decoded_path", False))
         forced = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
         self.get_response = get_response
@@ -91,6 +94,7 @@ class KeyboundMiddleware:
                 f"FORCE_SCRIPT_NAME mounts this project at {forced!r}, and mount_path is {server.mount_path!r}; write mount_path={forced!r}",
             )
         self.server: ResourceServer | AsyncResourceServer = server
+        self._public = Public(public, server.mount_path)
         if self.is_async:
             inspect.markcoroutinefunction(self) if hasattr(inspect, "markcoroutinefunction") else _mark(self)
 
@@ -172,7 +176,7 @@ class KeyboundMiddleware:
 
 def require(*scopes: str) -> Callable[[View], View]:
     """Decorates a view, plain or asynchronous, that needs a token with all of `scopes`; others are answered 403."""
-    texts("scopes", scopes)
+    scopes_of(scopes)
 
     def decorate(view: View) -> View:
         if inspect.iscoroutinefunction(view):

@@ -29,7 +29,7 @@ from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 
 from . import starlette
-from ._options import texts
+from ._options import scopes_of
 from .principal import Principal
 from .resource import AsyncResourceServer
 from .starlette import KeyboundMiddleware, metadata_route
@@ -99,7 +99,7 @@ class require:
     """A dependency that gives the principal, if its token has all of `scopes`; others are answered 403."""
 
     def __init__(self, *scopes: str) -> None:
-        self.scopes = texts("scopes", scopes)
+        self.scopes = scopes_of(scopes)
 
     async def __call__(self, principal: Annotated[Principal, Depends(authenticated)]) -> Principal:
         """The principal of this request."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from flask import Flask, Response, g, request
 
 from ._cors import crossed
-from ._options import flag, one, texts
+from ._options import flag, needed, one, scopes_of
 from ._resource import check_server_options, log_refusal
 from ._resource_app import METADATA_FIELDS, OWN_OPTIONS, Public, check_process, completed, latin, log, refuse_route, told_by_wsgi, wsgi_fields
 from .errors import Misuse, Refused
@@ -71,13 +71,16 @@ class Keybound:
             server = ResourceServer(store=store, transport=transport, workers=workers, **options)
         one("server", server, ResourceServer)
         self.server = server
-        self._public = Public(public)
+        self._public = Public(public, server.mount_path)
         self._decoded = flag("danger_decoded_path", danger_decoded_path)
         if app is not None:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
         """Protects every route of `app`, static files included."""
+        needed("app", app, Flask, "Keybound(app, …) with an application of Flask; keybound.fastapi and keybound.starlette are for those")
+        if "keybound" in app.extensions:
+            raise Misuse("unknown_option", "this application is protected already; make Keybound(app, …) once, with all options")
         app.extensions["keybound"] = self
         app.before_request(self._admit)
         app.after_request(_complete)
@@ -119,7 +122,7 @@ class Keybound:
 
 def require(*scopes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorates a view that needs a token with all of `scopes`; others are answered 403."""
-    texts("scopes", scopes)
+    scopes_of(scopes)
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(view)

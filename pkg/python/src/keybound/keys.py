@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from . import _keybound
+from ._options import needed, text, told
 from ._types import Protection
 from .errors import NATIVE, Misuse, reraise
 
@@ -84,26 +86,29 @@ class Key:
     @classmethod
     def from_jwk(cls, jwk: Mapping[str, Any] | str, *, algorithm: str | None = None) -> Key:
         """A private JWK (RFC 7517). Its public part is computed anew and compared."""
-        text = jwk if isinstance(jwk, str) else json.dumps(dict(jwk))
         try:
-            return cls(_keybound.Key.from_jwk(text, algorithm))
+            return cls(_keybound.Key.from_jwk(jwk_of("jwk", jwk), text("algorithm", algorithm)))
         except NATIVE as error:
             reraise(error)
 
     @classmethod
     def from_pem(cls, pem: str | bytes, *, algorithm: str | None = None) -> Key:
         """An unencrypted PKCS#8 key (`BEGIN PRIVATE KEY`)."""
-        text = pem if isinstance(pem, str) else pem.decode("ascii", "replace")
+        if not isinstance(pem, str):
+            pem = needed("pem", pem, bytes, _reading("Key.from_pem", pem)).decode("ascii", "replace")
         try:
-            return cls(_keybound.Key.from_pem(text, algorithm))
+            return cls(_keybound.Key.from_pem(pem, text("algorithm", algorithm)))
         except NATIVE as error:
             reraise(error)
 
     @classmethod
     def from_der(cls, der: bytes, *, algorithm: str | None = None) -> Key:
         """An unencrypted PKCS#8 key."""
+        if isinstance(der, (bytearray, memoryview)):
+            der = bytes(der)
+        needed("der", der, bytes, _reading("Key.from_der", der))
         try:
-            return cls(_keybound.Key.from_der(der, algorithm))
+            return cls(_keybound.Key.from_der(der, text("algorithm", algorithm)))
         except NATIVE as error:
             reraise(error)
 
@@ -206,6 +211,44 @@ class CryptographySigner:
         return f"CryptographySigner({self.algorithm})"
 
 
+def signing(key: Any) -> Signer:
+    """An argument `key`: what signs proofs."""
+    lacking = [name for name in ("algorithm", "public_jwk", "sign") if isinstance(key, type) or not hasattr(key, name)]
+    if lacking:
+        raise Misuse("wrong_type", f"key is a Key or a Signer, and this is {told(key)}{_made_from(key)}")
+    return key  # type: ignore[no-any-return]
+
+
+def _made_from(key: object) -> str:
+    """How to make a key from what was given in its place."""
+    if inspect.isawaitable(key) or inspect.iscoroutine(key):
+        return ""
+    if isinstance(key, Mapping):
+        return "; write key=Key.from_jwk(…)"
+    if type(key).__module__.partition(".")[0] == "cryptography":
+        return "; write key=Key.from_cryptography(…), or CryptographySigner(…) for a key that stays where it is"
+    if isinstance(key, (str, bytes)):
+        return "; write key=Key.from_pem(…) or Key.from_jwk(…)"
+    return "; write key=Key.generate()"
+
+
+def _reading(function: str, given: object) -> str:
+    if isinstance(given, os.PathLike):
+        return f"{function}(path.read_bytes())"
+    return f"{function}(…) with what is in the file"
+
+
+def jwk_of(argument: str, jwk: object) -> str:
+    """A JWK as text."""
+    if isinstance(jwk, str):
+        return jwk
+    try:
+        kind: type[Any] = Mapping
+        return json.dumps(dict(needed(argument, jwk, kind, f"{argument}={{\"kty\": …}}, or its JSON as a text")))
+    except (TypeError, ValueError):
+        raise Misuse("not_json", f"{argument} has a member that JSON cannot have; the members of a JWK are texts") from None
+
+
 def signed(key: Signer, message: bytes, digest: bytes | None) -> Signature:
     """What a signer gives, which says its encoding: bytes alone could be either, and a coroutine is no signature yet."""
     given: object = key.sign(message, digest)
@@ -230,7 +273,10 @@ def _fitting_algorithm(private_key: Any, wanted: str | None) -> str:
     elif isinstance(private_key, rsa.RSAPrivateKey):
         fitting = ("PS256", "PS384", "PS512", "RS256", "RS384", "RS512")
     if not fitting:
-        raise Misuse("key_unusable", "proofs are signed with P-256, P-384, P-521, Ed25519 or RSA keys; take one of these")
+        curve = getattr(getattr(private_key, "curve", None), "name", None)
+        what = told(private_key) if curve is None else f"a key of {curve}"
+        detail = f"this is {what}, and proofs are signed with private keys of P-256, P-384, P-521, Ed25519 or RSA; take one of these"
+        raise Misuse("key_unusable", detail)
     if wanted is not None and wanted not in fitting:
         raise Misuse("key_unusable", f"this key signs with {' or '.join(fitting)}, not with what was asked for")
     return wanted or fitting[0]
@@ -263,6 +309,6 @@ def _jwk_of(public_key: Any) -> dict[str, str]:
 def thumbprint(jwk: Mapping[str, Any] | str) -> str:
     """The SHA-256 thumbprint of a public JWK (RFC 7638): 43 base64url characters."""
     try:
-        return _keybound.thumbprint(jwk if isinstance(jwk, str) else json.dumps(dict(jwk)))
+        return _keybound.thumbprint(jwk_of("jwk", jwk))
     except NATIVE as error:
         reraise(error)

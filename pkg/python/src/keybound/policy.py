@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
-from ._options import listed, one, text, texts
+from ._options import listed, one, text, texts, whole
 from ._types import given
 from .errors import Misuse
 
 __all__ = ["NonceKey", "Nonces", "Policy"]
+
+#: Options that are numbers, which the core reads as they are.
+NUMBERS = ("max_age", "max_ahead", "store_margin", "header_memory")
 
 Preset = Literal["default", "fapi2", "mcp", "atproto", "haip"]
 
@@ -87,6 +90,8 @@ class Policy:
             one("nonces", self.nonces, Nonces)
         text("preset", self.preset)
         text("namespace", self.namespace)
+        for name in NUMBERS:
+            whole(name, getattr(self, name))
         if self.algorithms is not None:
             object.__setattr__(self, "algorithms", tuple(texts("algorithms", self.algorithms)))
 
@@ -115,7 +120,7 @@ def _options(policy: Policy) -> str:
         bare_htu=policy.bare_htu,
         namespace=policy.namespace,
     )
-    for name in ("max_age", "max_ahead", "store_margin", "header_memory"):
+    for name in NUMBERS:
         value = getattr(policy, name)
         if value is not None:
             options[name] = value

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import _keybound
+from ._options import scopes_of
 from ._types import Refusal
 from .errors import Refused, refusal_of, reraise
 from .intents import Intent
@@ -51,7 +52,7 @@ class Principal:
 
     def require(self, *scopes: str) -> None:
         """Raises :class:`~keybound.Refused` with status 403 if the token lacks one of `scopes`."""
-        refused = self.native.require_scopes(list(scopes))
+        refused = self.native.require_scopes(scopes_of(scopes))
         if refused is not None:
             raise Refused(refusal_of(json.loads(refused)))
 

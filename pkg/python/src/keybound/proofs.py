@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Literal
 
 from . import _keybound
+from ._options import text
 from ._types import current
 from .errors import NATIVE, reraise
-from .keys import Key, Signature, Signer, signed
+from .keys import Key, Signature, Signer, jwk_of, signed, signing
 
 __all__ = ["NonceCache", "UnsignedProof", "prepare", "proof"]
 
@@ -33,11 +33,13 @@ def proof(
     >>> proof(key=Key.generate(), method="GET", url="https://api.example.com/items", access_token="…").count(".")  # doctest: +SKIP
     2
     """
+    _texts(method=method, url=url, access_token=access_token, nonce=nonce)
     if isinstance(key, Key):
         try:
             return _keybound.proof(method, url, access_token, nonce, key._native, current(now))
         except NATIVE as error:
             reraise(error)
+    signing(key)
     unsigned = prepare(
         public_jwk=key.public_jwk,
         algorithm=key.algorithm,
@@ -87,11 +89,17 @@ def prepare(
     now: int | None = None,
 ) -> UnsignedProof:
     """A proof for a key elsewhere, whose public JWK is given, without its signature."""
-    jwk = public_jwk if isinstance(public_jwk, str) else json.dumps(dict(public_jwk))  # type: ignore[call-overload]
+    _texts(algorithm=algorithm, method=method, url=url, access_token=access_token, nonce=nonce)
+    jwk = jwk_of("public_jwk", public_jwk)
     try:
         return UnsignedProof(_keybound.prepare(method, url, access_token, nonce, jwk, algorithm, current(now)))
     except NATIVE as error:
         reraise(error)
+
+
+def _texts(**arguments: object) -> None:
+    for name, value in arguments.items():
+        text(name, value)
 
 
 class NonceCache:

@@ -26,7 +26,9 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from ._drive import Finished, OwnBody, Pause
+from ._flows import native_of
 from ._held import hold
+from ._options import needed
 from .client import Client, Flow, Session
 from .errors import FlowFailed, Misuse
 from .keys import Key, Signer
@@ -45,6 +47,8 @@ class DPoPAuth(AuthBase):
 
     def __init__(self, client: Client, session: Session) -> None:
         """Requests go out in `session`, which `client` opened or logged in."""
+        needed("client", client, Client, "DPoPAuth(client, session)")
+        native_of(session)
         self._client = client
         self._session = session
 

@@ -13,7 +13,7 @@ from ._types import Refusal
 from .errors import Misuse, Refused
 from .principal import Principal
 from .stores import AsyncReplayStore, ReplayStore
-from .transport import AsyncTransport, StandardTransport, Transport
+from .transport import AsyncTransport, StandardTransport, Transport, sending
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -98,9 +98,3 @@ class AsyncResourceServer(Awaiting, Resource):
     async def check(self, incoming: Incoming, *, now: int | None = None) -> Unconsumed:
         """See :meth:`ResourceServer.check`."""
         return await self._run(self._checked(incoming, now))
-
-
-def sending(transport: object) -> None:
-    """Raises :class:`~keybound.Misuse` for a transport that sends nothing: keys of issuers could never be fetched."""
-    if transport is not None and (isinstance(transport, type) or not callable(getattr(transport, "send", None))):
-        raise Misuse("transport_type", "a transport is an object with a method send; see keybound.Transport")

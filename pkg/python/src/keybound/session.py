@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from . import _keybound
-from ._options import objects
+from ._options import needed, objects, told
 from ._types import SecurityLevel, given
+from .errors import Misuse
 from .transport import HttpResponse
 
 __all__ = [
@@ -26,6 +27,16 @@ __all__ = [
 ]
 
 Json = Mapping[str, Any]
+
+
+def level_of(level: object) -> str:
+    """The name of a level."""
+    try:
+        return SecurityLevel(level).value
+    except ValueError:
+        named = repr(level) if isinstance(level, str) and len(level) < 20 else told(level)
+        known = ", ".join(f"SecurityLevel.{each.name}" for each in SecurityLevel)
+        raise Misuse("unknown_value", f"level is one of {known}, and this is {named}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +156,10 @@ class SessionRequest:
     danger_assume_pkce: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.at, Session):
+            needed("at", self.at, Discovered, "at=client.discover(url)")
+        if self.level is not None:
+            level_of(self.level)
         for name in ("authorization_details", "intent"):
             if getattr(self, name) is not None:
                 objects(name, getattr(self, name))
@@ -152,7 +167,7 @@ class SessionRequest:
     def _operation(self) -> dict[str, Any]:
         operation = given(
             resource=self.resource,
-            level=None if self.level is None else self.level.value,
+            level=None if self.level is None else level_of(self.level),
             offline_access=self.offline_access,
             again=isinstance(self.at, Session),
             provisional=self.provisional,

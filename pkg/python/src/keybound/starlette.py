@@ -29,7 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ._cors import crossed
 from ._resource import check_server_options
-from ._options import flag, one, texts
+from ._options import flag, needed, one, scopes_of
 from ._resource import log_refusal
 from ._resource_app import METADATA_FIELDS, OWN_OPTIONS, Public, Told, asgi_fields, check_process, completed, log, refuse_route, told_by_asgi
 from .errors import Misuse, Refused
@@ -80,18 +80,20 @@ class KeyboundMiddleware:
         self._unusable: Exception | None = None
         self._has_told = False
         try:
+            if isinstance(app, KeyboundMiddleware):
+                raise Misuse("unknown_option", "this application is protected already; add KeyboundMiddleware once, with all options")
             if excess:
                 raise Misuse("unknown_option", "options have names; write KeyboundMiddleware(app, resource=…, issuers=[…])")
             check_server_options(options, *OWN_OPTIONS)
             if server is not None and (options or store is not None or transport is not None or workers is not None):
                 raise Misuse("unknown_option", "give either a server or the options of one")
-            self._public = Public(public)
             self._by_route = flag("by_route", by_route)
             self._decoded = flag("danger_decoded_path", danger_decoded_path)
             if server is None:
                 server = AsyncResourceServer(store=store, transport=transport, workers=workers, **options)
             one("server", server, AsyncResourceServer)
             self.server = server
+            self._public = Public(public, server.mount_path)
         except Exception as error:
             # In a call of the application it must not be raised: uvicorn would take it for an application without a lifespan, start,
             # and answer everything with status 500.
@@ -185,6 +187,9 @@ def protect(
     Raises :class:`Misuse` where it is called, so that no server starts with options that cannot be used: one that calls no lifespan
     (daphne, `uvicorn --lifespan off`) would not notice otherwise.
     """
+    needed("app", app, Starlette, "protect(app, …) with an application of FastAPI or Starlette; keybound.flask and keybound.django are for those")
+    if any(getattr(each, "cls", None) is KeyboundMiddleware for each in app.user_middleware):
+        raise Misuse("unknown_option", "this application is protected already; call protect once, with all options")
     own: dict[str, Any] = {"public": public, "by_route": by_route, "danger_decoded_path": danger_decoded_path}
     made = KeyboundMiddleware(app, server=server, store=store, transport=transport, workers=workers, **own, **options)
     if made._unusable is not None:
@@ -214,7 +219,7 @@ class require:
     """
 
     def __init__(self, *scopes: str) -> None:
-        self.scopes = texts("scopes", scopes)
+        self.scopes = scopes_of(scopes)
 
     async def __call__(self, connection: HTTPConnection) -> Principal:
         """The principal of this request."""

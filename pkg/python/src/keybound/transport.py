@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from .errors import HostFailed, KeyboundError
+from .errors import HostFailed, KeyboundError, Misuse
 
 __all__ = ["AsyncTransport", "HttpRequest", "HttpResponse", "NotSent", "StandardTransport", "Transport"]
 
@@ -66,6 +66,12 @@ class AsyncTransport(Protocol):
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Sends one request."""
+
+
+def sending(transport: object) -> None:
+    """Raises :class:`~keybound.Misuse` for a transport that sends nothing: no server could ever be asked."""
+    if transport is not None and (isinstance(transport, type) or not callable(getattr(transport, "send", None))):
+        raise Misuse("transport_type", "a transport is an object with a method send; see keybound.Transport")
 
 
 @contextlib.contextmanager

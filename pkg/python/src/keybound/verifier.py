@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from . import _keybound
-from ._options import one
+from ._options import needed, one
 from ._types import Insertion, Refusal, current
 from .errors import NATIVE, KeyboundError, Misuse, StoreUnavailable, refusal_of, reraise, translated
 from .policy import Policy
@@ -79,7 +79,7 @@ class Verifier:
         check_store(store, self.policy)
         if type(store) is MemoryReplayStore:
             try:
-                return VerifiedProof(*self._native.verify(presented, current(now), store._native))
+                return VerifiedProof(*self._native.verify(shown(presented), current(now), store._native))
             except NATIVE as error:
                 reraise(error)
         pending = self.check(_shown_to(store, presented), now=now)
@@ -112,7 +112,7 @@ class Verifier:
     def check(self, presented: Presented, *, now: int | None = None) -> PendingProof:
         """Makes every check but replay. Raises :class:`~keybound.ProofRejected` with the answer to send."""
         try:
-            return PendingProof(self._native.check(presented, current(now)))
+            return PendingProof(self._native.check(shown(presented), current(now)))
         except NATIVE as error:
             reraise(error)
 
@@ -126,10 +126,10 @@ class Verifier:
         """
         try:
             if isinstance(store, MemoryReplayStore):
-                told: dict[str, Any] = json.loads(self._native.explain_with_store(presented, current(now), store._native))
+                told: dict[str, Any] = json.loads(self._native.explain_with_store(shown(presented), current(now), store._native))
             else:
-                shown = presented if store is None else _shown_to(store, presented)
-                told = json.loads(self._native.explain(shown, current(now)))
+                asked = shown(presented) if store is None else _shown_to(store, presented)
+                told = json.loads(self._native.explain(asked, current(now)))
         except NATIVE as error:
             reraise(error)
         checks = tuple(Check(**check) for check in told["checks"])
@@ -138,7 +138,7 @@ class Verifier:
     def refuse(self, reason: str, presented: Presented, *, now: int | None = None) -> Refusal:
         """The answer to a request that the caller refuses, for one of the reasons of rejections."""
         try:
-            return refusal_of(json.loads(self._native.refuse(presented, current(now), reason)))
+            return refusal_of(json.loads(self._native.refuse(shown(presented), current(now), reason)))
         except NATIVE as error:
             reraise(error)
 
@@ -168,9 +168,14 @@ class Verifier:
         return f"Verifier({self.policy.preset}, {' '.join(self.algorithms)})"
 
 
+def shown(presented: Presented) -> Presented:
+    """An argument `presented`."""
+    return needed("presented", presented, Presented, "Presented(proof=…, method=…, url=…)")
+
+
 def _shown_to(store: AsyncReplayStore | ReplayStore, presented: Presented) -> Presented:
     """The same with the epoch of the store, unless there is one."""
-    return presented if presented.epoch is not None else replace(presented, epoch=store.epoch)
+    return presented if shown(presented).epoch is not None else replace(presented, epoch=store.epoch)
 
 
 @contextlib.contextmanager

@@ -130,6 +130,31 @@ fn a_text_that_is_not_a_private_key_says_what_it_is() {
 }
 
 #[test]
+fn a_private_key_that_signs_no_proofs_is_named() {
+    let pem = |body: &str| format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+    for (body, kind) in [
+        (SECP256K1, "secp256k1"),
+        ("MC4CAQAwBQYDK2VuBCIEIHAt+yk9qZoJPjJRJ3Cruqornd+Txi90AojF4zlhoatU", "X25519"),
+        (ED448, "Ed448"),
+        (RSA_1024, "RSA key of less than 2,048 bits"),
+    ] {
+        for (provider, crypto) in providers() {
+            let Err(refused) = SoftKey::from_pkcs8_pem(&pem(body), &crypto) else { panic!("{provider}: {kind}") };
+            if refused == Misuse::AlgorithmUnavailable(Algorithm::Ps256) {
+                continue;
+            }
+            assert!(matches!(refused, Misuse::PrivateKeyKind(told) if told.contains(kind)), "{provider}: {refused}");
+            assert_eq!(refused.reason(), "private_key_unusable");
+        }
+    }
+    let crypto = keybound::RUSTCRYPTO;
+    let refused = SoftKey::from_pkcs8_der(pem(SECP256K1).as_bytes(), &crypto).unwrap_err();
+    assert!(refused.to_string().contains("as PEM"), "{refused}");
+    let refused = SoftKey::from_jwk("key.json", &crypto).unwrap_err();
+    assert!(refused.to_string().contains("path"), "{refused}");
+}
+
+#[test]
 fn two_keys_of_one_provider_differ() {
     for (provider, crypto, algorithm) in kinds() {
         let [one, two] = [(); 2].map(|()| SoftKey::generate(algorithm, &crypto).unwrap());
@@ -137,3 +162,26 @@ fn two_keys_of_one_provider_differ() {
         assert!(!signs_for(&one, two.public_key()), "{provider} {algorithm}");
     }
 }
+
+const SECP256K1: &str = "\
+MIGEAgEAMBAGByqGSM49AgEGBSuBBAAKBG0wawIBAQQgo9q065yXWuOVf2418HJt
+tQIC3Y/mF8KrVk0PkGJYryihRANCAAShBKhrjsnAXvtoOpZzfRa65MCZjCgx9Iv9
+DVbgld1oBDI1TuWRmpHsR2xqPbBHsda8ztYwIqEviu5vNI5O5e0s";
+const ED448: &str = "\
+MEcCAQAwBQYDK2VxBDsEOUrfpCvplXJzpWNVkqywpmiLkqNiDMeG0Z+/J5NZOW7A
+CZCmyOLTHxRmBhRFKIS7woVg2V2UydcY3w==";
+const RSA_1024: &str = "\
+MIICdwIBADANBgkqhkiG9w0BAQEFAASCAmEwggJdAgEAAoGBAMabxcBdF4KyiJ9C
+oJCY2C+c9mfEWud782aLaTmadteaheUBqZ/ODAdI7DInIWpSa5N1ULLNlFqcE9ET
+EQTn/nVXfX8hTPGFxmhnk/lwGEFjjDggYuiixDiSLlwQof05NBSx6bx9hJx+GG3g
++olfFOopRJ5gn+DXHydsXwOIIR3LAgMBAAECgYEAujkRQP+IrenNJNeKSkqmWm6o
+tD9upSKZ5QrPDU4CJMMkzMe0Tr0aljIQFi6OrGy/pbIYiq8sbZFvG1jvWlRVR/Vw
+ZSG48Pkd3pFVJx5helfICYnmnau7UaGNZfN7AWIW3Q84ixFKaPZ0tVpGjHsYfBas
+MYtB/N0FoQqEKDgfs3ECQQDxyvV5SJzDF5wljUglp5FabB4Wc6Mq6+MwuiyAOok5
+Kz+0aBoxZqZqcOU41KSbE3X4g3nL5K+sMCQggN9bzgDfAkEA0kc8c6RNWmVxyMfG
+oYPjzAaCOv4hCg8NYWQoOnBqLBOIpv9DJ7mihSVKBXELfoEvvQnuHfxfY6n9klnt
+KgzklQJARYqrGUviElZbCY3d3z6Xlpsb+DcgCbs4Z45UODkduHyQ4PFD/0tXt6tq
+sfKuuQ9a0bP2tsa6I9rguRx3oS7ZnwJADO4we3P5BbwDOTN/tWLk2SD1VSdXZMT0
+L673AlDzVm6FEq/Ts1eo9MMMQDVpXYgYJWm86L8iJoDHhP5epR1R2QJBAM9/MJ67
+fm7JVpeyo3enGvObqaoVhA9px9pb7HsONdL/+luWTRzWS9qn9p7CufPnAptDEdoY
+5/1AqBJMw6HRQi0=";

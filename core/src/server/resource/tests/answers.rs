@@ -50,6 +50,44 @@ fn a_claim_that_is_missing_or_of_the_wrong_type_is_named() {
     }
 }
 
+/// What the log of a server says of a thief's proof, which lacks a nonce as well: why it was refused.
+#[test]
+fn what_differs_is_what_the_request_was_refused_for() {
+    let world = World::with_nonces();
+    let target = TargetUri::parse(URL).unwrap();
+    let token = world.bound_token();
+    let thief = SoftKey::generate(Algorithm::Es256, &RUSTCRYPTO).unwrap();
+    let proof =
+        ProofBuilder::new("GET", URL).access_token(&token).sign(&RUSTCRYPTO, &thief, NOW).unwrap().into_string();
+    let authorization = format!("DPoP {token}");
+    let fields = [("Authorization", authorization.as_bytes()), ("DPoP", proof.as_bytes())];
+    let request = IncomingRequest::new("GET", &target, &fields);
+    let told = world.server.difference("binding_mismatch", &request, NOW).unwrap();
+    assert!(told.expected.contains("a proof by the key with thumbprint"), "{}", told.expected);
+    assert!(told.found.contains("a proof by the key with thumbprint"), "{}", told.found);
+    let told = world.server.difference("use_dpop_nonce", &request, NOW);
+    assert_eq!(told, None, "a reason that no check of this request has");
+}
+
+/// What a field without a scheme has is said, and nothing of it is shown.
+#[test]
+fn a_token_without_its_scheme_is_named() {
+    let world = World::new(policy());
+    let target = TargetUri::parse(URL).unwrap();
+    for (value, found) in [("a.b.c", "no scheme"), ("Basic YTpi", "another scheme"), (" ", "an empty field")] {
+        let fields = [("Authorization", value.as_bytes())];
+        let request = IncomingRequest::new("GET", &target, &fields);
+        let told = world.server.difference("credentials_missing", &request, NOW).unwrap();
+        assert!(
+            told.found.contains(found) && !told.found.contains("a.b.c") && !told.found.contains("YTpi"),
+            "{}",
+            told.found
+        );
+    }
+    let request = IncomingRequest::new("GET", &target, &[]);
+    assert_eq!(world.server.difference("credentials_missing", &request, NOW), None);
+}
+
 /// R9449-7.1-6, 7.1-8, 7.1-9, 7.1-10, 7.1-12, 7.1-13.
 #[test]
 fn a_challenge_names_realm_error_scope_and_algorithms() {

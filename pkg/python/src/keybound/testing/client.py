@@ -6,6 +6,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from .._options import Headers, fields
 from ..keys import Key
 from ..proofs import NonceCache, proof
 from ..responses import explain_response
@@ -66,11 +67,15 @@ class TestClient:
         made = proof(key=self._key, method=method, url=whole, access_token=self._token, nonce=nonce, now=self._issuer.clock())
         return {"Authorization": f"DPoP {self._token}", "DPoP": made}
 
-    def observe(self, url: str, status: int, headers: list[tuple[str, bytes]]) -> bool:
-        """Keeps the nonce of a response, and says whether the response asks for another attempt with it (RFC 9449 section 9)."""
-        values = [value for name, value in headers if name.lower() == "dpop-nonce"]
+    def observe(self, url: str, status: int, headers: Headers) -> bool:
+        """Keeps the nonce of a response, and says whether the response asks for another attempt with it (RFC 9449 section 9).
+
+        `headers` are those of any HTTP library: a mapping, or pairs, one for each field line.
+        """
+        lines = fields(headers)
+        values = [value for name, value in lines if name.lower() == "dpop-nonce"]
         self._nonces.observe(origin=origin_of(self._whole(url)), role="resource", thumbprint=self.thumbprint, values=values)
-        return bool(explain_response(status=status, headers=headers, now=self._issuer.clock())["error"] == "use_dpop_nonce")
+        return bool(explain_response(status=status, headers=lines, now=self._issuer.clock())["error"] == "use_dpop_nonce")
 
     def starlette(self, app: ASGIApp, **options: Any) -> starlette.testclient.TestClient:
         """Starlette's (and FastAPI's) `TestClient` of an application. `options` are its own; it follows redirects only if they say so."""

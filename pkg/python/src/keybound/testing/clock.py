@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 __all__ = ["TestClock"]
 
 
@@ -29,9 +31,9 @@ class TestClock:
         """Moves it to `at`, which may be in its past."""
         self._now = at
 
-    def advance(self, seconds: int) -> None:
-        """Moves it `seconds` ahead."""
-        self._now += seconds
+    def advance(self, seconds: int | timedelta) -> None:
+        """Moves it `seconds` ahead. Fractions of a second are left out."""
+        self._now += int(seconds.total_seconds()) if isinstance(seconds, timedelta) else seconds
 
     def __repr__(self) -> str:
         return f"TestClock({self._now})"
