@@ -71,7 +71,7 @@ class KeyboundMiddleware:
         """Made by Django. Raises :class:`Misuse` for settings that cannot be used."""
         own = f"{type(self).__module__}.{type(self).__qualname__}"
         if list(settings.MIDDLEWARE).count(own) > 1:
-            raise Misuse("unknown_option", f"the setting MIDDLEWARE names {own} twice; name it once")
+            raise Misuse("protected_twice", f"the setting MIDDLEWARE names {own} twice; name it once")
         options = _setting()
         public = options.pop("public", ())
         self._decoded = flag("danger_decoded_path", options.pop("danger_decoded_path", False))

@@ -80,7 +80,7 @@ class Keybound:
         """Protects every route of `app`, static files included."""
         needed("app", app, Flask, "Keybound(app, …) with an application of Flask; keybound.fastapi and keybound.starlette are for those")
         if "keybound" in app.extensions:
-            raise Misuse("unknown_option", "this application is protected already; make Keybound(app, …) once, with all options")
+            raise Misuse("protected_twice", "this application is protected already; make Keybound(app, …) once, with all options")
         app.extensions["keybound"] = self
         app.before_request(self._admit)
         app.after_request(_complete)

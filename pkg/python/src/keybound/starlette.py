@@ -81,7 +81,7 @@ class KeyboundMiddleware:
         self._has_told = False
         try:
             if isinstance(app, KeyboundMiddleware):
-                raise Misuse("unknown_option", "this application is protected already; add KeyboundMiddleware once, with all options")
+                raise Misuse("protected_twice", "this application is protected already; add KeyboundMiddleware once, with all options")
             if excess:
                 raise Misuse("unknown_option", "options have names; write KeyboundMiddleware(app, resource=…, issuers=[…])")
             check_server_options(options, *OWN_OPTIONS)
@@ -189,7 +189,7 @@ def protect(
     """
     needed("app", app, Starlette, "protect(app, …) with an application of FastAPI or Starlette; keybound.flask and keybound.django are for those")
     if any(getattr(each, "cls", None) is KeyboundMiddleware for each in app.user_middleware):
-        raise Misuse("unknown_option", "this application is protected already; call protect once, with all options")
+        raise Misuse("protected_twice", "this application is protected already; call protect once, with all options")
     own: dict[str, Any] = {"public": public, "by_route": by_route, "danger_decoded_path": danger_decoded_path}
     made = KeyboundMiddleware(app, server=server, store=store, transport=transport, workers=workers, **own, **options)
     if made._unusable is not None:
