@@ -55,6 +55,10 @@ pub(crate) fn argument(argument: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     }
     match argument.strip_prefix('@') {
         Some(path) => read(Path::new(path)),
+        // The name would be taken for the content, and the verdict would be about that.
+        None if Path::new(argument).is_file() => {
+            Err(Failure::usage(format!("there is a file {argument}; write @{argument} for its content")))
+        }
         None => Ok(Zeroizing::new(argument.as_bytes().to_vec())),
     }
 }

@@ -59,11 +59,18 @@ pub(crate) struct Args {
     token: crate::hsm::Token,
 }
 
+/// The methods of RFC 9110 section 9 and RFC 5789.
+const STANDARD: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
     let token = args.access_token.as_deref().map(|token| input::text_argument(token, "access token")).transpose()?;
     let key = signer(args)?;
     let key = &*key;
 
+    let upper = args.method.to_ascii_uppercase();
+    if upper != args.method && STANDARD.contains(&upper.as_str()) {
+        output.note(format_args!("methods are compared with case: {} is not {upper}", args.method));
+    }
     let mut builder = ProofBuilder::new(&args.method, &args.url);
     if let Some(token) = &token {
         builder = builder.access_token(token);

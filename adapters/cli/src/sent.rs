@@ -33,7 +33,9 @@ impl Sent {
             if let Some(mistaken) = mistaken(given) {
                 return Err(Failure::usage(mistaken));
             }
-            match fields(given) {
+            let (method, rest) = without_request_line(given);
+            sent.method = method;
+            match fields(rest) {
                 Some(fields) => fields.into_iter().for_each(|(name, value)| sent.field(name, value)),
                 None => sent.proofs = vec![input::without_line_end(given).to_vec()],
             }
@@ -88,6 +90,20 @@ fn mistaken(given: &[u8]) -> Option<&'static str> {
     None
 }
 
+/// The method of a request line (RFC 9112 section 3) and what follows it; all of it if it begins with no request line.
+fn without_request_line(text: &[u8]) -> (Option<String>, &[u8]) {
+    let end = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
+    let line = text[..end].trim_ascii();
+    let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+    match words.as_slice() {
+        [method, _, version] if version.starts_with(b"HTTP/") => {
+            let method = std::str::from_utf8(method).ok().map(str::to_owned);
+            (method, text.get(end + 1..).unwrap_or_default())
+        }
+        _ => (None, text),
+    }
+}
+
 /// Name and value of each field, if every line is one and one of them is `DPoP`.
 fn fields(text: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     let lines = text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
@@ -117,6 +133,12 @@ mod tests {
         assert_eq!(proofs("DPoP: a\nDPoP: b\n"), ["a", "b"]);
         let sent = Sent::read(b"Authorization: DPoP t\r\nDPoP: a\r\n\r\n").unwrap();
         assert_eq!((sent.token.unwrap().as_str(), sent.as_bearer), ("t", false));
+    }
+
+    #[test]
+    fn a_whole_request_is_read_with_its_request_line() {
+        let sent = Sent::read(b"PUT /items HTTP/1.1\r\nHost: h\r\nDPoP: a.b.c\r\n\r\n").unwrap();
+        assert_eq!((sent.method.as_deref(), sent.proofs), (Some("PUT"), vec![b"a.b.c".to_vec()]));
     }
 
     #[test]

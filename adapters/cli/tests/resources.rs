@@ -26,6 +26,10 @@ async fn api(State(apis): State<Apis>, Segments(segments): Segments<String>, fie
         let challenge = format!("DPoP resource_metadata=\"{metadata}\"");
         return (StatusCode::UNAUTHORIZED, [("www-authenticate", challenge)]).into_response();
     };
+    if name == "stern" {
+        let challenge = "DPoP error=\"invalid_token\", error_description=\"the access token is from an issuer that is not trusted here\"";
+        return (StatusCode::UNAUTHORIZED, [("www-authenticate", challenge)]).into_response();
+    }
     let payload = keybound::base64url::decode(token.split('.').nth(1).expect("a JWT").as_bytes()).expect("base64url");
     let claims = Value::parse_object(&payload).expect("claims");
     claims.text("aud").expect("an audience").to_owned().into_response()
@@ -54,7 +58,9 @@ fn setting() -> Setting {
         let listeners = listeners.map(|listener| listener.expect("loopback"));
         let origins =
             listeners.each_ref().map(|listener| format!("http://{}", listener.local_addr().expect("an address")));
-        let also_resources = origins.iter().flat_map(|origin| [format!("{origin}/one"), format!("{origin}/two")]);
+        let also_resources = origins
+            .iter()
+            .flat_map(|origin| [format!("{origin}/one"), format!("{origin}/two"), format!("{origin}/stern")]);
         let options = Options { also_resources: also_resources.collect(), ..Options::default() };
         let running = start(options).await.expect("loopback");
         for (listener, origin) in listeners.into_iter().zip(&origins) {
@@ -141,4 +147,16 @@ fn another_origin_gets_the_token_only_if_it_is_named() {
     assert!(told.contains("not an origin"), "{told}");
     let origin = format!("{}/", setting.origins[1]);
     assert_eq!(call(&["--also-origin", &origin]).1, one);
+}
+
+#[test]
+fn a_token_that_is_refused_after_a_login_is_said_to_be() {
+    let setting = setting();
+    for _ in 0..2 {
+        let (code, _, told) = setting.run(&["call", &format!("{}/stern", setting.origins[0])]);
+        assert_eq!(code, Some(1), "{told}");
+        assert!(told.contains("the API answered 401") && told.contains("not trusted here"), "{told}");
+        assert!(told.contains("another would not help") && !told.contains("run the command again"), "{told}");
+        assert!(told.contains("keybound reasons issuer_mismatch"), "{told}");
+    }
 }

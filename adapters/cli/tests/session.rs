@@ -250,6 +250,47 @@ fn a_refused_call_says_why() {
 }
 
 #[test]
+fn a_missing_session_is_named_with_what_makes_it() {
+    let setting = setting(Options::default());
+    let call = setting.run(&["call", &setting.url(""), "--no-login", "--session", "work"]);
+    assert!(call.stderr.contains("under the name work; `keybound login"), "{}", call.stderr);
+    let logout = setting.run(&["logout", &setting.url(""), "--session", "work"]);
+    assert!(logout.stderr.contains("no session work to end"), "{}", logout.stderr);
+    setting.run(&["login", &setting.running.resource, "--session", "work", "--scope", "read"]);
+    let refused = setting.run(&["call", &setting.url("/admin"), "--session", "work", "--no-login"]);
+    assert!(refused.stderr.contains("needs the scope admin"), "{}", refused.stderr);
+    let logout = setting.run(&["logout", &setting.url(""), "--session", "work", "--format", "json"]);
+    let told = json(&logout);
+    assert_eq!((&told["session"], &told["revoked"]), (&"work".into(), &true.into()));
+}
+
+#[test]
+fn servers_that_cannot_answer_decide_nothing() {
+    for fault in ["metadata-failing", "store-failing"] {
+        let setting = setting(Options::default());
+        let mut faults = Faults::default();
+        faults.add(fault).unwrap();
+        setting.running.set_faults(faults);
+        let login = setting.run(&["login", &setting.url("")]);
+        assert_eq!(login.status.code(), Some(3), "{fault}: {}", login.stderr);
+    }
+}
+
+#[test]
+fn tokens_that_were_not_revoked_are_said_to_be() {
+    let setting = setting(Options::default());
+    let url = setting.url("");
+    setting.run(&["login", &url]);
+    let Setting { _runtime: runtime, running, folder } = setting;
+    running.stop();
+    drop(runtime);
+    let logout = run(&folder.path().join("home"), &["logout", &url]);
+    assert_ne!(logout.status.code(), Some(0));
+    assert!(logout.stderr.contains("its tokens were not revoked"), "{}", logout.stderr);
+    assert!(!logout.stderr.contains("key delete"), "the key is in a file: {}", logout.stderr);
+}
+
+#[test]
 fn sessions_are_readable_by_their_owner_alone() {
     let setting = setting(Options::default());
     setting.run(&["call", &setting.url("")]);

@@ -7,10 +7,10 @@ use keybound::verify::explain::Explanation;
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Outcome};
-use crate::input;
 use crate::output::{BAD, FAINT, GOOD, Output, styled};
 use crate::request::{JktSource, RequestArgs};
 use crate::sent::Sent;
+use crate::{curl, input};
 use challenge::Explained;
 
 #[derive(clap::Args)]
@@ -43,7 +43,15 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
         None
     } else {
         let given = match &args.curl {
-            Some(curl) => input::argument(curl)?,
+            Some(curl) => {
+                let given = input::argument(curl)?;
+                if !curl::is_curl(&given) {
+                    return Err(Failure::usage(
+                        "--curl takes a command that begins with curl; other tools' are not read",
+                    ));
+                }
+                given
+            }
             None => args.request.read()?,
         };
         if challenge::is_response(&given) {

@@ -4,8 +4,9 @@ mod pages;
 
 use std::fmt::Write as _;
 
-use keybound::Rejection;
+use keybound::oauth::refused::{Advice, RefusedResponse};
 use keybound::server::resource::TokenRejection;
+use keybound::{Rejection, Spelling};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Outcome};
@@ -49,11 +50,14 @@ fn of_proof(rejection: Rejection) -> Value {
 }
 
 fn of_token(rejection: TokenRejection) -> Value {
+    let advice = advice(rejection);
     json!({
         "reason": rejection.reason(),
         "status": rejection.status(),
         "error": rejection.error(),
         "message": rejection.to_string(),
+        "cause": advice.cause,
+        "fix": Spelling::Snake.spelled(&advice.next),
     })
 }
 
@@ -81,7 +85,8 @@ fn show(reason: &str, output: &Output) -> Result<(), Failure> {
     }
     let named = |rejection: &&TokenRejection| rejection.reason() == reason;
     let Some(rejection) = TokenRejection::ALL.iter().find(named) else {
-        return Err(Failure::usage(format!("there is no reason {reason:?}; `keybound reasons` lists all")));
+        let nearest = nearest(reason).map_or_else(|| ";".to_owned(), |name| format!("; did you mean {name}?"));
+        return Err(Failure::usage(format!("there is no reason {reason:?}{nearest} `keybound reasons` lists all")));
     };
     if output.is_json() {
         return output.json(&of_token(*rejection));
@@ -91,7 +96,30 @@ fn show(reason: &str, output: &Output) -> Result<(), Failure> {
         None => format!("{} without an error code", rejection.status()),
     };
     output.line(format_args!("{}\n\nThe access token or its credentials: {rejection}.", styled(STRONG, reason)))?;
-    output.line(format_args!("A protected resource answers {answer}."))
+    output.line(format_args!("A protected resource answers {answer}."))?;
+    let advice = advice(*rejection);
+    for (title, text) in [("Usual cause", advice.cause), ("Fix", Spelling::Snake.spelled(&advice.next))] {
+        output.line(format_args!("\n{}\n\n{text}", styled(STRONG, title)))?;
+    }
+    Ok(())
+}
+
+/// What a client is told about an answer with this reason.
+fn advice(rejection: TokenRejection) -> Advice {
+    let challenge = match rejection.error() {
+        Some(error) => format!("DPoP error=\"{error}\", error_description=\"{rejection}\""),
+        None => "DPoP".to_owned(),
+    };
+    Advice::of(&RefusedResponse::new(rejection.status(), &[("WWW-Authenticate", challenge.as_bytes())]))
+}
+
+/// The reason whose name is most like this one, if one is.
+fn nearest(name: &str) -> Option<&'static str> {
+    let proofs = Rejection::ALL.iter().map(|rejection| rejection.reason());
+    let all = proofs.chain(TokenRejection::ALL.iter().map(|rejection| rejection.reason()));
+    let likeness = |known: &'static str| (strsim::normalized_levenshtein(known, name), known);
+    let (likeness, nearest) = all.map(likeness).max_by(|one, other| one.0.total_cmp(&other.0))?;
+    (likeness >= 0.6).then_some(nearest)
 }
 
 /// A page as text for a terminal: headings stand out, and links to other pages become the command that shows them.

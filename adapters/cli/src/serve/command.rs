@@ -32,7 +32,7 @@ They are for development: do not put them on a network.";
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The address and port to listen on; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:9449", value_name = "ADDRESS:PORT")]
+    #[arg(long, default_value = "127.0.0.1:9449", value_name = "ADDRESS:PORT", value_parser = address)]
     listen: SocketAddr,
     /// What is demanded of clients: standard (Bearer tokens open the API, too), enhanced (bound tokens alone) or maximum
     /// (pushed requests, nonces and the algorithms of FAPI 2.0 as well).
@@ -134,6 +134,12 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<Outcome, Failure> {
         }
     })?;
     Ok(Outcome::Accepted)
+}
+
+fn address(given: &str) -> Result<SocketAddr, String> {
+    // The name has two addresses; the servers listen on one.
+    let given = given.strip_prefix("localhost:").map_or_else(|| given.to_owned(), |port| format!("127.0.0.1:{port}"));
+    given.parse().map_err(|_| "write an address and a port, for example 127.0.0.1:9449".to_owned())
 }
 
 fn level(name: &str) -> Result<SecurityLevel, String> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args as Arguments;
 use keybound::http::challenge::Challenge;
+use keybound::oauth::refused::{Advice, RefusedResponse};
 use keybound::oauth::{Demand, Session, shown};
 use keybound_reqwest::{Error, IgnoredChallenge, Needs};
 use reqwest::Method;
@@ -23,8 +24,9 @@ Examples:
   keybound call https://api.example.com/items --data '{\"name\":\"one\"}' --header 'Content-Type: application/json'
   keybound call https://api.example.com/items/1 --method DELETE --include
 
-Without a session it logs in first; what the API demands after that (nonces, a fresh token, more scope) is done on the
-way. Exit code 0 for an answer below 400, 1 for one above, 3 if there was none.";
+Without a session it logs in first. Nonces, fresh tokens and more scope are handled where the API asks for them.
+
+Exit code 0 for an answer below 400, 1 for one above, 3 if there was none.";
 
 /// Call a protected API, logging in where that is needed.
 #[derive(Arguments)]
@@ -54,40 +56,56 @@ pub(crate) struct Args {
     setup: Setup,
 }
 
-/// How often a refusal is answered by a login.
-const MAX_LOGINS: u8 = 2;
+/// How often more scope is asked for. A refusal of the token is answered by one login: a second would bring the same token.
+const MAX_STEPS: u8 = 2;
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
     let body = args.data.as_deref().map(read).transpose()?;
     let headers = args.header.iter().map(|field| header(field)).collect::<Result<Vec<_>, _>>()?;
     let mut caller = Caller::new(&args.setup, &args.url, output)?;
-    let mut session = match caller.open() {
-        Ok(session) => session,
-        Err(error) if error.needs_login() && !args.no_login => caller.log_in()?,
+    let (mut session, mut is_fresh) = match caller.open() {
+        Ok(session) => (session, false),
+        Err(error) if error.needs_login() && !args.no_login => (caller.log_in()?, true),
         Err(error) => return Err(caller.failure(error)),
     };
-    let mut logins = 0;
+    let mut steps = 0;
     loop {
         let answer = send(&caller, &session, args, &headers, body.as_deref());
-        let may_log_in = !args.no_login && logins < MAX_LOGINS;
+        let may_log_in = !args.no_login && !is_fresh;
         session = match answer {
-            Err(error) if error.needs_login() && may_log_in => caller.log_in()?,
+            Err(error) if error.needs_login() && may_log_in => {
+                is_fresh = true;
+                caller.log_in()?
+            }
             Err(error) => return Err(failure(error)),
             Ok(response) => {
                 if let Some(IgnoredChallenge(error)) = response.extensions().get() {
                     output.note(format_args!("a challenge of the API was ignored: {error}"));
                 }
                 match response.extensions().get::<Needs>() {
-                    Some(Needs(Demand::StepUp(scope))) if may_log_in => {
+                    Some(Needs(Demand::StepUp(scope))) if !args.no_login && steps < MAX_STEPS => {
                         let scope = scope.clone();
+                        steps += 1;
                         caller.step_up(&session, &scope)?
                     }
-                    Some(Needs(Demand::Login(_))) if may_log_in => caller.log_in()?,
+                    Some(Needs(Demand::StepUp(scope))) => {
+                        output.note(format_args!("the API needs the scope {}", shown(scope, 300)));
+                        return write(args, response, output);
+                    }
+                    Some(Needs(Demand::Login(_))) if may_log_in => {
+                        is_fresh = true;
+                        caller.log_in()?
+                    }
+                    Some(Needs(Demand::Login(_))) if is_fresh => {
+                        output.note(
+                            "the API refuses the token of a login that was made just now; another would not help",
+                        );
+                        return write(args, response, output);
+                    }
                     _ => return write(args, response, output),
                 }
             }
         };
-        logins += 1;
     }
 }
 
@@ -192,6 +210,11 @@ fn write(args: &Args, response: Response, output: &Output) -> Result<Outcome, Fa
         output.line("")?;
     } else if outcome == Outcome::Refused {
         output.note(format_args!("the API answered {status}{}", reasons(&headers)));
+        let fields: Vec<(&str, &[u8])> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        if let Some(reason) = Advice::of(&RefusedResponse::new(status.as_u16(), &fields)).reason {
+            output.note(format_args!("more: keybound reasons {reason}"));
+        }
     }
     if args.out.is_none() {
         output.raw(&body)?;

@@ -125,6 +125,14 @@ struct Caller<'a> {
 impl<'a> Caller<'a> {
     fn new(setup: &'a Setup, url: &str, output: &'a Output) -> Result<Self, Failure> {
         let url = Url::parse(url).map_err(|error| Failure::usage(format!("{url:?} cannot be called: {error}")))?;
+        if let Some(issuer) = &setup.issuer {
+            let at = Url::parse(issuer).map_err(|error| Failure::usage(format!("--issuer {issuer:?}: {error}")))?;
+            if !at.is_https() && !(at.is_loopback() && url.is_loopback()) {
+                return Err(Failure::usage(format!(
+                    "--issuer {issuer} is not https; http is for servers on this machine, of an API on this machine"
+                )));
+            }
+        }
         let host = open_folder(setup.folder.as_ref())?;
         let name = match &setup.session {
             Some(name) => Some(name.clone()),
@@ -229,11 +237,23 @@ impl<'a> Caller<'a> {
         Ok(session)
     }
 
+    /// Whether the session's key is in an HSM's token rather than in a file.
+    fn has_key_in_token(&self) -> bool {
+        #[cfg(feature = "pkcs11")]
+        return !self.remembered.token.to_value().is_null();
+        #[cfg(not(feature = "pkcs11"))]
+        false
+    }
+
     /// What to tell of an error, which may be that there is no session for the URL.
     fn failure(&self, error: Error) -> Failure {
         match (&error, &self.setup.session) {
             (Error::Flow(oauth::FlowError::NoSession), None) => Failure::failed(format!(
                 "there is no session for {0}; `keybound login {0}` makes one",
+                self.url.without_query()
+            )),
+            (Error::Flow(oauth::FlowError::NoSession), Some(name)) => Failure::failed(format!(
+                "no session is stored under the name {name}; `keybound login {} --session {name}` makes one",
                 self.url.without_query()
             )),
             _ => failure(error),
@@ -315,7 +335,11 @@ impl<'a> Caller<'a> {
     fn finish(&mut self, authorization: &oauth::Authorization) -> Result<Session, Failure> {
         let loopback = match self.loopback.take() {
             Some(loopback) => loopback,
-            None => return Err(Failure::failed("one login was made already; run the command again")),
+            None => {
+                return Err(Failure::failed(
+                    "the session is stored; run the command again, which asks for the scope in a browser of its own",
+                ));
+            }
         };
         self.open_browser(&authorization.url);
         let callback = loopback.wait(authorization).map_err(|error| Failure::undecided(error.to_string()))?;
@@ -434,6 +458,13 @@ fn failure(error: Error) -> Failure {
         Error::Flow(oauth::FlowError::Host(_)) | Error::Http(_) | Error::Loopback(_) => {
             Failure::undecided(told(&error))
         }
+        // The server cannot answer now: nothing was decided.
+        Error::Flow(oauth::FlowError::Answer(_, oauth::AnswerDefect::Status(429 | 500..=599))) => {
+            Failure::undecided(format!("{}; try again later", told(&error)))
+        }
+        Error::Flow(oauth::FlowError::Discovery(failed)) if failed.defect == oauth::DiscoveryDefect::Unavailable => {
+            Failure::undecided(told(&error))
+        }
         _ => Failure::failed(told(&error)),
     }
 }
@@ -449,6 +480,11 @@ fn told(error: &Error) -> String {
             "the session belongs to a server on this machine, and the URL is elsewhere; name another session with --session"
                 .to_owned()
         }
-        _ => Spelling::Switch.spelled(&error.to_string()),
+        _ => {
+            let text = Spelling::Switch.spelled(&error.to_string());
+            // What rustls says of a first byte that is not TLS.
+            let hint = if text.contains("InvalidContentType") { "; the server does not speak TLS there: is it http://?" } else { "" };
+            format!("{text}{hint}")
+        }
     }
 }

@@ -68,6 +68,8 @@ fn wrong_usage_is_2() {
         vec!["key", "generate", "--alg", "none"],
         vec!["explain", "--challenge", ""],
         vec!["explain", "--curl", "curl 'https://h/"],
+        vec!["explain", "--curl", "wget https://h/", "--method", "GET", "--url", "https://h/"],
+        vec!["login", "https://api.example.com/", "--issuer", "http://as.example.com"],
         vec!["completions", "no-such-shell"],
     ];
     for arguments in cases {
@@ -83,6 +85,31 @@ fn a_mistake_names_the_option_as_it_is_typed() {
     let made = proof(&scratch.key("key.json", "ES256"), &[]);
     let ran = keybound(&[&["verify", "--max-age", "301", &made], METHOD_AND_URL.as_slice()].concat());
     assert!(ran.err.contains("--max-age (1 to 300 seconds)"), "{}", ran.err);
+}
+
+#[test]
+fn a_file_without_its_sign_is_wrong_usage() {
+    let scratch = Scratch::new("sign");
+    let key = scratch.key("key.json", "ES256");
+    let (file, token) = (scratch.file("proof.txt", &proof(&key, &[])), scratch.file("token.txt", "secret"));
+    for arguments in [
+        [&["verify", &file], METHOD_AND_URL.as_slice()].concat(),
+        [&["explain", &file], METHOD_AND_URL.as_slice()].concat(),
+        [&["proof", "--key", &key, "--access-token", &token], METHOD_AND_URL.as_slice()].concat(),
+    ] {
+        let ran = keybound(&arguments);
+        assert_eq!(ran.code, Some(2), "{arguments:?}: {}{}", ran.out, ran.err);
+        assert!(ran.err.contains("write @"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_method_in_small_letters_is_noted() {
+    let scratch = Scratch::new("case");
+    let key = scratch.key("key.json", "ES256");
+    let make = |method| keybound(&["proof", "--key", &key, "--method", method, "--url", "https://h.example/"]);
+    assert!(make("get").err.contains("get is not GET"));
+    assert_eq!(make("GET").err, "");
 }
 
 #[test]

@@ -26,7 +26,10 @@ fn every_reason_that_is_listed_can_be_read_about() {
         assert!(page.out.contains(said), "{said}: {}", page.out);
     }
     assert!(!page.out.contains("](") && !page.out.contains('\u{1b}'), "{}", page.out);
-    assert!(keybound(&["reasons", "audience_mismatch"]).out.contains("401"));
+    let of_token = keybound(&["reasons", "audience_mismatch"]).out;
+    for said in ["401", "Usual cause", "without the resource parameter", "\nFix\n"] {
+        assert!(of_token.contains(said), "{said}: {of_token}");
+    }
     let json = keybound(&["reasons", "replayed", "--format", "json"]).json();
     assert_eq!((json["check"].as_str(), json["reason"].as_str()), (Some("replay"), Some("replayed")));
     assert!(json["page"].as_str().is_some_and(|page| page.starts_with("# replayed\n")));
@@ -39,6 +42,8 @@ fn a_refusal_leads_to_the_page() {
         assert_eq!(refused.code, Some(1));
         assert!(refused.out.contains("keybound reasons base64_non_canonical"), "{command}: {}", refused.out);
     }
+    let near = keybound(&["reasons", "target_missmatch"]);
+    assert!(near.err.contains("did you mean target_mismatch?"), "{}", near.err);
     let unknown = keybound(&["reasons", "made_up"]);
     assert_eq!(unknown.code, Some(2));
     assert!(unknown.err.contains("`keybound reasons` lists all"), "{}", unknown.err);

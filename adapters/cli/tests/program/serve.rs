@@ -48,6 +48,15 @@ fn it_tells_people_what_to_try() {
 }
 
 #[test]
+fn localhost_is_an_address() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ran = keybound(&["serve", "--listen", &format!("localhost:{}", taken.local_addr().unwrap().port())]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    let ran = keybound(&["serve", "--listen", "9551"]);
+    assert!(ran.code == Some(2) && ran.err.contains("127.0.0.1:9449"), "{}", ran.err);
+}
+
+#[test]
 fn it_does_not_start_with_what_it_cannot_do() {
     for arguments in [
         &["--listen", "0.0.0.0:0"][..],
