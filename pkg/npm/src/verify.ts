@@ -22,7 +22,10 @@ export interface Presented {
   readonly url: string | URL;
   /** The values of all `DPoP` fields; one, if there is one. */
   readonly proof: string | readonly string[] | null | undefined;
-  /** The access token without scheme; none makes it a request to the authorization server. */
+  /**
+   * The access token without scheme. A resource server must give it: without it the proof is checked as at a token endpoint,
+   * and one made for any token, or for none, passes.
+   */
   readonly accessToken?: string | undefined;
   /** The thumbprint that the token (`cnf.jkt`), code or refresh token is bound to. A token needs one. */
   readonly boundTo?: string | undefined;

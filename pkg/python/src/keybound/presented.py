@@ -31,8 +31,10 @@ class Presented:
     """A request as far as its proof is concerned.
 
     `url` is the target from configuration and the raw path: never from a decoded path or an unchecked `Host`. `proof` is the value
-    of the `DPoP` field, or all values. `access_token` goes without its scheme, and with `bound_to`, the thumbprint in its `cnf.jkt`;
-    without a token it is a request to the authorization server, and `bound_to` the key that code or refresh token are bound to.
+    of the `DPoP` field, or all values. `access_token` goes without its scheme, and with `bound_to`, the thumbprint in its `cnf.jkt`.
+
+    **A resource server must give both.** Without `access_token` the proof is checked as at a token endpoint: a proof made for any
+    token, or for none, passes. `bound_to` is then the key that the code or refresh token is bound to.
     """
 
     proof: Proofs

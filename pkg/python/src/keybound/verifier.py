@@ -74,6 +74,8 @@ class Verifier:
     def verify(self, presented: Presented, *, store: ReplayStore, now: int | None = None) -> VerifiedProof:
         """Verifies a proof and consumes it in `store`.
 
+        Without :attr:`Presented.access_token` the check is that of a token endpoint: a resource server must give the token.
+
         Raises :class:`~keybound.ProofRejected` with the answer to send, or :class:`~keybound.StoreUnavailable`.
         """
         check_store(store, self.policy)
