@@ -11,7 +11,7 @@ use crate::jose::signature::SignatureError;
 /// A mistake of the calling program, as opposed to one of the peer ([`Rejection`](crate::Rejection)) or of the host.
 ///
 /// It holds no secret and nothing from the peer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Misuse {
     /// The URL given for the request is no absolute `http` or `https` URI.
@@ -329,6 +329,7 @@ impl fmt::Display for StoreDifference {
 }
 
 impl core::error::Error for Misuse {}
+debug_as_text!(Misuse, with_reason);
 
 impl From<RandomUnavailable> for Misuse {
     fn from(_: RandomUnavailable) -> Self {
@@ -350,9 +351,14 @@ impl From<JwkError> for Misuse {
 
 #[cfg(test)]
 mod tests {
-    use super::{Misuse, StoreDifference};
-    use crate::jose::algorithm::Algorithm;
+    use alloc::format;
     use alloc::string::ToString;
+
+    use super::{Misuse, StoreDifference};
+    use crate::http::uri::UriError;
+    use crate::jose::algorithm::Algorithm;
+    #[cfg(feature = "oauth")]
+    use crate::oauth::FlowError;
 
     /// Other languages show these texts. Those of [`Misuse::CryptoMissing`] and [`Misuse::TokenSourceMissing`] only a program in Rust sees.
     #[test]
@@ -412,6 +418,20 @@ mod tests {
             let text = misuse.to_string();
             assert!(!text.contains("::") && !text.contains("with_"), "{text}");
             assert!(!crate::Spelling::Snake.spelled(&text).contains('`'), "{text}");
+        }
+    }
+
+    /// What a program shows whose `main` returns an error: neither the name of a variant nor what it holds.
+    #[test]
+    fn debug_of_an_error_is_its_text() {
+        let insecure = format!("{:?}", Misuse::InsecureUrl);
+        assert_eq!(insecure, format!("{} (insecure_url)", Misuse::InsecureUrl));
+        let target = Misuse::Target(UriError::NotAbsolute);
+        assert_eq!(format!("{target:?}"), format!("{target} (target_unusable)"));
+        assert_eq!(format!("{:?}", UriError::Port), UriError::Port.to_string());
+        #[cfg(feature = "oauth")]
+        for error in [FlowError::LoginRequired, FlowError::Misuse(target), FlowError::Host("no route".into())] {
+            assert_eq!(format!("{error:?}"), format!("{error} ({})", error.reason()));
         }
     }
 }

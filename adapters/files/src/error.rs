@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use keybound::Misuse;
 
 /// Why a folder cannot hold secrets. It is inside the [`io::Error`] of [`Files::open`](crate::Files::open).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unfit {
     /// It is a symbolic link: the owner of the link decides where the secrets go.
@@ -78,6 +78,13 @@ impl fmt::Display for Unfit {
     }
 }
 
+/// The text, and the stable name: a `main` that returns an error shows its `Debug`.
+impl fmt::Debug for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self} ({})", self.reason())
+    }
+}
+
 impl std::error::Error for Unfit {}
 
 impl From<Unfit> for io::Error {
@@ -120,7 +127,7 @@ pub(crate) fn too_long(path: &Path) -> io::Error {
 }
 
 /// Why no software key can be made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum NoKey {
     /// Keys have to live in hardware or an HSM.
     KeyProtection,
@@ -153,6 +160,13 @@ impl fmt::Display for NoKey {
             Self::Algorithm => f.write_str("no software key can be made for the permitted algorithms"),
             Self::Provider(misuse) => misuse.fmt(f),
         }
+    }
+}
+
+/// The text, and the stable name: a `main` that returns an error shows its `Debug`.
+impl fmt::Debug for NoKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self} ({})", self.reason())
     }
 }
 

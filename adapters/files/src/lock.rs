@@ -54,7 +54,7 @@ impl Drop for Lock {
 
 /// Another task or process has held a lock for as long as its lease lasts. It is slow, or it hangs; its lock stays with it, so
 /// that nothing is done twice. The request can be sent again later.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct LockTimeout {
     lock: String,
     lease: Duration,
@@ -76,6 +76,13 @@ impl fmt::Display for LockTimeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.lease.as_secs();
         write!(f, "another task or process has held the lock {} for {seconds} s; try again later", self.lock)
+    }
+}
+
+/// The text: a `main` that returns an error shows its `Debug`.
+impl fmt::Debug for LockTimeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

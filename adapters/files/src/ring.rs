@@ -39,7 +39,7 @@ pub struct FileKeyRing {
 }
 
 /// A file that holds no record of a key ring. It is never overwritten.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct UnreadableRing {
     /// The file.
     pub path: PathBuf,
@@ -123,6 +123,13 @@ impl fmt::Display for UnreadableRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         write!(f, "{path} cannot be used: {}; restore it from a copy, or move it away to begin a new ring", self.why)
+    }
+}
+
+/// The text: a `main` that returns an error shows its `Debug`.
+impl fmt::Debug for UnreadableRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -109,5 +109,8 @@ fn every_folder_is_for_its_owner_alone() {
     );
     fs::remove_dir(folder.join("made")).unwrap();
     fs::write(folder.join("made"), "").unwrap();
-    assert_eq!(Unfit::of(&open(&folder).unwrap_err()).unwrap().reason(), "not_a_folder");
+    let error = open(&folder).unwrap_err();
+    assert_eq!(Unfit::of(&error).unwrap().reason(), "not_a_folder");
+    // What a `main` shows that returns it.
+    assert!(format!("{error:?}").contains("is not a folder; name one that is (not_a_folder)"), "{error:?}");
 }

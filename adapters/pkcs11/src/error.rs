@@ -11,7 +11,6 @@ use keybound::{Misuse, Thumbprint};
 /// Why keys on a token cannot be used.
 ///
 /// No variant holds a PIN or a private key. [`reason`](Self::reason) is stable; texts are for people.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The path of the module is not one that can be trusted with a PIN.
@@ -424,6 +423,13 @@ impl fmt::Display for Error {
                 write!(f, "a new pair labelled \"{label}\" could not be used and not be destroyed; delete it by hand: {cause}")
             }
         }
+    }
+}
+
+/// The text: a `main` that returns an error shows its `Debug`.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -179,7 +179,6 @@ impl fmt::Debug for Builder {
 }
 
 /// Why a store was not opened, and what to change.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The URL is none of a Redis server.
@@ -215,6 +214,13 @@ impl fmt::Display for OpenError {
             Self::Misuse(misuse) => misuse.fmt(f),
             Self::Fault(fault) => fault.fmt(f),
         }
+    }
+}
+
+/// The text: a `main` that returns an error shows its `Debug`.
+impl fmt::Debug for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -8,7 +8,6 @@ use keybound::oauth::{Demand, FlowError};
 use keybound_files::LockTimeout;
 
 /// Why a request or a flow failed.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The flow ended without a result. The host's own errors, of HTTP and of storage, are in [`FlowError::Host`].
@@ -64,6 +63,13 @@ fn chain(error: &(dyn std::error::Error + 'static), f: &mut fmt::Formatter<'_>) 
     Ok(())
 }
 
+/// The text, and the stable name: a `main` that returns an error shows its `Debug`.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self} ({})", self.reason())
+    }
+}
+
 impl std::error::Error for Error {}
 
 impl From<FlowError> for Error {
@@ -92,3 +98,16 @@ pub struct IgnoredChallenge(pub ChallengeError);
 /// What a refused request needs, kept with the response in its extensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Needs(pub Demand);
+
+#[cfg(test)]
+mod tests {
+    use keybound::Misuse;
+
+    use super::Error;
+
+    #[test]
+    fn what_main_shows_is_the_text_and_the_reason() {
+        let error = Error::from(Misuse::InsecureUrl);
+        assert_eq!(format!("{error:?}"), format!("{} (insecure_url)", Misuse::InsecureUrl));
+    }
+}

@@ -17,7 +17,7 @@ use crate::{Thumbprint, UnixTime};
 pub struct AuditKey(Zeroizing<[u8; 32]>);
 
 /// A secret of zeros, or the wrong number of bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AuditKeyError;
 
 impl AuditKey {
@@ -56,6 +56,7 @@ impl fmt::Display for AuditKeyError {
 }
 
 impl core::error::Error for AuditKeyError {}
+debug_as_text!(AuditKeyError);
 
 /// That a server keeps what it learns for records and metrics.
 #[derive(Clone, Debug)]

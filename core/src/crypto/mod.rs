@@ -81,7 +81,7 @@ pub trait SecureRandom: Send + Sync {
 }
 
 /// The source of randomness failed. Nothing was made with predictable bytes instead.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RandomUnavailable;
 
 impl fmt::Display for RandomUnavailable {
@@ -91,6 +91,7 @@ impl fmt::Display for RandomUnavailable {
 }
 
 impl core::error::Error for RandomUnavailable {}
+debug_as_text!(RandomUnavailable);
 
 /// Verification of signatures of one algorithm.
 pub trait VerifyAlgorithm: Send + Sync {

@@ -42,7 +42,7 @@ pub struct Challenges {
 }
 
 /// Why a field line holds no list of challenges, or a challenge cannot be written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChallengeError {
     /// More than [`MAX_FIELDS_LEN`], [`MAX_CHALLENGES`] or [`MAX_PARAMS`].
@@ -76,6 +76,7 @@ impl fmt::Display for ChallengeError {
 }
 
 impl core::error::Error for ChallengeError {}
+debug_as_text!(ChallengeError);
 
 impl Challenge {
     /// Reads all `WWW-Authenticate` fields of a response, one slice for each field line.

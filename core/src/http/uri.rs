@@ -15,7 +15,7 @@ use crate::http::bytes::{is_in, letters_digits_and, only};
 pub const MAX_URI_LEN: usize = 8 * 1024;
 
 /// Why a text is no absolute `http` or `https` URI.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UriError {
     /// There is no text.
@@ -77,6 +77,7 @@ impl fmt::Display for UriError {
 }
 
 impl core::error::Error for UriError {}
+debug_as_text!(UriError);
 
 /// The parts of a URI as written, each known to hold valid characters only.
 #[derive(Clone, Copy)]

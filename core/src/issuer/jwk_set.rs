@@ -39,7 +39,7 @@ struct Member {
 }
 
 /// The bytes are no JWK Set within the limits: not a JSON object with an array `keys`, or too long.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct NotJwkSet;
 
 impl fmt::Display for NotJwkSet {
@@ -49,6 +49,7 @@ impl fmt::Display for NotJwkSet {
 }
 
 impl core::error::Error for NotJwkSet {}
+debug_as_text!(NotJwkSet);
 
 impl JwkSet {
     /// The longest set that is read, in bytes.

@@ -43,7 +43,7 @@ impl Bytes {
 }
 
 /// Why bytes are no signature of the declared form.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SignatureError {
     /// The length is not the algorithm's: 64, 96 or 132 bytes for ES256, ES384 and ES512.
     Length,
@@ -64,6 +64,7 @@ impl fmt::Display for SignatureError {
 }
 
 impl core::error::Error for SignatureError {}
+debug_as_text!(SignatureError);
 
 impl Signature {
     /// A signature whose bytes are already in JOSE form, as PKCS #11 and WebCrypto give them.

@@ -62,7 +62,7 @@ pub enum Value {
 
 /// The bytes are not one JSON document within the limits: broken syntax, not UTF-8, a name that occurs twice, too deep, too
 /// long, or followed by something.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct NotJson;
 
 impl fmt::Display for NotJson {
@@ -72,6 +72,7 @@ impl fmt::Display for NotJson {
 }
 
 impl core::error::Error for NotJson {}
+debug_as_text!(NotJson);
 
 impl From<JsonError> for NotJson {
     fn from(_: JsonError) -> Self {

@@ -147,7 +147,6 @@ impl KeyProtection {
 }
 
 /// A signer could not sign.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum SignerError {
     /// The host's own error, untouched.
@@ -166,6 +165,7 @@ impl fmt::Display for SignerError {
 }
 
 impl core::error::Error for SignerError {}
+debug_as_text!(SignerError);
 
 impl From<Misuse> for SignerError {
     fn from(error: Misuse) -> Self {

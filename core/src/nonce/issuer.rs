@@ -148,7 +148,7 @@ pub struct ValidNonce {
 }
 
 /// Why no nonce was issued.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum IssueError {
     /// Nonces of this issuer are bound to a key, and no thumbprint was given. The caller's mistake.
     ThumbprintMissing,
@@ -329,6 +329,7 @@ impl fmt::Display for IssueError {
 }
 
 impl core::error::Error for IssueError {}
+debug_as_text!(IssueError);
 
 #[cfg(test)]
 #[cfg(feature = "rustcrypto")]

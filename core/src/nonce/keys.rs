@@ -160,7 +160,7 @@ impl Ring {
 }
 
 /// Why a key cannot be used for nonces.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum NonceKeyError {
     /// All its bytes are zero: a buffer that nobody filled.
     Zero,
@@ -181,6 +181,7 @@ impl fmt::Display for NonceKeyError {
 }
 
 impl core::error::Error for NonceKeyError {}
+debug_as_text!(NonceKeyError);
 
 #[cfg(test)]
 mod tests {

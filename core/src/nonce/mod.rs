@@ -104,7 +104,7 @@ impl fmt::Debug for Nonce {
 }
 
 /// Why something is not a nonce.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum NonceError {
     /// It has no characters.
     Empty,
@@ -128,6 +128,7 @@ impl fmt::Display for NonceError {
 }
 
 impl core::error::Error for NonceError {}
+debug_as_text!(NonceError);
 
 #[cfg(test)]
 mod tests {

@@ -16,7 +16,6 @@ mod text;
 /// Why a flow ended.
 ///
 /// [`reason`](Self::reason) is stable and is what programs switch on; texts may change.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum FlowError {
     /// The calling program is wrong.
@@ -377,6 +376,7 @@ impl fmt::Display for FlowError {
 }
 
 impl core::error::Error for FlowError {}
+debug_as_text!(FlowError, with_reason);
 
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -24,7 +24,7 @@ use super::route::has_dot_segment;
 pub struct PublicPaths(Vec<String>);
 
 /// Why a text is not an entry of [`PublicPaths`]: it would match nothing, or other paths than it seems to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotPublicPath {
     /// It does not begin with a slash.
@@ -52,6 +52,7 @@ impl fmt::Display for NotPublicPath {
 }
 
 impl core::error::Error for NotPublicPath {}
+debug_as_text!(NotPublicPath);
 
 impl PublicPaths {
     /// These entries.

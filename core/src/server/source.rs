@@ -45,7 +45,7 @@ pub struct RequestHead<'a> {
 }
 
 /// Why a request has no target that a proof could be for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TargetError {
     /// The request target is malformed.
@@ -86,6 +86,7 @@ impl fmt::Display for TargetError {
 }
 
 impl core::error::Error for TargetError {}
+debug_as_text!(TargetError);
 
 impl From<UriError> for TargetError {
     fn from(error: UriError) -> Self {

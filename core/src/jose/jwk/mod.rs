@@ -44,7 +44,7 @@ enum Key {
 }
 
 /// Why a JSON text is no public key we take.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JwkError {
     /// Not a JSON object with unique names.
@@ -104,6 +104,7 @@ impl fmt::Display for JwkError {
 }
 
 impl core::error::Error for JwkError {}
+debug_as_text!(JwkError);
 
 /// The longest RSA modulus taken, in bits. The shortest is always 2048.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -14,7 +14,7 @@ use crate::jose::thumbprint::Thumbprint;
 use crate::time::UnixTime;
 
 /// Why a policy makes no sense.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum InvalidPolicy {
     /// A time is zero.
     Zero,
@@ -24,7 +24,7 @@ pub enum InvalidPolicy {
 }
 
 /// Why there is no key to sign with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum KeyRefusal {
     /// The ring does not know the thumbprint, or has forgotten it long after the key was deleted.
     Unknown,
@@ -216,7 +216,9 @@ fn lost(f: &mut fmt::Formatter<'_>, thumbprint: &Thumbprint) -> fmt::Result {
 }
 
 impl core::error::Error for InvalidPolicy {}
+debug_as_text!(InvalidPolicy);
 impl core::error::Error for KeyRefusal {}
+debug_as_text!(KeyRefusal);
 impl<S> core::error::Error for RotationConflict<S> {}
 impl core::error::Error for ConflictReason {}
 impl<E: fmt::Debug + fmt::Display> core::error::Error for FollowError<E> {}

@@ -8,7 +8,7 @@ use super::command::Reply;
 /// Why a server is not used at the moment. Until it is, every proof is answered `Unavailable`.
 ///
 /// It holds no proof and no password; texts of the server's are cut to 64 visible characters.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
     /// The server is a replica, or read-only: what it stores is not what others ask.
@@ -219,6 +219,7 @@ impl fmt::Display for Fault {
 }
 
 impl core::error::Error for Fault {}
+debug_as_text!(Fault);
 
 #[cfg(test)]
 mod tests {

@@ -152,7 +152,7 @@ impl fmt::Display for Made {
 }
 
 /// Why a text is not a key ring's record.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum InvalidRecord {
     /// The first line is not that of this format, or of a version this build does not know.
     Format,
@@ -182,3 +182,4 @@ impl fmt::Display for InvalidRecord {
 }
 
 impl core::error::Error for InvalidRecord {}
+debug_as_text!(InvalidRecord);
