@@ -16,6 +16,10 @@ use crate::jose::signature::SignatureError;
 pub enum Misuse {
     /// The URL given for the request is no absolute `http` or `https` URI.
     Target(UriError),
+    /// The URL given for an option of a resource server, named first, is not an absolute `http` or `https` URL.
+    Url(&'static str, UriError),
+    /// The address of metadata was given for an issuer.
+    IssuerMetadata,
     /// The method is empty or no token (RFC 9110 section 9.1).
     Method,
     /// The access token is empty or holds characters a header cannot carry (RFC 9110 section 11.2).
@@ -74,7 +78,9 @@ pub enum Misuse {
     Random,
     /// A URL that is neither `https` nor, where that is permitted, `http` on loopback.
     InsecureUrl,
-    /// A redirect URI that is no absolute URI without fragment (OAuth 2.1 section 2.3).
+    /// The URL given for an option of a resource server, which is named, is neither `https` nor `http` on loopback.
+    NotHttps(&'static str),
+    /// A redirect URI that is not an absolute URI without fragment (OAuth 2.1 section 2.3), or `http` elsewhere than on loopback.
     RedirectUri,
     /// The flow needs a redirect URI, and the client has none.
     RedirectUriMissing,
@@ -149,7 +155,7 @@ pub enum StoreDifference {
 }
 
 reasons!(Misuse {
-    Self::Target(_) => "target_unusable",
+    Self::Target(_) | Self::Url(..) | Self::IssuerMetadata => "target_unusable",
     Self::Method => "method_unusable",
     Self::AccessToken => "access_token_unusable",
     Self::Nonce => "nonce_unusable",
@@ -177,7 +183,7 @@ reasons!(Misuse {
     Self::NoIssuer => "no_issuer",
     Self::StoreDisagreement(_) => "store_disagreement",
     Self::Random => "random",
-    Self::InsecureUrl => "insecure_url",
+    Self::InsecureUrl | Self::NotHttps(_) => "insecure_url",
     Self::RedirectUri => "redirect_uri_unusable",
     Self::RedirectUriMissing => "redirect_uri_missing",
     Self::OutsideResource => "outside_resource",
@@ -209,6 +215,10 @@ impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Target(error) => write!(f, "the request's URL cannot be used: {error}"),
+            Self::Url(option, error) => write!(f, "the URL of `{option}` cannot be used: {error}"),
+            Self::IssuerMetadata => f.write_str(
+                "`issuer` is the address of metadata; give the issuer that is named there, the part without /.well-known/…",
+            ),
             Self::Method => f.write_str("the method is not a token; give it as sent, for example GET"),
             Self::AccessToken => {
                 f.write_str("the access token is empty or holds characters outside visible ASCII; give it without its scheme")
@@ -257,7 +267,13 @@ impl fmt::Display for Misuse {
             }
             Self::Random => RandomUnavailable.fmt(f),
             Self::InsecureUrl => f.write_str("the URL is not https, or wss for a WebSocket; http and ws are for loopback, with `allow_loopback`"),
-            Self::RedirectUri => f.write_str("`redirect_uri` is not an absolute URI without fragment"),
+            Self::NotHttps(option) => {
+                write!(f, "the URL of `{option}` is not https; http is for loopback alone: localhost, 127.0.0.1, [::1]")
+            }
+            Self::RedirectUri => f.write_str(
+                "`redirect_uri` cannot be used; give an absolute URI without fragment: https, a scheme of the app's own, or http on \
+                 loopback, such as http://127.0.0.1/callback",
+            ),
             Self::RedirectUriMissing => f.write_str("this flow needs a redirect URI; give the client one with `redirect_uri`"),
             Self::OutsideResource => f.write_str(
                 "the target lies outside the session's resource, so it does not get its token; name its origin with \
@@ -364,6 +380,9 @@ mod tests {
     #[test]
     fn no_text_names_an_item_of_rust() {
         for misuse in [
+            Misuse::Url("issuer", UriError::Origin),
+            Misuse::IssuerMetadata,
+            Misuse::NotHttps("resource"),
             Misuse::Method,
             Misuse::AccessToken,
             Misuse::Nonce,

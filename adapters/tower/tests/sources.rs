@@ -251,7 +251,7 @@ async fn the_keys_of_an_issuer_are_found_through_its_metadata() {
         assert_eq!(verdict(builder, url.clone()).await, expected, "{path}");
     }
     let insecure = of().issuer_with_keys_at(&url, "http://as.example.com/jwks").map(drop);
-    assert_eq!(insecure.unwrap_err(), Misuse::InsecureUrl);
+    assert_eq!(insecure.unwrap_err(), Misuse::NotHttps("jwks_uri"));
 }
 
 /// A question to an authorization server is asked again when its answer is lost.

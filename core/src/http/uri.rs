@@ -32,6 +32,10 @@ pub enum UriError {
     EmptyHost,
     /// User information stands before the host.
     UserInfo,
+    /// A fragment, where none can be.
+    Fragment,
+    /// An origin with more than scheme, host and port.
+    Origin,
     /// The host has a character it cannot have, or brackets around something other than an IPv6 address.
     Host,
     /// The port is not a number up to 65535 without leading zeros.
@@ -60,6 +64,10 @@ impl fmt::Display for UriError {
             Self::NoAuthority => "its scheme is not followed by two slashes",
             Self::EmptyHost => "it has no host",
             Self::UserInfo => "it has user information before the host; leave that out",
+            Self::Fragment => "it has a fragment, from its # on; leave that out",
+            Self::Origin => {
+                "an origin is scheme, host and perhaps a port, such as https://api.example.com; a path that a proxy strips is `path_prefix`"
+            }
             Self::Host => "its host is malformed",
             Self::Port => "its port is not a number up to 65535 without leading zeros",
             Self::Percent => "it has a percent sign without two hexadecimal digits; encode it as %25",

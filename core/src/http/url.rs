@@ -33,10 +33,10 @@ impl Url {
     /// Reads a URL.
     ///
     /// # Errors
-    /// [`UriError`] says what is wrong with it; a fragment is [`UriError::Character`].
+    /// [`UriError`] says what is wrong with it; a fragment is [`UriError::Fragment`].
     pub fn parse(text: &str) -> Result<Self, UriError> {
         if text.contains('#') {
-            return Err(UriError::Character);
+            return Err(UriError::Fragment);
         }
         let parts = Parts::parse(text)?;
         let mut origin = String::new();
@@ -235,6 +235,6 @@ mod tests {
         form.push("state", "a b");
         assert_eq!(url("https://as.example/authorize").with_query(&form), "https://as.example/authorize?state=a+b");
         assert_eq!(url("https://as.example/?x=1").with_query(&form), "https://as.example/?x=1&state=a+b");
-        assert_eq!(Url::parse("https://as.example/#a"), Err(UriError::Character));
+        assert_eq!(Url::parse("https://as.example/#a"), Err(UriError::Fragment));
     }
 }

@@ -98,8 +98,8 @@ impl TargetUri {
     /// Where targets come from in a server that is reached under one public origin, such as `https://api.example.com`.
     ///
     /// # Errors
-    /// [`UriError`] if `origin` is no scheme, host and optional port; a path other than `/` is a
-    /// [`UriError::Character`]: give it with [`TargetSource::path_prefix`].
+    /// [`UriError`] if `origin` is no scheme, host and optional port; a path other than `/` is
+    /// [`UriError::Origin`]: give it with [`TargetSource::path_prefix`].
     pub fn fixed(origin: &str) -> Result<TargetSource, UriError> {
         TargetSource::new(origin)
     }
@@ -208,7 +208,7 @@ impl TargetSource {
 pub(super) fn normal_origin(origin: &str) -> Result<String, UriError> {
     let parts = Parts::parse(origin)?;
     if parts.bare.len() != origin.len() || !matches!(parts.path, "" | "/") {
-        return Err(UriError::Character);
+        return Err(UriError::Origin);
     }
     let mut normal = String::new();
     parts.write_normal(&mut normal);

@@ -88,9 +88,9 @@ impl ResourcePolicy {
     /// loopback. It is the audience that tokens must name, byte for byte. Until issuers are given, or introspection, no token is accepted.
     ///
     /// # Errors
-    /// [`Misuse::Target`], [`Misuse::InsecureUrl`].
+    /// [`Misuse::Url`], [`Misuse::NotHttps`].
     pub fn new(resource: &str) -> Result<Self, Misuse> {
-        check_url(resource)?;
+        check_url("resource", resource)?;
         Ok(Self {
             resource: resource.to_owned(),
             audiences: alloc::vec![resource.to_owned()],
@@ -156,7 +156,8 @@ impl ResourcePolicy {
     /// [`with_issuer_keys`](Self::with_issuer_keys) says otherwise.
     ///
     /// # Errors
-    /// [`Misuse::Target`] and [`Misuse::InsecureUrl`] unless it is an `https` URL, or `http` on loopback.
+    /// [`Misuse::Url`] and [`Misuse::NotHttps`] unless it is an `https` URL, or `http` on loopback; [`Misuse::IssuerMetadata`] for the
+    /// address of its metadata.
     pub fn with_issuer(mut self, issuer: &str) -> Result<Self, Misuse> {
         self.issuer(issuer)?;
         Ok(self)
@@ -168,7 +169,7 @@ impl ResourcePolicy {
     /// As for [`with_issuer`](Self::with_issuer), of the issuer and of the URL of its keys.
     pub fn with_issuer_keys(mut self, issuer: &str, keys: KeySource) -> Result<Self, Misuse> {
         if let KeySource::At(url) = &keys {
-            check_url(url)?;
+            check_url("jwks_uri", url)?;
         }
         self.issuer(issuer)?.keys = keys;
         Ok(self)
@@ -185,14 +186,17 @@ impl ResourcePolicy {
 
     /// The issuer of this name, added if it is not there.
     fn issuer(&mut self, issuer: &str) -> Result<&mut Issuer, Misuse> {
-        check_url(issuer)?;
+        check_url("issuer", issuer)?;
+        if issuer.contains("/.well-known/") {
+            return Err(Misuse::IssuerMetadata);
+        }
         let place = self.issuers.iter().position(|known| known.url == issuer);
         let place = place.unwrap_or_else(|| {
             let (url, profile) = (issuer.to_owned(), IssuerProfile::rfc9068());
             self.issuers.push(Issuer { url, profile, keys: KeySource::Metadata });
             self.issuers.len().saturating_sub(1)
         });
-        self.issuers.get_mut(place).ok_or(Misuse::InsecureUrl)
+        self.issuers.get_mut(place).ok_or(Misuse::NotHttps("issuer"))
     }
 
     /// Accepts tokens that are not JWTs of a known issuer if the authorization server says they are active (RFC 7662).
@@ -344,9 +348,9 @@ impl ResourcePolicy {
     }
 }
 
-fn check_url(text: &str) -> Result<(), Misuse> {
-    let url = Url::parse(text).map_err(Misuse::Target)?;
-    if url.is_https() || url.is_loopback() { Ok(()) } else { Err(Misuse::InsecureUrl) }
+fn check_url(option: &'static str, text: &str) -> Result<(), Misuse> {
+    let url = Url::parse(text).map_err(|error| Misuse::Url(option, error))?;
+    if url.is_https() || url.is_loopback() { Ok(()) } else { Err(Misuse::NotHttps(option)) }
 }
 
 /// A text that can be the value of a challenge's parameter.

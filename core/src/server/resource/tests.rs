@@ -18,6 +18,7 @@ use crate::base64url;
 use crate::crypto::SigningKey;
 use crate::flow::step::{Question, Step};
 use crate::http::challenge::Challenge;
+use crate::http::uri::UriError;
 use crate::json::Value;
 use crate::key::Signer;
 use crate::key::soft::SoftKey;
@@ -457,5 +458,14 @@ fn identifiers_must_be_secure_urls() {
         assert!(ResourcePolicy::new(text).is_err() && policy().with_issuer(text).is_err(), "{text}");
     }
     assert!(ResourcePolicy::new("http://127.0.0.1:8080/mcp").is_ok());
+    // Each names the option.
+    assert_eq!(ResourcePolicy::new("api").err(), Some(Misuse::Url("resource", UriError::NotAbsolute)));
+    assert_eq!(ResourcePolicy::new("https://a.example/#x").err(), Some(Misuse::Url("resource", UriError::Fragment)));
+    assert_eq!(policy().with_issuer("http://0.0.0.0:80").err(), Some(Misuse::NotHttps("issuer")));
+    let metadata = "https://as.example.com/.well-known/openid-configuration";
+    assert_eq!(policy().with_issuer(metadata).err(), Some(Misuse::IssuerMetadata));
+    for origin in ["https://api.example.com/v1", "https://api.example.com/?x", "https://api.example.com#f"] {
+        assert_eq!(TargetUri::fixed(origin).err(), Some(UriError::Origin), "{origin}");
+    }
     assert!(policy().with_realm("a\r\nb").is_err() && policy().with_leeway(61).is_err());
 }
