@@ -268,7 +268,7 @@ impl fmt::Display for Misuse {
             Self::Random => RandomUnavailable.fmt(f),
             Self::InsecureUrl => f.write_str("the URL is not https, or wss for a WebSocket; http and ws are for loopback, with `allow_loopback`"),
             Self::NotHttps(option) => {
-                write!(f, "the URL of `{option}` is not https; http is for loopback alone: localhost, 127.0.0.1, [::1]")
+                write!(f, "the URL of `{option}` is not https; http is for loopback alone, such as 127.0.0.1")
             }
             Self::RedirectUri => f.write_str(
                 "`redirect_uri` cannot be used; give an absolute URI without fragment: https, a scheme of the app's own, or http on \

@@ -280,7 +280,7 @@ impl Builder {
         Self { store: Store::Custom(Box::new(store)), ..self }
     }
 
-    /// How many proofs the memory store holds; a million by default. A full store refuses.
+    /// How many proofs the memory store holds, at least 1; a million by default. A full store refuses.
     #[must_use]
     pub fn replay_capacity(self, proofs: usize) -> Self {
         Self { store: Store::Memory(proofs), ..self }
@@ -415,6 +415,7 @@ impl Builder {
         let (consumption, store) = match self.store {
             Store::Custom(store) => (Consumption::by_host().agreeing_on(store.agreed_on()), Some(store)),
             Store::None => (Consumption::danger_nowhere(), None),
+            Store::Memory(0) => return Err(Misuse::PolicyBound("`replay_capacity` (at least 1)")),
             Store::Memory(capacity) => {
                 let store = MemoryStore::new(capacity, verifier.replay_agreement(), crypto.random, clock())?;
                 let store = if self.first_start { store.danger_first_start() } else { store };

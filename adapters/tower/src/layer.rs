@@ -23,6 +23,15 @@ impl Protection {
 #[derive(Clone, Debug)]
 pub struct Protect(pub(crate) Protection);
 
+/// A protection is its own layer, for a builder that takes layers: `.layer(protection.clone())`.
+impl<S> Layer<S> for Protection {
+    type Service = Protected<S>;
+
+    fn layer(&self, inner: S) -> Protected<S> {
+        Protected { inner, protection: self.clone() }
+    }
+}
+
 /// A service behind a [`Protection`].
 #[derive(Clone, Debug)]
 pub struct Protected<S> {
@@ -34,7 +43,7 @@ impl<S> Layer<S> for Protect {
     type Service = Protected<S>;
 
     fn layer(&self, inner: S) -> Protected<S> {
-        Protected { inner, protection: self.0.clone() }
+        Layer::layer(&self.0, inner)
     }
 }
 

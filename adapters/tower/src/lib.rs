@@ -48,7 +48,7 @@
 //! - Who was admitted and refused is written by an [`AuditLog`](audit::AuditLog), if [`Builder::audit`] is given one, and counted for the
 //!   `metrics` facade after [`Builder::metrics`].
 //! - `keybound-testing` tests applications without sockets: a client, an issuer and a clock, under `[dev-dependencies]`.
-//! - Events of `tracing` with the target `keybound` say why requests are refused. They hold no token, proof or nonce.
+//! - Events of `tracing` with the target `keybound` say why requests are refused, and at DEBUG what differed. They hold no token, proof or nonce.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,

@@ -12,7 +12,7 @@ use keybound::nonce::issuer::NonceIssuer;
 use keybound::oauth::FlowError;
 use keybound::server::Arrival;
 use keybound::server::cors::Cors;
-use keybound::server::resource::{IncomingRequest, ResourceServer};
+use keybound::server::resource::{Difference, IncomingRequest, ResourceServer};
 use keybound::server::source::TargetSource;
 
 use crate::audit::Writers;
@@ -109,7 +109,24 @@ impl Protection {
         incoming.client_certificate = parts.extensions.get().map(|ClientCertificate(hash)| *hash);
         incoming.arrival = arrival;
         let admission = self.finish(server.admit(&incoming, driver.now())).await;
+        if let Err(refusal) = &admission {
+            self.tell_difference(refusal, &incoming);
+        }
         admission.map(|known| Principal::new(*known, server.clone()))
+    }
+
+    /// Says at DEBUG which request was refused and what differed in it. Of its target neither query nor fragment is told.
+    fn tell_difference(&self, refusal: &Refusal, incoming: &IncomingRequest<'_>) {
+        if !tracing::enabled!(target: "keybound", tracing::Level::DEBUG) {
+            return;
+        }
+        let (method, target, reason) = (incoming.method, incoming.target.as_str(), refusal.reason());
+        match self.0.server.difference(reason, incoming, self.0.driver.now()) {
+            Some(Difference { expected, found, .. }) => {
+                tracing::debug!(target: "keybound", method, url = target, reason, expected, found, "what differed");
+            }
+            None => tracing::debug!(target: "keybound", method, url = target, reason, "refused this request"),
+        }
     }
 
     /// Carries out a flow whose result is an answer or a refusal.

@@ -70,10 +70,23 @@ where
     }
 }
 
-/// The answer where a principal is asked for and no layer has made one: the server is set up wrongly.
-pub(crate) fn unprotected<B: Default>() -> Response<B> {
-    tracing::error!(target: "keybound", "a route asks for a principal, but no protection is laid around it");
+/// What a developer reads without a subscriber for events. It tells of the application nothing but this mistake.
+const UNPROTECTED: &str = "this route asks for a principal, but no protection is laid around it: add .layer(protection.layer()) outside of it";
+
+/// The answer where a principal is asked for and no layer has made one: the server is set up wrongly. With axum it has a body that says so.
+pub(crate) fn unprotected<B: Default + 'static>() -> Response<B> {
+    tracing::error!(target: "keybound", "{UNPROTECTED}");
     let mut response = Response::new(B::default());
+    #[cfg(feature = "axum")]
+    {
+        let body: &mut dyn std::any::Any = response.body_mut();
+        if let Some(body) = body.downcast_mut::<axum::body::Body>() {
+            *body = UNPROTECTED.into();
+            response
+                .headers_mut()
+                .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
+        }
+    }
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
 }

@@ -99,10 +99,22 @@ async fn events_name_the_reason_and_no_secret() {
         secrets.extend(nonce.clone());
     }
 
+    // Behind a proxy that strips a prefix: the reason alone does not say which one.
+    let proof = client.proof("GET", "/v1/items?secret=1", &token, nonce.as_deref());
+    let request =
+        Request::get("/items?secret=1").header("authorization", format!("DPoP {token}")).header("dpop", proof.as_str());
+    let refusal = protection.admit(&request.body(()).unwrap().into_parts().0).await.unwrap_err();
+    assert_eq!(refusal.reason(), "target_mismatch");
+    secrets.push(proof);
+
     // Audit records are written by then.
     drop(protection);
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("nonce_missing") && log.contains("use_dpop_nonce") && log.contains("admitted"), "{log}");
+    let differed = log.lines().find(|line| line.contains("what differed") && line.contains("target_mismatch")).unwrap();
+    for told in ["DEBUG", r#"method="GET""#, r#"url="https://api.example.com/items""#, "expected=", "/v1/items"] {
+        assert!(differed.contains(told), "{told} in {differed}");
+    }
     assert!(log.contains("keybound::audit") && log.contains(r#""client":"app","token":""#), "{log}");
     let numbers = format!("{:?}", numbers.0.lock().unwrap());
     assert!(numbers.contains("keybound_requests_total") && numbers.contains("nonce_missing"), "{numbers}");

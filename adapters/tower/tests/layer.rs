@@ -296,6 +296,8 @@ fn the_provider_is_chosen_or_aws_lc() {
     let builder =
         || Protection::of("https://api.example.com").unwrap().issuer_with_keys(ISSUER, Issuer::new("k1").keys());
     assert!(builder().unwrap().crypto(&RUSTCRYPTO).build().is_ok());
+    let without_room = builder().unwrap().crypto(&RUSTCRYPTO).replay_capacity(0).build();
+    assert_eq!(without_room.unwrap_err().reason(), "policy_bound");
     let unchosen = builder().unwrap().build();
     if cfg!(feature = "aws-lc") {
         assert!(unchosen.is_ok());
@@ -315,7 +317,10 @@ async fn a_principal_without_a_protection_is_an_error_of_the_server() {
     };
     let world = world(|builder| builder, app).await;
     for path in ["/items", "/scoped"] {
-        assert_eq!(send(world.client.address, "GET", path, &[]).await.status, 500, "{path}");
+        let answer = send(world.client.address, "GET", path, &[]).await;
+        assert_eq!(answer.status, 500, "{path}");
+        assert!(answer.body.contains("add .layer(protection.layer())"), "{path}: {}", answer.body);
+        assert_eq!(answer.field("content-type"), Some("text/plain; charset=utf-8"));
     }
     assert_eq!(send(world.client.address, "GET", "/either", &[]).await.body, "false");
 }
