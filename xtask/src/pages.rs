@@ -1,6 +1,6 @@
 //! Examples in Rust that readers paste compile outside of this workspace, with the dependencies that the page gives.
 //!
-//! The pages are the README and the front page of each crate. A block in `toml` gives the dependencies of the blocks in Rust after it. Each of these is a whole
+//! The pages are the README, the guide of Rust and the front page of each crate. A block in `toml` gives the dependencies of the blocks in Rust after it. Each of these is a whole
 //! program, or the tests of the one before it (`#[cfg(test)]`), and shows every line. All become programs of one package, which knows
 //! the crates of this workspace by their paths alone.
 
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use crate::run::{self, Failure, Outcome};
 
 /// The pages, and the folder of each crate that has one.
-const README: &str = "README.md";
+const PAGES: [&str; 2] = ["README.md", "docs/rust.md"];
 const CRATES: [&str; 8] = [
     "core",
     "adapters/aws-lc",
@@ -39,10 +39,10 @@ struct Program {
 /// The step of `cargo xtask check`.
 pub(crate) fn step() -> Result<Outcome, Failure> {
     let mut programs = Vec::new();
-    for page in CRATES.iter().map(|folder| format!("{folder}/src/lib.rs")).chain([README.to_owned()]) {
+    for page in CRATES.iter().map(|folder| format!("{folder}/src/lib.rs")).chain(PAGES.map(str::to_owned)) {
         let path = run::root().join(&page);
         let text = fs::read_to_string(path).map_err(|error| format!("cannot read {page}: {error}"))?;
-        let text = if page == README { text } else { front_page(&text) };
+        let text = if is_markdown(&page) { text } else { front_page(&text) };
         let found = programs_of(&page, &text)?;
         if found.is_empty() {
             return Err(format!("{page} has no program that could be pasted"));
@@ -56,6 +56,11 @@ pub(crate) fn step() -> Result<Outcome, Failure> {
     // Dependencies that the other checks have compiled are not compiled again.
     run::run(cargo.arg("--target-dir").arg(run::target_dir()))?;
     Ok(Outcome::Passed)
+}
+
+/// Whether a page is one of its own: there, a block without a language is not Rust.
+fn is_markdown(page: &str) -> bool {
+    PAGES.contains(&page)
 }
 
 /// The folder of the package, which is not a member of this workspace.
@@ -92,7 +97,7 @@ fn programs_of(page: &str, text: &str) -> Result<Vec<Program>, Failure> {
             continue;
         }
         let is_rust = info.split(',').all(|word| word.is_empty() || word == "rust" || word == "no_run");
-        if !is_rust || (info.is_empty() && page == README) {
+        if !is_rust || (info.is_empty() && is_markdown(page)) {
             continue;
         }
         if let Some(hidden) = code.lines().find(|line| *line == "#" || line.starts_with("# ")) {
