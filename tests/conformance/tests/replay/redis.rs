@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use keybound::RUSTCRYPTO;
+use keybound::{RUSTCRYPTO, Spelling};
 use keybound_ffi::{Entries, Entry, RedisReplay, RedisTurn};
 use serde_json::{Value, json};
 
@@ -109,7 +109,7 @@ fn reply_of(reply: &str, texts: &Value, epochs: &Epochs) -> String {
 
 fn outcome(turn: &RedisTurn, epochs: &mut Epochs) -> Value {
     assert_eq!(turn.commands(), None, "there is more to send");
-    let mut outcome: Value = serde_json::from_str(&turn.outcome().unwrap()).unwrap();
+    let mut outcome: Value = serde_json::from_str(&turn.outcome(Spelling::Snake).unwrap()).unwrap();
     for answer in outcome["answers"].as_array_mut().unwrap() {
         answer["epoch"] = json!(epochs.name(text(&answer["epoch"]), 10));
     }
