@@ -11,7 +11,7 @@ use keybound::oauth::{Discovered, Outcome, Session};
 use keybound::server::authorization::Admitted;
 #[cfg(feature = "servers")]
 use keybound::server::resource::Unconsumed;
-use keybound::{UnixTime, json::Value};
+use keybound::{Spelling, UnixTime, json::Value};
 
 #[cfg(feature = "servers")]
 use crate::admission::Principal;
@@ -210,10 +210,12 @@ impl Flow {
     ///
     /// `done` comes once; what later operations refer to is kept as [`handle`](Self::handle).
     ///
+    /// Sentences have the names of options in the spelling of the language.
+    ///
     /// # Errors
     /// Misuse after the flow has failed or `done` was given.
-    pub fn step(&self) -> Result<Step, Error> {
-        self.lock().show()
+    pub fn step(&self, spelling: Spelling) -> Result<Step, Error> {
+        self.lock().show(spelling)
     }
 
     /// Shows what the host has to do as the core has it. What [`step`](Self::step) says of `done` holds here too, but that no handle
@@ -225,14 +227,14 @@ impl Flow {
         self.lock().look(show)
     }
 
-    /// Goes on with the host's answer, and says what is next.
+    /// Goes on with the host's answer, and says what is next, as of [`step`](Self::step).
     ///
     /// # Errors
     /// Misuse, if the reply does not fit: the flow then waits for one that does. Any other error ends the flow.
-    pub fn resume(&self, reply: Reply, now: i64) -> Result<Step, Error> {
+    pub fn resume(&self, reply: Reply, now: i64, spelling: Spelling) -> Result<Step, Error> {
         let mut state = self.lock();
         state.answer(reply, now)?;
-        state.show()
+        state.show(spelling)
     }
 
     /// Goes on with the host's answer; [`look`](Self::look) shows what is next.
@@ -291,11 +293,11 @@ impl State {
         })
     }
 
-    fn show(&mut self) -> Result<Step, Error> {
+    fn show(&mut self, spelling: Spelling) -> Result<Step, Error> {
         let (shown, handle) = self.look(|seen| match seen {
             Seen::Wanted(step) => (wanted(step), None),
             Seen::Done(outcome) => {
-                let (result, handle) = came(outcome);
+                let (result, handle) = came(outcome, spelling);
                 (Value::object().with("step", "done").with("result", result), handle)
             }
         })?;

@@ -179,8 +179,8 @@ macro_rules! flows {
             /// A flow in progress, of a client or a server. `task` gives the work of a `share` step, to the first who waits for it; `entry` is that of an
             /// `insert` step; `abandon` gives the flow up at once.
             class Flow[ffi::Flow] as flow {
-                fn step() -> [Text] { flow.step() }
-                fn resume(reply: Text, now: Number) -> [Text] { flow.resume(ffi::Reply::from_json(&reply)?, now) }
+                fn step() -> [Text] { flow.step(SPELLING) }
+                fn resume(reply: Text, now: Number) -> [Text] { flow.resume(ffi::Reply::from_json(&reply)?, now, SPELLING) }
                 fn task(now: Number) -> [Option<Flow>] { flow.task(now) }
                 fn abandon() -> [()] { flow.abandon(); Ok(()) }
             }

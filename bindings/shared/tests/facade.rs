@@ -219,10 +219,10 @@ fn a_flow_waits_for_a_reply_that_fits() {
     let client = Client::new(r#"{"level":"enhanced"}"#, &RUSTCRYPTO).unwrap();
     let operation = r#"{"do":"discover_issuer","issuer":"https://as.example.com"}"#;
     let flow = client.begin(operation, Handles::default(), NOW).unwrap();
-    let step = flow.step().unwrap();
+    let step = flow.step(Spelling::Snake).unwrap();
     assert_eq!((member(&step, "step"), member(&step, "body")), ("fetch".into(), "empty".into()));
-    assert_eq!(misuse(flow.resume(Reply::Ok, NOW)), "reply_mismatch");
-    assert_eq!(flow.step().unwrap(), step, "nothing is lost by a reply of the wrong kind");
+    assert_eq!(misuse(flow.resume(Reply::Ok, NOW, Spelling::Snake)), "reply_mismatch");
+    assert_eq!(flow.step(Spelling::Snake).unwrap(), step, "nothing is lost by a reply of the wrong kind");
     for text in ["{}", "[]", r#"{"response":{}}"#, r#"{"ok":false}"#, r#"{"response":{"status":200,"body":"\u0100"}}"#]
     {
         assert_eq!(Reply::from_json(text).err().map(|error| error.kind), Some(Kind::Misuse), "{text}");
@@ -230,12 +230,12 @@ fn a_flow_waits_for_a_reply_that_fits() {
     let failed = || Reply::from_json(r#"{"failed":"no network"}"#).unwrap();
     // A question is asked again, twice, after a pause.
     for _ in 0..2 {
-        assert_eq!(member(&flow.resume(failed(), NOW).unwrap(), "step"), "wait");
-        assert_eq!(member(&flow.resume(Reply::Ok, NOW).unwrap(), "step"), "fetch");
+        assert_eq!(member(&flow.resume(failed(), NOW, Spelling::Snake).unwrap(), "step"), "wait");
+        assert_eq!(member(&flow.resume(Reply::Ok, NOW, Spelling::Snake).unwrap(), "step"), "fetch");
     }
-    let error = flow.resume(failed(), NOW).unwrap_err();
+    let error = flow.resume(failed(), NOW, Spelling::Snake).unwrap_err();
     assert_eq!((error.kind, error.detail.as_str()), (Kind::Host, "no network"));
-    assert_eq!(misuse(flow.step()), "already_used");
+    assert_eq!(misuse(flow.step(Spelling::Snake)), "already_used");
     assert_eq!(misuse(client.begin(r#"{"do":"refresh"}"#, Handles::default(), NOW)), "missing_option");
     assert_eq!(misuse(client.begin(r#"{"do":"fly"}"#, Handles::default(), NOW)), "unknown_value");
 }
@@ -248,10 +248,10 @@ fn a_discovery_ends_with_a_handle() {
     let body = r#"{\"issuer\":\"https://as.example.com\",\"token_endpoint\":\"https://as.example.com/token\"}"#;
     let reply =
         format!(r#"{{"response":{{"status":200,"headers":[["Content-Type","application/json"]],"body":"{body}"}}}}"#);
-    let done = flow.resume(Reply::from_json(&reply).unwrap(), NOW).unwrap();
+    let done = flow.resume(Reply::from_json(&reply).unwrap(), NOW, Spelling::Snake).unwrap();
     assert!(done.contains(r#""kind":"discovered","issuer":"https://as.example.com""#), "{done}");
     assert!(flow.handle().is_some());
-    assert_eq!(misuse(flow.step()), "already_used");
+    assert_eq!(misuse(flow.step(Spelling::Snake)), "already_used");
 }
 
 #[test]
@@ -276,15 +276,15 @@ fn an_outside_signature_completes_a_proof_once() {
 fn told(flow: Flow, answer: &str, insertion: &str) -> (Flow, String) {
     let task = flow.task(NOW).unwrap().unwrap();
     // What it fails for, if it does, shows in what the flow comes to.
-    let _ = task.resume(Reply::Told(answer.into()), NOW);
-    let step = flow.resume(Reply::Ok, NOW).unwrap();
+    let _ = task.resume(Reply::Told(answer.into()), NOW, Spelling::Snake);
+    let step = flow.resume(Reply::Ok, NOW, Spelling::Snake).unwrap();
     let step = if member(&step, "step") == "insert" { inserted(&flow, insertion).unwrap() } else { step };
     (flow, step)
 }
 
 fn inserted(flow: &Flow, insertion: &str) -> Result<String, Error> {
     let reply = format!(r#"{{"inserted":{{"insertion":"{insertion}","epoch":"0"}}}}"#);
-    flow.resume(Reply::from_json(&reply)?, NOW)
+    flow.resume(Reply::from_json(&reply)?, NOW, Spelling::Snake)
 }
 
 fn incoming<'a>(fields: &'a [(&'a str, &'a [u8])]) -> Incoming<'a> {
@@ -380,7 +380,7 @@ fn an_intent_is_carried_out_once_and_nowhere_else() {
     assert!(admit(&server("").unwrap()).1.contains("intent_elsewhere"));
     let server = server(r#","intents_at":["/items/*"]"#).unwrap();
     let principal = admit(&server).0.handle().and_then(Handle::principal).unwrap();
-    let mismatch = principal.carry_out("GET", URL, b"eleven", NOW).unwrap().step().unwrap();
+    let mismatch = principal.carry_out("GET", URL, b"eleven", NOW).unwrap().step(Spelling::Snake).unwrap();
     assert!(mismatch.contains(r#""reason":"intent_no_match""#), "{mismatch}");
     let store = MemoryStore::new(1000, "{}", &RUSTCRYPTO, NOW - 1000).unwrap();
     for (insertion, outcome) in
@@ -408,21 +408,22 @@ fn a_token_endpoint_binds_what_it_issues() {
     };
     let ask = |bound_to: &str| server.admit(&request(bound_to), &[proof.as_bytes()], NOW).unwrap();
     let flow = ask(&key.thumbprint());
-    assert!(flow.step().unwrap().contains(r#""step":"insert""#) && flow.entry().is_some());
-    let done = flow.resume(Reply::inserted("fresh", Some("7")).unwrap(), NOW).unwrap();
+    assert!(flow.step(Spelling::Snake).unwrap().contains(r#""step":"insert""#) && flow.entry().is_some());
+    let done = flow.resume(Reply::inserted("fresh", Some("7")).unwrap(), NOW, Spelling::Snake).unwrap();
     let admitted = Value::parse(done.as_bytes()).unwrap();
     let result = admitted.member("result").unwrap();
     assert_eq!(result.text("kind"), Some("admitted"));
     assert_eq!(result.member("admitted").unwrap().text("access_binding"), Some(key.thumbprint().as_str()));
-    assert_eq!(misuse(flow.resume(Reply::inserted("fresh", None).unwrap(), NOW)), "already_used");
-    let refused = ask(&Key::generate("ES256", &RUSTCRYPTO).unwrap().thumbprint()).step().unwrap();
+    assert_eq!(misuse(flow.resume(Reply::inserted("fresh", None).unwrap(), NOW, Spelling::Snake)), "already_used");
+    let refused = ask(&Key::generate("ES256", &RUSTCRYPTO).unwrap().thumbprint()).step(Spelling::Snake).unwrap();
     assert!(refused.contains("binding_mismatch") && refused.contains("invalid_grant"), "{refused}");
     assert_eq!(misuse(server.admit("{}", &[], NOW)), "missing_option");
     assert_eq!(misuse(AuthorizationServer::new(r#"{"epoch":"7"}"#, None, &RUSTCRYPTO)), "unknown_option");
     // In a store of this process there is no step, and a second use is refused.
     let store = MemoryStore::new(10, "{}", &RUSTCRYPTO, NOW - 100).unwrap();
     let server = AuthorizationServer::new("{}", Some(&store), &RUSTCRYPTO).unwrap();
-    let ask = || server.admit(&request(&key.thumbprint()), &[proof.as_bytes()], NOW).unwrap().step().unwrap();
+    let ask =
+        || server.admit(&request(&key.thumbprint()), &[proof.as_bytes()], NOW).unwrap().step(Spelling::Snake).unwrap();
     assert!(ask().contains("access_binding"));
     assert!(ask().contains("replayed"));
 }
@@ -480,21 +481,27 @@ fn a_request_is_admitted_step_by_step() {
     let incoming =
         Incoming { method: "GET", target, fields, peer: None, client_certificate: None, epoch: None, ticks: None };
     let [first, second] = [(); 2].map(|()| server.admit(&incoming, NOW).unwrap());
-    let share = first.step().unwrap();
-    assert!(share.contains(r#""step":"share","name":"token "#) && share == second.step().unwrap(), "{share}");
+    let share = first.step(Spelling::Snake).unwrap();
+    assert!(
+        share.contains(r#""step":"share","name":"token "#) && share == second.step(Spelling::Snake).unwrap(),
+        "{share}"
+    );
     let task = first.task(NOW).unwrap().unwrap();
     assert!(first.task(NOW).unwrap().is_none() && second.task(NOW).unwrap().is_none());
-    assert_eq!(task.step().unwrap(), r#"{"step":"ask","question":"token","subject":"opaque","timeout":10}"#);
+    assert_eq!(
+        task.step(Spelling::Snake).unwrap(),
+        r#"{"step":"ask","question":"token","subject":"opaque","timeout":10}"#
+    );
     let told = Reply::from_json(r#"{"told":"{\"active\":true,\"sub\":\"alice\"}"}"#).unwrap();
-    assert_eq!(task.resume(told, NOW).unwrap(), r#"{"step":"done","result":{"kind":"nothing"}}"#);
+    assert_eq!(task.resume(told, NOW, Spelling::Snake).unwrap(), r#"{"step":"done","result":{"kind":"nothing"}}"#);
     for flow in [first, second] {
-        let done = flow.resume(Reply::Ok, NOW).unwrap();
+        let done = flow.resume(Reply::Ok, NOW, Spelling::Snake).unwrap();
         assert!(done.contains(r#""kind":"admitted","principal":{"subject":"alice""#), "{done}");
         let Some(Handle::Principal(principal)) = flow.handle() else { panic!("a principal is kept") };
         assert_eq!(principal.require_scopes(&["write"]).map(|refusal| refusal.status), Some(403));
         assert_eq!(principal.refuse_revoked().reason, "token_inactive");
     }
-    let refused = server.admit(&Incoming { fields: &[], ..incoming }, NOW).unwrap().step().unwrap();
+    let refused = server.admit(&Incoming { fields: &[], ..incoming }, NOW).unwrap().step(Spelling::Snake).unwrap();
     assert!(refused.contains(r#""kind":"refused","refusal":{"status":401"#), "{refused}");
 }
 

@@ -11,6 +11,7 @@ const { flows, native } = await import('../dist/load/node.js');
 const { playBack } = await import('./flows.mjs');
 const { playBackConversation } = await import('./conversations.mjs');
 const { driveRequests, playBackRequests } = await import('./requests.mjs');
+const { inCamelCase } = await import('./spelled.mjs');
 await ready();
 
 const root = new URL('../../../tests/', import.meta.url);
@@ -128,7 +129,7 @@ for (const file of list('vectors/flows')) {
 }
 
 for (const file of list('vectors/redis')) {
-  const story = read(`vectors/redis/${file}`);
+  const story = inCamelCase(read(`vectors/redis/${file}`));
   test(`${build}: the conversation ${file} with Redis is played back`, () => playBackConversation(story, native()));
 }
 
@@ -140,7 +141,7 @@ test(`${build}: a conversation with Redis that ends otherwise is noticed`, () =>
 });
 
 for (const file of list('vectors/requests')) {
-  const vector = read(`vectors/requests/${file}`);
+  const vector = inCamelCase(read(`vectors/requests/${file}`));
   test(`${build}: the requests of ${file} are played back`, () => playBackRequests(vector, native()));
   const givesUp = vector.events.some((event) => event.do === 'abandon');
   if (!givesUp && !vector.store) test(`${build}: the requests of ${file} through the driver`, () => driveRequests(vector, native()));

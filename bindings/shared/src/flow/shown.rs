@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 #[cfg(feature = "client")]
 use keybound::Algorithm;
-#[cfg(feature = "servers")]
 use keybound::Spelling;
 #[cfg(feature = "servers")]
 use keybound::flow::step::Question;
@@ -98,7 +97,8 @@ pub(super) fn wanted(step: &Next) -> Value {
 }
 
 /// A result as JSON, `kind` and what can be shown of it, and what is kept of it.
-pub(super) fn came(came: Came) -> (Value, Option<Handle>) {
+#[cfg_attr(not(feature = "servers"), allow(unused_variables, reason = "only servers' refusals name options"))]
+pub(super) fn came(came: Came, spelling: Spelling) -> (Value, Option<Handle>) {
     let kind = |kind: &str| Value::object().with("kind", kind);
     match came {
         #[cfg(feature = "client")]
@@ -119,7 +119,7 @@ pub(super) fn came(came: Came) -> (Value, Option<Handle>) {
         #[cfg(feature = "servers")]
         Came::RefusedWithError(refusal) => {
             let shown = kind("refused").with("refusal", refusal.to_value());
-            (shown.with("error", refusal.into_error().to_json(Spelling::Snake)), None)
+            (shown.with("error", refusal.into_error().to_json(spelling)), None)
         }
         Came::Shared => (kind("nothing"), None),
     }
