@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use keybound::{Crypto, base64url};
+use keybound::{Crypto, Spelling, base64url};
 use keybound_ffi as ffi;
 use serde_json::{Value, json};
 
@@ -81,7 +81,7 @@ impl Player {
                 let reply = event["reply"].to_string();
                 let reply = || ffi::Reply::from_json(&reply).expect("a reply");
                 same(self.of(event).iter_mut().map(|under| {
-                    let step = under.flow.resume(reply(), now);
+                    let step = under.flow.resume(reply(), now, Spelling::Snake);
                     under.see(step)
                 }))
             }
@@ -117,7 +117,7 @@ impl Player {
             Err(error) => return json!({ "error": error.reason }),
         };
         let seen = same(begun.iter_mut().map(|under| {
-            let step = under.flow.step();
+            let step = under.flow.step(Spelling::Snake);
             under.see(step)
         }));
         self.flows.insert(text(event, "as").into(), begun);
