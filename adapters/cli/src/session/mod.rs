@@ -127,7 +127,8 @@ impl<'a> Caller<'a> {
         let url = Url::parse(url).map_err(|error| Failure::usage(format!("{url:?} cannot be called: {error}")))?;
         if let Some(issuer) = &setup.issuer {
             let at = Url::parse(issuer).map_err(|error| Failure::usage(format!("--issuer {issuer:?}: {error}")))?;
-            if !at.is_https() && !(at.is_loopback() && url.is_loopback()) {
+            let is_local = at.is_loopback() && url.is_loopback();
+            if !at.is_https() && !is_local {
                 return Err(Failure::usage(format!(
                     "--issuer {issuer} is not https; http is for servers on this machine, of an API on this machine"
                 )));
