@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::output::Output;
 
 /// Nothing that is read here has a reason to be longer.
 const LIMIT: u64 = 1024 * 1024;
@@ -25,6 +26,23 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
         None => Failure::file("read", path, &error),
     })?;
     limited(file, path)
+}
+
+/// Notes that a private key's file can be read by others.
+pub(crate) fn note_readable(path: &Path, output: &Output) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let is_open = |file: std::fs::Metadata| file.is_file() && file.permissions().mode() & 0o044 != 0;
+        if path.as_os_str() != "-" && std::fs::metadata(path).is_ok_and(is_open) {
+            let shown = path.display();
+            output.note(format_args!(
+                "other users of this machine can read the private key in {shown}; chmod 600 {shown}"
+            ));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (path, output);
 }
 
 fn read_stdin() -> Result<Zeroizing<Vec<u8>>, Failure> {

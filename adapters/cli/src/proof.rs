@@ -64,7 +64,7 @@ const STANDARD: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", 
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
     let token = args.access_token.as_deref().map(|token| input::text_argument(token, "access token")).transpose()?;
-    let key = signer(args)?;
+    let key = signer(args, output)?;
     let key = &*key;
 
     let upper = args.method.to_ascii_uppercase();
@@ -106,7 +106,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
 }
 
 /// The key in the token that is named, else that in the file.
-fn signer(args: &Args) -> Result<Arc<dyn Signer>, Failure> {
+fn signer(args: &Args, output: &Output) -> Result<Arc<dyn Signer>, Failure> {
     #[cfg(feature = "pkcs11")]
     if let Some(keys) = args.token.open()? {
         let key = crate::hsm::key(&keys, &args.key.to_string_lossy())?;
@@ -118,6 +118,7 @@ fn signer(args: &Args) -> Result<Arc<dyn Signer>, Failure> {
         };
     }
     let key = key::read_private(&args.key)?;
+    input::note_readable(&args.key, output);
     Ok(Arc::new(match args.alg {
         Some(algorithm) => key.for_algorithm(algorithm, &AWS_LC)?,
         None => key,

@@ -265,6 +265,29 @@ fn a_missing_session_is_named_with_what_makes_it() {
 }
 
 #[test]
+fn what_asks_for_no_token_is_called_without_a_login() {
+    let setting = setting(Options::default());
+    let nowhere = format!("{}/nope", setting.running.issuer);
+    let call = setting.run(&["call", &nowhere]);
+    assert_eq!(call.status.code(), Some(1), "{}", call.stderr);
+    assert!(call.stderr.contains("asked for no token") && call.stderr.contains("answered 404"), "{}", call.stderr);
+    assert!(!call.stderr.contains("refused"), "{}", call.stderr);
+    let open = setting.run(&["call", &format!("{}/jwks", setting.running.issuer)]);
+    assert!(!open.stderr.contains("log in at"), "{}", open.stderr);
+}
+
+#[test]
+fn a_session_that_is_named_is_ended_without_a_url() {
+    let setting = setting(Options::default());
+    assert!(setting.run(&["logout"]).stderr.contains("no session is stored"));
+    setting.run(&["login", &setting.running.resource, "--session", "work"]);
+    let which = setting.run(&["logout"]);
+    assert!(which.status.code() == Some(2) && which.stderr.contains("stored are: work"), "{}", which.stderr);
+    let logout = setting.run(&["logout", "--session", "work", "--format", "json"]);
+    assert_eq!((logout.status.code(), &json(&logout)["revoked"]), (Some(0), &true.into()), "{}", logout.stderr);
+}
+
+#[test]
 fn servers_that_cannot_answer_decide_nothing() {
     for fault in ["metadata-failing", "store-failing"] {
         let setting = setting(Options::default());

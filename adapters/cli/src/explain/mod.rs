@@ -112,10 +112,11 @@ fn show(explanation: &Explanation, output: &Output) -> Result<(), Failure> {
     }
     match explanation.rejection() {
         None => output.line(format_args!("\n{}", styled(GOOD, "accepted"))),
-        Some(rejection) => output.line(format_args!(
-            "\n{} {reason}: {rejection}\nmore: keybound reasons {reason}",
-            styled(BAD, "refused:"),
-            reason = rejection.reason(),
-        )),
+        Some(rejection) => {
+            output.line(format_args!("\n{} {}: {rejection}", styled(BAD, "refused:"), rejection.reason()))?;
+            explanation.failures().try_for_each(|failure| {
+                output.line(format_args!("more: keybound reasons {}", failure.rejection.reason()))
+            })
+        }
     }
 }

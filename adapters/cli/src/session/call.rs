@@ -2,16 +2,16 @@
 
 use std::io::Read as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args as Arguments;
 use keybound::http::challenge::Challenge;
 use keybound::oauth::refused::{Advice, RefusedResponse};
 use keybound::oauth::{Demand, Session, shown};
 use keybound_reqwest::{Error, IgnoredChallenge, Needs};
-use reqwest::Method;
-use reqwest::blocking::Response;
-use reqwest::header::HeaderMap;
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::blocking::{RequestBuilder, Response};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::{Caller, Setup, failure};
@@ -24,7 +24,7 @@ Examples:
   keybound call https://api.example.com/items --data '{\"name\":\"one\"}' --header 'Content-Type: application/json'
   keybound call https://api.example.com/items/1 --method DELETE --include
 
-Without a session it logs in first. Nonces, fresh tokens and more scope are handled where the API asks for them.
+Without a session it logs in first if the API asks for a token. Nonces, fresh tokens and more scope are handled where the API asks for them.
 
 Exit code 0 for an answer below 400, 1 for one above, 3 if there was none.";
 
@@ -59,13 +59,23 @@ pub(crate) struct Args {
 /// How often more scope is asked for. A refusal of the token is answered by one login: a second would bring the same token.
 const MAX_STEPS: u8 = 2;
 
+/// How long an API may take to answer a request without a token; the login asks it again then.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
+
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
     let body = args.data.as_deref().map(read).transpose()?;
     let headers = args.header.iter().map(|field| header(field)).collect::<Result<Vec<_>, _>>()?;
     let mut caller = Caller::new(&args.setup, &args.url, output)?;
     let (mut session, mut is_fresh) = match caller.open() {
         Ok(session) => (session, false),
-        Err(error) if error.needs_login() && !args.no_login => (caller.log_in()?, true),
+        Err(error) if error.needs_login() && !args.no_login => {
+            if let Some(answer) = open_answer(&caller, args, &headers, body.as_deref()) {
+                output
+                    .note("the API asked for no token, so that none was sent; `keybound login` makes a session anyway");
+                return write(args, answer, output);
+            }
+            (caller.log_in()?, true)
+        }
         Err(error) => return Err(caller.failure(error)),
     };
     let mut steps = 0;
@@ -109,6 +119,30 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
     }
 }
 
+/// The answer to the request without a token, where that is not a refusal which a login would help: the URL is public, or nothing is there.
+/// Only for requests that change nothing, and where the options name no server to log in at.
+fn open_answer(
+    caller: &Caller<'_>,
+    args: &Args,
+    headers: &[(String, String)],
+    body: Option<&[u8]>,
+) -> Option<Response> {
+    let is_safe = body.is_none() && args.method.as_ref().is_none_or(Method::is_safe);
+    // The login refuses other URLs: nothing is sent in the clear over a network.
+    let may_be_asked = caller.url.is_https() || caller.url.is_loopback();
+    if !is_safe || !may_be_asked || caller.knows_server() {
+        return None;
+    }
+    // A failure of the network is told by the login.
+    let answer = request(caller, args, headers, body).timeout(PROBE_TIMEOUT).send().ok()?;
+    let fields: Vec<&[u8]> = answer.headers().get_all("www-authenticate").iter().map(HeaderValue::as_bytes).collect();
+    let asks =
+        |challenge: &Challenge| ["DPoP", "Bearer"].iter().any(|scheme| challenge.scheme().eq_ignore_ascii_case(scheme));
+    let is_open =
+        answer.status() != StatusCode::UNAUTHORIZED && !Challenge::parse_fields(&fields).list.iter().any(asks);
+    is_open.then_some(answer)
+}
+
 fn send(
     caller: &Caller<'_>,
     session: &Session,
@@ -116,6 +150,10 @@ fn send(
     headers: &[(String, String)],
     body: Option<&[u8]>,
 ) -> Result<Response, Error> {
+    caller.client.call(session, request(caller, args, headers, body))
+}
+
+fn request(caller: &Caller<'_>, args: &Args, headers: &[(String, String)], body: Option<&[u8]>) -> RequestBuilder {
     let method = args.method.clone().unwrap_or(if body.is_some() { Method::POST } else { Method::GET });
     let mut request = caller.client.request(method, &args.url);
     for (name, value) in headers {
@@ -124,7 +162,7 @@ fn send(
     if let Some(body) = body {
         request = request.body(body.to_vec());
     }
-    caller.client.call(session, request)
+    request
 }
 
 fn read(data: &str) -> Result<Vec<u8>, Failure> {

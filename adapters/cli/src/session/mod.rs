@@ -200,7 +200,7 @@ impl<'a> Caller<'a> {
                     Some(issuer) => issuer.clone(),
                     None => client.discover(url.as_str()).map_err(failure)?.server().issuer().to_owned(),
                 };
-                let given = setup.authentication(&host, known.as_ref())?;
+                let given = setup.authentication(&host, known.as_ref(), output)?;
                 let authentication = given
                     .or(known.as_ref().map(|known| known.authentication.clone()))
                     .unwrap_or(Authentication::Public);
@@ -236,6 +236,11 @@ impl<'a> Caller<'a> {
             return Err(Error::Flow(oauth::FlowError::NoSession));
         }
         Ok(session)
+    }
+
+    /// Whether the options name the server or the client to log in with: then a login is meant.
+    const fn knows_server(&self) -> bool {
+        self.remembered.issuer.is_some() || self.remembered.client.is_some()
     }
 
     /// Whether the session's key is in an HSM's token rather than in a file.
@@ -429,6 +434,7 @@ impl Setup {
         &self,
         host: &Files,
         known: Option<&RememberedClient>,
+        output: &Output,
     ) -> Result<Option<Authentication>, Failure> {
         let has_secret = known.is_some_and(|known| matches!(known.authentication, Authentication::Secret(_)));
         if let Some(secret) = &self.client_secret {
@@ -442,6 +448,7 @@ impl Setup {
         let bytes = input::read(path)?;
         let text = input::text(&bytes, "client's key")?;
         let key = SoftKey::from_jwk(&text, &RUSTCRYPTO).map_err(|error| Failure::usage(error.to_string()))?;
+        input::note_readable(path, output);
         host.add_key(&key).map_err(|error| Failure::undecided(error.to_string()))?;
         Ok(Some(Authentication::Key(key.public_key().clone(), key.algorithm())))
     }

@@ -52,3 +52,16 @@ fn json_gives_the_key_where_no_file_was_named() {
     assert_eq!(made["alg"], "Ed25519");
     assert!(made["key"]["d"].is_string());
 }
+
+#[test]
+#[cfg(unix)]
+fn a_private_key_that_others_can_read_is_noted() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = Scratch::new("readable");
+    let key = scratch.key("key.json", "ES256");
+    let sign = || keybound(&["proof", "--key", &key, "--method", "GET", "--url", "https://h.example/"]);
+    assert_eq!(sign().err, "");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let ran = sign();
+    assert!(ran.code == Some(0) && ran.err.contains("chmod 600"), "{}", ran.err);
+}

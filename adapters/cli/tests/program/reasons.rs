@@ -1,6 +1,6 @@
 //! `keybound reasons`: the pages about reasons, without a network.
 
-use super::keybound;
+use super::{Scratch, keybound, proof};
 
 #[test]
 fn every_reason_that_is_listed_can_be_read_about() {
@@ -41,6 +41,12 @@ fn a_refusal_leads_to_the_page() {
         let refused = keybound(&[command, "--method", "GET", "--url", "https://api.example.com/", "no.proof."]);
         assert_eq!(refused.code, Some(1));
         assert!(refused.out.contains("keybound reasons base64_non_canonical"), "{command}: {}", refused.out);
+    }
+    let scratch = Scratch::new("several");
+    let made = proof(&scratch.key("key.json", "ES256"), &[]);
+    let refused = keybound(&["explain", "--method", "PUT", "--url", "https://other.example/", &made]);
+    for reason in ["method_mismatch", "target_mismatch"] {
+        assert!(refused.out.contains(&format!("more: keybound reasons {reason}")), "{}", refused.out);
     }
     let near = keybound(&["reasons", "target_missmatch"]);
     assert!(near.err.contains("did you mean target_mismatch?"), "{}", near.err);
