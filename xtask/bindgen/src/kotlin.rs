@@ -34,7 +34,7 @@ pub(crate) fn improve(text: String) -> Result<String, String> {
     let text = all(&text, "*/ fun `", "*/\n    fun `")?;
     let text = errors(&text)?;
     let text = members(&text)?;
-    let text = builder::add(&text)?;
+    let text = builder::add_to_classes(&builder::add(&text)?)?;
     let mut text = overloaded_records(&text)?;
     for (old, new) in [
         ("public object FfiConverter", "internal object FfiConverter"),
