@@ -7,6 +7,7 @@ import okhttp3.Authenticator
 import okhttp3.Call
 import okhttp3.Callback
 import okhttp3.CookieJar
+import okhttp3.Dispatcher
 import okhttp3.Interceptor
 import okhttp3.MediaType.Companion.toMediaType
 import okhttp3.MediaType.Companion.toMediaTypeOrNull
@@ -20,9 +21,19 @@ import okhttp3.internal.http2.ErrorCode
 import okhttp3.internal.http2.StreamResetException
 import java.io.IOException
 import java.net.ProtocolException
+import java.util.concurrent.SynchronousQueue
+import java.util.concurrent.ThreadPoolExecutor
 import java.util.concurrent.TimeUnit
 import kotlin.coroutines.resume
 import kotlin.coroutines.resumeWithException
+
+/** The client where the caller gives none. Its threads are daemons, as those of coroutines are: they do not keep the JVM from ending after `main`. */
+internal fun ownHttpClient(): OkHttpClient {
+    val threads = ThreadPoolExecutor(0, Int.MAX_VALUE, 60, TimeUnit.SECONDS, SynchronousQueue()) { work ->
+        Thread(work, "Keybound OkHttp").apply { isDaemon = true }
+    }
+    return OkHttpClient.Builder().dispatcher(Dispatcher(threads)).build()
+}
 
 /**
  * The same client for requests of sessions, with nothing that outlives one or answers for it.
@@ -68,8 +79,14 @@ internal suspend fun Call.await(): Response = suspendCancellableCoroutine { cont
     enqueue(object : Callback {
         override fun onFailure(call: Call, e: IOException) = continuation.resumeWithException((e as? Once.Lost)?.cause ?: e)
 
-        override fun onResponse(call: Call, response: Response) =
+        override fun onResponse(call: Call, response: Response) = try {
             continuation.resume(response) { _, unwanted, _ -> unwanted.close() }
+        } catch (error: LinkageError) {
+            // OkHttp would end its thread with this, and the caller would wait for ever.
+            response.close()
+            val found = "an older one comes before it on the class path"
+            continuation.resumeWithException(IllegalStateException("Keybound needs kotlinx-coroutines 1.10.2 or newer; $found", error))
+        }
     })
 }
 

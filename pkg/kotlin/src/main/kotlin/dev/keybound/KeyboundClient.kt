@@ -17,7 +17,8 @@ import java.io.IOException
  * @param keys where its keys live
  * @param sessions where its sessions live
  * @param http sends its requests, with its proxies, timeouts, certificates and interceptors. Redirects are followed, and requests repeated, by this client and
- * not by OkHttp; its cache, cookies and authenticator are not used, so that nothing of one account reaches another
+ * not by OkHttp; its cache, cookies and authenticator are not used, so that nothing of one account reaches another. The default one's threads do not keep the JVM from
+ * ending; those of an `OkHttpClient` of yours do for a minute after the last request, unless its dispatcher has daemon threads
  * @param clock the time by which proofs are made
  * @throws KeyboundException.Misuse if an option cannot be used
  */
@@ -25,7 +26,7 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
     options: ClientOptions,
     keys: ProofKeyStore = SoftwareKeys(),
     sessions: SessionStore = MemorySessions(),
-    http: OkHttpClient = OkHttpClient(),
+    http: OkHttpClient = ownHttpClient(),
     private val clock: Clock = Clock.SYSTEM,
 ) : AutoCloseable {
     private val core = CoreClient(options)
@@ -161,7 +162,8 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
     /**
      * The request with the session's token and a proof, to be sent once and soon by other means, for example as a WebSocket handshake.
      *
-     * [refused] is the answer to an earlier one: what it says of nonces and tokens is heeded. Null, if nothing would help.
+     * [refused] is the answer to an earlier one: what it says of nonces and tokens is heeded. Null only with [refused]: if that asked for no
+     * nonce, and no new token can be had, sending again would not help.
      */
     @JvmOverloads
     public suspend fun authorized(session: Session, request: Request, refused: Response? = null): Request? {
@@ -207,7 +209,7 @@ public class KeyboundClient @JvmOverloads @Throws(KeyboundException::class) cons
     public class Builder internal constructor(private val options: ClientOptions) {
         private var keys: ProofKeyStore = SoftwareKeys()
         private var sessions: SessionStore = MemorySessions()
-        private var http = OkHttpClient()
+        private var http = ownHttpClient()
         private var clock = Clock.SYSTEM
 
         /** Where its keys live. */

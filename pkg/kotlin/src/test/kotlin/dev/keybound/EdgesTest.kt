@@ -49,6 +49,20 @@ class EdgesTest {
             if (response.priorResponse != null) null else response.request.newBuilder().header("Authorization", "Basic secret").build()
     }
 
+    @Test
+    fun `a program that closes nothing ends with its main function`() {
+        Served().use { served ->
+            val output = folder.resolve("output.txt")
+            val java = listOf("${System.getProperty("java.home")}/bin/java", "-cp", System.getProperty("java.class.path"))
+            val program = ProcessBuilder(java + listOf("app.FirstTry", served.resource)).redirectErrorStream(true).redirectOutput(output).start()
+            // OkHttp's own threads stay for 60 seconds.
+            val hasEnded = program.waitFor(40, TimeUnit.SECONDS)
+            program.destroyForcibly()
+            assertEquals(served.issuer, output.readText().trim())
+            assertTrue(hasEnded, "threads keep the process alive")
+        }
+    }
+
     private val jar = Jar()
     private val sent = ConcurrentLinkedQueue<Request>()
 
