@@ -145,6 +145,12 @@ impl Error {
         Self::own(Own::AlreadyUsed, "this was used already; each proof, request and step is good for one answer")
     }
 
+    /// The same with what is wrong with the URL that was given behind its text.
+    pub(crate) fn because(mut self, what: impl fmt::Display) -> Self {
+        self.0.detail = format!("{} (the url that was given: {what})", self.0.detail);
+        self
+    }
+
     /// The same with a status.
     pub(crate) fn with_status(mut self, status: u16) -> Self {
         self.0.status = Some(status);
@@ -217,7 +223,17 @@ impl From<SettleError> for Error {
 
 impl From<Misuse> for Error {
     fn from(error: Misuse) -> Self {
-        Self::misuse(error.reason(), error.to_string())
+        let detail = match &error {
+            // The core says what a program in Rust adds to its build, which no other language can.
+            Misuse::AlgorithmUnavailable(algorithm) => {
+                format!(
+                    "this build cannot sign or verify with {}; take another algorithm, such as ES256",
+                    algorithm.name()
+                )
+            }
+            error => error.to_string(),
+        };
+        Self::misuse(error.reason(), detail)
     }
 }
 

@@ -153,9 +153,11 @@ pub fn algorithms(names: &[impl AsRef<str>]) -> Result<AlgorithmSet, Error> {
 pub fn algorithm(name: &str) -> Result<Algorithm, Error> {
     let unknown = || {
         let known = AlgorithmSet::ALL.iter().map(Algorithm::name).collect::<Vec<_>>().join(", ");
+        let meant = AlgorithmSet::ALL.iter().map(Algorithm::name).find(|known| known.eq_ignore_ascii_case(name));
+        let meant = meant.map_or_else(String::new, |meant| ["did you mean ", meant, "? "].concat());
         Error::own(
             Own::UnknownAlgorithm,
-            ["there is no algorithm of this name for proofs; there are: ", &known].concat(),
+            [&meant, "there is no algorithm of this name for proofs; there are: ", &known].concat(),
         )
     };
     Algorithm::from_name(name).ok_or_else(unknown)

@@ -47,9 +47,9 @@ pub struct OwnedPresented {
 impl Presented<'_> {
     /// Hands the request to the core.
     pub(crate) fn with<T>(&self, epoch: StoreEpoch, judge: impl FnOnce(&Presentation<'_>) -> T) -> Result<T, Error> {
-        // A target that is none is a fault of the request, not of its proof.
-        let target =
-            TargetUri::parse(self.url).map_err(|_| Error::from(Rejection::TargetMalformed).with_status(400))?;
+        // A target that is none is a fault of the request, not of its proof; or of the caller, who reads what is wrong with it.
+        let malformed = |what| Error::from(Rejection::TargetMalformed).with_status(400).because(what);
+        let target = TargetUri::parse(self.url).map_err(malformed)?;
         let bound_to = self.bound_to.map(parse_thumbprint).transpose()?;
         let context = match (self.access_token, bound_to) {
             (None, dpop_jkt) => Context::TokenEndpoint { dpop_jkt },

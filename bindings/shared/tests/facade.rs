@@ -134,6 +134,20 @@ fn a_public_key_without_a_member_says_which() {
 }
 
 #[test]
+fn a_mistake_in_a_word_says_what_was_meant() {
+    let detail = |outcome: Result<Key, Error>| outcome.unwrap_err().detail(Spelling::Camel);
+    assert!(detail(Key::generate("es256", &RUSTCRYPTO)).starts_with("did you mean ES256? "));
+    assert!(detail(Key::generate("HS256", &RUSTCRYPTO)).starts_with("there is no algorithm"));
+    let unavailable = detail(Key::generate("RS256", &RUSTCRYPTO));
+    assert!(unavailable.contains("ES256") && !unavailable.contains("keybound-aws-lc"), "{unavailable}");
+    let verifier = Verifier::new("{}", &RUSTCRYPTO).unwrap();
+    let relative = Presented { url: "/items", ..presented(&[], "j6t9Bnhh1GDxkLFjFdcFDdtHPkIYM8VkZCTVdwoXBQc") };
+    let error = verifier.check(&relative, NOW).err().unwrap();
+    assert_eq!((error.reason.as_str(), error.status), ("target_malformed", Some(400)));
+    assert!(error.detail.ends_with("(the url that was given: it is relative; give scheme and host as well)"));
+}
+
+#[test]
 fn a_pending_proof_is_settled_once_and_by_a_word_of_the_enumeration() {
     let (key, verifier) = (key(), Verifier::new("{}", &RUSTCRYPTO).unwrap());
     let (made, bound_to) = (made(&key, None), key.thumbprint());
