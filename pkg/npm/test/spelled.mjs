@@ -1,6 +1,6 @@
 // Sentences on record name options as Python writes them.
 
-const OPTIONS = /\b(danger_accept_split_brain|danger_first_start|wait_for_replicas)\b/g;
+const OPTIONS = /\b(danger_accept_split_brain|danger_first_start|max_age|max_ahead|store_margin|wait_for_replicas)\b/g;
 
 /** A vector whose sentences name options as JavaScript writes them. Its members keep their names. */
 export function inCamelCase(vector) {

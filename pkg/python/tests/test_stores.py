@@ -300,7 +300,7 @@ def test_own_stores() -> None:
 def test_verifiers_that_disagree_do_not_share_a_store() -> None:
     key, store = Key.generate(), settled_store()
     verify(store=store, **shown(key))
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(Misuse, match="max_age is 20 s in this policy and 60 s in that of its replay store"):
         verify(store=store, policy=Policy(max_age=20), **shown(key))
 
 

@@ -161,6 +161,10 @@ const fn texts(error: Option<&str>) -> Texts {
 /// neither expired nor of another key.
 const fn of_token(rejection: TokenRejection) -> Option<(&'static str, &'static str)> {
     Some(match rejection {
+        TokenRejection::SchemeNotAccepted => (
+            "the token was sent with the scheme Bearer, as one that is not bound to a key",
+            "send it as Authorization: DPoP <token>, with a proof by its key in the field DPoP",
+        ),
         TokenRejection::IssuerMismatch => (
             "the token comes from an authorization server that this resource does not trust, for example that of another environment",
             "log in at an authorization server that the resource's metadata names, or have the resource trust this issuer; the same \

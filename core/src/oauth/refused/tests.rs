@@ -105,6 +105,7 @@ fn an_authorization_server_says_it_in_the_body() {
 #[test]
 fn a_fault_of_the_token_is_not_blamed_on_its_age_or_key() {
     for rejection in [
+        TokenRejection::SchemeNotAccepted,
         TokenRejection::IssuerMismatch,
         TokenRejection::AudienceMismatch,
         TokenRejection::AudienceIsClient,

@@ -156,13 +156,13 @@ class SessionRequest:
     danger_assume_pkce: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.at, Session):
-            needed("at", self.at, Discovered, "at=client.discover(url)")
         if self.level is not None:
             level_of(self.level)
         for name in ("authorization_details", "intent"):
             if getattr(self, name) is not None:
                 objects(name, getattr(self, name))
+        if not isinstance(self.at, Session):
+            needed("at", self.at, Discovered, "at=client.discover(url)")
 
     def _operation(self) -> dict[str, Any]:
         operation = given(
