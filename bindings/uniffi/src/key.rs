@@ -4,10 +4,14 @@ use keybound_ffi as ffi;
 
 use crate::CRYPTO;
 use crate::error::KeyboundError;
+use crate::plain::shown_by_methods;
 
 /// A key in this process, for tools, tests and hosts without hardware keys. Its private part is shown by `danger` methods alone.
 #[derive(Debug, uniffi::Object)]
+#[uniffi::export(Display)]
 pub struct Key(pub(crate) ffi::Key);
+
+shown_by_methods!(Key { algorithm, thumbprint });
 
 #[uniffi::export]
 impl Key {

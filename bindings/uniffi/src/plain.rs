@@ -80,14 +80,27 @@ fn camel_case(name: &str) -> String {
 
 /// Has `Display` show these members and no others, in Swift and Kotlin too: the rest holds secrets.
 macro_rules! shown {
-    ($type:ident { $($member:ident),* }) => {
+    ($type:ident $(. $inner:tt)? { $($member:ident),* }) => {
         impl ::core::fmt::Display for $type {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                let members = [$((stringify!($member), $crate::plain::Shown::shown(&self.$member))),*];
+                let of = &self$(.$inner)?;
+                let members = [$((stringify!($member), $crate::plain::Shown::shown(&of.$member))),*];
                 f.write_str(&$crate::plain::shown_record(stringify!($type), &members))
             }
         }
     };
 }
 
-pub(crate) use {shown, shown_as_debug};
+/// The same for objects, which have methods in place of members.
+macro_rules! shown_by_methods {
+    ($type:ident { $($method:ident),* }) => {
+        impl ::core::fmt::Display for $type {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                let members = [$((stringify!($method), $crate::plain::Shown::shown(&self.$method()))),*];
+                f.write_str(&$crate::plain::shown_record(stringify!($type), &members))
+            }
+        }
+    };
+}
+
+pub(crate) use {shown, shown_as_debug, shown_by_methods};

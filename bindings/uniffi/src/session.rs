@@ -5,11 +5,15 @@ use std::sync::Arc;
 use keybound_ffi as ffi;
 
 use crate::options::SecurityLevel;
+use crate::plain::shown_by_methods;
 use crate::step::Protection;
 
 /// What protects a target.
 #[derive(Debug, uniffi::Object)]
+#[uniffi::export(Display)]
 pub struct Discovered(pub(crate) ffi::Discovered);
+
+shown_by_methods!(Discovered { issuer, resource });
 
 #[uniffi::export]
 impl Discovered {
@@ -31,7 +35,20 @@ impl Discovered {
 
 /// A session: tokens bound to a key. Its tokens are renewed within it.
 #[derive(Debug, uniffi::Object)]
+#[uniffi::export(Display)]
 pub struct Session(pub(crate) ffi::Session);
+
+shown_by_methods!(Session { name, issuer });
+
+impl Session {
+    fn name(&self) -> String {
+        self.0.name().into()
+    }
+
+    fn issuer(&self) -> String {
+        self.0.issuer()
+    }
+}
 
 /// An account, as its authorization server names it. Identify it by both: another issuer may give the same `sub` to another
 /// account.
@@ -99,7 +116,7 @@ impl Session {
         ffi::session_member(&self.0, &name)
     }
 
-    /// The access token: a secret, worthless without its key if it is bound.
+    /// The access token: a secret, worthless without its key if it is bound. None, if the session has ended.
     pub fn danger_access_token(&self) -> Option<String> {
         self.0.danger_access_token().map(|token| token.expose().into())
     }

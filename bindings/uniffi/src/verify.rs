@@ -12,28 +12,63 @@ use crate::plain::{clock, field_bytes, shown};
 use crate::proof::ServerRole;
 use crate::replay::{Insertion, MemoryReplayStore, ReplayEntry};
 
-/// A proof as it comes with a request.
-#[derive(Clone, Debug, uniffi::Record)]
+/// A proof as it comes with a request: made by `at_resource` or `at_authorization_server`, which decide what is checked.
+///
+/// It holds the access token and shows it nowhere.
+#[derive(uniffi::Object)]
 #[uniffi::export(Display)]
-pub struct PresentedProof {
-    /// The method, as received.
-    pub method: String,
-    /// The target URI from configuration and the raw path: never from a decoded path or an unchecked `Host`.
-    pub url: String,
-    /// The values of all `DPoP` fields of the request.
-    pub proofs: Vec<String>,
-    /// The access token without scheme; none makes it a request to the authorization server.
-    #[uniffi(default)]
-    pub access_token: Option<String>,
-    /// The thumbprint that the token (`cnf.jkt`), code or refresh token is bound to. A token needs one.
-    #[uniffi(default)]
-    pub bound_to: Option<String>,
-    /// The one nonce this client was given, where the host remembers it itself.
-    #[uniffi(default)]
-    pub expected_nonce: Option<String>,
+pub struct PresentedProof(ffi::OwnedPresented);
+
+#[uniffi::export]
+impl PresentedProof {
+    /// A proof that comes with an access token to a resource: the proof must be for this token (`ath`), and by the key that the token is
+    /// bound to (RFC 9449 section 7.1). The token itself (signature, audience, expiry) is for you to check, or for its issuer to introspect.
+    ///
+    /// `method` is as received. `url` is the target URI from configuration and the raw path: never from a decoded path or an unchecked
+    /// `Host`. `proofs` are the values of all `DPoP` fields of the request. `access_token` is without its scheme, and `bound_to` the
+    /// thumbprint in its `cnf.jkt`. `expected_nonce` is the one nonce this client was given, where the host remembers it itself.
+    #[uniffi::constructor(default(expected_nonce = None))]
+    pub fn at_resource(
+        method: String,
+        url: String,
+        proofs: Vec<String>,
+        access_token: String,
+        bound_to: String,
+        expected_nonce: Option<String>,
+    ) -> Self {
+        Self(presented(method, url, &proofs, Some(access_token), Some(bound_to), expected_nonce))
+    }
+
+    /// A proof that comes to an endpoint of an authorization server, above all the token endpoint: there is no access token yet, and none is
+    /// checked (RFC 9449 section 5).
+    ///
+    /// `bound_to` is the thumbprint that a code (`dpop_jkt`) or refresh token is bound to; without it any key passes. The others are those of
+    /// `at_resource`.
+    #[uniffi::constructor(default(bound_to = None, expected_nonce = None))]
+    pub fn at_authorization_server(
+        method: String,
+        url: String,
+        proofs: Vec<String>,
+        bound_to: Option<String>,
+        expected_nonce: Option<String>,
+    ) -> Self {
+        Self(presented(method, url, &proofs, None, bound_to, expected_nonce))
+    }
 }
 
-shown!(PresentedProof { method, url, bound_to });
+fn presented(
+    method: String,
+    url: String,
+    proofs: &[String],
+    access_token: Option<String>,
+    bound_to: Option<String>,
+    expected_nonce: Option<String>,
+) -> ffi::OwnedPresented {
+    let proofs = proofs.iter().map(|proof| field_bytes(proof)).collect();
+    ffi::OwnedPresented { method, url, proofs, access_token, bound_to, expected_nonce, epoch: None }
+}
+
+shown!(PresentedProof.0 { method, url, bound_to });
 
 /// What a verified proof says.
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]
@@ -65,18 +100,7 @@ impl PresentedProof {
         epoch: Option<&str>,
         judge: impl FnOnce(&ffi::Presented<'_>) -> Result<T, ffi::Error>,
     ) -> Result<T, KeyboundError> {
-        let proofs: Vec<Vec<u8>> = self.proofs.iter().map(|proof| field_bytes(proof)).collect();
-        let proofs: Vec<&[u8]> = proofs.iter().map(Vec::as_slice).collect();
-        let presented = ffi::Presented {
-            method: &self.method,
-            url: &self.url,
-            proofs: &proofs,
-            access_token: self.access_token.as_deref(),
-            bound_to: self.bound_to.as_deref(),
-            expected_nonce: self.expected_nonce.as_deref(),
-            epoch,
-        };
-        Ok(judge(&presented)?)
+        Ok(self.0.show(|presented| judge(&ffi::Presented { epoch, ..*presented }))?)
     }
 }
 

@@ -40,14 +40,8 @@ fn options(level: SecurityLevel) -> ClientOptions {
 }
 
 fn presented(key: &Key, proof: &str) -> PresentedProof {
-    PresentedProof {
-        method: "GET".into(),
-        url: "https://api.example.com/items".into(),
-        proofs: vec![proof.into()],
-        access_token: Some("token".into()),
-        bound_to: Some(key.thumbprint()),
-        expected_nonce: None,
-    }
+    let (method, url) = ("GET".to_owned(), "https://api.example.com/items".to_owned());
+    PresentedProof::at_resource(method, url, vec![proof.into()], "token".into(), key.thumbprint(), None)
 }
 
 #[test]
@@ -166,14 +160,17 @@ fn texts_for_people_hold_no_secrets() {
 #[test]
 fn texts_for_people_name_members_as_both_languages_do_and_leave_out_what_is_not_set() {
     let key = Key::generate("ES256").unwrap();
-    let bound = PresentedProof { url: "https://a.example/\"".into(), ..presented(&key, "token") };
+    let shown = |bound_to| {
+        let (method, url) = ("GET".to_owned(), "https://a.example/\"".to_owned());
+        PresentedProof::at_authorization_server(method, url, vec!["token".into()], bound_to, None).to_string()
+    };
     let expected =
         format!("PresentedProof(method: \"GET\", url: \"https://a.example/\\\"\", boundTo: \"{}\")", key.thumbprint());
-    assert_eq!(bound.to_string(), expected);
-    let unbound = PresentedProof { bound_to: None, ..bound };
-    assert_eq!(unbound.to_string(), "PresentedProof(method: \"GET\", url: \"https://a.example/\\\"\")");
+    assert_eq!(shown(Some(key.thumbprint())), expected);
+    assert_eq!(shown(None), "PresentedProof(method: \"GET\", url: \"https://a.example/\\\"\")");
     let call = CallRequest { method: "GET".into(), url: "u".into(), headers: Vec::new(), body: CallBody::OneShot };
     assert_eq!(call.to_string(), "CallRequest(method: \"GET\", url: \"u\", body: OneShot)");
+    assert_eq!(key.to_string(), format!("Key(algorithm: \"ES256\", thumbprint: \"{}\")", key.thumbprint()));
 }
 
 #[cfg(unix)]

@@ -107,6 +107,7 @@ pub(crate) fn improve(text: String) -> Result<String, String> {
         ("open class ", "public final class "),
         ("open func ", "public func "),
         (", @unchecked Sendable {", ", Sendable {"),
+        (", @unchecked Sendable, ", ", Sendable, "),
         ("required public init(unsafeFromHandle", "init(unsafeFromHandle"),
         ("public struct NoHandle {\n        public init() {}", "struct NoHandle {\n        init() {}"),
         ("public init(noHandle", "init(noHandle"),

@@ -187,7 +187,7 @@ public actor KeyboundClient {
     /// The request with the session's token and a proof, to be sent once and soon by other means: a download, an upload, a WebSocket.
     ///
     /// - Parameter refused: the answer to an earlier one; what it says of nonces and tokens is heeded.
-    /// - Returns: nil, if nothing would help.
+    /// - Returns: nil only with `refused`: if that refusal asked for no nonce, and no new token can be had, sending again would not help.
     public func authorized(
         _ request: URLRequest, session: Session, refused: HTTPURLResponse? = nil
     ) async throws(ClientError) -> URLRequest? {

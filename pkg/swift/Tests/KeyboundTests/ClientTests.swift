@@ -140,7 +140,7 @@ final class ClientTests: XCTestCase {
         let now = Int64(Date().timeIntervalSince1970)
         let options = VerifierOptions()
         let store = try MemoryReplayStore(options: options, now: now - 3600)
-        let presented = PresentedProof(
+        let presented = PresentedProof.atResource(
             method: "GET", url: "https://api.example.com/items?page=2", proofs: [request.value(forHTTPHeaderField: "DPoP") ?? ""],
             accessToken: "token", boundTo: try thumbprint(of: signer.publicJwk))
         _ = try Verifier(options: options).verify(presented, in: store, now: now)
@@ -278,7 +278,7 @@ final class ClientTests: XCTestCase {
             HttpRequest(
                 method: "GET", url: "https://a.example", headers: [Header(name: "a", value: token)], body: .bytes(content: Data(token.utf8)),
                 maxBody: nil, timeout: nil),
-            PresentedProof(method: "GET", url: "https://a.example", proofs: [token], accessToken: token),
+            PresentedProof.atResource(method: "GET", url: "https://a.example", proofs: [token], accessToken: token, boundTo: "t"),
             Credentials(issuer: "i", clientId: "c", method: "secret", secret: token), NonceKey(id: 1, secret: token),
             Reply.loaded(value: StoredValue(version: 1, value: token)), IssuedToken(token: token, tokenType: "x", expiresAt: nil),
             Step.save(slot: "session/a", expected: nil, version: 1, value: token),

@@ -81,7 +81,7 @@ final class EdgesTests: XCTestCase {
             CallRequest(method: "GET", url: "u", headers: [header], body: .empty),
             RefusedResponse(status: 401, headers: [header], body: Data(secret.utf8)),
             DevicePrompt(userCode: secret, verificationUri: "https://as.example.com", verificationUriComplete: secret, expiresAt: 1),
-            PresentedProof(method: "GET", url: "u", proofs: [secret], accessToken: secret), NonceKey(id: 1, secret: secret),
+            PresentedProof.atResource(method: "GET", url: "u", proofs: [secret], accessToken: secret, boundTo: "t"), NonceKey(id: 1, secret: secret),
             Credentials(issuer: "i", clientId: "c", method: "secret", secret: secret), Reply.loaded(value: stored),
             Step.save(slot: secret, expected: nil, version: 1, value: secret), IssuedToken(token: secret, tokenType: "x", expiresAt: nil),
             CoreOperation.exchange(callback: secret), ExchangeRequest(subjectToken: secret, subjectTokenType: "t"),

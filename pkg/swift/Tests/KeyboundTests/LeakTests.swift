@@ -17,7 +17,7 @@ final class LeakTests: XCTestCase {
             try proof(method: "GET", url: "https://api.example.com/items", key: key, accessToken: "token", now: now)
         }
         func shown(_ at: Int, _ method: String = "GET") -> PresentedProof {
-            PresentedProof(
+            .atResource(
                 method: method, url: "https://api.example.com/items", proofs: [made[at % made.count]], accessToken: "token",
                 boundTo: key.thumbprint())
         }

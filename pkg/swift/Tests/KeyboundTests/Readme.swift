@@ -1,10 +1,9 @@
-import Foundation
 import XCTest
 
-@testable import Keybound
-
+import Foundation
+import Keybound
 #if canImport(FoundationNetworking)
-import FoundationNetworking
+import FoundationNetworking  // URLRequest and URLSession, on Linux
 #endif
 
 // The README's examples, compiled. `ReadmeTests` looks for each of them here, in Tests/Stubs/ReadmeApple.swift, and in Package.swift's
@@ -19,7 +18,7 @@ enum Readme {
         var request = URLRequest(url: URL(string: "https://api.example.com/items")!)
         try request.prove(by: key, accessToken: "the-token", nonce: verifier.freshNonce(for: .resource))  // DPoP and Authorization
 
-        let presented = PresentedProof(
+        let presented = PresentedProof.atResource(
             method: "GET", url: "https://api.example.com/items", proofs: [request.value(forHTTPHeaderField: "DPoP")!],
             accessToken: "the-token", boundTo: key.thumbprint())
         let verified = try verifier.verify(presented, in: store)
@@ -37,9 +36,24 @@ enum Readme {
         override func stopLoading() {}
     }
 
-    static func reopen(_ client: KeyboundClient) async throws -> Session {
-        let session = try await client.open("work")
-        return session
+    struct App {
+        let client: KeyboundClient
+        let logIn: () async throws(ClientError) -> Session
+
+        func session() async throws(ClientError) -> Session {
+            do throws(ClientError) {
+                return try await client.open("work")
+            } catch {
+                guard case .keybound(.loginRequired) = error else { throw error }
+                return try await logIn()  // none is stored, or it has ended
+            }
+        }
+    }
+
+    static func clientWithAFolder(_ options: ClientOptions) throws -> KeyboundClient {
+        let store = try FileStore(folder: URL(fileURLWithPath: "sessions"))
+        let client = try KeyboundClient(options: options, keys: store, sessions: store)
+        return client
     }
 
     static func demands(
@@ -73,7 +87,8 @@ enum Readme {
             print("by \(verified.thumbprint)")
         } catch {
             guard case .rejected(let fault) = error, let refusal = fault.refusal else { throw error }
-            print(refusal.status, refusal.headers)
+            print(refusal.status)
+            for header in refusal.headers { print("\(header.name): \(header.value)") }
         }
         print(try verifier.explain(presented, in: store).checks.filter { $0.outcome == .failed })
     }

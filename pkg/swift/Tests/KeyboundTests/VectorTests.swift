@@ -53,7 +53,7 @@ final class VectorTests: XCTestCase {
             let isThumbprint = jkt?.range(of: "^[A-Za-z0-9_-]{43}$", options: .regularExpression) != nil
             let bound = jkt.map { isThumbprint ? $0 : nobody } ?? thumbprintOf(shown)
             let token = entry.text("access_token")
-            let presented = PresentedProof(
+            let presented = presentedProof(
                 method: entry.text("method") ?? claims?.text("htm") ?? "GET", url: entry.text("url") ?? claims?.text("htu") ?? "",
                 proofs: shown, accessToken: token, boundTo: token == nil ? bound : bound ?? nobody, expectedNonce: entry.text("nonce"))
             do throws(KeyboundError) {
@@ -70,6 +70,17 @@ final class VectorTests: XCTestCase {
         }
         if let used = entry["already_used"] { _ = try judge(used.text.map { [$0] } ?? proofs, nil) }
         return try judge(proofs, entry.text("jkt"))
+    }
+
+    /// With a token it came to a resource, without one to an authorization server.
+    private func presentedProof(
+        method: String, url: String, proofs: [String], accessToken: String? = nil, boundTo: String? = nil, expectedNonce: String? = nil
+    ) -> PresentedProof {
+        guard let accessToken else {
+            return .atAuthorizationServer(method: method, url: url, proofs: proofs, boundTo: boundTo, expectedNonce: expectedNonce)
+        }
+        return .atResource(
+            method: method, url: url, proofs: proofs, accessToken: accessToken, boundTo: boundTo ?? "", expectedNonce: expectedNonce)
     }
 
     private func isLacking(_ entry: JSON, _ reason: String) -> Bool {
@@ -139,7 +150,7 @@ final class VectorTests: XCTestCase {
             let store = try entry.number("store_floor").map {
                 try MemoryReplayStore(options: options, now: $0, dangerFirstStart: entry.flag("first_start"))
             }
-            let presented = PresentedProof(
+            let presented = presentedProof(
                 method: entry.text("method") ?? "", url: entry.text("url") ?? "", proofs: [entry.text("proof") ?? ""],
                 accessToken: entry.text("access_token"), boundTo: entry.text("jkt"))
             let explained = try Verifier(options: options).explain(presented, in: store, now: entry.number("now"))
@@ -152,7 +163,7 @@ final class VectorTests: XCTestCase {
 
     func testARefusedProofIsExplained() throws {
         let entry = try XCTUnwrap(Vectors.read("vectors/method.json").elements.first)
-        let presented = PresentedProof(
+        let presented = presentedProof(
             method: entry.text("method") ?? "GET", url: entry.text("url") ?? "https://a.example", proofs: [entry.text("proof") ?? ""])
         let explained = try Verifier(options: VerifierOptions()).explain(presented, now: entry.number("now"))
         XCTAssertFalse(explained.accepted)

@@ -24,7 +24,7 @@ fun main() {
 
     val url = "https://api.example.com/items"
     val made = proof("GET", url, key, accessToken = "the-token", nonce = verifier.freshNonce(ServerRole.RESOURCE))
-    val presented = PresentedProof("GET", url, listOf(made), accessToken = "the-token", boundTo = key.thumbprint())
+    val presented = PresentedProof.atResource("GET", url, listOf(made), accessToken = "the-token", boundTo = key.thumbprint())
     check(verifier.verify(presented, store).algorithm == "ES256")
     try {
         verifier.verify(presented, store)

@@ -39,12 +39,12 @@ class JavaTest {
         long now = Clock.SYSTEM.now();
         MemoryReplayStore store = new MemoryReplayStore(options, 1000, now - 3600);
         Verifier verifier = new Verifier(options, store);
-        PresentedProof presented = new PresentedProof("GET", URL, List.of(made), "token", key.thumbprint());
+        PresentedProof presented = PresentedProof.atResource("GET", URL, List.of(made), "token", key.thumbprint());
         assertEquals(key.thumbprint(), verifier.verify(presented, store).getThumbprint());
         KeyboundException error = assertThrows(KeyboundException.Rejected.class, () -> verifier.verify(presented, store));
         assertEquals("replayed", error.getReason());
         assertEquals(Integer.valueOf(401), error.getFault().getStatus());
-        assertEquals(presented.toString(), PresentedProof.builder("GET", URL, List.of(made)).boundTo(key.thumbprint()).build().toString());
+        assertEquals(presented.toString(), PresentedProof.atAuthorizationServer("GET", URL, List.of(made), key.thumbprint()).toString());
     }
 
     /** javac takes no handler for a checked exception that is not declared: that this compiles is the test. */

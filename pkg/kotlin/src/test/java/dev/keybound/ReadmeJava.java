@@ -5,6 +5,7 @@ import java.security.KeyPair;
 import java.security.Signature;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
+import okhttp3.Interceptor;
 import okhttp3.OkHttpClient;
 import okhttp3.Request;
 import okhttp3.Response;
@@ -21,10 +22,7 @@ final class ReadmeJava {
         String nonce = verifier.freshNonce(ServerRole.RESOURCE);
         String proof = Keybound.proof("GET", url, key, "the-token", nonce); // the value of the DPoP field
 
-        PresentedProof presented = PresentedProof.builder("GET", url, List.of(proof))
-                .accessToken("the-token")
-                .boundTo(key.thumbprint())
-                .build();
+        PresentedProof presented = PresentedProof.atResource("GET", url, List.of(proof), "the-token", key.thumbprint());
         VerifiedProof verified = verifier.verify(presented, store);
         System.out.println(verified.getAlgorithm()); // ES256
     }
@@ -53,6 +51,29 @@ final class ReadmeJava {
         try (Response response = client.call(session, items).get()) {
             System.out.println(response.body().string());
         }
+    }
+
+    static Session session(KeyboundFutures client, Browser browser) throws Exception {
+        try {
+            return client.open("work").get();
+        } catch (ExecutionException failed) {
+            if (!(failed.getCause() instanceof KeyboundException.LoginRequired)) throw failed;
+            return login(client, browser); // none is stored, or it has ended
+        }
+    }
+
+    static Session login(KeyboundFutures client, Browser browser) throws Exception {
+        Discovered api = client.discover("https://api.example.com/items").get();
+        browser.open(client.authorize(new SessionRequest(new SessionStart.New("work", api))).get().getUrl());
+        return client.exchange(browser.callback()).get();
+    }
+
+    static Interceptor interceptor(KeyboundFutures client, Session session) {
+        return new KeyboundInterceptor(client.getClient(), () -> session);
+    }
+
+    static MemoryReplayStore storeOfATest(VerifierOptions options) throws KeyboundException {
+        return MemoryReplayStore.builder(options).dangerFirstStart(true).build();
     }
 
     static void okHttp(KeyboundFutures client, Session session, Request items) throws Exception {

@@ -204,7 +204,7 @@ class ClientTest {
             val signer = JavaSigner()
             val made = proof("GET", "https://api.example.com/items", signer, "token")
             val options = VerifierOptions()
-            val presented = PresentedProof("GET", "https://api.example.com/items", listOf(made), "token", thumbprint(signer.publicJwk))
+            val presented = PresentedProof.atResource("GET", "https://api.example.com/items", listOf(made), "token", thumbprint(signer.publicJwk))
             val now = System.currentTimeMillis() / 1000
             MemoryReplayStore(options, now = now - 3600).use { store -> Verifier(options).verify(presented, store, now) }
         }
@@ -322,7 +322,7 @@ class ClientTest {
             val token = session.dangerAccessToken()!!
             val shown = listOf(
                 session, session.info(), StoredValue(1, token), HttpRequest("GET", "https://a.example", listOf(Header("a", token)), HttpBody.Bytes(token.toByteArray()), null, null),
-                PresentedProof("GET", "https://a.example", listOf(token), token), Credentials("i", "c", "secret", token), NonceKey(1, token),
+                PresentedProof.atResource("GET", "https://a.example", listOf(token), token, "t"), Credentials("i", "c", "secret", token), NonceKey(1, token),
                 Reply.Loaded(StoredValue(1, token)), HeldToken("s", token, "r", "{}", "ES256"), IssuedToken(token, "x", null),
                 Step.Save("session/a", null, 1, token), HttpResponse(200, listOf(Header("a", token)), token.toByteArray()),
                 CallRequest("GET", "https://a.example", listOf(Header("a", token)), CallBody.EMPTY), ExchangeRequest(token, "t"),

@@ -21,7 +21,7 @@ class LeakTest {
         val verifier = Verifier(options)
         val made = List(50) { proof("GET", "https://api.example.com/items", key, "token", now = now) }
         fun shown(at: Int, method: String = "GET") =
-            PresentedProof(method, "https://api.example.com/items", listOf(made[at % made.size]), "token", key.thumbprint())
+            PresentedProof.atResource(method, "https://api.example.com/items", listOf(made[at % made.size]), "token", key.thumbprint())
         for (at in made.indices) verifier.verify(shown(at), store, now)
         val client = CoreClient(ClientOptions(SecurityLevel.ENHANCED))
 

@@ -21,7 +21,7 @@ object Readme {
         val nonce = verifier.freshNonce(ServerRole.RESOURCE)
         val made = proof("GET", url, key, accessToken = "the-token", nonce = nonce) // the value of the DPoP field
 
-        val presented = PresentedProof("GET", url, listOf(made), accessToken = "the-token", boundTo = key.thumbprint())
+        val presented = PresentedProof.atResource("GET", url, listOf(made), accessToken = "the-token", boundTo = key.thumbprint())
         val verified = verifier.verify(presented, store)
         println(verified.algorithm) // ES256
     }
@@ -44,8 +44,12 @@ object Readme {
         client.call(session, request).use { println(it.body?.string()) }
     }
 
-    suspend fun reopen(client: KeyboundClient): Session {
-        val session = client.open("work")
+    suspend fun reopen(client: KeyboundClient, logIn: suspend () -> Session): Session {
+        val session = try {
+            client.open("work")
+        } catch (_: KeyboundException.LoginRequired) {
+            logIn() // none is stored, or it has ended
+        }
         return session
     }
 
@@ -90,7 +94,8 @@ object Readme {
             println("by ${verified.thumbprint}")
         } catch (refused: KeyboundException.Rejected) {
             val answer = refused.fault.refusal!!
-            println("${answer.status} ${answer.headers}")
+            println(answer.status)
+            for (header in answer.headers) println("${header.name}: ${header.value}")
         }
         println(verifier.explain(presented, store).checks.filter { it.outcome == CheckOutcome.FAILED })
     }

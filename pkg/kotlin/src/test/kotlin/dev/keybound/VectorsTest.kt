@@ -68,14 +68,9 @@ class VectorsTest {
         fun judge(shown: List<String>, jkt: String?): String {
             val bound = if (jkt == null) thumbprintOf(shown) else if (Regex("[\\w-]{43}").matches(jkt)) jkt else nobody
             val token = entry.text("access_token")
-            val presented = PresentedProof(
-                entry.text("method") ?: claims.text("htm") ?: "GET",
-                entry.text("url") ?: claims.text("htu") ?: "",
-                shown,
-                token,
-                if (token == null) bound else bound ?: nobody,
-                entry.text("nonce"),
-            )
+            val method = entry.text("method") ?: claims.text("htm") ?: "GET"
+            val url = entry.text("url") ?: claims.text("htu") ?: ""
+            val presented = presented(method, url, shown, token, if (token == null) bound else bound ?: nobody, entry.text("nonce"))
             return try {
                 if (store == null) verifier.check(presented, now).close() else verifier.verify(presented, store, now)
                 "accepted"
@@ -88,6 +83,13 @@ class VectorsTest {
         if (used != null) judge(used.jsonPrimitive.takeIf { it.isString }?.let { listOf(it.content) } ?: proofs, null)
         return judge(proofs, entry.text("jkt"))
     }
+
+    /** With a token it came to a resource, without one to an authorization server. */
+    private fun presented(
+        method: String, url: String, proofs: List<String>, token: String? = null, boundTo: String? = null, nonce: String? = null,
+    ): PresentedProof =
+        if (token == null) PresentedProof.atAuthorizationServer(method, url, proofs, boundTo, nonce)
+        else PresentedProof.atResource(method, url, proofs, token, boundTo!!, nonce)
 
     private fun lacking(entry: JsonObject, reason: String): Boolean {
         val header = segment(entry.text("proof"), 0)
@@ -147,7 +149,7 @@ class VectorsTest {
             val options = VerifierOptions()
             val floor = entry.number("store_floor")?.toLong()
             val store = floor?.let { MemoryReplayStore(options, now = it, dangerFirstStart = entry.flag("first_start")) }
-            val presented = PresentedProof(
+            val presented = presented(
                 entry.text("method")!!, entry.text("url")!!, listOf(entry.text("proof")!!), entry.text("access_token"), entry.text("jkt"),
             )
             val explained = Verifier(options).explain(presented, store, entry.number("now")?.toLong())
@@ -161,7 +163,7 @@ class VectorsTest {
     @Test
     fun `a refused proof is explained, and the explanation names the check`() {
         val entry = Vectors.read("vectors/method.json").jsonArray[0].jsonObject
-        val presented = PresentedProof(entry.text("method") ?: "GET", entry.text("url") ?: "https://a.example", listOf(entry.text("proof")!!))
+        val presented = presented(entry.text("method") ?: "GET", entry.text("url") ?: "https://a.example", listOf(entry.text("proof")!!))
         val explained = Verifier(VerifierOptions()).explain(presented, now = entry.number("now")?.toLong())
         assertTrue(!explained.accepted)
         val failed = explained.checks.first { it.outcome == CheckOutcome.FAILED }
