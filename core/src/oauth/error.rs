@@ -359,7 +359,7 @@ impl fmt::Display for FlowError {
             Self::NoSession => "no session is stored under this name; log in first",
             Self::Stored(defect) => return defect.fmt(f),
             Self::Contended => "the session was changed by others again and again; try again",
-            Self::LoginRequired => "the session has ended and cannot be refreshed; log in again",
+            Self::LoginRequired => "the session has ended and cannot be refreshed, or belongs to another store than this client's; log in again",
             Self::StepUpExhausted => {
                 "the scopes the resource asks for were granted, and it still refuses; ask its operator"
             }
@@ -427,7 +427,7 @@ defects!(DiscoveryDefect {
     Url => "metadata_url", "a URL in the metadata cannot be used; it must be https, or http on loopback where that is permitted";
     NoEndpoint => "no_endpoint", "the server does not have what this flow needs";
     NoPkce => "no_pkce", "the server does not announce PKCE with S256, without which codes can be stolen";
-    NoRegistration => "no_registration", "the server offers no way to register; give the client's identifier";
+    NoRegistration => "no_registration", "no credentials are given for this issuer, and this client cannot register with it; give the client's identifier, for this issuer as it is written";
     NoAuthenticationMethod => "no_authentication_method", "the server permits none of the ways this client can authenticate";
 });
 

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::client::Inner;
 use super::credentials::Credentials;
 use super::error::{AnswerDefect, DiscoveryDefect, Endpoint, FlowError, StoredDefect};
+use super::failure::DiscoveryFailure;
 use super::flow::Io;
 use super::flow::repeat::After;
 use super::metadata::{AuthorizationServer, is_same_issuer};
@@ -50,10 +51,8 @@ pub(super) async fn credentials(
     if let Some(credentials) = stored.as_ref().and_then(|stored| fitting(stored, client, asks, io.now())) {
         return Ok(credentials);
     }
-    let metadata = client.registration.as_ref().ok_or(DiscoveryDefect::NoRegistration)?;
-    if server.endpoint(Endpoint::Registration).is_none() {
-        return Err(DiscoveryDefect::NoRegistration.into());
-    }
+    let metadata = client.registration.as_ref().filter(|_| server.endpoint(Endpoint::Registration).is_some());
+    let metadata = metadata.ok_or_else(|| unknown(client, server))?;
     let wants_port = stored.as_ref().is_some_and(wants_port);
     let made = register(io, client, server, metadata, asks, wants_port).await?;
     let missing = || FlowError::Answer(Endpoint::Registration, AnswerDefect::Missing("client_id"));
@@ -139,6 +138,18 @@ fn given(client: &Inner, server: &AuthorizationServer) -> Option<Credentials> {
         return Some(given.clone());
     }
     client.metadata_document.as_deref().filter(|_| server.supports_client_id_documents()).map(Credentials::public)
+}
+
+/// Why there is no client for `server`: credentials are often there, for its issuer in another spelling.
+fn unknown(client: &Inner, server: &AuthorizationServer) -> DiscoveryFailure {
+    let issuers: Vec<&str> = client.credentials.iter().map(|(issuer, _)| issuer.as_str()).collect();
+    let failure = DiscoveryFailure::new(DiscoveryDefect::NoRegistration);
+    let failure = if issuers.is_empty() {
+        failure.found("no credentials")
+    } else {
+        failure.found(&alloc::format!("credentials for {}", issuers.join(", ")))
+    };
+    failure.expected(&alloc::format!("credentials for {}", server.issuer()))
 }
 
 /// The stored registration and its version.
