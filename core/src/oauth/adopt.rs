@@ -73,7 +73,7 @@ pub(super) fn adopt(client: &Inner, held: HeldToken) -> Result<Session, FlowErro
         switches: Switches::default(),
         intent: None,
     };
-    Ok(Session::of(held.session, Credentials::public(""), state))
+    Ok(Session::of(client, held.session, Credentials::public(""), state))
 }
 
 #[cfg(test)]

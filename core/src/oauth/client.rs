@@ -55,6 +55,8 @@ pub(super) struct Inner {
     pub(super) assumes_endpoints: bool,
     pub(super) accepts_bearer: bool,
     pub(super) shared: Mutex<ClientParts>,
+    /// What its sessions know it by.
+    pub(super) identity: Arc<()>,
 }
 
 /// What the flows of one client learn from each other.
@@ -94,6 +96,7 @@ impl Client {
             assumes_endpoints: false,
             accepts_bearer: false,
             shared: Mutex::default(),
+            identity: Arc::default(),
         }))
     }
 

@@ -324,7 +324,7 @@ impl Grant {
         if is_identified {
             state.switches = state.switches.with(Switches::IDENTIFIED);
         }
-        let session = Session::of(request.name, credentials, state);
+        let session = Session::of(client, request.name, credentials, state);
         if request.switches.has(Switches::PROVISIONAL) {
             session.0.live.lock().provisional = true;
         } else {

@@ -138,11 +138,13 @@ pub(super) async fn catch_up(io: &Io, client: &Inner, session: &Session) -> Resu
         (live.version, live.unsaved)
     };
     match stored {
-        // It was ended elsewhere.
+        // It was ended elsewhere. If only the store of another client does not have it, its own client can still use and end it.
         None if version.is_some() => {
-            let mut live = session.0.live.lock();
-            live.state.drop_tokens();
-            live.version = None;
+            if session.belongs_to(client) {
+                let mut live = session.0.live.lock();
+                live.state.drop_tokens();
+                live.version = None;
+            }
             return Err(FlowError::LoginRequired);
         }
         Some(stored) if Some(stored.version) != version && !unsaved => {

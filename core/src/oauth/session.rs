@@ -35,6 +35,8 @@ pub struct Session(pub(super) Arc<SessionParts>);
 pub(super) struct SessionParts {
     pub(super) name: String,
     pub(super) credentials: Credentials,
+    /// The client that made or opened it, in whose store it is.
+    owner: Arc<()>,
     pub(super) live: Mutex<Live>,
 }
 
@@ -116,7 +118,7 @@ pub(super) async fn open(io: &Io, client: &Inner, name: &str) -> Result<Session,
         credentials.differs_from(&binding.thumbprint(), client)?;
     }
     let has_ended = state.intent_has_ended(io.now());
-    let session = Session::of(name.into(), credentials, state);
+    let session = Session::of(client, name.into(), credentials, state);
     session.0.live.lock().version = Some(stored.version);
     if has_ended {
         forget(io, client, &session).await?;
@@ -156,9 +158,15 @@ pub(super) fn slot(name: &str) -> Slot {
 
 impl Session {
     /// A session that is not stored.
-    pub(super) fn of(name: String, credentials: Credentials, state: State) -> Self {
+    pub(super) fn of(client: &Inner, name: String, credentials: Credentials, state: State) -> Self {
         let live = Live { state, version: None, unsaved: false, forgotten: false, doubted: false, provisional: false };
-        Self(Arc::new(SessionParts { name, credentials, live: Mutex::new(live) }))
+        let owner = client.identity.clone();
+        Self(Arc::new(SessionParts { name, credentials, owner, live: Mutex::new(live) }))
+    }
+
+    /// Whether this client made or opened it. The store of another client may never have had it.
+    pub(super) fn belongs_to(&self, client: &Inner) -> bool {
+        Arc::ptr_eq(&self.0.owner, &client.identity)
     }
 
     /// The name it is stored under.

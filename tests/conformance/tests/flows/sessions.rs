@@ -2,7 +2,7 @@
 
 use keybound::oauth::step::KeyFault;
 use keybound_conformance::flow::Story;
-use keybound_conformance::flow::host::repeating;
+use keybound_conformance::flow::host::{Host, repeating};
 use keybound_conformance::flow::operations::client;
 use keybound_conformance::flow::seen::Names;
 use keybound_conformance::flow::server::{ISSUER, RESOURCE, Server};
@@ -93,6 +93,27 @@ fn keeping_never_overwrites_what_another_process_stored() {
     let saved = story.player.host.save(save.slot(), save.expected(), save.version(), save.value());
     assert!(matches!(save.resume(saved, story.player.host.now), Ok(keybound::oauth::Step::Done(()))));
     assert_eq!(story.player.host.stored("session/work"), stored);
+}
+
+#[test]
+fn a_session_used_with_a_client_of_another_store_is_still_ended_by_its_own() {
+    let refresh = json!({ "do": "refresh", "session": "work" });
+    let mut story = logged_in("enhanced", Server::default());
+    let (session, owner) = (story.player.session(&refresh), story.player.client.clone());
+    let others = Host::new(repeating(), story.player.host.now);
+    let own = std::mem::replace(&mut story.player.host, others);
+    configured(&mut story, &public("enhanced"));
+    assert_eq!(story.err(refresh), "login_required");
+    assert!(session.danger_access_token().is_some(), "the other client takes nothing from it");
+
+    (story.player.host, story.player.client) = (own, owner);
+    story.ok(json!({ "do": "end", "session": "work" }));
+    let revoked = story.server.log.iter().filter(|request| request.url.ends_with("/revoke")).count();
+    assert_eq!(
+        (revoked, story.player.host.stored("session/work")),
+        (2, None),
+        "both tokens are revoked, and nothing is left"
+    );
 }
 
 #[test]
