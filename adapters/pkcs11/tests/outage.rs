@@ -77,6 +77,7 @@ fn a_token_that_flickers_is_never_a_key_that_is_gone() {
     story(module_path!(), "a_token_that_flickers_is_never_a_key_that_is_gone", |place| {
         let keys = place.faulty_keys();
         let key = keys.create(AlgorithmSet::FAPI2, KeyOwner::Host).unwrap();
+        place.copy();
         let ended = AtomicBool::new(false);
         let (mut signed, mut failed) = (0, 0);
         thread::scope(|scope| {

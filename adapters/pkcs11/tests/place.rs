@@ -213,17 +213,25 @@ impl Place {
         fs::rename(self.0.join("tokens.away"), self.0.join("tokens")).unwrap();
     }
 
-    /// Deletes the token's files, and restores the folder from a copy as a whole: SoftHSM can spoil a token that it reads half.
+    /// Copies the tokens for [`delete_and_restore`](Self::delete_and_restore), while nothing uses them: SoftHSM writes to a token that it
+    /// reads, and a copy made meanwhile can be half of each.
+    pub(crate) fn copy(&self) {
+        self.run("cp", &["-a", "tokens", "copy"]);
+    }
+
+    /// Deletes the token's files, and restores the folder from the copy as a whole: SoftHSM can spoil a token that it reads half.
     pub(crate) fn delete_and_restore(&self, meanwhile: impl FnOnce()) {
-        let run = |program: &str, arguments: &[&str]| {
-            let done = Command::new(program).args(arguments).current_dir(&self.0).status().unwrap();
-            assert!(done.success());
-        };
-        run("cp", &["-a", "tokens", "copy"]);
+        self.run("cp", &["-a", "copy", "restored"]);
         // SoftHSM may be making lock files there at the same time, which stops both commands.
-        run("sh", &["-c", "until rm -rf tokens/*; do :; done"]);
+        self.run("sh", &["-c", "until rm -rf tokens/*; do :; done"]);
         meanwhile();
-        run("sh", &["-c", "until rm -rf tokens/* && mv -T copy/* tokens/$(ls copy); do :; done; rmdir copy"]);
+        let restore = "until rm -rf tokens/* && mv -T restored/* tokens/$(ls restored); do :; done; rmdir restored";
+        self.run("sh", &["-c", restore]);
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let done = Command::new(program).args(arguments).current_dir(&self.0).status().unwrap();
+        assert!(done.success());
     }
 
     /// Runs OpenSC's tool, logged in.
