@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -294,10 +295,16 @@ impl Drop for Server {
 }
 
 /// The library that turns clocks, as the program `faketime` names it to the linker; `None` where there is none.
+///
+/// It is asked for once: `faketime` names memory by its process and refuses to start where an earlier process of that number left some.
 pub(crate) fn faketime_library() -> Option<String> {
-    let said = Command::new("faketime").args(["-f", "+0", "sh", "-c", "echo $LD_PRELOAD"]).output().ok()?;
-    let library = String::from_utf8(said.stdout).ok()?.trim().to_owned();
-    library.contains("faketime").then_some(library)
+    static LIBRARY: OnceLock<Option<String>> = OnceLock::new();
+    let ask = || {
+        let said = Command::new("faketime").args(["-f", "+0", "sh", "-c", "echo $LD_PRELOAD"]).output().ok()?;
+        let library = String::from_utf8(said.stdout).ok()?.trim().to_owned();
+        library.contains("faketime").then_some(library)
+    };
+    LIBRARY.get_or_init(ask).clone()
 }
 
 /// A port below those that systems give to clients, so that it can be taken again after a restart.
