@@ -49,18 +49,21 @@ macro_rules! defects {
     };
 }
 
-/// `Debug` of an error is its text, with the stable name if it has one: a `main` that returns an error shows its `Debug`.
+/// `Debug` of an error is its text, with the stable name if it has one: a `main` that returns an error shows its `Debug`. For the crates of
+/// this project.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! debug_as_text {
     ($kind:ident) => {
-        impl fmt::Debug for $kind {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(self, f)
+        impl ::core::fmt::Debug for $kind {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::core::fmt::Display::fmt(self, f)
             }
         }
     };
     ($kind:ident, with_reason) => {
-        impl fmt::Debug for $kind {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::core::fmt::Debug for $kind {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 write!(f, "{self} ({})", self.reason())
             }
         }

@@ -78,12 +78,7 @@ impl fmt::Display for Unfit {
     }
 }
 
-/// The text, and the stable name: a `main` that returns an error shows its `Debug`.
-impl fmt::Debug for Unfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self} ({})", self.reason())
-    }
-}
+keybound::debug_as_text!(Unfit, with_reason);
 
 impl std::error::Error for Unfit {}
 
@@ -163,11 +158,6 @@ impl fmt::Display for NoKey {
     }
 }
 
-/// The text, and the stable name: a `main` that returns an error shows its `Debug`.
-impl fmt::Debug for NoKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self} ({})", self.reason())
-    }
-}
+keybound::debug_as_text!(NoKey, with_reason);
 
 impl std::error::Error for NoKey {}

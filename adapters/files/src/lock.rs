@@ -79,11 +79,6 @@ impl fmt::Display for LockTimeout {
     }
 }
 
-/// The text: a `main` that returns an error shows its `Debug`.
-impl fmt::Debug for LockTimeout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+keybound::debug_as_text!(LockTimeout);
 
 impl std::error::Error for LockTimeout {}

@@ -126,11 +126,6 @@ impl fmt::Display for UnreadableRing {
     }
 }
 
-/// The text: a `main` that returns an error shows its `Debug`.
-impl fmt::Debug for UnreadableRing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+keybound::debug_as_text!(UnreadableRing);
 
 impl std::error::Error for UnreadableRing {}

@@ -426,12 +426,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// The text: a `main` that returns an error shows its `Debug`.
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+keybound::debug_as_text!(Error);
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {

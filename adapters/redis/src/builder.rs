@@ -217,12 +217,7 @@ impl fmt::Display for OpenError {
     }
 }
 
-/// The text: a `main` that returns an error shows its `Debug`.
-impl fmt::Debug for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+keybound::debug_as_text!(OpenError);
 
 impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {

@@ -63,12 +63,7 @@ fn chain(error: &(dyn std::error::Error + 'static), f: &mut fmt::Formatter<'_>) 
     Ok(())
 }
 
-/// The text, and the stable name: a `main` that returns an error shows its `Debug`.
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self} ({})", self.reason())
-    }
-}
+keybound::debug_as_text!(Error, with_reason);
 
 impl std::error::Error for Error {}
 
