@@ -4,6 +4,8 @@ use core::fmt;
 use core::ops::Deref;
 
 use keybound::intent::IntentDefect;
+use keybound::jose::jwk::JwkError;
+use keybound::jose::signature::SignatureError;
 use keybound::json::Value;
 use keybound::oauth::FlowError;
 use keybound::server::resource::TokenRejection;
@@ -27,8 +29,8 @@ pub enum Kind {
 
 /// Stable names of the facade's own errors, with their kinds. All other errors are the core's.
 macro_rules! own {
-    ($($variant:ident = $reason:literal, $kind:ident, $meaning:literal;)*) => {
-        /// What is wrong with what a binding or its user gave this facade, as the core's errors do not say it.
+    ($($variant:ident = $reason:expr, $kind:ident, $meaning:literal;)*) => {
+        /// What is wrong with what a binding or its user gave this facade. A mistake that the core knows too has its name there.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub enum Own { $(#[doc = $meaning] $variant,)* }
 
@@ -52,14 +54,14 @@ macro_rules! own {
 own! {
     AlreadyUsed = "already_used", Misuse, "Something that can be used once was used twice.";
     AuditKey = "audit_key", Misuse, "The key of audit records is not 32 bytes.";
-    KeyUnusable = "key_unusable", Misuse, "A key that cannot be used.";
+    KeyUnusable = Misuse::Key(JwkError::Malformed).reason(), Misuse, "A key that cannot be used.";
     KeysMalformed = "keys_malformed", Misuse, "An issuer's keys are not a JWK set.";
-    InsecureUrl = "insecure_url", Misuse, "A URL that has to be `https` is not.";
+    InsecureUrl = Misuse::InsecureUrl.reason(), Misuse, "A URL that has to be `https` is not.";
     MissingOption = "missing_option", Misuse, "An option that has to be given is not.";
     MountPathUnusable = "mount_path_unusable", Misuse, "A mount point that is not a decoded, absolute path.";
     NonceKey = "nonce_key", Misuse, "A nonce key that cannot be used.";
     NotBytes = "not_bytes", Misuse, "A byte string with characters above U+00FF.";
-    NotJson = "not_json", Misuse, "A text that has to be JSON is not.";
+    NotJson = Misuse::Json.reason(), Misuse, "A text that has to be JSON is not.";
     OptionsExclude = "options_exclude", Misuse, "Two options that exclude each other.";
     OriginUnusable = "origin_unusable", Misuse, "An origin that is not a scheme, host and port.";
     OutOfRange = "out_of_range", Misuse, "A number outside its range.";
@@ -67,7 +69,7 @@ own! {
     PublicPath = "public_path", Misuse, "An entry of the public paths that is not a decoded path.";
     ReplyMismatch = "reply_mismatch", Misuse, "A step was answered with the reply to another.";
     ResumedTwice = "resumed_twice", Misuse, "A turn of the Redis store was resumed twice.";
-    SignatureMalformed = "signature_malformed", Misuse, "A signature with a wrong length or encoding.";
+    SignatureMalformed = Misuse::Signature(SignatureError::Length).reason(), Misuse, "A signature with a wrong length or encoding.";
     SigningFailed = "signing_failed", Misuse, "A key that did not sign.";
     NotAThumbprint = "not_a_thumbprint", Misuse, "A text that is not a thumbprint.";
     UnknownAlgorithm = "unknown_algorithm", Misuse, "A name that is not one of an algorithm for proofs.";
@@ -75,7 +77,7 @@ own! {
     UnknownValue = "unknown_value", Misuse, "A value that is not one of those the option has.";
     WrongType = "wrong_type", Misuse, "A value of another type than the option has.";
     File = "file", Host, "A file that cannot be read or written.";
-    Random = "random", Host, "The source of randomness failed.";
+    Random = Misuse::Random.reason(), Host, "The source of randomness failed.";
     FormMalformed = "form_malformed", Rejected, "A body that is not a form.";
     NonceMalformed = "nonce_malformed", Rejected, "A response with two nonces or a malformed one.";
 }
