@@ -1,6 +1,6 @@
 /** Recognises objects of another copy of this package, whose private parts this one cannot read. */
 
-import { KIND, misuse, named } from './errors.js';
+import { KIND, kindOf, misuse, named } from './errors.js';
 
 /** Marks the instances of a class with a name that no bundler shortens. @internal */
 export function mark({ prototype }: { readonly prototype: object }, kind: string): void {
@@ -10,21 +10,20 @@ export function mark({ prototype }: { readonly prototype: object }, kind: string
 /** Refuses an instance of `own` that another copy made. @throws Misuse @internal */
 export function checkCopy(value: unknown, own: { readonly prototype: object }): void {
   if (typeof value !== 'object' || value === null || Object.prototype.isPrototypeOf.call(own.prototype, value)) return;
-  const [kind, wanted] = [value, own.prototype].map((object) => (object as { readonly [KIND]?: unknown })[KIND]);
+  const [kind, wanted] = [kindOf(value), kindOf(own.prototype)];
   if (kind === undefined || kind !== wanted) return;
   throw misuse('other_copy', `this ${wanted} was made by another copy of keybound in this process, such as another version or one inside a bundle; ${ADVICE}`);
 }
 
 /** Whether it is an instance of `own`, or of the same class of another copy. */
 function isOf(value: unknown, own: { readonly prototype: object }): boolean {
-  return typeof value === 'object' && value !== null && (value as { readonly [KIND]?: unknown })[KIND] === (own.prototype as { readonly [KIND]?: unknown })[KIND];
+  return typeof value === 'object' && value !== null && kindOf(value) === kindOf(own.prototype);
 }
 
-/** Refuses what is no instance of `own`, a class with a {@link mark}. `what` names the argument. @throws Misuse @internal */
+/** Refuses anything that is not an instance of `own`, a class with a {@link mark}. `what` names the argument. @throws Misuse @internal */
 export function checkInstance(what: string, value: unknown, own: { readonly prototype: object }, advice: string): void {
   if (isOf(value, own)) return;
-  const wanted = (own.prototype as { readonly [KIND]?: unknown })[KIND] as string;
-  throw misuse('wrong_type', `${what} is a ${wanted}, and this was ${named(value)}; ${advice}`);
+  throw misuse('wrong_type', `${what} is a ${kindOf(own.prototype)}, and this was ${named(value)}; ${advice}`);
 }
 
 const ADVICE = 'have one copy make and use it: npm ls keybound lists those that are installed, and bundlers keep it out as external';

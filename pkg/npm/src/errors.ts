@@ -189,14 +189,20 @@ export function guarded<T>(call: () => T): T {
 /** The kind of a class of this package, the same in every copy of it, or nothing. */
 export const KIND = Symbol.for('keybound.kind');
 
+/** The kind of an object or class of this package, of any copy. @internal */
+export function kindOf(value: object): string | undefined {
+  const kind = (value as { readonly [KIND]?: unknown })[KIND];
+  return typeof kind === 'string' ? kind : undefined;
+}
+
 /** What was given, in words, for the text of a {@link Misuse}; never its content. */
 export function named(value: unknown): string {
   if (value === null || value === undefined || typeof value === 'boolean') return String(value);
   if (isPromise(value)) return 'a promise that was not awaited; await it';
   if (Array.isArray(value)) return 'an array';
   if (ArrayBuffer.isView(value)) return 'a Uint8Array or Buffer';
-  const kind = (value as { readonly [KIND]?: unknown })[KIND];
-  if (typeof kind === 'string') return typeof value === 'object' ? `a ${kind}` : `the class ${kind} itself`;
+  const kind = kindOf(value);
+  if (kind !== undefined) return typeof value === 'object' ? `a ${kind}` : `the class ${kind} itself`;
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 

@@ -2,15 +2,14 @@
 
 import type { Algorithm, Finished, Host, Protection, PublicJwk, Store } from './drive.js';
 import { drive } from './drive.js';
-import { checkInstance, mark } from './copies.js';
 import { FlowFailed, guarded, misuse, named } from './errors.js';
 import type { Settings } from './http.js';
 import { FetchExchange, hostOf } from './http.js';
-import type { NativeClient, NativeClientParts, NativeDiscovered, NativeFlow, NativeSession } from './native.js';
+import type { NativeClient, NativeClientParts, NativeFlow } from './native.js';
 import { checkLists, checkNames, checkObject, checkStrings, checkTexts, jsonOf, snakeCase, urlOf } from './options.js';
+import { Discovered, Session, checkDiscovered, checkSession, type Level } from './session.js';
 
-/** How much protection a session has: see the project's documentation of levels. */
-export type Level = 'standard' | 'enhanced' | 'maximum';
+export { Discovered, Session, type Level, type Subject } from './session.js';
 
 /** A client that one issuer knows. */
 export interface Credentials {
@@ -90,12 +89,6 @@ export interface SessionRequest {
   readonly dangerAssumePkce?: boolean;
 }
 
-/** An account, as its authorization server names it. Identify it by both: another issuer may give the same `sub` to another one. */
-export interface Subject {
-  readonly issuer: string;
-  readonly sub: string;
-}
-
 /** A token to exchange (RFC 8693). */
 export interface TokenExchange {
   readonly subjectToken: string;
@@ -149,103 +142,6 @@ export interface IssuedToken {
 
 /** What a refused request needs: see {@link demandOf}. */
 export type Demand = { readonly do: 'login' } | { readonly do: 'step_up'; readonly scope: string };
-
-/** What protects a target. */
-export class Discovered {
-  static {
-    mark(this, 'Discovered');
-  }
-
-  readonly issuer: string;
-  readonly resource: string | undefined;
-  readonly challengedScope: string | undefined;
-  /** @internal */
-  readonly _native: NativeDiscovered;
-
-  /** @internal */
-  constructor({ result, discovered }: Finished) {
-    this.issuer = result['issuer'] as string;
-    this.resource = result['resource'] as string | undefined;
-    this.challengedScope = result['challenged_scope'] as string | undefined;
-    this._native = discovered as NativeDiscovered;
-    Object.defineProperty(this, '_native', { enumerable: false });
-  }
-}
-
-/** A session: tokens bound to a key. It shows no token; `client.fetch(session)` sends them. */
-export class Session {
-  static {
-    mark(this, 'Session');
-  }
-
-  /** @internal */
-  readonly _native: NativeSession;
-
-  /** @internal */
-  constructor(native: NativeSession) {
-    this._native = native;
-    Object.defineProperty(this, '_native', { enumerable: false });
-  }
-
-  get #info(): Record<string, unknown> {
-    return JSON.parse(this._native.info()) as Record<string, unknown>;
-  }
-  get name(): string {
-    return this.#info['name'] as string;
-  }
-  get level(): Level {
-    return this.#info['level'] as Level;
-  }
-  get issuer(): string {
-    return this.#info['issuer'] as string;
-  }
-  /**
-   * The account its tokens are for, if the server named it: by an ID token that the scope `openid` asked for and that was checked, or by a
-   * `sub` in a token response.
-   */
-  get subject(): Subject | undefined {
-    return this.#info['subject'] as Subject | undefined;
-  }
-  get resource(): string | undefined {
-    return this.#info['resource'] as string | undefined;
-  }
-  /** Scopes, separated by spaces. */
-  get scope(): string | undefined {
-    return this.#info['scope'] as string | undefined;
-  }
-  get authorizationDetails(): readonly Record<string, unknown>[] | undefined {
-    return this.#info['authorization_details'] as Record<string, unknown>[] | undefined;
-  }
-  /** When the access token ends; it is refreshed before that where it can be. */
-  get expiresAt(): number | undefined {
-    return this.#info['expires_at'] as number | undefined;
-  }
-  /** Whether the tokens are bound to a key. */
-  get bound(): boolean {
-    return this.#info['bound'] as boolean;
-  }
-  get thumbprint(): string | undefined {
-    return this.#info['thumbprint'] as string | undefined;
-  }
-  /** Whether only a new login helps. */
-  get ended(): boolean {
-    return this.#info['ended'] as boolean;
-  }
-  /**
-   * Another member of the token responses, for example `id_token`, as the server sent it last. Nothing of it was verified but an ID
-   * token that was asked for (see {@link subject}). A text as it is, everything else as JSON. Treat it as a secret. At most 32 members are kept, of 32 KiB in all.
-   */
-  member(name: string): string | undefined {
-    return this._native.member(name) ?? undefined;
-  }
-  /** The access token: a secret, worthless without its key if it is {@link bound}. */
-  dangerAccessToken(): string | undefined {
-    return this._native.dangerAccessToken() ?? undefined;
-  }
-  toJSON(): Record<string, unknown> {
-    return this.#info;
-  }
-}
 
 const demands = new WeakMap<Response, Demand>();
 
@@ -317,7 +213,7 @@ export class OAuthClient {
 
   /** Begins a login for more scope. */
   async stepUp(session: Session, scope: string): Promise<Authorization> {
-    checkSession('stepUp', session);
+    checkSession('what stepUp takes', session);
     checkStrings('stepUp', { scope: scope ?? null }, SCOPE);
     return this.#authorization(await this.#run({ do: 'step_up', scope }, { session }));
   }
@@ -396,13 +292,13 @@ export class OAuthClient {
 
   /** Stores a {@link SessionRequest.provisional} session, or the nonces that another one learned since it was stored. */
   async keep(session: Session): Promise<void> {
-    checkSession('keep', session);
+    checkSession('what keep takes', session);
     await this.#run({ do: 'keep' }, { session });
   }
 
   /** Renews the tokens now; `fetch` does so by itself when it is time. */
   async refresh(session: Session): Promise<void> {
-    checkSession('refresh', session);
+    checkSession('what refresh takes', session);
     await this.#run({ do: 'refresh' }, { session });
   }
 
@@ -413,25 +309,25 @@ export class OAuthClient {
    * @throws Misuse for a public client: its refresh token works with its key alone (RFC 9449 section 5). Log in again for a new key.
    */
   async rekey(session: Session): Promise<void> {
-    checkSession('rekey', session);
+    checkSession('what rekey takes', session);
     await this.#run({ do: 'rekey' }, { session });
   }
 
   /** Revokes the session's tokens (RFC 7009). */
   async revoke(session: Session): Promise<void> {
-    checkSession('revoke', session);
+    checkSession('what revoke takes', session);
     await this.#run({ do: 'revoke' }, { session });
   }
 
   /** Revokes the session's tokens and deletes it and its key. False where the server has no revocation: its tokens last until they end. */
   async end(session: Session): Promise<boolean> {
-    checkSession('end', session);
+    checkSession('what end takes', session);
     return (await this.#run({ do: 'end' }, { session })).result['revoked'] as boolean;
   }
 
   /** What the authorization server says of a token (RFC 7662). */
   async introspect(discovered: Discovered, token: string): Promise<Record<string, unknown>> {
-    checkInstance('discovered of introspect', discovered, Discovered, DISCOVER);
+    checkDiscovered('discovered of introspect', discovered);
     checkStrings('introspect', { token: token ?? null });
     const { result } = await this.#run({ do: 'introspect', token }, { discovered });
     return result['claims'] as Record<string, unknown>;
@@ -452,7 +348,7 @@ export class OAuthClient {
    * another task or process holds the session for too long
    */
   fetch(session: Session): typeof globalThis.fetch {
-    checkSession('client.fetch', session);
+    checkSession('what client.fetch takes', session);
     return async (input, init) => {
       const exchange = await FetchExchange.of(input as RequestInfo | URL, init, this.#settings.fetch);
       return exchange.unlessAborted(() => this.#call(session, exchange));
@@ -480,7 +376,7 @@ export class OAuthClient {
     const { session: name, scope, resource: target, level, expectSubject } = request;
     checkStrings('what a login is made of', { session: name, resource: target, level, expectSubject });
     checkStrings('what a login is made of', { scope }, SCOPE);
-    if (request.discovered !== undefined) checkInstance('discovered', request.discovered, Discovered, DISCOVER);
+    if (request.discovered !== undefined) checkDiscovered('discovered', request.discovered);
     if (request.again !== undefined) checkSession('again', request.again);
     const { discovered, again, authorizationDetails, intent, parameters, ...rest } = request;
     const members = {
@@ -510,17 +406,11 @@ export class OAuthClient {
 }
 
 const SCOPE = "scopes are one string, separated by spaces: 'read write'";
-const DISCOVER = 'write const discovered = await client.discover(url)';
 /** The members of a {@link SessionRequest}. */
 const REQUEST: readonly (keyof SessionRequest)[] = [
   'session', 'discovered', 'again', 'scope', 'resource', 'level', 'authorizationDetails', 'intent', 'intentLifetime', 'offlineAccess', 'parameters',
   'expectSubject', 'provisional', 'withoutPushedRequest', 'withoutResource', 'scopeOnRefresh', 'dangerAssumePkce',
 ];
-
-/** @throws Misuse */
-function checkSession(where: string, session: unknown): void {
-  checkInstance(where === 'again' ? where : `what ${where} takes`, session, Session, "write const session = await client.open('work')");
-}
 
 /** @throws Misuse */
 function checkExchange(where: string, exchange: unknown): void {
@@ -531,7 +421,7 @@ function checkExchange(where: string, exchange: unknown): void {
   checkStrings(where, { subjectToken, subjectTokenType, ...rest });
 }
 
-/** Refuses what is no store of sessions. @throws Misuse */
+/** Refuses anything that is not a store of sessions. @throws Misuse */
 function checkStorage(store: unknown): void {
   const missing = ['createKey', 'deleteKey', 'sign', 'load', 'save', 'lock'].filter((name) => typeof (store as Record<string, unknown> | null | undefined)?.[name] !== 'function');
   if (missing.length === 0) return;

@@ -53,7 +53,7 @@ export function checkScopes(scopes: readonly unknown[]): void {
   }
 }
 
-/** Refuses arguments that are there and no strings. `where` names what they are of. @throws Misuse */
+/** Refuses arguments that are there and not strings. `where` names what they are of. @throws Misuse */
 export function checkStrings(where: string, given: Readonly<Record<string, unknown>>, advice = ''): void {
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined || typeof value === 'string') continue;
@@ -61,7 +61,7 @@ export function checkStrings(where: string, given: Readonly<Record<string, unkno
   }
 }
 
-/** Refuses arguments that are there and no numbers. @throws Misuse */
+/** Refuses arguments that are there and not numbers. @throws Misuse */
 export function checkNumbers(where: string, given: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(given)) {
     if (value !== undefined && typeof value !== 'number') throw misuse('wrong_type', `${name} of ${where} has to be a number, and this was ${named(value)}`);
@@ -89,19 +89,19 @@ export function jsonOf(what: string, value: unknown): string {
   return text;
 }
 
-/** Refuses what is no `Uint8Array`. @throws Misuse */
+/** Refuses anything that is not a `Uint8Array`. @throws Misuse */
 export function checkBytes(where: string, bytes: unknown, advice = 'for a text write new TextEncoder().encode(text)'): void {
   if (ArrayBuffer.isView(bytes) && (bytes as Partial<Uint8Array>).BYTES_PER_ELEMENT === 1) return;
   throw misuse('wrong_type', `${where} takes a Uint8Array, and this was ${named(bytes)}; ${advice}`);
 }
 
-/** Refuses what is no object. @throws Misuse */
+/** Refuses anything that is not an object. @throws Misuse */
 export function checkObject(what: string, value: unknown, advice: string): asserts value is object {
   if (typeof value === 'object' && value !== null && !Array.isArray(value) && !isPromise(value)) return;
   throw misuse('wrong_type', `${what} has to be an object, and this was ${named(value)}; ${advice}`);
 }
 
-/** Refuses options of these names that are there and no functions. @throws Misuse */
+/** Refuses options of these names that are there and not functions. @throws Misuse */
 export function checkFunctions(options: object, names: readonly string[]): void {
   for (const name of names) {
     const value = (options as Record<string, unknown>)[name];

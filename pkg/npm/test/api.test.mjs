@@ -10,7 +10,7 @@ const ENTRIES = [
   'index', 'index.node', 'express', 'fastify', 'hono', 'server/index', 'redis/index', 'browser/index', 'testing/index',
   // What they pass on.
   'advice', 'client', 'client.node', 'drive', 'errors', 'files', 'http', 'key', 'loopback', 'memory', 'oauth', 'policy', 'proof', 'reasons', 'refused',
-  'replay', 'verify', 'browser/client', 'browser/confirm', 'browser/options', 'browser/session',
+  'replay', 'session', 'verify', 'browser/client', 'browser/confirm', 'browser/options', 'browser/session',
   'server/authorization', 'server/intent', 'server/introspection', 'server/keys', 'server/node', 'server/options', 'server/principal', 'server/protection', 'server/refused', 'testing/admit', 'testing/client', 'testing/clock', 'testing/issuer', 'redis/options', 'redis/store',
 ];
 

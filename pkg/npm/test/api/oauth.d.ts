@@ -1,7 +1,8 @@
-import type { Algorithm, Finished, Host, Protection, PublicJwk, Store } from './drive.js';
+import type { Algorithm, Host, Protection, PublicJwk, Store } from './drive.js';
 import type { Settings } from './http.js';
-import type { NativeClientParts, NativeDiscovered, NativeSession } from './native.js';
-export type Level = 'standard' | 'enhanced' | 'maximum';
+import type { NativeClientParts } from './native.js';
+import { Discovered, Session, type Level } from './session.js';
+export { Discovered, Session, type Level, type Subject } from './session.js';
 export interface Credentials {
     readonly issuer: string;
     readonly clientId: string;
@@ -48,10 +49,6 @@ export interface SessionRequest {
     readonly scopeOnRefresh?: boolean;
     readonly dangerAssumePkce?: boolean;
 }
-export interface Subject {
-    readonly issuer: string;
-    readonly sub: string;
-}
 export interface TokenExchange {
     readonly subjectToken: string;
     readonly subjectTokenType: string;
@@ -92,28 +89,6 @@ export type Demand = {
     readonly do: 'step_up';
     readonly scope: string;
 };
-export declare class Discovered {
-    readonly issuer: string;
-    readonly resource: string | undefined;
-    readonly challengedScope: string | undefined;
-        }
-export declare class Session {
-    #private;
-            get name(): string;
-    get level(): Level;
-    get issuer(): string;
-    get subject(): Subject | undefined;
-    get resource(): string | undefined;
-    get scope(): string | undefined;
-    get authorizationDetails(): readonly Record<string, unknown>[] | undefined;
-    get expiresAt(): number | undefined;
-    get bound(): boolean;
-    get thumbprint(): string | undefined;
-    get ended(): boolean;
-    member(name: string): string | undefined;
-    dangerAccessToken(): string | undefined;
-    toJSON(): Record<string, unknown>;
-}
 export declare function demandOf(response: Response): Demand | undefined;
 export declare function ignoredChallengeOf(response: Response): string | undefined;
 export declare class OAuthClient {
