@@ -196,9 +196,7 @@ impl Explanation {
         out.push_str("]}");
         out
     }
-}
 
-impl Explanation {
     /// The same with the names of options in this spelling: they are between backticks otherwise.
     #[must_use]
     pub fn spelled(mut self, spelling: Spelling) -> Self {

@@ -35,7 +35,7 @@ pub(super) fn explain(text: &[u8]) -> Result<Vec<Explained>, Failure> {
     if !has_challenge && !is_response(text.as_bytes()) {
         fields = vec![("WWW-Authenticate", text.trim().as_bytes())];
     }
-    let advice = Advice::of(&RefusedResponse::new(401, &fields));
+    let advice = Advice::of(&RefusedResponse::new(401, &fields)).spelled(Spelling::Snake);
     if let Some(error) = advice.malformed {
         return Err(Failure::usage(format!("the challenge is malformed: {error}; paste the field as received")));
     }
@@ -77,7 +77,7 @@ impl Explained {
             "reason": self.challenge.reason,
             "meaning": self.challenge.meaning,
             "cause": self.challenge.cause,
-            "next": Spelling::Snake.spelled(&self.challenge.next),
+            "next": self.challenge.next,
         })
     }
 }
@@ -97,7 +97,7 @@ impl fmt::Display for Explained {
                 write!(f, "; more: keybound reasons {reason}")?;
             }
         }
-        write!(f, "\n  next     {}", Spelling::Snake.spelled(&challenge.next))?;
+        write!(f, "\n  next     {}", challenge.next)?;
         if let Some(scope) = &challenge.scope {
             write!(f, "\n  scope    {scope}")?;
         }

@@ -57,7 +57,7 @@ fn of_token(rejection: TokenRejection) -> Value {
         "error": rejection.error(),
         "message": rejection.to_string(),
         "cause": advice.cause,
-        "fix": Spelling::Snake.spelled(&advice.next),
+        "fix": advice.next,
     })
 }
 
@@ -98,7 +98,7 @@ fn show(reason: &str, output: &Output) -> Result<(), Failure> {
     output.line(format_args!("{}\n\nThe access token or its credentials: {rejection}.", styled(STRONG, reason)))?;
     output.line(format_args!("A protected resource answers {answer}."))?;
     let advice = advice(*rejection);
-    for (title, text) in [("Usual cause", advice.cause), ("Fix", Spelling::Snake.spelled(&advice.next))] {
+    for (title, text) in [("Usual cause", advice.cause), ("Fix", advice.next)] {
         output.line(format_args!("\n{}\n\n{text}", styled(STRONG, title)))?;
     }
     Ok(())
@@ -111,6 +111,7 @@ fn advice(rejection: TokenRejection) -> Advice {
         None => "DPoP".to_owned(),
     };
     Advice::of(&RefusedResponse::new(rejection.status(), &[("WWW-Authenticate", challenge.as_bytes())]))
+        .spelled(Spelling::Snake)
 }
 
 /// The reason whose name is most like this one, if one is.

@@ -221,7 +221,7 @@ def signing(key: Any) -> Signer:
 
 def _made_from(key: object) -> str:
     """How to make a key from what was given in its place."""
-    if inspect.isawaitable(key) or inspect.iscoroutine(key):
+    if inspect.isawaitable(key):
         return ""
     if isinstance(key, Mapping):
         return "; write key=Key.from_jwk(…)"
