@@ -82,7 +82,7 @@ pub struct IntendedRequest<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum IntentDefect {
-    /// The details are no array of 1 to 32 objects, each with a `type`.
+    /// The details are not an array of 1 to 32 objects, each with a `type`.
     Malformed,
     /// The lifetime is zero or above an hour.
     Lifetime,
@@ -105,7 +105,7 @@ pub enum IntentDefect {
 }
 
 defects!(IntentDefect {
-    Malformed => "intent_malformed", "authorization_details are no array of 1 to 32 objects, each with a type";
+    Malformed => "intent_malformed", "authorization_details are not an array of 1 to 32 objects, each with a type";
     Lifetime => "intent_lifetime", "the lifetime of an intent is 1 second to an hour";
     Expired => "intent_expired", "the intent is over; declare it again";
     Key => "intent_key", "the proof was made with another key than the intent's";

@@ -120,6 +120,8 @@ pub enum Misuse {
     SubjectLength,
     /// A provisional session that would have to be renewed: it is not kept yet.
     Provisional,
+    /// A session that another client made or opened.
+    ForeignSession,
     /// A client at [`SecurityLevel::Maximum`](crate::SecurityLevel::Maximum) that would take unbound tokens.
     BearerAtMaximum,
     /// No crypto provider was chosen, and this build has no default.
@@ -203,6 +205,7 @@ reasons!(Misuse {
     Self::EntraTenant => "entra_tenant",
     Self::SubjectLength => "subject_length",
     Self::Provisional => "provisional_session",
+    Self::ForeignSession => "foreign_session",
     Self::BearerAtMaximum => "bearer_at_maximum",
     Self::Cors(_) => "cors_unusable",
     Self::CryptoMissing => "crypto_missing",
@@ -259,7 +262,7 @@ impl fmt::Display for Misuse {
                  `nonces_for_public_clients` out, or take a policy that neither requires nonces nor times proofs by them",
             ),
             Self::NoIssuer => f.write_str(
-                "no token would be accepted; name the authorization server that is trusted by `issuer`, for example https://as.example.com, \
+                "no token would be accepted; name the authorization servers that are trusted as `issuer`s, for example https://as.example.com, \
                  or give `introspection`",
             ),
             Self::StoreDisagreement(difference) => {
@@ -271,7 +274,7 @@ impl fmt::Display for Misuse {
                 write!(f, "the URL of `{option}` is not https; http is for loopback alone, such as 127.0.0.1")
             }
             Self::RedirectUri => f.write_str(
-                "`redirect_uri` cannot be used; give an absolute URI without fragment: https, a scheme of the app's own, or http on \
+                "`redirect_uri` cannot be used; give an absolute URI without fragment: https, a custom scheme, or http on \
                  loopback, such as http://127.0.0.1/callback",
             ),
             Self::RedirectUriMissing => f.write_str("this flow needs a redirect URI; give the client one with `redirect_uri`"),
@@ -302,6 +305,9 @@ impl fmt::Display for Misuse {
             Self::SubjectLength => f.write_str("`expect_subject` is the sub of an account, of 1 to 2,048 bytes"),
             Self::Provisional => f.write_str(
                 "a provisional session is not renewed; call `keep` with it once its subject is verified, or `end`",
+            ),
+            Self::ForeignSession => f.write_str(
+                "another client made or opened this session, and its store holds it; use it with that client, or open it by name with this one",
             ),
             Self::BearerAtMaximum => {
                 f.write_str("`danger_accept_bearer` has no effect at the level maximum; leave it out, or use enhanced")
@@ -430,6 +436,7 @@ mod tests {
             Misuse::EntraTenant,
             Misuse::SubjectLength,
             Misuse::Provisional,
+            Misuse::ForeignSession,
             Misuse::BearerAtMaximum,
             Misuse::ClientLimit,
             Misuse::LimitBehindProxies,

@@ -28,7 +28,7 @@ pub enum Spelling {
 }
 
 /// Options that a builder in Rust and a command line take one by one, and other languages as a list.
-const LISTS: [&str; 3] = ["also_origin", "accept_issuer", "issuer"];
+const LISTS: [&str; 2] = ["also_origin", "accept_issuer"];
 
 impl Spelling {
     /// The message with every name between backticks in this spelling, and without the backticks.
@@ -101,6 +101,8 @@ mod tests {
             ("set `allow_loopback`", "set allow_loopback", "set allowLoopback", "set --allow-loopback"),
             ("`max_age`; `jti`", "max_age; jti", "maxAge; jti", "--max-age; --jti"),
             ("name `also_origin`", "name also_origins", "name alsoOrigins", "name --also-origin"),
+            // In some places it is one, in others one of a list: the message says which.
+            ("`issuer` is missing", "issuer is missing", "issuer is missing", "--issuer is missing"),
             // What JavaScript's redirectURI became on its way here.
             (
                 "no option `redirect_u_r_i`",

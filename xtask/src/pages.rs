@@ -58,7 +58,7 @@ pub(crate) fn step() -> Result<Outcome, Failure> {
     Ok(Outcome::Passed)
 }
 
-/// Whether a page is one of its own: there, a block without a language is not Rust.
+/// Whether a page is a Markdown file: there, a block without a language is not Rust.
 fn is_markdown(page: &str) -> bool {
     PAGES.contains(&page)
 }

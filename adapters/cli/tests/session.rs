@@ -1,8 +1,10 @@
 //! The program's `login`, `call` and `logout` against `keybound serve`, as a user runs them.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
 
 use keybound::SecurityLevel;
 use keybound::oauth::Secret;
@@ -273,7 +275,31 @@ fn what_asks_for_no_token_is_called_without_a_login() {
     assert!(call.stderr.contains("asked for no token") && call.stderr.contains("answered 404"), "{}", call.stderr);
     assert!(!call.stderr.contains("refused"), "{}", call.stderr);
     let open = setting.run(&["call", &format!("{}/jwks", setting.running.issuer)]);
-    assert!(!open.stderr.contains("log in at"), "{}", open.stderr);
+    assert_eq!(open.status.code(), Some(0), "{}", open.stderr);
+    assert!(open.stderr.contains("asked for no token") && open.stdout.contains("\"keys\""), "{}", open.stderr);
+}
+
+/// Any of these may be what a request without a token gets, with no challenge beside it.
+#[test]
+fn what_may_be_a_refusal_is_answered_by_a_login() {
+    let setting = setting(Options::default());
+    for status in [302, 400, 401, 403, 429, 500, 503] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                drop(stream.read(&mut [0; 4_096]));
+                let answer = format!(
+                    "HTTP/1.1 {status} x\r\nLocation: /login\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                );
+                drop(stream.write_all(answer.as_bytes()));
+            }
+        });
+        let call = setting.run(&["call", &url]);
+        assert!(!call.stderr.contains("asked for no token"), "{status}: {}", call.stderr);
+        assert_ne!(call.status.code(), Some(0), "{status}: no server to log in at is found");
+    }
 }
 
 #[test]

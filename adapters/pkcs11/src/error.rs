@@ -426,7 +426,7 @@ impl fmt::Display for Error {
     }
 }
 
-keybound::debug_as_text!(Error);
+keybound::debug_as_text!(Error, with_reason);
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {

@@ -213,7 +213,7 @@ impl Client {
     /// Sends a `GET` request with the session's token.
     ///
     /// # Errors
-    /// [`Error`]; as of [`call`](Self::call).
+    /// [`Error`]; see [`call`](Self::call).
     pub async fn get(&self, session: &Session, url: &str) -> Result<reqwest::Response, Error> {
         self.call(session, self.http.get(url)).await
     }

@@ -9,7 +9,7 @@ use keybound::{SecurityLevel, Thumbprint};
 
 use super::authenticate::authenticate;
 use super::client::Client;
-use super::http::{Incoming, Outgoing, escape, need, param};
+use super::http::{Incoming, Outgoing, described, escape, need, param};
 use super::issue::{admit, asked_for, audience, next_nonce};
 use super::state::{Code, Granted, Pushed, State, unguessable};
 
@@ -100,7 +100,7 @@ pub(super) fn authorize(state: &State, request: &Incoming) -> Result<Outgoing, O
                 state,
                 &redirect_uri,
                 client_state.as_deref(),
-                &[("error", error), ("error_description", &description)],
+                &[("error", error), ("error_description", &described(&description))],
             ));
         }
     };
@@ -187,7 +187,7 @@ fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wr
         return wrong("interaction_required", "the user has to be asked");
     }
     if Grant::announcement(form).is_err() {
-        return wrong("invalid_request", "dpop_jkt is no thumbprint");
+        return wrong("invalid_request", "dpop_jkt is not a thumbprint");
     }
     let Some(challenge) = get("code_challenge") else {
         return wrong("invalid_request", "code_challenge is missing: PKCE is required");
@@ -209,7 +209,7 @@ fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wr
     let details = match get("authorization_details").map(|text| Value::parse_request(text.as_bytes())) {
         None => None,
         Some(Ok(details)) => Some(details),
-        Some(Err(_)) => return wrong("invalid_authorization_details", "authorization_details are no JSON"),
+        Some(Err(_)) => return wrong("invalid_authorization_details", "authorization_details are not JSON"),
     };
     if let Some(details) = &details {
         let known = |detail: &Value| detail.text("type") == Some(REQUEST_TYPE);
@@ -218,7 +218,7 @@ fn read(state: &State, registered: &Client, pushed: &Pushed) -> Result<Asked, Wr
             return wrong("invalid_request", "authorization_details need dpop_jkt or a proof: they are for one key");
         };
         if !all_known || Intent::declare(details.clone(), key, INTENT_LIFETIME, state.now()).is_err() {
-            return wrong("invalid_authorization_details", "authorization_details are no array of known types");
+            return wrong("invalid_authorization_details", "authorization_details are not an array of known types");
         }
     }
     Ok(Asked {

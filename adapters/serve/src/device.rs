@@ -23,7 +23,6 @@ pub(super) fn begin(state: &State, request: &Incoming) -> Result<Outgoing, Outgo
     let known = authenticate(state, request, &form)?;
     known.must_be_permitted(DEVICE_CODE)?;
     refuse_details(&form)?;
-    param(&form, "scope")?;
     let (audience, scope) = asked_for(state, &form)?;
     let proofs = request.all("dpop");
     let target = state.target(request);

@@ -103,10 +103,7 @@ impl Outgoing {
 
     /// An error of OAuth (RFC 6749 section 5.2).
     pub fn error(status: u16, error: &str, description: &str) -> Self {
-        // The characters that error_description may have.
-        let plain = |c: char| if matches!(c, ' '..='!' | '#'..='[' | ']'..='~') { c } else { '?' };
-        let description: String = description.chars().take(300).map(plain).collect();
-        Self::json(status, &Value::object().with("error", error).with("error_description", description))
+        Self::json(status, &Value::object().with("error", error).with("error_description", described(description)))
     }
 
     pub(super) fn page(status: u16, text: &str) -> Self {
@@ -123,6 +120,12 @@ impl Outgoing {
     pub(super) fn redirect(to: &str) -> Self {
         Self::new(302).with("Location", to).with("Cache-Control", "no-store").with("Referrer-Policy", "no-referrer")
     }
+}
+
+/// What an `error_description` may hold of a sentence (RFC 6749 sections 4.1.2.1 and 5.2), and not more than is read.
+pub(super) fn described(text: &str) -> String {
+    let plain = |c: char| if matches!(c, ' '..='!' | '#'..='[' | ']'..='~') { c } else { '?' };
+    text.chars().take(300).map(plain).collect()
 }
 
 impl From<Refusal> for Outgoing {

@@ -35,7 +35,7 @@ pub(super) fn asked_for(state: &State, form: &Form) -> Result<(String, String), 
     let scopes = &state.options.scopes;
     let is_others = audience != state.resource;
     let is_known = |name: &str| scopes.iter().any(|known| known == name) || (is_others && could_be_known(name));
-    let asked = form.get("scope").ok().flatten();
+    let asked = form.get("scope").map_err(|_| ("invalid_request", "scope occurs twice".to_owned()))?;
     let asked = asked.or(scopes.first().map(String::as_str)).unwrap_or_default();
     let known: Vec<&str> = asked.split(' ').filter(|name| is_known(name)).collect();
     if known.is_empty() {
@@ -93,7 +93,6 @@ pub(super) fn invalid_grant(text: &str) -> Outgoing {
 /// What a request without an earlier approval is granted.
 pub(super) fn own(state: &State, form: &Form, known: &Known, subject: &str) -> Result<Granted, Outgoing> {
     refuse_details(form)?;
-    param(form, "scope")?;
     let (audience, scope) = asked_for(state, form)?;
     Ok(Granted {
         client_id: known.id.clone(),

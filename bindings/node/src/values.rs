@@ -157,7 +157,7 @@ impl Presented {
     }
 }
 
-/// A request as the host received it: `url`, or the raw `target`, both as of [`ffi::Target`].
+/// A request as the host received it: `url`, or the raw `target`, both of type [`ffi::Target`].
 #[napi(object, object_to_js = false)]
 pub struct Incoming {
     pub method: Text,

@@ -100,7 +100,7 @@ impl AuthorizationServer {
         }))
     }
 
-    /// How often each verdict was given, as of [`ResourceServer::counters`](crate::ResourceServer::counters).
+    /// How often each verdict was given, see [`ResourceServer::counters`](crate::ResourceServer::counters).
     pub fn counters(&self) -> String {
         self.notes.counters()
     }

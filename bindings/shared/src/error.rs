@@ -149,7 +149,7 @@ impl Error {
 
     /// The same with what is wrong with the URL that was given behind its text.
     pub(crate) fn because(mut self, what: impl fmt::Display) -> Self {
-        self.0.detail = format!("{} (the url that was given: {what})", self.0.detail);
+        self.0.detail = format!("{} (its URL: {what})", self.0.detail);
         self
     }
 

@@ -202,7 +202,7 @@ impl Flow {
     /// | `wait` | `milliseconds` | `ok` |
     /// | `share` | `name`, `timeout` (seconds) | `ok`, when the work of this name has ended; see [`task`](Self::task) |
     /// | `ask` | `question` (`keys`, `token`), `subject` (an issuer, a token), `timeout` (seconds) | `told`, a byte string |
-    /// | `insert` | `entry`, as of [`Entry::to_json`] | `inserted`: `insertion`, `epoch` |
+    /// | `insert` | `entry`, see [`Entry::to_json`] | `inserted`: `insertion`, `epoch` |
     /// | `done` | `result`, an object with `kind` | none |
     ///
     /// Each but `done` and `wait` also takes `failed`, a text. A `fetch` takes `not_sent` instead, a text too, if no byte of the request
@@ -227,7 +227,7 @@ impl Flow {
         self.lock().look(show)
     }
 
-    /// Goes on with the host's answer, and says what is next, as of [`step`](Self::step).
+    /// Goes on with the host's answer, and says what is next, see [`step`](Self::step).
     ///
     /// # Errors
     /// Misuse, if the reply does not fit: the flow then waits for one that does. Any other error ends the flow.
@@ -258,7 +258,7 @@ impl Flow {
         Ok(task.map(|task| Self::new(task.map(|()| Came::Shared))))
     }
 
-    /// The entry of an `insert` step, as of [`Entry`]; none in another step.
+    /// The entry of an `insert` step, see [`Entry`]; none in another step.
     pub fn entry(&self) -> Option<Entry> {
         match &self.lock().step {
             Some(step::Step::Insert(step)) => Some(Entry::of(step.entry())),

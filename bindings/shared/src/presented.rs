@@ -57,7 +57,7 @@ impl Presented<'_> {
             (Some(_), None) => {
                 return Err(Error::own(
                     Own::MissingOption,
-                    "an access token is judged with the thumbprint it is bound to: give its cnf.jkt as `bound_to`",
+                    "an access token is verified with the thumbprint it is bound to: give its cnf.jkt as `bound_to`",
                 ));
             }
         };

@@ -8,7 +8,7 @@ use crate::plain::Options;
 
 const RESPONSE: &[&str] = &["status", "headers", "body", "cross_origin", "now", "proof_iat"];
 
-/// Says what is wrong with a request that was refused, what led to it and what to do: a JSON object as of [`Advice::to_json`].
+/// Says what is wrong with a request that was refused, what led to it and what to do: a JSON object, see [`Advice::to_json`].
 ///
 /// `response` is an object with `status` (0 where the host was shown no response), `headers` (pairs, values are byte strings) and
 /// any of `body` (a byte string), `cross_origin` (a browser received it from another origin, and hides fields), `now` (the

@@ -123,7 +123,7 @@ impl Verifier {
         })?
     }
 
-    /// What came of every check, for the developer whose proof was refused: a JSON object as of [`Explanation::to_json`].
+    /// What came of every check, for the developer whose proof was refused: a JSON object, see [`Explanation::to_json`].
     /// It consumes nothing and is not for the peer.
     ///
     /// # Errors

@@ -152,7 +152,7 @@ shown!(Credentials { issuer, client_id, method, key_id });
 pub struct ClientOptions {
     /// How much protection its sessions have at least.
     pub level: SecurityLevel,
-    /// Where the browser comes back to after a login: a claimed `https` link, a scheme of the app's own, or loopback.
+    /// Where the browser comes back to after a login: a claimed `https` link, a custom scheme, or loopback.
     #[uniffi(default)]
     pub redirect_uri: Option<String>,
     /// The clients it is at each issuer.

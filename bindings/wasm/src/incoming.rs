@@ -7,7 +7,7 @@ use crate::values::{Given, Plainly};
 
 #[wasm_bindgen]
 extern "C" {
-    /// A request as the host received it: `url`, or the raw `target`, both as of [`ffi::Target`].
+    /// A request as the host received it: `url`, or the raw `target`, both of type [`ffi::Target`].
     pub type Incoming;
     #[wasm_bindgen(method, getter)]
     fn method(this: &Incoming) -> String;

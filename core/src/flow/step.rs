@@ -373,7 +373,7 @@ impl<T> Sign<T> {
     /// Signs with a key in this process, or one that answers at once.
     ///
     /// # Errors
-    /// [`FlowError`], as of [`resume`](Self::resume).
+    /// [`FlowError`], see [`resume`](Self::resume).
     pub fn resume_with(self, signer: &(impl crate::key::Signer + ?Sized), now: UnixTime) -> Result<Step<T>, FlowError> {
         let answer = signer.sign(&self.input()).map_err(|error| KeyFault::Unreadable(Box::new(error)));
         self.resume(answer, now)

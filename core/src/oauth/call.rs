@@ -87,7 +87,7 @@ impl Client {
     /// [`Misuse::OutsideResource`] if the target must not get the token; [`FlowError::LoginRequired`] if there is no token to
     /// send; [`FlowError`]. An answer with any status is no error.
     pub fn call(&self, session: &Session, request: Request, now: UnixTime) -> Result<Step<Answer>, FlowError> {
-        let (client, session) = (self.0.clone(), session.clone());
+        let (client, session) = self.own(session)?;
         Flow::start(now, |io| async move { call(&io, &client, &session, request).await })
     }
 }

@@ -25,7 +25,7 @@ impl Client {
     /// # Errors
     /// [`FlowError::Discovery`] if the server has no revocation; [`FlowError`]: the tokens may still be good.
     pub fn revoke(&self, session: &Session, now: UnixTime) -> Result<Step<()>, FlowError> {
-        let (client, session) = (self.0.clone(), session.clone());
+        let (client, session) = self.own(session)?;
         Flow::start(now, |io| async move { revoke(&io, &client, &session).await })
     }
 
@@ -37,7 +37,7 @@ impl Client {
     /// # Errors
     /// [`FlowError`]: the revocation's, if everything else succeeded; the tokens may still be good.
     pub fn end(&self, session: &Session, now: UnixTime) -> Result<Step<bool>, FlowError> {
-        let (client, session) = (self.0.clone(), session.clone());
+        let (client, session) = self.own(session)?;
         Flow::start(now, |io| async move { end(&io, &client, &session).await })
     }
 

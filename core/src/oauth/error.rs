@@ -359,7 +359,7 @@ impl fmt::Display for FlowError {
             Self::NoSession => "no session is stored under this name; log in first",
             Self::Stored(defect) => return defect.fmt(f),
             Self::Contended => "the session was changed by others again and again; try again",
-            Self::LoginRequired => "the session has ended and cannot be refreshed, or belongs to another store than this client's; log in again",
+            Self::LoginRequired => "the session has ended and cannot be refreshed; log in again",
             Self::StepUpExhausted => {
                 "the scopes the resource asks for were granted, and it still refuses; ask its operator"
             }

@@ -72,7 +72,8 @@ impl Client {
     /// [`FlowError::StepUpExhausted`] if all of it was asked for before, or this was tried three times;
     /// [`Misuse::NoUser`] if no user made the session.
     pub fn step_up(&self, session: &Session, scope: &str, now: UnixTime) -> Result<Step<Authorization>, FlowError> {
-        self.authorize(stepped_up(session, scope)?, now)
+        let (_, session) = self.own(session)?;
+        self.authorize(stepped_up(&session, scope)?, now)
     }
 
     /// Completes a login with the URL that the browser came back to.

@@ -28,7 +28,7 @@ impl Client {
     /// renewed; [`FlowError`]. The session then keeps its key and its tokens, except where the answer to its request was lost or could not
     /// be stored: such a refresh token may be used up.
     pub fn rekey(&self, session: &Session, now: UnixTime) -> Result<Step<()>, FlowError> {
-        let (client, session) = (self.0.clone(), session.clone());
+        let (client, session) = self.own(session)?;
         Flow::start(now, |io| async move { rekey(&io, &client, &session).await })
     }
 }

@@ -31,7 +31,7 @@ impl Client {
     /// # Errors
     /// [`FlowError::LoginRequired`] if the session cannot be renewed; [`FlowError`].
     pub fn refresh(&self, session: &Session, now: UnixTime) -> Result<Step<()>, FlowError> {
-        let (client, session) = (self.0.clone(), session.clone());
+        let (client, session) = self.own(session)?;
         Flow::start(now, |io| async move { refresh(&io, &client, &session).await })
     }
 }
@@ -138,13 +138,11 @@ pub(super) async fn catch_up(io: &Io, client: &Inner, session: &Session) -> Resu
         (live.version, live.unsaved)
     };
     match stored {
-        // It was ended elsewhere. If only the store of another client does not have it, its own client can still use and end it.
+        // It was ended elsewhere.
         None if version.is_some() => {
-            if session.belongs_to(client) {
-                let mut live = session.0.live.lock();
-                live.state.drop_tokens();
-                live.version = None;
-            }
+            let mut live = session.0.live.lock();
+            live.state.drop_tokens();
+            live.version = None;
             return Err(FlowError::LoginRequired);
         }
         Some(stored) if Some(stored.version) != version && !unsaved => {

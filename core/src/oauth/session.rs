@@ -23,7 +23,7 @@ use crate::jose::thumbprint::Thumbprint;
 use crate::json::Value;
 #[cfg(feature = "dpop")]
 use crate::key::KeyProtection;
-use crate::{SecurityLevel, UnixTime};
+use crate::{Misuse, SecurityLevel, UnixTime};
 
 /// The result of a login or grant, by which requests are sent. Clones are the same session.
 ///
@@ -72,6 +72,18 @@ impl Client {
         Flow::start(now, |io| async move { open(&io, &client, &name).await })
     }
 
+    /// This client and a session of it, for a flow.
+    ///
+    /// A session is used by the client that made or opened it, and by no other: that client's rules admitted it, and its store holds
+    /// it. In another store its name may be that of another session, which would be mixed with it, overwritten or deleted.
+    pub(super) fn own(&self, session: &Session) -> Result<(Arc<Inner>, Session), Misuse> {
+        if Arc::ptr_eq(&session.0.owner, &self.0.identity) {
+            Ok((self.0.clone(), session.clone()))
+        } else {
+            Err(Misuse::ForeignSession)
+        }
+    }
+
     /// Stores what was learned since the session was stored, the resource's nonce above all, so that whoever opens it next
     /// begins with that. Nothing is stored if another process has stored it meanwhile.
     ///
@@ -83,7 +95,7 @@ impl Client {
     /// # Errors
     /// [`FlowError`]: the host's, which the session survives.
     pub fn keep(&self, session: &Session, now: UnixTime) -> Result<Step<()>, FlowError> {
-        let (client, session) = (self.0.clone(), session.clone());
+        let (client, session) = self.own(session)?;
         Flow::start(now, |io| async move { keep(&io, &client, &session).await })
     }
 
@@ -162,11 +174,6 @@ impl Session {
         let live = Live { state, version: None, unsaved: false, forgotten: false, doubted: false, provisional: false };
         let owner = client.identity.clone();
         Self(Arc::new(SessionParts { name, credentials, owner, live: Mutex::new(live) }))
-    }
-
-    /// Whether this client made or opened it. The store of another client may never have had it.
-    pub(super) fn belongs_to(&self, client: &Inner) -> bool {
-        Arc::ptr_eq(&self.0.owner, &client.identity)
     }
 
     /// The name it is stored under.

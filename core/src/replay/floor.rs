@@ -43,7 +43,7 @@ impl StoreFloor {
         self.since
     }
 
-    /// The store's present life, as of [`ReplayStore::epoch`](super::ReplayStore::epoch).
+    /// The store's present life, see [`ReplayStore::epoch`](super::ReplayStore::epoch).
     pub const fn epoch(&self) -> StoreEpoch {
         self.epoch
     }

@@ -17,7 +17,7 @@ pub struct Inserted {
     /// something, given here, would let nonces vouch for proofs that the store no longer knows; one that is merely out of date
     /// costs an honest client a further request.
     pub epoch: StoreEpoch,
-    /// Why the store did not answer, if this is [`Insertion::Unavailable`] and the store says why: as of [`unavailable`](Self::unavailable).
+    /// Why the store did not answer, if this is [`Insertion::Unavailable`] and the store says why: see [`unavailable`](Self::unavailable).
     pub fault: Option<&'static str>,
 }
 

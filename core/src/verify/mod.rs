@@ -198,7 +198,7 @@ impl Verifier {
     /// ```
     ///
     /// # Errors
-    /// The answer: as of [`refuse`](Self::refuse), or 503 if the store could not decide.
+    /// The answer: see [`refuse`](Self::refuse), or 503 if the store could not decide.
     pub fn verify_or_refuse<S: ReplayStore + ?Sized>(
         &self,
         presentation: &Presentation<'_>,

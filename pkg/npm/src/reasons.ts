@@ -237,6 +237,7 @@ export type CoreMisuseReason =
   | 'folder_foreign'
   | 'folder_linked'
   | 'folder_readable'
+  | 'foreign_session'
   | 'insecure_url'
   | 'intent_accepts_bearer'
   | 'intent_lifetime'

@@ -28,10 +28,7 @@ fn bundle(module: &str, name: &str, folder: &str) -> Result<(), Box<dyn std::err
     // Bundlers find the module by this literal and copy it; where they do not, it is looked for beside the bundle.
     let place = format!("\nexport const place = () => new URL('./{name}_bg.wasm', import.meta.url);\n");
     let script = std::path::Path::new(folder).join(name).with_extension("js");
-    let mut glue = std::fs::read_to_string(&script)?;
-    for (function, check) in CHECKS {
-        glue = checked(&glue, function, check)?;
-    }
+    let glue = checked(std::fs::read_to_string(&script)?)?;
     std::fs::write(script, glue + &place)?;
     Ok(())
 }
@@ -41,12 +38,21 @@ const CHECKS: [(&str, &str); 2] = [
     ("function passStringToWasm0(arg, malloc, realloc) {", "typeof arg !== 'string'"),
     ("function passArray8ToWasm0(arg, malloc) {", "arg?.BYTES_PER_ELEMENT !== 1"),
 ];
+/// What needs no check: the elements are looked at in Rust.
+const UNCHECKED: &str = "function passArrayJsValueToWasm0(array, malloc) {";
 
-/// The script with a check at the head of `function`, which not every build has.
-fn checked(glue: &str, function: &str, check: &str) -> Result<String, Box<dyn std::error::Error>> {
-    let name = function.split('(').next().unwrap_or(function);
-    if glue.matches(name).count() != glue.matches(function).count() {
-        return Err(format!("wasm-bindgen writes another head than `{function}`").into());
+/// The script with a check at the head of each function that takes a value. Every build has texts, and not every one bytes.
+fn checked(mut glue: String) -> Result<String, Box<dyn std::error::Error>> {
+    let known = |head: &str| head == UNCHECKED || CHECKS.iter().any(|(function, _)| *function == head);
+    if let Some(head) = glue.lines().find(|line| line.starts_with("function pass") && !known(line)) {
+        return Err(format!("`{head}` of wasm-bindgen takes values that are not checked").into());
     }
-    Ok(glue.replacen(function, &format!("{function}\n    if ({check}) throw new TypeError('wrong type');"), 1))
+    let [(text, _), _] = CHECKS;
+    if !glue.contains(text) {
+        return Err(format!("wasm-bindgen writes another head than `{text}`").into());
+    }
+    for (function, check) in CHECKS {
+        glue = glue.replacen(function, &format!("{function}\n    if ({check}) throw new TypeError('wrong type');"), 1);
+    }
+    Ok(glue)
 }

@@ -2,6 +2,8 @@
 
 use std::io::Read as _;
 use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use clap::Args as Arguments;
@@ -59,7 +61,7 @@ pub(crate) struct Args {
 /// How often more scope is asked for. A refusal of the token is answered by one login: a second would bring the same token.
 const MAX_STEPS: u8 = 2;
 
-/// How long an API may take to answer a request without a token; the login asks it again then.
+/// How long an API may take to begin the answer to a request without a token; the login asks it again then.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Outcome, Failure> {
@@ -134,13 +136,23 @@ fn open_answer(
         return None;
     }
     // A failure of the network is told by the login.
-    let answer = request(caller, args, headers, body).timeout(PROBE_TIMEOUT).send().ok()?;
+    let answer = begun_within(PROBE_TIMEOUT, request(caller, args, headers, body))?;
     let fields: Vec<&[u8]> = answer.headers().get_all("www-authenticate").iter().map(HeaderValue::as_bytes).collect();
     let asks =
         |challenge: &Challenge| ["DPoP", "Bearer"].iter().any(|scheme| challenge.scheme().eq_ignore_ascii_case(scheme));
-    let is_open =
-        answer.status() != StatusCode::UNAUTHORIZED && !Challenge::parse_fields(&fields).list.iter().any(asks);
+    // Other refusals, redirects and faults may be what a request without a token gets.
+    let status = answer.status();
+    let is_served = status.is_success()
+        || matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE);
+    let is_open = is_served && !Challenge::parse_fields(&fields).list.iter().any(asks);
     is_open.then_some(answer)
+}
+
+/// The answer, if it begins within this time. Its body may take longer.
+fn begun_within(time: Duration, request: RequestBuilder) -> Option<Response> {
+    let (tell, told) = mpsc::sync_channel(1);
+    thread::spawn(move || drop(tell.send(request.send())));
+    told.recv_timeout(time).ok()?.ok()
 }
 
 fn send(

@@ -343,7 +343,7 @@ impl<'a> Caller<'a> {
             Some(loopback) => loopback,
             None => {
                 return Err(Failure::failed(
-                    "the session is stored; run the command again, which asks for the scope in a browser of its own",
+                    "the session is stored; run the command again, which asks for the scope in the browser",
                 ));
             }
         };

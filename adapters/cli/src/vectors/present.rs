@@ -114,7 +114,7 @@ impl<'a> Request<'a> {
         let unbound = Presentation::new(self.method, self.target, fields, Context::TokenEndpoint { dpop_jkt: None });
         let nobody = Thumbprint::from_bytes([0; 32]);
         let bound_to = match jkt {
-            // A text that is no thumbprint is that of no key.
+            // A text that is not a thumbprint is that of no key.
             Some(jkt) => Some(Thumbprint::parse(jkt).unwrap_or(nobody)),
             None => self.verifier.claimed_thumbprint(&unbound),
         };

@@ -201,6 +201,10 @@ fn what_the_client_did_wrong_goes_back_to_it_with_state_and_issuer() {
         assert_eq!(back.returned("iss").as_deref(), Some(server.issuer.as_str()));
         assert!(back.returned("code").is_none());
     }
+    // Only what may stand in a description (RFC 6749 section 4.1.2.1).
+    let back = server.authorize(&[("scope", &"\"\\é\n".repeat(1_000))]);
+    let described = back.returned("error_description").expect("a description");
+    assert!(described.len() == 300 && described.ends_with("????"), "{described}");
     let thumbprint = jkt(&key());
     let details = r#"[{"type":"payment"}]"#;
     let back = server.authorize(&[("dpop_jkt", &thumbprint), ("authorization_details", details)]);

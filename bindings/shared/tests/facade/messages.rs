@@ -97,5 +97,5 @@ fn a_mistake_in_a_word_says_what_was_meant() {
     let relative = Presented { url: "/items", ..presented(&[], "j6t9Bnhh1GDxkLFjFdcFDdtHPkIYM8VkZCTVdwoXBQc") };
     let error = verifier.check(&relative, NOW).err().unwrap();
     assert_eq!((error.reason.as_str(), error.status), ("target_malformed", Some(400)));
-    assert!(error.detail.ends_with("(the url that was given: it is relative; give scheme and host as well)"));
+    assert!(error.detail.ends_with("(its URL: it is relative; give scheme and host as well)"));
 }

@@ -56,7 +56,7 @@ impl Grant<'_> {
     /// A pushed or device request with these parameters.
     ///
     /// # Errors
-    /// The refusal to send if `dpop_jkt` is there and is no thumbprint, or occurs twice (RFC 9449 section 10).
+    /// The refusal to send if `dpop_jkt` is there and is not a thumbprint, or occurs twice (RFC 9449 section 10).
     pub fn announcement(form: &Form) -> Result<Self, Refusal> {
         dpop_jkt(form).map(|dpop_jkt| Self::Announcement { dpop_jkt })
     }
@@ -65,10 +65,10 @@ impl Grant<'_> {
 /// The parameter `dpop_jkt` of an authorization request (RFC 9449 section 10).
 ///
 /// # Errors
-/// The refusal to send if it is no thumbprint or occurs twice.
+/// The refusal to send if it is not a thumbprint or occurs twice.
 pub(crate) fn dpop_jkt(form: &Form) -> Result<Option<Thumbprint>, Refusal> {
     let invalid =
-        |_| Refusal::with_body(Refusal::DPOP_JKT_MALFORMED, "invalid_request", "dpop_jkt is no thumbprint", None);
+        |_| Refusal::with_body(Refusal::DPOP_JKT_MALFORMED, "invalid_request", "dpop_jkt is not a thumbprint", None);
     match form.get("dpop_jkt") {
         Ok(None) => Ok(None),
         Ok(Some(text)) => Thumbprint::parse(text).map(Some).ok_or(()).map_err(invalid),

@@ -148,7 +148,7 @@ impl AuthorizationServer {
         &self.0.verifier
     }
 
-    /// A nonce for the next proof, as of [`Verifier::fresh_nonce`]. `epoch` is the life of the host's replay store; a store that was given
+    /// A nonce for the next proof, see [`Verifier::fresh_nonce`]. `epoch` is the life of the host's replay store; a store that was given
     /// to the server is asked itself.
     pub fn fresh_nonce(&self, epoch: StoreEpoch, now: UnixTime) -> Option<Nonce> {
         self.0.verifier.fresh_nonce(Role::AuthorizationServer, self.consumption().epoch(epoch), now)

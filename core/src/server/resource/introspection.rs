@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 
+use super::policy::check_issuer;
 use super::rejection::TokenRejection;
 use crate::Misuse;
 use crate::json::Value;
@@ -53,9 +54,10 @@ impl Introspection {
     /// The endpoint that the metadata of `issuer` names (RFC 8414).
     ///
     /// # Errors
-    /// [`Misuse`] unless it is an `https` URL, or `http` on loopback.
+    /// [`Misuse::Url`] and [`Misuse::NotHttps`] unless it is an `https` URL, or `http` on loopback; [`Misuse::IssuerMetadata`] for the
+    /// address of metadata.
     pub fn of_issuer(issuer: &str, credentials: Credentials) -> Result<Self, Misuse> {
-        UrlRule::of_issuer(issuer).given(issuer)?;
+        check_issuer(issuer)?;
         Ok(Self { asked: Asked::Issuer(issuer.into(), credentials), positive_age: 0 })
     }
 

@@ -186,10 +186,7 @@ impl ResourcePolicy {
 
     /// The issuer of this name, added if it is not there.
     fn issuer(&mut self, issuer: &str) -> Result<&mut Issuer, Misuse> {
-        check_url("issuer", issuer)?;
-        if issuer.contains("/.well-known/") {
-            return Err(Misuse::IssuerMetadata);
-        }
+        check_issuer(issuer)?;
         let place = self.issuers.iter().position(|known| known.url == issuer);
         let place = place.unwrap_or_else(|| {
             let (url, profile) = (issuer.to_owned(), IssuerProfile::rfc9068());
@@ -346,6 +343,12 @@ impl ResourcePolicy {
     pub const fn schemes(&self) -> Schemes {
         self.schemes
     }
+}
+
+/// Refuses what cannot be an issuer whose metadata is read.
+pub(super) fn check_issuer(issuer: &str) -> Result<(), Misuse> {
+    check_url("issuer", issuer)?;
+    if issuer.contains("/.well-known/") { Err(Misuse::IssuerMetadata) } else { Ok(()) }
 }
 
 fn check_url(option: &'static str, text: &str) -> Result<(), Misuse> {

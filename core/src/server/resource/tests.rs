@@ -24,6 +24,7 @@ use crate::key::Signer;
 use crate::key::soft::SoftKey;
 use crate::nonce::Role;
 use crate::nonce::issuer::NonceIssuer;
+use crate::oauth::Credentials;
 use crate::replay::{Inserted, Insertion, ReplayStore, memory::MemoryStore};
 use crate::server::{Arrival, Consumption, JwkSet, KeySource};
 use crate::{
@@ -464,6 +465,9 @@ fn identifiers_must_be_secure_urls() {
     assert_eq!(policy().with_issuer("http://0.0.0.0:80").err(), Some(Misuse::NotHttps("issuer")));
     let metadata = "https://as.example.com/.well-known/openid-configuration";
     assert_eq!(policy().with_issuer(metadata).err(), Some(Misuse::IssuerMetadata));
+    let asked = |issuer| Introspection::of_issuer(issuer, Credentials::public("api")).err();
+    assert_eq!(asked(metadata), Some(Misuse::IssuerMetadata));
+    assert_eq!(asked("http://as.example.com"), Some(Misuse::NotHttps("issuer")));
     for origin in ["https://api.example.com/v1", "https://api.example.com/?x", "https://api.example.com#f"] {
         assert_eq!(TargetUri::fixed(origin).err(), Some(UriError::Origin), "{origin}");
     }

@@ -1,5 +1,8 @@
 //! What is stored, by whom it can be opened, and what happens when storing fails.
 
+use keybound::Misuse;
+use keybound::http::message::{Body, Request};
+use keybound::oauth::FlowError;
 use keybound::oauth::step::KeyFault;
 use keybound_conformance::flow::Story;
 use keybound_conformance::flow::host::{Host, repeating};
@@ -83,12 +86,12 @@ fn a_resources_nonce_is_there_for_the_next_once_it_is_kept() {
 #[test]
 fn keeping_never_overwrites_what_another_process_stored() {
     let mut story = logged_in("enhanced", Server { api_nonces: true, ..Server::default() });
-    let ours = story.player.session(&json!({ "session": "work" }));
+    let (ours, own_client) = (story.player.session(&call()), story.player.client.clone());
     configured(&mut story, &public("enhanced"));
     story.ok(json!({ "do": "open", "session": "work" }));
     story.ok(json!({ "do": "refresh", "session": "work" }));
     let stored = story.player.host.stored("session/work");
-    let step = story.player.client.keep(&ours, story.player.host.now).expect("a flow");
+    let step = own_client.keep(&ours, story.player.host.now).expect("a flow");
     let keybound::oauth::Step::Save(save) = step else { panic!("{}", step.name()) };
     let saved = story.player.host.save(save.slot(), save.expected(), save.version(), save.value());
     assert!(matches!(save.resume(saved, story.player.host.now), Ok(keybound::oauth::Step::Done(()))));
@@ -96,24 +99,40 @@ fn keeping_never_overwrites_what_another_process_stored() {
 }
 
 #[test]
-fn a_session_used_with_a_client_of_another_store_is_still_ended_by_its_own() {
-    let refresh = json!({ "do": "refresh", "session": "work" });
+fn a_session_is_used_with_its_own_client_alone() {
     let mut story = logged_in("enhanced", Server::default());
-    let (session, owner) = (story.player.session(&refresh), story.player.client.clone());
+    let (session, own_client) = (story.player.session(&call()), story.player.client.clone());
+    let tokens = session.danger_access_token();
+    // The other store has a session of the same name, server and account.
     let others = Host::new(repeating(), story.player.host.now);
-    let own = std::mem::replace(&mut story.player.host, others);
+    let own_host = std::mem::replace(&mut story.player.host, others);
+    let own_server = std::mem::replace(&mut story.server, Server::default());
     configured(&mut story, &public("enhanced"));
-    assert_eq!(story.err(refresh), "login_required");
-    assert!(session.danger_access_token().is_some(), "the other client takes nothing from it");
+    story.log_in(json!({ "do": "authorize", "session": "work" }));
+    let (stored, asked) = (story.player.host.stored("session/work"), story.server.log.len());
 
-    (story.player.host, story.player.client) = (own, owner);
+    let (other, now) = (story.player.client.clone(), story.player.host.now);
+    let request =
+        Request { method: "GET".into(), url: RESOURCE.into(), fields: Vec::new(), body: Body::Bytes(Vec::new()) };
+    for (what, outcome) in [
+        ("call", other.call(&session, request, now).err()),
+        ("refresh", other.refresh(&session, now).err()),
+        ("rekey", other.rekey(&session, now).err()),
+        ("step up", other.step_up(&session, "write", now).err()),
+        ("keep", other.keep(&session, now).err()),
+        ("revoke", other.revoke(&session, now).err()),
+        ("end", other.end(&session, now).err()),
+    ] {
+        assert!(matches!(outcome, Some(FlowError::Misuse(Misuse::ForeignSession))), "{what}: {outcome:?}");
+    }
+    assert_eq!((story.player.host.stored("session/work"), story.server.log.len()), (stored, asked));
+    assert_eq!(session.danger_access_token(), tokens, "nothing is taken from it");
+
+    (story.player.host, story.player.client, story.server) = (own_host, own_client, own_server);
+    story.player.sessions.insert("work".into(), session);
     story.ok(json!({ "do": "end", "session": "work" }));
     let revoked = story.server.log.iter().filter(|request| request.url.ends_with("/revoke")).count();
-    assert_eq!(
-        (revoked, story.player.host.stored("session/work")),
-        (2, None),
-        "both tokens are revoked, and nothing is left"
-    );
+    assert_eq!((revoked, story.player.host.stored("session/work")), (2, None), "its own client ends it");
 }
 
 #[test]
