@@ -202,6 +202,8 @@ fn an_issuer_that_is_given_never_replaces_the_one_that_the_api_names() {
     let login = setting.run(&["login", &setting.url(""), "--issuer", "http://127.0.0.1:9", "--format", "json"]);
     assert_eq!(login.status.code(), Some(0), "{}", login.stderr);
     assert_eq!(json(&login)["issuer"], setting.running.issuer);
+    let told = setting.run(&["login", &setting.url(""), "--issuer", "http://127.0.0.1:9"]);
+    assert!(told.stderr.contains("--issuer http://127.0.0.1:9 was not used"), "{}", told.stderr);
 }
 
 #[test]

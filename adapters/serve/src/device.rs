@@ -6,7 +6,7 @@ use keybound::server::authorization::{EndpointRequest, Grant};
 use keybound::{RUSTCRYPTO, UnixTime};
 
 use super::authenticate::{Known, authenticate};
-use super::http::{Incoming, Outgoing, escape, need, param};
+use super::http::{Incoming, Outgoing, escape, need};
 use super::issue::{Ready, admit, asked_for, check_resource, invalid_grant, issue, next_nonce, prove, refuse_details};
 use super::metadata::DEVICE_CODE;
 use super::state::{Device, Granted, State, unguessable};

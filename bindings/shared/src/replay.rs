@@ -120,8 +120,7 @@ impl MemoryStore {
         let options = Options::parse(options, &[OPTIONS, &["shares", "danger_first_start"]].concat())?;
         let agreement = policy(&options)?.replay_agreement(crypto.digest);
         let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
-        let core = Core::new(capacity, agreement, crypto.random, UnixTime::from_secs(now));
-        let core = core.map_err(|error| Error::own(Own::Random, error.to_string()))?;
+        let core = Core::new(capacity, agreement, crypto.random, UnixTime::from_secs(now))?;
         let shares = options.number("shares")?.map(|shares| usize::try_from(shares).unwrap_or(usize::MAX));
         let core = match shares {
             Some(shares) => core.with_shares(shares)?,

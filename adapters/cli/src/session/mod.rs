@@ -6,6 +6,7 @@ pub(crate) mod logout;
 mod remembered;
 mod stored;
 mod switches;
+mod told;
 
 use std::path::PathBuf;
 
@@ -16,7 +17,7 @@ use keybound::key::Signer as _;
 use keybound::key::soft::SoftKey;
 use keybound::oauth::metadata::covers;
 use keybound::oauth::{self, Discovered, Secret, Session, SessionRequest};
-use keybound::{Misuse, RUSTCRYPTO, SecurityLevel, Spelling};
+use keybound::{RUSTCRYPTO, SecurityLevel};
 #[cfg(feature = "pkcs11")]
 use keybound_reqwest::Split;
 use keybound_reqwest::blocking::Client;
@@ -26,6 +27,7 @@ use serde_json::json;
 use self::remembered::{Authentication, Grant, Remembered, RememberedClient};
 use self::stored::{name_for, open_folder, session_for};
 use self::switches::Switches;
+use self::told::failure;
 use crate::failure::Failure;
 use crate::input;
 use crate::output::Output;
@@ -288,6 +290,12 @@ impl<'a> Caller<'a> {
                 client.issuer
             )));
         }
+        if let Some(issuer) = self.setup.issuer.as_deref().filter(|given| !is_same(given, found.server().issuer())) {
+            self.output.note(format_args!(
+                "the API names the server {}; --issuer {issuer} was not used",
+                found.server().issuer()
+            ));
+        }
         let request = self.request(&name, &found);
         let session = match self.remembered.grant {
             Grant::Machine => self.client.client_credentials(request).map_err(failure)?,
@@ -457,42 +465,4 @@ impl Setup {
 /// Whether two issuer identifiers are the same but for a slash at the end, which people leave out.
 fn is_same(one: &str, other: &str) -> bool {
     one.trim_end_matches('/') == other.trim_end_matches('/')
-}
-
-/// Something went wrong on the way: 3 if it could not be decided, else 1.
-fn failure(error: Error) -> Failure {
-    match &error {
-        Error::Flow(oauth::FlowError::Misuse(_)) => Failure::usage(told(&error)),
-        Error::Flow(oauth::FlowError::Host(_)) | Error::Http(_) | Error::Loopback(_) => {
-            Failure::undecided(told(&error))
-        }
-        // The server cannot answer now: nothing was decided.
-        Error::Flow(oauth::FlowError::Answer(_, oauth::AnswerDefect::Status(429 | 500..=599))) => {
-            Failure::undecided(format!("{}; try again later", told(&error)))
-        }
-        Error::Flow(oauth::FlowError::Discovery(failed)) if failed.defect == oauth::DiscoveryDefect::Unavailable => {
-            Failure::undecided(told(&error))
-        }
-        _ => Failure::failed(told(&error)),
-    }
-}
-
-/// An error's message with the names that this program's options have. It has none for servers on this machine, which it takes if the
-/// URL names one.
-fn told(error: &Error) -> String {
-    match error {
-        Error::Flow(oauth::FlowError::Misuse(Misuse::InsecureUrl)) => {
-            "the URL is not https; http is for an API on this machine, and for its servers".to_owned()
-        }
-        Error::Flow(oauth::FlowError::Stored(oauth::StoredDefect::Loopback)) => {
-            "the session belongs to a server on this machine, and the URL is elsewhere; name another session with --session"
-                .to_owned()
-        }
-        _ => {
-            let text = Spelling::Switch.spelled(&error.to_string());
-            // What rustls says of a first byte that is not TLS.
-            let hint = if text.contains("InvalidContentType") { "; the server does not speak TLS there: is it http://?" } else { "" };
-            format!("{text}{hint}")
-        }
-    }
 }

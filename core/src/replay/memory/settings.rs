@@ -6,7 +6,7 @@ use crate::Misuse;
 
 use super::generation::Number;
 use super::shard::Tagged;
-use crate::crypto::{RandomUnavailable, SecureRandom};
+use crate::crypto::SecureRandom;
 use crate::jose::thumbprint::Thumbprint;
 use crate::replay::{Insertion, ReplayAgreement, ReplayEntry, StoreEpoch, StoreFloor};
 use crate::time::UnixTime;
@@ -62,14 +62,16 @@ pub(super) struct Placed {
 }
 
 impl Settings {
-    /// Settings of a store for `capacity` entries (at least 1) that begins to remember at `now`.
+    /// Settings of a store for `capacity` entries that begins to remember at `now`.
     pub(super) fn new(
         capacity: usize,
         agreement: ReplayAgreement,
         random: &dyn SecureRandom,
         now: UnixTime,
-    ) -> Result<Self, RandomUnavailable> {
-        let capacity = capacity.max(1);
+    ) -> Result<Self, Misuse> {
+        if capacity == 0 {
+            return Err(Misuse::PolicyBound("`capacity` (at least 1 proof)"));
+        }
         let shard_bits = capacity.div_euclid(SHARD_ENTRIES).max(1).ilog2().min(MOST_SHARD_BITS);
         let limits = Limits::of(capacity, shard_bits, DEFAULT_SHARES);
         let (mut places, mut rows) = ([0; 16], [0; 16]);
@@ -167,7 +169,7 @@ mod tests {
     #[test]
     fn shards_follow_capacity_and_never_exceed_it_in_shares() {
         for (capacity, shards, here, shared_from, share) in [
-            (0, 1, 1, 0, 1),
+            (1, 1, 1, 0, 1),
             (64, 1, 64, 32, 1),
             (1_000, 1, 1_000, 500, 15),
             (32_767, 1, 32_767, 16_383, 511),

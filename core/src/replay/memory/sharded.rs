@@ -9,7 +9,7 @@ use super::birthplace::Birthplace;
 use super::lock::Mutex;
 use super::settings::Settings;
 use super::shard::Shard;
-use crate::crypto::{RandomUnavailable, SecureRandom};
+use crate::crypto::SecureRandom;
 use crate::replay::{Inserted, Insertion, ReplayAgreement, ReplayEntry, ReplayStore, StoreEpoch, StoreFloor};
 use crate::time::UnixTime;
 
@@ -26,6 +26,7 @@ use crate::time::UnixTime;
 /// are not.
 ///
 /// ```
+/// use keybound::Misuse;
 /// use keybound::crypto::{RandomUnavailable, SecureRandom};
 /// use keybound::replay::memory::MemoryStore;
 /// use keybound::replay::{ReplayAgreement, ReplayStore};
@@ -37,7 +38,7 @@ use crate::time::UnixTime;
 /// #     }
 /// # }
 ///
-/// # fn main() -> Result<(), RandomUnavailable> {
+/// # fn main() -> Result<(), Misuse> {
 /// let agreement = ReplayAgreement::from_bytes([0; 16]); // normally `ReplayAgreement::new`
 /// let store = MemoryStore::new(1_000_000, agreement, &Random, UnixTime::now())?;
 /// assert_eq!(store.held(), 0);
@@ -57,20 +58,20 @@ pub struct MemoryStore {
 struct Padded(Mutex<Shard>);
 
 impl MemoryStore {
-    /// A store for at most `capacity` entries (at least 1) of verifiers with this `agreement`, which begins to
+    /// A store for at most `capacity` entries of verifiers with this `agreement`, which begins to
     /// remember at `now`, its floor.
     ///
     /// Memory is allocated as entries arrive: 10 to 16 bytes for each, plus 16 KiB for each of the
     /// `capacity / 16,384` shards (rounded down to a power of two).
     ///
     /// # Errors
-    /// [`RandomUnavailable`] if `random` gave no hash keys.
+    /// [`Misuse::PolicyBound`](crate::Misuse) for a capacity of 0; [`Misuse::Random`](crate::Misuse) if `random` gave no hash keys.
     pub fn new(
         capacity: usize,
         agreement: ReplayAgreement,
         random: &dyn SecureRandom,
         now: UnixTime,
-    ) -> Result<Self, RandomUnavailable> {
+    ) -> Result<Self, crate::Misuse> {
         let settings = Settings::new(capacity, agreement, random, now)?;
         let shards = (0..settings.shards()).map(|_| Padded(Mutex::default())).collect();
         Ok(Self { settings, birthplace: Birthplace::here(), shards })

@@ -11,6 +11,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::MemoryStore;
+use crate::Misuse;
 use crate::crypto::{RandomUnavailable, SecureRandom};
 use crate::jose::thumbprint::Thumbprint;
 use crate::replay::contract::{Contract, check_async_store, check_store};
@@ -70,7 +71,8 @@ fn soon() -> UnixTime {
 
 #[test]
 fn without_randomness_there_is_no_store() {
-    assert_eq!(MemoryStore::new(64, AGREEMENT, &Broken, START).err(), Some(RandomUnavailable));
+    assert_eq!(MemoryStore::new(64, AGREEMENT, &Broken, START).err(), Some(Misuse::Random));
+    assert!(matches!(MemoryStore::new(0, AGREEMENT, &Counting::default(), START).err(), Some(Misuse::PolicyBound(_))));
 }
 
 #[test]
