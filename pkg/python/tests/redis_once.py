@@ -26,7 +26,7 @@ def main() -> None:
     store = RedisReplayStore.open(redis.Redis.from_url(server), policy=policy, namespace=namespace, answer_timeout=5)
     print(store.epoch, flush=True)
     for line in sys.stdin:
-        presented = Presented(proof=line.strip(), method="GET", url=URL, epoch=store.epoch)
+        presented = Presented(proof=line.strip(), method="GET", url=URL, at_authorization_server=True, epoch=store.epoch)
         entry = verifier.check(presented).entry
         print(store.insert(entry, now=int(time.time())).insertion.value, flush=True)
 

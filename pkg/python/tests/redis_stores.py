@@ -33,7 +33,7 @@ def text(epoch: str) -> str:
 
 def entry(epoch: str) -> ReplayEntry:
     """The same as stores see it."""
-    presented = Presented(proof=text(epoch), method="GET", url=URL, epoch=epoch)
+    presented = Presented(proof=text(epoch), method="GET", url=URL, at_authorization_server=True, epoch=epoch)
     return VERIFIER.check(presented).entry
 
 

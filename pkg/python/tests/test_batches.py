@@ -39,8 +39,8 @@ def test_verdicts_come_in_the_order_of_the_requests() -> None:
     batch = [presented(keys[number % 20]) for number in range(100)]
     batch[3] = presented(keys[3], method="PUT")
     batch[60] = batch[10]
-    batch[70] = Presented(proof=None, method="GET", url=URL)
-    batch[80] = Presented(proof=[str(batch[0].proof), b"\xff"], method="GET", url=URL)
+    batch[70] = Presented(proof=None, method="GET", url=URL, at_authorization_server=True)
+    batch[80] = Presented(proof=[str(batch[0].proof), b"\xff"], method="GET", url=URL, at_authorization_server=True)
     store = settled_store()
     verdicts = Verifier().verify_many(iter(batch), store=store)
     assert len(verdicts) == 100
@@ -74,7 +74,7 @@ def test_a_store_of_ones_own_is_asked_one_by_one() -> None:
 
 
 def test_mistakes_in_a_batch_are_verdicts_too() -> None:
-    without_binding = Presented(proof="x", method="GET", url=URL, access_token="a-token")
+    without_binding = Presented(proof="x", method="GET", url=URL, access_token="a-token")  # type: ignore[call-overload]
     (verdict,) = Verifier().verify_many([without_binding], store=settled_store())
     assert isinstance(verdict, Misuse)
 

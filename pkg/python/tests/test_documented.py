@@ -68,9 +68,9 @@ def test_a_store_like_that_of_the_readme() -> None:
     exec(code, found)
     store, key = found["TableStore"](), Key.generate()
     text = proof(key=key, method="GET", url="https://api.example.com/")
-    verify(store=store, proof=text, method="GET", url="https://api.example.com/")
+    verify(store=store, proof=text, method="GET", url="https://api.example.com/", at_authorization_server=True)
     with pytest.raises(ReplayDetected):
-        verify(store=store, proof=text, method="GET", url="https://api.example.com/")
+        verify(store=store, proof=text, method="GET", url="https://api.example.com/", at_authorization_server=True)
 
 
 def test_the_login_of_a_program(

@@ -36,7 +36,7 @@ EVERY = Policy(algorithms=ALL)
 def accepted(text: str, jkt: str) -> bool:
     """Whether a verifier that permits everything takes the proof."""
     store = MemoryReplayStore(policy=EVERY, now=int(time.time()) - 3600)
-    verified = verify(store=store, policy=EVERY, proof=text, method="POST", url=URL, bound_to=jkt)
+    verified = verify(store=store, policy=EVERY, proof=text, method="POST", url=URL, bound_to=jkt, at_authorization_server=True)
     return verified.thumbprint == jkt
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import time
 import warnings
@@ -9,7 +10,23 @@ from typing import Any
 
 import pytest
 
-from keybound import Client, Key, KeyboundError, MemoryReplayStore, MemoryStore, Misuse, Policy, ProofRejected, Protection, explain, proof, verify
+from keybound import (
+    Client,
+    Key,
+    KeyboundError,
+    MemoryReplayStore,
+    MemoryStore,
+    Misuse,
+    Policy,
+    Presented,
+    ProofRejected,
+    Protection,
+    Verifier,
+    averify,
+    explain,
+    proof,
+    verify,
+)
 
 URL = "https://api.example.com/items"
 KEY = Key.generate()
@@ -26,7 +43,7 @@ def settled_store() -> MemoryReplayStore:
 )
 def test_whatever_comes_as_a_proof_is_refused(shown: Any) -> None:
     with pytest.raises(ProofRejected) as told:
-        verify(store=settled_store(), proof=shown, method="GET", url=URL)
+        verify(store=settled_store(), proof=shown, method="GET", url=URL, at_authorization_server=True)
     assert told.value.refusal is not None and told.value.refusal.status in (400, 401)
     assert not explain(proof=shown, method="GET", url=URL).accepted
 
@@ -44,7 +61,7 @@ def test_whatever_comes_as_a_proof_is_refused(shown: Any) -> None:
     ids=lambda value: ascii(value)[:30],
 )
 def test_mistakes_are_told(changed: dict[str, Any], reason: str) -> None:
-    request = {"proof": proof(key=KEY, method="GET", url=URL), "method": "GET", "url": URL, **changed}
+    request = {"proof": proof(key=KEY, method="GET", url=URL), "method": "GET", "url": URL, "at_authorization_server": "access_token" not in changed, **changed}
     with pytest.raises(Misuse) as told:
         verify(store=settled_store(), **request)
     assert told.value.reason == reason
@@ -52,10 +69,50 @@ def test_mistakes_are_told(changed: dict[str, Any], reason: str) -> None:
         verify(store=settled_store(), **{**request, "proof": [request["proof"]]})
 
 
+TOKEN = {"access_token": "a-token", "bound_to": KEY.thumbprint}
+
+
+@pytest.mark.parametrize(
+    ("shown", "reason", "told"),
+    [
+        ({}, "missing_option", "a resource server writes access_token=…, bound_to=…, and a token endpoint"),
+        ({"bound_to": KEY.thumbprint}, "missing_option", "at_authorization_server=True"),
+        ({"access_token": None, "at_authorization_server": False}, "missing_option", "at_authorization_server=True"),
+        ({**TOKEN, "at_authorization_server": True}, "options_exclude", "access_token and at_authorization_server exclude each other"),
+        ({"at_authorization_server": "no"}, "wrong_type", "at_authorization_server is True or False, and this is a str"),
+    ],
+    ids=lambda value: ascii(value)[:30],
+)
+def test_a_forgotten_access_token_is_not_the_check_of_a_token_endpoint(shown: dict[str, Any], reason: str, told: str) -> None:
+    request: dict[str, Any] = {"proof": proof(key=KEY, method="GET", url=URL, access_token="another"), "method": "GET", "url": URL, **shown}
+    for act in (
+        lambda: verify(store=settled_store(), **request),
+        lambda: asyncio.run(averify(store=settled_store(), **request)),
+        lambda: Verifier().check(Presented(**request)),
+    ):
+        with pytest.raises(Misuse) as misuse:
+            act()
+        assert misuse.value.reason == reason and told in misuse.value.detail
+
+
+def test_where_a_proof_is_checked_decides_whether_its_token_counts() -> None:
+    request: dict[str, Any] = {"proof": proof(key=KEY, method="GET", url=URL, access_token="another"), "method": "GET", "url": URL}
+    for token in ("a-token", ""):
+        with pytest.raises(ProofRejected) as told:
+            verify(store=settled_store(), **request, access_token=token, bound_to=KEY.thumbprint)
+        assert told.value.reason == "ath_mismatch"
+    assert verify(store=settled_store(), **request, at_authorization_server=True).thumbprint == KEY.thumbprint
+    # An explanation is for people: it may leave the token out.
+    assert explain(**request).accepted and explain(**request, at_authorization_server=True).accepted
+    assert explain(**request, **TOKEN).reason == "ath_mismatch"
+    with pytest.raises(Misuse, match="exclude each other"):
+        explain(**request, **TOKEN, at_authorization_server=True)
+
+
 def test_a_policy_takes_lists() -> None:
     policy = Policy(algorithms=["ES256"])  # type: ignore[arg-type]
     store = MemoryReplayStore(policy=policy, now=int(time.time()) - 3600)
-    verified = verify(store=store, policy=policy, proof=proof(key=KEY, method="GET", url=URL), method="GET", url=URL)
+    verified = verify(store=store, policy=policy, proof=proof(key=KEY, method="GET", url=URL), method="GET", url=URL, at_authorization_server=True)
     assert verified.algorithm == "ES256"
     with pytest.raises(Misuse):
         MemoryReplayStore(capacity=-1)

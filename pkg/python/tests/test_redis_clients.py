@@ -137,7 +137,7 @@ def test_another_policy_is_told_of(server: RedisServer, opened: Open, caplog: py
     assert told.value.reason == "disagrees"
     # A verifier whose policy is another than that of its store.
     verifier = Verifier(policy=Policy(max_age=20))
-    presented = Presented(proof=proof(key=KEY, method="GET", url=URL), method="GET", url=URL, epoch=store.epoch)
+    presented = Presented(proof=proof(key=KEY, method="GET", url=URL), method="GET", url=URL, at_authorization_server=True, epoch=store.epoch)
     for _ in range(2):
         assert store.one(verifier.check(presented).entry) is UNAVAILABLE
     assert sum("another policy" in record.message for record in caplog.records) == 1
@@ -149,7 +149,7 @@ def test_another_policy_is_told_of(server: RedisServer, opened: Open, caplog: py
     assert told.value.reason == "store_disagreement"
     servers(policy=POLICY, **given)
     # A verifier is given its store with each proof, and refuses before it looks at one.
-    unread = Presented(proof="no proof", method="GET", url=URL)
+    unread = Presented(proof="no proof", method="GET", url=URL, at_authorization_server=True)
     for asked in (verifier, Verifier(policy=POLICY)):
         with pytest.raises(KeyboundError) as refused:
             if isinstance(store.store, RedisReplayStore):

@@ -131,14 +131,14 @@ def test_a_careless_store_accepts_nothing() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             with pytest.raises(Misuse, match="settled with keybound.Insertion"):
-                verify(store=Careless(answer), proof=text, method="GET", url=URL)
+                verify(store=Careless(answer), proof=text, method="GET", url=URL, at_authorization_server=True)
     # An asynchronous store answers the asynchronous verdict alone, which also takes one that answers at once.
     for answer in (insert, Insertion.FRESH):
         text = proof(key=key, method="GET", url=URL)
-        assert asyncio.run(awaited_verify(store=Careless(answer), proof=text, method="GET", url=URL)).thumbprint == key.thumbprint
+        assert asyncio.run(awaited_verify(store=Careless(answer), proof=text, method="GET", url=URL, at_authorization_server=True)).thumbprint == key.thumbprint
     with pytest.raises(Misuse):
         text = proof(key=key, method="GET", url=URL)
-        asyncio.run(awaited_verify(store=Careless(True), proof=text, method="GET", url=URL))
+        asyncio.run(awaited_verify(store=Careless(True), proof=text, method="GET", url=URL, at_authorization_server=True))
 
 
 def test_the_replay_check_is_skipped_by_name_alone() -> None:

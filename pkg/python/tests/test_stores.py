@@ -236,8 +236,8 @@ def test_configured_nonce_keys_are_for_several_processes() -> None:
     given = {"store": MemoryReplayStore(), "method": "POST", "url": URL, "proof": None}
     grant = Grant(type="client_credentials")
     for use in (
-        lambda: verify(**given, policy=policy),
-        lambda: asyncio.run(averify(**given, policy=policy)),
+        lambda: verify(**given, at_authorization_server=True, policy=policy),
+        lambda: asyncio.run(averify(**given, at_authorization_server=True, policy=policy)),
         lambda: Verifier(policy=policy).verify_many([], store=MemoryReplayStore()),
         lambda: AuthorizationServer(policy=policy).admit(**given, client="public", grant=grant),
     ):

@@ -93,14 +93,16 @@ def present(entry: Entry, window: tuple[int, int]) -> str:
     def judge(shown: list[str], jkt: str | None) -> str:
         bound = thumbprint_of(shown) if not jkt else jkt if re.fullmatch(r"[\w-]{43}", jkt) else NOBODY
         token = entry.get("access_token")
-        presented = Presented(
+        members: dict[str, Any] = dict(
             proof=[proof.encode() for proof in shown],
             method=method,
             url=url,
             access_token=token,
             bound_to=bound if token is None else bound or NOBODY,
+            at_authorization_server=token is None,
             expected_nonce=entry.get("nonce"),
         )
+        presented = Presented(**members)
         try:
             if store is None:
                 verifier.check(presented, now=now)

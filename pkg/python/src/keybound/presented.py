@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from ._options import flag
+from .errors import Misuse
 
 __all__ = ["Check", "Explanation", "Presented", "Proofs", "VerifiedProof", "field_values"]
 
 #: The value of the `DPoP` field, all its values, or none.
 Proofs = str | bytes | Sequence[str | bytes] | None
+
+#: What to write in each of the two places where proofs are checked.
+WAYS = "a resource server writes access_token=…, bound_to=…, and a token endpoint, where there is no access token yet, at_authorization_server=True"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +37,11 @@ class Presented:
     """A request as far as its proof is concerned.
 
     `url` is the target from configuration and the raw path: never from a decoded path or an unchecked `Host`. `proof` is the value
-    of the `DPoP` field, or all values. `access_token` goes without its scheme, and with `bound_to`, the thumbprint in its `cnf.jkt`.
+    of the `DPoP` field, or all values.
 
-    **A resource server must give both.** Without `access_token` the proof is checked as at a token endpoint: a proof made for any
-    token, or for none, passes. `bound_to` is then the key that the code or refresh token is bound to.
+    A resource server gives `access_token`, without its scheme, and `bound_to`, the thumbprint in its `cnf.jkt`. A token endpoint says
+    `at_authorization_server=True`: there is no access token yet, so that a proof made for any token, or for none, passes, and `bound_to` is
+    the key that the code or refresh token is bound to. Both, or neither, is :class:`~keybound.Misuse`.
     """
 
     proof: Proofs
@@ -42,9 +49,45 @@ class Presented:
     url: str
     access_token: str | None = None
     bound_to: str | None = None
+    at_authorization_server: bool = False
     expected_nonce: str | None = None
     epoch: str | None = None
     """The epoch of the replay store, whose present life nonces vouch for. `Verifier.verify` asks the store itself."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self,
+            *,
+            proof: Proofs,
+            method: str,
+            url: str,
+            access_token: str,
+            bound_to: str,
+            expected_nonce: str | None = None,
+            epoch: str | None = None,
+        ) -> None: ...
+        @overload
+        def __init__(
+            self,
+            *,
+            proof: Proofs,
+            method: str,
+            url: str,
+            at_authorization_server: Literal[True],
+            bound_to: str | None = None,
+            expected_nonce: str | None = None,
+            epoch: str | None = None,
+        ) -> None: ...
+        def __init__(self, **members: Any) -> None: ...
+
+    def __post_init__(self) -> None:
+        if flag("at_authorization_server", self.at_authorization_server):
+            if self.access_token is not None:
+                raise Misuse("options_exclude", f"access_token and at_authorization_server exclude each other; {WAYS}")
+        elif self.access_token is None:
+            raise Misuse("missing_option", f"a proof is checked against the access token it came with; {WAYS}")
 
     def __repr__(self) -> str:
         return f"Presented({self.method} {self.url!r})"

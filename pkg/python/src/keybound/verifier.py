@@ -74,8 +74,6 @@ class Verifier:
     def verify(self, presented: Presented, *, store: ReplayStore, now: int | None = None) -> VerifiedProof:
         """Verifies a proof and consumes it in `store`.
 
-        Without :attr:`Presented.access_token` the check is that of a token endpoint: a resource server must give the token.
-
         Raises :class:`~keybound.ProofRejected` with the answer to send, or :class:`~keybound.StoreUnavailable`.
         """
         check_store(store, self.policy)
@@ -172,7 +170,7 @@ class Verifier:
 
 def shown(presented: Presented) -> Presented:
     """An argument `presented`."""
-    return needed("presented", presented, Presented, "Presented(proof=…, method=…, url=…)")
+    return needed("presented", presented, Presented, "Presented(proof=…, method=…, url=…, access_token=…, bound_to=…)")
 
 
 def _shown_to(store: AsyncReplayStore | ReplayStore, presented: Presented) -> Presented:

@@ -1,8 +1,9 @@
-"""Judging proofs (RFC 9449 section 4.3) by one call: verdicts and explanations."""
+"""Verifying proofs (RFC 9449 section 4.3) by one call: verdicts and explanations."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any, Literal, overload
 
 from .policy import Policy
 from .presented import Explanation, Presented, Proofs, VerifiedProof
@@ -17,6 +18,37 @@ def _verifier(policy: Policy) -> Verifier:
     return Verifier(policy=policy)
 
 
+def _presented(**members: Any) -> Presented:
+    """A request of members that no overload has checked."""
+    return Presented(**members)
+
+
+@overload
+def verify(
+    *,
+    store: ReplayStore,
+    proof: Proofs,
+    method: str,
+    url: str,
+    access_token: str,
+    bound_to: str,
+    expected_nonce: str | None = None,
+    policy: Policy | None = None,
+    now: int | None = None,
+) -> VerifiedProof: ...
+@overload
+def verify(
+    *,
+    store: ReplayStore,
+    proof: Proofs,
+    method: str,
+    url: str,
+    at_authorization_server: Literal[True],
+    bound_to: str | None = None,
+    expected_nonce: str | None = None,
+    policy: Policy | None = None,
+    now: int | None = None,
+) -> VerifiedProof: ...
 def verify(
     *,
     store: ReplayStore,
@@ -25,20 +57,54 @@ def verify(
     url: str,
     access_token: str | None = None,
     bound_to: str | None = None,
+    at_authorization_server: bool = False,
     expected_nonce: str | None = None,
     policy: Policy | None = None,
     now: int | None = None,
 ) -> VerifiedProof:
-    """Judges a proof by `policy` and consumes it in `store`; see :meth:`Verifier.verify`.
+    """Verifies a proof by `policy` and consumes it in `store`; see :meth:`Verifier.verify`, and :class:`Presented` for the request.
 
-    Verifiers are remembered by policy, so nothing is lost by this form.
+    A resource server gives `access_token` and `bound_to`, a token endpoint `at_authorization_server=True`. Both, or neither, is
+    :class:`~keybound.Misuse`. Verifiers are remembered by policy, so nothing is lost by this form.
     """
-    shown = Presented(
-        proof=proof, method=method, url=url, access_token=access_token, bound_to=bound_to, expected_nonce=expected_nonce
+    shown = _presented(
+        proof=proof,
+        method=method,
+        url=url,
+        access_token=access_token,
+        bound_to=bound_to,
+        at_authorization_server=at_authorization_server,
+        expected_nonce=expected_nonce,
     )
     return _verifier(policy or Policy()).verify(shown, store=store, now=now)
 
 
+@overload
+async def averify(
+    *,
+    store: AsyncReplayStore,
+    proof: Proofs,
+    method: str,
+    url: str,
+    access_token: str,
+    bound_to: str,
+    expected_nonce: str | None = None,
+    policy: Policy | None = None,
+    now: int | None = None,
+) -> VerifiedProof: ...
+@overload
+async def averify(
+    *,
+    store: AsyncReplayStore,
+    proof: Proofs,
+    method: str,
+    url: str,
+    at_authorization_server: Literal[True],
+    bound_to: str | None = None,
+    expected_nonce: str | None = None,
+    policy: Policy | None = None,
+    now: int | None = None,
+) -> VerifiedProof: ...
 async def averify(
     *,
     store: AsyncReplayStore,
@@ -47,13 +113,20 @@ async def averify(
     url: str,
     access_token: str | None = None,
     bound_to: str | None = None,
+    at_authorization_server: bool = False,
     expected_nonce: str | None = None,
     policy: Policy | None = None,
     now: int | None = None,
 ) -> VerifiedProof:
     """The same with a store that is awaited."""
-    shown = Presented(
-        proof=proof, method=method, url=url, access_token=access_token, bound_to=bound_to, expected_nonce=expected_nonce
+    shown = _presented(
+        proof=proof,
+        method=method,
+        url=url,
+        access_token=access_token,
+        bound_to=bound_to,
+        at_authorization_server=at_authorization_server,
+        expected_nonce=expected_nonce,
     )
     return await _verifier(policy or Policy()).averify(shown, store=store, now=now)
 
@@ -65,13 +138,23 @@ def explain(
     url: str,
     access_token: str | None = None,
     bound_to: str | None = None,
+    at_authorization_server: bool = False,
     expected_nonce: str | None = None,
     store: AsyncReplayStore | ReplayStore | None = None,
     policy: Policy | None = None,
     now: int | None = None,
 ) -> Explanation:
-    """Why a proof is accepted or refused, check by check; see :meth:`Verifier.explain`."""
-    shown = Presented(
-        proof=proof, method=method, url=url, access_token=access_token, bound_to=bound_to, expected_nonce=expected_nonce
+    """Why a proof is accepted or refused, check by check; see :meth:`Verifier.explain`.
+
+    Without `access_token` it explains the check of a token endpoint: `ath` and the token are not looked at.
+    """
+    shown = _presented(
+        proof=proof,
+        method=method,
+        url=url,
+        access_token=access_token,
+        bound_to=bound_to,
+        at_authorization_server=at_authorization_server or access_token is None,
+        expected_nonce=expected_nonce,
     )
     return _verifier(policy or Policy()).explain(shown, store=store, now=now)
