@@ -32,15 +32,19 @@ from keybound import (
     SessionRequest,
     Verifier,
     explain_response,
+    prepare,
+    thumbprint,
 )
 from keybound.flask import Keybound
 from keybound.flask import require as flask_require
 from keybound.starlette import KeyboundMiddleware, protect
 from keybound.starlette import require as starlette_require
+from keybound.testing import TestIssuer, TestToken
 
 API, AS = "https://api.example.com", "https://as.example.com"
 GIVEN: dict[str, Any] = {"resource": API, "issuers": [AS]}
 DETAIL = {"type": "payment"}
+SESSION = Client().adopt("a-token", key=Key.generate(), resource=API)
 Made = Callable[..., object]
 
 
@@ -299,6 +303,39 @@ def test_headers_are_a_mapping_or_pairs_of_texts_or_bytes() -> None:
     with pytest.raises(Misuse) as told:
         explain_response(status=401, headers={"X": "\u65e5"})
     assert told.value.reason == "not_text"
+
+
+CIRCLE: list[Any] = []
+CIRCLE.append(CIRCLE)
+JWK: dict[str, Any] = {"kty": "EC", "crv": "P-256", "x": b"a-secret"}
+
+
+@pytest.mark.parametrize(
+    ("argument", "act"),
+    [
+        ("public_jwk", lambda: prepare(public_jwk=JWK, algorithm="ES256", method="GET", url=API)),
+        ("jwk", lambda: thumbprint(JWK)),
+        ("details", lambda: Intent.declare([{**DETAIL, "to": b"a-secret"}], key=Key.generate().thumbprint)),
+        ("details", lambda: Intent.declare([{**DETAIL, "to": CIRCLE}], key=Key.generate().thumbprint)),
+        ("register", lambda: Client(register={"client_name": b"a-secret"})),
+        ("credentials", lambda: Client(credentials=[Credentials(issuer=AS, client_id="c", secret=b"a-secret")])),  # type: ignore[arg-type]
+        ("authorization_details", lambda: Client().authorize(SessionRequest(at=SESSION, authorization_details=[{**DETAIL, "to": b"a-secret"}]))),
+        ("claims", lambda: TestIssuer(API).token(TestToken("alice", claims={"a": b"a-secret"}))),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_json_cannot_hold_is_a_wrong_type(argument: str, act: Callable[[], object]) -> None:
+    with pytest.raises(Misuse, match=f"^{argument} has to be what JSON can hold: ") as told:
+        act()
+    assert told.value.reason == "wrong_type" and "a-secret" not in str(told.value) and told.value.__suppress_context__
+
+
+def test_a_level_that_does_not_exist_is_not_repeated() -> None:
+    for given, named in (("a-secret", "a str"), (b"a-secret", "a bytes"), (3, "an int")):
+        with pytest.raises(Misuse) as told:
+            Client(level=given)  # type: ignore[arg-type]
+        assert told.value.reason == "unknown_value"
+        assert told.value.detail == f"level is one of SecurityLevel.STANDARD, SecurityLevel.ENHANCED, SecurityLevel.MAXIMUM, and this is {named}"
 
 
 def test_messages_have_the_names_of_this_language() -> None:

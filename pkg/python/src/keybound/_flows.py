@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from . import _keybound
 from ._drive import Clock, Finished, Flow, drive, system_clock
-from ._options import Headers, fields, having, listed, needed, objects, text, texts, told
+from ._options import Headers, fields, having, json_object, listed, needed, objects, text, texts, told
 from ._types import SecurityLevel, given
 from .errors import FlowFailed, Misuse, reraise
 from .keys import Key, Signer, signing
@@ -127,7 +126,7 @@ class Flows:
         self.redirect_uri = redirect_uri
         self._clock = clock
         try:
-            self._native = _keybound.Client(json.dumps(options))
+            self._native = _keybound.Client(json_object(options))
         except _keybound.NativeError as error:
             reraise(error)
 
@@ -232,13 +231,9 @@ def written(operation: Mapping[str, Any]) -> str:
     """An operation as the core reads it. Raises :class:`Misuse` for an argument that JSON cannot have, by the caller's name of it."""
     for name, value in operation.items():
         if not isinstance(value, (str, int, float, list, dict, tuple, type(None))):
-            argument = ARGUMENTS.get(name, name)
-            raise Misuse("wrong_type", f"{argument} is a text, and this is {told(value)}")
+            raise Misuse("wrong_type", f"{ARGUMENTS.get(name, name)} is a text, and this is {told(value)}")
     text("scope", operation.get("scope"))
-    try:
-        return json.dumps(dict(operation))
-    except (TypeError, ValueError):
-        raise Misuse("not_json", "an argument has a member that JSON cannot have") from None
+    return json_object(operation, ARGUMENTS)
 
 
 def credentials_options(known: Credentials) -> dict[str, Any]:

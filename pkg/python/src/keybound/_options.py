@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 from .errors import Misuse
 
-__all__ = ["Headers", "check_known", "fields", "flag", "function", "having", "listed", "needed", "objects", "one", "scopes_of", "text", "texts", "told", "whole"]
+__all__ = ["Headers", "check_known", "fields", "flag", "function", "having", "json_object", "json_of", "listed", "needed", "objects", "one", "scopes_of", "text", "texts", "told", "whole"]
 
 T = TypeVar("T")
 
@@ -61,6 +62,20 @@ def _latin(given: object) -> bytes:
     if not isinstance(given, str):
         raise TypeError
     return given.encode("latin-1")
+
+
+def json_of(argument: str, value: object, what: str = "texts, numbers, lists and dicts") -> str:
+    """An argument as JSON. The error of `json` itself would name what it met, which may be a secret."""
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        raise Misuse("wrong_type", f"{argument} has to be what JSON can hold: {what}") from None
+
+
+def json_object(arguments: Mapping[str, object], names: Mapping[str, str] | None = None) -> str:
+    """Arguments as one JSON object. `names` are those of the caller, where they are others."""
+    members = (f"{json.dumps(name)}: {json_of((names or {}).get(name, name), value)}" for name, value in arguments.items())
+    return f"{{{', '.join(members)}}}"
 
 
 def texts(option: str, value: object) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import _keybound
-from ._options import objects
+from ._options import json_of, objects
 from ._types import current
 from .errors import NATIVE, reraise
 
@@ -37,14 +37,14 @@ class Intent:
         `lifetime` is in seconds, up to 3,600. Raises :class:`~keybound.IntentRejected`.
         """
         try:
-            return cls(_keybound.Intent.declare(json.dumps(objects("details", details)), key, lifetime, current(now)))
+            return cls(_keybound.Intent.declare(json_of("details", objects("details", details)), key, lifetime, current(now)))
         except NATIVE as error:
             reraise(error)
 
     def grant(self, granted: Sequence[Mapping[str, Any]], *, now: int | None = None) -> Intent:
         """The intent with the details that are granted, which lie within the declared ones."""
         try:
-            return Intent(self._native.grant(json.dumps(objects("granted", granted)), current(now)))
+            return Intent(self._native.grant(json_of("granted", objects("granted", granted)), current(now)))
         except NATIVE as error:
             reraise(error)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from . import _keybound
-from ._options import needed, text, told
+from ._options import json_of, needed, text, told
 from ._types import Protection
 from .errors import NATIVE, Misuse, reraise
 
@@ -242,11 +242,9 @@ def jwk_of(argument: str, jwk: object) -> str:
     """A JWK as text."""
     if isinstance(jwk, str):
         return jwk
-    try:
-        kind: type[Any] = Mapping
-        return json.dumps(dict(needed(argument, jwk, kind, f"{argument}={{\"kty\": …}}, or its JSON as a text")))
-    except (TypeError, ValueError):
-        raise Misuse("not_json", f"{argument} has a member that JSON cannot have; the members of a JWK are texts") from None
+    kind: type[Any] = Mapping
+    given = needed(argument, jwk, kind, f"{argument}={{\"kty\": …}}, or its JSON as a text")
+    return json_of(argument, dict(given), "the members of a JWK are texts")
 
 
 def signed(key: Signer, message: bytes, digest: bytes | None) -> Signature:

@@ -34,9 +34,8 @@ def level_of(level: object) -> str:
     try:
         return SecurityLevel(level).value
     except ValueError:
-        named = repr(level) if isinstance(level, str) and len(level) < 20 else told(level)
         known = ", ".join(f"SecurityLevel.{each.name}" for each in SecurityLevel)
-        raise Misuse("unknown_value", f"level is one of {known}, and this is {named}") from None
+        raise Misuse("unknown_value", f"level is one of {known}, and this is {told(level)}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .. import _keybound
+from .._options import json_of
 from .._resource import Resource, profiled
 from .._types import given
 from ..errors import NATIVE, Misuse, reraise
@@ -78,7 +79,7 @@ class TestIssuer:
             scopes=token.scopes, bound_to=token.bound_to, claims=dict(token.claims) or None,
         )  # fmt: skip
         try:
-            return _keybound.access_token(json.dumps({**told, "lifetime": token.lifetime}), self._key._native, self.clock())
+            return _keybound.access_token(json_of("claims", {**told, "lifetime": token.lifetime}), self._key._native, self.clock())
         except NATIVE as error:
             reraise(error)
 
