@@ -12,6 +12,7 @@ import inspect
 import json
 import os
 import re
+import typing
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ from keybound import _keybound
 from vectors import CONTRACT, read
 
 API = CONTRACT / "python_api.txt"
+REPOSITORY = CONTRACT.parent.parent
+#: Rows of the page that explains reasons: the reason, and the language where a row has one.
+ROW = re.compile(r"^\| `(\w+)` \|(?: ((?:\w+, )*\w+) \|)?", re.M)
 
 
 def test_reasons() -> None:
@@ -36,12 +40,66 @@ def test_reasons() -> None:
 
 def test_every_reason_of_this_package_is_explained() -> None:
     """Those that its own code names; the core's are compared where they are listed."""
-    page = (CONTRACT.parent.parent / "docs" / "reasons.md").read_text("utf-8")
-    explained = set(re.findall(r"^\| `(\w+)` \|", page, re.M))
+    explained = {reason for reason, _ in explanations()}
     sources = [path.read_text("utf-8") for path in Path(keybound.__file__).parent.rglob("*.py")]
     named = {reason for source in sources for reason in re.findall(r'\b(?:Misuse|HostFailed|FlowFailed)\(\s*"(\w+)"', source)}
     assert {"wrong_type", "network", "resend"} <= named
     assert named - explained == set()
+    assert named - set(known(keybound.Reason)) == set()
+
+
+def explanations() -> list[tuple[str, str]]:
+    """Every reason that `docs/reasons.md` explains, and the languages it is of; none for those of the core."""
+    return ROW.findall((REPOSITORY / "docs" / "reasons.md").read_text("utf-8"))
+
+
+def own_reasons() -> list[str]:
+    """Those that the core does not have, and this package does."""
+    return [reason for reason, languages in explanations() if {"Python", "all"} & set(languages.split(", "))]
+
+
+def known(alias: Any) -> Iterator[str]:
+    """The words of a type alias."""
+    for each in typing.get_args(alias):
+        yield from [each] if isinstance(each, str) else known(each)
+
+
+def reason_types() -> str:
+    """The types of reasons as the package has them, from what every language reads."""
+    faults, rejections = read("contract/faults.json"), read("contract/reasons.json")
+    types = {
+        "Rejection": ("Why a proof is refused.", [one["reason"] for one in rejections]),
+        "CheckName": ("What a verifier looks at, in this order.", [one["check"] for one in rejections]),
+        "TokenRejection": ("Why a token is refused, or a request without one.", [one["reason"] for one in read("contract/token_reasons.json")]),
+        "IntentRejection": ("Why an intent does not permit a request, or was not granted as declared.", faults["intent"]),
+        "OtherRejection": ("Why a request is refused that has neither a bad proof nor a bad token.", faults["refused"]),
+        "FlowReason": ("Why a flow of the client ended without its result.", faults["flow"]),
+        "MisuseReason": ("What is wrong with an argument or an option.", faults["misuse"]),
+        "RedisReason": ("Why a Redis server is not used.", faults["redis"]),
+        "HostReason": ("What failed in the program's surroundings.", faults["host"]),
+        "OwnReason": ("What the core has not: the package's types, its frameworks, its runtime.", own_reasons()),
+    }
+    lines = ['"""The types of reasons. Written from tests/contract and docs/reasons.md: KEYBOUND_WRITE_API=1 pytest tests/test_contract.py."""', ""]
+    lines += ["from typing import Literal, TypeAlias", ""]
+    for name, (meaning, words) in types.items():
+        lines += [f"#: {meaning}", f"{name}: TypeAlias = Literal[", *(f'    "{word}",' for word in dict.fromkeys(words)), "]"]
+    return "\n".join(lines) + "\n"
+
+
+def test_the_types_of_reasons_are_those_of_the_contract() -> None:
+    place = REPOSITORY / "pkg" / "python" / "src" / "keybound" / "_reasons.py"
+    if os.environ.get("KEYBOUND_WRITE_API") == "1":
+        place.write_text(reason_types(), "utf-8")
+    assert place.read_text("utf-8") == reason_types(), "KEYBOUND_WRITE_API=1 pytest tests/test_contract.py writes them"
+
+
+def test_every_reason_is_one_that_type_checkers_know() -> None:
+    """Those of the core, and those that the page has for this package."""
+    lists = [*read("contract/faults.json").values(), (one["reason"] for one in read("contract/reasons.json") + read("contract/token_reasons.json"))]
+    everywhere = {reason for words in lists for reason in words}
+    assert {"replayed", "evicts", "not_text", "resend"} <= everywhere.union(own_reasons())
+    assert set(known(keybound.Reason)) == everywhere.union(own_reasons())
+    assert set(known(keybound.Rejection)) == {one["reason"] for one in json.loads(keybound.reasons())["rejections"]}
 
 
 def test_the_native_module_has_the_rows_of_its_tables() -> None:

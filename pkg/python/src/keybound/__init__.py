@@ -5,7 +5,8 @@ Three floors: *one line* (`keybound.httpx`, `keybound.httpx2`, `keybound.request
 """
 
 from ._keybound import __version__, reasons
-from ._types import Insertion, Protection, Refusal, SecurityLevel
+from ._reasons import Rejection
+from ._types import Insertion, Protection, Refusal, RefusalReason, SecurityLevel
 from .audit import Audit
 from .client import AsyncClient, Client, ClientOptions
 from .errors import (
@@ -19,6 +20,7 @@ from .errors import (
     Misuse,
     NonceRequired,
     ProofRejected,
+    Reason,
     Refused,
     ReplayDetected,
     StoreUnavailable,
@@ -118,8 +120,11 @@ __all__ = [
     "ProofRejected",
     "Protection",
     "Proxies",
+    "Reason",
     "Refusal",
+    "RefusalReason",
     "Refused",
+    "Rejection",
     "ReplayDetected",
     "ReplayEntry",
     "ReplayStore",

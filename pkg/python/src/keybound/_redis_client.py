@@ -13,7 +13,7 @@ from typing import Any, Final
 from weakref import ref
 
 from . import _keybound
-from .errors import Misuse
+from .errors import Misuse, Reason
 
 __all__ = ["Library", "Place", "Refused", "arguments_of", "error_of", "filled", "library_of", "reply_of"]
 
@@ -55,7 +55,7 @@ POOLED: Final = ("maint_notifications_", "maintenance_", "oss_cluster_", "orig_"
 class Refused(Exception):
     """The connection cannot be made, or not as it must be: a stable name and what to do."""
 
-    def __init__(self, name: str, message: str) -> None:
+    def __init__(self, name: Reason, message: str) -> None:
         super().__init__(message)
         self.name = name
         self.message = message

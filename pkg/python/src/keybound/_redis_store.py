@@ -14,7 +14,7 @@ from . import _keybound
 from ._options import check_known, flag, one, text, whole
 from ._redis_client import Place, Refused, error_of, library_of
 from ._types import Insertion
-from .errors import NATIVE, Misuse, translated
+from .errors import NATIVE, Misuse, Reason, translated
 from .policy import Policy
 from .stores import Inserted, ReplayEntry
 
@@ -54,7 +54,7 @@ OPTIONS: Final = (
 class RedisFault:
     """Why a server cannot be used. Nothing in it is secret."""
 
-    name: str
+    name: Reason
     """Stable, for metrics: those of the core (`evicts`, `not_primary`, `lost`, …), `credentials`, `held_up`, `plaintext` and `unreachable`."""
     message: str
     """What is wrong and what to do."""

@@ -5,9 +5,14 @@ from __future__ import annotations
 import enum
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-__all__ = ["Insertion", "Protection", "Refusal", "SecurityLevel", "current", "given"]
+from ._reasons import IntentRejection, OtherRejection, Rejection, TokenRejection
+
+__all__ = ["Insertion", "Protection", "Refusal", "RefusalReason", "SecurityLevel", "current", "given"]
+
+#: Why a request is refused.
+RefusalReason: TypeAlias = Rejection | TokenRejection | IntentRejection | OtherRejection
 
 
 class SecurityLevel(str, enum.Enum):
@@ -57,7 +62,7 @@ class Refusal:
 
     status: int
     """The HTTP status."""
-    reason: str
+    reason: RefusalReason
     """The reason, for logs. Not for the peer."""
     error: str | None
     """The error code on the wire."""

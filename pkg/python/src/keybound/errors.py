@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copyreg
 import json
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 from . import _keybound
-from ._types import Refusal
+from ._reasons import FlowReason, HostReason, MisuseReason, OwnReason, RedisReason
+from ._types import Refusal, RefusalReason
 
 __all__ = [
     "BindingMismatch",
@@ -20,21 +21,25 @@ __all__ = [
     "Misuse",
     "NonceRequired",
     "ProofRejected",
+    "Reason",
     "Refused",
     "ReplayDetected",
     "StoreUnavailable",
 ]
 
+#: Every reason of an error. docs/reasons.md and docs/errors explain each.
+Reason: TypeAlias = RefusalReason | FlowReason | MisuseReason | RedisReason | HostReason | OwnReason
+
 
 class KeyboundError(Exception):
     """The root of all errors of this package.
 
-    `reason` is a stable name, `detail` says what was wrong and what to do; neither holds tokens or keys.
+    `reason` is a stable name, one of :data:`Reason`, so that type checkers find a misspelt one; `detail` says what was wrong and what to do; neither holds tokens or keys.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
-        self.reason = reason
+        self.reason: Reason = reason
         self.detail = detail
 
     def __repr__(self) -> str:
@@ -57,7 +62,7 @@ class HostFailed(KeyboundError):
 class StoreUnavailable(HostFailed):
     """The replay store could not decide, so the proof was not accepted: answer 503 with `refusal`."""
 
-    def __init__(self, reason: str, detail: str, refusal: Refusal | None = None) -> None:
+    def __init__(self, reason: Reason, detail: str, refusal: Refusal | None = None) -> None:
         super().__init__(reason, detail)
         self.refusal = refusal
 
@@ -79,7 +84,7 @@ class ProofRejected(KeyboundError):
 
     def __init__(
         self,
-        reason: str,
+        reason: Reason,
         detail: str,
         *,
         section: str | None = None,
@@ -124,7 +129,7 @@ class FlowFailed(KeyboundError):
     `code` and `status` are those of the server's answer, where it denied the request.
     """
 
-    def __init__(self, reason: str, detail: str, *, code: str | None = None, status: int | None = None) -> None:
+    def __init__(self, reason: Reason, detail: str, *, code: str | None = None, status: int | None = None) -> None:
         super().__init__(reason, detail)
         self.code = code
         self.status = status

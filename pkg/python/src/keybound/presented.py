@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ._options import flag
+from ._reasons import CheckName, Rejection
 from .errors import Misuse
 
 __all__ = ["Check", "Explanation", "Presented", "Proofs", "VerifiedProof", "field_values"]
@@ -107,15 +108,15 @@ def field_values(proofs: Proofs) -> list[bytes]:
 class Check:
     """What came of one check of an explanation. Texts are for people and may change."""
 
-    check: str
+    check: CheckName
     """Its name, as :func:`~keybound.reasons` lists it."""
     outcome: Literal["passed", "failed", "not_judged"]
     """What came of it. A check is made unless it depends on one that failed."""
-    reason: str | None = None
+    reason: Rejection | None = None
     """Why it failed. That of the first failed check is the verdict; verification does not get to the others."""
     section: str | None = None
     """Where that is required."""
-    because: str | None = None
+    because: CheckName | None = None
     """The failed check on which this one depends, if it was not judged for that."""
     expected: str | None = None
     """What the check asks for; this and the next three of a check that failed."""
@@ -135,7 +136,7 @@ class Explanation:
 
     accepted: bool
     """Whether every check but replay was passed; an explanation consumes nothing."""
-    reason: str | None
+    reason: Rejection | None
     """The reason of the refusal, as :attr:`KeyboundError.reason`; none if it is accepted."""
     section: str | None
     """The section that asks for it, such as `RFC 9449 section 4.3`."""

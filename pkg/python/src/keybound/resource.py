@@ -10,7 +10,7 @@ from ._drive import Blocking
 from ._cors import Cors
 from ._resource import Breaker, Incoming, Introspection, IssuerProfile, Limit, Proxies, Resource, ResourceOptions, Unconsumed
 from ._types import Refusal
-from .errors import Misuse, Refused
+from .errors import Misuse, Reason, Refused
 from .principal import Principal
 from .stores import AsyncReplayStore, ReplayStore
 from .transport import AsyncTransport, StandardTransport, Transport, sending
@@ -54,9 +54,11 @@ class ResourceServer(Blocking, Resource):
     ) -> None:
         """Raises :class:`~keybound.Misuse` for options that cannot be used."""
         sending(transport)
-        for option, host, method in (("store", store, "insert"), ("transport", transport, "send")):
+        hosts: tuple[tuple[Reason, object, str], ...] = (("store_type", store, "insert"), ("transport_type", transport, "send"))
+        for reason, host, method in hosts:
             if inspect.iscoroutinefunction(getattr(host, method, None)):
-                raise Misuse(f"{option}_type", f"this {option} is awaited, and a ResourceServer blocks; take an AsyncResourceServer")
+                option = reason.removesuffix("_type")
+                raise Misuse(reason, f"this {option} is awaited, and a ResourceServer blocks; take an AsyncResourceServer")
         self._transport = transport or StandardTransport()
         super().__init__(store, workers, options)
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 from . import _keybound
 from ._types import Protection
-from .errors import NATIVE, HostFailed, LockTimeout, reraise
+from .errors import NATIVE, HostFailed, LockTimeout, Reason, reraise
 from .keys import Key, Signer
 
 __all__ = ["FileStore", "KeyFault", "MemoryStore", "SessionStore", "SharedKey", "Stored"]
@@ -33,7 +33,7 @@ class KeyFault(HostFailed):
     """A store cannot use a key: it is `missing`, `changed` (another under its name) or `unreadable` now. The reason is `key_missing` and so on."""
 
     def __init__(self, fault: Literal["missing", "changed", "unreadable"], detail: str = "") -> None:
-        super().__init__(f"key_{fault}", detail or fault)
+        super().__init__(cast(Reason, f"key_{fault}"), detail or fault)
         self.fault = fault
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from . import _keybound
 from ._options import needed, one
+from ._reasons import Rejection
 from ._types import Insertion, Refusal, current
 from .errors import NATIVE, KeyboundError, Misuse, StoreUnavailable, refusal_of, reraise, translated
 from .policy import Policy
@@ -135,7 +136,7 @@ class Verifier:
         checks = tuple(Check(**check) for check in told["checks"])
         return Explanation(accepted=told["accepted"], reason=told["reason"], section=told["section"], checks=checks)
 
-    def refuse(self, reason: str, presented: Presented, *, now: int | None = None) -> Refusal:
+    def refuse(self, reason: Rejection, presented: Presented, *, now: int | None = None) -> Refusal:
         """The answer to a request that the caller refuses, for one of the reasons of rejections."""
         try:
             return refusal_of(json.loads(self._native.refuse(shown(presented), current(now), reason)))
