@@ -86,6 +86,43 @@ WRONG: list[tuple[str, Act, Any, str]] = [
 ]
 
 
+UNKNOWN: list[tuple[Callable[..., object], str, str]] = [
+    (proof, "htm", "write method=…"),
+    (proof, "htu", "write url=…"),
+    (proof, "methd", "write method=…"),
+    (proof, "token", "write access_token=…"),
+    (keybound.prepare, "jwk", "write public_jwk=…"),
+    (keybound.verify, "jkt", "write bound_to=…"),
+    (keybound.averify, "nonce", "write expected_nonce=…"),
+    (keybound.explain, "nothing_like_it", "there are access_token, at_authorization_server, bound_to, "),
+    (keybound.explain_response, "header", "write headers=…"),
+    (Policy, "max_ages", "write max_age=…"),
+    (SessionRequest, "scopes", "write scope=…"),
+    (keybound.Credentials, "clientid", "write client_id=…"),
+    (keybound.Cors, "origin", "write origins=…"),
+    (keybound.Presented, "ath", "write access_token=…"),
+]
+
+
+@pytest.mark.parametrize(("act", "name", "told"), UNKNOWN, ids=[f"{act.__name__}-{name}" for act, name, _ in UNKNOWN])
+def test_an_argument_of_another_name_is_told_what_to_write(act: Callable[..., Any], name: str, told: str) -> None:
+    async def called() -> None:
+        made = act(**{name: "a-secret"})
+        if asyncio.iscoroutine(made):
+            await made
+
+    with pytest.raises(Misuse) as misuse:
+        asyncio.run(called())
+    assert misuse.value.reason == "unknown_option" and misuse.value.detail.startswith(f"there is no option {name}")
+    assert told in misuse.value.detail and "a-secret" not in misuse.value.detail and "self" not in misuse.value.detail
+
+
+def test_an_argument_that_is_missing_is_still_named_by_python() -> None:
+    with pytest.raises(TypeError, match="'method' and 'url'"):
+        proof(key=KEY)  # type: ignore[call-arg]
+    assert asyncio.iscoroutinefunction(keybound.averify)
+
+
 @pytest.mark.parametrize(("argument", "act", "given", "told"), WRONG, ids=[f"{name}-{type(it).__name__}" for name, _, it, _ in WRONG])
 def test_an_object_of_another_kind_is_named(argument: str, act: Act, given: Any, told: str) -> None:
     with pytest.raises(Misuse) as misuse:

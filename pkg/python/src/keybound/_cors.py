@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from ._arguments import made_by_name
 from ._options import texts, whole
 
 __all__ = ["Cors", "crossed"]
@@ -14,6 +15,7 @@ __all__ = ["Cors", "crossed"]
 LISTED: Final = ("vary", "access-control-expose-headers")
 
 
+@made_by_name
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cors:
     """Lets pages of other origins call: their preflights are answered, and answers say who may read them.

@@ -172,12 +172,14 @@ def _joined(option: str, value: object) -> str:
     return f'; write scope="{" ".join(value)}"'
 
 
-def check_known(given: Iterable[str], known: Collection[str]) -> None:
-    """Raises :class:`Misuse` for an option that there is not, with the one that may be meant."""
+def check_known(given: Iterable[str], known: Collection[str], elsewhere: Mapping[str, str] | None = None) -> None:
+    """Raises :class:`Misuse` for an option that there is not, with the one that may be meant. `elsewhere` are other names of options."""
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(str(name), sorted(known), 1)
-            told = f"; write {near[0]}=…" if near else f": there are {', '.join(sorted(known))}"
+            options = sorted(option for option in known if option != "self")
+            same = (elsewhere or {}).get(name)
+            near = [same] if same in options else difflib.get_close_matches(str(name), options, 1)
+            told = f"; write {near[0]}=…" if near else f": there are {', '.join(options)}"
             raise Misuse("unknown_option", f"there is no option {name}{told}")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from . import _keybound
 from ._cors import Cors
 from ._drive import Finished, Flow, Works, drive
+from ._arguments import made_by_name
 from ._options import Headers, check_known, fields, flag, function, one, text, texts, whole
 from ._types import Refusal, current, given
 from .audit import Audit, Records
@@ -34,6 +35,7 @@ PATH_SHOWN = 200
 IssuerProfile = Literal["rfc9068", "keycloak", "auth0", "okta", "entra_id", "entra_id_v1", "duende", "cognito"]
 
 
+@made_by_name
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Introspection:
     """Asks the authorization server about tokens that are not JWTs (RFC 7662): its endpoint, and who asks.
@@ -59,6 +61,7 @@ class Introspection:
                 raise Misuse("missing_option", f"an Introspection needs {option}")
 
 
+@made_by_name
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxies:
     """Proxies whose fields say under which origin a request came: trusted by address alone, with one family of fields.
@@ -80,6 +83,7 @@ class Proxies:
         flag("client_addresses", self.client_addresses)
 
 
+@made_by_name
 @dataclass(frozen=True, slots=True)
 class Limit:
     """How often something may happen: `rate` times a second, and `burst` times at once after a pause; 1 to 1,000,000 each."""
@@ -93,6 +97,7 @@ class Limit:
                 raise Misuse("missing_option", f"a Limit needs {option}; write Limit(rate=10, burst=20)")
 
 
+@made_by_name
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breaker:
     """Leaves a replay store alone for `pause` seconds (1 to 300) after so many `faults` in a row (1 to 1,000), and refuses with 503 at once. Then

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
+from ._arguments import made_by_name
 from ._options import listed, one, text, texts, whole
 from ._types import given
 from .errors import Misuse
@@ -20,6 +21,7 @@ NUMBERS = ("max_age", "max_ahead", "store_margin", "header_memory")
 Preset = Literal["default", "fapi2", "mcp", "atproto", "haip"]
 
 
+@made_by_name
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NonceKey:
     """A secret that nonces are made with, the same on every node of a service, and its number from 0 to 255."""
@@ -32,6 +34,7 @@ class NonceKey:
             raise Misuse("nonce_key", "the secret of a nonce key has 32 bytes; take secrets.token_bytes(32) and keep it")
 
 
+@made_by_name
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nonces:
     """How nonces are issued (RFC 9449 sections 8 and 9): without a store, on every node that has the keys.
@@ -54,6 +57,7 @@ class Nonces:
         object.__setattr__(self, "keys", tuple(listed("keys", self.keys, NonceKey)))
 
 
+@made_by_name
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What a verifier accepts, within bounds that cannot be left.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from ._arguments import made_by_name
 from ._options import flag
 from ._reasons import CheckName, Rejection
 from .errors import Misuse
@@ -33,6 +34,7 @@ class VerifiedProof:
     """The nonce to hand out with the answer (`DPoP-Nonce`), when the present one ends soon."""
 
 
+@made_by_name
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presented:
     """A request as far as its proof is concerned.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from . import _keybound
+from ._arguments import by_name
 from ._options import text
 from ._types import current
 from .errors import NATIVE, reraise
@@ -14,6 +15,7 @@ from .keys import Key, Signature, Signer, jwk_of, signed, signing
 __all__ = ["NonceCache", "UnsignedProof", "prepare", "proof"]
 
 
+@by_name
 def proof(
     *,
     key: Key | Signer,
@@ -78,6 +80,7 @@ class UnsignedProof:
             reraise(error)
 
 
+@by_name
 def prepare(
     *,
     public_jwk: object,

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from . import _keybound
+from ._arguments import by_name
 from ._options import Headers, fields
 from ._types import current
 from .errors import NATIVE, reraise
@@ -13,6 +14,7 @@ from .errors import NATIVE, reraise
 __all__ = ["explain_response"]
 
 
+@by_name
 def explain_response(
     *,
     status: int,

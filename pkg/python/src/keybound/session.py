@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from . import _keybound
+from ._arguments import made_by_name
 from ._options import needed, objects, told
 from ._types import SecurityLevel, given
 from .errors import Misuse
@@ -38,6 +39,7 @@ def level_of(level: object) -> str:
         raise Misuse("unknown_value", f"level is one of {known}, and this is {told(level)}") from None
 
 
+@made_by_name
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
     """A client that `issuer` knows already, and how it authenticates.
@@ -107,6 +109,7 @@ class IssuedToken:
     expires_at: int | None
 
 
+@made_by_name
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectToken:
     """A token to exchange (RFC 8693), and who acts for its subject."""
@@ -119,6 +122,7 @@ class SubjectToken:
     requested_type: str | None = None
 
 
+@made_by_name
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRequest:
     """A session to be made: its name, where, and for what.

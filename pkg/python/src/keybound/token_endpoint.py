@@ -9,6 +9,7 @@ from time import monotonic_ns
 from typing import Any, Literal
 
 from . import _keybound
+from ._arguments import made_by_name
 from ._options import one, texts
 from ._resource import Breaker, Limit, guards
 from ._types import Insertion, current, given
@@ -21,6 +22,7 @@ from .stores import Inserted, ReplayEntry, ReplayStore, check_store, inserted_by
 __all__ = ["Admission", "Admitted", "AuthorizationServer", "Grant"]
 
 
+@made_by_name
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """What a request to the authorization server is about.

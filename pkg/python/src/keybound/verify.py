@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Literal, overload
 
+from ._arguments import by_name
 from .policy import Policy
 from .presented import Explanation, Presented, Proofs, VerifiedProof
 from .stores import AsyncReplayStore, ReplayStore
@@ -49,6 +50,7 @@ def verify(
     policy: Policy | None = None,
     now: int | None = None,
 ) -> VerifiedProof: ...
+@by_name
 def verify(
     *,
     store: ReplayStore,
@@ -105,6 +107,7 @@ async def averify(
     policy: Policy | None = None,
     now: int | None = None,
 ) -> VerifiedProof: ...
+@by_name
 async def averify(
     *,
     store: AsyncReplayStore,
@@ -131,6 +134,7 @@ async def averify(
     return await _verifier(policy or Policy()).averify(shown, store=store, now=now)
 
 
+@by_name
 def explain(
     *,
     proof: Proofs,
