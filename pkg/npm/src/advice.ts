@@ -84,7 +84,7 @@ export function explained(core: NativeAdvice, response: ResponseToExplain): Advi
   };
   const asked = jsonOf('what explainResponse takes', question);
   const { nonce_state, clock_offset, proof_age, ...rest } = JSON.parse(
-    guarded(() => core.explainResponse(asked)),
+    guarded('explainResponse', () => core.explainResponse(asked)),
   ) as Advice & { nonce_state: Advice['nonceState']; clock_offset: number | null; proof_age: number | null };
   return { ...rest, nonceState: nonce_state, clockOffset: clock_offset, proofAge: proof_age };
 }

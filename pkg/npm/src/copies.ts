@@ -9,19 +9,20 @@ export function mark({ prototype }: { readonly prototype: object }, kind: string
 
 /** Refuses an instance of `own` that another copy made. @throws Misuse @internal */
 export function checkCopy(value: unknown, own: { readonly prototype: object }): void {
-  if (typeof value !== 'object' || value === null || Object.prototype.isPrototypeOf.call(own.prototype, value)) return;
+  if (typeof value !== 'object' || value === null || isOf(value, own)) return;
   const [kind, wanted] = [kindOf(value), kindOf(own.prototype)];
   if (kind === undefined || kind !== wanted) return;
   throw misuse('other_copy', `this ${wanted} was made by another copy of keybound in this process, such as another version or one inside a bundle; ${ADVICE}`);
 }
 
-/** Whether it is an instance of `own`, or of the same class of another copy. */
+/** Whether it is an instance of `own`. */
 function isOf(value: unknown, own: { readonly prototype: object }): boolean {
-  return typeof value === 'object' && value !== null && kindOf(value) === kindOf(own.prototype);
+  return Object.prototype.isPrototypeOf.call(own.prototype, value as object);
 }
 
-/** Refuses anything that is not an instance of `own`, a class with a {@link mark}. `what` names the argument. @throws Misuse @internal */
+/** Refuses anything that is not an instance of `own`, a class with a {@link mark}, of this copy. `what` names the argument. @throws Misuse @internal */
 export function checkInstance(what: string, value: unknown, own: { readonly prototype: object }, advice: string): void {
+  checkCopy(value, own);
   if (isOf(value, own)) return;
   throw misuse('wrong_type', `${what} is a ${kindOf(own.prototype)}, and this was ${named(value)}; ${advice}`);
 }

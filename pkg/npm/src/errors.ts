@@ -161,28 +161,30 @@ export function misuse(reason: MisuseReason, detail: string, options?: ErrorOpti
   return new Misuse({ reason, detail }, options);
 }
 
-/** The error that the core threw as JSON text; anything else as it is. */
-export function decoded(thrown: unknown): unknown {
+/** The error that the core threw as JSON text; anything else as it is. `where` names the function for values of another type. */
+export function decoded(thrown: unknown, where?: string): unknown {
   const text = typeof thrown === 'string' ? thrown : thrown instanceof Error ? thrown.message : '';
   if (!text.startsWith('{"kind":')) return thrown;
   const { kind, needs_login: needsLogin = false, ...details } = JSON.parse(text) as Details & { kind: string; needs_login?: boolean };
-  const error = new (classOf(kind, details, needsLogin))(details);
+  const told = where === undefined || details.reason !== 'wrong_type' ? details : { ...details, detail: `${where}: ${details.detail}` };
+  const error = new (classOf(kind, details, needsLogin))(told);
   if (Error.captureStackTrace) Error.captureStackTrace(error, decoded);
   return error;
 }
 
 /**
  * Calls the core, and throws what it throws as one of the classes here. `call` does nothing else: what is thrown by the layer that converts
- * values for the core is told as {@link Misuse} without its text, because that may hold the value.
+ * values for the core is told as {@link Misuse} without its text, because that may hold the value. `where` names the function that the program
+ * called.
  */
-export function guarded<T>(call: () => T): T {
+export function guarded<T>(where: string, call: () => T): T {
   try {
     return call();
   } catch (thrown) {
-    const error = decoded(thrown);
+    const error = decoded(thrown, where);
     // A core that ran out of memory, or failed, is no mistake of the caller's.
     if (error instanceof KeyboundError || ['RangeError', 'RuntimeError'].includes((error as Error).name)) throw error;
-    throw misuse('wrong_type', 'a value of another type was given than is wanted here, such as an object or a promise for a string');
+    throw misuse('wrong_type', `${where}: a value of another type was given than is wanted here, such as an object or a promise for a string`);
   }
 }
 

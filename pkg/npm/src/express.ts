@@ -38,7 +38,7 @@ type Middleware = (request: Request, response: ServerResponse, next: (error?: un
 export function protect(options: ProtectionOptions | Protection): Middleware {
   const protection = options instanceof Protection ? options : new Protection(options);
   return (request, response, next) => {
-    if (request.auth instanceof Principal) return next(twice());
+    if (Principal._of(request.auth) !== undefined) return next(twice());
     // A router that is mounted sees what is left of the path.
     const target = request.originalUrl ?? request.url ?? '';
     protection._answer(partsOf(request, target, routedPath(request, target), templateOf(request))).then((decided) => {
@@ -55,7 +55,7 @@ export function protect(options: ProtectionOptions | Protection): Middleware {
  * `app.use('/v1', protect(protection))`. Its URL lies below `/.well-known/`, outside of that part.
  */
 export function metadata(protection: Protection): Middleware {
-  checkProtection(protection);
+  checkProtection('what metadata takes', protection);
   return (request, response, next) => {
     protection._metadata(partsOf(request, request.originalUrl)).then((answer) => (answer === undefined ? next() : refuse(response, answer)), next);
   };
@@ -65,8 +65,9 @@ export function metadata(protection: Protection): Middleware {
 export function requireScopes(...scopes: string[]): Middleware {
   checkScopes(scopes);
   return (request, response, next) => {
-    if (request.auth === undefined) return next(unprotected());
-    const refusal = request.auth.requireScopes(...scopes);
+    const principal = Principal._of(request.auth);
+    if (principal === undefined) return next(unprotected());
+    const refusal = principal.requireScopes(...scopes);
     if (refusal === undefined) next();
     else refuse(response, refusal);
   };

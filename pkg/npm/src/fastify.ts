@@ -7,7 +7,7 @@ import { misuse } from './errors.js';
 import { checkObject, checkScopes } from './options.js';
 import { completed } from './server/fields.js';
 import type { Answer, Fields } from './server/fields.js';
-import type { Principal } from './server/principal.js';
+import { Principal } from './server/principal.js';
 import { Protection, checkProtection, twice } from './server/protection.js';
 import type { ProtectionOptions } from './server/protection.js';
 import { partsOf, pathOf } from './server/node.js';
@@ -31,9 +31,10 @@ declare module 'fastify' {
  */
 export async function keybound(app: FastifyInstance, options: ProtectionOptions | { readonly protection: Protection }): Promise<void> {
   checkObject('what keybound is registered with', options, "write app.register(keybound, { resource: 'https://api.example.com', issuers: ['https://as.example.com'] })");
-  const protection = 'protection' in options ? options.protection : made(app, options);
+  const protection = 'protection' in options ? given(options.protection) : made(app, options);
   const fields = new WeakMap<FastifyRequest, Fields>();
-  if (app.hasRequestDecorator('auth')) throw twice();
+  if (app.hasDecorator(PROTECTED)) throw twice();
+  app.decorate(PROTECTED, true);
   // Fastify wants a value for the shape of requests; the hook sets it before any handler runs.
   app.decorateRequest('auth', null as unknown as Principal);
   app.addHook('onRequest', async (request, reply) => {
@@ -60,7 +61,7 @@ export default keybound;
  * plugin with the prefix in which `keybound` is registered with the same protection. Its URL lies below `/.well-known/`, outside of that prefix.
  */
 export async function metadata(app: FastifyInstance, { protection }: { readonly protection: Protection }): Promise<void> {
-  checkProtection(protection);
+  checkProtection('protection of what metadata is registered with', protection);
   await ready();
   app.get(protection.metadataPath, async (request, reply) => {
     const answer = await protection._metadata(partsOf(request.raw, request.originalUrl));
@@ -72,10 +73,19 @@ export async function metadata(app: FastifyInstance, { protection }: { readonly 
 export function requireScopes(...scopes: string[]): (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> {
   checkScopes(scopes);
   return async (request, reply) => {
-    if (!request.auth) throw misuse('unprotected', 'a route asks for scopes, and the plugin is not registered around it');
-    const refusal = request.auth.requireScopes(...scopes);
+    const principal = Principal._of(request.auth);
+    if (principal === undefined) throw misuse('unprotected', 'a route asks for scopes, and the plugin is not registered around it');
+    const refusal = principal.requireScopes(...scopes);
     return refusal === undefined ? undefined : send(reply, refusal);
   };
+}
+
+/** Marks instances that are protected, for those inside of them as well. `auth` itself can be another plugin's. */
+const PROTECTED = Symbol('keybound');
+
+function given(protection: Protection): Protection {
+  checkProtection('protection of what keybound is registered with', protection);
+  return protection;
 }
 
 function made(app: FastifyInstance, options: ProtectionOptions): Protection {

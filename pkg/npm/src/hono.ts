@@ -8,7 +8,7 @@ import { misuse } from './errors.js';
 import { checkScopes } from './options.js';
 import { completed } from './server/fields.js';
 import type { Answer, Fields } from './server/fields.js';
-import type { Principal } from './server/principal.js';
+import { Principal } from './server/principal.js';
 import { Protection, checkProtection, twice } from './server/protection.js';
 import type { ProtectionOptions, RequestParts } from './server/protection.js';
 import { partsOf as nodeParts, pathOf } from './server/node.js';
@@ -41,7 +41,7 @@ export interface Variables {
 export function protect(options: ProtectionOptions | Protection): MiddlewareHandler {
   const protection = options instanceof Protection ? options : new Protection(options);
   return async (c, next) => {
-    if (c.get('principal') !== undefined) throw twice();
+    if (Principal._of(c.get('principal')) !== undefined) throw twice();
     const decided = await protection._answer(partsOf(c));
     if ('answer' in decided) return send(c, decided.answer);
     c.set('principal', decided.principal);
@@ -63,7 +63,7 @@ export function protect(options: ProtectionOptions | Protection): MiddlewareHand
  * `app.route('/v1', protectedApp)`. Its URL lies below `/.well-known/`, outside of that part.
  */
 export function metadata(protection: Protection): MiddlewareHandler {
-  checkProtection(protection);
+  checkProtection('what metadata takes', protection);
   return async (c, next) => {
     const answer = await protection._metadata(partsOf(c));
     return answer === undefined ? next() : send(c, answer);
@@ -74,7 +74,7 @@ export function metadata(protection: Protection): MiddlewareHandler {
 export function requireScopes(...scopes: string[]): MiddlewareHandler {
   checkScopes(scopes);
   return async (c, next) => {
-    const principal = c.get('principal') as Principal | undefined;
+    const principal = Principal._of(c.get('principal'));
     if (principal === undefined) throw misuse('unprotected', 'a route asks for scopes, and no protection is laid around it');
     const refusal = principal.requireScopes(...scopes);
     if (refusal !== undefined) return send(c, refusal);

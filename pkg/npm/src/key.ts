@@ -54,7 +54,7 @@ export class Key {
    */
   static generate(algorithm: Algorithm = 'ES256'): Key {
     checkStrings('generate', { algorithm });
-    return new Key(guarded(() => native().Key.generate(algorithm)));
+    return new Key(guarded('Key.generate', () => native().Key.generate(algorithm)));
   }
 
   /**
@@ -65,7 +65,7 @@ export class Key {
   static fromJwk(jwk: object | string, algorithm?: Algorithm): Key {
     checkStrings('fromJwk', { algorithm });
     const text = jwkText('fromJwk', jwk);
-    return new Key(guarded(() => native().Key.fromJwk(text, algorithm)));
+    return new Key(guarded('Key.fromJwk', () => native().Key.fromJwk(text, algorithm)));
   }
 
   /**
@@ -79,7 +79,7 @@ export class Key {
     checkStrings('fromPem', { pem: text ?? null }, "give it the file's text or bytes: Key.fromPem(readFileSync('key.pem'))");
     const { Key: core } = native();
     if (core.fromPem === undefined) throw noPem();
-    return new Key(guarded(() => core.fromPem!(text, algorithm)));
+    return new Key(guarded('Key.fromPem', () => core.fromPem!(text, algorithm)));
   }
 
   /**
@@ -92,7 +92,7 @@ export class Key {
     checkBytes('fromDer', der, 'a text is taken by fromPem');
     const { Key: core } = native();
     if (core.fromDer === undefined) throw noPem();
-    return new Key(guarded(() => core.fromDer!(der, algorithm)));
+    return new Key(guarded('Key.fromDer', () => core.fromDer!(der, algorithm)));
   }
 
   /** A private `KeyObject` of `node:crypto`. */
@@ -133,18 +133,18 @@ export class Key {
   /** A signature as JOSE has it (RFC 7518 section 3.4). */
   sign(message: Uint8Array): Uint8Array {
     checkBytes('sign', message);
-    return guarded(() => this.#native.sign(message));
+    return guarded('sign', () => this.#native.sign(message));
   }
 
   /** The private key as a JWK: a secret. */
   dangerPrivateJwk(): Record<string, string> {
-    return JSON.parse(guarded(() => this.#native.dangerPrivateJwk())) as Record<string, string>;
+    return JSON.parse(guarded('dangerPrivateJwk', () => this.#native.dangerPrivateJwk())) as Record<string, string>;
   }
 
   /** The private key as PKCS#8 in PEM: a secret. */
   dangerPrivatePem(): string {
     if (this.#native.dangerPrivatePem === undefined) throw noPem();
-    return guarded(() => this.#native.dangerPrivatePem!());
+    return guarded('dangerPrivatePem', () => this.#native.dangerPrivatePem!());
   }
 
   /** The public part: what `JSON.stringify` shows. */
@@ -161,7 +161,7 @@ export class Key {
 /** The thumbprint (RFC 7638) of a public JWK. */
 export function thumbprint(jwk: object | string): string {
   const text = jwkText('thumbprint', jwk);
-  return guarded(() => native().thumbprint(text));
+  return guarded('thumbprint', () => native().thumbprint(text));
 }
 
 /** A JWK as text. @throws Misuse */

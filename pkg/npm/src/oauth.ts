@@ -6,7 +6,7 @@ import { FlowFailed, guarded, misuse, named } from './errors.js';
 import type { Settings } from './http.js';
 import { FetchExchange, hostOf } from './http.js';
 import type { NativeClient, NativeClientParts, NativeFlow } from './native.js';
-import { checkLists, checkNames, checkObject, checkStrings, checkTexts, jsonOf, snakeCase, urlOf } from './options.js';
+import { camelCase, checkLists, checkNames, checkObject, checkStrings, checkTexts, jsonOf, snakeCase, urlOf } from './options.js';
 import { Discovered, Session, checkDiscovered, checkSession, type Level } from './session.js';
 
 export { Discovered, Session, type Level, type Subject } from './session.js';
@@ -186,7 +186,7 @@ export class OAuthClient {
     const all = jsonOf('what a client is made of', { ...snakeCase(rest), ...(credentials && { credentials: credentials.map(snakeCase) }) });
     this.#settings = settings;
     this.host = hostOf(store, settings);
-    const make = (native: NativeClientParts): Core => [native, guarded(() => new native.Client(all))];
+    const make = (native: NativeClientParts): Core => [native, guarded('new Client', () => new native.Client(all))];
     let core: Core | Promise<Core> | undefined = typeof native === 'function' ? undefined : make(native);
     this.#core = () => (core ??= (native as () => Promise<NativeClientParts>)().then(make));
   }
@@ -245,7 +245,7 @@ export class OAuthClient {
     const handles = new Handles();
     if (device !== undefined) handles.device?.(device);
     const now = this.host.now();
-    const flow = guarded(() => client.begin(JSON.stringify({ do: 'poll_device' }), handles, now));
+    const flow = guarded('device', () => client.begin(JSON.stringify({ do: 'poll_device' }), handles, now));
     return session(await drive(flow, this.host));
   }
 
@@ -401,8 +401,13 @@ export class OAuthClient {
     if (discovered !== undefined) handles.discovered(discovered._native);
     if (session !== undefined) handles.session(session._native);
     const now = this.host.now();
-    return guarded(() => client.begin(begun, handles, now));
+    return guarded(methodOf(operation), () => client.begin(begun, handles, now));
   }
+}
+
+/** The method that asks for an operation. */
+function methodOf({ do: name }: Record<string, unknown>): string {
+  return name === 'call' ? 'fetch' : camelCase(String(name));
 }
 
 const SCOPE = "scopes are one string, separated by spaces: 'read write'";

@@ -1,6 +1,7 @@
 /** Options as the core reads them. */
 
 import { isPromise, misuse, named } from './errors.js';
+import type { Misuse } from './errors.js';
 
 /**
  * The same object with its own members renamed from `camelCase` to `snake_case`, and nothing below them; absent ones left out.
@@ -10,12 +11,15 @@ import { isPromise, misuse, named } from './errors.js';
 export function snakeCase(options: object): Record<string, unknown> {
   const renamed: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(options)) {
-    if (/^[a-z_]*_[a-z_]*$/.test(name)) {
-      throw misuse('unknown_option', `there is no option ${name} here; write ${name.replace(/_+([a-z])/g, (_, letter: string) => letter.toUpperCase())}`);
-    }
+    if (/^[a-z_]*_[a-z_]*$/.test(name)) throw unknown('what is given here', name, `write ${shown(camelCase(name), 'it in camelCase')}`);
     if (value !== undefined) renamed[name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)] = value;
   }
   return renamed;
+}
+
+/** A name in the spelling of this language. */
+export function camelCase(name: string): string {
+  return name.replace(/_+([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /**
@@ -114,13 +118,18 @@ export function checkNames(where: string, given: object, known: readonly string[
   for (const name of Object.keys(given)) {
     if (known.includes(name)) continue;
     const near = like[name] ?? known.find((one) => one.toLowerCase() === name.replace(/[_-]/g, '').toLowerCase());
-    throw misuse('unknown_option', `${where} has no ${shown(name)}; ${near === undefined ? `there are: ${known.join(', ')}` : `write ${near}`}`);
+    throw unknown(where, name, near === undefined ? `there are: ${known.join(', ')}` : `write ${near}`);
   }
 }
 
+/** The mistake of a member that `where` does not have. */
+export function unknown(where: string, name: string, advice: string): Misuse {
+  return misuse('unknown_option', `${where} has no ${shown(name, 'such member')}; ${advice}`);
+}
+
 /** The name of a member, unless it can be a value that was given in its place. */
-function shown(name: string): string {
-  return /^[a-z_$][\w$]{0,39}$/i.test(name) ? name : 'such a member';
+function shown(name: string, otherwise: string): string {
+  return /^[a-z_$][\w$]{0,39}$/i.test(name) ? name : otherwise;
 }
 
 /** A request that an intent may be for, with its whole URL and its body. @throws Misuse */

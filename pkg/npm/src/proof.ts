@@ -39,9 +39,9 @@ export async function proof(request: ProofRequest & { readonly key: Key | Signer
   const key = await signerOf(given);
   if (key instanceof Key) return proofSync({ key, method, url, accessToken, nonce, now });
   const jwk = jsonOf('publicJwk of a Signer', key.publicJwk);
-  const unsigned = guarded(() => native().prepare(method, url, accessToken, nonce, jwk, key.algorithm, now));
+  const unsigned = guarded('proof', () => native().prepare(method, url, accessToken, nonce, jwk, key.algorithm, now));
   const { bytes, encoding } = await key.sign(unsigned.message(), unsigned.digest() ?? undefined);
-  return guarded(() => unsigned.attach(bytes, encoding));
+  return guarded('proof', () => unsigned.attach(bytes, encoding));
 }
 
 /** The same at once, with a key in this process. Elsewhere than on Node, `await ready()` first. */
@@ -52,7 +52,7 @@ export function proofSync(request: ProofRequest & { readonly key: Key }): string
   if (!(key instanceof Key)) throw misuse('wrong_type', 'proofSync takes a Key of this package; proof takes signers too');
   const inner = Key._nativeOf(key);
   const target = urlOf('proof', url);
-  return guarded(() => native().proof(method, target, accessToken, nonce, inner, now));
+  return guarded('proofSync', () => native().proof(method, target, accessToken, nonce, inner, now));
 }
 
 /** Refuses a request that is written with other names, or holds values of other types. @throws Misuse */
@@ -79,7 +79,7 @@ export type Role = 'resource' | 'token';
 
 /** The nonces that servers gave, by origin, role and key: for those who send requests themselves. Holds 256. */
 export class NonceCache {
-  readonly #native: NativeNonceCache = guarded(() => new (native().NonceCache)());
+  readonly #native: NativeNonceCache = guarded('new NonceCache', () => new (native().NonceCache)());
 
   /**
    * Keeps what a response says. Give every response, success included, under the origin that answered.
@@ -90,12 +90,12 @@ export class NonceCache {
     if (typeof response?.headers?.get !== 'function') throw misuse('wrong_type', `observe takes a Response, and this was ${named(response)}`);
     checkAt('observe', at);
     const value = response.headers.get('dpop-nonce');
-    guarded(() => this.#native.observe(at.origin, at.role, at.thumbprint, value === null ? [] : [value]));
+    guarded('observe', () => this.#native.observe(at.origin, at.role, at.thumbprint, value === null ? [] : [value]));
   }
 
   /** The nonce for the next proof. */
   get(at: { readonly origin: string; readonly role: Role; readonly thumbprint: string }): string | undefined {
     checkAt('get', at);
-    return guarded(() => this.#native.get(at.origin, at.role, at.thumbprint)) ?? undefined;
+    return guarded('get', () => this.#native.get(at.origin, at.role, at.thumbprint)) ?? undefined;
   }
 }

@@ -146,11 +146,11 @@ export class MemoryReplayStore implements ReplayStore {
   /** The store for verifiers with these options about time; made with the first of them. @internal */
   _open(terms: string, now: number): NativeMemoryStore {
     if (this.#native === undefined) {
-      this.#native = guarded(() => new (native().MemoryStore)(this.#options.capacity ?? 1_000_000, this.#shared(terms), now));
+      this.#native = guarded('new MemoryReplayStore', () => new (native().MemoryStore)(this.#options.capacity ?? 1_000_000, this.#shared(terms), now));
       this.#terms = terms;
     } else if (this.#terms !== terms) {
       const store = this.#native;
-      guarded(() => store.checkPolicy(terms));
+      guarded('new MemoryReplayStore', () => store.checkPolicy(terms));
     }
     return this.#native;
   }

@@ -14,25 +14,49 @@ import type { Check, Rejection } from './reasons.js';
 import type { Inserted, Insertion, ReplayEntry, ReplayStore } from './replay.js';
 import { MemoryReplayStore, askStore, checkStore, entryOf, insertedOf } from './replay.js';
 
-/** A proof as it comes with a request. */
-export interface Presented {
+/** A request as far as its proof is concerned, wherever it is presented. */
+export interface PresentedProof {
   /** The method, as received. */
   readonly method: string;
   /** The target URI, from configuration and the raw path: never from a decoded path or an unchecked `Host`. */
   readonly url: string | URL;
   /** The values of all `DPoP` fields; one, if there is one. */
   readonly proof: string | readonly string[] | null | undefined;
-  /**
-   * The access token without scheme. A resource server must give it: without it the proof is checked as at a token endpoint,
-   * and one made for any token, or for none, passes.
-   */
-  readonly accessToken?: string | undefined;
-  /** The thumbprint that the token (`cnf.jkt`), code or refresh token is bound to. A token needs one. */
-  readonly boundTo?: string | undefined;
   /** The one nonce this client was given, where the host remembers it itself. */
   readonly expectedNonce?: string | undefined;
   /** Whole seconds since 1970; the system's clock by default. */
   readonly now?: number | undefined;
+}
+
+/** A proof that is presented at a resource, with an access token. */
+export interface PresentedAtResource extends PresentedProof {
+  /** The access token without scheme. Its digest has to be in the proof (`ath`). */
+  readonly accessToken: string;
+  /** The thumbprint that the token is bound to: its `cnf.jkt`. */
+  readonly boundTo: string;
+  readonly atAuthorizationServer?: false | undefined;
+}
+
+/** A proof that is presented at an authorization server, such as at its token endpoint, where there is no access token yet. */
+export interface PresentedAtAuthorizationServer extends PresentedProof {
+  /** No access token is looked at: a proof made for any token, or for none, passes. */
+  readonly atAuthorizationServer: true;
+  /** The thumbprint that the code or refresh token is bound to, if it is. */
+  readonly boundTo?: string | undefined;
+  readonly accessToken?: undefined;
+}
+
+/**
+ * A proof as it comes with a request. A resource server gives `accessToken` and `boundTo`, a token endpoint `atAuthorizationServer: true`.
+ * Both, or neither, is {@link Misuse}.
+ */
+export type Presented = PresentedAtResource | PresentedAtAuthorizationServer;
+
+/** A proof to be explained. Without `accessToken`, the check of a token endpoint is explained: `ath` and the token are not looked at. */
+export interface ProofToExplain extends PresentedProof {
+  readonly accessToken?: string | undefined;
+  readonly boundTo?: string | undefined;
+  readonly atAuthorizationServer?: boolean | undefined;
 }
 
 /** What a verified proof says. */
@@ -114,12 +138,12 @@ export class PendingProof {
   settle(answer: Insertion | Inserted, now: number = systemNow()): Verified {
     const { insertion, epoch } = insertedOf(answer);
     checkNumbers('settle', { now });
-    return verified(guarded(() => this.#native.settle(insertion, epoch, now)));
+    return verified(guarded('settle', () => this.#native.settle(insertion, epoch, now)));
   }
 
   /** Accepts the proof without a replay store: whoever sees the request can repeat it until the proof is too old. */
   dangerSkipReplayCheck(): Verified {
-    return verified(guarded(() => this.#native.dangerSkipReplayCheck()));
+    return verified(guarded('dangerSkipReplayCheck', () => this.#native.dangerSkipReplayCheck()));
   }
 }
 
@@ -130,14 +154,28 @@ interface Read {
 }
 
 /** What is taken with a proof; `store` and `policy` by the functions that make the verifier. */
-const PRESENTED = ['method', 'url', 'proof', 'accessToken', 'boundTo', 'expectedNonce', 'now', 'store', 'policy'];
+const PRESENTED = ['method', 'url', 'proof', 'accessToken', 'boundTo', 'atAuthorizationServer', 'expectedNonce', 'now', 'store', 'policy'];
+
+/** What to write in each of the two places where proofs are verified. */
+const WAYS = 'a resource server writes { method, url, proof, accessToken, boundTo }, and a token endpoint, where there is no access token yet, { method, url, proof, atAuthorizationServer: true }';
 
 /** @throws Misuse */
 function checkPresented(given: unknown): void {
-  checkObject('what is verified', given, 'write { method, url, proof, accessToken, boundTo }');
+  checkObject('what is verified', given, WAYS);
 }
 
-function read(given: Presented, clock: () => number = systemNow): Read {
+/** Refuses a proof that does not say where it is presented: a forgotten token would be checked as at a token endpoint, without `ath`. @throws Misuse */
+function checkWay({ accessToken, atAuthorizationServer }: ProofToExplain, explains: boolean): void {
+  if (atAuthorizationServer !== undefined && typeof atAuthorizationServer !== 'boolean') {
+    throw misuse('wrong_type', `atAuthorizationServer of what is verified is true or left out, and this was ${named(atAuthorizationServer)}`);
+  }
+  if (atAuthorizationServer === true && accessToken !== undefined) throw misuse('options_exclude', `accessToken and atAuthorizationServer exclude each other; ${WAYS}`);
+  if (atAuthorizationServer === true || accessToken !== undefined || explains) return;
+  throw misuse('missing_option', `accessToken is missing: a proof is checked against the access token it came with; ${WAYS}`);
+}
+
+/** A request to verify, or to explain. @throws Misuse */
+function read(given: ProofToExplain, clock: () => number = systemNow, explains = false): Read {
   checkPresented(given);
   checkNames('what is verified', given, PRESENTED, { dpop: 'proof', token: 'accessToken', jkt: 'boundTo', nonce: 'expectedNonce', htm: 'method', htu: 'url' });
   const { method, url, proof, accessToken, boundTo, expectedNonce, now = clock() } = given;
@@ -147,6 +185,7 @@ function read(given: Presented, clock: () => number = systemNow): Read {
   checkTexts({ proof: proofs }, ['proof']);
   checkStrings('what is verified', { method: method ?? null, accessToken, expectedNonce });
   checkStrings('what is verified', { boundTo }, "give the thumbprint, the token's cnf.jkt or key.thumbprint");
+  checkWay(given, explains);
   const presented: NativePresented = { method, url: urlOf('what is verified', url), proofs: [...proofs] };
   if (accessToken !== undefined) presented.accessToken = accessToken;
   if (boundTo !== undefined) presented.boundTo = boundTo;
@@ -184,20 +223,20 @@ export class Verifier {
   /** The verifier, once the core is loaded. */
   #open(now: number): NativeVerifier {
     if (this.#store instanceof MemoryReplayStore) this.#store._open(this.#policy.terms, now);
-    return (this.#native ??= guarded(() => new (native().Verifier)(this.#policy.verifier)));
+    return (this.#native ??= guarded('new Verifier', () => new (native().Verifier)(this.#policy.verifier)));
   }
 
   /** The verifier, and a request in the store's present life, whose nonces vouch for it. */
-  #ask<T>({ presented, now }: Read, call: (verifier: NativeVerifier, presented: NativePresented, now: number) => T): T {
+  #ask<T>(where: string, { presented, now }: Read, call: (verifier: NativeVerifier, presented: NativePresented, now: number) => T): T {
     const verifier = this.#open(now);
     const epoch = this.#store?.epoch?.();
-    return guarded(() => call(verifier, epoch === undefined ? presented : { ...presented, epoch }, now));
+    return guarded(where, () => call(verifier, epoch === undefined ? presented : { ...presented, epoch }, now));
   }
 
   /** Makes every check but replay. Elsewhere than on Node, `await ready()` first. */
   check(presented: Presented): PendingProof {
     const request = read(presented, this.#now);
-    return new PendingProof(this.#ask(request, (verifier, shown, now) => verifier.check(shown, now)), request.now);
+    return new PendingProof(this.#ask('check', request, (verifier, shown, now) => verifier.check(shown, now)), request.now);
   }
 
   /**
@@ -216,11 +255,11 @@ export class Verifier {
   async #consume(request: Read, now: number | undefined): Promise<Verified> {
     const store = this.#store;
     if (store === undefined || store instanceof MemoryReplayStore) return this.#consumeSync(request);
-    const pending = this.#ask(request, (verifier, shown, at) => verifier.check(shown, at));
+    const pending = this.#ask('verify', request, (verifier, shown, at) => verifier.check(shown, at));
     let fault: unknown;
     const { insertion, epoch } = await askStore(store, pending.entry(), request.now, (thrown) => (fault = thrown));
     try {
-      return verified(guarded(() => pending.settle(insertion, epoch, now ?? this.#now())));
+      return verified(guarded('verify', () => pending.settle(insertion, epoch, now ?? this.#now())));
     } catch (error) {
       if (fault !== undefined && error instanceof KeyboundError) error.cause = fault;
       throw error;
@@ -239,7 +278,7 @@ export class Verifier {
       throw misuse('no_store', detail);
     }
     const inner = store._open(this.#policy.terms, request.now);
-    return verified(this.#ask(request, (verifier, shown, now) => verifier.verify(shown, now, inner)));
+    return verified(this.#ask('verify', request, (verifier, shown, now) => verifier.verify(shown, now, inner)));
   }
 
   /** Judges many at a time, on other threads where the platform has them. Each result is a {@link Verified} or the error. */
@@ -257,7 +296,7 @@ export class Verifier {
     const batches: Promise<string[]>[] = [];
     for (let at = 0; at < given.length; at += size) {
       const requests = given.slice(at, at + size).map(({ presented }) => ({ ...presented, epoch }));
-      batches.push(guarded(() => verifier.verifyMany?.(requests, now, inner)) as Promise<string[]>);
+      batches.push(guarded('verifyMany', () => verifier.verifyMany?.(requests, now, inner)) as Promise<string[]>);
     }
     return (await Promise.all(batches)).flat().map((text) => (text.startsWith('{"kind":') ? ours(decoded(text)) : verified(text)));
   }
@@ -266,12 +305,12 @@ export class Verifier {
    * What came of every check. It consumes nothing, and is for developers: not for the peer. With a {@link MemoryReplayStore} it also tells
    * whether the store was made too late to know of the proof (`before_store_floor`).
    */
-  async explain(presented: Presented): Promise<Explanation> {
-    const request = read(presented, this.#now);
+  async explain(presented: ProofToExplain): Promise<Explanation> {
+    const request = read(presented, this.#now, true);
     const store = this.#store;
     await ready();
     const inner = store instanceof MemoryReplayStore ? store._open(this.#policy.terms, request.now) : undefined;
-    const told = this.#ask(request, (verifier, shown, now) =>
+    const told = this.#ask('explain', request, (verifier, shown, now) =>
       inner === undefined ? verifier.explain(shown, now) : verifier.explainWithStore(shown, now, inner));
     return JSON.parse(told) as Explanation;
   }
@@ -280,7 +319,7 @@ export class Verifier {
   refuse(reason: Rejection, presented: Presented): Refusal {
     const request = read(presented, this.#now);
     checkStrings('refuse', { reason: reason ?? null });
-    return JSON.parse(this.#ask(request, (verifier, shown, now) => verifier.refuse(shown, now, reason))) as Refusal;
+    return JSON.parse(this.#ask('refuse', request, (verifier, shown, now) => verifier.refuse(shown, now, reason))) as Refusal;
   }
 
   /** A nonce for the next proof of any key; none without `nonces`. */
@@ -289,13 +328,13 @@ export class Verifier {
     checkNumbers('freshNonce', { now });
     const verifier = this.#open(now);
     const epoch = this.#store?.epoch?.();
-    return guarded(() => verifier.freshNonce(role, epoch, now)) ?? undefined;
+    return guarded('freshNonce', () => verifier.freshNonce(role, epoch, now)) ?? undefined;
   }
 
   /** The algorithms that are accepted. */
   get algorithms(): readonly Algorithm[] {
     const verifier = this.#open(this.#now());
-    return guarded(() => verifier.algorithms());
+    return guarded('algorithms', () => verifier.algorithms());
   }
 }
 
@@ -350,7 +389,7 @@ export async function verifyMany(
 }
 
 /** What came of every check: see {@link Verifier.explain}. With the `store` of a server it also tells what that would refuse. */
-export async function explain(presented: Presented & { readonly store?: ReplayStore; readonly policy?: Policy }): Promise<Explanation> {
+export async function explain(presented: ProofToExplain & { readonly store?: ReplayStore; readonly policy?: Policy }): Promise<Explanation> {
   checkPresented(presented);
   const { store, policy = {} } = presented;
   return (store === undefined ? new Verifier(policy) : verifierOf(store, policy)).explain(presented);

@@ -76,7 +76,7 @@ function present(entry, { maxAge, maxAhead }) {
       }
     };
     const bound = jkt ? (/^[\w-]{43}$/.test(jkt) ? jkt : NOBODY) : own();
-    const context = entry.access_token === null ? { boundTo: bound } : { accessToken: entry.access_token, boundTo: bound ?? NOBODY };
+    const context = (entry.access_token ?? null) === null ? { atAuthorizationServer: true, boundTo: bound } : { accessToken: entry.access_token, boundTo: bound ?? NOBODY };
     return { method, url, proof, now, expectedNonce: entry.nonce ?? undefined, ...context };
   };
   const judge = (proof, jkt) => {

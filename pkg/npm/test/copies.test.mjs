@@ -2,13 +2,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Key, MemoryReplayStore, MemoryStore, Misuse, Verifier, proof, proofSync } from 'keybound';
+import fastify from 'fastify';
+import { Client, Key, MemoryReplayStore, MemoryStore, Misuse, Verifier, proof, proofSync } from 'keybound';
 import * as forExpress from 'keybound/express';
+import * as forFastify from 'keybound/fastify';
 import * as forHono from 'keybound/hono';
 import { protect } from 'keybound/server';
 
 const other = (file) => import(new URL(`../dist/${file}.js?other`, import.meta.url));
-const [{ Key: OtherKey }, { MemoryReplayStore: OtherStore }, { protect: otherProtect }] = await Promise.all(['key', 'replay', 'server/protection'].map(other));
+const [{ Key: OtherKey }, { MemoryReplayStore: OtherStore }, { protect: otherProtect }, { Discovered: OtherDiscovered, Session: OtherSession }] = await Promise.all(
+  ['key', 'replay', 'server/protection', 'session'].map(other),
+);
 
 const request = { method: 'GET', url: 'https://api.example.com/items' };
 const options = { resource: 'https://api.example.com', issuers: ['https://as.example.com'], workers: 1 };
@@ -36,6 +40,14 @@ test('a store of another copy serves no verifier and no protection', () => {
 test('a protection of another copy is no options', () => {
   const protection = otherProtect(options);
   for (const { protect: make } of [forExpress, forHono]) assert.throws(() => make(protection), told('Protection'));
+});
+
+test('a session, a discovery and a protection of another copy are told as such where one is wanted', async () => {
+  const client = new Client({ level: 'enhanced', credentials: [{ issuer: 'https://as.example.com', clientId: 'app' }] }, new MemoryStore());
+  await assert.rejects(client.refresh(new OtherSession({})), told('Session'));
+  await assert.rejects(client.clientCredentials({ session: 'work', discovered: new OtherDiscovered({ result: {} }) }), told('Discovered'));
+  for (const { metadata } of [forExpress, forHono]) assert.throws(() => metadata(otherProtect(options)), told('Protection'));
+  await assert.rejects(async () => fastify().register(forFastify.keybound, { protection: otherProtect(options) }), told('Protection'));
 });
 
 test('objects of this copy, a signer and a store of the program are as before', async () => {

@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { Redis } from 'ioredis';
 import { Client, Key, MemoryReplayStore, MemoryStore, Misuse, Verifier, proofSync } from 'keybound';
 import * as forExpress from 'keybound/express';
 import * as forFastify from 'keybound/fastify';
 import * as forHono from 'keybound/hono';
+import { RedisReplayStore } from 'keybound/redis';
 import { AuthorizationServer, protect } from 'keybound/server';
 
 const RESOURCE = 'https://api.example.com/v1';
@@ -45,6 +47,14 @@ test('options in the spelling of other languages are misuse that says what to wr
   assert.throws(client({ credentials: [{ issuer: ISSUER, client_id: 'notes' }] }), says('clientId'));
 });
 
+test('an unknown name is shown by one rule, in whichever spelling it is, and a value in its place is not', async () => {
+  const secret = `not_an_option_${'but_a_secret_'.repeat(4)}`;
+  for (const make of [resource({ [secret]: 1 }), resource({ proofs: { [secret]: 1 } }), () => new Verifier().check({ [secret]: 1 }), () => new MemoryReplayStore({ shares: 1 }) && proofSync({ [secret]: 1 })]) {
+    assert.throws(make, (error) => error.reason === 'unknown_option' && /has no such member; /.test(error.message) && !/secret/i.test(error.message));
+  }
+  await assert.rejects(RedisReplayStore.open({ client: new Redis({ lazyConnect: true }), namespace: 'api', [secret]: 1 }), (error) => error.reason === 'unknown_option' && !/secret/i.test(error.message));
+});
+
 test('entries that are no issuer, origin or algorithm are misuse', () => {
   for (const issuers of [[undefined], [1], [[ISSUER]], [{ keys: { keys: [] } }], [{ issuer: [ISSUER], keys: { keys: [] } }]]) {
     assert.throws(resource({ issuers }), wrong('issuers'));
@@ -75,5 +85,5 @@ test('what comes with a request is a list where it is one', async () => {
   const protection = resource({})();
   await assert.rejects(protection.authenticate({ method: 'GET', target: '/v1', fields: 'Authorization' }), wrong('fields'));
   const store = new MemoryReplayStore({ dangerFirstStart: true });
-  assert.equal((await new Verifier({ store }).verify({ ...request, proof: made })).thumbprint, key.thumbprint);
+  assert.equal((await new Verifier({ store }).verify({ ...request, proof: made, atAuthorizationServer: true })).thumbprint, key.thumbprint);
 });

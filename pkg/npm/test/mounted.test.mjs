@@ -189,9 +189,11 @@ describe('a mount point that the program takes off the path itself is configurat
     };
     const faults = [];
     const unconfigured = await started({ onFault: (fault) => faults.push(fault.message) });
-    for (let i = 0; i < 2; i += 1) assert.deepEqual(of(await ask(unconfigured, '/api/items')), MISROUTED);
+    for (let i = 0; i < 2; i += 1) assert.deepEqual(of(await ask(unconfigured, '/api/items?of=a-stranger')), MISROUTED);
     assert.equal(faults.length, 1, 'the operator is told once what to type');
     assert.match(faults[0], /mountPath: '\/api'/);
+    assert.doesNotMatch(faults[0], /items|stranger/, 'what a request stated is no advice');
+    assert.match(faults[0], /rewriteUrl/, 'it says where the prefix stands');
     const port = await started({ mountPath: '/api' });
     assert.deepEqual(of(await ask(port, '/api/items')), { status: 200, body: 'handler items' });
     assert.deepEqual(of(await ask(port, '/items')), MISROUTED, 'around the mount point');

@@ -134,7 +134,7 @@ test('stores of your own', async () => {
     const database = { insertIfAbsent: async (key) => !kept.has(key) && Boolean(kept.add(key)) };
     ${find('insertIfAbsent')}
     const key = Key.generate();
-    const shown = { method: 'POST', url: 'https://as.example.com/token', proof: await proof({ method: 'POST', url: 'https://as.example.com/token', key }) };
+    const shown = { method: 'POST', url: 'https://as.example.com/token', atAuthorizationServer: true, proof: await proof({ method: 'POST', url: 'https://as.example.com/token', key }) };
     console.log((await verifier.verify(shown)).thumbprint === key.thumbprint);
     await verifier.verify(shown).catch((error) => console.log(error.reason));`;
   assert.deepEqual(await run(around), ['true', 'replayed']);

@@ -16,7 +16,7 @@ const store = await RedisReplayStore.open({ client, namespace, policy });
 const verifier = new Verifier({ ...policy, store });
 console.log(store.epoch());
 for await (const line of createInterface({ input: process.stdin })) {
-  const { entry } = verifier.check({ method: 'GET', url: 'https://api.example.com/items', proof: line });
+  const { entry } = verifier.check({ method: 'GET', url: 'https://api.example.com/items', proof: line, atAuthorizationServer: true });
   console.log((await store.insert(entry)).insertion);
 }
 store.close();

@@ -55,7 +55,7 @@ for (const [library, clientOf] of Object.entries(CLIENTS)) {
     });
 
     /** A proof with a nonce of the store's present life. */
-    const made = async () => ({ method, url, proof: await proof({ method, url, key, nonce: verifier.freshNonce('token') }) });
+    const made = async () => ({ method, url, atAuthorizationServer: true, proof: await proof({ method, url, key, nonce: verifier.freshNonce('token') }) });
     const present = async (shown, to = store) => (await to.insert(verifier.check(shown).entry)).insertion;
     /** What a proof comes to when the store can tell again. */
     const settled = async (shown, to = store) => until('still no answer', async () => {
@@ -333,7 +333,7 @@ suite('a store in a cluster', { skip }, () => {
         const store = await RedisReplayStore.open({ client, namespace, policy: { nonces }, dangerAcceptSplitBrain: true });
         closing.push(() => store.close());
         const verifier = new Verifier({ nonces, store });
-        const shown = { method, url, proof: await proof({ method, url, key, nonce: verifier.freshNonce('token') }) };
+        const shown = { method, url, atAuthorizationServer: true, proof: await proof({ method, url, key, nonce: verifier.freshNonce('token') }) };
         const { entry } = verifier.check(shown);
         assert.deepEqual([(await store.insert(entry)).insertion, (await store.insert(entry)).insertion], ['fresh', 'seen'], namespace);
       }
@@ -359,7 +359,7 @@ suite('mistakes', () => {
     ['a namespace with other characters', { client, namespace: 'My API' }, 'policy_bound', /namespace \(1 to 32 characters/],
     ['a policy that is no policy', { client, namespace: 'api', policy: 'fapi2' }, 'wrong_type', /policy: \{ maxAge: 60 \}/],
     ['a policy out of bounds', { client, namespace: 'api', policy: { maxAge: 9000 } }, 'policy_bound', /maxAge/],
-    ['a rule beside the policy', { client, namespace: 'api', maxAge: 30 }, 'unknown_option', /no option maxAge; rules of proofs go into policy/],
+    ['a rule beside the policy', { client, namespace: 'api', maxAge: 30 }, 'unknown_option', /has no maxAge; rules of proofs go into policy/],
     ['clocks too far apart', { client, namespace: 'api', clocksWithin: 40 }, 'policy_bound', /clocksWithin.*storeMargin/],
     ['another host without TLS, ioredis', { client: new Redis('redis://redis.example.com', { lazyConnect: true }), namespace: 'api' }, 'insecure_url', /rediss:.*dangerPlaintext: true/],
     ['another host without TLS, redis', { client: createClient({ url: 'redis://redis.example.com' }), namespace: 'api' }, 'insecure_url', /tls: true.*dangerPlaintext: true/],

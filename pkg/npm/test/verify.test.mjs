@@ -168,6 +168,37 @@ test('mistakes of the caller are told', async () => {
   await assert.rejects(verify({ ...(await shown(Key.generate())), store, policy: { maxAge: 300 } }), { reason: 'store_disagreement', message: /maxAge is 300 s in this policy and 60 s/ });
 });
 
+test('a forgotten access token is told, and is not the check of a token endpoint', async () => {
+  const key = Key.generate();
+  const once = { method: 'POST', url: URL, proof: await proof({ method: 'POST', url: URL, key }) };
+  const verifier = () => new Verifier({ store: lenient() });
+  const ways = (shown) => [
+    async () => verifier().check(shown), () => verifier().verify(shown), async () => verifier().verifySync(shown), async () => verifier().refuse('replayed', shown),
+    () => verifier().verifyMany([shown]), () => verify({ ...shown, store: lenient() }), async () => verifySync({ ...shown, store: lenient() }), () => verifyMany([shown], { store: lenient() }),
+  ];
+  for (const [more, reason] of [
+    [{}, 'missing_option'], [{ boundTo: key.thumbprint }, 'missing_option'], [{ atAuthorizationServer: false }, 'missing_option'],
+    [{ atAuthorizationServer: true, accessToken: 'a-token' }, 'options_exclude'], [{ atAuthorizationServer: 'yes' }, 'wrong_type'], [{ atAuthorizationServer: 1, accessToken: 'a-token' }, 'wrong_type'],
+  ]) {
+    for (const way of ways({ ...once, ...more })) {
+      await assert.rejects(way, (error) => error instanceof Misuse && error.reason === reason && /atAuthorizationServer/.test(error.message), JSON.stringify(more));
+    }
+    if (reason !== 'missing_option') await assert.rejects(explain({ ...once, ...more }), { reason });
+  }
+  for (const way of ways({ ...once, atAuthorizationServer: true, boundTo: key.thumbprint })) await way();
+  // It accepts nothing, so that what a developer has at hand will do.
+  assert((await explain(once)).accepted && (await new Verifier().explain(once)).accepted);
+});
+
+test('a value of another type that the core finds is told with the function', () => {
+  const store = { insert: () => 'fresh', epoch: () => 7 };
+  const verifier = new Verifier({ store, nonces: true });
+  const presented = { ...request, proof: [], boundTo: Key.generate().thumbprint };
+  for (const [name, call] of [['check', () => verifier.check(presented)], ['refuse', () => verifier.refuse('replayed', presented)], ['freshNonce', () => verifier.freshNonce()]]) {
+    assert.throws(call, (error) => error instanceof Misuse && error.reason === 'wrong_type' && error.message.startsWith(`${name}: `), name);
+  }
+});
+
 test('nothing secret is shown by accident', async () => {
   const key = Key.generate();
   const { d } = key.dangerPrivateJwk();

@@ -266,7 +266,7 @@ export class Client {
   }
 
   async #core(): Promise<NativeClient> {
-    this.#native ??= loadCore(this.#options.wasm?.client).then((core: Core) => guarded(() => new core.Client(this.#coreOptions)));
+    this.#native ??= loadCore(this.#options.wasm?.client).then((core: Core) => guarded('createClient', () => new core.Client(this.#coreOptions)));
     return this.#native;
   }
 
@@ -279,7 +279,7 @@ export class Client {
       if (handles.discovered !== undefined) given.discovered(handles.discovered);
       if (handles.session !== undefined) given.session(handles.session());
       const text = typeof operation === 'string' ? operation : JSON.stringify(operation);
-      const flow = guarded(() => native.begin(text, given, host.now()));
+      const flow = guarded('a method of this client', () => native.begin(text, given, host.now()));
       try {
         return await drive(flow, host, call);
       } finally {

@@ -4,7 +4,7 @@ import { ready } from '#native';
 import { Misuse, guarded, misuse, named } from '../errors.js';
 import { systemNow } from '../http.js';
 import type { NativeEntry, NativeRedisReplay, NativeRedisTurn } from '../native.js';
-import { jsonOf, snakeCase } from '../options.js';
+import { jsonOf, snakeCase, unknown } from '../options.js';
 import { policyJson } from '../policy.js';
 import type { Policy } from '../policy.js';
 import type { RedisFaultName } from '../reasons.js';
@@ -120,7 +120,7 @@ export class RedisReplayStore implements ReplayStore {
   /** Refuses to serve a verifier with another policy, all of whose proofs would be refused. @internal */
   _serves(policy: Policy): void {
     try {
-      guarded(() => this.#core.checkPolicy(policyJson(policy).verifier));
+      guarded('RedisReplayStore.open', () => this.#core.checkPolicy(policyJson(policy).verifier));
     } catch (error) {
       throw error instanceof Misuse && error.reason === 'store_disagreement' ? otherPolicy(error.message) : error;
     }
@@ -277,12 +277,12 @@ function prepared<T>(
     throw misuse('wrong_type', `policy is an object, and this was ${named(policy)}; write policy: { maxAge: 60 }, as for the verifier`);
   }
   const known = ['clocksWithin', 'waitForReplicas', 'replicasWithinMs', 'dangerAcceptSplitBrain', 'dangerIgnoreServerClock'];
-  const unknown = Object.keys(rest).find((name) => !known.includes(name));
-  if (unknown !== undefined) {
-    throw misuse('unknown_option', `RedisReplayStore.open has no option ${unknown}; rules of proofs go into policy, and the others are client, namespace, ${known.join(', ')}, dangerPlaintext and now`);
+  const other = Object.keys(rest).find((name) => !known.includes(name));
+  if (other !== undefined) {
+    throw unknown('RedisReplayStore.open', other, `rules of proofs go into policy, and the others are client, namespace, ${known.join(', ')}, dangerPlaintext and now`);
   }
   const terms = { ...(JSON.parse(policyJson(policy).verifier) as object), ...snakeCase(rest) };
-  const core = guarded(() => new (redis().RedisReplay)(namespace, jsonOf('policy', terms)));
+  const core = guarded('RedisReplayStore.open', () => new (redis().RedisReplay)(namespace, jsonOf('policy', terms)));
   return made(core, new Connection(source, limits.connect_ms), limits, now);
 }
 

@@ -94,7 +94,7 @@ export class AuthorizationServer {
     if (this.#server !== undefined) return this.#server;
     const Server = native().AuthorizationServer;
     const memory = this.#consumption.memory(this.#terms);
-    this.#server = guarded(() => {
+    this.#server = guarded('new AuthorizationServer', () => {
       return memory === undefined ? new Server(this.#options) : Server.withStore(this.#options, memory);
     });
     return this.#server;
@@ -121,7 +121,7 @@ export class AuthorizationServer {
     const proofs = [...request.proofs];
     await ready();
     const asked = jsonOf('what admit takes', { ...given, ...this.#consumption.arrival() });
-    const { result } = await this.#consumption.run((now) => this.#open().admit(asked, proofs, now));
+    const { result } = await this.#consumption.run('admit', (now) => this.#open().admit(asked, proofs, now));
     if (result.kind === 'refused') return { verdict: 'refused', refusal: result['refusal'] as Refusal };
     const admitted = result['admitted'] as Record<string, string | undefined>;
     return {
@@ -144,13 +144,13 @@ export class AuthorizationServer {
   /** A nonce for the next proof; none without `nonces`. */
   freshNonce(): string | undefined {
     const [server, { epoch }, now] = [this.#open(), this.#consumption.arrival(), this.#consumption.now()];
-    return guarded(() => server.freshNonce(epoch, now)) ?? undefined;
+    return guarded('freshNonce', () => server.freshNonce(epoch, now)) ?? undefined;
   }
 
   /** The members that the server's metadata gets for DPoP (RFC 9449 section 5.1). */
   metadata(issuer: string): Record<string, unknown> {
     checkStrings('metadata', { issuer: issuer ?? null });
     const server = this.#open();
-    return JSON.parse(guarded(() => server.metadata(issuer))) as Record<string, unknown>;
+    return JSON.parse(guarded('metadata', () => server.metadata(issuer))) as Record<string, unknown>;
   }
 }

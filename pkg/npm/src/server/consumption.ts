@@ -94,11 +94,11 @@ export class Consumption {
     }
   }
 
-  /** Carries out one flow, and records its decision. `route` is the template of its route. */
-  async run(begin: (now: number) => NativeFlow, route?: string | undefined): Promise<Finished> {
+  /** Carries out one flow, and records its decision. `where` names the method for mistakes, and `route` is the template of its route. */
+  async run(where: string, begin: (now: number) => NativeFlow, route?: string | undefined): Promise<Finished> {
     const begun = performance.now();
     const now = this.now();
-    const flow = guarded(() => begin(now));
+    const flow = guarded(where, () => begin(now));
     try {
       const finished = await drive(flow, this.#host);
       this.#record(flow, route, begun);

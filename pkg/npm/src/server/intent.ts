@@ -26,7 +26,7 @@ export class Intent {
     checkStrings('declare', { key: key ?? null }, 'give a thumbprint');
     checkNumbers('declare', { lifetime: lifetime ?? null, now });
     const json = jsonOf('details', details);
-    return new Intent(guarded(() => native().Intent.declare(json, key, lifetime, now)));
+    return new Intent(guarded('declare', () => native().Intent.declare(json, key, lifetime, now)));
   }
 
   /** The intent with the details that are granted. @throws ProofRejected, if they are not within the declared ones or it is too late */
@@ -34,7 +34,7 @@ export class Intent {
     checkLists({ granted: granted ?? null }, ['granted']);
     checkNumbers('grant', { now });
     const json = jsonOf('granted', granted);
-    return new Intent(guarded(() => this.#native.grant(json, now)));
+    return new Intent(guarded('grant', () => this.#native.grant(json, now)));
   }
 
   /** Throws, unless one of the details names this request, body included, for the key of its proof. @throws ProofRejected */
@@ -42,7 +42,7 @@ export class Intent {
     const { method, url, body } = carried('permits', request);
     checkStrings('permits', { key: key ?? null }, 'give the thumbprint of the proof');
     checkNumbers('permits', { now });
-    guarded(() => this.#native.permits(method, url, body, key, now));
+    guarded('permits', () => this.#native.permits(method, url, body, key, now));
   }
 
   get details(): readonly Detail[] {
@@ -67,5 +67,5 @@ export function requestDetail(method: string, url: string, body?: Uint8Array): D
   checkStrings('requestDetail', { method: method ?? null });
   const target = urlOf('requestDetail', url);
   if (body !== undefined) checkBytes('requestDetail', body);
-  return JSON.parse(guarded(() => native().requestDetail(method, target, body))) as Detail;
+  return JSON.parse(guarded('requestDetail', () => native().requestDetail(method, target, body))) as Detail;
 }

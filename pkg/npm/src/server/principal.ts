@@ -1,5 +1,6 @@
 /** Whom an admitted request is from, and what it may do. */
 
+import { checkCopy, mark } from '../copies.js';
 import type { Finished } from '../drive.js';
 import type { Refusal } from '../errors.js';
 import { decoded, guarded } from '../errors.js';
@@ -9,6 +10,10 @@ import { Intent } from './intent.js';
 
 /** The subject of an admitted request. */
 export class Principal {
+  static {
+    mark(this, 'Principal');
+  }
+
   readonly subject: string | undefined;
   readonly clientId: string | undefined;
   readonly issuer: string | undefined;
@@ -47,6 +52,12 @@ export class Principal {
     this.#told = told;
   }
 
+  /** A principal that a protection of this package made, or nothing: other packages set members of requests of the same name. @internal */
+  static _of(value: unknown): Principal | undefined {
+    checkCopy(value, Principal);
+    return typeof value === 'object' && value !== null && #native in value ? value : undefined;
+  }
+
   /** Fields that the answer to this request carries besides its own: the next nonce, and what scripts may read. */
   get headers(): readonly (readonly [name: string, value: string])[] {
     return this.#headers;
@@ -55,13 +66,13 @@ export class Principal {
   /** The answer to send, if the token lacks one of `scopes`: 403 with what is needed. None, if it has them all. @throws Misuse without a scope */
   requireScopes(...scopes: string[]): Refusal | undefined {
     checkScopes(scopes);
-    const refusal = guarded(() => this.#native.requireScopes(scopes));
+    const refusal = guarded('requireScopes', () => this.#native.requireScopes(scopes));
     return refusal === undefined || refusal === null ? undefined : this.#refused(refusal);
   }
 
   /** The answer to send, where you know the token to be revoked: 401. */
   refuseRevoked(): Refusal {
-    return this.#refused(guarded(() => this.#native.refuseRevoked()));
+    return this.#refused(guarded('refuseRevoked', () => this.#native.refuseRevoked()));
   }
 
   #refused(json: string): Refusal {
@@ -76,7 +87,7 @@ export class Principal {
    * @throws ProofRejected, if it carries none
    */
   intent(): Intent {
-    return Intent._of(guarded(() => this.#native.intent()));
+    return Intent._of(guarded('intent', () => this.#native.intent()));
   }
 
   /**

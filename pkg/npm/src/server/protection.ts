@@ -188,7 +188,7 @@ export class Protection {
     if (this.#server !== undefined) return this.#server;
     const [{ ResourceServer }, { verifier, terms }] = [native(), this.#policy];
     const memory = this.#consumption.memory(terms);
-    this.#server = guarded(() => {
+    this.#server = guarded('protect', () => {
       return memory === undefined ? new ResourceServer(this.#options, verifier) : ResourceServer.withStore(this.#options, verifier, memory);
     });
     return this.#server;
@@ -196,12 +196,12 @@ export class Protection {
 
   /** Decides about one request, and never throws for what the peer sent. */
   async authenticate(request: RequestParts): Promise<Decision> {
-    const judged = await this.#judge(request, (server, incoming, now) => server.admit(incoming, now));
+    const judged = await this.#judge('authenticate', request, (server, incoming, now) => server.admit(incoming, now));
     if ('refusal' in judged) return this.#refused(request, judged.refusal);
     const { result, principal } = judged;
     const run = (begin: (now: number) => NativeFlow): Promise<Finished> => {
       if (!this.#consumption.remembers) throw misuse('no_store', 'an intent is carried out once: leave dangerNoReplayStore out, or give a store');
-      return this.#consumption.run(begin);
+      return this.#consumption.run('carryOut', begin);
     };
     const { method, target, route } = request;
     const told = (refusal: Refusal): void => this.#refusals.tell({ method, target, route }, refusal);
@@ -210,7 +210,7 @@ export class Protection {
 
   /** Makes every check but replay, and uses nothing up: for a gateway in front of the service that does. Nothing may be done for the peer by this alone. */
   async check(request: RequestParts): Promise<Checked> {
-    const judged = await this.#judge(request, (server, incoming, now) => server.check(incoming, now));
+    const judged = await this.#judge('check', request, (server, incoming, now) => server.check(incoming, now));
     if ('refusal' in judged) return this.#refused(request, judged.refusal);
     return { verdict: 'unconsumed', thumbprint: judged.result['thumbprint'] as string | undefined };
   }
@@ -223,14 +223,14 @@ export class Protection {
   /** What was expected and what was found, for the developer. */
   #differences(request: RequestParts, reason: string): readonly string[] {
     const [server, incoming, now] = [this.#open(), copyOf(request), this.#consumption.now()];
-    const differing = guarded(() => server.difference(incoming, reason, now));
+    const differing = guarded('onRefused', () => server.difference(incoming, reason, now));
     if (differing === undefined || differing === null) return [];
     const { expected, found } = JSON.parse(differing) as { expected: string; found: string };
     return [`expected ${expected}`, `found ${found}`];
   }
 
   async #judge(
-    request: RequestParts, begin: (server: NativeResourceServer, incoming: NativeIncoming, now: number) => NativeFlow,
+    where: string, request: RequestParts, begin: (server: NativeResourceServer, incoming: NativeIncoming, now: number) => NativeFlow,
   ): Promise<Finished | { readonly refusal: Refusal }> {
     const given = copyOf(request);
     const { target, path, route } = request;
@@ -238,14 +238,14 @@ export class Protection {
     const misrouted = this.#misrouted(target, path);
     if (misrouted !== undefined) return { refusal: this.#crossing(given, misrouted) };
     const incoming = { ...given, ...this.#consumption.arrival() };
-    const finished = await this.#consumption.run((now) => begin(this.#open(), incoming, now), route);
+    const finished = await this.#consumption.run(where, (now) => begin(this.#open(), incoming, now), route);
     return finished.result.kind === 'refused' ? { refusal: finished.result['refusal'] as Refusal } : finished;
   }
 
   /** An answer with what it says to the browser of a page of another origin; to a preflight, the answer to that. */
   #crossing<A extends Answer>(incoming: NativeIncoming, answer: A): A | Refusal {
     if (!this.#crosses) return answer;
-    const { refusal, headers = [] } = JSON.parse(guarded(() => this.#open().cors(incoming))) as { refusal?: Refusal; headers?: Fields };
+    const { refusal, headers = [] } = JSON.parse(guarded('authenticate', () => this.#open().cors(incoming))) as { refusal?: Refusal; headers?: Fields };
     const kept = answer.headers.filter(([name]) => !headers.some(([added]) => added === name));
     return refusal ?? { ...answer, headers: [...kept, ...headers] };
   }
@@ -286,11 +286,11 @@ export class Protection {
   /** The answer to a request that is routed by another path than it was sent to; none, if all is well. */
   #misrouted(target: string, path: string | undefined): Refusal | undefined {
     if (path === undefined) return undefined;
-    const answer = guarded(() => this.#open().route(target, new TextEncoder().encode(this.#mountPath), decodedPath(path)));
+    const answer = guarded('authenticate', () => this.#open().route(target, new TextEncoder().encode(this.#mountPath), decodedPath(path)));
     const { refusal } = JSON.parse(answer) as { refusal?: Refusal };
     if (refusal?.reason === 'mount_path_mismatch' && !this.#warned) {
       this.#warned = true;
-      const advice = "if this program takes a prefix off the path itself, give the option mountPath, for example mountPath: '/api'";
+      const advice = "if this program takes a prefix off the path itself (Fastify's rewriteUrl, Hono's mount), give the option mountPath with the prefix that stands there, for example mountPath: '/api'";
       this.#consumption.onFault(new Error(`requests are routed by another path than the one they were sent to, and are refused with 400; ${advice}`));
     }
     return refusal;
@@ -312,9 +312,9 @@ export function twice(): Error {
   return misuse('protected_twice', 'a protection is laid around this already, so that no request could pass both; call protect once for each path, and for more scope use requireScopes');
 }
 
-/** Refuses options where a protection is wanted. @throws Misuse @internal */
-export function checkProtection(protection: unknown): void {
-  checkInstance('what metadata takes', protection, Protection, 'make one with new Protection(options), and give it to protect as well');
+/** Refuses anything but a protection. `what` names the argument. @throws Misuse @internal */
+export function checkProtection(what: string, protection: unknown): void {
+  checkInstance(what, protection, Protection, 'make one with new Protection(options), and give it to protect as well');
 }
 
 /** @throws Misuse */

@@ -102,7 +102,7 @@ export class TestIssuer {
     }
     const told = { ...snakeCase({ clientId: 'test-client', lifetime: 300, audience: this.resource, ...token }), issuer: this.name, key_id: KEY_ID };
     const [json, now] = [jsonOf('a token', told), this.clock.now()];
-    return guarded(() => native().accessToken(json, Key._nativeOf(this.#key), now));
+    return guarded('token', () => native().accessToken(json, Key._nativeOf(this.#key), now));
   }
 
   /** A client with a new key, and a token that is bound to it unless it names another key. */

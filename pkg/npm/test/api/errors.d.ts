@@ -49,8 +49,8 @@ export declare class HostFailed extends KeyboundError {
     readonly reason: HostReason;
 }
 export declare function misuse(reason: MisuseReason, detail: string, options?: ErrorOptions): Misuse;
-export declare function decoded(thrown: unknown): unknown;
-export declare function guarded<T>(call: () => T): T;
+export declare function decoded(thrown: unknown, where?: string): unknown;
+export declare function guarded<T>(where: string, call: () => T): T;
 export declare const KIND: unique symbol;
 export declare function named(value: unknown): string;
 export declare function isPromise(value: unknown): boolean;

@@ -1,5 +1,5 @@
 import type { MiddlewareHandler } from 'hono';
-import type { Principal } from './server/principal.js';
+import { Principal } from './server/principal.js';
 import { Protection } from './server/protection.js';
 import type { ProtectionOptions } from './server/protection.js';
 export { Principal } from './server/principal.js';

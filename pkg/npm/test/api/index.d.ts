@@ -19,4 +19,4 @@ export { explainResponse } from './refused.js';
 export { MemoryReplayStore } from './replay.js';
 export type { Inserted, Insertion, MemoryReplayOptions, ReplayEntry, ReplayStore } from './replay.js';
 export { PendingProof, Verifier, explain, verify, verifyMany, verifySync } from './verify.js';
-export type { Explanation, Presented, Verified, VerifierOptions } from './verify.js';
+export type { Explanation, Presented, PresentedAtAuthorizationServer, PresentedAtResource, ProofToExplain, Verified, VerifierOptions, } from './verify.js';

@@ -7,14 +7,28 @@ import type { Role } from './proof.js';
 import type { Check, Rejection } from './reasons.js';
 import type { Inserted, Insertion, ReplayEntry, ReplayStore } from './replay.js';
 import { MemoryReplayStore } from './replay.js';
-export interface Presented {
+export interface PresentedProof {
     readonly method: string;
     readonly url: string | URL;
     readonly proof: string | readonly string[] | null | undefined;
-    readonly accessToken?: string | undefined;
-    readonly boundTo?: string | undefined;
     readonly expectedNonce?: string | undefined;
     readonly now?: number | undefined;
+}
+export interface PresentedAtResource extends PresentedProof {
+    readonly accessToken: string;
+    readonly boundTo: string;
+    readonly atAuthorizationServer?: false | undefined;
+}
+export interface PresentedAtAuthorizationServer extends PresentedProof {
+    readonly atAuthorizationServer: true;
+    readonly boundTo?: string | undefined;
+    readonly accessToken?: undefined;
+}
+export type Presented = PresentedAtResource | PresentedAtAuthorizationServer;
+export interface ProofToExplain extends PresentedProof {
+    readonly accessToken?: string | undefined;
+    readonly boundTo?: string | undefined;
+    readonly atAuthorizationServer?: boolean | undefined;
 }
 export interface Verified {
     readonly thumbprint: string;
@@ -56,7 +70,7 @@ export declare class Verifier {
     verify(presented: Presented): Promise<Verified>;
     verifySync(presented: Presented): Verified;
     verifyMany(all: readonly Presented[], now?: number): Promise<(Verified | KeyboundError)[]>;
-    explain(presented: Presented): Promise<Explanation>;
+    explain(presented: ProofToExplain): Promise<Explanation>;
     refuse(reason: Rejection, presented: Presented): Refusal;
     freshNonce(role?: Role, now?: number): string | undefined;
     get algorithms(): readonly Algorithm[];
@@ -74,7 +88,7 @@ export declare function verifyMany(all: readonly Presented[], options: {
     readonly policy?: Policy;
     readonly now?: number;
 }): Promise<(Verified | KeyboundError)[]>;
-export declare function explain(presented: Presented & {
+export declare function explain(presented: ProofToExplain & {
     readonly store?: ReplayStore;
     readonly policy?: Policy;
 }): Promise<Explanation>;
