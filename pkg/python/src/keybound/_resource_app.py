@@ -34,7 +34,7 @@ NO_RAW_PATH: Final = (
 
 MOUNT_PATH: Final = (
     "a request was refused: it states the mount point %a (SCRIPT_NAME, root_path), and the option mount_path is %a; or its path is not the "
-    "one it was sent to; if this application is mounted there, write mount_path=%a"
+    "one it was sent to; write mount_path='/…' where you mounted this application"
 )
 
 SEVERAL_WORKERS: Final = (
@@ -168,6 +168,6 @@ def refuse_route(server: Resource, refused: Refused, method: str, told: Told) ->
     if refused.reason == "mount_path_mismatch" and not server._has_warned:
         server._has_warned = True
         stated = told.mount_path[:PATH_SHOWN].decode("latin-1")
-        log.warning(MOUNT_PATH, stated, server.mount_path, stated)
+        log.warning(MOUNT_PATH, stated, server.mount_path)
     log_refusal(refused.refusal, method, told.raw or told.whole)
     return refused.refusal

@@ -134,7 +134,7 @@ def test_a_proxy_that_takes_the_mount_point_away() -> None:
 
 def test_the_reason_is_logged_with_what_to_type(caplog: pytest.LogCaptureFixture) -> None:
     assert status_of(sub_application(public=["/health"]), "/health", "/app") == 400
-    assert "write mount_path='/app'" in caplog.text
+    assert "states the mount point '/app'" in caplog.text and "write mount_path='/…' where you mounted" in caplog.text
     caplog.clear()
     assert status_of(sub_application(public=["/health"], mount_path="/app"), "/health", "/sub") == 400
     assert "states the mount point '/sub'" in caplog.text and "mount_path is '/app'" in caplog.text
