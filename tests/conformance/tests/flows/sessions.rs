@@ -106,7 +106,7 @@ fn a_session_is_used_with_its_own_client_alone() {
     // The other store has a session of the same name, server and account.
     let others = Host::new(repeating(), story.player.host.now);
     let own_host = std::mem::replace(&mut story.player.host, others);
-    let own_server = std::mem::replace(&mut story.server, Server::default());
+    let own_server = std::mem::take(&mut story.server);
     configured(&mut story, &public("enhanced"));
     story.log_in(json!({ "do": "authorize", "session": "work" }));
     let (stored, asked) = (story.player.host.stored("session/work"), story.server.log.len());
